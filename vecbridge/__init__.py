@@ -1,0 +1,97 @@
+"""One contract for vector stores.
+
+    >>> import vecbridge
+    >>> index = vecbridge.get_backend("sklearn").create_index("photos", dimension=2)
+    >>> index.upsert(["a", "b"], [[1.0, 0.0], [0.0, 1.0]])
+    >>> index.search([1.0, 0.1], k=1)[0].ids
+    ('a',)
+"""
+
+from __future__ import annotations
+
+from vecbridge._config._registry import backend_names, get_backend
+from vecbridge._contract._capabilities import Capabilities
+from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
+from vecbridge._contract._filters import Filter, field
+from vecbridge._contract._hits import Candidates, Hit, Hits
+from vecbridge._contract._metric import METRICS, Metric
+from vecbridge._contract._protocols import Backend, VectorIndex
+from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records, Scalar
+from vecbridge._errors import (
+    AmbiguousBackendError,
+    AuthenticationError,
+    BackendError,
+    ClosedError,
+    ConfigurationError,
+    ConnectionFailedError,
+    CorruptStoreError,
+    DimensionError,
+    DuplicateIdError,
+    IndexExistsError,
+    IndexNotFoundError,
+    InvalidArgumentError,
+    InvalidIdError,
+    InvalidInputError,
+    InvalidVectorError,
+    MissingDependencyError,
+    OperationTimeoutError,
+    PartialWriteError,
+    SchemaMismatchError,
+    UnknownBackendError,
+    UnknownSettingError,
+    UnsupportedError,
+    VecbridgeError,
+)
+from vecbridge._front._index import Index
+from vecbridge._front._store import Store
+
+contract_version = 1
+"""Version of the contract in ``docs/contract.md`` that this release keeps."""
+
+__all__ = [
+    "CONSISTENCY_LEVELS",
+    "METRICS",
+    "AmbiguousBackendError",
+    "AuthenticationError",
+    "Backend",
+    "BackendError",
+    "Candidates",
+    "Capabilities",
+    "ClosedError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "Consistency",
+    "CorruptStoreError",
+    "DimensionError",
+    "DuplicateIdError",
+    "FieldType",
+    "Fields",
+    "Filter",
+    "Hit",
+    "Hits",
+    "Index",
+    "IndexExistsError",
+    "IndexInfo",
+    "IndexNotFoundError",
+    "InvalidArgumentError",
+    "InvalidIdError",
+    "InvalidInputError",
+    "InvalidVectorError",
+    "Metric",
+    "MissingDependencyError",
+    "OperationTimeoutError",
+    "PartialWriteError",
+    "Records",
+    "Scalar",
+    "SchemaMismatchError",
+    "Store",
+    "UnknownBackendError",
+    "UnknownSettingError",
+    "UnsupportedError",
+    "VecbridgeError",
+    "VectorIndex",
+    "backend_names",
+    "contract_version",
+    "field",
+    "get_backend",
+]

@@ -1,0 +1,1 @@
+"""Finding a backend and its settings."""

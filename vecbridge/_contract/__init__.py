@@ -1,0 +1,1 @@
+"""The contract's vocabulary: protocols, records, answers, metrics, levels, capabilities."""

@@ -1,0 +1,36 @@
+"""What a live index can do. What it does not declare, it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vecbridge._contract._consistency import Consistency
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """Read from the live connection; every field is stated, none has a silent default.
+
+    Attributes:
+        exact: :meth:`~vecbridge.VectorIndex.candidates` scans every record and proves its floor,
+            so that exact ranking can be certified. ``False``: an approximate index.
+        max_k: largest ``k`` of one native search; ``None`` for no ceiling.
+        max_within: most ids of one native ``within`` list; ``None`` for no ceiling.
+        max_batch_bytes: most bytes of vectors, ids and fields in one ``upsert`` to the store;
+            ``None`` for no ceiling.
+        fields: records may carry scalar fields.
+        filters: searches take ``where``.
+        consistency: levels that a read may ask for, after weaker ones are satisfied by stronger.
+        durable: an acknowledged write survives the end of the process.
+        shared: other processes see this one's writes.
+    """
+
+    exact: bool
+    max_k: int | None
+    max_within: int | None
+    max_batch_bytes: int | None
+    fields: bool
+    filters: bool
+    consistency: frozenset[Consistency]
+    durable: bool
+    shared: bool

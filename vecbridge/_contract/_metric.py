@@ -1,0 +1,25 @@
+"""Metrics: the three ways of measuring how far a vector is from a query."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from vecbridge._errors import InvalidArgumentError
+
+Metric = Literal["cosine", "dotproduct", "euclidean"]
+"""The name of a metric, in FiftyOne's words."""
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
+"""Every metric of the contract."""
+
+
+def parse_metric(value: object) -> Metric:
+    """Checks that a value names a metric.
+
+    Raises:
+        InvalidArgumentError: it does not.
+    """
+    for metric in METRICS:
+        if value == metric:
+            return metric
+    raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS)}; got {value!r}")

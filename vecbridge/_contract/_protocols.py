@@ -1,0 +1,143 @@
+"""The contract: what a store must offer. Nothing here needs to be inherited from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._capabilities import Capabilities
+from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._filters import Filter
+from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records
+
+
+@runtime_checkable
+class VectorIndex(Protocol):
+    """A named set of records under one dimension and one metric.
+
+    The front (:class:`vecbridge.Index`) stands between the caller and an implementation, so an
+    implementation may assume canonical input: ids are valid, distinct strings; vectors are
+    C-contiguous finite float32 of shape ``(n, d)``; ``k`` is at least 1 and at most
+    ``capabilities.max_k``; batches respect ``capabilities.max_batch_bytes``; ``within`` holds no
+    more ids than ``capabilities.max_within``; ``consistency`` is a declared level, never ``None``.
+    It must not keep or change what it is given, and must give away what it returns.
+
+    Every method raises :class:`vecbridge.BackendError` when the store fails.
+    """
+
+    @property
+    def info(self) -> IndexInfo:
+        """Name, dimension, metric and fields, as the store has them."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this index can do, read from the live connection."""
+
+    def upsert(
+        self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
+    ) -> None:
+        """Inserts records or replaces them whole. Acknowledged means kept."""
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Removes records; ids that are not there are ignored."""
+
+    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+        """Records in request order; ids that are not there are listed in ``missing``."""
+
+    def contains(
+        self, ids: Sequence[str], *, consistency: Consistency | None = None
+    ) -> NDArray[np.bool_]:
+        """Whether each id is there: ``(len(ids),)`` bool."""
+
+    def count(self, *, consistency: Consistency | None = None) -> int:
+        """The number of live records."""
+
+    def scan(
+        self, batch_size: int, *, consistency: Consistency | None = None
+    ) -> Iterator[Records]:
+        """Every live record once, at most ``batch_size`` at a time, in any order."""
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Hits]:
+        """The engine's own ranking: ``min(k, candidates)`` hits for each of ``(q, d)`` queries.
+
+        Distances are the contract's (lower is nearer, never squared), as precise as the engine is.
+        """
+
+    def candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """For each query at least ``min(k, candidates)`` records, among them the likely best.
+
+        An engine chooses for itself how many spare records its precision calls for. The front asks
+        again with a larger ``k`` where :attr:`Candidates.floor` leaves the answer undecided.
+        """
+
+    def close(self) -> None:
+        """Lets go of what this index alone holds. May be called twice."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A configured store. Connects on first use, never while it is constructed.
+
+    The class is what a package names in the entry-point group ``vecbridge.backends``; it is called
+    with one argument, an instance of its ``settings_type``
+    (a subclass of :class:`vecbridge.settings.Settings`).
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Any]]
+
+    def create_index(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: Metric,
+        fields: Mapping[str, FieldType],
+        consistency: Consistency | None,
+    ) -> VectorIndex:
+        """Makes an empty index. ``consistency=None`` takes the store's own default.
+
+        Raises:
+            IndexExistsError: the name is taken.
+        """
+
+    def open_index(self, name: str) -> VectorIndex:
+        """Opens an existing index, whose schema is read from the store.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+
+    def index_names(self) -> list[str]:
+        """Names of the indexes, sorted."""
+
+    def drop_index(self, name: str) -> None:
+        """Removes an index and its records.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+
+    def close(self) -> None:
+        """Closes the connection and what was opened over it. May be called twice."""

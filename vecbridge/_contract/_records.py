@@ -1,0 +1,64 @@
+"""Records, and what is known of the index that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._metric import Metric
+
+FieldType = Literal["string", "integer", "float", "boolean"]
+"""The type of a scalar field."""
+
+FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
+
+Scalar: TypeAlias = str | int | float | bool
+"""The value of a scalar field."""
+
+Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
+"""Columns of scalar values, one value a record."""
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """What an index is.
+
+    Attributes:
+        name: its name in the backend.
+        dimension: length of its vectors.
+        metric: how distance is measured in it.
+        fields: name and type of each scalar field that its records carry.
+        consistency: level of a read that asks for none.
+    """
+
+    name: str
+    dimension: int
+    metric: Metric
+    fields: Mapping[str, FieldType] = field(default_factory=lambda: MappingProxyType({}))
+    consistency: Consistency = "strong"
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Records as columns.
+
+    Attributes:
+        ids: their ids.
+        vectors: ``(len(ids), d)`` float32, the caller's own.
+        fields: one column of ``len(ids)`` values for each scalar field of the index.
+        missing: the ids that were asked for and not found, in request order.
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    fields: Mapping[str, Sequence[Scalar]] = field(default_factory=lambda: MappingProxyType({}))
+    missing: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)

@@ -1,0 +1,168 @@
+"""Every error that vecbridge raises, in one tree.
+
+.. code-block:: text
+
+    VecbridgeError
+    ├── InvalidInputError (ValueError)
+    │   ├── InvalidVectorError        NaN, infinity, float32 overflow, not numeric
+    │   ├── DimensionError            a vector of another length than the index's
+    │   ├── InvalidIdError            not a str, empty, NUL, over 512 bytes
+    │   ├── DuplicateIdError          two equal ids in one call
+    │   └── InvalidArgumentError      k < 1, an unknown metric, a bad index name ...
+    ├── IndexNotFoundError (LookupError)
+    ├── IndexExistsError (ValueError)
+    ├── SchemaMismatchError (ValueError)   reopened with another dimension or metric
+    ├── UnsupportedError (NotImplementedError)
+    ├── ConfigurationError (ValueError)
+    │   ├── UnknownSettingError       names the nearest known setting
+    │   ├── UnknownBackendError (LookupError)
+    │   └── AmbiguousBackendError     two packages provide one name
+    ├── MissingDependencyError (ImportError)
+    └── BackendError                  .backend .operation .retryable
+        ├── ConnectionFailedError (ConnectionError)
+        ├── AuthenticationError (PermissionError)
+        ├── OperationTimeoutError (TimeoutError)
+        ├── CorruptStoreError
+        ├── ClosedError
+        └── PartialWriteError         .written .unknown
+
+Usage errors also derive from the builtin that a Python programmer expects, so
+``except ValueError`` keeps working in code that has never heard of vecbridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class VecbridgeError(Exception):
+    """Base of every error that vecbridge raises on purpose."""
+
+
+class InvalidInputError(VecbridgeError, ValueError):
+    """An argument is unusable; nothing was changed."""
+
+
+class InvalidVectorError(InvalidInputError):
+    """A vector is not numeric, not finite, or does not fit into float32."""
+
+
+class DimensionError(InvalidInputError):
+    """A vector's length differs from the dimension of the index."""
+
+
+class InvalidIdError(InvalidInputError):
+    """An id is not a string of 1 to 512 UTF-8 bytes without NUL."""
+
+
+class DuplicateIdError(InvalidInputError):
+    """The same id occurs twice in one call."""
+
+
+class InvalidArgumentError(InvalidInputError):
+    """Any other unusable argument: ``k < 1``, an unknown metric, a bad name."""
+
+
+class IndexNotFoundError(VecbridgeError, LookupError):
+    """No index of that name exists in the backend."""
+
+
+class IndexExistsError(VecbridgeError, ValueError):
+    """An index of that name exists already."""
+
+
+class SchemaMismatchError(VecbridgeError, ValueError):
+    """An existing index has another dimension, metric or set of fields than asked for."""
+
+
+class UnsupportedError(VecbridgeError, NotImplementedError):
+    """The backend does not declare the capability that this call needs.
+
+    Attributes:
+        capability: name of the missing field of :class:`vecbridge.Capabilities`.
+    """
+
+    def __init__(self, message: str, *, capability: str) -> None:
+        super().__init__(message)
+        self.capability = capability
+
+
+class ConfigurationError(VecbridgeError, ValueError):
+    """A setting is missing, unreadable, contradictory or of the wrong type."""
+
+
+class UnknownSettingError(ConfigurationError):
+    """A setting is not one that the backend knows; the message names the nearest."""
+
+
+class UnknownBackendError(ConfigurationError, LookupError):
+    """No installed package provides a backend of that name."""
+
+
+class AmbiguousBackendError(ConfigurationError):
+    """Two installed packages provide a backend of the same name."""
+
+
+class MissingDependencyError(VecbridgeError, ImportError):
+    """A package that the backend needs is not installed; the message names the extra."""
+
+
+class BackendError(VecbridgeError):
+    """The store failed, or refused, while doing what was asked.
+
+    Attributes:
+        backend: name of the backend, as given to :func:`vecbridge.get_backend`.
+        operation: the contract's name of what was being done, such as ``"upsert"``.
+        retryable: whether the same call may succeed later without any change.
+    """
+
+    def __init__(
+        self, message: str, *, backend: str, operation: str, retryable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.backend = backend
+        self.operation = operation
+        self.retryable = retryable
+
+
+class ConnectionFailedError(BackendError, ConnectionError):
+    """The store cannot be reached."""
+
+
+class AuthenticationError(BackendError, PermissionError):
+    """The store refuses the credentials, or what they may do."""
+
+
+class OperationTimeoutError(BackendError, TimeoutError):
+    """The store did not answer within the timeout; a write's outcome is unknown."""
+
+
+class CorruptStoreError(BackendError):
+    """A file is torn, or is not one of ours. It is left as it was found."""
+
+
+class ClosedError(BackendError):
+    """The backend or index was closed."""
+
+
+class PartialWriteError(BackendError):
+    """A write failed part-way. Doing the same call again is always safe.
+
+    Attributes:
+        written: ids whose write the store acknowledged.
+        unknown: ids whose fate is unknown: sent, but not acknowledged, or never sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        backend: str,
+        operation: str,
+        written: Sequence[str],
+        unknown: Sequence[str],
+        retryable: bool = True,
+    ) -> None:
+        super().__init__(message, backend=backend, operation=operation, retryable=retryable)
+        self.written = tuple(written)
+        self.unknown = tuple(unknown)

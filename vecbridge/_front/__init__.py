@@ -1,0 +1,1 @@
+"""The front: everything that must be identical for all stores, written once."""

@@ -1,0 +1,128 @@
+"""Exact ranking: candidates from the engine, distances from the definition, a proof of membership.
+
+Why it is sound. Let ``D`` be the exact distance of the k-th best candidate, and ``f`` the engine's
+floor: no record outside the candidates is nearer than ``f``. If ``D < f``, no outside record can
+belong inside the top k, ties included, so the candidates' own ranking *is* the ranking. Otherwise
+the engine is asked for more, and in the end every record is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._protocols import VectorIndex
+from vecbridge._front._scan import Scope, scan_rank
+from vecbridge.ranking import distances, rank
+
+_CANDIDATE_BYTES = 32 << 20
+_GROWTH = 8
+
+
+def exact_search(
+    index: VectorIndex,
+    queries: NDArray[np.float32],
+    k: int,
+    scope: Scope,
+    *,
+    allow_scan: bool = True,
+) -> list[Hits]:
+    """Ranks by (exact distance, id), certified where the engine scans exactly.
+
+    Args:
+        index: the engine.
+        queries: ``(q, d)`` float32.
+        k: how many hits a query.
+        scope: which records are candidates.
+        allow_scan: where float32 leaves the answer undecided, look at every record; otherwise
+            the answer says ``exact=False``.
+
+    Returns:
+        One answer a query, in order.
+    """
+    answers: list[Hits | None] = [None] * len(queries)
+    for start, stop in _query_blocks(len(queries), k, index.info.dimension):
+        block = range(start, stop)
+        undecided = _ask(index, queries, block, k, scope, answers, allow_scan)
+        if undecided:
+            for position, hits in zip(
+                undecided, scan_rank(index, queries[undecided], k, scope), strict=True
+            ):
+                answers[position] = hits
+    return [hits for hits in answers if hits is not None]
+
+
+def _ask(
+    index: VectorIndex,
+    queries: NDArray[np.float32],
+    block: Sequence[int],
+    k: int,
+    scope: Scope,
+    answers: list[Hits | None],
+    allow_scan: bool,
+) -> list[int]:
+    """Asks the engine, for more and more, and returns the queries that only a scan can answer."""
+    undecided = list(block)
+    asked = k
+    while undecided and _affordable(index, asked, len(undecided)):
+        found = index.candidates(
+            queries[undecided],
+            asked,
+            within=scope.within,
+            where=scope.where,
+            consistency=scope.consistency,
+        )
+        ranked = _rank_all(index.info.metric, queries[undecided], found, k)
+        still = []
+        for position, candidates, hits in zip(undecided, found, ranked, strict=True):
+            answers[position] = hits
+            if not hits.exact and candidates.floor > -math.inf:
+                still.append(position)
+        undecided, asked = still, asked * _GROWTH + 64
+    if allow_scan:
+        return undecided
+    return [position for position in undecided if answers[position] is None]
+
+
+def _affordable(index: VectorIndex, k: int, count: int) -> bool:
+    ceiling = index.capabilities.max_k
+    if ceiling is not None and k > ceiling:
+        return False
+    return k * count * index.info.dimension * 4 <= _CANDIDATE_BYTES
+
+
+def _query_blocks(count: int, k: int, dimension: int) -> list[tuple[int, int]]:
+    """Ranges of queries whose candidates fit the budget of bytes."""
+    rows = max(1, _CANDIDATE_BYTES // (2 * max(k, 16) * dimension * 4))
+    return [(start, min(start + rows, count)) for start in range(0, count, rows)]
+
+
+def _rank_all(
+    metric: Metric, queries: NDArray[np.float32], found: Sequence[Candidates], k: int
+) -> list[Hits]:
+    """Ranks the candidates of several queries, their distances computed in one go."""
+    sizes = [len(candidates.ids) for candidates in found]
+    if len(found) == 1:
+        table = distances(metric, queries[0], found[0].vectors)
+    else:
+        vectors = np.concatenate([candidates.vectors for candidates in found])
+        table = distances(metric, np.repeat(queries, sizes, axis=0), vectors)
+    ends = np.cumsum(sizes)
+    return [
+        _rank_one(candidates, table[end - size : end], k)
+        for candidates, size, end in zip(found, sizes, ends.tolist(), strict=True)
+    ]
+
+
+def _rank_one(candidates: Candidates, table: NDArray[np.float64], k: int) -> Hits:
+    order = rank(candidates.ids, table, k)
+    ranked = table[order]
+    everything = candidates.floor == math.inf
+    certified = everything or (len(order) == k and bool(ranked[-1] < candidates.floor))
+    ids = tuple(candidates.ids[position] for position in order.tolist())
+    return Hits(ids, ranked, exact=certified)

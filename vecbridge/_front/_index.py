@@ -1,0 +1,288 @@
+"""``Index``: the one front of every store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vecbridge._contract._capabilities import Capabilities
+from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
+from vecbridge._contract._filters import Filter
+from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._matching import named_fields
+from vecbridge._contract._protocols import VectorIndex
+from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._errors import InvalidArgumentError, UnsupportedError
+from vecbridge._front import _validate as validate
+from vecbridge._front._exact import exact_search
+from vecbridge._front._native import native_search
+from vecbridge._front._scan import Scope, batch_rows, scan_rank
+from vecbridge._front._writing import upsert_in_batches
+
+Ranking = Literal["exact", "native"]
+
+
+class Index:
+    """A named set of records, the same to the caller whatever store holds it.
+
+    Wraps any :class:`vecbridge.VectorIndex` and is one itself. Obtained from
+    :meth:`vecbridge.Store.create_index` and :meth:`vecbridge.Store.open_index`.
+
+    Args:
+        engine: the store's implementation.
+
+    Example:
+        >>> import vecbridge
+        >>> index = vecbridge.get_backend("sklearn").create_index(
+        ...     "points", dimension=2, metric="euclidean"
+        ... )
+        >>> index.upsert(["origin", "far"], [[0, 0], [3, 4]])
+        >>> index.search([0, 0], k=2)[0]
+        Hits(ids=('origin', 'far'), distances=array([0., 5.]), exact=True)
+    """
+
+    def __init__(self, engine: VectorIndex) -> None:
+        self._engine = engine
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"<Index {info.name!r}: {info.dimension} dimensions, {info.metric}>"
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def engine(self) -> VectorIndex:
+        """The store's own object, for what only that store can do."""
+        return self._engine
+
+    @property
+    def info(self) -> IndexInfo:
+        """Name, dimension, metric, fields and default consistency."""
+        return self._engine.info
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the live store can do."""
+        return self._engine.capabilities
+
+    def upsert(
+        self, ids: Iterable[str], vectors: ArrayLike, fields: Fields | None = None
+    ) -> None:
+        """Inserts records, or replaces those whose ids are there already.
+
+        Any size: batches are made to fit the store. Doing the same call again is always safe.
+
+        Args:
+            ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
+            vectors: ``(n, d)``, anything array-like; converted to float32 once, never changed.
+            fields: a column of ``n`` values for each scalar field of the index.
+
+        Raises:
+            InvalidInputError: an argument is unusable; nothing was written.
+            PartialWriteError: the store failed part-way; it says which ids are written.
+            BackendError: the store failed before anything was acknowledged.
+        """
+        info = self.info
+        names = validate.ids(ids, unique=True)
+        array = validate.vectors(vectors, dimension=info.dimension)
+        if len(array) != len(names):
+            raise InvalidArgumentError(
+                f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"
+            )
+        columns = validate.fields(fields, info.fields, len(names))
+        if names:
+            upsert_in_batches(self._engine, names, array, columns)
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Removes records; ids that are not there are ignored.
+
+        Raises:
+            InvalidIdError: an id is unusable; nothing was deleted.
+            BackendError: the store failed; doing the same call again is always safe.
+        """
+        names = validate.ids(ids, unique=False)
+        if names:
+            self._engine.delete(names)
+
+    def fetch(self, ids: Iterable[str], *, consistency: Consistency | None = None) -> Records:
+        """Records in request order, bit for bit as they were written.
+
+        Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
+        comes once.
+        """
+        names = validate.ids(ids, unique=False)
+        return self._engine.fetch(names, consistency=self._level(consistency))
+
+    def contains(
+        self, ids: Iterable[str], *, consistency: Consistency | None = None
+    ) -> NDArray[np.bool_]:
+        """Whether each id is there: one bool an id, in request order."""
+        names = list(ids) if not isinstance(ids, str) else ids
+        distinct = validate.ids(names, unique=False)
+        found = self._engine.contains(distinct, consistency=self._level(consistency))
+        known = dict(zip(distinct, found.tolist(), strict=True))
+        return np.array([known[name] for name in names], dtype=np.bool_)
+
+    def count(self, *, consistency: Consistency | None = None) -> int:
+        """The number of live records, exact at its consistency level."""
+        return self._engine.count(consistency=self._level(consistency))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def scan(
+        self, batch_size: int | None = None, *, consistency: Consistency | None = None
+    ) -> Iterator[Records]:
+        """Every live record once, in batches.
+
+        Args:
+            batch_size: most records at a time; by default as many as fit 16 MiB.
+            consistency: level of the read.
+        """
+        size = (
+            batch_rows(self._engine)
+            if batch_size is None
+            else validate.positive(batch_size, "batch_size")
+        )
+        return self._engine.scan(size, consistency=self._level(consistency))
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int | None = 10,
+        *,
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+        ranking: Ranking = "exact",
+        allow_scan: bool = True,
+    ) -> list[Hits]:
+        """The nearest records of each query, by (distance, id).
+
+        Args:
+            queries: ``(q, d)``, or ``(d,)`` for one query.
+            k: how many hits; more than there are gives all, ``None`` asks for all.
+            within: only these ids are candidates; unknown ones are ignored.
+            where: only records that match are candidates, as in ``field("label") == "cat"``.
+            consistency: level of the read; the index's own by default.
+            ranking: ``"exact"`` gives the contract's ranking, the same bits from every store;
+                ``"native"`` the engine's own distances.
+            allow_scan: where float32 cannot decide the ranking, look at every record; if not
+                allowed, the answer says ``exact=False``.
+
+        Returns:
+            One :class:`Hits` a query.
+        """
+        array = validate.queries(queries, dimension=self.info.dimension)
+        if ranking not in ("exact", "native"):
+            raise InvalidArgumentError(f"ranking must be 'exact' or 'native'; got {ranking!r}")
+        limit = None if k is None else validate.positive(k, "k")
+        scope = self._scope(within, where, consistency)
+        if not len(array):
+            return []
+        if limit is None or self._must_stream(scope):
+            return scan_rank(self._engine, array, limit, scope)
+        if ranking == "native":
+            return native_search(self._engine, array, limit, scope)
+        return exact_search(self._engine, array, limit, scope, allow_scan=allow_scan)
+
+    def farthest(
+        self,
+        queries: ArrayLike,
+        k: int | None = 10,
+        *,
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Hits]:
+        """The farthest records of each query, farthest first, ties by id.
+
+        Args:
+            queries: ``(q, d)``, or ``(d,)`` for one query.
+            k: how many hits; ``None`` ranks everything.
+            within: only these ids are candidates.
+            where: only records that match are candidates.
+            consistency: level of the read.
+        """
+        array = validate.queries(queries, dimension=self.info.dimension)
+        limit = None if k is None else validate.positive(k, "k")
+        scope = self._scope(within, where, consistency)
+        return scan_rank(self._engine, array, limit, scope, farthest=True) if len(array) else []
+
+    def candidates(
+        self,
+        queries: ArrayLike,
+        k: int,
+        *,
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
+        scope = self._scope(within, where, consistency)
+        return self._engine.candidates(
+            validate.queries(queries, dimension=self.info.dimension),
+            validate.positive(k, "k"),
+            within=scope.within,
+            where=scope.where,
+            consistency=scope.consistency,
+        )
+
+    def close(self) -> None:
+        """Lets go of what this index alone holds. May be called twice."""
+        self._engine.close()
+
+    def _scope(
+        self,
+        within: Iterable[str] | None,
+        where: Filter | None,
+        consistency: Consistency | None,
+    ) -> Scope:
+        if where is not None:
+            self._check_filter(where)
+        names: Sequence[str] | None = None
+        if within is not None:
+            names = validate.ids(within, unique=False)
+        return Scope(names, where, self._level(consistency))
+
+    def _check_filter(self, where: Filter) -> None:
+        if not self.capabilities.filters:
+            raise UnsupportedError(
+                f"this store does not declare filters, so index {self.info.name!r} cannot answer "
+                f"where={where!r}; give the candidates' ids as within=[...]",
+                capability="filters",
+            )
+        unknown = sorted(named_fields(where) - set(self.info.fields))
+        if unknown:
+            raise InvalidArgumentError(
+                f"the index has the fields {sorted(self.info.fields)}; the filter names {unknown}"
+            )
+
+    def _must_stream(self, scope: Scope) -> bool:
+        """Whether the allow-list is more than the store takes in one native search."""
+        most = self.capabilities.max_within
+        return scope.within is not None and most is not None and len(scope.within) > most
+
+    def _level(self, wanted: Consistency | None) -> Consistency:
+        asked = self.info.consistency if wanted is None else parse_consistency(wanted)
+        level = satisfying_level(asked, self.capabilities.consistency)
+        if level is None:
+            offered = ", ".join(sorted(self.capabilities.consistency))
+            raise UnsupportedError(
+                f"this store offers {offered} reads; none is as strong as {asked}",
+                capability="consistency",
+            )
+        return level

@@ -1,0 +1,173 @@
+"""``Store``: the front of a backend, which hands out ``Index``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+
+from vecbridge._contract._consistency import Consistency, parse_consistency
+from vecbridge._contract._metric import Metric, parse_metric
+from vecbridge._contract._protocols import Backend
+from vecbridge._contract._records import FieldType, IndexInfo
+from vecbridge._errors import IndexExistsError, SchemaMismatchError
+from vecbridge._front import _validate as validate
+from vecbridge._front._index import Index
+
+
+class Store:
+    """A configured store, as :func:`vecbridge.get_backend` gives it. Connects on first use.
+
+    Args:
+        backend: the store's implementation.
+        metric: metric of a new index where none is asked for.
+        consistency: default level of a new index where none is asked for.
+
+    Example:
+        >>> import vecbridge
+        >>> with vecbridge.get_backend("sklearn") as store:
+        ...     index = store.create_index("photos", dimension=3, metric="cosine")
+        ...     store.index_names()
+        ['photos']
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        metric: Metric = "cosine",
+        consistency: Consistency | None = None,
+    ) -> None:
+        self._backend = backend
+        self._metric = metric
+        self._consistency = consistency
+
+    def __repr__(self) -> str:
+        return f"<Store {self.name!r}>"
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The backend's name."""
+        return self._backend.name
+
+    @property
+    def backend(self) -> Backend:
+        """The store's own object, for what only that store can do."""
+        return self._backend
+
+    def create_index(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: Metric | None = None,
+        fields: Mapping[str, FieldType] | None = None,
+        consistency: Consistency | None = None,
+    ) -> Index:
+        """Makes an empty index.
+
+        Args:
+            name: a letter or underscore, then letters, digits and underscores; at most 255.
+            dimension: length of its vectors, 1 to 32768.
+            metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``; the configured one, or
+                cosine, by default.
+            fields: name and type (``"string"``, ``"integer"``, ``"float"``, ``"boolean"``) of
+                each scalar field that every record will carry.
+            consistency: what a read sees that asks for no level; the store's default otherwise.
+
+        Raises:
+            InvalidArgumentError: an argument is unusable.
+            IndexExistsError: the name is taken.
+        """
+        wanted = self._consistency if consistency is None else parse_consistency(consistency)
+        engine = self._backend.create_index(
+            validate.index_name(name),
+            dimension=validate.dimension(dimension),
+            metric=self._metric if metric is None else parse_metric(metric),
+            fields=validate.field_types(fields),
+            consistency=wanted,
+        )
+        return Index(engine)
+
+    def open_index(
+        self, name: str, *, dimension: int | None = None, metric: Metric | None = None
+    ) -> Index:
+        """Opens an existing index.
+
+        Args:
+            name: its name.
+            dimension: what it must have, if that matters to the caller.
+            metric: likewise.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+            SchemaMismatchError: it has another dimension or metric.
+        """
+        expected = None if metric is None else parse_metric(metric)
+        length = None if dimension is None else validate.dimension(dimension)
+        engine = self._backend.open_index(validate.index_name(name))
+        try:
+            _check_schema(engine.info, length, expected)
+        except SchemaMismatchError:
+            engine.close()
+            raise
+        return Index(engine)
+
+    def open_or_create_index(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: Metric | None = None,
+        fields: Mapping[str, FieldType] | None = None,
+        consistency: Consistency | None = None,
+    ) -> Index:
+        """Opens an index, or makes it; arguments and errors as those two have."""
+        wanted = self._metric if metric is None else metric
+        if name in self.index_names():
+            return self.open_index(name, dimension=dimension, metric=wanted)
+        try:
+            return self.create_index(
+                name, dimension=dimension, metric=wanted, fields=fields, consistency=consistency
+            )
+        except IndexExistsError:
+            # Another process made it in between.
+            return self.open_index(name, dimension=dimension, metric=wanted)
+
+    def index_names(self) -> list[str]:
+        """Names of the indexes, sorted."""
+        return self._backend.index_names()
+
+    def drop_index(self, name: str) -> None:
+        """Removes an index and its records.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+        self._backend.drop_index(validate.index_name(name))
+
+    def close(self) -> None:
+        """Closes the connection and every index opened over it. May be called twice."""
+        self._backend.close()
+
+
+def _check_schema(info: IndexInfo, dimension: int | None, metric: Metric | None) -> None:
+    wrong = []
+    if dimension is not None and info.dimension != dimension:
+        wrong.append(f"dimension {dimension} was asked for, the index has {info.dimension}")
+    if metric is not None and info.metric != metric:
+        wrong.append(f"metric {metric} was asked for, the index has {info.metric}")
+    if wrong:
+        raise SchemaMismatchError(
+            f"index {info.name!r}: {'; '.join(wrong)}. Open it as it is, or make another index"
+        )

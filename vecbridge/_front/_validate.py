@@ -1,0 +1,252 @@
+"""Checks and converts what the caller gives, before anything is changed."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vecbridge._contract._records import FIELD_TYPES, Fields, FieldType, Scalar
+from vecbridge._errors import (
+    DimensionError,
+    DuplicateIdError,
+    InvalidArgumentError,
+    InvalidIdError,
+    InvalidVectorError,
+)
+
+MAX_ID_BYTES = 512
+MAX_DIMENSION = 32768
+_INDEX_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_FINITE_BLOCK = 1 << 20
+
+
+def index_name(name: object) -> str:
+    """Checks an index's name: a letter or underscore, then letters, digits, underscores."""
+    if isinstance(name, str) and _INDEX_NAME.fullmatch(name):
+        return name
+    raise InvalidArgumentError(
+        f"an index name is 1 to 255 letters, digits and underscores and starts with no digit; "
+        f"got {name!r}"
+    )
+
+
+def dimension(value: object) -> int:
+    """Checks a dimension: an integer from 1 to 32768."""
+    number = _integer(value, "dimension")
+    if not 1 <= number <= MAX_DIMENSION:
+        raise InvalidArgumentError(f"dimension must be 1 to {MAX_DIMENSION}; got {number}")
+    return number
+
+
+def positive(value: object, name: str) -> int:
+    """Checks a count such as ``k``: an integer of at least 1."""
+    number = _integer(value, name)
+    if number < 1:
+        raise InvalidArgumentError(f"{name} must be at least 1; got {number}")
+    return number
+
+
+def field_types(fields: Mapping[str, object] | None) -> dict[str, FieldType]:
+    """Checks the declaration of scalar fields."""
+    checked: dict[str, FieldType] = {}
+    for name, wanted in (fields or {}).items():
+        index_name(name)
+        known = next((kind for kind in FIELD_TYPES if kind == wanted), None)
+        if known is None:
+            raise InvalidArgumentError(
+                f"field {name!r} must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"
+            )
+        checked[name] = known
+    return checked
+
+
+def ids(values: Iterable[str], *, unique: bool) -> list[str]:
+    """Checks ids, whole columns at a time.
+
+    Args:
+        values: the ids; a single string is refused, since it is a sequence of characters.
+        unique: whether two equal ids are an error; otherwise the later ones are dropped.
+
+    Raises:
+        InvalidIdError: one is not a str, is empty, holds NUL or a lone surrogate, or is over
+            512 bytes of UTF-8.
+        DuplicateIdError: two are equal.
+    """
+    if isinstance(values, str):
+        raise InvalidIdError(f"ids must be a sequence of strings; got one string: {values!r}")
+    column = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    for position, value in enumerate(column):
+        if type(value) is not str:
+            column[position] = _plain_string(value, position)
+    _check_text(column)
+    distinct = dict.fromkeys(column)
+    if len(distinct) == len(column):
+        return column
+    if unique:
+        seen: set[str] = set()
+        repeated = next(value for value in column if value in seen or seen.add(value))
+        raise DuplicateIdError(
+            f"{len(column) - len(distinct)} of {len(column)} ids are repeated, {repeated!r} among "
+            f"them; give each id once in a call"
+        )
+    return list(distinct)
+
+
+def vectors(values: ArrayLike, *, dimension: int, what: str = "vectors") -> NDArray[np.float32]:
+    """Converts anything array-like to ``(n, d)`` C-contiguous finite float32.
+
+    An array that is that already is passed through, not copied.
+
+    Raises:
+        InvalidVectorError: not numeric, NaN, infinite, or too large for float32.
+        DimensionError: not two-dimensional, or of another length than ``dimension``.
+    """
+    array = _as_array(values, what)
+    if array.ndim != 2:
+        raise DimensionError(
+            f"{what} must have shape (n, {dimension}); got shape {tuple(array.shape)}"
+        )
+    if array.shape[1] != dimension:
+        raise DimensionError(
+            f"{what} must have {dimension} dimensions, as the index has; got {array.shape[1]}"
+        )
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(array, dtype=np.float32)
+    _check_finite(converted, array, what)
+    return converted
+
+
+def queries(values: ArrayLike, *, dimension: int) -> NDArray[np.float32]:
+    """Like :func:`vectors`; a single vector of shape ``(d,)`` is one query."""
+    array = _as_array(values, "queries")
+    if array.ndim == 1 and (array.size or not dimension):
+        array = array[np.newaxis]
+    if array.size == 0 and array.ndim == 1:
+        array = array.reshape(0, dimension)
+    return vectors(array, dimension=dimension, what="queries")
+
+
+def fields(
+    columns: Fields | None, declared: Mapping[str, FieldType], count: int
+) -> dict[str, list[Scalar]]:
+    """Checks that every declared field, and no other, has ``count`` values of its type."""
+    given = columns or {}
+    unknown = sorted(set(given) - set(declared))
+    absent = sorted(set(declared) - set(given))
+    if unknown or absent:
+        raise InvalidArgumentError(
+            f"the index has the fields {sorted(declared)}; "
+            f"missing: {absent}, not in the index: {unknown}"
+        )
+    return {name: _column(name, given[name], kind, count) for name, kind in declared.items()}
+
+
+_FIELD_CASTS: dict[str, tuple[tuple[type, ...], type[Any]]] = {
+    "string": ((str,), str),
+    "integer": ((int, np.integer), int),
+    "float": ((float, int, np.floating, np.integer), float),
+    "boolean": ((bool, np.bool_), bool),
+}
+
+
+def scalar(name: str, value: object, kind: FieldType) -> Scalar:
+    """Checks one value of a field and makes it a plain Python scalar."""
+    accepted, cast = _FIELD_CASTS[kind]
+    is_boolean = isinstance(value, (bool, np.bool_))
+    if not isinstance(value, accepted) or (is_boolean and kind != "boolean"):
+        raise InvalidArgumentError(
+            f"field {name!r} holds {kind} values; got {value!r} ({type(value).__name__})"
+        )
+    plain: Scalar = cast(value)
+    return plain
+
+
+def _column(name: str, values: Sequence[Scalar], kind: FieldType, count: int) -> list[Scalar]:
+    column = [scalar(name, value, kind) for value in values]
+    if len(column) != count:
+        raise InvalidArgumentError(
+            f"field {name!r} must have one value a record, {count}; got {len(column)}"
+        )
+    return column
+
+
+def _plain_string(value: object, position: int) -> str:
+    if isinstance(value, str):
+        return str(value)
+    raise InvalidIdError(
+        f"ids must be strings; number {position} is {value!r} ({type(value).__name__})"
+    )
+
+
+def _check_text(column: list[str]) -> None:
+    """One pass over the joined text decides the common case; the culprit is looked for after."""
+    joined = "\0".join(column)
+    try:
+        joined.encode()
+        encodable = True
+    except UnicodeEncodeError:
+        encodable = False
+    clean = joined.count("\0") == max(len(column) - 1, 0) and encodable
+    short = max(map(len, column), default=1) <= MAX_ID_BYTES // 4
+    if clean and short and all(column):
+        return
+    for position, value in enumerate(column):
+        _check_id(value, position)
+
+
+def _check_id(value: str, position: int) -> None:
+    if not value:
+        raise InvalidIdError(f"ids must not be empty; number {position} is")
+    if "\0" in value:
+        raise InvalidIdError(f"ids must not hold NUL; number {position} is {value!r}")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidIdError(
+            f"ids must be encodable as UTF-8; number {position} is {value!r}"
+        ) from error
+    if size > MAX_ID_BYTES:
+        raise InvalidIdError(
+            f"ids must be at most {MAX_ID_BYTES} bytes of UTF-8; number {position} has {size}: "
+            f"{value[:40]!r}..."
+        )
+
+
+def _as_array(values: Any, what: str) -> NDArray[Any]:
+    # A torch tensor, told by its methods: the core imports no torch.
+    if hasattr(values, "detach") and hasattr(values, "cpu"):
+        values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+        values = values.numpy()
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise DimensionError(f"{what} must all have the same length: {error}") from error
+    if array.dtype.kind not in "fiu" and array.size:
+        raise InvalidVectorError(f"{what} must be real numbers; got dtype {array.dtype}")
+    return array
+
+
+def _check_finite(converted: NDArray[np.float32], given: NDArray[Any], what: str) -> None:
+    rows = max(1, _FINITE_BLOCK // max(converted.shape[1], 1))
+    for start in range(0, len(converted), rows):
+        good = np.isfinite(converted[start : start + rows]).all(axis=1)
+        if not good.all():
+            row = start + int(np.argmin(good))
+            overflow = bool(np.isfinite(np.asarray(given[row], dtype=np.float64)).all())
+            found = "a value too large for float32" if overflow else "NaN or infinity"
+            raise InvalidVectorError(f"{what} must be finite float32; row {row} has {found}")
+
+
+def _integer(value: object, name: str) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise InvalidArgumentError(f"{name} must be an integer; got {value!r}")
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InvalidArgumentError(f"{name} must be an integer; got {value!r}") from None

@@ -1,0 +1,72 @@
+"""Writing any number of records, in batches that fit the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._protocols import VectorIndex
+from vecbridge._contract._records import Scalar
+from vecbridge._errors import BackendError, PartialWriteError
+
+_ID_BYTES = 64
+_SCALAR_BYTES = 32
+
+
+def upsert_in_batches(
+    index: VectorIndex,
+    ids: Sequence[str],
+    vectors: NDArray[np.float32],
+    fields: dict[str, list[Scalar]],
+) -> None:
+    """Writes canonical records batch by batch.
+
+    Raises:
+        PartialWriteError: a batch failed after others were acknowledged.
+        BackendError: the first batch failed.
+    """
+    size = _batch_size(index, ids, vectors, fields)
+    for start in range(0, len(ids), size):
+        stop = start + size
+        columns = {name: column[start:stop] for name, column in fields.items()}
+        try:
+            index.upsert(ids[start:stop], vectors[start:stop], columns)
+        except BackendError as error:
+            if not start and not isinstance(error, PartialWriteError):
+                raise
+            raise _partial(error, ids, start) from error
+
+
+def _batch_size(
+    index: VectorIndex,
+    ids: Sequence[str],
+    vectors: NDArray[np.float32],
+    fields: dict[str, list[Scalar]],
+) -> int:
+    budget = index.capabilities.max_batch_bytes
+    if budget is None:
+        return max(len(ids), 1)
+    texts = [column for column in fields.values() if column and isinstance(column[0], str)]
+    widest = max(len(name.encode()) for name in ids)
+    widest += sum(max(len(str(value).encode()) for value in column) for column in texts)
+    row = 4 * vectors.shape[1] + _ID_BYTES + widest + _SCALAR_BYTES * len(fields)
+    return max(1, budget // row)
+
+
+def _partial(error: BackendError, ids: Sequence[str], start: int) -> PartialWriteError:
+    written = [*ids[:start]]
+    if isinstance(error, PartialWriteError):
+        written += error.written
+    done = set(written)
+    unknown = [name for name in ids[start:] if name not in done]
+    return PartialWriteError(
+        f"{len(written)} of {len(ids)} records were acknowledged before the store failed: {error} "
+        f"Do the same call again: it is safe, and completes the rest.",
+        backend=error.backend,
+        operation=error.operation,
+        written=written,
+        unknown=unknown,
+        retryable=error.retryable,
+    )

@@ -1,0 +1,88 @@
+"""How far a float32 engine's distance may lie from the exact one.
+
+Standard forward error analysis (N. J. Higham, *Accuracy and Stability of Numerical Algorithms*,
+2nd ed., section 3.1): a sum of ``n`` rounded products, in whatever order, is off by at most
+``gamma(n) * sum(|x_i * y_i|)``, with ``gamma(n) = n*u / (1 - n*u)`` and ``u`` the unit roundoff.
+The bounds hold for any order of summation and with or without fused multiply-add, so they hold for
+every BLAS and every server.
+"""
+
+from __future__ import annotations
+
+import math
+
+from vecbridge._contract._metric import Metric
+
+FLOAT32_ROUNDOFF = 2.0**-24
+FLOAT64_ROUNDOFF = 2.0**-53
+_FLOAT32_TINY = 2.0**-126
+_FLOAT32_SAFE = 2.0**126
+
+
+def gamma(terms: int, roundoff: float = FLOAT32_ROUNDOFF) -> float:
+    """Relative error bound of a sum of ``terms`` rounded products.
+
+    Args:
+        terms: number of rounding steps along the longest chain.
+        roundoff: unit roundoff of the arithmetic.
+
+    Returns:
+        ``terms*u / (1 - terms*u)``, or ``inf`` where the bound says nothing.
+    """
+    chain = terms * roundoff
+    return chain / (1.0 - chain) if chain < 1.0 else math.inf
+
+
+def dot_error(
+    dimension: int,
+    query_norm: float,
+    vector_norm: float,
+    *,
+    roundoff: float = FLOAT32_ROUNDOFF,
+) -> float:
+    """Largest error of a computed dot product: ``gamma(d) * |q| * |v|``, and underflow.
+
+    Returns:
+        An absolute bound; ``inf`` where float32 may overflow.
+    """
+    magnitude = query_norm * vector_norm
+    if roundoff == FLOAT32_ROUNDOFF and not magnitude < _FLOAT32_SAFE:
+        return math.inf
+    underflow = dimension * _FLOAT32_TINY if roundoff == FLOAT32_ROUNDOFF else 0.0
+    return gamma(dimension + 2, roundoff) * magnitude + underflow
+
+
+def float32_floor(
+    metric: Metric,
+    distance: float,
+    *,
+    dimension: int,
+    query_norm: float,
+    largest_norm: float,
+) -> float:
+    """Lower bound of the exact distance of a record that a float32 engine put at ``distance``.
+
+    Rounding is monotone nowhere, but bounded everywhere: a record that the engine ranked at or
+    after ``distance`` cannot truly be nearer than this.
+
+    Args:
+        metric: the index's metric.
+        distance: a distance in the contract's scale, computed by the engine in float32 from the
+            definition (for euclidean: a sum of squared *differences*; the expanded form
+            ``q.q - 2*q.v + v.v`` has no such bound).
+        dimension: length of the vectors.
+        query_norm: Euclidean norm of the query.
+        largest_norm: an upper bound of the norms of the records; only ``dotproduct`` needs it.
+
+    Returns:
+        The bound; ``-inf`` where float32 decides nothing.
+    """
+    if not math.isfinite(distance):
+        return -math.inf
+    if metric == "dotproduct":
+        return distance - dot_error(dimension, query_norm, largest_norm)
+    if metric == "cosine":
+        # The product and both norms are rounded sums; a few more steps divide and subtract.
+        return distance - gamma(2 * dimension + 16)
+    shrunk = distance * distance * (1.0 - gamma(dimension + 8)) - dimension * _FLOAT32_TINY
+    return math.sqrt(shrunk) if shrunk > 0.0 else 0.0

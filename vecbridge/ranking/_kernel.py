@@ -1,0 +1,156 @@
+"""The exact distance of a pair of vectors: a definition, not an approximation.
+
+The value of a pair must be the same 64 bits whatever the batch, the position, the number of
+threads, the BLAS or the machine. So nothing here is left to a library's choice of order: every
+elementwise step is one correctly rounded IEEE 754 operation, and every sum is folded in a fixed
+pairwise order (``docs/contract.md``, clauses DIST-*).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._metric import Metric
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
+_PAIRS_BYTES = 4 << 20
+_NARROW = 16
+
+
+def pairwise_sum(terms: Float64Array) -> Float64Array:
+    """Sums the last axis in the contract's fixed order.
+
+    The axis is padded with zeros to the next power of two; then the second half is added to the
+    first until one value is left. The array is used as scratch space.
+
+    Args:
+        terms: ``(..., d)`` float64, overwritten.
+
+    Returns:
+        ``(...)`` float64.
+    """
+    dimension = terms.shape[-1]
+    if dimension == 0:
+        return np.zeros(terms.shape[:-1])
+    half = 1 << (dimension - 1).bit_length() >> 1
+    if half == 0:
+        return terms[..., 0]
+    # Padding is never materialised: adding a zero is exact, so only the real tail is added.
+    # (x + 0.0 differs from x for x == -0.0 alone, and a zero's sign never survives a distance.)
+    tail = dimension - half
+    folded = terms[..., :half]
+    folded[..., :tail] += terms[..., half:]
+    while half > _NARROW:
+        half >>= 1
+        folded = np.add(folded[..., :half], folded[..., half:], out=folded[..., :half])
+    # A short last axis is slow to loop over; its transpose is the same sum, contiguous.
+    lanes = np.ascontiguousarray(np.moveaxis(folded, -1, 0))
+    while half > 1:
+        half >>= 1
+        lanes = np.add(lanes[:half], lanes[half:], out=lanes[:half])
+    result: Float64Array = lanes[0]
+    return result
+
+
+def norms(vectors: Float32Array) -> Float64Array:
+    """Euclidean norms in the contract's arithmetic.
+
+    Args:
+        vectors: ``(n, d)`` float32.
+
+    Returns:
+        ``(n,)`` float64.
+    """
+    out = np.empty(len(vectors))
+    for start, stop in _blocks(len(vectors), vectors.shape[1]):
+        block = vectors[start:stop].astype(np.float64)
+        np.multiply(block, block, out=block)
+        np.sqrt(pairwise_sum(block), out=out[start:stop])
+    return out
+
+
+def distances(metric: Metric, queries: Float32Array, vectors: Float32Array) -> Float64Array:
+    """Exact distances of matching rows; lower is nearer for every metric.
+
+    ============  ==============================================================
+    euclidean     ``sqrt(sum((q - v)**2))``
+    cosine        ``1 - q.v / (sqrt(q.q) * sqrt(v.v))``; 1 against a zero vector
+    dotproduct    ``-(q.v)``
+    ============  ==============================================================
+
+    Args:
+        metric: one of :data:`vecbridge.METRICS`.
+        queries: ``(n, d)`` or ``(d,)`` float32; one query is measured against every vector.
+        vectors: ``(n, d)`` float32.
+
+    Returns:
+        ``(n,)`` float64.
+
+    Example:
+        >>> import numpy as np
+        >>> distances("euclidean", np.float32([0, 0]), np.float32([[3, 4], [0, 1]])).tolist()
+        [5.0, 1.0]
+    """
+    out = np.empty(len(vectors))
+    rows = queries if queries.ndim == 2 else queries[np.newaxis]
+    for start, stop in _blocks(len(vectors), vectors.shape[1]):
+        part = rows[start:stop] if len(rows) > 1 else rows
+        out[start:stop] = _block_distances(
+            metric, part.astype(np.float64), vectors[start:stop].astype(np.float64)
+        )
+    return out
+
+
+def distance_matrix(metric: Metric, queries: Float32Array, vectors: Float32Array) -> Float64Array:
+    """Exact distances of every query to every vector.
+
+    Args:
+        metric: one of :data:`vecbridge.METRICS`.
+        queries: ``(q, d)`` float32.
+        vectors: ``(n, d)`` float32.
+
+    Returns:
+        ``(q, n)`` float64; the same bits as :func:`distances` gives pair by pair.
+    """
+    out = np.empty((len(queries), len(vectors)))
+    wide_queries = queries.astype(np.float64)
+    for start, stop in _blocks(len(vectors), vectors.shape[1]):
+        block = vectors[start:stop].astype(np.float64)
+        squares = _norms64(block) if metric == "cosine" else None
+        for row, query in zip(out, wide_queries, strict=True):
+            row[start:stop] = _block_distances(metric, query[np.newaxis], block, squares)
+    return out
+
+
+def _block_distances(
+    metric: Metric,
+    queries: Float64Array,
+    vectors: Float64Array,
+    vector_norms: Float64Array | None = None,
+) -> Float64Array:
+    if metric == "euclidean":
+        terms = np.subtract(queries, vectors)
+        np.multiply(terms, terms, out=terms)
+        return np.sqrt(pairwise_sum(terms))
+    products = pairwise_sum(np.multiply(queries, vectors))
+    if metric == "dotproduct":
+        return 0.0 - products
+    if vector_norms is None:
+        vector_norms = _norms64(vectors)
+    scale = _norms64(queries) * vector_norms
+    # A zero vector has no direction: its cosine similarity is 0 by scikit-learn's convention.
+    cosines = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0.0)
+    return 1.0 - cosines
+
+
+def _norms64(vectors: Float64Array) -> Float64Array:
+    return np.sqrt(pairwise_sum(vectors * vectors))
+
+
+def _blocks(count: int, dimension: int) -> list[tuple[int, int]]:
+    """Row ranges whose float64 copies stay in the processor's cache."""
+    rows = max(1, _PAIRS_BYTES // (8 * max(dimension, 1)))
+    return [(start, min(start + rows, count)) for start in range(0, count, rows)]
