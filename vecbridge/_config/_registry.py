@@ -2,25 +2,99 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from vecbridge._errors import InvalidArgumentError
+
 if TYPE_CHECKING:
+    from vecbridge._config._brain_config import BrainConfig
+    from vecbridge._config._resolve import Resolved, ResolvedSetting
     from vecbridge._front._store import Store
+
+_DEFAULT_BACKEND = "sklearn"
 
 
 def backend_names() -> list[str]:
     """Names of the installed backends, sorted; none of them is imported."""
-    from importlib.metadata import entry_points
+    from vecbridge._config._loading import registered_backends
 
-    return sorted({entry.name for entry in entry_points(group="vecbridge.backends")})
+    return registered_backends()
 
 
 def get_backend(name: str | None = None, **options: Any) -> Store:
-    """A configured store."""
-    from importlib.metadata import entry_points
+    """A configured store. Connects on first use, not here.
 
+    Each setting comes from the strongest source that has it: keyword arguments; the environment
+    variable ``FIFTYONE_BRAIN_SIMILARITY_<BACKEND>_<SETTING>``; ``similarity_backends.<backend>``
+    of FiftyOne's ``brain_config.json`` (``~/.fiftyone``, or ``FIFTYONE_BRAIN_CONFIG_PATH``); the
+    backend's default. FiftyOne need not be installed. ``None`` in any of them stands for the
+    default.
+
+    Args:
+        name: an installed backend (:func:`vecbridge.backend_names`), which may be called by its
+            name in FiftyOne (``vecbridge_milvus``). ``None`` takes FiftyOne's default similarity
+            backend, from ``FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND``, the same file, or else
+            ``sklearn``.
+        options: settings of the backend.
+
+    Raises:
+        UnknownBackendError: no installed package provides the backend.
+        AmbiguousBackendError: more than one does.
+        MissingDependencyError: the backend needs a package that is not installed.
+        UnknownSettingError: something is configured that the backend does not know.
+        ConfigurationError: a value or the file is unusable.
+
+    Example:
+        >>> import vecbridge
+        >>> vecbridge.get_backend("sklearn")
+        <Store 'sklearn'>
+    """
     from vecbridge._front._store import Store
 
-    (entry,) = entry_points(group="vecbridge.backends", name=name or "sklearn")
-    kind = entry.load()
-    return Store(kind(kind.settings_type(**options)))
+    kind, resolved = _configured(name, options)
+    settings = resolved.settings
+    return Store(
+        kind(settings),
+        metric=settings.metric or "cosine",
+        consistency=settings.consistency_level,
+    )
+
+
+def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedSetting]:
+    """Every setting that :func:`get_backend` would use, and its source; secrets are masked.
+
+    Arguments and errors are those of :func:`get_backend`.
+    """
+    return _configured(name, options)[1].described()
+
+
+def _configured(name: str | None, options: Mapping[str, Any]) -> tuple[type[Any], Resolved]:
+    from vecbridge._config._brain_config import read_brain_config
+    from vecbridge._config._loading import backend_entry, load_backend, registered_backends
+    from vecbridge._config._names import registered_name
+    from vecbridge._config._resolve import resolve
+
+    file = read_brain_config(os.environ)
+    registered = registered_backends()
+    asked, asked_by = _chosen(name, file)
+    backend = registered_name(asked, registered)
+    kind = load_backend(backend_entry(backend, asked_by))
+    resolved = resolve(backend, kind.settings_type, options, registered=registered, file=file)
+    return kind, resolved
+
+
+def _chosen(name: str | None, file: BrainConfig) -> tuple[str, str]:
+    """The backend that is meant, and who says so if not the caller."""
+    from vecbridge._config._environment import DEFAULT_BACKEND
+
+    if name is not None:
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"a backend is named by a string; got {type(name).__name__}")
+        return name, ""
+    if os.environ.get(DEFAULT_BACKEND):
+        return os.environ[DEFAULT_BACKEND], f" (environment variable {DEFAULT_BACKEND})"
+    if file.default_backend is not None:
+        return file.default_backend, f" (default in {file.path})"
+    return _DEFAULT_BACKEND, ""

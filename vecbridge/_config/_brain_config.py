@@ -1,0 +1,124 @@
+"""FiftyOne's ``brain_config.json``, read with or without FiftyOne."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vecbridge._config._given import Given, Source
+from vecbridge._config._translations import meant_by, quoted_translations
+from vecbridge._errors import ConfigurationError
+
+BACKENDS = "similarity_backends"
+DEFAULT = "default_similarity_backend"
+_PATH = "FIFTYONE_BRAIN_CONFIG_PATH"
+
+
+@dataclass(frozen=True)
+class BrainConfig:
+    """The file's content; empty where there is no file."""
+
+    path: str
+    content: Mapping[str, Any]
+
+    @property
+    def sections(self) -> Mapping[str, Any]:
+        """The settings of each backend."""
+        sections = self.content.get(BACKENDS) or {}
+        if not isinstance(sections, dict):
+            raise ConfigurationError(
+                f"{self.path}: {BACKENDS} must be an object with one entry a backend; "
+                f"found {_kind(sections)}"
+            )
+        return sections
+
+    @property
+    def default_backend(self) -> str | None:
+        """The backend that is meant where none is named."""
+        name = self.content.get(DEFAULT)
+        if name is None or isinstance(name, str):
+            return name or None
+        raise ConfigurationError(
+            f"{self.path}: {DEFAULT} must be the name of a backend; found {_kind(name)}"
+        )
+
+    def settings(self, names: Collection[str]) -> Iterator[Given]:
+        """What the file says of a backend with these names."""
+        for name in names:
+            place = f"{self.path} ({BACKENDS}.{name})"
+            section = self.sections.get(name)
+            if section is None:
+                continue
+            if not isinstance(section, dict):
+                raise ConfigurationError(
+                    f"{place} must be an object with one entry a setting; found {_kind(section)}"
+                )
+            yield from (Given(key, value, Source("file", place)) for key, value in section.items())
+
+
+def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
+    """Reads the file where FiftyOne reads it; like FiftyOne, takes none for an empty one.
+
+    Raises:
+        ConfigurationError: the file is there, but cannot be read.
+    """
+    path = environ.get(
+        _PATH, os.path.join(os.path.expanduser("~"), ".fiftyone", "brain_config.json")
+    )
+    if not os.path.isfile(path):
+        return BrainConfig(path, {})
+    content = _parsed(path, _text(path))
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} must hold a JSON object; found {_kind(content)}")
+    return BrainConfig(path, content)
+
+
+# Below, errors are raised after the ``except``, not in it: as their context, a decoding error would
+# carry the whole text along, and with it every secret in the file.
+
+
+def _text(path: str) -> str:
+    try:
+        # Editors on Windows begin a UTF-8 file with a byte order mark, which JSON does not know.
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError as error:
+        reason = f"byte {error.start} is not UTF-8; save the file as UTF-8"
+    raise ConfigurationError(f"cannot read {path}: {reason}")
+
+
+def _parsed(path: str, text: str) -> object:
+    import json
+
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where, reason = f"line {error.lineno}, column {error.colno}", error.msg
+    raise ConfigurationError(f"{path}, {where}: not JSON: {reason}{_advice(text)}")
+
+
+def _advice(text: str) -> str:
+    advice = ""
+    starts = [line.lstrip()[:2] for line in text.splitlines()]
+    comments = [n for n, start in enumerate(starts, 1) if start[:1] == "#" or start == "//"]
+    if comments:
+        advice += (
+            f". JSON has no comments: remove the lines that start with # or // "
+            f"(line {', '.join(map(str, comments))})"
+        )
+    if any(sign in text for sign in "：，“”"):
+        advice += '. Use the ASCII signs : , and " for the typographic ones'
+    translated = quoted_translations(text)
+    if translated:
+        advice += ". Translated keys are not read either: " + meant_by(translated)
+    return advice
+
+
+def _kind(value: object) -> str:
+    """The type of a value in JSON's words; the value itself may be a secret."""
+    names = {dict: "an object", list: "an array", str: "a string", bool: "true or false"}
+    return names.get(type(value), "null" if value is None else "a number")

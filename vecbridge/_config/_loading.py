@@ -1,0 +1,130 @@
+"""Importing one backend, and telling a missing package from a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from vecbridge._config._names import listed, suggestion
+from vecbridge._errors import (
+    AmbiguousBackendError,
+    ConfigurationError,
+    MissingDependencyError,
+    UnknownBackendError,
+)
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
+
+GROUP = "vecbridge.backends"
+
+
+def registered_backends() -> list[str]:
+    """Names of the installed backends, sorted; none of them is imported."""
+    from importlib.metadata import entry_points
+
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
+    """The one entry point of that name.
+
+    Args:
+        name: the backend's.
+        asked_by: where the name comes from, for the message, if not from the caller.
+
+    Raises:
+        UnknownBackendError: nobody provides it.
+        AmbiguousBackendError: more than one package does.
+    """
+    from importlib.metadata import entry_points
+
+    entries = list(entry_points(group=GROUP, name=name))
+    if len(entries) > 1:
+        providers = listed(sorted(f"{_provider(entry)} ({entry.value})" for entry in entries))
+        raise AmbiguousBackendError(
+            f"backend {name!r} is provided by more than one package: {providers}. Uninstall all "
+            f"but one of them"
+        )
+    if not entries:
+        known = registered_backends()
+        raise UnknownBackendError(
+            f"no installed package provides a backend {name!r}{asked_by}"
+            f"{suggestion(name, known)}. Installed backends: {listed(known)}"
+        )
+    return entries[0]
+
+
+def load_backend(entry: EntryPoint) -> type[Any]:
+    """Imports the backend's class.
+
+    Raises:
+        MissingDependencyError: a package that the backend imports is not installed. Any other
+            import error is the backend's own, and comes through as it is.
+        ConfigurationError: the entry point does not name a backend.
+    """
+    try:
+        kind = entry.load()
+    except ModuleNotFoundError as error:
+        own = entry.module.partition(".")[0]
+        if _is_absent_package(error) and error.name != own:
+            raise _missing(error, entry) from error
+        raise
+    from vecbridge.settings import Settings
+
+    settings = getattr(kind, "settings_type", None)
+    if not (
+        isinstance(kind, type) and isinstance(settings, type) and issubclass(settings, Settings)
+    ):
+        raise ConfigurationError(
+            f"entry point {entry.name!r} of {_provider(entry)} names {entry.value}, which is not a "
+            f"backend class: its settings_type must be a subclass of vecbridge.settings.Settings"
+        )
+    return kind
+
+
+@contextmanager
+def dependencies_of(backend: str) -> Iterator[None]:
+    """Around the late imports of a backend: says what to install where a package is missing.
+
+    Args:
+        backend: the backend's registered name.
+
+    Raises:
+        MissingDependencyError: a package is not installed. Other import errors come through.
+
+    Example:
+        >>> with dependencies_of("sklearn"):
+        ...     import json
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not _is_absent_package(error):
+            raise
+        raise _missing(error, backend_entry(backend)) from error
+
+
+def _is_absent_package(error: ModuleNotFoundError) -> bool:
+    """Whether a whole package is absent; a missing submodule is a broken or unfit version."""
+    return error.name is not None and "." not in error.name
+
+
+def _missing(error: ModuleNotFoundError, entry: EntryPoint) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"backend {entry.name!r} needs the package {error.name!r}, which is not installed: "
+        f'pip install "{_requirement(entry)}"',
+        name=error.name,
+    )
+
+
+def _requirement(entry: EntryPoint) -> str:
+    provider = _provider(entry)
+    distribution: Distribution | None = entry.dist
+    extras = distribution.metadata.get_all("Provides-Extra") if distribution is not None else None
+    return f"{provider}[{entry.name}]" if entry.name in (extras or ()) else provider
+
+
+def _provider(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.module.partition(".")[0]

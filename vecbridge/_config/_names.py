@@ -1,0 +1,39 @@
+"""The names by which a backend is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+PREFIX = "vecbridge_"
+"""What the backends' names begin with in FiftyOne, next to FiftyOne's own backends."""
+
+
+def registered_name(name: str, registered: Collection[str]) -> str:
+    """The name in the registry of a backend that may be called by its FiftyOne name."""
+    plain = name.removeprefix(PREFIX)
+    return plain if name not in registered and plain in registered else name
+
+
+def section_names(backend: str) -> tuple[str, ...]:
+    """Every name under which a backend's settings are looked for."""
+    return (backend, PREFIX + backend)
+
+
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """The known word that was most likely meant, if any is near."""
+    from difflib import get_close_matches
+
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(word.casefold(), list(by_folded), n=1)
+    return by_folded[close[0]] if close else None
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """``" (did you mean 'x'?)"``, or nothing."""
+    meant = nearest(word, known)
+    return "" if meant is None else f" (did you mean {meant!r}?)"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence."""
+    return ", ".join(words) if words else "none"

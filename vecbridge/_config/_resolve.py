@@ -1,0 +1,160 @@
+"""A backend's settings from all sources, checked, each with where it comes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from vecbridge._config._brain_config import BrainConfig
+from vecbridge._config._environment import declared_backends, environment_settings
+from vecbridge._config._fields import MASK, is_secret, safe, shown, without
+from vecbridge._config._given import Given, Source, agreed, strongest
+from vecbridge._config._names import listed, section_names, suggestion
+from vecbridge._config._translations import refuse_translations
+from vecbridge._errors import ConfigurationError, UnknownSettingError
+from vecbridge.settings import Settings
+
+_FIFTYONE_KEYS = frozenset(
+    {
+        "config_cls",
+        "embeddings_field",
+        "patches_field",
+        "roi_field",
+        "model",
+        "model_kwargs",
+        "supports_prompts",
+        "collection_name",
+        "index_name",
+        "table_name",
+    }
+)
+"""What FiftyOne itself reads from the same places: its class, and the parameters of a brain run."""
+
+
+@dataclass(frozen=True)
+class ResolvedSetting:
+    """One setting as it is in force.
+
+    Attributes:
+        name: the setting's.
+        value: as the backend sees it; secrets are masked.
+        source: where it comes from.
+        secret: whether it is declared as a secret.
+    """
+
+    name: str
+    value: object
+    source: Source
+    secret: bool
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A backend's settings, and what they were made from."""
+
+    settings: Settings
+    given: Mapping[str, Given]
+
+    def described(self) -> list[ResolvedSetting]:
+        """Every setting, in the order in which the backend declares them."""
+        return [
+            ResolvedSetting(
+                name,
+                safe(getattr(self.settings, name)),
+                self.given[name].source if name in self.given else Source("default"),
+                is_secret(type(self.settings), name),
+            )
+            for name in type(self.settings).model_fields
+        ]
+
+
+def resolve(
+    backend: str,
+    settings_type: type[Settings],
+    options: Mapping[str, Any],
+    *,
+    registered: list[str],
+    file: BrainConfig,
+) -> Resolved:
+    """Reads and checks the settings of a backend.
+
+    Args:
+        backend: its registered name.
+        settings_type: what it declares.
+        options: keyword arguments.
+        registered: names of all installed backends.
+        file: FiftyOne's configuration file.
+
+    Raises:
+        UnknownSettingError: something is configured that the backend does not know.
+        ConfigurationError: a value is not what the backend accepts.
+    """
+    names = section_names(backend)
+    known = {section for name in registered for section in section_names(name)}
+    refuse_translations(file.path, file.content, names, known)
+    everybody = known | set(file.sections) | declared_backends(os.environ)
+    in_environment = environment_settings(os.environ, names, everybody)
+    given = strongest(
+        [
+            {key: Given(key, value, Source("keyword")) for key, value in options.items()},
+            _without_fiftyone(settings_type, agreed(backend, in_environment)),
+            _without_fiftyone(settings_type, agreed(backend, file.settings(names))),
+        ]
+    )
+    _refuse_unknown(backend, settings_type, given)
+    return Resolved(_validated(backend, settings_type, given), given)
+
+
+def _without_fiftyone(settings: type[Settings], given: dict[str, Given]) -> dict[str, Given]:
+    foreign = _FIFTYONE_KEYS - settings.model_fields.keys()
+    return {key: item for key, item in given.items() if key not in foreign}
+
+
+def _refuse_unknown(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> None:
+    known = list(settings.model_fields)
+    # Only the key is quoted: under a misspelled key, the value may be a secret.
+    unknown = [
+        f"{item.key!r}{suggestion(item.key, known) or _foreign_hint(item.key)}, "
+        f"given in {item.source}"
+        for item in given.values()
+        if item.key not in settings.model_fields
+    ]
+    if unknown:
+        raise UnknownSettingError(
+            f"backend {backend!r} has no setting {'; no '.join(unknown)}. "
+            f"Known settings: {listed(known)}"
+        )
+
+
+def _foreign_hint(key: str) -> str:
+    if key not in _FIFTYONE_KEYS:
+        return ""
+    return " (it belongs to a FiftyOne brain run; an index is named in create_index())"
+
+
+def _validated(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> Settings:
+    values = {key: item.value for key, item in given.items() if item.value is not None}
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+    secrets = [value for key, value in values.items() if is_secret(settings, key)]
+    lines = [_problem(settings, given, item["loc"], item["msg"]) for item in problems]
+    raise ConfigurationError(without(f"backend {backend!r}: {'; '.join(lines)}", secrets))
+
+
+def _problem(
+    settings: type[Settings], given: Mapping[str, Given], place: tuple[int | str, ...], reason: str
+) -> str:
+    accepted = reason.removeprefix("Value error, ")
+    if not place:
+        return accepted
+    key = str(place[0])
+    if key not in given or given[key].value is None:
+        return f"setting {key!r}: {accepted}"
+    found = MASK if is_secret(settings, key) else shown(given[key].value)
+    return f"setting {key!r} from {given[key].source}: found {found}; {accepted}"
