@@ -1,0 +1,105 @@
+"""``python -m vecbridge.demo [--app] [--output FOLDER]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+NEIGHBOURS = 10
+
+
+def main() -> int:
+    """Runs the demo; the exit status says whether the rankings are identical."""
+    options = _options()
+    folder = Path(options.output)
+    _isolate_fiftyone(folder)
+    _remove_earlier_indexes(folder)
+    console = Console()
+    started = time.perf_counter()
+    identical = _demo(console, folder, open_app=options.app)
+    console.print(f"\nDone in {time.perf_counter() - started:.0f} s.")
+    return 0 if identical else 1
+
+
+def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
+    console.print("Starting FiftyOne (with a MongoDB of its own) ...")
+    import vecbridge.fiftyone
+    from vecbridge.demo import _report as report
+    from vecbridge.demo._digits import digits_dataset
+    from vecbridge.demo._model import PixelModel
+    from vecbridge.demo._stores import choices, run
+
+    vecbridge.fiftyone.enable()
+    dataset = digits_dataset(folder / "images")
+    console.print("Embedding the images ...")
+    embeddings = dataset.compute_embeddings(PixelModel(), progress=True)
+    ids, names, files = dataset.values(["id", "ground_truth.label", "filepath"])
+    labels, paths = dict(zip(ids, names, strict=True)), dict(zip(ids, files, strict=True))
+    queries = [ids[names.index(digit)] for digit in sorted(set(names))]
+
+    outcomes = []
+    for choice in choices(folder):
+        console.print(f"\n[bold]{choice.title}[/]: backend={choice.backend!r}, {choice.options}")
+        outcomes.append(run(dataset, embeddings, choice, queries, NEIGHBOURS + 1))
+    console.print()
+    report.show_neighbours(console, outcomes[0], labels)
+    precision = {
+        outcome.choice.brain_key: report.first_neighbour_precision(outcome, ids, labels)
+        for outcome in outcomes
+    }
+    identical = report.show_comparison(console, outcomes, precision)
+    picture = report.draw(outcomes[0], labels, paths, folder / "neighbours.png")
+    console.print(f"\nThe picture: [bold]{picture}[/]")
+    _say_what_next(console, open_app=open_app)
+    if open_app:
+        _open_app(console, dataset)
+    return identical
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m vecbridge.demo", description=__doc__)
+    parser.add_argument("--app", action="store_true", help="open the FiftyOne App at the end")
+    parser.add_argument("--output", default="demo-output", help="folder for everything it makes")
+    return parser.parse_args()
+
+
+def _isolate_fiftyone(folder: Path) -> None:
+    """Gives the demo a database of its own, unless the caller named one."""
+    home = folder.resolve() / "fiftyone"
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("FIFTYONE_DO_NOT_TRACK", "1")
+    os.environ.setdefault("FIFTYONE_DATABASE_VALIDATION", "false")
+    os.environ.setdefault("FIFTYONE_BRAIN_CONFIG_PATH", str(home / "brain_config.json"))
+    if "FIFTYONE_DATABASE_URI" not in os.environ:
+        os.environ.setdefault("FIFTYONE_DATABASE_DIR", str(home / "mongo"))
+
+
+def _remove_earlier_indexes(folder: Path) -> None:
+    for name in ("digits.db", "sklearn"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _say_what_next(console: Console, *, open_app: bool) -> None:
+    console.print("\nTry next:")
+    if not open_app:
+        console.print("  make demo APP=1        the same, and the FiftyOne App on it")
+    console.print("  make test              every test, on real servers")
+    console.print("  docs/tutorial/         the same by hand, on your own images")
+
+
+def _open_app(console: Console, dataset: object) -> None:
+    import fiftyone as fo
+
+    session = fo.launch_app(dataset, address="127.0.0.1", remote=not sys.stdout.isatty())
+    console.print(f"\nThe App: {session.url} (Ctrl+C ends it)")
+    session.wait(-1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""What the demo shows on the terminal, and the picture it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from vecbridge.demo._picture import Tile, contact_sheet
+from vecbridge.demo._stores import Outcome
+
+
+def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str]) -> None:
+    """Prints the ranked neighbours of each query, wrong labels in red."""
+    table = Table(
+        title=f"Nearest digits, from {outcome.choice.title}: label and cosine distance",
+        title_justify="left",
+    )
+    table.add_column("query", style="bold blue")
+    for place in range(1, len(outcome.neighbours[0])):
+        table.add_column(str(place), justify="right")
+    for (query, *found) in outcome.neighbours:
+        wanted = labels[query[0]]
+        cells = [_cell(labels[name], distance, wanted) for name, distance in found]
+        table.add_row(wanted, *cells)
+    console.print(table)
+
+
+def show_comparison(
+    console: Console, outcomes: Sequence[Outcome], precision: Mapping[str, float]
+) -> bool:
+    """Prints stores side by side; returns whether their rankings are identical."""
+    reference = outcomes[0]
+    table = Table(title="One ranking, three stores", title_justify="left")
+    table.add_column("store")
+    table.add_column("backend")
+    for head in ("build", "one query", "all 1797 queries", "1-NN precision"):
+        table.add_column(head, justify="right")
+    table.add_column(f"same as {reference.choice.title}")
+    same = [outcome.same_ranking(reference) for outcome in outcomes]
+    for outcome, identical in zip(outcomes, same, strict=True):
+        seconds = outcome.seconds
+        table.add_row(
+            outcome.choice.title,
+            outcome.choice.backend,
+            f"{seconds['build']:.2f} s",
+            f"{1000 * seconds['query']:.1f} ms",
+            f"{seconds['batch']:.2f} s",
+            f"{precision[outcome.choice.brain_key]:.4f}",
+            "[green]ids, order, bits[/]" if identical else "[bold red]DIFFERENT[/]",
+        )
+    console.print(table)
+    return all(same)
+
+
+def draw(
+    outcome: Outcome, labels: Mapping[str, str], paths: Mapping[str, str], target: Path
+) -> Path:
+    """Draws the contact sheet of one store's answers."""
+    rows = []
+    for (query, _), *found in outcome.neighbours:
+        tiles = [
+            Tile(Path(paths[name]), labels[name], f"{distance:.4f}", labels[name] != labels[query])
+            for name, distance in found
+        ]
+        rows.append((Tile(Path(paths[query]), f"query: {labels[query]}", ""), tiles))
+    return contact_sheet(
+        "The nearest of 1797 handwritten digits",
+        "Cosine distance under each; a red frame marks a wrong label. "
+        "The same picture from every store.",
+        rows,
+        target,
+    )
+
+
+def first_neighbour_precision(outcome: Outcome, ids: Sequence[str], labels: Mapping[str, str]) -> (
+    float
+):
+    """Share of all samples whose nearest other sample has their label."""
+    right = 0
+    for query, hits in zip(ids, outcome.rankings, strict=True):
+        nearest = next(name for name in hits.ids if name != query)
+        right += labels[nearest] == labels[query]
+    return right / len(ids)
+
+
+def _cell(label: str, distance: float, wanted: str) -> str:
+    text = f"{label} [dim]{distance:.4f}[/]"
+    return text if label == wanted else f"[red]{text}[/]"

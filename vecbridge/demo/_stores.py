@@ -1,0 +1,99 @@
+"""The same index on several stores, queried through FiftyOne."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vecbridge import Hits
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+DISTANCE_FIELD = "distance"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A store, in the words of a FiftyOne user: a backend's name and its settings."""
+
+    title: str
+    brain_key: str
+    backend: str
+    options: dict[str, Any]
+
+
+@dataclass
+class Outcome:
+    """What one store answered, and how long it took (seconds)."""
+
+    choice: Choice
+    neighbours: list[list[tuple[str, float]]]
+    rankings: list[Hits]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def same_ranking(self, other: Outcome) -> bool:
+        """Same ids, order and distances, to the last bit."""
+        return self.neighbours == other.neighbours and self.rankings == other.rankings
+
+
+def choices(folder: Path) -> list[Choice]:
+    """The three stores of the demo: one word of configuration each."""
+    return [
+        Choice("Milvus Lite", "on_milvus", "milvus", {"uri": str(folder / "digits.db")}),
+        Choice(
+            "scikit-learn, on disk",
+            "on_sklearn",
+            "vecbridge_sklearn",
+            {"path": str(folder / "sklearn")},
+        ),
+        Choice("in memory", "in_memory", "vecbridge_sklearn", {"path": ":memory:"}),
+    ]
+
+
+def run(
+    dataset: fo.Dataset, embeddings: np.ndarray, choice: Choice, queries: list[str], k: int
+) -> Outcome:
+    """Builds the index on a store and asks it, through FiftyOne and in one batch.
+
+    Args:
+        dataset: the digits.
+        embeddings: ``(n, d)`` float32, in the dataset's order.
+        choice: the store.
+        queries: ids of the query samples.
+        k: how many neighbours, the query itself included.
+    """
+    import fiftyone.brain as fob
+
+    started = time.perf_counter()
+    index = fob.compute_similarity(
+        dataset,
+        embeddings=embeddings,
+        brain_key=choice.brain_key,
+        backend=choice.backend,
+        metric="cosine",
+        **choice.options,
+    )
+    built = time.perf_counter()
+    neighbours = [_neighbours(dataset, query, choice.brain_key, k) for query in queries]
+    asked = time.perf_counter()
+    rankings = index.index.search(embeddings, k)
+    batched = time.perf_counter()
+    seconds = {
+        "build": built - started,
+        "query": (asked - built) / len(queries),
+        "batch": batched - asked,
+    }
+    return Outcome(choice, neighbours, rankings, seconds)
+
+
+def _neighbours(
+    dataset: fo.Dataset, query: str, brain_key: str, k: int
+) -> list[tuple[str, float]]:
+    view = dataset.sort_by_similarity(query, k=k, brain_key=brain_key, dist_field=DISTANCE_FIELD)
+    ids, distances = view.values(["id", DISTANCE_FIELD])
+    return list(zip(ids, distances, strict=True))
