@@ -1,0 +1,80 @@
+# On a fresh machine with Python 3.10 or newer and make: `make demo`, `make test`.
+# The environment lives in .venv, made by the targets that need it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+USER_ENV := .venv/.user-stamp
+DEV_ENV := .venv/.dev-stamp
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 10 --timeout 60
+SOURCES := vecbridge backends tests tools benchmarks
+
+export FIFTYONE_DO_NOT_TRACK := 1
+
+# A registry that hiccups fails a whole installation, so that is tried again as a whole.
+retry = for attempt in 1 2 3; do $(1) && break; \
+	if [ $$attempt = 3 ]; then exit 1; fi; echo "trying again"; sleep 5; done
+
+.PHONY: help
+help: ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: $(USER_ENV) ## The main job on real images, on three stores (APP=1 opens the FiftyOne App)
+	@$(BIN)/python -m vecbridge.demo $(if $(APP),--app)
+
+.PHONY: test
+test: lint types docs ## Everything: lint, types, docs, and every test with real servers
+	@$(BIN)/python -m pytest
+
+.PHONY: test-fast
+test-fast: $(DEV_ENV) ## Tests without servers, under a minute
+	@$(BIN)/python -m pytest tests/unit tests/meta
+
+.PHONY: lint
+lint: $(DEV_ENV) ## Style and import contracts
+	@$(BIN)/ruff check $(SOURCES)
+	@PYTHONPATH=backends $(BIN)/lint-imports --no-cache | tail -n 3
+
+.PHONY: format
+format: $(DEV_ENV) ## Format and repair what can be
+	@$(BIN)/ruff check --fix --quiet $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+.PHONY: types
+types: $(DEV_ENV) ## mypy --strict and pyright
+	@$(BIN)/mypy
+	@$(BIN)/pyright --warnings
+
+.PHONY: docs
+docs: $(DEV_ENV) ## Build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "documentation: site/index.html"
+
+.PHONY: bench
+bench: $(DEV_ENV) ## Measure against peers and limits; ratios in one run
+	@for script in benchmarks/bench_*.py; do $(BIN)/python "$$script"; done
+
+.PHONY: clean
+clean: ## Remove the environment and everything that was built
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site demo-output
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 10) or sys.exit(f"vecbridge needs Python 3.10 or newer; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=/path/to/python3")'
+	@echo "making the environment in .venv (two or three minutes, once)"
+	@$(PYTHON) -m venv .venv
+	@$(call retry,$(PIP) install --upgrade 'pip>=25.1')
+
+$(USER_ENV): pyproject.toml | $(BIN)/python
+	@$(call retry,$(PIP) install --editable '.[all]')
+	@$(BIN)/python tools/ensure_mongod.py
+	@touch $@
+
+$(DEV_ENV): $(USER_ENV)
+	@$(call retry,$(PIP) install --group dev)
+	@touch $@
