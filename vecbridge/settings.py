@@ -33,8 +33,8 @@ class Settings(BaseModel):
         >>> class MySettings(Settings):
         ...     uri: str = "http://localhost:8080"
         ...     timeout: float = 10.0
-        >>> MySettings(consistency_level="Strong", timeout="5")
-        MySettings(metric=None, consistency_level='strong', uri='http://localhost:8080', timeout=5.0)
+        >>> MySettings(consistency_level="Strong", timeout="5").timeout
+        5.0
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vecbridge._config._given import Given, Source
@@ -64,26 +64,24 @@ def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
     Raises:
         ConfigurationError: the file is there, but cannot be read.
     """
-    path = environ.get(
-        _PATH, os.path.join(os.path.expanduser("~"), ".fiftyone", "brain_config.json")
-    )
-    if not os.path.isfile(path):
-        return BrainConfig(path, {})
+    named = environ.get(_PATH)
+    path = Path.home() / ".fiftyone" / "brain_config.json" if named is None else Path(named)
+    if not path.is_file():
+        return BrainConfig(str(path), {})
     content = _parsed(path, _text(path))
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} must hold a JSON object; found {_kind(content)}")
-    return BrainConfig(path, content)
+    return BrainConfig(str(path), content)
 
 
 # Below, errors are raised after the ``except``, not in it: as their context, a decoding error would
 # carry the whole text along, and with it every secret in the file.
 
 
-def _text(path: str) -> str:
+def _text(path: Path) -> str:
     try:
         # Editors on Windows begin a UTF-8 file with a byte order mark, which JSON does not know.
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError as error:
@@ -91,7 +89,7 @@ def _text(path: str) -> str:
     raise ConfigurationError(f"cannot read {path}: {reason}")
 
 
-def _parsed(path: str, text: str) -> object:
+def _parsed(path: Path, text: str) -> object:
     import json
 
     try:

@@ -47,5 +47,10 @@ def environment_settings(
             )
 
 
+def variable_name(backend: str, key: str) -> str:
+    """The variable that sets one setting of a backend."""
+    return _PREFIX + _word(backend) + key.upper()
+
+
 def _word(backend: str) -> str:
     return backend.upper().replace("-", "_") + "_"

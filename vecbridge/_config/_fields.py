@@ -40,10 +40,10 @@ def shown(value: object) -> str:
 def without(text: str, secrets: Iterable[object]) -> str:
     """The text with every secret in it masked; a validator of a backend may quote its input."""
     for secret in secrets:
-        secret = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
-        # Shorter ones would tear ordinary words apart, and show themselves by it.
-        if isinstance(secret, str) and len(secret) > 3:
-            text = text.replace(secret, MASK)
+        plain = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+        # A shorter one would tear ordinary words apart, and show itself by it.
+        if isinstance(plain, str) and len(plain) > 3:
+            text = text.replace(plain, MASK)
     return without_credentials(text)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vecbridge._config._brain_config import BrainConfig
-from vecbridge._config._environment import declared_backends, environment_settings
+from vecbridge._config._environment import declared_backends, environment_settings, variable_name
 from vecbridge._config._fields import MASK, is_secret, safe, shown, without
 from vecbridge._config._given import Given, Source, agreed, strongest
 from vecbridge._config._names import listed, section_names, suggestion
@@ -143,18 +143,26 @@ def _validated(backend: str, settings: type[Settings], given: Mapping[str, Given
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
     secrets = [value for key, value in values.items() if is_secret(settings, key)]
-    lines = [_problem(settings, given, item["loc"], item["msg"]) for item in problems]
+    lines = [_problem(backend, settings, given, item["loc"], item["msg"]) for item in problems]
     raise ConfigurationError(without(f"backend {backend!r}: {'; '.join(lines)}", secrets))
 
 
 def _problem(
-    settings: type[Settings], given: Mapping[str, Given], place: tuple[int | str, ...], reason: str
+    backend: str,
+    settings: type[Settings],
+    given: Mapping[str, Given],
+    place: tuple[int | str, ...],
+    reason: str,
 ) -> str:
     accepted = reason.removeprefix("Value error, ")
     if not place:
         return accepted
     key = str(place[0])
     if key not in given or given[key].value is None:
-        return f"setting {key!r}: {accepted}"
+        return (
+            f"setting {key!r} is needed and has no default: give it as a keyword argument, "
+            f"{variable_name(backend, key)}, or similarity_backends.{backend}.{key} in "
+            f"brain_config.json"
+        )
     found = MASK if is_secret(settings, key) else shown(given[key].value)
     return f"setting {key!r} from {given[key].source}: found {found}; {accepted}"

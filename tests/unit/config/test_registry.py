@@ -1,0 +1,183 @@
+"""Finding, choosing and importing a backend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vecbridge
+from tests.unit.config.conftest import PROBE, Install
+from vecbridge.settings import dependencies_of
+
+BrainConfig = Callable[[Any], Path]
+DEFAULT = "FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND"
+
+
+def test_names_are_listed_without_importing(install: Install) -> None:
+    install(source="raise RuntimeError('imported')")
+    assert {"milvus", "probe", "sklearn"} <= set(vecbridge.backend_names())
+    assert vecbridge.backend_names() == sorted(vecbridge.backend_names())
+
+
+def test_only_the_wanted_backend_is_imported(install: Install) -> None:
+    install()
+    install("other", "raise RuntimeError('imported')", distribution="other", module="acme_other")
+    vecbridge.get_backend("probe")
+    assert "acme_other" not in sys.modules
+
+
+def test_an_unknown_name_gets_the_nearest_and_the_list(install: Install) -> None:
+    install()
+    with pytest.raises(vecbridge.UnknownBackendError) as caught:
+        vecbridge.get_backend("Prob")
+    message = str(caught.value)
+    assert "'Prob' (did you mean 'probe'?)" in message
+    assert f"Installed backends: {', '.join(vecbridge.backend_names())}" in message
+    assert isinstance(caught.value, LookupError)
+
+
+def test_an_unknown_name_is_quoted_as_it_was_asked_for() -> None:
+    with pytest.raises(vecbridge.UnknownBackendError, match="'vecbridge_nothing'"):
+        vecbridge.get_backend("vecbridge_nothing")
+
+
+def test_a_name_that_is_no_string_is_refused() -> None:
+    with pytest.raises(vecbridge.InvalidArgumentError, match="got int"):
+        vecbridge.get_backend(3)  # type: ignore[arg-type]
+
+
+def test_two_providers_of_a_name_are_both_named(install: Install) -> None:
+    install()
+    install(distribution="zeta-probe", module="zeta_probe")
+    with pytest.raises(vecbridge.AmbiguousBackendError) as caught:
+        vecbridge.get_backend("probe")
+    assert "acme-probe (acme_probe:ProbeBackend)" in str(caught.value)
+    assert "zeta-probe (zeta_probe:ProbeBackend)" in str(caught.value)
+    assert "acme_probe" not in sys.modules
+
+
+def test_a_prefix_that_is_part_of_a_registered_name_stays(install: Install) -> None:
+    install()
+    install("vecbridge_probe", distribution="other", module="acme_other")
+    vecbridge.get_backend("vecbridge_probe")
+    assert "acme_other" in sys.modules
+    assert "acme_probe" not in sys.modules
+
+
+def test_the_environment_names_the_default(
+    install: Install, monkeypatch: pytest.MonkeyPatch, brain_config: BrainConfig
+) -> None:
+    install()
+    brain_config({"default_similarity_backend": "nothing"})
+    monkeypatch.setenv(DEFAULT, "vecbridge_probe")
+    assert vecbridge.get_backend().name == "probe"
+
+
+def test_the_file_names_the_default(install: Install, brain_config: BrainConfig) -> None:
+    install()
+    brain_config({"default_similarity_backend": "probe"})
+    assert vecbridge.get_backend().name == "probe"
+
+
+@pytest.mark.parametrize("configured", [{}, {"default_similarity_backend": "sklearn"}])
+def test_the_last_default_is_sklearn(configured: Any, brain_config: BrainConfig) -> None:
+    brain_config(configured)
+    assert vecbridge.get_backend().name == "sklearn"
+
+
+def test_an_unknown_default_names_who_set_it(
+    monkeypatch: pytest.MonkeyPatch, brain_config: BrainConfig
+) -> None:
+    path = brain_config({"default_similarity_backend": "qdrant"})
+    with pytest.raises(vecbridge.UnknownBackendError, match=f"'qdrant' .default in {path}"):
+        vecbridge.get_backend()
+    monkeypatch.setenv(DEFAULT, "pinecone")
+    with pytest.raises(vecbridge.UnknownBackendError, match=f"'pinecone'.*variable {DEFAULT}"):
+        vecbridge.get_backend()
+
+
+def test_a_default_that_is_no_name_is_refused(brain_config: BrainConfig) -> None:
+    brain_config({"default_similarity_backend": ["probe"]})
+    with pytest.raises(vecbridge.ConfigurationError, match="name of a backend; found an array"):
+        vecbridge.get_backend()
+
+
+@pytest.mark.parametrize(
+    ("extras", "requirement"), [(("probe",), "acme-probe[probe]"), (("gpu",), "acme-probe")]
+)
+def test_a_missing_package_names_what_to_install(
+    extras: tuple[str, ...], requirement: str, install: Install
+) -> None:
+    install(source="import absent_package", extras=extras)
+    with pytest.raises(vecbridge.MissingDependencyError) as caught:
+        vecbridge.get_backend("probe")
+    message = str(caught.value)
+    assert "'absent_package'" in message
+    assert f'pip install "{requirement}"' in message
+    assert caught.value.name == "absent_package"
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import json.absent_part",
+        "from json import absent_name",
+        "raise ImportError('libgpu.so: cannot open')",
+        "import acme_probe.absent_part",
+    ],
+)
+def test_any_other_import_error_is_the_backends_own(source: str, install: Install) -> None:
+    install(source=source)
+    with pytest.raises(ImportError) as caught:
+        vecbridge.get_backend("probe")
+    assert not isinstance(caught.value, vecbridge.VecbridgeError)
+
+
+def test_a_backend_that_is_not_there_itself_is_not_a_missing_dependency(install: Install) -> None:
+    install(source=PROBE)
+    for site in [path for path in sys.path if "site-acme-probe" in path]:
+        Path(site, "acme_probe.py").unlink()
+    with pytest.raises(ModuleNotFoundError) as caught:
+        vecbridge.get_backend("probe")
+    assert not isinstance(caught.value, vecbridge.VecbridgeError)
+
+
+@pytest.mark.parametrize("source", ["ProbeBackend = 3", "class ProbeBackend: settings_type = dict"])
+def test_an_entry_point_that_names_no_backend_is_refused(source: str, install: Install) -> None:
+    install(source=source)
+    with pytest.raises(
+        vecbridge.ConfigurationError, match=r"acme_probe:ProbeBackend.*not a backend"
+    ):
+        vecbridge.get_backend("probe")
+
+
+def test_a_late_import_of_a_missing_package_names_the_extra() -> None:
+    with (
+        pytest.raises(vecbridge.MissingDependencyError, match=r'pip install "vecbridge\[milvus\]"'),
+        dependencies_of("milvus"),
+    ):
+        __import__("absent_package")
+
+
+def test_a_late_import_that_fails_otherwise_comes_through() -> None:
+    with pytest.raises(ModuleNotFoundError) as caught, dependencies_of("milvus"):
+        __import__("json.absent_part")
+    assert not isinstance(caught.value, vecbridge.VecbridgeError)
+
+
+def test_importing_vecbridge_imports_nothing_that_only_configuration_needs() -> None:
+    heavy = "pydantic importlib.metadata difflib json sklearn pymilvus faiss torch fiftyone"
+    # -S -E: what a .pth file or a development tool imports at start-up is not of our doing.
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; import vecbridge; "
+        f"print([name for name in {heavy.split()} if name in sys.modules])"
+    )
+    command = [sys.executable, "-S", "-E", "-c", code]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout.strip() == "[]"
