@@ -107,11 +107,9 @@ def _rank_all(
 ) -> list[Hits]:
     """Ranks the candidates of several queries, their distances computed in one go."""
     sizes = [len(candidates.ids) for candidates in found]
-    if len(found) == 1:
-        table = distances(metric, queries[0], found[0].vectors)
-    else:
-        vectors = np.concatenate([candidates.vectors for candidates in found])
-        table = distances(metric, np.repeat(queries, sizes, axis=0), vectors)
+    blocks = [candidates.vectors for candidates in found]
+    vectors = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    table = distances(metric, queries, vectors, sizes)
     ends = np.cumsum(sizes)
     return [
         _rank_one(candidates, table[end - size : end], k)

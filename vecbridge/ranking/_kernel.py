@@ -8,6 +8,8 @@ pairwise order (``docs/contract.md``, clauses DIST-*).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ from vecbridge._contract._metric import Metric
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
-_PAIRS_BYTES = 4 << 20
+_PAIRS_BYTES = 1 << 20
 _NARROW = 16
 
 
@@ -72,8 +74,13 @@ def norms(vectors: Float32Array) -> Float64Array:
     return out
 
 
-def distances(metric: Metric, queries: Float32Array, vectors: Float32Array) -> Float64Array:
-    """Exact distances of matching rows; lower is nearer for every metric.
+def distances(
+    metric: Metric,
+    queries: Float32Array,
+    vectors: Float32Array,
+    counts: Sequence[int] | None = None,
+) -> Float64Array:
+    """Exact distances of pairs; lower is nearer for every metric.
 
     ============  ==============================================================
     euclidean     ``sqrt(sum((q - v)**2))``
@@ -83,8 +90,9 @@ def distances(metric: Metric, queries: Float32Array, vectors: Float32Array) -> F
 
     Args:
         metric: one of :data:`vecbridge.METRICS`.
-        queries: ``(n, d)`` or ``(d,)`` float32; one query is measured against every vector.
+        queries: ``(d,)`` float32, measured against every vector; or ``(q, d)``.
         vectors: ``(n, d)`` float32.
+        counts: how many vectors in a row belong to each query; one each where not given.
 
     Returns:
         ``(n,)`` float64.
@@ -95,11 +103,17 @@ def distances(metric: Metric, queries: Float32Array, vectors: Float32Array) -> F
         [5.0, 1.0]
     """
     out = np.empty(len(vectors))
-    rows = queries if queries.ndim == 2 else queries[np.newaxis]
+    wide = np.atleast_2d(queries).astype(np.float64)
+    sizes = [len(vectors)] if len(wide) == 1 else counts
+    owners = np.repeat(np.arange(len(wide)), 1 if sizes is None else sizes)
+    lengths = _norms64(wide) if metric == "cosine" else None
     for start, stop in _blocks(len(vectors), vectors.shape[1]):
-        part = rows[start:stop] if len(rows) > 1 else rows
+        owner = owners[start:stop] if len(wide) > 1 else slice(None)
         out[start:stop] = _block_distances(
-            metric, part.astype(np.float64), vectors[start:stop].astype(np.float64)
+            metric,
+            wide[owner],
+            vectors[start:stop].astype(np.float64),
+            None if lengths is None else lengths[owner],
         )
     return out
 
@@ -116,12 +130,15 @@ def distance_matrix(metric: Metric, queries: Float32Array, vectors: Float32Array
         ``(q, n)`` float64; the same bits as :func:`distances` gives pair by pair.
     """
     out = np.empty((len(queries), len(vectors)))
-    wide_queries = queries.astype(np.float64)
+    wide = queries.astype(np.float64)
+    lengths = _norms64(wide) if metric == "cosine" else np.empty(len(wide))
     for start, stop in _blocks(len(vectors), vectors.shape[1]):
         block = vectors[start:stop].astype(np.float64)
-        squares = _norms64(block) if metric == "cosine" else None
-        for row, query in zip(out, wide_queries, strict=True):
-            row[start:stop] = _block_distances(metric, query[np.newaxis], block, squares)
+        block_norms = _norms64(block) if metric == "cosine" else None
+        for row, query, length in zip(out, wide, lengths, strict=True):
+            row[start:stop] = _block_distances(
+                metric, query[np.newaxis], block, length, block_norms
+            )
     return out
 
 
@@ -129,6 +146,7 @@ def _block_distances(
     metric: Metric,
     queries: Float64Array,
     vectors: Float64Array,
+    query_norms: Float64Array | None = None,
     vector_norms: Float64Array | None = None,
 ) -> Float64Array:
     if metric == "euclidean":
@@ -139,8 +157,8 @@ def _block_distances(
     if metric == "dotproduct":
         return 0.0 - products
     if vector_norms is None:
-        vector_norms = _norms64(vectors)
-    scale = _norms64(queries) * vector_norms
+        vector_norms = np.sqrt(pairwise_sum(np.multiply(vectors, vectors, out=vectors)))
+    scale = query_norms * vector_norms
     # A zero vector has no direction: its cosine similarity is 0 by scikit-learn's convention.
     cosines = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0.0)
     return 1.0 - cosines

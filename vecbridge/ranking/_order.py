@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_SORTED_WHOLE = 256
+
 
 def rank(
     ids: Sequence[str], distances: NDArray[np.float64], k: int | None = None
@@ -26,7 +28,7 @@ def rank(
         [2, 1]
     """
     positions = np.arange(len(ids))
-    if k is not None and k < len(ids):
+    if k is not None and k < len(ids) > _SORTED_WHOLE:
         # Everything that ties with the k-th stays in until ids have decided.
         cut = np.partition(distances, k - 1)[k - 1]
         positions = np.flatnonzero(distances <= cut)
