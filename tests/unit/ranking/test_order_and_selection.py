@@ -79,3 +79,13 @@ def test_bounds_say_nothing_where_float32_overflows() -> None:
             metric, float("inf"), dimension=8, query_norm=1.0, largest_norm=1.0
         )
         assert floor == -np.inf
+
+
+@pytest.mark.parametrize("k", [1, 10, 499, 500, 501, None])
+@pytest.mark.parametrize("values", [3, 100_000])
+def test_a_long_ranking_is_cut_before_it_is_sorted(k: int | None, values: int) -> None:
+    rng = np.random.default_rng(values)
+    table = rng.integers(0, values, 500).astype(np.float64)
+    ids = [f"{number:03d}" for number in rng.permutation(500)]
+    expected = sorted(range(500), key=lambda row: (table[row], ids[row]))
+    assert rank(ids, table, k).tolist() == expected[:k]
