@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,24 +65,25 @@ def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
     Raises:
         ConfigurationError: the file is there, but cannot be read.
     """
-    named = environ.get(_PATH)
-    path = Path.home() / ".fiftyone" / "brain_config.json" if named is None else Path(named)
-    if not path.is_file():
-        return BrainConfig(str(path), {})
+    # Unlike pathlib's, these two never fail: not without a home, not before a locked folder.
+    home = os.path.expanduser("~")  # noqa: PTH111
+    path = environ.get(_PATH, f"{home}/.fiftyone/brain_config.json")
+    if not os.path.isfile(path):  # noqa: PTH113
+        return BrainConfig(path, {})
     content = _parsed(path, _text(path))
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} must hold a JSON object; found {_kind(content)}")
-    return BrainConfig(str(path), content)
+    return BrainConfig(path, content)
 
 
 # Below, errors are raised after the ``except``, not in it: as their context, a decoding error would
 # carry the whole text along, and with it every secret in the file.
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     try:
         # Editors on Windows begin a UTF-8 file with a byte order mark, which JSON does not know.
-        return path.read_text(encoding="utf-8-sig")
+        return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError as error:
@@ -89,7 +91,7 @@ def _text(path: Path) -> str:
     raise ConfigurationError(f"cannot read {path}: {reason}")
 
 
-def _parsed(path: Path, text: str) -> object:
+def _parsed(path: str, text: str) -> object:
     import json
 
     try:

@@ -19,6 +19,11 @@ def section_names(backend: str) -> tuple[str, ...]:
     return (backend, PREFIX + backend)
 
 
+def every_section(registered: Collection[str]) -> set[str]:
+    """The names under which the settings of any of these backends are looked for."""
+    return {section for backend in registered for section in section_names(backend)}
+
+
 def nearest(word: str, known: Collection[str]) -> str | None:
     """The known word that was most likely meant, if any is near."""
     from difflib import get_close_matches

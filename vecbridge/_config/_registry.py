@@ -73,14 +73,18 @@ def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedS
 def _configured(name: str | None, options: Mapping[str, Any]) -> tuple[type[Any], Resolved]:
     from vecbridge._config._brain_config import read_brain_config
     from vecbridge._config._loading import backend_entry, load_backend, registered_backends
-    from vecbridge._config._names import registered_name
+    from vecbridge._config._names import every_section, registered_name, section_names
     from vecbridge._config._resolve import resolve
+    from vecbridge._config._translations import refuse_translations
 
     file = read_brain_config(os.environ)
     registered = registered_backends()
     asked, asked_by = _chosen(name, file)
     backend = registered_name(asked, registered)
-    kind = load_backend(backend_entry(backend, asked_by))
+    entry = backend_entry(backend, asked_by)
+    # Before the import: who configured another backend, in vain, is not to install this one.
+    refuse_translations(file.path, file.content, section_names(backend), every_section(registered))
+    kind = load_backend(entry)
     resolved = resolve(backend, kind.settings_type, options, registered=registered, file=file)
     return kind, resolved
 

@@ -13,8 +13,7 @@ from vecbridge._config._brain_config import BrainConfig
 from vecbridge._config._environment import declared_backends, environment_settings, variable_name
 from vecbridge._config._fields import MASK, is_secret, safe, shown, without
 from vecbridge._config._given import Given, Source, agreed, strongest
-from vecbridge._config._names import listed, section_names, suggestion
-from vecbridge._config._translations import refuse_translations
+from vecbridge._config._names import every_section, listed, section_names, suggestion
 from vecbridge._errors import ConfigurationError, UnknownSettingError
 from vecbridge.settings import Settings
 
@@ -94,24 +93,19 @@ def resolve(
         ConfigurationError: a value is not what the backend accepts.
     """
     names = section_names(backend)
-    known = {section for name in registered for section in section_names(name)}
-    refuse_translations(file.path, file.content, names, known)
-    everybody = known | set(file.sections) | declared_backends(os.environ)
-    in_environment = environment_settings(os.environ, names, everybody)
+    known = every_section(registered) | set(file.sections) | declared_backends(os.environ)
+    in_environment = environment_settings(os.environ, names, known)
+    # FiftyOne's keys go first: its class, for one, rightly differs between the two names.
+    foreign = _FIFTYONE_KEYS - settings_type.model_fields.keys()
     given = strongest(
         [
             {key: Given(key, value, Source("keyword")) for key, value in options.items()},
-            _without_fiftyone(settings_type, agreed(backend, in_environment)),
-            _without_fiftyone(settings_type, agreed(backend, file.settings(names))),
+            agreed(backend, (item for item in in_environment if item.key not in foreign)),
+            agreed(backend, (item for item in file.settings(names) if item.key not in foreign)),
         ]
     )
     _refuse_unknown(backend, settings_type, given)
     return Resolved(_validated(backend, settings_type, given), given)
-
-
-def _without_fiftyone(settings: type[Settings], given: dict[str, Given]) -> dict[str, Given]:
-    foreign = _FIFTYONE_KEYS - settings.model_fields.keys()
-    return {key: item for key, item in given.items() if key not in foreign}
 
 
 def _refuse_unknown(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> None:

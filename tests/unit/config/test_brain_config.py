@@ -63,6 +63,27 @@ def test_another_encoding_is_told(brain_config: BrainConfig) -> None:
     assert f"cannot read {path}: byte 2 is not UTF-8" in message
 
 
+def test_a_file_that_may_not_be_read_is_told(
+    brain_config: BrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = brain_config({})
+
+    def locked(self: Path, **_: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as fault:
+        fault.setattr(Path, "read_text", locked)
+        with pytest.raises(vecbridge.ConfigurationError) as caught:
+            vecbridge.get_backend("probe")
+    assert f"cannot read {path}: Permission denied" in str(caught.value)
+
+
+def test_a_user_without_a_home_has_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+    assert vecbridge.get_backend("probe").name == "probe"
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [("[]", "an array"), ('"hunter2"', "a string"), ("12", "a number"), ("null", "null")],

@@ -103,6 +103,22 @@ def test_sections_that_disagree_are_refused_without_their_values(brain_config: B
     assert "b-2" not in message
 
 
+def test_fiftyones_own_keys_may_differ_between_the_two_names(
+    brain_config: BrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brain_config(
+        {
+            "similarity_backends": {
+                "probe": {"config_cls": "theirs", "uri": "u"},
+                "vecbridge_probe": {"config_cls": "ours"},
+            }
+        }
+    )
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_PROBE_CONFIG_CLS", "theirs")
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_VECBRIDGE_PROBE_CONFIG_CLS", "ours")
+    assert uri() == "u"
+
+
 def test_variables_that_disagree_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "a")
     monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_VECBRIDGE_PROBE_URI", "b")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import vecbridge
+from tests.unit.config.conftest import Install
 
 BrainConfig = Callable[[Any], Path]
 
@@ -76,9 +77,17 @@ def test_a_top_level_key_alone_is_refused(key: str, brain_config: BrainConfig) -
     assert f"{key} -> " in refusal()
 
 
-def test_the_default_backend_is_no_way_around_it(brain_config: BrainConfig, install: Any) -> None:
+def test_the_default_backend_is_no_way_around_it(brain_config: BrainConfig) -> None:
     brain_config({"默认相似度后端": "probe", "default_similarity_backend": "probe"})
     assert "默认相似度后端 -> default_similarity_backend" in refusal(None)
+
+
+def test_it_is_told_before_a_backend_that_nobody_chose_asks_to_be_installed(
+    brain_config: BrainConfig, install: Install
+) -> None:
+    install("other", "import absent_package", distribution="other", module="acme_other")
+    brain_config({"默认相似度后端": "probe"})
+    assert "默认相似度后端 -> default_similarity_backend" in refusal("other")
 
 
 def test_another_case_of_the_wanted_backends_keys_is_refused(brain_config: BrainConfig) -> None:
