@@ -1,0 +1,89 @@
+"""The second tier: float64 products from BLAS, an error bound for every record.
+
+A product of two float32 values is exact in float64 and neither overflows nor vanishes, so these
+bounds hold for every finite vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Metric
+from vecbridge.local import Snapshot
+from vecbridge.ranking import FLOAT64_ROUNDOFF, gamma
+from vecbridge_sklearn._products import products
+
+_BLOCK_BYTES = 8 << 20
+
+
+class Bounds(NamedTuple):
+    """Between what the exact distances lie: ``(q, n)`` float64 each."""
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+
+def bounds(
+    metric: Metric,
+    queries: NDArray[np.float32],
+    query_norms: NDArray[np.float64],
+    snapshot: Snapshot,
+    rows: NDArray[np.intp] | None,
+) -> Bounds:
+    """Bounds of the distances of queries to records.
+
+    Args:
+        metric: of the index.
+        queries: ``(q, d)`` float32.
+        query_norms: ``(q,)`` exact norms.
+        snapshot: the records.
+        rows: which of them; all where ``None``.
+    """
+    count = len(snapshot) if rows is None else len(rows)
+    lower, upper = np.empty((len(queries), count)), np.empty((len(queries), count))
+    wide = queries.astype(np.float64)
+    # Both this computation's rounding and that of the definition itself, generously.
+    relative = gamma(4 * (queries.shape[1] + 8), FLOAT64_ROUNDOFF)
+    for start, stop in _blocks(count, queries.shape[1]):
+        chosen = slice(start, stop) if rows is None else rows[start:stop]
+        dots = products(wide, snapshot.vectors[chosen].astype(np.float64))
+        part = _bounds_of(
+            metric, dots, query_norms[:, np.newaxis], snapshot.norms[chosen], relative
+        )
+        lower[:, start:stop], upper[:, start:stop] = part
+    return Bounds(lower, upper)
+
+
+def _bounds_of(
+    metric: Metric,
+    dots: NDArray[np.float64],
+    query_norms: NDArray[np.float64],
+    norms: NDArray[np.float64],
+    relative: float,
+) -> Bounds:
+    scale = query_norms * norms
+    if metric == "dotproduct":
+        error = relative * scale
+        return Bounds(-dots - error, -dots + error)
+    if metric == "cosine":
+        cosines = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0.0)
+        # Against a zero vector the distance is 1 by definition, without any error.
+        error = np.where(scale > 0.0, relative, 0.0)
+        return Bounds(1.0 - cosines - error, 1.0 - cosines + error)
+    total = (query_norms + norms) ** 2
+    squared = query_norms * query_norms + norms * norms - 2.0 * dots
+    error = relative * total
+    return Bounds(
+        np.sqrt(np.maximum(squared - error, 0.0)) * (1.0 - relative),
+        np.sqrt(np.maximum(squared + error, 0.0)) * (1.0 + relative),
+    )
+
+
+def _blocks(count: int, dimension: int) -> Iterator[tuple[int, int]]:
+    rows = max(1, _BLOCK_BYTES // (8 * dimension))
+    for start in range(0, count, rows):
+        yield start, min(start + rows, count)

@@ -1,0 +1,21 @@
+"""The durable record store of the local backends, for their authors.
+
+A local backend keeps its records here and adds nothing but an engine that searches them: see
+:class:`LocalIndex`, and ``vecbridge_sklearn`` for the smallest whole example.
+
+    >>> import numpy as np
+    >>> store = LocalStore(None, backend="example")
+    >>> table = store.create("points", dimension=2, metric="euclidean")
+    >>> table.upsert(["a", "b"], np.float32([[3, 4], [0, 0]]))
+    >>> table.snapshot().norms.tolist()
+    [5.0, 0.0]
+"""
+
+from __future__ import annotations
+
+from vecbridge.local._index import LocalIndex, local_capabilities
+from vecbridge.local._snapshot import Snapshot
+from vecbridge.local._store import LocalStore
+from vecbridge.local._table import LocalTable
+
+__all__ = ["LocalIndex", "LocalStore", "LocalTable", "Snapshot", "local_capabilities"]

@@ -1,0 +1,131 @@
+"""One write: what it deletes, then what it upserts; and its bytes."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._records import Scalar
+
+PART_BYTES = 4 << 20
+_PART_ROWS = 1 << 16
+# Little-endian in the file whatever the machine.
+_STORED = np.dtype("<f4")
+
+Buffer = bytes | memoryview
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Its net effect is: delete ``deleted``, then upsert ``ids``.
+
+    Attributes:
+        ids: distinct ids that are written.
+        vectors: ``(len(ids), d)`` float32.
+        fields: one column a field.
+        deleted: ids that are removed first.
+    """
+
+    ids: Sequence[str]
+    vectors: NDArray[np.float32]
+    fields: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
+    deleted: Sequence[str] = ()
+
+    @property
+    def weight(self) -> int:
+        """How many records and deletions it takes up in the log."""
+        return len(self.ids) + len(self.deleted)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes up."""
+        return self.vectors.nbytes + 64 * self.weight
+
+    def parts(self) -> Iterator[Change]:
+        """The same change in pieces of bounded size."""
+        rows = min(_PART_ROWS, max(1, PART_BYTES // (4 * self.vectors.shape[1])))
+        for start in range(0, len(self.deleted), _PART_ROWS):
+            gone = self.deleted[start : start + _PART_ROWS]
+            nothing = {name: () for name in self.fields}
+            yield Change((), self.vectors[:0], nothing, gone)
+        for start in range(0, len(self.ids), rows):
+            stop = start + rows
+            columns = {name: column[start:stop] for name, column in self.fields.items()}
+            yield Change(self.ids[start:stop], self.vectors[start:stop], columns)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A change as it lies in a row of the log."""
+
+    gone: int
+    kept: int
+    checksum: int
+    deleted: Buffer
+    ids: Buffer
+    fields: Buffer
+    vectors: Buffer
+
+
+def encode(change: Change) -> Encoded:
+    """The bytes of a change; the vectors are not copied."""
+    vectors = np.ascontiguousarray(change.vectors, dtype=_STORED)
+    columns = {name: list(column) for name, column in change.fields.items()}
+    deleted, ids = "\0".join(change.deleted).encode(), "\0".join(change.ids).encode()
+    fields = json.dumps(columns, separators=(",", ":")).encode() if columns else b""
+    raw = memoryview(vectors).cast("B") if vectors.size else b""
+    gone, kept = len(change.deleted), len(change.ids)
+    checksum = _checksum(gone, kept, (deleted, ids, fields, raw))
+    return Encoded(gone, kept, checksum, deleted, ids, fields, raw)
+
+
+def decode(row: Encoded, dimension: int) -> Change:
+    """Reads a change back.
+
+    Raises:
+        ValueError: the bytes are not those that were written; the message says how.
+    """
+    if _checksum(row.gone, row.kept, (row.deleted, row.ids, row.fields, row.vectors)) != (
+        row.checksum
+    ):
+        raise ValueError("a segment of the log does not match its checksum")
+    vectors = np.frombuffer(row.vectors, dtype=_STORED).reshape(row.kept, dimension)
+    return Change(
+        _split(row.ids, row.kept),
+        vectors.astype(np.float32, copy=False),
+        json.loads(bytes(row.fields)) if row.fields else {},
+        _split(row.deleted, row.gone),
+    )
+
+
+def net_effect(changes: Sequence[Change], dimension: int) -> Change:
+    """One change that does what a run of them does, whatever part of the run was done before."""
+    last: dict[str, tuple[int, int] | None] = {}
+    for number, change in enumerate(changes):
+        last.update(dict.fromkeys(change.deleted))
+        last.update((name, (number, row)) for row, name in enumerate(change.ids))
+    kept = {name: at for name, at in last.items() if at is not None}
+    vectors = np.empty((len(kept), dimension), dtype=np.float32)
+    for out, (number, row) in enumerate(kept.values()):
+        vectors[out] = changes[number].vectors[row]
+    fields = {
+        name: [changes[number].fields[name][row] for number, row in kept.values()]
+        for name in next((change.fields for change in changes if change.ids), {})
+    }
+    return Change(list(kept), vectors, fields, [name for name, at in last.items() if at is None])
+
+
+def _split(joined: Buffer, count: int) -> list[str]:
+    return bytes(joined).decode().split("\0") if count else []
+
+
+def _checksum(gone: int, kept: int, blobs: Sequence[Buffer]) -> int:
+    value = zlib.crc32(f"{gone},{kept}".encode())
+    for blob in blobs:
+        value = zlib.crc32(blob, value)
+    return value

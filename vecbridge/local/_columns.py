@@ -1,0 +1,190 @@
+"""The records of an index in memory, as columns."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._records import Scalar
+from vecbridge.local._change import Change
+from vecbridge.local._snapshot import Snapshot
+from vecbridge.ranking import norms
+
+
+class Columns:
+    """Rows without gaps: a deleted row is filled with the last one.
+
+    Args:
+        dimension: length of the vectors.
+        fields: names of the fields.
+    """
+
+    def __init__(self, dimension: int, fields: Iterable[str]) -> None:
+        self._dimension = dimension
+        self._field_names = tuple(fields)
+        self._generation = 0
+        self._appended_since = 0
+        self.clear()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._ids: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._matrix = np.empty((0, self._dimension), dtype=np.float32)
+        self._norms = np.empty(0)
+        self._normed = 0
+        self._fields = {name: np.empty(0, dtype=object) for name in self._field_names}
+        self._views: weakref.WeakSet[Snapshot] = weakref.WeakSet()
+        self._touch(rewritten=True)
+
+    def reserve(self, more: int) -> None:
+        """Makes room for ``more`` rows: exactly so many in a bulk load, with some to spare later.
+
+        Pages that nothing was written to take no memory.
+        """
+        wanted = len(self) + more
+        if wanted > len(self._matrix):
+            self._reallocate(max(wanted, len(self) * 5 // 4))
+
+    def apply(self, change: Change) -> None:
+        """Deletes, then upserts. :meth:`reserve` came first, so nothing here can run out."""
+        if change.deleted:
+            self._remove(change.deleted)
+        if change.ids:
+            self._put(change.ids, change.vectors, change.fields)
+
+    def as_change(self) -> Change:
+        """All the records as one change; its arrays are views, good until the next change."""
+        count = len(self)
+        fields = {name: column[:count].tolist() for name, column in self._fields.items()}
+        return Change(self._ids, self._matrix[:count], fields)
+
+    def snapshot(self) -> Snapshot:
+        """A frozen view of the records as they are now."""
+        count = len(self)
+        if self._normed < count:
+            self._norms[self._normed : count] = norms(self._matrix[self._normed : count])
+            self._normed = count
+        vectors, exact = self._matrix[:count], self._norms[:count]
+        vectors.flags.writeable = exact.flags.writeable = False
+        view = Snapshot(
+            generation=self._generation,
+            appended_since=self._appended_since,
+            names=self._ids,
+            rows=self._rows,
+            vectors=vectors,
+            norms=exact,
+            fields={name: column[:count] for name, column in self._fields.items()},
+        )
+        self._views.add(view)
+        return view
+
+    def _put(
+        self,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        fields: Mapping[str, Sequence[Scalar]],
+    ) -> None:
+        start, columns = len(self), _objects(fields, len(ids))
+        known = np.fromiter((name in self._rows for name in ids), np.bool_, len(ids))
+        if known.any():
+            old, new = np.flatnonzero(known), np.flatnonzero(~known)
+            self._replace([ids[at] for at in old.tolist()], vectors[old], _taken(columns, old))
+            ids = [ids[at] for at in new.tolist()]
+            vectors, columns = vectors[new], _taken(columns, new)
+        stop = start + len(ids)
+        self._matrix[start:stop] = vectors
+        for name, column in columns.items():
+            self._fields[name][start:stop] = column
+        self._rows.update(zip(ids, range(start, stop), strict=True))
+        self._ids.extend(ids)
+        self._touch(rewritten=False)
+
+    def _replace(
+        self,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        columns: Mapping[str, NDArray[np.object_]],
+    ) -> None:
+        self._part_from_views()
+        rows = np.array([self._rows[name] for name in ids])
+        self._matrix[rows] = vectors
+        self._norms[rows] = norms(vectors)
+        for name, column in columns.items():
+            self._fields[name][rows] = column
+        self._touch(rewritten=True)
+
+    def _remove(self, ids: Sequence[str]) -> None:
+        doomed = {self._rows[name] for name in ids if name in self._rows}
+        if not doomed:
+            return
+        self._part_from_views()
+        for row in doomed:
+            del self._rows[self._ids[row]]
+        end = len(self) - len(doomed)
+        holes = [row for row in doomed if row < end]
+        movers = [row for row in range(end, len(self)) if row not in doomed]
+        self._fill(holes, movers)
+        for column in self._fields.values():
+            column[end : len(self)] = None
+        del self._ids[end:]
+        self._normed = min(self._normed, end)
+        self._touch(rewritten=True)
+
+    def _fill(self, holes: list[int], movers: list[int]) -> None:
+        if any(row >= self._normed for row in movers):
+            # A row whose norm is unknown may move among those whose norm is known.
+            self._norms[movers] = norms(self._matrix[movers])
+        for column in (self._matrix, self._norms, *self._fields.values()):
+            column[holes] = column[movers]
+        for hole, mover in zip(holes, movers, strict=True):
+            self._ids[hole] = self._ids[mover]
+            self._rows[self._ids[hole]] = hole
+
+    def _part_from_views(self) -> None:
+        """Leaves the present arrays to the snapshots that look at them."""
+        if self._views:
+            self._ids, self._rows = list(self._ids), dict(self._rows)
+            self._reallocate(len(self._matrix))
+            self._views = weakref.WeakSet()
+
+    def _reallocate(self, capacity: int) -> None:
+        self._matrix = _moved(self._matrix, len(self), capacity)
+        self._norms = _moved(self._norms, len(self), capacity)
+        self._fields = {
+            name: _moved(column, len(self), capacity) for name, column in self._fields.items()
+        }
+
+    def _touch(self, *, rewritten: bool) -> None:
+        self._generation += 1
+        if rewritten:
+            self._appended_since = self._generation
+
+
+def _moved(column: NDArray, count: int, capacity: int) -> NDArray:  # type: ignore[type-arg]
+    moved = np.empty((capacity, *column.shape[1:]), dtype=column.dtype)
+    moved[:count] = column[:count]
+    return moved
+
+
+def _objects(fields: Mapping[str, Sequence[Scalar]], count: int) -> dict[str, NDArray[np.object_]]:
+    columns = {}
+    for name, values in fields.items():
+        columns[name] = np.empty(count, dtype=object)
+        columns[name][:] = values
+    return columns
+
+
+def _taken(
+    columns: Mapping[str, NDArray[np.object_]], rows: NDArray[np.intp]
+) -> dict[str, NDArray[np.object_]]:
+    return {name: column[rows] for name, column in columns.items()}

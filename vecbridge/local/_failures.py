@@ -1,0 +1,82 @@
+"""The one boundary at which SQLite's and the system's errors become the contract's."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecbridge._errors import BackendError, CorruptStoreError, OperationTimeoutError
+
+# SQLite's texts, not its codes: Python 3.10 has no ``sqlite_errorcode``.
+_CORRUPT = ("malformed", "not a database", "unsupported file format")
+_LOCKED = ("is locked", "is busy")
+_FULL = ("is full",)
+_READ_ONLY = ("readonly", "unable to open", "authorization")
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Who is doing what to which file, for messages.
+
+    Attributes:
+        backend: name of the backend that uses the store.
+        path: the database file.
+    """
+
+    backend: str
+    path: Path
+
+    def corrupt(self, operation: str, found: str) -> CorruptStoreError:
+        """The error of a file that is not as we left it."""
+        return CorruptStoreError(
+            f"{self.path} cannot be used: {found}. It was left untouched; restore it from a copy, "
+            f"or move it away and build the index again",
+            backend=self.backend,
+            operation=operation,
+        )
+
+    @contextmanager
+    def mapped(self, operation: str) -> Iterator[None]:
+        """Turns errors of SQLite and of the file system into :class:`vecbridge.BackendError`."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._from_sqlite(operation, error) from error
+        except OSError as error:
+            if isinstance(error, BackendError):
+                raise
+            raise BackendError(
+                f"{operation} failed on {self.path}: {error}. Check that the path is a directory "
+                f"that this process may write to",
+                backend=self.backend,
+                operation=operation,
+            ) from error
+
+    def _from_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
+        text = str(error)
+        if any(word in text for word in _CORRUPT):
+            return self.corrupt(operation, f"SQLite says: {text}")
+        if any(word in text for word in _LOCKED):
+            return OperationTimeoutError(
+                f"{operation} gave up waiting: another process holds the write lock of "
+                f"{self.path}. Nothing was changed; try again",
+                backend=self.backend,
+                operation=operation,
+                retryable=True,
+            )
+        advice, retryable = "Nothing was changed", False
+        if any(word in text for word in _FULL):
+            advice, retryable = "Nothing was changed; make room and try again", True
+        elif any(word in text for word in _READ_ONLY):
+            advice = (
+                "Nothing was changed; check that this process may write the file and its folder"
+            )
+        return BackendError(
+            f"{operation} failed on {self.path}: {text}. {advice}",
+            backend=self.backend,
+            operation=operation,
+            retryable=retryable,
+        )

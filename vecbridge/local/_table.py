@@ -1,0 +1,89 @@
+"""The records of one index: kept by a journal, held in memory as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge.local._change import Change
+from vecbridge.local._columns import Columns
+from vecbridge.local._journal import Journal
+from vecbridge.local._snapshot import Snapshot
+
+
+class LocalTable:
+    """Records, read with strong consistency: every read catches up with every process first.
+
+    Safe to use from several threads. Obtained from :class:`vecbridge.local.LocalStore`.
+
+    Attributes:
+        info: what the index is.
+    """
+
+    def __init__(self, info: IndexInfo, journal: Journal) -> None:
+        self.info = info
+        self._journal = journal
+        self._columns = Columns(info.dimension, info.fields)
+
+    def upsert(
+        self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
+    ) -> None:
+        """Inserts records or replaces them: all of them, durably, or none.
+
+        Args:
+            ids: distinct ids.
+            vectors: ``(len(ids), d)`` float32; neither kept nor changed.
+            fields: a column for each field of the index.
+        """
+        if not len(ids):
+            return
+        change = Change(ids, vectors, {} if fields is None else fields)
+        with self._journal.session("upsert"):
+            self._journal.write(self._columns, change, "upsert")
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Removes records: all of them, durably, or none. Ids that are not there are ignored."""
+        with self._journal.session("delete"):
+            self._journal.catch_up(self._columns, "delete")
+            gone = [name for name in ids if name in self._columns]
+            if gone:
+                nothing = np.empty((0, self.info.dimension), dtype=np.float32)
+                change = Change((), nothing, deleted=gone)
+                self._journal.write(self._columns, change, "delete")
+
+    def fetch(self, ids: Sequence[str]) -> Records:
+        """Copies of records in request order, the missing ones listed."""
+        view = self.snapshot("fetch")
+        rows = view.rows_of(ids)
+        missing: tuple[str, ...] = ()
+        if len(rows) < len(ids):
+            found = set(view.names(rows))
+            missing = tuple(name for name in ids if name not in found)
+        return view.records(rows, missing)
+
+    def contains(self, ids: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether each id is there."""
+        with self._journal.session("contains"):
+            self._journal.catch_up(self._columns, "contains")
+            return np.fromiter((name in self._columns for name in ids), np.bool_, len(ids))
+
+    def count(self) -> int:
+        """The number of records."""
+        with self._journal.session("count"):
+            self._journal.catch_up(self._columns, "count")
+            return len(self._columns)
+
+    def scan(self, batch_size: int) -> Iterator[Records]:
+        """Copies of every record once, as they are when the scan begins."""
+        view = self.snapshot("scan")
+        for start in range(0, len(view), batch_size):
+            yield view.records(np.arange(start, min(start + batch_size, len(view))))
+
+    def snapshot(self, operation: str = "search") -> Snapshot:
+        """A frozen view of the records, for an engine to search."""
+        with self._journal.session(operation):
+            self._journal.catch_up(self._columns, operation)
+            return self._columns.snapshot()

@@ -1,0 +1,85 @@
+"""Keeping the log short: amortised over many writes, never part of what is acknowledged.
+
+Many small writes are merged, like the digits of a counter: sixty-four neighbours of one level
+become one of the next. What takes the place of a run has the number of the run's last write and
+sets every id that the run touched to its final state, so it is right for a reader that has seen
+all, none or some of the run.
+
+When most of the log is dead, it is written anew from the live records under another epoch, which
+tells readers to forget what they have read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from vecbridge.local import _log as log
+from vecbridge.local._change import Change, net_effect
+from vecbridge.local._failures import Blame
+
+RUN = 64
+CHECK_EVERY = 16
+SPARE_ROWS = 4096
+
+
+def level_of(change: Change) -> int:
+    """The level that a fresh write begins at."""
+    return log.SETTLED if change.size >= log.MERGEABLE_BYTES else 0
+
+
+def is_mostly_dead(head: log.Head, live: int) -> bool:
+    """Whether the log is worth rewriting."""
+    return head.logged - live > max(live, SPARE_ROWS)
+
+
+def merge_tail(connection: sqlite3.Connection, blame: Blame, index_id: int, dimension: int) -> None:
+    """Merges the runs at the end of the log, as far as there are any. Call in a transaction."""
+    while True:
+        tail = connection.execute(
+            "SELECT seq, max(level) FROM segments WHERE index_id = ? "
+            "GROUP BY seq ORDER BY seq DESC LIMIT ?",
+            (index_id, RUN + CHECK_EVERY),
+        ).fetchall()
+        level = tail[0][1] if tail else log.SETTLED
+        same = next((at for at, row in enumerate(tail) if row[1] != level), len(tail))
+        if level == log.SETTLED or same < RUN:
+            return
+        first, last = tail[same - 1][0], tail[0][0]
+        _merge(connection, blame, index_id, dimension, (first, last, level + 1))
+
+
+def _merge(
+    connection: sqlite3.Connection,
+    blame: Blame,
+    index_id: int,
+    dimension: int,
+    run: tuple[int, int, int],
+) -> None:
+    first, last, level = run
+    changes = [
+        change
+        for _, change in log.read_after(connection, blame, "upsert", index_id, first - 1, dimension)
+    ]
+    merged = net_effect(changes, dimension)
+    connection.execute(
+        "DELETE FROM segments WHERE index_id = ? AND seq BETWEEN ? AND ?", (index_id, first, last)
+    )
+    grown = log.SETTLED if merged.size >= log.MERGEABLE_BYTES else level
+    log.append(connection, index_id, last, merged, grown)
+    head = log.read_head(connection, index_id)
+    if head is not None:
+        spared = sum(change.weight for change in changes) - merged.weight
+        log.write_head(connection, index_id, head._replace(logged=head.logged - spared))
+
+
+def rewrite(
+    connection: sqlite3.Connection, index_id: int, head: log.Head, live: Callable[[], Change]
+) -> log.Head:
+    """Replaces the log by one write of the live records. Call in a transaction."""
+    connection.execute("DELETE FROM segments WHERE index_id = ?", (index_id,))
+    records = live()
+    fresh = log.Head(head.epoch + 1, head.seq + 1, records.weight)
+    log.append(connection, index_id, fresh.seq, records, log.SETTLED)
+    log.write_head(connection, index_id, fresh)
+    return fresh
