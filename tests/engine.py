@@ -70,9 +70,7 @@ class Engine:
     def count(self, *, consistency: Consistency | None = None) -> int:
         return len(self.records)
 
-    def scan(
-        self, batch_size: int, *, consistency: Consistency | None = None
-    ) -> Iterator[Records]:
+    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         self.calls.append(("scan", batch_size))
         names = list(self.records)
         for start in range(0, len(names), batch_size):

@@ -25,14 +25,15 @@ def store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Store]:
     folder: Path = tmp_path_factory.mktemp("stores")
-    options: dict[str, Any] = {
-        "sklearn_memory": lambda: {},
-        "sklearn_disk": lambda: {"path": folder / "records"},
-        "milvus_lite": lambda: {"uri": str(folder / "vectors.db")},
-        "milvus_server": lambda: {"uri": request.getfixturevalue("milvus_server_uri")},
-    }[request.param]()
-    name = "sklearn" if request.param.startswith("sklearn") else "milvus"
-    with vecbridge.get_backend(name, **options) as opened:
+    name, _, place = request.param.partition("_")
+    options: dict[str, dict[str, Any]] = {
+        "memory": {},
+        "disk": {"path": folder / "records"},
+        "lite": {"uri": str(folder / "vectors.db")},
+    }
+    if place == "server":
+        options["server"] = {"uri": request.getfixturevalue("milvus_server_uri")}
+    with vecbridge.get_backend(name, **options[place]) as opened:
         yield opened
 
 

@@ -1,5 +1,6 @@
 """Filters over scalar fields, as an expression tree: never a string that a store would parse.
 
+Example:
     >>> from vecbridge import field
     >>> (field("label") == "cat") & (field("score") > 0.5)
     (field('label') == 'cat') & (field('score') > 0.5)
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from vecbridge._contract._records import Scalar
 
@@ -19,14 +20,14 @@ Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 class _Combinable:
     """Filters combine with ``&``, ``|`` and ``~``."""
 
-    def __and__(self: Filter, other: Filter) -> And:
-        return And(self, other)
+    def __and__(self, other: Filter) -> And:
+        return And(cast(Filter, self), other)
 
-    def __or__(self: Filter, other: Filter) -> Or:
-        return Or(self, other)
+    def __or__(self, other: Filter) -> Or:
+        return Or(cast(Filter, self), other)
 
-    def __invert__(self: Filter) -> Not:
-        return Not(self)
+    def __invert__(self) -> Not:
+        return Not(cast(Filter, self))
 
     def __bool__(self) -> bool:
         # ``a == 1 and b == 2`` would silently drop the first half.

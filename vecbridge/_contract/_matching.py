@@ -22,9 +22,7 @@ _OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
 }
 
 
-def matches(
-    where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int
-) -> NDArray[np.bool_]:
+def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -> NDArray[np.bool_]:
     """Which of ``count`` records a filter accepts.
 
     Strings compare by code point. Returns ``(count,)`` bool.

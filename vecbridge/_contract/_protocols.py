@@ -57,9 +57,7 @@ class VectorIndex(Protocol):
     def count(self, *, consistency: Consistency | None = None) -> int:
         """The number of live records."""
 
-    def scan(
-        self, batch_size: int, *, consistency: Consistency | None = None
-    ) -> Iterator[Records]:
+    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         """Every live record once, at most ``batch_size`` at a time, in any order."""
 
     def search(

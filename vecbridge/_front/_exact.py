@@ -47,12 +47,12 @@ def exact_search(
     """
     answers: list[Hits | None] = [None] * len(queries)
     for start, stop in _query_blocks(len(queries), k, index.info.dimension):
-        block = range(start, stop)
-        undecided = _ask(index, queries, block, k, scope, answers, allow_scan)
+        undecided = _ask(index, queries, range(start, stop), k, scope, answers)
+        if not allow_scan:
+            undecided = [position for position in undecided if answers[position] is None]
         if undecided:
-            for position, hits in zip(
-                undecided, scan_rank(index, queries[undecided], k, scope), strict=True
-            ):
+            scanned = scan_rank(index, queries[undecided], k, scope)
+            for position, hits in zip(undecided, scanned, strict=True):
                 answers[position] = hits
     return [hits for hits in answers if hits is not None]
 
@@ -64,7 +64,6 @@ def _ask(
     k: int,
     scope: Scope,
     answers: list[Hits | None],
-    allow_scan: bool,
 ) -> list[int]:
     """Asks the engine, for more and more, and returns the queries that only a scan can answer."""
     undecided = list(block)
@@ -84,9 +83,7 @@ def _ask(
             if not hits.exact and candidates.floor > -math.inf:
                 still.append(position)
         undecided, asked = still, asked * _GROWTH + 64
-    if allow_scan:
-        return undecided
-    return [position for position in undecided if answers[position] is None]
+    return undecided
 
 
 def _affordable(index: VectorIndex, k: int, count: int) -> bool:

@@ -33,7 +33,7 @@ class TopK:
         if self._k is not None and len(self._ids) == self._k:
             hopeful = np.flatnonzero(keys <= self._distances[-1])
             ids, keys = [ids[position] for position in hopeful.tolist()], keys[hopeful]
-        if len(ids):
+        if ids:
             self._pending.append((ids, keys))
             self._pending_count += len(ids)
         # Cutting costs a sort of what is kept, so it waits until there is as much new as kept.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -88,8 +89,7 @@ def ids(values: Iterable[str], *, unique: bool) -> list[str]:
     if len(distinct) == len(column):
         return column
     if unique:
-        seen: set[str] = set()
-        repeated = next(value for value in column if value in seen or seen.add(value))
+        repeated = next(value for value, times in Counter(column).items() if times > 1)
         raise DuplicateIdError(
             f"{len(column) - len(distinct)} of {len(column)} ids are repeated, {repeated!r} among "
             f"them; give each id once in a call"

@@ -50,9 +50,10 @@ def _batch_size(
         return max(len(ids), 1)
     texts = [column for column in fields.values() if column and isinstance(column[0], str)]
     widest = max(len(name.encode()) for name in ids)
-    widest += sum(max(len(str(value).encode()) for value in column) for column in texts)
+    for column in texts:
+        widest += max(len(str(value).encode()) for value in column)
     row = 4 * vectors.shape[1] + _ID_BYTES + widest + _SCALAR_BYTES * len(fields)
-    return max(1, budget // row)
+    return max(1, budget // int(row))
 
 
 def _partial(error: BackendError, ids: Sequence[str], start: int) -> PartialWriteError:

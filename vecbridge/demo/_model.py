@@ -6,6 +6,7 @@ from typing import Any
 
 import fiftyone.core.models as fom
 import numpy as np
+from numpy.typing import NDArray
 
 _SIDE = 8
 
@@ -41,19 +42,19 @@ class PixelModel(fom.Model, fom.EmbeddingsMixin):  # type: ignore[misc]  # fifty
         """This model only embeds."""
         raise NotImplementedError("PixelModel only embeds images")
 
-    def get_embeddings(self) -> np.ndarray:
+    def get_embeddings(self) -> NDArray[np.float32]:
         """The last image's embedding, as FiftyOne asks for it."""
         return self._last
 
-    def embed(self, arg: Any) -> np.ndarray:
+    def embed(self, arg: Any) -> NDArray[np.float32]:
         """Embeds one ``(height, width[, channels])`` image as ``(64,)`` float32 in 0 .. 1."""
         shades = np.asarray(arg, dtype=np.float32)
         shades = shades.mean(axis=2) if shades.ndim == 3 else shades
         height, width = (size // _SIDE for size in shades.shape)
         grid = shades[: height * _SIDE, : width * _SIDE].reshape(_SIDE, height, _SIDE, width)
-        self._last = grid.mean(axis=(1, 3)).ravel() / np.float32(255)
+        self._last = np.asarray(grid.mean(axis=(1, 3)).ravel() / 255, dtype=np.float32)
         return self._last
 
-    def embed_all(self, args: Any) -> np.ndarray:
+    def embed_all(self, args: Any) -> NDArray[np.float32]:
         """Embeds several images: ``(n, 64)`` float32."""
         return np.stack([self.embed(arg) for arg in args])

@@ -21,7 +21,7 @@ def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str
     table.add_column("query", style="bold blue")
     for place in range(1, len(outcome.neighbours[0])):
         table.add_column(str(place), justify="right")
-    for (query, *found) in outcome.neighbours:
+    for query, *found in outcome.neighbours:
         wanted = labels[query[0]]
         cells = [_cell(labels[name], distance, wanted) for name, distance in found]
         table.add_row(wanted, *cells)
@@ -75,9 +75,9 @@ def draw(
     )
 
 
-def first_neighbour_precision(outcome: Outcome, ids: Sequence[str], labels: Mapping[str, str]) -> (
-    float
-):
+def first_neighbour_precision(
+    outcome: Outcome, ids: Sequence[str], labels: Mapping[str, str]
+) -> float:
     """Share of all samples whose nearest other sample has their label."""
     right = 0
     for query, hits in zip(ids, outcome.rankings, strict=True):

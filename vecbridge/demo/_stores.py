@@ -91,9 +91,7 @@ def run(
     return Outcome(choice, neighbours, rankings, seconds)
 
 
-def _neighbours(
-    dataset: fo.Dataset, query: str, brain_key: str, k: int
-) -> list[tuple[str, float]]:
+def _neighbours(dataset: fo.Dataset, query: str, brain_key: str, k: int) -> list[tuple[str, float]]:
     view = dataset.sort_by_similarity(query, k=k, brain_key=brain_key, dist_field=DISTANCE_FIELD)
     ids, distances = view.values(["id", DISTANCE_FIELD])
     return list(zip(ids, distances, strict=True))

@@ -156,6 +156,8 @@ def _block_distances(
     products = pairwise_sum(np.multiply(queries, vectors))
     if metric == "dotproduct":
         return 0.0 - products
+    if query_norms is None:
+        query_norms = _norms64(queries)
     if vector_norms is None:
         vector_norms = np.sqrt(pairwise_sum(np.multiply(vectors, vectors, out=vectors)))
     scale = query_norms * vector_norms

@@ -28,15 +28,20 @@ def smallest_columns(values: NDArray[np.floating], count: int) -> NDArray[np.int
         return np.broadcast_to(np.arange(columns), (rows, columns)).copy()
     members = math.isqrt(columns // count)
     if columns <= _SMALL_ROW or members < 4:
-        return np.argpartition(values, count - 1, axis=1)[:, :count]
+        return _partition(values, count)
     groups = columns // members
     grouped = values[:, : groups * members].reshape(rows, members, groups)
     minima = grouped.min(axis=1)
-    best = np.argpartition(minima, count - 1, axis=1)[:, :count]
+    best = _partition(minima, count)
     inside = best[:, :, np.newaxis] + groups * np.arange(members)
     rest = np.arange(groups * members, columns)
     tail = np.broadcast_to(rest, (rows, len(rest)))
     pool = np.concatenate([inside.reshape(rows, -1), tail], axis=1)
     pooled = np.take_along_axis(values, pool, axis=1)
-    chosen = np.argpartition(pooled, count - 1, axis=1)[:, :count]
-    return np.take_along_axis(pool, chosen, axis=1)
+    chosen = _partition(pooled, count)
+    selected: NDArray[np.intp] = np.take_along_axis(pool, chosen, axis=1)
+    return selected
+
+
+def _partition(values: NDArray[np.floating], count: int) -> NDArray[np.intp]:
+    return np.asarray(np.argpartition(values, count - 1, axis=1)[:, :count])

@@ -137,7 +137,7 @@ def test_numbers_of_any_type_are_converted_once(index: Index, kind: Any) -> None
 
 
 def test_numpy_strings_are_ids(index: Index) -> None:
-    index.upsert(np.array(["a", "b"]), np.zeros((2, 2)))  # type: ignore[arg-type]
+    index.upsert(np.array(["a", "b"]), np.zeros((2, 2)))
     assert [type(name) for name in index.fetch(["b"]).ids] == [str]
 
 

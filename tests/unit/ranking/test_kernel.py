@@ -49,9 +49,7 @@ def test_inputs_are_left_alone(metric: Metric) -> None:
 
 
 @given(
-    st.lists(
-        st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=40
-    ),
+    st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=40),
     st.data(),
 )
 @settings(max_examples=200, deadline=None)
@@ -63,7 +61,7 @@ def test_close_to_a_sum_in_unlimited_precision(values: list[float], data: st.Dat
             max_size=len(values),
         )
     )
-    query, vector = np.float32(values), np.float32(others)
+    query, vector = np.array(values, np.float32), np.array(others, np.float32)
     found = -float(distances("dotproduct", query, vector[np.newaxis])[0])
     products = [float(a) * float(b) for a, b in zip(query, vector, strict=True)]
     slack = 2.0**-47 * math.fsum(abs(product) for product in products)
@@ -79,10 +77,10 @@ def test_a_zero_vector_is_at_cosine_distance_one() -> None:
 
 def test_no_distance_is_a_negative_zero() -> None:
     vectors = np.array([[0.0, 0.0], [-0.0, 0.0], [1.0, 0.0]], np.float32)
-    found = distances("dotproduct", np.float32([0.0, -1.0]), vectors)
+    found = distances("dotproduct", np.array([0.0, -1.0], np.float32), vectors)
     assert not np.signbit(found).any()
 
 
 def test_norms_are_the_kernels_own() -> None:
-    assert norms(np.float32([[3, 4], [0, 0]])).tolist() == [5.0, 0.0]
+    assert norms(np.array([[3, 4], [0, 0]], np.float32)).tolist() == [5.0, 0.0]
     assert norms(np.empty((0, 4), np.float32)).shape == (0,)

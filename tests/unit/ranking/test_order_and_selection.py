@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,7 +36,7 @@ def test_ids_compare_by_code_point() -> None:
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_smallest_columns_hold_the_smallest_values(columns: int, count: int, kind: type) -> None:
     rng = np.random.default_rng(columns + count)
-    values = rng.integers(0, 300, (3, columns)).astype(kind)
+    values: Any = rng.integers(0, 300, (3, columns)).astype(kind)
     count = min(count, columns)
     chosen = smallest_columns(values, count)
     for row, picked in zip(values, chosen, strict=True):
@@ -75,9 +77,7 @@ def test_bounds_say_nothing_where_float32_overflows() -> None:
     assert dot_error(8, 1e30, 1e30, roundoff=2.0**-53) < np.inf
     assert gamma(2**24) == np.inf
     for metric in ("cosine", "dotproduct", "euclidean"):
-        floor = float32_floor(
-            metric, float("inf"), dimension=8, query_norm=1.0, largest_norm=1.0
-        )
+        floor = float32_floor(metric, float("inf"), dimension=8, query_norm=1.0, largest_norm=1.0)
         assert floor == -np.inf
 
 
