@@ -88,6 +88,13 @@ def test_another_backends_section_is_its_own_affair(brain_config: BrainConfig) -
     assert vecbridge.get_backend("probe").name == "probe"
 
 
+def test_a_name_declared_to_fiftyone_keeps_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_PROBE_LITE_TOKEN", "x")
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_BACKENDS", "*,probe_lite")
+    store: Any = vecbridge.get_backend("probe").backend
+    assert store.settings.token is None
+
+
 def test_a_longer_known_name_keeps_its_variables(
     brain_config: BrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
