@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ _PART_ROWS = 1 << 16
 # Little-endian in the file whatever the machine.
 _STORED = np.dtype("<f4")
 
-Buffer = bytes | memoryview
+Buffer: TypeAlias = "bytes | memoryview[int]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class Change:
         rows = min(_PART_ROWS, max(1, PART_BYTES // (4 * self.vectors.shape[1])))
         for start in range(0, len(self.deleted), _PART_ROWS):
             gone = self.deleted[start : start + _PART_ROWS]
-            nothing = {name: () for name in self.fields}
+            nothing = dict.fromkeys(self.fields, ())
             yield Change((), self.vectors[:0], nothing, gone)
         for start in range(0, len(self.ids), rows):
             stop = start + rows
@@ -78,7 +79,7 @@ def encode(change: Change) -> Encoded:
     columns = {name: list(column) for name, column in change.fields.items()}
     deleted, ids = "\0".join(change.deleted).encode(), "\0".join(change.ids).encode()
     fields = json.dumps(columns, separators=(",", ":")).encode() if columns else b""
-    raw = memoryview(vectors).cast("B") if vectors.size else b""
+    raw: Buffer = vectors.reshape(-1).view(np.uint8).data if vectors.size else b""
     gone, kept = len(change.deleted), len(change.ids)
     checksum = _checksum(gone, kept, (deleted, ids, fields, raw))
     return Encoded(gone, kept, checksum, deleted, ids, fields, raw)

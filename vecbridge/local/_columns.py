@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +145,8 @@ class Columns:
         if any(row >= self._normed for row in movers):
             # A row whose norm is unknown may move among those whose norm is known.
             self._norms[movers] = norms(self._matrix[movers])
-        for column in (self._matrix, self._norms, *self._fields.values()):
+        columns: list[NDArray[Any]] = [self._matrix, self._norms, *self._fields.values()]
+        for column in columns:
             column[holes] = column[movers]
         for hole, mover in zip(holes, movers, strict=True):
             self._ids[hole] = self._ids[mover]
@@ -170,7 +172,7 @@ class Columns:
             self._appended_since = self._generation
 
 
-def _moved(column: NDArray, count: int, capacity: int) -> NDArray:  # type: ignore[type-arg]
+def _moved(column: NDArray[Any], count: int, capacity: int) -> NDArray[Any]:
     moved = np.empty((capacity, *column.shape[1:]), dtype=column.dtype)
     moved[:count] = column[:count]
     return moved

@@ -127,7 +127,8 @@ def transaction(connection: sqlite3.Connection, mode: str = "") -> Iterator[None
         connection: where.
         mode: ``"IMMEDIATE"`` to write.
     """
-    if connection.in_transaction:
+    joins = connection.in_transaction
+    if joins:
         yield
         return
     connection.execute(f"BEGIN {mode}")

@@ -86,7 +86,9 @@ class DiskJournal:
         self._index_id = index_id
         self._info = info
         self._connection: sqlite3.Connection
-        self._forget()
+        self._version: tuple[int, int] | None = None
+        self._seen: log.Head | None = None
+        self._era = database.era
 
     @contextmanager
     def session(self, operation: str) -> Iterator[None]:
@@ -198,8 +200,8 @@ class DiskJournal:
             raise
 
     def _forget(self) -> None:
-        self._version: tuple[int, int] | None = None
-        self._seen: log.Head | None = None
+        self._version = None
+        self._seen = None
         self._era = self._database.era
 
 

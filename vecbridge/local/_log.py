@@ -9,7 +9,15 @@ from typing import NamedTuple
 from vecbridge.local._change import Change, Encoded, decode, encode
 from vecbridge.local._failures import Blame
 
-_BLOBS = "gone, kept, checksum, deleted, ids, fields, vectors"
+_INSERT = """
+INSERT INTO segments
+    (index_id, seq, part, level, gone, kept, checksum, deleted, ids, fields, vectors)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SELECT = """
+SELECT seq, gone, kept, checksum, deleted, ids, fields, vectors
+FROM segments WHERE index_id = ? AND seq > ? ORDER BY seq, part
+"""
 
 MERGEABLE_BYTES = 1 << 20
 SETTLED = 9
@@ -52,8 +60,7 @@ def append(
     for part, piece in enumerate(change.parts()):
         row = encode(piece)
         connection.execute(
-            f"INSERT INTO segments (index_id, seq, part, level, {_BLOBS}) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _INSERT,
             (
                 index_id,
                 seq,
@@ -87,12 +94,12 @@ def read_after(
     Raises:
         CorruptStoreError: one is not as it was written.
     """
-    cursor = connection.execute(
-        f"SELECT seq, {_BLOBS} FROM segments WHERE index_id = ? AND seq > ? ORDER BY seq, part",
-        (index_id, seq),
-    )
-    for number, *row in cursor:
-        try:
-            yield number, decode(Encoded(*row), d)
-        except ValueError as error:
-            raise blame.corrupt(operation, f"in write {number}: {error}") from error
+    for number, *row in connection.execute(_SELECT, (index_id, seq)):
+        yield number, _decoded(Encoded(*row), blame, operation, number, d)
+
+
+def _decoded(row: Encoded, blame: Blame, operation: str, number: int, d: int) -> Change:
+    try:
+        return decode(row, d)
+    except ValueError as error:
+        raise blame.corrupt(operation, f"in write {number}: {error}") from error

@@ -59,7 +59,7 @@ class LocalStore:
         Raises:
             IndexExistsError: the name is taken.
         """
-        columns = MappingProxyType(dict(fields or {}))
+        columns: Mapping[str, FieldType] = MappingProxyType(dict(fields or {}))
         return self._keeper.create(IndexInfo(name, dimension, metric, columns, consistency))
 
     def open(self, name: str) -> LocalTable:
@@ -184,15 +184,15 @@ class _Disk:
             return _names(connection)
 
     def drop(self, name: str) -> None:
-        with self._reading("drop_index", name) as connection:
-            with transaction(connection, "IMMEDIATE"):
-                row = connection.execute(
-                    "SELECT id FROM indexes WHERE name = ?", (name,)
-                ).fetchone()
-                if row is None:
-                    raise _not_found(name, _names(connection))
-                connection.execute("DELETE FROM indexes WHERE id = ?", row)
-                connection.execute("DELETE FROM segments WHERE index_id = ?", row)
+        with (
+            self._reading("drop_index", name) as connection,
+            transaction(connection, "IMMEDIATE"),
+        ):
+            row = connection.execute("SELECT id FROM indexes WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                raise _not_found(name, _names(connection))
+            connection.execute("DELETE FROM indexes WHERE id = ?", row)
+            connection.execute("DELETE FROM segments WHERE index_id = ?", row)
 
     def close(self) -> None:
         self._database.close()
