@@ -18,6 +18,7 @@ from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
 from vecbridge._front import _validate as validate
+from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
 from vecbridge._front._exact import exact_search
 from vecbridge._front._native import native_search
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
@@ -78,9 +79,7 @@ class Index:
         """What the live store can do."""
         return self._engine.capabilities
 
-    def upsert(
-        self, ids: Iterable[str], vectors: ArrayLike, fields: Fields | None = None
-    ) -> None:
+    def upsert(self, ids: Iterable[str], vectors: ArrayLike, fields: Fields | None = None) -> None:
         """Inserts records, or replaces those whose ids are there already.
 
         Any size: batches are made to fit the store. Doing the same call again is always safe.
@@ -221,6 +220,43 @@ class Index:
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
         return scan_rank(self._engine, array, limit, scope, farthest=True) if len(array) else []
+
+    def search_aggregated(
+        self,
+        queries: ArrayLike,
+        k: int | None = 10,
+        *,
+        aggregation: Aggregation = "mean",
+        farthest: bool = False,
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> Hits:
+        """One ranking by several queries.
+
+        Args:
+            queries: ``(q, d)`` with at least one query, or ``(d,)``.
+            k: how many hits; ``None`` ranks everything.
+            aggregation: ``"mean"`` ranks by the distance to the mean of the queries;
+                ``"post-mean"``, ``"post-min"`` and ``"post-max"`` by the mean, least and greatest
+                of the distances to each query.
+            farthest: the farthest records instead, farthest first.
+            within: only these ids are candidates.
+            where: only records that match are candidates.
+            consistency: level of the read.
+        """
+        wanted = parse_aggregation(aggregation)
+        array = validate.queries(queries, dimension=self.info.dimension)
+        if not len(array):
+            raise InvalidArgumentError("an aggregated search needs at least one query; got none")
+        if wanted == "mean":
+            rank_by = self.farthest if farthest else self.search
+            mean = mean_query(array)
+            return rank_by(mean, k, within=within, where=where, consistency=consistency)[0]
+        limit = None if k is None else validate.positive(k, "k")
+        scope = self._scope(within, where, consistency)
+        reduce = reducer(wanted)
+        return scan_rank(self._engine, array, limit, scope, farthest=farthest, reduce=reduce)[0]
 
     def candidates(
         self,

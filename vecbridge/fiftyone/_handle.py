@@ -1,0 +1,152 @@
+"""The index behind a FiftyOne run: found, made and dropped as it is needed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from vecbridge._contract._consistency import parse_consistency
+from vecbridge._errors import IndexNotFoundError
+from vecbridge._front._index import Index
+from vecbridge._front._store import Store
+
+SAMPLE_ID = "sample_id"
+"""The field of a record that holds the id of its sample."""
+
+_LONGEST_PART = 80
+
+
+@dataclass
+class IdTable:
+    """Every record's id and its sample's, ordered by record id."""
+
+    ids: list[str]
+    sample_ids: list[str]
+    _samples: dict[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._samples = dict(zip(self.ids, self.sample_ids, strict=True))
+
+    def sample_of(self, record_id: str) -> str | None:
+        """The sample that a record belongs to, if the record is known."""
+        return self._samples.get(record_id)
+
+    def of_samples(self, sample_ids: set[str]) -> list[str]:
+        """The records of some samples."""
+        pairs = zip(self.ids, self.sample_ids, strict=True)
+        return [record for record, sample in pairs if sample in sample_ids]
+
+
+class IndexHandle:
+    """Opens the index of a run on first use.
+
+    Args:
+        config: the run's :class:`~vecbridge.fiftyone._config.BackendSimilarityConfig`.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        self._index: Index | None = None
+        self._table: IdTable | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store that the run's configuration names."""
+        store: Store = self._config.connect()
+        return store
+
+    def find(self) -> Index | None:
+        """The index, if it exists.
+
+        Raises:
+            SchemaMismatchError: it exists with another metric.
+        """
+        if self._config.collection_name is None:
+            return None
+        try:
+            index = self._index or self.store.open_index(
+                self._config.collection_name, metric=self._config.metric
+            )
+        except IndexNotFoundError:
+            return None
+        self._index = index
+        return index
+
+    def require(self) -> Index:
+        """The index.
+
+        Raises:
+            IndexNotFoundError: there is none.
+        """
+        index = self.find()
+        if index is None:
+            raise IndexNotFoundError(
+                f"the similarity index {self._config.collection_name!r} does not exist in backend "
+                f"{self._config.backend_name!r}. Nothing was added to it yet, or it was deleted, "
+                f"or it lived in another process's memory, or the settings lead to another store "
+                f"than it was made in. Nothing else on the dataset is affected: add embeddings "
+                f"with add_to_index(), pass the right settings to load_brain_results(), or delete "
+                f"the run"
+            )
+        return index
+
+    def create(self, dimension: int) -> Index:
+        """Makes the index, with the field that holds sample ids."""
+        level = self._config.consistency_level
+        self._index = self.store.create_index(
+            self._config.collection_name,
+            dimension=dimension,
+            metric=self._config.metric,
+            fields={SAMPLE_ID: "string"},
+            consistency=None if level is None else parse_consistency(level),
+        )
+        return self._index
+
+    def drop(self) -> None:
+        """Removes the index, if it exists."""
+        index, self._index, self._table = self._index, None, None
+        if index is not None:
+            index.close()
+        if self._config.collection_name is None:
+            return
+        try:
+            self.store.drop_index(self._config.collection_name)
+        except IndexNotFoundError:
+            return
+
+    def forget(self) -> None:
+        """Lets go of what was read, so that it is read afresh."""
+        self._index, self._table = None, None
+
+    def table(self, *, fresh: bool = False) -> IdTable:
+        """The ids of every record; read once until something changes them, or when asked to."""
+        if self._table is None or fresh:
+            self._table = _read_table(self.find())
+        return self._table
+
+    def written(self) -> None:
+        """Says that records were added or removed."""
+        self._table = None
+
+
+def unique_name(dataset: str, brain_key: str | None) -> str:
+    """A name for a new index that tells where it belongs."""
+    parts = ["fiftyone", _slug(dataset), _slug(brain_key or ""), secrets.token_hex(4)]
+    return "_".join(part for part in parts if part)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:_LONGEST_PART].lower()
+
+
+def _read_table(index: Index | None) -> IdTable:
+    if index is None:
+        return IdTable([], [])
+    pairs: list[tuple[str, str]] = []
+    for records in index.scan():
+        samples = records.fields.get(SAMPLE_ID, records.ids)
+        pairs.extend(zip(records.ids, map(str, samples), strict=True))
+    pairs.sort()
+    return IdTable([record for record, _ in pairs], [sample for _, sample in pairs])

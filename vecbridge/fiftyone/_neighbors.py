@@ -1,0 +1,179 @@
+"""Queries: what FiftyOne asks for, asked of a vecbridge index, in FiftyOne's formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone.brain.internal.core.utils as fbu
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._hits import Hits
+from vecbridge._errors import InvalidArgumentError
+from vecbridge._front._aggregate import parse_aggregation
+from vecbridge.ranking import distance_matrix, rank
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Query:
+    """Parsed queries.
+
+    Attributes:
+        vectors: ``(q, d)``.
+        single: the caller gave one id or one vector, not a list.
+    """
+
+    vectors: NDArray[Any]
+    single: bool
+
+
+class Neighbors:
+    """Answers the queries of one similarity index, within its current view.
+
+    Args:
+        owner: the :class:`~vecbridge.fiftyone._index.BackendSimilarityIndex`.
+    """
+
+    def __init__(self, owner: Any) -> None:
+        self._owner = owner
+        self._within: list[str] | None = None
+        self._matrix: NDArray[np.float32] | None = None
+
+    def forget(self) -> None:
+        """Says that the view or the records have changed."""
+        self._within = None
+        self._matrix = None
+
+    def nearest(
+        self,
+        query: Any,
+        k: int | None,
+        reverse: bool,
+        aggregation: str | None,
+        return_dists: bool,
+    ) -> Any:
+        """What ``_kneighbors`` returns."""
+        if query is None:
+            return self._neighbors_of_all(k, reverse, return_dists)
+        parsed = self._parse(query)
+        index, within = self._owner.index, self._view_ids()
+        if aggregation is not None:
+            hits = index.search_aggregated(
+                parsed.vectors,
+                k,
+                aggregation=parse_aggregation(aggregation),
+                farthest=reverse,
+                within=within,
+            )
+            return self._formatted([hits], True, return_dists)
+        search = index.farthest if reverse else index.search
+        found = search(parsed.vectors, k, within=within)
+        return self._formatted(found, parsed.single, return_dists)
+
+    def within_radius(self, query: Any, thresh: float | None, return_dists: bool) -> Any:
+        """What ``_radius_neighbors`` returns; everything is within no threshold."""
+        limit = np.inf if thresh is None else thresh
+        if query is None:
+            return self._radius_of_all(limit, return_dists)
+        parsed = self._parse(query)
+        found = self._owner.index.search(parsed.vectors, None, within=self._view_ids())
+        cut = []
+        for hits in found:
+            count = int(np.searchsorted(hits.distances, limit, side="right"))
+            cut.append(Hits(hits.ids[:count], hits.distances[:count], exact=hits.exact))
+        return self._formatted(cut, parsed.single, return_dists)
+
+    def _parse(self, query: Any) -> Query:
+        if isinstance(query, str):
+            return Query(self._vectors_of([query]), True)
+        array = query if hasattr(query, "ndim") else list(query)
+        first = array[0] if len(array) else None
+        if isinstance(first, str):
+            return Query(self._vectors_of([str(name) for name in array]), False)
+        vectors = np.asarray(array)
+        return Query(np.atleast_2d(vectors), vectors.ndim == 1)
+
+    def _vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of records anywhere in the index, as often as each is named."""
+        records = self._owner.index.fetch(ids)
+        if records.missing:
+            kind = "samples" if self._owner.config.patches_field is None else "labels"
+            raise InvalidArgumentError(
+                f"{len(records.missing)} of {len(ids)} query ids are no {kind} of this index, "
+                f"such as {records.missing[0]!r}"
+            )
+        rows = {name: row for row, name in enumerate(records.ids)}
+        return np.asarray(records.vectors[[rows[name] for name in ids]])
+
+    def _view_ids(self) -> list[str] | None:
+        """Ids of the current view's records; ``None`` where there is no restriction."""
+        if not self._owner.has_view:
+            return None
+        if self._within is None:
+            patches = self._owner.config.patches_field
+            samples, labels, _, _ = fbu.filter_ids(
+                self._owner.view, None, None, patches_field=patches
+            )
+            self._within = (samples if patches is None else labels).tolist()
+        return self._within
+
+    def _current_ids(self) -> list[str]:
+        owner = self._owner
+        patches = owner.config.patches_field
+        ids = owner.current_sample_ids if patches is None else owner.current_label_ids
+        return [str(name) for name in ids]
+
+    def _current_matrix(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of the current view, kept: finding duplicates asks many times."""
+        if self._matrix is None or len(self._matrix) != len(ids):
+            self._matrix = self._vectors_of(ids)
+        return self._matrix
+
+    def _neighbors_of_all(self, k: int | None, reverse: bool, return_dists: bool) -> Any:
+        """For each record of the view, positions of its nearest others in the view."""
+        ids = self._current_ids()
+        inds, dists = [], []
+        for start, table in self._tables(ids):
+            for row, distances in enumerate(table):
+                distances[start + row] = -np.inf if reverse else np.inf
+                keys = -distances if reverse else distances
+                order = rank(ids, keys, None if k is None else min(k, len(ids)))
+                order = order[order != start + row][:k]
+                inds.append(order)
+                dists.append(distances[order])
+        return (inds, dists) if return_dists else inds
+
+    def _radius_of_all(self, limit: float, return_dists: bool) -> Any:
+        ids = self._current_ids()
+        inds, dists = [], []
+        for start, table in self._tables(ids):
+            for row, distances in enumerate(table):
+                near = np.flatnonzero(distances <= limit)
+                near = near[near != start + row]
+                inds.append(near)
+                dists.append(distances[near])
+        return (inds, dists) if return_dists else inds
+
+    def _tables(self, ids: Sequence[str]) -> Any:
+        """Blocks of the matrix of distances between all records, and where each starts."""
+        if not ids:
+            return
+        matrix = self._current_matrix(ids)
+        metric = self._owner.index.info.metric
+        for start in range(0, len(ids), _BLOCK):
+            yield start, distance_matrix(metric, matrix[start : start + _BLOCK], matrix)
+
+    def _formatted(self, found: Sequence[Hits], single: bool, return_dists: bool) -> Any:
+        patches = self._owner.config.patches_field is not None
+        ids = [list(hits.ids) for hits in found]
+        flat = [name for names in ids for name in names]
+        owners = dict(zip(flat, self._owner._sample_ids_of(flat), strict=True))
+        samples = [[owners[name] for name in names] for names in ids]
+        dists = [hits.distances.tolist() for hits in found]
+        answer = (samples, ids if patches else None, dists if return_dists else None)
+        parts = [part and part[0] if single else part for part in answer]
+        return tuple(parts if return_dists else parts[:2])

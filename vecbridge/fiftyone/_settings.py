@@ -1,0 +1,133 @@
+"""Which keyword arguments are a backend's settings, and which of them are configured elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from vecbridge._config._loading import backend_entry, load_backend
+from vecbridge._config._names import listed, section_names, suggestion
+from vecbridge._config._registry import describe_settings
+from vecbridge._errors import ConfigurationError, UnknownSettingError
+from vecbridge.settings import Settings
+
+INDEX_LEVEL = frozenset({"metric", "consistency_level"})
+"""Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
+
+PLACES = frozenset({"path", "uri"})
+"""Settings that may name a file of this machine."""
+
+
+def setting_names(backend: str) -> frozenset[str]:
+    """Names of a backend's settings.
+
+    Raises:
+        UnknownBackendError: it is not installed.
+        MissingDependencyError: a package that it needs is not.
+    """
+    return frozenset(_settings_type(backend).model_fields) - INDEX_LEVEL
+
+
+def refuse_unknown(backend: str, names: Collection[str], known: Collection[str]) -> None:
+    """Refuses arguments that nobody knows, by name only: their values may be secrets.
+
+    Raises:
+        UnknownSettingError: there is one; the message names the nearest that is known.
+    """
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        # What is wrong in the environment or in brain_config.json is told with its place.
+        describe_settings(backend)
+        found = ", ".join(f"{name!r}{suggestion(name, known)}" for name in unknown)
+        raise UnknownSettingError(
+            f"FiftyOne similarity backend {backend!r} has no parameter {found}. "
+            f"Known parameters: {listed(sorted(known))}. Nothing was stored"
+        )
+
+
+def said_here(
+    backend: str, values: Mapping[str, Any], section: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The values that only this process knows of.
+
+    FiftyOne passes on what it read from the environment and ``brain_config.json``, with its own
+    guess at the types: a password ``12345`` arrives as a number. vecbridge reads both places
+    itself, so such values are left to it.
+
+    Args:
+        backend: the backend's name.
+        values: arguments that FiftyOne or the caller gave.
+        section: FiftyOne's parameters of the backend.
+    """
+    repeated = {key for key, value in values.items() if key in section and section[key] == value}
+    if repeated:
+        described = describe_settings(backend)
+        repeated &= {item.name for item in described if item.source.kind in ("environment", "file")}
+    return {key: value for key, value in values.items() if key not in repeated}
+
+
+def fiftyone_section(method: str, backend: str) -> dict[str, Any]:
+    """FiftyOne's parameters of a backend, under any of its names."""
+    import fiftyone.brain as fob
+
+    configured = fob.brain_config.similarity_backends
+    merged: dict[str, Any] = {}
+    for name in (method, *section_names(backend)):
+        # FiftyOne's own sklearn backend has settings of its own, which are none of ours.
+        if name != "sklearn":
+            merged = {**configured.get(name, {}), **merged}
+    return merged
+
+
+def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, and a durable directory where a local backend is given no other."""
+    if "path" not in setting_names(backend) or options.get("path") is not None:
+        return dict(options)
+    if any(item.name == "path" and item.source.kind != "default" for item in _described(backend)):
+        return dict(options)
+    return {**options, "path": str(default_path(backend))}
+
+
+def default_path(backend: str) -> Path:
+    """Where a local backend keeps its indexes: beside FiftyOne's own configuration."""
+    config = os.environ.get("FIFTYONE_CONFIG_PATH")
+    home = Path(config).parent if config else Path.home() / ".fiftyone"
+    return home / "vecbridge" / backend
+
+
+def stored_places(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The settings that a run may keep: files on this machine, never an address."""
+    return {
+        name: str(settings[name])
+        for name in sorted(PLACES)
+        if settings.get(name) is not None and _is_local(str(settings[name]))
+    }
+
+
+def absolute_place(name: str, value: Any) -> Any:
+    """A path that is still right when another process, elsewhere, reads it."""
+    if name in PLACES and isinstance(value, (str, os.PathLike)) and value != ":memory:":
+        text = os.fspath(value)
+        return str(Path(text).expanduser().absolute()) if _is_local(text) else value
+    return value
+
+
+def _is_local(text: str) -> bool:
+    if text == ":memory:":
+        return True
+    return "://" not in text and "@" not in text and (os.sep in text or text.endswith(".db"))
+
+
+def _described(backend: str) -> list[Any]:
+    try:
+        return list(describe_settings(backend))
+    except ConfigurationError:
+        # Something is missing that the options may give; get_backend says so if they do not.
+        return []
+
+
+def _settings_type(backend: str) -> type[Settings]:
+    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
+    return kind
