@@ -38,7 +38,7 @@ test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 .PHONY: lint
 lint: $(DEV_ENV) ## Style and import contracts
 	@$(BIN)/ruff check $(SOURCES)
-	@PYTHONPATH=backends $(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 .PHONY: format
 format: $(DEV_ENV) ## Format and repair what can be

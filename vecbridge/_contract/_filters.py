@@ -90,6 +90,7 @@ class Not(_Combinable):
 
 
 Filter: TypeAlias = Comparison | OneOf | And | Or | Not
+"""A condition on the scalar fields of a record."""
 
 
 class field:  # noqa: N801  (reads as a function: field("label") == "cat")

@@ -14,7 +14,11 @@ import math
 from vecbridge._contract._metric import Metric
 
 FLOAT32_ROUNDOFF = 2.0**-24
+"""Unit roundoff of float32: the largest relative error of one rounding to nearest."""
+
 FLOAT64_ROUNDOFF = 2.0**-53
+"""Unit roundoff of float64."""
+
 _FLOAT32_TINY = 2.0**-126
 _FLOAT32_SAFE = 2.0**126
 

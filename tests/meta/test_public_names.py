@@ -1,0 +1,144 @@
+"""The public surface is a decision: nothing joins or leaves it unnoticed."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from typing import Any
+
+import pytest
+
+from tests.meta.source import exported, is_public, modules, tree
+
+PUBLIC: dict[str, list[str]] = {
+    "vecbridge": [
+        "CONSISTENCY_LEVELS",
+        "METRICS",
+        "AmbiguousBackendError",
+        "AuthenticationError",
+        "Backend",
+        "BackendError",
+        "Candidates",
+        "Capabilities",
+        "ClosedError",
+        "ConfigurationError",
+        "ConnectionFailedError",
+        "Consistency",
+        "CorruptStoreError",
+        "DimensionError",
+        "DuplicateIdError",
+        "FieldType",
+        "Fields",
+        "Filter",
+        "Hit",
+        "Hits",
+        "Index",
+        "IndexExistsError",
+        "IndexInfo",
+        "IndexNotFoundError",
+        "InvalidArgumentError",
+        "InvalidIdError",
+        "InvalidInputError",
+        "InvalidVectorError",
+        "Metric",
+        "MissingDependencyError",
+        "OperationTimeoutError",
+        "PartialWriteError",
+        "Records",
+        "Scalar",
+        "SchemaMismatchError",
+        "Store",
+        "UnknownBackendError",
+        "UnknownSettingError",
+        "UnsupportedError",
+        "VecbridgeError",
+        "VectorIndex",
+        "backend_names",
+        "contract_version",
+        "field",
+        "get_backend",
+    ],
+    "vecbridge.local": [
+        "LocalIndex",
+        "LocalStore",
+        "LocalTable",
+        "Snapshot",
+        "local_capabilities",
+    ],
+    "vecbridge.ranking": [
+        "FLOAT32_ROUNDOFF",
+        "FLOAT64_ROUNDOFF",
+        "distance_matrix",
+        "distances",
+        "dot_error",
+        "float32_floor",
+        "gamma",
+        "norms",
+        "rank",
+        "smallest_columns",
+    ],
+    "vecbridge.settings": [
+        "Settings",
+        "dependencies_of",
+    ],
+    "vecbridge_milvus": [],
+    "vecbridge_sklearn": [
+        "SklearnBackend",
+        "SklearnSettings",
+    ],
+}
+# Importing these opens FiftyOne's database, so their names are read and not fetched.
+WITH_DATABASE: dict[str, list[str]] = {
+    "vecbridge.demo": [],
+    "vecbridge.fiftyone": ["close_stores", "disable", "enable"],
+    "vecbridge.fiftyone.similarity": [
+        "MilvusSimilarity",
+        "MilvusSimilarityConfig",
+        "MilvusSimilarityIndex",
+        "SklearnSimilarity",
+        "SklearnSimilarityConfig",
+        "SklearnSimilarityIndex",
+    ],
+}
+EVERY_NAME = [(module, name) for module, names in PUBLIC.items() for name in names]
+DOCUMENTED_VALUES = {
+    target.id
+    for _, path in modules()
+    for statement, following in zip(tree(path).body, tree(path).body[1:], strict=False)
+    if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+    for target in getattr(statement, "targets", [getattr(statement, "target", None)])
+    if isinstance(target, ast.Name)
+}
+
+
+def test_the_public_modules_and_their_names_are_the_ones_written_here() -> None:
+    found = {name: sorted(exported(path)) for name, path in modules() if is_public(name)}
+
+    written = {name: sorted(names) for name, names in {**PUBLIC, **WITH_DATABASE}.items()}
+    assert found == written
+
+
+@pytest.mark.parametrize(("module", "name"), EVERY_NAME)
+def test_every_exported_name_is_there_and_documented(module: str, name: str) -> None:
+    value: Any = getattr(importlib.import_module(module), name)
+
+    if inspect.isclass(value) or inspect.isroutine(value):
+        assert inspect.getdoc(value)
+    else:
+        assert name in DOCUMENTED_VALUES
+
+
+@pytest.mark.parametrize(("module", "name"), EVERY_NAME)
+def test_every_public_method_is_documented(module: str, name: str) -> None:
+    value: Any = getattr(importlib.import_module(module), name)
+    members = vars(value).items() if inspect.isclass(value) else ()
+
+    silent = [
+        member
+        for member, held in members
+        if not member.startswith("_")
+        and (inspect.isroutine(held) or isinstance(held, property))
+        and not inspect.getdoc(getattr(value, member))
+    ]
+    assert silent == []

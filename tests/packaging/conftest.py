@@ -1,0 +1,84 @@
+"""The artifacts that would be released, built once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Artifacts(NamedTuple):
+    """A wheel that was built from the source archive, and that archive."""
+
+    sdist: Path
+    wheel: Path
+
+    def sdist_files(self) -> set[str]:
+        """Paths below the archive's one folder."""
+        with tarfile.open(self.sdist) as archive:
+            return {name.partition("/")[2] for name in archive.getnames()}
+
+    def wheel_files(self) -> set[str]:
+        with zipfile.ZipFile(self.wheel) as archive:
+            return set(archive.namelist())
+
+    def wheel_text(self, suffix: str) -> str:
+        with zipfile.ZipFile(self.wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(suffix))
+            return archive.read(name).decode()
+
+
+class Installation(NamedTuple):
+    """An environment of its own, with the wheel in it."""
+
+    python: Path
+    folder: Path
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs Python away from the repository, deaf to this environment's settings."""
+        return subprocess.run(
+            [self.python, "-I", *arguments],
+            cwd=self.folder,
+            env=_plain_environment(self.folder),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
+    folder = tmp_path_factory.mktemp("dist")
+    _checked([sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)])
+    return Artifacts(sdist=next(folder.glob("*.tar.gz")), wheel=next(folder.glob("*.whl")))
+
+
+@pytest.fixture(scope="session")
+def installation(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / "bin" / "python"
+    _checked([str(python), "-m", "pip", "install", "--quiet", f"{artifacts.wheel}[sklearn]"])
+    return Installation(python, folder)
+
+
+def _checked(command: Sequence[str]) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
+    if done.returncode != 0:
+        pytest.fail(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+
+
+def _plain_environment(home: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("FIFTYONE_")}
+    return {**kept, "HOME": str(home)}

