@@ -1,0 +1,160 @@
+"""The tests of the suite, told by looking at its modules; nothing is run."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from vecbridge import Capabilities
+from vecbridge_conformance._clauses import Mark, mark_of
+from vecbridge_conformance._harness import Harness
+
+LAYERS = (
+    "smoke",
+    "semantics",
+    "ranking",
+    "properties",
+    "stateful",
+    "consistency",
+    "faults",
+    "concurrency",
+    "scale",
+)
+"""The layers of the suite, in the order in which a backend's author climbs them."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test of the suite, with the values of its parameters.
+
+    Attributes:
+        name: the function's name, which no other has.
+        layer: one of :data:`LAYERS`.
+        mark: clauses and capabilities.
+        function: the test; takes ``harness`` and the parameters.
+        parameters: values by name.
+        id: name and parameters, as pytest writes them.
+    """
+
+    name: str
+    layer: str
+    mark: Mark
+    function: Callable[..., None]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+    def run(self, harness: Harness) -> None:
+        """Runs the test, and gives its indexes back; raises what it raises."""
+        try:
+            self.function(harness=harness, **self.parameters)
+        finally:
+            harness.end_test()
+
+
+def layer_of(module: str) -> str:
+    """The layer of a module of the suite, told by its name."""
+    words = module.rpartition(".")[2].split("_")
+    if len(words) < 3 or words[0] != "test" or words[1] not in LAYERS:
+        raise LookupError(f"{module} is not named test_<layer>_*.py; layers: {', '.join(LAYERS)}")
+    return words[1]
+
+
+def suite_modules() -> list[str]:
+    """Full names of the suite's modules, layer by layer."""
+    package = importlib.import_module(f"{__package__}.suite")
+    names = [
+        f"{package.__name__}.{module.name}"
+        for module in pkgutil.iter_modules(package.__path__)
+        if module.name.startswith("test_")
+    ]
+    return sorted(names, key=lambda name: (LAYERS.index(layer_of(name)), name))
+
+
+def functions() -> dict[str, Callable[..., None]]:
+    """Every test function by its name.
+
+    Raises:
+        LookupError: two modules have a test of the same name.
+    """
+    found: dict[str, Callable[..., None]] = {}
+    for module_name in suite_modules():
+        module = importlib.import_module(module_name)
+        for name, value in vars(module).items():
+            if not name.startswith("test_") or not inspect.isfunction(value):
+                continue
+            if value.__module__ != module_name:
+                continue
+            if name in found:
+                raise LookupError(f"{name} is in {module_name} and in {found[name].__module__}")
+            found[name] = value
+    return found
+
+
+def cases(*layers: str) -> list[Case]:
+    """Every test with every combination of its parameters, in the order of the layers."""
+    wanted = layers or LAYERS
+    return [
+        case
+        for function in functions().values()
+        if layer_of(function.__module__) in wanted
+        for case in _expanded(function)
+    ]
+
+
+def reason_not_to_run(mark: Mark, capabilities: Capabilities) -> str | None:
+    """Why a test has nothing to look at in an index with these capabilities, or ``None``."""
+    missing = [name for name in mark.requires if not declares(capabilities, name)]
+    if missing:
+        return f"the index does not declare {', '.join(missing)}"
+    present = [name for name in mark.refuses if declares(capabilities, name)]
+    if present:
+        return f"the index declares {', '.join(present)}, so there is no refusal to look at"
+    return None
+
+
+def declares(capabilities: Capabilities, name: str) -> bool:
+    """Whether an index declares a capability.
+
+    Args:
+        capabilities: of a live index.
+        name: a field of them, true or not empty; or a limit (``max_k``), set; or a level of
+            consistency, as in ``"consistency:session"``, or lack of limits as in ``"no:max_k"``.
+    """
+    what, _, value = name.partition(":")
+    if what == "no":
+        return not declares(capabilities, value)
+    held = getattr(capabilities, what)
+    return value in held if value else held not in (False, None, frozenset())
+
+
+def _expanded(function: Callable[..., None]) -> Iterator[Case]:
+    sets = [list(_values(mark)) for mark in getattr(function, "pytestmark", [])]
+    module = function.__module__
+    for chosen in product(*sets):
+        parameters = {name: value for part, _ in chosen for name, value in part.items()}
+        label = "-".join(text for _, text in reversed(chosen))
+        yield Case(
+            function.__name__,
+            layer_of(module),
+            mark_of(function),
+            function,
+            parameters,
+            f"{function.__name__}[{label}]" if label else function.__name__,
+        )
+
+
+def _values(mark: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """The values that one ``parametrize`` mark gives, and how pytest calls each."""
+    if mark.name != "parametrize":
+        yield {}, ""
+        return
+    names, rows = mark.args[0], mark.args[1]
+    words = [word.strip() for word in names.split(",")] if isinstance(names, str) else list(names)
+    for row in rows:
+        values = (row,) if len(words) == 1 else tuple(row)
+        yield dict(zip(words, values, strict=True)), "-".join(map(str, values))

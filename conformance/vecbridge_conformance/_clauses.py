@@ -1,0 +1,112 @@
+"""The clauses of the contract, and the marks by which a test says which of them it checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, NoReturn, TypeVar
+
+from _pytest.outcomes import Skipped
+
+_CLAUSE = re.compile(r"^\*\*([A-Z]+-\d+)\.\*\*\s+(.+?)(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^## ([^:\n]+): ([A-Z]+)$", re.MULTILINE)
+_MARK = "__vecbridge_mark__"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One numbered statement of the contract.
+
+    Attributes:
+        id: such as ``"SEARCH-3"``.
+        text: what it says, on one line, in Markdown.
+        family: what its family is about, such as ``"Searching"``.
+    """
+
+    id: str
+    text: str
+    family: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a test says about itself.
+
+    Attributes:
+        clauses: ids of the clauses that it checks.
+        requires: capabilities without which it has nothing to look at.
+        refuses: capabilities whose refusal it looks at.
+    """
+
+    clauses: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
+
+
+class Vacuous(Skipped):
+    """Ends a test that could not have failed; the clause is reported vacuous, not passed."""
+
+
+def contract_text() -> str:
+    """The contract that this suite checks, as shipped with it."""
+    return resources.files(__package__).joinpath("contract.md").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def clauses() -> dict[str, Clause]:
+    """Every clause by its id, in the order of the contract."""
+    text = contract_text()
+    families = {short: title for title, short in _HEADING.findall(text)}
+    found = (
+        Clause(name, " ".join(body.split()), families[name.rpartition("-")[0]])
+        for name, body in _CLAUSE.findall(text)
+    )
+    return {clause.id: clause for clause in found}
+
+
+def clause(*ids: str) -> Callable[[Function], Function]:
+    """Says which clauses a test checks.
+
+    Raises:
+        LookupError: the contract has no such clause.
+    """
+    unknown = [name for name in ids if name not in clauses()]
+    if unknown or not ids:
+        raise LookupError(f"the contract has no clause {', '.join(unknown) or '(none was named)'}")
+    return _marking("clauses", ids)
+
+
+def requires(*capabilities: str) -> Callable[[Function], Function]:
+    """Says that a test needs an index that declares these capabilities."""
+    return _marking("requires", capabilities)
+
+
+def refuses(*capabilities: str) -> Callable[[Function], Function]:
+    """Says that a test looks at how an index refuses what it does not declare."""
+    return _marking("refuses", capabilities)
+
+
+def vacuous(why: str) -> NoReturn:
+    """Ends a test by saying that it could not have failed here, and why."""
+    raise Vacuous(f"vacuous: {why}")
+
+
+def mark_of(function: Callable[..., Any]) -> Mark:
+    """What a test said about itself."""
+    mark: Mark = getattr(function, _MARK, Mark())
+    return mark
+
+
+def _marking(what: str, values: tuple[str, ...]) -> Callable[[Function], Function]:
+    def mark(function: Function) -> Function:
+        parts = {**vars(mark_of(function))}
+        parts[what] = values + parts[what]
+        setattr(function, _MARK, Mark(**parts))
+        return function
+
+    return mark

@@ -1,0 +1,151 @@
+"""What a test of the suite holds in its hands: the store under test, and fresh indexes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import vecbridge
+from vecbridge import Capabilities, Consistency, FieldType, Hits, Index, Metric, VectorIndex
+from vecbridge.ranking import distances, rank
+from vecbridge_conformance._deployment import Deployment
+from vecbridge_conformance._pool import IndexPool, Schema
+from vecbridge_conformance._process import OtherProcess
+from vecbridge_conformance._recorder import Recorder
+
+
+class Harness:
+    """A deployment in use.
+
+    Args:
+        deployment: what is under test.
+
+    Attributes:
+        deployment: the same.
+        recorder: what was done to the indexes of this test, for the reproducer of a failure.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.recorder = Recorder(deployment)
+        self._store: vecbridge.Store | None = None
+        self._pool: IndexPool | None = None
+        self._capabilities: Capabilities | None = None
+        self._lent: dict[str, tuple[Schema, Index]] = {}
+        self._connections: list[vecbridge.Store] = []
+
+    @property
+    def store(self) -> vecbridge.Store:
+        """The store under test, opened on first use."""
+        if self._store is None:
+            self._store = self.deployment.open()
+        return self._store
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a live index of the deployment declares."""
+        if self._capabilities is None:
+            schema = Schema(4, "euclidean", (), None)
+            probe = self._indexes.take(schema)
+            self._capabilities = probe.capabilities
+            self._indexes.give_back(schema, probe.info.name, probe)
+        return self._capabilities
+
+    def index(
+        self,
+        *,
+        dimension: int = 4,
+        metric: Metric = "cosine",
+        fields: Mapping[str, FieldType] | None = None,
+        consistency: Consistency | None = None,
+    ) -> Index:
+        """An empty index that nobody else uses; it goes at the end of the test."""
+        schema = Schema(dimension, metric, tuple((fields or {}).items()), consistency)
+        taken = self._indexes.take(schema)
+        self._lent[taken.info.name] = schema, taken
+        return self.recorder.index(taken.engine)
+
+    def engine(
+        self,
+        *,
+        dimension: int = 4,
+        metric: Metric = "cosine",
+        fields: Mapping[str, FieldType] | None = None,
+        consistency: Consistency | None = None,
+    ) -> VectorIndex:
+        """The engine of an empty index, without the front before it."""
+        schema = Schema(dimension, metric, tuple((fields or {}).items()), consistency)
+        taken = self._indexes.take(schema)
+        self._lent[taken.info.name] = schema, taken
+        return self.recorder.engine(taken.engine)
+
+    def release(self, index: Index | VectorIndex) -> None:
+        """Gives an index back before the end of the test, for tests that use many."""
+        name = index.info.name
+        lent = self._lent.pop(name, None)
+        if lent is not None:
+            schema, engine = lent
+            self._indexes.give_back(schema, name, engine)
+
+    def reopen(self, index: Index) -> Index:
+        """Closes an index and opens it again over a new connection."""
+        name = index.info.name
+        index.close()
+        connection = self.deployment.open()
+        self._connections.append(connection)
+        again = connection.open_index(name)
+        schema, _ = self._lent[name]
+        self._lent[name] = schema, again
+        return self.recorder.reopened(again.engine)
+
+    def other_process(
+        self, function: Callable[..., Any], index: Index | VectorIndex, *arguments: Any
+    ) -> Any:
+        """Result of ``function(backend, options, index_name, *arguments)`` in a fresh process."""
+        return self.start_process(function, index, *arguments).result()
+
+    def start_process(
+        self, function: Callable[..., Any], index: Index | VectorIndex, *arguments: Any
+    ) -> OtherProcess:
+        """Starts what :meth:`other_process` waits for."""
+        name = index.info.name
+        return OtherProcess(
+            function, self.deployment.backend, dict(self.deployment.options), name, *arguments
+        )
+
+    def oracle(
+        self, metric: Metric, ids: Sequence[str], vectors: ArrayLike, query: ArrayLike, k: int
+    ) -> Hits:
+        """The exact ranking of one query, by the definition."""
+        asked = np.asarray(query, dtype=np.float32)
+        stored = np.asarray(vectors, dtype=np.float32).reshape(len(ids), len(asked))
+        table = distances(metric, asked, stored)
+        order = rank(ids, table, k)
+        return Hits(tuple(ids[row] for row in order.tolist()), table[order], exact=True)
+
+    def end_test(self) -> None:
+        """Gives back every index of the test, and closes its further connections."""
+        lent, self._lent = self._lent, {}
+        for name, (schema, index) in lent.items():
+            self._indexes.give_back(schema, name, index)
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.close()
+        self.recorder.clear()
+
+    def close(self) -> None:
+        """Drops every index that was made, and closes the store."""
+        self.end_test()
+        if self._pool is not None:
+            self._pool.close()
+        if self._store is not None:
+            self._store.close()
+
+    @property
+    def _indexes(self) -> IndexPool:
+        if self._pool is None:
+            self._pool = IndexPool(self.store)
+        return self._pool

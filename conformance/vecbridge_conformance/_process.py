@@ -1,0 +1,93 @@
+"""Runs a function in another process, which knows nothing but what it is told."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_TIMEOUT_S = 120.0
+_CHILD = "from vecbridge_conformance._process import child; child()"
+
+
+class OtherProcess:
+    """A function that runs in a fresh Python process.
+
+    Args:
+        function: a module-level function.
+        arguments: what it is called with; they are pickled.
+    """
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._answer = Path(tempfile.mkdtemp(prefix="vecbridge-process-")) / "answer"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter)
+            [sys.executable, "-c", _CHILD],
+            stdin=subprocess.PIPE,
+            env=environment,
+        )
+        assert self._process.stdin is not None  # noqa: S101  (a pipe was asked for)
+        with self._process.stdin as channel:
+            channel.write(pickle.dumps((str(self._answer), function, arguments)))
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def result(self, timeout: float = _TIMEOUT_S) -> Any:
+        """What the function returned; what it raised is raised here.
+
+        Raises:
+            TimeoutError: it did not end in time; it is ended then.
+            RuntimeError: the process died without an answer.
+        """
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise TimeoutError(f"process {self.pid} did not end within {timeout} s") from None
+        if not self._answer.exists():
+            raise RuntimeError(f"process {self.pid} ended with code {code} and gave no answer")
+        returned, value = pickle.loads(self._answer.read_bytes())  # noqa: S301  (our own child's)
+        self._forget()
+        if returned:
+            return value
+        raise value
+
+    def kill(self) -> None:
+        """Ends it at once, as ``kill -9`` does."""
+        self._process.kill()
+        self._process.wait()
+
+    def _forget(self) -> None:
+        self._answer.unlink()
+        self._answer.parent.rmdir()
+
+
+def child() -> None:
+    """The other process's main function."""
+    answer, function, arguments = pickle.loads(sys.stdin.buffer.read())  # noqa: S301
+    try:
+        outcome = True, function(*arguments)
+    except Exception as error:  # noqa: BLE001  (whatever it is, the parent gets it)
+        outcome = False, error
+    written = Path(f"{answer}.part")
+    written.write_bytes(_pickled(outcome))
+    written.rename(answer)
+
+
+def _pickled(outcome: tuple[bool, Any]) -> bytes:
+    try:
+        data = pickle.dumps(outcome)
+        pickle.loads(data)  # noqa: S301  (errors with required arguments pickle, and fail here)
+    except Exception:  # noqa: BLE001
+        text = f"{type(outcome[1]).__name__}: {outcome[1]}"
+        return pickle.dumps((False, RuntimeError(text)))
+    return data
+
