@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,8 @@ class Columns:
         known = np.fromiter((name in self._rows for name in ids), np.bool_, len(ids))
         if known.any():
             old, new = np.flatnonzero(known), np.flatnonzero(~known)
-            self._replace([ids[at] for at in old.tolist()], vectors[old], _taken(columns, old))
-            ids = [ids[at] for at in new.tolist()]
+            self._replace(list(compress(ids, known)), vectors[old], _taken(columns, old))
+            ids = list(compress(ids, ~known))
             vectors, columns = vectors[new], _taken(columns, new)
         stop = start + len(ids)
         self._matrix[start:stop] = vectors

@@ -72,6 +72,10 @@ class Database:
                 operation=operation,
             )
 
+    def notify(self) -> None:
+        """Makes every table look anew: this connection changed what they rely on."""
+        self._serial += 1
+
     def version(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """A value that differs after another connection has committed."""
         (number,) = connection.execute("PRAGMA data_version").fetchone()

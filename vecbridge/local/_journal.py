@@ -21,8 +21,9 @@ from vecbridge.local._database import Database, transaction
 class Journal(Protocol):
     """What a table needs of the place that keeps its records."""
 
-    def session(self, operation: str) -> AbstractContextManager[object]:
+    def session(self, operation: str) -> AbstractContextManager[None]:
         """Keeps other threads out; errors inside it are the contract's."""
+        ...
 
     def catch_up(self, columns: Columns, operation: str) -> None:
         """Applies what others have written. Call in a session."""

@@ -193,6 +193,7 @@ class _Disk:
                 raise _not_found(name, _names(connection))
             connection.execute("DELETE FROM indexes WHERE id = ?", row)
             connection.execute("DELETE FROM segments WHERE index_id = ?", row)
+            self._database.notify()
 
     def close(self) -> None:
         self._database.close()

@@ -1,0 +1,234 @@
+"""Files that are torn, foreign or newer; disks that are full or closed to us."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.local.helpers import contents, named, new_table, reader, run, vectors
+from vecbridge import BackendError, CorruptStoreError, OperationTimeoutError
+from vecbridge.local import LocalStore
+
+FILE = "records.vecbridge"
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def cut_in_header(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:60])
+
+
+def cut_in_half(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def cut_last_page(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-16384])
+
+
+def text(file: Path) -> None:
+    file.write_text("these are my notes, not a database\n" * 100)
+
+
+def other_program(file: Path) -> None:
+    file.unlink()
+    connection = sqlite3.connect(file)
+    connection.execute("CREATE TABLE photos (id INTEGER)")
+    connection.commit()
+    connection.close()
+
+
+def newer_format(file: Path) -> None:
+    _execute(file, "PRAGMA user_version = 2")
+
+
+def missing_segment(file: Path) -> None:
+    _execute(file, "DELETE FROM segments WHERE seq = 1")
+
+
+def missing_last_segment(file: Path) -> None:
+    _execute(file, "DELETE FROM segments WHERE seq = (SELECT max(seq) FROM segments)")
+
+
+def changed_ids(file: Path) -> None:
+    _execute(file, "UPDATE segments SET ids = replace(ids, 'id1', 'id2') WHERE seq = 1")
+
+
+def changed_vectors(file: Path) -> None:
+    whole = bytearray(file.read_bytes())
+    needle = vectors(1000)[500].tobytes()
+    assert needle in whole
+    whole[whole.index(needle) + 2] ^= 1
+    file.write_bytes(whole)
+
+
+def _execute(file: Path, statement: str) -> None:
+    connection = sqlite3.connect(file)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+DAMAGES: list[tuple[Callable[[Path], None], str]] = [
+    (empty, "0 bytes"),
+    (cut_in_header, "60 bytes"),
+    (cut_in_half, "malformed|should end at|checksum"),
+    (cut_last_page, "malformed|should end at|checksum"),
+    (text, "not a SQLite database"),
+    (other_program, "another program"),
+    (newer_format, "format version 2"),
+    (missing_segment, "should end at write 3"),
+    (missing_last_segment, "should end at write 3"),
+    (changed_ids, "checksum"),
+    (changed_vectors, "checksum"),
+]
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"), DAMAGES, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_a_damaged_file_is_an_error_that_names_it_and_leaves_it_alone(
+    tmp_path: Path, damage: Callable[[Path], None], found: str
+) -> None:
+    store = LocalStore(tmp_path, backend="test")
+    table = store.create("t", dimension=4, metric="cosine")
+    for start in (0, 1000, 2000):
+        table.upsert(named(1000, start), vectors(1000))
+    store.close()
+    file = tmp_path / FILE
+    damage(file)
+    before = file.read_bytes()
+    with pytest.raises(CorruptStoreError, match=found) as caught:
+        LocalStore(tmp_path, backend="test").open("t").count()
+    assert str(file) in str(caught.value)
+    assert "left untouched" in str(caught.value)
+    assert (caught.value.backend, caught.value.retryable) == ("test", False)
+    assert file.read_bytes() == before
+
+
+def test_a_reader_that_is_under_way_notices_damage_in_what_is_new(tmp_path: Path) -> None:
+    table, follower = new_table(tmp_path), reader(tmp_path)
+    table.upsert(named(3), vectors(3))
+    assert follower.count() == 3
+    table.upsert(["more"], vectors(1))
+    _execute(tmp_path / FILE, "UPDATE segments SET checksum = checksum + 1 WHERE seq = 2")
+    with pytest.raises(CorruptStoreError, match="write 2"):
+        follower.count()
+    with pytest.raises(CorruptStoreError, match="write 2"):
+        follower.count()
+
+
+def test_a_killed_maker_leaves_no_file_under_the_real_name(tmp_path: Path) -> None:
+    (tmp_path / ".making-abc").mkdir()
+    (tmp_path / ".making-abc" / FILE).write_bytes(b"half")
+    assert LocalStore(tmp_path, backend="test").names() == []
+
+
+def test_a_full_disk_changes_nothing_and_writing_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    table = new_table(tmp_path)
+    table.upsert(named(3), vectors(3))
+    before = contents(table)
+    with table._journal.session("count"):
+        connection = table._journal._connection  # type: ignore[attr-defined]
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(BackendError, match="upsert failed .* full") as caught:
+        table.upsert(named(50000, start=1), vectors(50000))
+    assert (caught.value.operation, caught.value.retryable) == ("upsert", True)
+    assert contents(table) == contents(reader(tmp_path)) == before
+    connection.execute("PRAGMA max_page_count = 1000000")
+    table.upsert(["room"], vectors(1))
+    assert reader(tmp_path).count() == 4
+
+
+def test_a_write_beyond_the_file_size_limit_changes_nothing(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+import numpy as np
+import vecbridge
+from vecbridge.local import LocalStore
+table = LocalStore(sys.argv[1], backend="test").open("t")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    ids = [str(number) for number in range(500000)]
+    table.upsert(ids, np.zeros((500000, 4), dtype=np.float32))
+except vecbridge.BackendError as error:
+    print(type(error).__name__, table.count())
+"""
+    new_table(tmp_path).upsert(named(3), vectors(3))
+    assert run(code, tmp_path) == "BackendError 3"
+    assert reader(tmp_path).count() == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs another user to be")
+def test_a_folder_that_may_not_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    code = """
+import os, sys
+import numpy as np
+import vecbridge
+from vecbridge.local import LocalStore
+if os.getuid() == 0:
+    os.setuid(65534)
+store = LocalStore(sys.argv[1], backend="test")
+for call in (
+    lambda: LocalStore(sys.argv[1] + "/new", "test").create("t", dimension=2, metric="cosine"),
+    lambda: store.open("t").upsert(["a"], np.zeros((1, 4), dtype=np.float32)),
+):
+    try:
+        call()
+    except vecbridge.BackendError as error:
+        print(type(error).__name__, error.retryable, sys.argv[1] in str(error))
+"""
+    folder = tmp_path / "closed"
+    new_table(folder).upsert(named(3), vectors(3))
+    for each in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        each.chmod(0o755)
+    folder.chmod(0o555)
+    (folder / FILE).chmod(0o444)
+    assert run(code, folder).splitlines() == ["BackendError False True"] * 2
+
+
+def test_a_path_that_is_a_file_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("notes")
+    with pytest.raises(BackendError, match="Check that the path is a directory"):
+        new_table(tmp_path / "file")
+
+
+def test_a_lock_that_is_never_released_is_a_retryable_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vecbridge.local._database.BUSY_SECONDS", 0.2)
+    table = new_table(tmp_path)
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OperationTimeoutError, match="another process holds") as caught:
+        table.upsert(named(1), vectors(1))
+    assert caught.value.retryable
+    assert table.count() == 0
+    other.execute("ROLLBACK")
+    other.close()
+    table.upsert(named(1), vectors(1))
+    assert table.count() == 1
+
+
+def test_a_write_that_breaks_off_in_memory_is_read_again_from_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = new_table(tmp_path)
+    table.upsert(named(3), vectors(3))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("vecbridge.local._columns.Columns.apply", interrupt)
+        table.upsert(["kept"], vectors(1))
+    assert table.count() == 4

@@ -1,0 +1,209 @@
+"""Several processes and threads on one path; compaction; forks."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.local.helpers import (
+    as_model,
+    contents,
+    named,
+    new_table,
+    reader,
+    run,
+    vectors,
+)
+from vecbridge import IndexNotFoundError
+from vecbridge.local import LocalStore, LocalTable
+
+WRITER = """
+import sys, numpy as np
+from vecbridge.local import LocalStore
+table = LocalStore(sys.argv[1], backend="test").open("t")
+print(table.count())
+table.upsert(["theirs"], np.ones((1, 4), dtype=np.float32))
+table.delete(["id0"])
+"""
+
+
+def segments(path: Path) -> list[tuple[int, int, int]]:
+    connection = sqlite3.connect(path / "records.vecbridge")
+    rows = connection.execute("SELECT seq, level, kept FROM segments ORDER BY seq, part")
+    found = rows.fetchall()
+    connection.close()
+    return found
+
+
+def test_two_processes_see_each_others_writes_at_once(tmp_path: Path) -> None:
+    table = new_table(tmp_path)
+    table.upsert(named(3), vectors(3))
+    assert run(WRITER, tmp_path) == "3"
+    assert table.contains(["id0", "id1", "theirs"]).tolist() == [False, True, True]
+    assert table.count() == 3
+
+
+def test_an_index_dropped_by_another_process_is_gone(tmp_path: Path) -> None:
+    table = new_table(tmp_path)
+    table.upsert(named(3), vectors(3))
+    run(
+        "import sys; from vecbridge.local import LocalStore;"
+        "LocalStore(sys.argv[1], backend='test').drop('t')",
+        tmp_path,
+    )
+    with pytest.raises(IndexNotFoundError, match="'t' was dropped"):
+        table.count()
+
+
+def test_an_upsert_larger_than_a_segment_is_written_in_parts_and_read_whole(
+    tmp_path: Path,
+) -> None:
+    matrix = vectors(5000, dimension=512)
+    table = new_table(tmp_path, dimension=512)
+    table.upsert(named(5000), matrix)
+    assert len(segments(tmp_path)) == 3
+    assert len({seq for seq, _, _ in segments(tmp_path)}) == 1
+    assert contents(reader(tmp_path)) == as_model(named(5000), matrix)
+
+
+def test_many_small_writes_become_few_segments(tmp_path: Path) -> None:
+    table = new_table(tmp_path)
+    matrix = vectors(1000)
+    follower = reader(tmp_path)
+    for number, vector in enumerate(matrix):
+        table.upsert([f"id{number}"], vector[None])
+        if number % 97 == 0:
+            assert follower.count() == number + 1
+    assert len(segments(tmp_path)) < 150
+    expected = as_model(named(1000), matrix)
+    assert contents(reader(tmp_path)) == contents(follower) == contents(table) == expected
+
+
+def test_a_log_that_is_mostly_dead_is_rewritten(tmp_path: Path) -> None:
+    table, newest = new_table(tmp_path), vectors(1)
+    follower = reader(tmp_path)
+    for seed in range(10):
+        newest = vectors(2000, seed=seed)
+        table.upsert(named(2000), newest)
+        assert follower.count() == 2000
+    assert sum(kept for _, _, kept in segments(tmp_path)) <= 2 * 2000 + 4096
+    expected = as_model(named(2000), newest)
+    assert contents(reader(tmp_path)) == contents(follower) == contents(table) == expected
+
+
+def test_deleting_everything_leaves_an_empty_log(tmp_path: Path) -> None:
+    table = new_table(tmp_path)
+    table.upsert(named(9000), vectors(9000))
+    table.delete(named(9000))
+    assert segments(tmp_path) == []
+    other = reader(tmp_path)
+    assert other.count() == 0
+    table.upsert(named(1), vectors(1))
+    assert other.count() == reader(tmp_path).count() == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_writes_by_two_writers_agree_with_a_model_for_readers_that_lag(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vecbridge.local._upkeep.RUN", 4)
+    monkeypatch.setattr("vecbridge.local._upkeep.CHECK_EVERY", 2)
+    monkeypatch.setattr("vecbridge.local._upkeep.SPARE_ROWS", 20)
+    monkeypatch.setattr("vecbridge.local._log.MERGEABLE_BYTES", 3000)
+    rng = random.Random(seed)
+    writers = [new_table(tmp_path), reader(tmp_path)]
+    readers = [reader(tmp_path) for _ in range(3)]
+    model: dict[str, bytes] = {}
+    for step in range(250):
+        _random_write(rng, rng.choice(writers), model, step)
+        for each in readers:
+            if rng.random() < 0.15:
+                assert contents(each) == model
+    assert contents(reader(tmp_path)) == model
+    levels = {level for _, level, _ in segments(tmp_path)}
+    assert levels - {0}, "nothing was ever merged, so nothing was tested"
+
+
+def _random_write(
+    rng: random.Random, table: LocalTable, model: dict[str, bytes], step: int
+) -> None:
+    ids = rng.sample(named(40), rng.randint(1, 6))
+    if rng.random() < 0.4:
+        table.delete(ids)
+        for name in ids:
+            model.pop(name, None)
+    else:
+        matrix = vectors(len(ids), seed=step)
+        table.upsert(ids, matrix)
+        model |= as_model(ids, matrix)
+
+
+def test_threads_may_share_a_table(tmp_path: Path) -> None:
+    table = new_table(tmp_path)
+    failures: list[BaseException] = []
+
+    def write(worker: int) -> None:
+        try:
+            for number in range(25):
+                table.upsert([f"{worker}-{number}"], vectors(1, seed=worker))
+                assert f"{worker}-{number}" in contents(table)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert table.count() == reader(tmp_path).count() == 100
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_forked_child_uses_a_connection_of_its_own(tmp_path: Path, held: bool) -> None:
+    code = """
+import os, sys, threading
+import numpy as np
+from vecbridge.local import LocalStore
+table = LocalStore(sys.argv[1], backend="test").open("t")
+assert table.count() == 3
+locked, go = threading.Event(), threading.Event()
+def hold():
+    with table._journal.session("count"):
+        locked.set(); go.wait()
+if sys.argv[2] == "True":
+    threading.Thread(target=hold, daemon=True).start(); locked.wait()
+child = os.fork()
+if child == 0:
+    table.upsert(["child"], np.zeros((1, 4), dtype=np.float32))
+    os._exit(0 if table.count() == 4 else 1)
+assert os.waitpid(child, 0)[1] == 0
+go.set()
+table.upsert(["parent"], np.zeros((1, 4), dtype=np.float32))
+print(table.count(), table.contains(["child"])[0])
+"""
+    new_table(tmp_path).upsert(named(3), vectors(3))
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    assert run(code, tmp_path, held, env=environment) == "5 True"
+
+
+def test_many_processes_may_create_the_store_at_the_same_moment(tmp_path: Path) -> None:
+    results: list[Any] = []
+
+    def create(number: int) -> None:
+        store = LocalStore(tmp_path / "new", backend="test")
+        results.append(store.create(f"t{number}", dimension=2, metric="cosine"))
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert LocalStore(tmp_path / "new", backend="test").names() == [f"t{n}" for n in range(8)]
+    assert os.listdir(tmp_path / "new").count("records.vecbridge") == 1
