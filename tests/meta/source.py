@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = (
-    ROOT / "vecbridge",
+BACKENDS = (
     ROOT / "backends" / "vecbridge_milvus",
     ROOT / "backends" / "vecbridge_sklearn",
 )
+PACKAGES = (ROOT / "vecbridge", *BACKENDS, ROOT / "conformance" / "vecbridge_conformance")
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -29,7 +29,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def is_public(name: str) -> bool:
-    return not any(part.startswith("_") for part in name.split("."))
+    return not any(part.startswith(("_", "test_")) for part in name.split("."))
 
 
 def exported(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.meta.source import PACKAGES, ROOT, modules
+from tests.meta.source import BACKENDS, PACKAGES, ROOT, modules
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,7 +41,7 @@ def test_the_wheel_holds_every_package_of_the_source_roots() -> None:
 
 def test_every_registered_backend_is_the_class_of_its_name() -> None:
     registered = PROJECT["project"]["entry-points"]["vecbridge.backends"]
-    assert {f"vecbridge_{name}" for name in registered} == {path.name for path in PACKAGES[1:]}
+    assert {f"vecbridge_{name}" for name in registered} == {path.name for path in BACKENDS}
     for name, target in registered.items():
         module, _, attribute = target.partition(":")
         backend = getattr(importlib.import_module(module), attribute)

@@ -6,16 +6,17 @@ import re
 
 from tests.packaging.conftest import ROOT, Artifacts
 
-PACKAGES = {"vecbridge", "vecbridge_milvus", "vecbridge_sklearn"}
+PACKAGES = {"vecbridge", "vecbridge_conformance", "vecbridge_milvus", "vecbridge_sklearn"}
+DATA = {".md", ".toml"}
 
 
 def test_the_wheel_holds_every_module_of_every_package(artifacts: Artifacts) -> None:
     expected = {
         str(path.relative_to(root))
-        for root in (ROOT, ROOT / "backends")
+        for root in (ROOT, ROOT / "backends", ROOT / "conformance")
         for package in PACKAGES
         for path in (root / package).rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix in {".py", *DATA} or path.name == "py.typed"
     }
 
     packed = {name for name in artifacts.wheel_files() if ".dist-info/" not in name}
@@ -37,6 +38,7 @@ def test_the_source_archive_holds_sources_and_no_tests(artifacts: Artifacts) -> 
         "PKG-INFO",
         "README.md",
         "backends",
+        "conformance",
         "pyproject.toml",
         "vecbridge",
     }
