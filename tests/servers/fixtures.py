@@ -1,0 +1,8 @@
+"""The fixtures of real servers, as one plugin that pytest can load."""
+
+from __future__ import annotations
+
+from tests.servers.milvus import milvus_server_uri
+from tests.servers.mongo import fiftyone_env, mongo_uri
+
+__all__ = ["fiftyone_env", "milvus_server_uri", "mongo_uri"]
