@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vecbridge.ranking import smallest_columns
 
 SPARE = 16
+_WIDEST = 4
 
 
 class Pick(NamedTuple):
@@ -38,6 +39,8 @@ def pick_by_keys(
         most: the most candidates that may be offered to settle a near tie.
     """
     count = min(k + SPARE, keys.shape[1])
+    # Where float32 leaves very many undecided, float64 is cheaper than looking at them all.
+    most = min(most, _WIDEST * count)
     columns = smallest_columns(keys, count)
     chosen = np.take_along_axis(keys, columns, axis=1).astype(np.float64)
     worst = chosen.max(axis=1)

@@ -91,7 +91,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("damage", "found"), DAMAGES, ids=lambda value: getattr(value, "__name__", "")
+    ("damage", "found"), DAMAGES, ids=[damage.__name__ for damage, _ in DAMAGES]
 )
 def test_a_damaged_file_is_an_error_that_names_it_and_leaves_it_alone(
     tmp_path: Path, damage: Callable[[Path], None], found: str
@@ -140,7 +140,7 @@ def test_a_full_disk_changes_nothing_and_writing_goes_on_when_there_is_room(
         connection = table._journal._connection  # type: ignore[attr-defined]
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(BackendError, match="upsert failed .* full") as caught:
+    with pytest.raises(BackendError, match=r"upsert failed .* full") as caught:
         table.upsert(named(50000, start=1), vectors(50000))
     assert (caught.value.operation, caught.value.retryable) == ("upsert", True)
     assert contents(table) == contents(reader(tmp_path)) == before
@@ -228,7 +228,8 @@ def test_a_write_that_breaks_off_in_memory_is_read_again_from_the_file(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("vecbridge.local._columns.Columns.apply", interrupt)
-        table.upsert(["kept"], vectors(1))
+        with pytest.raises(KeyboardInterrupt):
+            table.upsert(["kept"], vectors(1))
     assert table.count() == 4

@@ -6,8 +6,8 @@ import os
 import random
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -146,22 +146,14 @@ def _random_write(
 
 def test_threads_may_share_a_table(tmp_path: Path) -> None:
     table = new_table(tmp_path)
-    failures: list[BaseException] = []
 
     def write(worker: int) -> None:
-        try:
-            for number in range(25):
-                table.upsert([f"{worker}-{number}"], vectors(1, seed=worker))
-                assert f"{worker}-{number}" in contents(table)
-        except BaseException as error:
-            failures.append(error)
+        for number in range(25):
+            table.upsert([f"{worker}-{number}"], vectors(1, seed=worker))
+            assert f"{worker}-{number}" in contents(table)
 
-    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
     assert table.count() == reader(tmp_path).count() == 100
 
 
@@ -193,17 +185,16 @@ print(table.count(), table.contains(["child"])[0])
     assert run(code, tmp_path, held, env=environment) == "5 True"
 
 
-def test_many_processes_may_create_the_store_at_the_same_moment(tmp_path: Path) -> None:
-    results: list[Any] = []
+def test_many_may_make_the_store_at_the_same_moment(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    together = threading.Barrier(8)
 
     def create(number: int) -> None:
-        store = LocalStore(tmp_path / "new", backend="test")
-        results.append(store.create(f"t{number}", dimension=2, metric="cosine"))
+        store = LocalStore(folder, backend="test")
+        together.wait()
+        store.create(f"t{number}", dimension=2, metric="cosine")
 
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert LocalStore(tmp_path / "new", backend="test").names() == [f"t{n}" for n in range(8)]
-    assert os.listdir(tmp_path / "new").count("records.vecbridge") == 1
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(create, range(8)))
+    assert LocalStore(folder, backend="test").names() == [f"t{number}" for number in range(8)]
+    assert [path.name for path in folder.glob("*.vecbridge")] == ["records.vecbridge"]

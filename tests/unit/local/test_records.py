@@ -84,7 +84,7 @@ def test_hostile_ids_are_ordinary(place: Path | None) -> None:
 def test_field_values_keep_type_and_value(place: Path | None) -> None:
     types: dict[str, Any] = {"s": "string", "i": "integer", "f": "float", "b": "boolean"}
     table = new_table(place, fields=types)
-    columns = {
+    columns: dict[str, list[Any]] = {
         "s": ["", 'q"\udc80', "雪"],
         "i": [-(2**63), 2**80, 0],
         "f": [0.1, 5e-324, 1e308],
