@@ -1,5 +1,8 @@
 """The contract: what a store must offer. Nothing here needs to be inherited from."""
 
+# Methods of a protocol have no body, and so return nothing:
+# pyright: reportReturnType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -38,8 +38,8 @@ class Store:
         consistency: Consistency | None = None,
     ) -> None:
         self._backend = backend
-        self._metric = metric
-        self._consistency = consistency
+        self._metric: Metric = metric
+        self._consistency: Consistency | None = consistency
 
     def __repr__(self) -> str:
         return f"<Store {self.name!r}>"
@@ -133,7 +133,7 @@ class Store:
         consistency: Consistency | None = None,
     ) -> Index:
         """Opens an index, or makes it; arguments and errors as those two have."""
-        wanted = self._metric if metric is None else metric
+        wanted: Metric = self._metric if metric is None else metric
         if name in self.index_names():
             return self.open_index(name, dimension=dimension, metric=wanted)
         try:

@@ -31,8 +31,9 @@ class TopK:
         """Shows more records: ids and their ``(n,)`` distances."""
         keys = distances * self._sign
         if self._k is not None and len(self._ids) == self._k:
-            hopeful = np.flatnonzero(keys <= self._distances[-1])
-            ids, keys = [ids[position] for position in hopeful.tolist()], keys[hopeful]
+            hopeful: list[int] = np.flatnonzero(keys <= self._distances[-1]).tolist()
+            ids = [ids[position] for position in hopeful]
+            keys = keys[hopeful]
         if ids:
             self._pending.append((ids, keys))
             self._pending_count += len(ids)

@@ -57,7 +57,7 @@ def field_types(fields: Mapping[str, object] | None) -> dict[str, FieldType]:
     checked: dict[str, FieldType] = {}
     for name, wanted in (fields or {}).items():
         index_name(name)
-        known = next((kind for kind in FIELD_TYPES if kind == wanted), None)
+        known: FieldType | None = next((kind for kind in FIELD_TYPES if kind == wanted), None)
         if known is None:
             raise InvalidArgumentError(
                 f"field {name!r} must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"

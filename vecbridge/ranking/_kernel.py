@@ -146,7 +146,7 @@ def _block_distances(
     metric: Metric,
     queries: Float64Array,
     vectors: Float64Array,
-    query_norms: Float64Array | None = None,
+    query_norms: Float64Array | np.float64 | None = None,
     vector_norms: Float64Array | None = None,
 ) -> Float64Array:
     if metric == "euclidean":
