@@ -59,6 +59,7 @@ PUBLIC: dict[str, list[str]] = {
         "field",
         "get_backend",
     ],
+    "vecbridge.filters": ["And", "Comparison", "Filter", "Not", "OneOf", "Operator", "Or"],
     "vecbridge.local": [
         "LocalIndex",
         "LocalStore",
