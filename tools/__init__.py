@@ -1,0 +1,1 @@
+"""Programs for people who work on vecbridge; none of them is installed."""

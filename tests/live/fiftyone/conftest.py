@@ -1,0 +1,74 @@
+"""A real FiftyOne over a real MongoDB, with digits as real images, and every store under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live.fiftyone.cases import Case, Digits, make_digits, new_run
+
+STORES = ["sklearn-path", "sklearn-memory", "milvus-lite", "milvus-server"]
+RUNS = [
+    *((store, metric) for store in STORES[::2] for metric in ("cosine", "dotproduct", "euclidean")),
+    ("sklearn-memory", "cosine"),
+    ("milvus-server", "dotproduct"),
+    ("milvus-server", "euclidean"),
+]
+
+
+@pytest.fixture(scope="session")
+def fob(fiftyone_env: dict[str, str]) -> Iterator[Any]:
+    """``fiftyone.brain`` with vecbridge enabled."""
+    import fiftyone.brain
+
+    import vecbridge.fiftyone
+
+    vecbridge.fiftyone.enable()
+    yield fiftyone.brain
+    vecbridge.fiftyone.disable()
+    vecbridge.fiftyone.close_stores()
+
+
+@pytest.fixture(scope="session")
+def digits(fob: Any, tmp_path_factory: pytest.TempPathFactory) -> Digits:
+    """A dataset of digit images, each with none to two patches, and vectors of both."""
+    return make_digits(tmp_path_factory.mktemp("digits"), count=150)
+
+
+@pytest.fixture(scope="session")
+def case(
+    request: pytest.FixtureRequest, fob: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Case:
+    """One store, as its user would configure it in FiftyOne."""
+    folder = tmp_path_factory.mktemp("store")
+    name: str = request.param
+    if name == "milvus-server":
+        return Case("milvus", {"uri": request.getfixturevalue("milvus_server_uri")})
+    return {
+        "sklearn-path": Case("vecbridge_sklearn", {"path": str(folder)}),
+        "sklearn-memory": Case("vecbridge_sklearn", {"path": ":memory:"}),
+        "milvus-lite": Case("milvus", {"uri": str(folder / "vectors.db")}),
+    }[name]
+
+
+@pytest.fixture(scope="session")
+def metric(request: pytest.FixtureRequest) -> str:
+    """The metric of a run."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def images(case: Case, metric: str, digits: Digits) -> Iterator[Any]:
+    """An index of the digits' images that no test changes."""
+    index = new_run(digits, case, metric=metric, embeddings=digits.vectors)
+    yield index
+    index.delete()
+
+
+@pytest.fixture
+def path_case(fob: Any, tmp_path: Any) -> Case:
+    """The sklearn backend in a directory of the test's own."""
+    return Case("vecbridge_sklearn", {"path": str(tmp_path)})

@@ -1,0 +1,229 @@
+"""Reaching vecbridge from FiftyOne, and what never reaches MongoDB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.fiftyone.cases import Case, Digits, new_run
+from tests.live.fiftyone.test_runs import in_another_process
+
+MILVUS = "vecbridge.fiftyone.similarity.MilvusSimilarityConfig"
+DESCRIBE = """
+import json, sys
+import fiftyone.brain as fob
+from fiftyone.brain.similarity import _parse_config
+backend, options, names = json.loads(sys.argv[1])
+config = _parse_config(backend, **options)
+print(json.dumps([config.cls, config.method, {name: getattr(config, name) for name in names}]))
+"""
+
+
+@pytest.fixture
+def disabled(fob: Any) -> Iterator[Any]:
+    """FiftyOne as it is without vecbridge."""
+    import vecbridge.fiftyone
+
+    vecbridge.fiftyone.disable()
+    yield fob
+    vecbridge.fiftyone.enable()
+
+
+def classes(fob: Any) -> dict[str, str]:
+    return {
+        name: section["config_cls"]
+        for name, section in fob.brain_config.similarity_backends.items()
+        if "config_cls" in section
+    }
+
+
+def test_enabling_takes_milvus_over_and_leaves_sklearn(disabled: Any) -> None:
+    import vecbridge.fiftyone
+
+    before = classes(disabled)
+    names = vecbridge.fiftyone.enable()
+    after = classes(disabled)
+    assert {"milvus", "vecbridge_milvus", "vecbridge_sklearn"} <= set(names)
+    assert after["milvus"] == after["vecbridge_milvus"] == MILVUS
+    assert after["sklearn"] == before["sklearn"]
+    vecbridge.fiftyone.disable()
+    assert classes(disabled) == before
+    assert disabled.brain_config.default_similarity_backend == "sklearn"
+
+
+def test_one_backend_can_be_enabled_as_the_default(
+    disabled: Any, digits: Digits, tmp_path: Path
+) -> None:
+    import vecbridge.fiftyone
+
+    before = classes(disabled)
+    assert vecbridge.fiftyone.enable("sklearn", default=True) == ["vecbridge_sklearn"]
+    assert classes(disabled)["milvus"] == before["milvus"]
+    assert disabled.brain_config.default_similarity_backend == "vecbridge_sklearn"
+    index = disabled.compute_similarity(
+        digits.dataset, embeddings=digits.vectors, path=str(tmp_path)
+    )
+    assert index.config.method == "vecbridge_sklearn"
+
+
+def test_unknown_backends_are_refused(disabled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import vecbridge.fiftyone
+
+    before = classes(disabled)
+    with pytest.raises(LookupError, match=r"'milvs' \(did you mean 'milvus'\?\)"):
+        vecbridge.fiftyone.enable("milvs")
+    with pytest.raises(ValueError, match="name it, as in"):
+        vecbridge.fiftyone.enable(default=True)
+    monkeypatch.setenv("FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND", "vecbrige_sklearn")
+    with pytest.raises(LookupError, match="did you mean 'vecbridge_sklearn'"):
+        vecbridge.fiftyone.enable()
+    assert classes(disabled) == before
+
+
+def test_default_of_the_environment_is_honoured(
+    disabled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vecbridge.fiftyone
+
+    monkeypatch.setenv("FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND", "vecbridge_sklearn")
+    vecbridge.fiftyone.enable()
+    assert disabled.brain_config.default_similarity_backend == "vecbridge_sklearn"
+
+
+def test_an_environment_variable_alone_switches_milvus_over(fob: Any) -> None:
+    prefix = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
+    cls, method, values = in_another_process(
+        DESCRIBE,
+        "milvus",
+        {},
+        ["metric", "consistency_level", "max_k", "supports_least_similarity"],
+        **{f"{prefix}CONFIG_CLS": MILVUS, f"{prefix}PASSWORD": "12345"},
+    )
+    assert (cls, method) == (MILVUS, "milvus")
+    assert values == {
+        "metric": "dotproduct",
+        "consistency_level": "Session",
+        "max_k": None,
+        "supports_least_similarity": True,
+    }
+
+
+def test_an_unchanged_script_runs_on_vecbridge_by_environment_alone(
+    digits: Digits, tmp_path: Path
+) -> None:
+    script = """
+import json, sys
+import fiftyone as fo
+import fiftyone.brain as fob
+name, vectors = json.loads(sys.argv[1])
+dataset = fo.load_dataset(name)
+import numpy as np
+index = fob.compute_similarity(dataset, embeddings=np.array(vectors), brain_key="by_environment")
+view = dataset.sort_by_similarity(dataset.first().id, k=5, brain_key="by_environment")
+print(json.dumps([index.cls, len(view), index.config.metric]))
+"""
+    prefix = "FIFTYONE_BRAIN_SIMILARITY_"
+    cls, count, metric = in_another_process(
+        script,
+        digits.dataset.name,
+        digits.vectors.tolist(),
+        FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND="ours",
+        **{
+            f"{prefix}BACKENDS": "*,ours",
+            f"{prefix}OURS_CONFIG_CLS": "vecbridge.fiftyone.similarity.SklearnSimilarityConfig",
+            f"{prefix}VECBRIDGE_SKLEARN_PATH": str(tmp_path / "store"),
+            f"{prefix}VECBRIDGE_SKLEARN_METRIC": "euclidean",
+        },
+    )
+    assert cls == "vecbridge.fiftyone.similarity.SklearnSimilarityIndex"
+    assert (count, metric) == (5, "euclidean")
+    assert any((tmp_path / "store").iterdir())
+
+
+def test_third_party_backends_get_stable_class_paths(fob: Any) -> None:
+    import eta.core.utils as etau
+
+    path = "vecbridge.fiftyone.similarity.MyStoreSimilarityConfig"
+    config_cls = etau.get_class(path)
+    config = config_cls(embeddings_field="e", patches_field="p")
+    assert (config.cls, config.method) == (path, "vecbridge_my_store")
+    assert config.run_cls.__name__ == "MyStoreSimilarity"
+    assert issubclass(config.run_cls, fob.Similarity)
+    with pytest.raises(LookupError, match="no installed package provides a backend 'my_store'"):
+        config.connect()
+    with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
+        etau.get_class("vecbridge.fiftyone.similarity.Nonsense")
+
+
+def test_run_of_an_uninstalled_backend_is_listed_and_deleted(
+    fob: Any, digits: Digits, path_case: Case
+) -> None:
+    index = new_run(digits, path_case, embeddings=digits.vectors)
+    document = digits.dataset._doc.brain_methods[index.key]
+    document.config["cls"] = "vecbridge.fiftyone.similarity.GoneSimilarityConfig"
+    document.save()
+    dataset = digits.dataset
+    assert index.key in dataset.list_brain_runs(method="vecbridge_gone")
+    with pytest.raises(LookupError, match="no installed package provides a backend 'gone'"):
+        dataset.load_brain_results(index.key, cache=False)
+    dataset.delete_brain_run(index.key)
+    assert not dataset.has_brain_run(index.key)
+
+
+def test_unknown_parameters_are_refused_by_name_only(digits: Digits, path_case: Case) -> None:
+    with pytest.raises(ValueError, match=r"'pth' \(did you mean 'path'\?\)") as caught:
+        new_run(digits, path_case, embeddings=digits.vectors, pth="hunter2", brain_key="typo")
+    assert "hunter2" not in str(caught.value)
+    assert not digits.dataset.has_brain_run("typo")
+
+
+def test_settings_read_like_attributes_and_unknown_ones_cannot_be_set(fob: Any) -> None:
+    from vecbridge.fiftyone.similarity import SklearnSimilarityConfig
+
+    config = SklearnSimilarityConfig(path="somewhere/store")
+    assert config.path == str(Path("somewhere/store").absolute())
+    config.path = ":memory:"
+    assert config.serialize()["path"] == ":memory:"
+    with pytest.raises(ValueError, match="did you mean 'path'"):
+        config.paht = "x"
+    with pytest.raises(ValueError, match="did you mean 'path'"):
+        config.load_credentials(paht="x")
+    with pytest.raises(AttributeError):
+        _ = config.paht
+    with pytest.raises(ValueError, match="metric must be one of"):
+        SklearnSimilarityConfig(metric="manhattan")
+
+
+def test_secrets_never_reach_the_database(fob: Any, digits: Digits) -> None:
+    import fiftyone.core.odm as foo
+    from fiftyone.core.brain import BrainMethod
+
+    from vecbridge.fiftyone.similarity import MilvusSimilarityConfig, MilvusSimilarityIndex
+
+    config = MilvusSimilarityConfig(
+        collection_name="planted_here",
+        uri="https://root:SECRET@127.0.0.1:9",
+        user="SECRET",
+        token="SECRET",
+    )
+    config.password = "SECRET"
+    factory = config.build()
+    BrainMethod.register_run(factory, digits.dataset, "planted")
+    index = MilvusSimilarityIndex(digits.dataset, config, "planted", backend=factory)
+    index.save_config()
+    index.save()
+    database = foo.get_db_conn()
+    dump = "".join(
+        json.dumps(document, default=str)
+        for name in database.list_collection_names()
+        for document in database[name].find()
+    )
+    assert "planted_here" in dump
+    assert "SECRET" not in dump
+    assert "SECRET" not in f"{config!r}{config}{index!r}"
+    assert (config.password, config.token) == ("SECRET", "SECRET")
+    digits.dataset.delete_brain_run("planted")
