@@ -1,0 +1,81 @@
+"""How many examples a property is worth on this store: a slow server gets fewer, never none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vecbridge import FieldType, Index, Metric
+from vecbridge_conformance._harness import Harness
+from vecbridge_conformance._strategies import DIMENSION, Drawn
+
+_BUDGET_S = 6.0
+_FEWEST, _MOST = 5, 40
+
+_seconds: WeakKeyDictionary[Harness, float] = WeakKeyDictionary()
+
+
+def for_all(harness: Harness, body: Callable[..., None], **drawn: st.SearchStrategy[Any]) -> None:
+    """Checks a property for drawn values, always the same ones; raises on the simplest failure.
+
+    Args:
+        harness: what is under test.
+        body: takes the drawn values by name.
+        drawn: strategies by name.
+    """
+    examples = int(min(_MOST, max(_FEWEST, _BUDGET_S / seconds_an_example(harness))))
+    effort(examples)(given(**drawn)(body))()
+
+
+def effort(examples: int, *, steps: int = 20) -> settings:
+    """Settings of hypothesis for a check that must give the same verdict every time."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+
+
+def seconds_an_example(harness: Harness) -> float:
+    """Seconds that a fresh index with a few reads and writes takes, measured once a harness."""
+    if harness not in _seconds:
+        with fresh(harness, "euclidean"):
+            # The first index of a run pays for connecting.
+            pass
+        start = time.monotonic()
+        with fresh(harness, "euclidean") as index:
+            for name in "abc":
+                index.upsert([name], [[1.0] * DIMENSION])
+                index.search([[0.0] * DIMENSION], 2)
+        _seconds[harness] = max(time.monotonic() - start, 1e-3)
+    return _seconds[harness]
+
+
+@contextmanager
+def fresh(
+    harness: Harness, metric: Metric, *, fields: dict[str, FieldType] | None = None
+) -> Iterator[Index]:
+    """An empty index whose reads are strong, given back at the end."""
+    index = harness.index(dimension=DIMENSION, metric=metric, fields=fields, consistency="strong")
+    try:
+        yield index
+    finally:
+        harness.release(index)
+
+
+@contextmanager
+def filled(harness: Harness, metric: Metric, records: Drawn) -> Iterator[Index]:
+    """A fresh index with some records."""
+    with fresh(harness, metric) as index:
+        index.upsert(records.ids, records.vectors)
+        yield index

@@ -1,0 +1,243 @@
+"""Mutants whose answers hold too many, too few, or the wrong records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Candidates, Filter, Hits
+from vecbridge_conformance.mutants._reference import Found, ReferenceIndex
+from vecbridge_conformance.mutants._registry import mutant
+from vecbridge_conformance.mutants._shelf import Row
+
+Vectors = NDArray[np.float32]
+
+
+@mutant("k-plus-one", link="https://github.com/typesense/typesense/issues/1008", clause="CAND-7")
+class KPlusOne(ReferenceIndex):
+    """Returns one hit more than was asked for."""
+
+    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
+        return super().search(queries, k + 1, **scope)
+
+
+@mutant("k-minus-one", link="https://github.com/milvus-io/milvus/issues/25095", clause="CAND-7")
+class KMinusOne(ReferenceIndex):
+    """Returns fewer than k hits although there are enough records."""
+
+    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
+        found = super().search(queries, k, **scope)
+        return [Hits(hits.ids[: k - 1], hits.distances[: k - 1]) for hits in found]
+
+
+@mutant("padded", link="https://github.com/run-llama/llama_index/issues/9882", clause="CAND-7")
+class Padded(ReferenceIndex):
+    """Pads an answer to k with the id -1 where there are fewer records."""
+
+    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
+        return [_padded(hits, k) for hits in super().search(queries, k, **scope)]
+
+
+def _padded(hits: Hits, k: int) -> Hits:
+    extra = max(k - len(hits), 0)
+    return Hits(hits.ids + ("-1",) * extra, np.append(hits.distances, [3.4e38] * extra))
+
+
+@mutant(
+    "limit-changes-the-best",
+    link="https://github.com/milvus-io/milvus/issues/42848",
+    clause="SEARCH-6",
+)
+class LimitChangesTheBest(ReferenceIndex):
+    """A search for one misses the nearest record, which a search for two finds."""
+
+    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
+        found = super().candidates(queries, k, **scope)
+        return [_without_first(each) for each in found] if k == 1 else found
+
+
+def _without_first(found: Candidates) -> Candidates:
+    if len(found.ids) < 2:
+        return found
+    return Candidates(found.ids[1:], found.vectors[1:], found.floor)
+
+
+@mutant(
+    "many-queries-short",
+    link="https://github.com/milvus-io/milvus/issues/43136",
+    clause="SEARCH-5",
+)
+class ManyQueriesShort(ReferenceIndex):
+    """In a batch of queries, those after the first get fewer hits."""
+
+    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
+        found = super().candidates(queries, k, **scope)
+        return [found[0], *(_without_first(each) for each in found[1:])]
+
+
+@mutant(
+    "answers-swapped",
+    link="https://github.com/vearch/vearch/issues/570",
+    clause="SEARCH-1",
+)
+class AnswersSwapped(ReferenceIndex):
+    """The answers of a batch come in the order in which they were ready."""
+
+    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
+        return super().candidates(queries, k, **scope)[::-1]
+
+    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
+        return super().search(queries, k, **scope)[::-1]
+
+
+@mutant(
+    "duplicate-hits",
+    link="https://github.com/milvus-io/milvus/issues/37677",
+    clause="CAND-1",
+)
+class DuplicateHits(ReferenceIndex):
+    """The nearest record is listed twice, from a sealed and from a growing segment."""
+
+    def nearest(self, query: Vectors, rows: Sequence[Row]) -> Found:
+        found, table = super().nearest(query, rows)
+        return [*found[:1], *found], np.concatenate([table[:1], table])
+
+
+@mutant(
+    "within-ignored",
+    link="https://github.com/qdrant/qdrant-client/pull/1233",
+    clause="SEARCH-7",
+)
+class WithinIgnored(ReferenceIndex):
+    """Takes the allow-list and searches everything."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        return super().in_scope(rows, None, where)
+
+
+@mutant(
+    "within-cut-off",
+    link="https://github.com/milvus-io/milvus/issues/15513",
+    clause="SEARCH-7",
+)
+class WithinCutOff(ReferenceIndex):
+    """A long allow-list loses its tail."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        return super().in_scope(rows, within if within is None else within[:8], where)
+
+
+@mutant(
+    "within-empty-is-everything",
+    link="https://github.com/run-llama/llama_index/issues/11314",
+    clause="SEARCH-7",
+)
+class WithinEmptyIsEverything(ReferenceIndex):
+    """An empty allow-list counts as none at all."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        return super().in_scope(rows, within or None, where)
+
+
+@mutant(
+    "filter-matches-everything",
+    link="https://github.com/run-llama/llama_index/pull/20246",
+    clause="SEARCH-8",
+)
+class FilterMatchesEverything(ReferenceIndex):
+    """A filter that the store cannot translate is dropped."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        return super().in_scope(rows, within, None)
+
+
+@mutant(
+    "filter-after-search",
+    link="https://github.com/pgvector/pgvector/issues/671",
+    clause="SEARCH-8",
+)
+class FilterAfterSearch(ReferenceIndex):
+    """Filters what the search has found, so fewer than k are left although more would match."""
+
+    def candidates(
+        self, queries: Vectors, k: int, *, where: Filter | None = None, **scope: Any
+    ) -> list[Candidates]:
+        found = super().candidates(queries, k, where=None, **scope)
+        if where is None:
+            return found
+        allowed = {row.id for row in self.in_scope(self.rows(None), None, where)}
+        return [_only(each, allowed) for each in found]
+
+
+def _only(found: Candidates, allowed: set[str]) -> Candidates:
+    kept = [position for position, name in enumerate(found.ids) if name in allowed]
+    names = tuple(found.ids[position] for position in kept)
+    return Candidates(names, found.vectors[kept], math.inf)
+
+
+@mutant(
+    "dishonest-floor",
+    link="https://github.com/facebookresearch/faiss/issues/2657",
+    clause="CAND-3",
+)
+class DishonestFloor(ReferenceIndex):
+    """Says that nothing is left out, whatever is."""
+
+    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
+        found = super().candidates(queries, k, **scope)
+        return [Candidates(each.ids[:k], each.vectors[:k], math.inf) for each in found]
+
+
+@mutant(
+    "ties-cut-by-insertion",
+    link="https://github.com/facebookresearch/faiss/issues/813",
+    clause="CAND-3",
+)
+class TiesCutByInsertion(ReferenceIndex):
+    """Cuts equal distances in the order of insertion, and calls the cut decided."""
+
+    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
+        found = super().candidates(queries, k, **scope)
+        return [
+            Candidates(each.ids[:k], each.vectors[:k], float(np.nextafter(each.floor, math.inf)))
+            for each in found
+        ]
+
+
+@mutant(
+    "approximate-called-exact",
+    link="https://github.com/milvus-io/milvus/issues/40018",
+    clause="RANK-3",
+)
+class ApproximateCalledExact(ReferenceIndex):
+    """Looks into some of the cells of its index only, and declares to be exact."""
+
+    def nearest(self, query: Vectors, rows: Sequence[Row]) -> Found:
+        found, table = super().nearest(query, rows)
+        kept = [position for position in range(len(found)) if position % 5 != 3]
+        return [found[position] for position in kept], table[kept]
+
+
+@mutant(
+    "query-normalised-in-place",
+    link="https://github.com/voxel51/fiftyone-brain/blob/v0.25.0/fiftyone/brain/internal/core/elasticsearch.py",
+    clause="REC-7",
+)
+class QueryNormalisedInPlace(ReferenceIndex):
+    """Divides the caller's query by its norm, in the caller's own array."""
+
+    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
+        queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-30)
+        return super().candidates(queries, k, **scope)

@@ -1,0 +1,235 @@
+"""The reference engine: brute force over a list of rows, correct, small, and easy to break.
+
+It is written to be read beside the contract, not to be fast. The mutants override one of its
+methods each, so every method does one thing that a real store is known to get wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import (
+    Candidates,
+    Capabilities,
+    ClosedError,
+    Consistency,
+    Fields,
+    Filter,
+    Hits,
+    IndexInfo,
+    IndexNotFoundError,
+    Metric,
+    Records,
+    Scalar,
+)
+from vecbridge.ranking import distances
+from vecbridge_conformance.mutants._matching import accepts
+from vecbridge_conformance.mutants._shelf import Row, Shelf, Table, Tables
+
+_SPARE = 8
+
+RowChange = Callable[[list[Row]], list[Row]]
+
+Found = tuple[Sequence[Row], NDArray[np.float64]]
+"""Rows and their distances to one query, nearest first."""
+
+
+class ReferenceIndex:
+    """A :class:`vecbridge.VectorIndex` that keeps the contract.
+
+    Args:
+        info: what the index is, as the store has it.
+        shelf: where its rows are.
+    """
+
+    def __init__(self, info: IndexInfo, shelf: Shelf) -> None:
+        self._info = info
+        self._shelf = shelf
+        self._closed = False
+
+    @property
+    def info(self) -> IndexInfo:
+        """Name, dimension, metric and fields."""
+        return self._info
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything, without limits; durable where the shelf is."""
+        return Capabilities(
+            exact=True,
+            max_k=None,
+            max_within=None,
+            max_batch_bytes=None,
+            fields=True,
+            filters=True,
+            consistency=frozenset({"strong"}),
+            durable=self._shelf.durable,
+            shared=self._shelf.durable,
+        )
+
+    def upsert(
+        self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
+    ) -> None:
+        """Inserts or replaces."""
+        columns = fields or {}
+        new = [
+            Row(name, self.keep(vector), {key: column[at] for key, column in columns.items()})
+            for at, (name, vector) in enumerate(zip(ids, vectors, strict=True))
+        ]
+        self._change(lambda rows: self.merged(rows, new))
+
+    def keep(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is stored of a vector that the caller owns."""
+        return np.array(vector, copy=True)
+
+    def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
+        """The rows after an upsert."""
+        names = {row.id for row in new}
+        return [row for row in rows if row.id not in names] + new
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Removes, and ignores what is not there."""
+        names = frozenset(ids)
+        self._change(lambda rows: self.remaining(rows, names))
+
+    def remaining(self, rows: list[Row], names: frozenset[str]) -> list[Row]:
+        """The rows after a delete."""
+        return [row for row in rows if row.id not in names]
+
+    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+        """Records in request order."""
+        known = {row.id: row for row in self.rows(consistency)}
+        found = [known[name] for name in ids if name in known]
+        return self._records(found, tuple(name for name in ids if name not in known))
+
+    def contains(
+        self, ids: Sequence[str], *, consistency: Consistency | None = None
+    ) -> NDArray[np.bool_]:
+        """One bool an id."""
+        known = {row.id for row in self.rows(consistency)}
+        return np.array([name in known for name in ids], dtype=np.bool_)
+
+    def count(self, *, consistency: Consistency | None = None) -> int:
+        """How many rows."""
+        return len(self.rows(consistency))
+
+    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+        """Every row once."""
+        rows = self.rows(consistency)
+        for start in range(0, len(rows), batch_size):
+            yield self._records(rows[start : start + batch_size])
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Hits]:
+        """The k nearest of each query."""
+        rows = self.in_scope(self.searched(consistency), within, where)
+        answers = []
+        for query in queries:
+            found, table = self.nearest(query, rows)
+            answers.append(Hits(tuple(row.id for row in found[:k]), table[:k]))
+        return answers
+
+    def candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """A few more than the k nearest of each query; the first one left out is the floor."""
+        rows = self.in_scope(self.searched(consistency), within, where)
+        count = k + _SPARE
+        answers = []
+        for query in queries:
+            found, table = self.nearest(query, rows)
+            names = tuple(row.id for row in found[:count])
+            floor = self.floor(table, count)
+            answers.append(Candidates(names, self._matrix(found[:count]), floor))
+        return answers
+
+    def rows(self, consistency: Consistency | None) -> list[Row]:
+        """The rows that a read sees."""
+        return list(self._stored(self._shelf.read()).rows)
+
+    def searched(self, consistency: Consistency | None) -> list[Row]:
+        """The rows that a search looks at."""
+        return self.rows(consistency)
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        """The rows that a search may return."""
+        names = None if within is None else set(within)
+        return [
+            row
+            for row in rows
+            if (names is None or row.id in names) and (where is None or accepts(where, row))
+        ]
+
+    def nearest(self, query: NDArray[np.float32], rows: Sequence[Row]) -> Found:
+        """The rows of one query, nearest first."""
+        table = self.measure(self.info.metric, query, self._matrix(rows))
+        order = np.argsort(table, kind="stable")
+        return [rows[position] for position in order.tolist()], table[order]
+
+    def measure(
+        self, metric: Metric, query: NDArray[np.float32], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Distances of one query to ``(n, d)`` vectors."""
+        return distances(metric, query, vectors)
+
+    def floor(self, table: NDArray[np.float64], count: int) -> float:
+        """The distance of the first row that is left out."""
+        return float(table[count]) if count < len(table) else math.inf
+
+    def give(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the caller gets of the vectors that it reads."""
+        return np.array(vectors, copy=True)
+
+    def close(self) -> None:
+        """Refuses everything from now on."""
+        self._closed = True
+
+    def _records(self, rows: Sequence[Row], missing: tuple[str, ...] = ()) -> Records:
+        columns: dict[str, list[Scalar]] = {
+            name: [row.fields[name] for row in rows] for name in self.info.fields
+        }
+        vectors = self.give(self._matrix(rows))
+        return Records(tuple(row.id for row in rows), vectors, columns, missing)
+
+    def _matrix(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        if not rows:
+            return np.empty((0, self.info.dimension), dtype=np.float32)
+        return np.stack([row.vector for row in rows])
+
+    def _stored(self, tables: Tables) -> Table:
+        if self._closed:
+            raise ClosedError(
+                f"index {self.info.name!r} was closed; open it again",
+                backend="reference",
+                operation="read or write",
+            )
+        table = tables.get(self.info.name)
+        if table is None:
+            raise IndexNotFoundError(f"index {self.info.name!r} is not there: it was dropped")
+        return table
+
+    def _change(self, change: RowChange) -> None:
+        def apply(tables: Tables) -> None:
+            table = self._stored(tables)
+            tables[self.info.name] = Table(table.info, change(list(table.rows)))
+
+        self._shelf.change(apply)

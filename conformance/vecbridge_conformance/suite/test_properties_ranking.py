@@ -1,0 +1,227 @@
+"""Properties of searching: what must hold of an answer whatever the records are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from vecbridge import field
+from vecbridge.ranking import distances
+from vecbridge_conformance import Harness, clause, requires
+from vecbridge_conformance._effort import filled, for_all, fresh
+from vecbridge_conformance._model import Model, same_bits, same_hits
+from vecbridge_conformance._strategies import (
+    DIMENSION,
+    Drawn,
+    ids,
+    lattice,
+    metrics,
+    queries,
+    records,
+    vector,
+)
+
+
+def _model(metric: Any, drawn: Drawn) -> Model:
+    model = Model(DIMENSION, metric)
+    model.upsert(drawn.ids, drawn.vectors)
+    return model
+
+
+@clause("RANK-1", "RANK-2", "RANK-3", "RANK-5", "DIST-8", "SEARCH-3")
+@requires("exact")
+def test_an_answer_is_the_exact_ranking(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
+        model = _model(metric, drawn)
+        with filled(harness, metric, drawn) as index:
+            for query, hits in zip(asked, index.search(asked, k), strict=True):
+                same_hits(hits, model.search(query, k))
+                assert hits.exact
+
+    for_all(harness, body, drawn=records(), asked=queries(), k=st.integers(1, 14), metric=metrics())
+
+
+@clause("SEARCH-5", "SEARCH-1")
+def test_a_batch_gives_each_query_the_answer_that_it_gets_alone(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
+        with filled(harness, metric, drawn) as index:
+            together = index.search(asked, k)
+            assert len(together) == len(asked)
+            for query, hits in zip(asked, together, strict=True):
+                same_hits(hits, index.search(query, k)[0])
+
+    for_all(
+        harness,
+        body,
+        drawn=records(),
+        asked=queries(),
+        k=st.integers(1, 14),
+        metric=metrics(),
+    )
+
+
+@clause("SEARCH-6")
+def test_an_answer_is_the_beginning_of_a_longer_one(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, more: int, metric: Any) -> None:
+        with filled(harness, metric, drawn) as index:
+            short = index.search(asked, k)
+            for less, longer in zip(short, index.search(asked, k + more), strict=True):
+                assert less.ids == longer.ids[: len(less)]
+                assert less.distances.tolist() == longer.distances[: len(less)].tolist()
+
+    for_all(
+        harness,
+        body,
+        drawn=records(),
+        asked=queries(),
+        k=st.integers(1, 8),
+        more=st.integers(1, 8),
+        metric=metrics(),
+    )
+
+
+@clause("RANK-3")
+@requires("exact")
+def test_one_record_more_leaves_the_order_of_the_others(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, metric: Any) -> None:
+        before = drawn.part(range(len(drawn) - 1))
+        last = drawn.ids[-1]
+        with filled(harness, metric, before) as index:
+            old = index.search(asked, len(drawn))
+            index.upsert(drawn.ids[-1:], drawn.vectors[-1:])
+            for less, more in zip(old, index.search(asked, len(drawn)), strict=True):
+                assert less.ids == tuple(name for name in more.ids if name != last)
+
+    for_all(harness, body, drawn=records(least=2), asked=queries(), metric=metrics())
+
+
+@clause("RANK-4")
+@requires("exact")
+def test_the_order_of_insertion_makes_no_difference(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, metric: Any, order: Any) -> None:
+        shuffled = drawn.part(order.draw(st.permutations(range(len(drawn)))))
+        with filled(harness, metric, drawn) as one, filled(harness, metric, shuffled) as other:
+            for left, right in zip(one.search(asked, k), other.search(asked, k), strict=True):
+                same_hits(left, right)
+
+    for_all(
+        harness,
+        body,
+        drawn=records(),
+        asked=queries(),
+        k=st.integers(1, 12),
+        metric=metrics(),
+        order=st.data(),
+    )
+
+
+@clause("SEARCH-7")
+@requires("exact")
+def test_within_is_the_full_ranking_without_the_others(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, others: list[str], choice: Any) -> None:
+        chosen = [name for name in drawn.ids if choice.draw(st.booleans())]
+        allowed = [*chosen, *others, *chosen]
+        model = _model("euclidean", drawn)
+        with filled(harness, "euclidean", drawn) as index:
+            found = index.search(asked, k, within=allowed)
+            for query, hits in zip(asked, found, strict=True):
+                same_hits(hits, model.search(query, k, within=set(allowed)))
+
+    for_all(
+        harness,
+        body,
+        drawn=records(most=24),
+        asked=queries(),
+        k=st.integers(1, 24),
+        others=st.lists(ids(), max_size=3),
+        choice=st.data(),
+    )
+
+
+@clause("SEARCH-8")
+@requires("fields", "filters", "exact")
+def test_a_filter_is_the_full_ranking_without_what_it_refuses(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, numbers: list[int], least: int) -> None:
+        column = [numbers[row % len(numbers)] for row in range(len(drawn))]
+        allowed = {name for name, number in zip(drawn.ids, column, strict=True) if number >= least}
+        model = _model("euclidean", drawn)
+        with fresh(harness, "euclidean", fields={"number": "integer"}) as index:
+            index.upsert(drawn.ids, drawn.vectors, {"number": column})
+            found = index.search(asked, k, where=field("number") >= least)
+            for query, hits in zip(asked, found, strict=True):
+                same_hits(hits, model.search(query, k, within=allowed))
+
+    for_all(
+        harness,
+        body,
+        drawn=records(most=24),
+        asked=queries(),
+        k=st.integers(1, 24),
+        numbers=st.lists(st.integers(0, 5), min_size=1, max_size=5),
+        least=st.integers(0, 6),
+    )
+
+
+@clause("SEARCH-10")
+@requires("exact")
+def test_farthest_is_the_same_distances_the_other_way(harness: Harness) -> None:
+    def body(drawn: Drawn, query: list[float], k: int, metric: Any) -> None:
+        asked = np.array(query, dtype=np.float32)
+        table = distances(metric, asked, drawn.vectors).tolist()
+        expected = sorted(zip(table, drawn.ids, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        with filled(harness, metric, drawn) as index:
+            hits = index.farthest(asked, k)[0]
+            assert list(hits.ids) == [name for _, name in expected[:k]]
+            assert hits.distances.tolist() == [distance for distance, _ in expected[:k]]
+
+    for_all(harness, body, drawn=records(), query=vector(), k=st.integers(1, 13), metric=metrics())
+
+
+@clause("CAND-1", "CAND-2", "CAND-3", "CAND-4")
+def test_candidates_are_stored_records_and_their_floor_is_true(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
+        model = _model(metric, drawn)
+        with filled(harness, metric, drawn) as index:
+            for query, found in zip(asked, index.candidates(asked, k), strict=True):
+                assert len(set(found.ids)) == len(found.ids) >= min(k, len(drawn))
+                assert set(found.ids) <= set(drawn.ids)
+                same_bits(found.vectors, model.matrix(found.ids))
+                left = [name for name in drawn.ids if name not in found.ids]
+                true = distances(metric, query, model.matrix(left))
+                assert not (true < found.floor).any(), f"floor {found.floor}, left out at {true}"
+                assert found.floor == np.inf or left, "nothing is left out, so the floor is inf"
+
+    for_all(
+        harness,
+        body,
+        drawn=records(least=12, most=40),
+        asked=queries(),
+        k=st.integers(1, 6),
+        metric=metrics(),
+    )
+
+
+@clause("CAND-7", "DIST-1", "RANK-7")
+def test_native_distances_are_on_the_scale_of_the_contract(harness: Harness) -> None:
+    def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
+        model = _model(metric, drawn)
+        with filled(harness, metric, drawn) as index:
+            for query, hits in zip(asked, index.search(asked, k, ranking="native"), strict=True):
+                assert not hits.exact
+                assert len(hits) == min(k, len(drawn)) == len(set(hits.ids))
+                assert set(hits.ids) <= set(drawn.ids)
+                true = distances(metric, query, model.matrix(hits.ids))
+                # Small integers leave float32 nothing to round but the last step.
+                np.testing.assert_allclose(hits.distances, true, rtol=1e-6, atol=1e-6)
+                assert np.all(np.diff(hits.distances) >= 0)
+
+    for_all(
+        harness,
+        body,
+        drawn=records(vectors=lattice()),
+        asked=queries(vectors=lattice()),
+        k=st.integers(1, 14),
+        metric=metrics(),
+    )
