@@ -45,7 +45,7 @@ def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
 
     outcomes = []
     for choice in choices(folder):
-        console.print(f"\n[bold]{choice.title}[/]: backend={choice.backend!r}, {choice.options}")
+        console.print(f"Building on {choice.title}: backend={choice.backend!r}, {choice.options}")
         outcomes.append(run(dataset, embeddings, choice, queries, NEIGHBOURS + 1))
     console.print()
     report.show_neighbours(console, outcomes[0], labels)
@@ -55,7 +55,7 @@ def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
     }
     identical = report.show_comparison(console, outcomes, precision)
     picture = report.draw(outcomes[0], labels, paths, folder / "neighbours.png")
-    console.print(f"\nThe picture: [bold]{picture}[/]")
+    console.print(f"\nThe picture: {picture}", soft_wrap=True)
     _say_what_next(console, open_app=open_app)
     if open_app:
         _open_app(console, dataset)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -12,18 +14,19 @@ from vecbridge.demo._picture import Tile, contact_sheet
 from vecbridge.demo._stores import Outcome
 
 
+_SHOWN = 5
+_STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD}
+
+
 def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str]) -> None:
-    """Prints the ranked neighbours of each query, wrong labels in red."""
-    table = Table(
-        title=f"Nearest digits, from {outcome.choice.title}: label and cosine distance",
-        title_justify="left",
-    )
-    table.add_column("query", style="bold blue")
-    for place in range(1, len(outcome.neighbours[0])):
-        table.add_column(str(place), justify="right")
+    """Prints the nearest neighbours of each query, wrong labels in red."""
+    table = Table(title="The nearest digits: label, cosine distance", **_STYLE)
+    table.add_column("query", style="bold blue", justify="center")
+    for place in range(1, _SHOWN + 1):
+        table.add_column(str(place), justify="right", no_wrap=True)
     for query, *found in outcome.neighbours:
         wanted = labels[query[0]]
-        cells = [_cell(labels[name], distance, wanted) for name, distance in found]
+        cells = [_cell(labels[name], distance, wanted) for name, distance in found[:_SHOWN]]
         table.add_row(wanted, *cells)
     console.print(table)
 
@@ -33,23 +36,22 @@ def show_comparison(
 ) -> bool:
     """Prints stores side by side; returns whether their rankings are identical."""
     reference = outcomes[0]
-    table = Table(title="One ranking, three stores", title_justify="left")
-    table.add_column("store")
-    table.add_column("backend")
-    for head in ("build", "one query", "all 1797 queries", "1-NN precision"):
-        table.add_column(head, justify="right")
-    table.add_column(f"same as {reference.choice.title}")
+    table = Table(title=f"One ranking on {len(outcomes)} stores", **_STYLE)
+    table.add_column("store", no_wrap=True)
+    for head in ("build", "a query", "all 1797", "1-NN right"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("ids, order, distances", no_wrap=True)
     same = [outcome.same_ranking(reference) for outcome in outcomes]
     for outcome, identical in zip(outcomes, same, strict=True):
         seconds = outcome.seconds
+        verdict = "[green]identical, every bit[/]" if identical else "[bold red]DIFFERENT[/]"
         table.add_row(
             outcome.choice.title,
-            outcome.choice.backend,
             f"{seconds['build']:.2f} s",
-            f"{1000 * seconds['query']:.1f} ms",
+            f"{1000 * seconds['query']:.0f} ms",
             f"{seconds['batch']:.2f} s",
-            f"{precision[outcome.choice.brain_key]:.4f}",
-            "[green]ids, order, bits[/]" if identical else "[bold red]DIFFERENT[/]",
+            f"{100 * precision[outcome.choice.brain_key]:.2f} %",
+            "(the one compared with)" if outcome is reference else verdict,
         )
     console.print(table)
     return all(same)
@@ -87,5 +89,5 @@ def first_neighbour_precision(
 
 
 def _cell(label: str, distance: float, wanted: str) -> str:
-    text = f"{label} [dim]{distance:.4f}[/]"
+    text = f"{label}  [dim]{distance:.5f}[/]"
     return text if label == wanted else f"[red]{text}[/]"
