@@ -13,7 +13,6 @@ from rich.table import Table
 from vecbridge.demo._picture import Tile, contact_sheet
 from vecbridge.demo._stores import Outcome
 
-
 _SHOWN = 5
 _STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD}
 
