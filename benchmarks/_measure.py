@@ -1,0 +1,106 @@
+"""What the benchmarks share: timing, memory, tables, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured ratio.
+
+    Attributes:
+        work: what was done.
+        ours: our figure.
+        theirs: the figure it is compared with; ``None`` where there was nothing to compare.
+        peer: what that is of.
+        unit: of both figures.
+        limit: what ``ours / theirs`` should not exceed.
+    """
+
+    work: str
+    ours: float
+    theirs: float | None
+    peer: str
+    unit: str = "ms"
+    limit: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours over theirs."""
+        return self.ours / self.theirs if self.theirs else None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the ratio keeps its limit."""
+        if self.ratio is None or self.limit is None:
+            return ""
+        return "ok" if self.ratio <= self.limit else "MISSED"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one run."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+Work = Callable[[], object]
+
+
+def in_turn(first: Work, second: Work, runs: int) -> list[tuple[float, float]]:
+    """Seconds of two pieces of work, run in turn so that noise hits both alike."""
+    first()
+    second()
+    return [(seconds(first), seconds(second)) for _ in range(runs)]
+
+
+def medians(first: Work, second: Work, runs: int) -> tuple[float, float]:
+    """Median seconds of two pieces of work."""
+    ours, theirs = zip(*in_turn(first, second, runs), strict=True)
+    return statistics.median(ours), statistics.median(theirs)
+
+
+def median_difference(first: Work, second: Work, runs: int) -> float:
+    """Median of what the first takes longer than the second."""
+    return statistics.median(one - other for one, other in in_turn(first, second, runs))
+
+
+def memory(field: str) -> float:
+    """``VmHWM`` (the peak) or ``VmRSS`` (now) of this process in MB; Linux only."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(f"/proc/self/status has no {field}")
+
+
+def report(title: str, rows: Sequence[Row], path: str | None) -> None:
+    """Prints the table; writes it as JSON where a path is given."""
+    print(f"\n{title}  ({platform.machine()}, {os.cpu_count()} cores)\n")
+    print(f"{'work':44}{'ours':>11}  {'theirs':>11}  {'ratio':>8}  {'limit':>8}")
+    for row in rows:
+        theirs = "-" if row.theirs is None else f"{row.theirs:.2f}"
+        ratio = "-" if row.ratio is None else f"{row.ratio:.3f}"
+        limit = "-" if row.limit is None else f"{row.limit:.3f}"
+        figures = f"{row.ours:>11.2f}  {theirs:>11}  {ratio:>8}  {limit:>8}"
+        print(f"{row.work:44}{figures}  {row.verdict:6}  {row.unit}, against {row.peer}")
+    if path is not None:
+        found = [{**asdict(row), "ratio": row.ratio, "verdict": row.verdict} for row in rows]
+        Path(path).write_text(json.dumps({"title": title, "rows": found}, indent=2))
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """The options of every benchmark."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", help="where to write the figures")
+    parser.add_argument("--count", type=int, default=50_000, help="records")
+    parser.add_argument("--dimension", type=int, default=512, help="of the vectors")
+    return parser
