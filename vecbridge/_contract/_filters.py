@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, cast
 from vecbridge._contract._records import Scalar
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
+"""How a field is compared with a value."""
 
 
 class _Combinable:
