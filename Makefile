@@ -38,6 +38,7 @@ test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 .PHONY: lint
 lint: $(DEV_ENV) ## Style and import contracts
 	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format"; exit 1; }
 	@$(BIN)/lint-imports --no-logo --no-cache
 
 .PHONY: format

@@ -1,1 +1,1 @@
-"""Programs for people who work on vecbridge; none of them is installed."""
+"""Programs of the repository, for its own set-up and documentation."""

@@ -1,10 +1,10 @@
 """One contract for vector stores.
 
-    >>> import vecbridge
-    >>> index = vecbridge.get_backend("sklearn").create_index("photos", dimension=2)
-    >>> index.upsert(["a", "b"], [[1.0, 0.0], [0.0, 1.0]])
-    >>> index.search([1.0, 0.1], k=1)[0].ids
-    ('a',)
+>>> import vecbridge
+>>> index = vecbridge.get_backend("sklearn").create_index("photos", dimension=2)
+>>> index.upsert(["a", "b"], [[1.0, 0.0], [0.0, 1.0]])
+>>> index.search([1.0, 0.1], k=1)[0].ids
+('a',)
 """
 
 from __future__ import annotations
