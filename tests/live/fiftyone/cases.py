@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +16,49 @@ import numpy as np
 from tests.oracle import oracle_distances
 
 _keys = itertools.count()
+
+
+_ELSEWHERE = """
+import json, os, sys
+answers = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+import fiftyone as fo
+for line in sys.stdin:
+    script, arguments = json.loads(line)
+    scope = {"arguments": arguments}
+    try:
+        exec(script, scope)
+        answer = [True, scope["answer"]]
+    except Exception as error:
+        answer = [False, f"{type(error).__name__}: {error}"]
+    print(json.dumps(answer), file=answers)
+"""
+
+
+class Elsewhere:
+    """Another Python process with FiftyOne, which has never heard of this one's vecbridge."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", _ELSEWHERE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Runs a script that takes ``arguments`` and leaves its ``answer``."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([script, arguments]), file=self._process.stdin, flush=True)
+        good, answer = json.loads(self._process.stdout.readline())
+        if not good:
+            raise AssertionError(answer)
+        return answer
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.communicate(timeout=30)
 
 
 @dataclass(frozen=True)

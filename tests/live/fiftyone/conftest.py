@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.fiftyone.cases import Case, Digits, make_digits, new_run
+from tests.live.fiftyone.cases import Case, Digits, Elsewhere, make_digits, new_run
 
 STORES = ["sklearn-path", "sklearn-memory", "milvus-lite", "milvus-server"]
 RUNS = [
@@ -29,6 +29,14 @@ def fob(fiftyone_env: dict[str, str]) -> Iterator[Any]:
     yield fiftyone.brain
     vecbridge.fiftyone.disable()
     vecbridge.fiftyone.close_stores()
+
+
+@pytest.fixture(scope="session")
+def elsewhere(fiftyone_env: dict[str, str]) -> Iterator[Elsewhere]:
+    """Another process, started once: importing FiftyOne takes seconds."""
+    process = Elsewhere()
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="session")

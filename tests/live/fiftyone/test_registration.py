@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +13,22 @@ from typing import Any
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run
-from tests.live.fiftyone.test_runs import in_another_process
 
 MILVUS = "vecbridge.fiftyone.similarity.MilvusSimilarityConfig"
-DESCRIBE = """
+UNCHANGED = """
 import json, sys
+import fiftyone as fo
 import fiftyone.brain as fob
+import numpy as np
 from fiftyone.brain.similarity import _parse_config
-backend, options, names = json.loads(sys.argv[1])
-config = _parse_config(backend, **options)
-print(json.dumps([config.cls, config.method, {name: getattr(config, name) for name in names}]))
+
+name, vectors = json.loads(sys.stdin.read())
+dataset = fo.load_dataset(name)
+index = fob.compute_similarity(dataset, embeddings=np.array(vectors), brain_key="by_environment")
+view = dataset.sort_by_similarity(dataset.first().id, k=5, brain_key="by_environment")
+milvus = _parse_config("milvus")
+facts = [milvus.method, milvus.metric, milvus.consistency_level, milvus.max_k]
+print(json.dumps([index.cls, len(view), index.config.metric, milvus.cls, facts]))
 """
 
 
@@ -94,54 +103,35 @@ def test_default_of_the_environment_is_honoured(
     assert disabled.brain_config.default_similarity_backend == "vecbridge_sklearn"
 
 
-def test_an_environment_variable_alone_switches_milvus_over(fob: Any) -> None:
-    prefix = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
-    cls, method, values = in_another_process(
-        DESCRIBE,
-        "milvus",
-        {},
-        ["metric", "consistency_level", "max_k", "supports_least_similarity"],
-        **{f"{prefix}CONFIG_CLS": MILVUS, f"{prefix}PASSWORD": "12345"},
-    )
-    assert (cls, method) == (MILVUS, "milvus")
-    assert values == {
-        "metric": "dotproduct",
-        "consistency_level": "Session",
-        "max_k": None,
-        "supports_least_similarity": True,
-    }
-
-
-def test_an_unchanged_script_runs_on_vecbridge_by_environment_alone(
+def test_environment_variables_alone_bring_an_unchanged_script_to_vecbridge(
     digits: Digits, tmp_path: Path
 ) -> None:
-    script = """
-import json, sys
-import fiftyone as fo
-import fiftyone.brain as fob
-name, vectors = json.loads(sys.argv[1])
-dataset = fo.load_dataset(name)
-import numpy as np
-index = fob.compute_similarity(dataset, embeddings=np.array(vectors), brain_key="by_environment")
-view = dataset.sort_by_similarity(dataset.first().id, k=5, brain_key="by_environment")
-print(json.dumps([index.cls, len(view), index.config.metric]))
-"""
     prefix = "FIFTYONE_BRAIN_SIMILARITY_"
-    cls, count, metric = in_another_process(
-        script,
-        digits.dataset.name,
-        digits.vectors.tolist(),
-        FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND="ours",
-        **{
-            f"{prefix}BACKENDS": "*,ours",
-            f"{prefix}OURS_CONFIG_CLS": "vecbridge.fiftyone.similarity.SklearnSimilarityConfig",
-            f"{prefix}VECBRIDGE_SKLEARN_PATH": str(tmp_path / "store"),
-            f"{prefix}VECBRIDGE_SKLEARN_METRIC": "euclidean",
-        },
+    settings = {
+        "FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND": "ours",
+        f"{prefix}BACKENDS": "*,ours",
+        f"{prefix}OURS_CONFIG_CLS": "vecbridge.fiftyone.similarity.SklearnSimilarityConfig",
+        f"{prefix}VECBRIDGE_SKLEARN_PATH": str(tmp_path / "store"),
+        f"{prefix}VECBRIDGE_SKLEARN_METRIC": "euclidean",
+        f"{prefix}MILVUS_CONFIG_CLS": MILVUS,
+        f"{prefix}MILVUS_PASSWORD": "12345",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", UNCHANGED],
+        input=json.dumps([digits.dataset.name, digits.vectors.tolist()]),
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr[-3000:]
+    cls, count, metric, milvus, facts = json.loads(done.stdout.splitlines()[-1])
     assert cls == "vecbridge.fiftyone.similarity.SklearnSimilarityIndex"
     assert (count, metric) == (5, "euclidean")
     assert any((tmp_path / "store").iterdir())
+    assert milvus == MILVUS
+    assert facts == ["milvus", "dotproduct", "Session", None]
 
 
 def test_third_party_backends_get_stable_class_paths(fob: Any) -> None:

@@ -2,58 +2,47 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.live.fiftyone.cases import Case, Digits, new_run
+from tests.live.fiftyone.cases import Case, Digits, Elsewhere, new_run
 
-RELOAD = """
-import json, sys
+LOAD = """
 import fiftyone as fo
-dataset, key, options, query = json.loads(sys.argv[1])
-index = fo.load_dataset(dataset).load_brain_results(key, **options)
-view = index.sort_by_similarity(query, k=12, dist_field="elsewhere")
-print(json.dumps([index.total_index_size, *view.values(["id", "elsewhere"])]))
+name, key, *rest = arguments
+dataset = fo.load_dataset(name)
+dataset.reload()
+index = dataset.load_brain_results(key)
 """
+SORT = (
+    LOAD
+    + """
+view = index.sort_by_similarity(rest[0], k=12, dist_field="elsewhere")
+answer = [index.total_index_size, *view.values(["id", "elsewhere"])]
+"""
+)
 
 
-def in_another_process(script: str, *arguments: Any, **environment: str) -> Any:
-    """What a fresh interpreter prints, as JSON."""
-    answer = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, json.dumps(arguments)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    return json.loads(answer.stdout.strip().splitlines()[-1])
-
-
-def test_another_process_loads_the_run_and_ranks_the_same(digits: Digits, path_case: Case) -> None:
+def test_another_process_loads_the_run_and_ranks_the_same(
+    digits: Digits, path_case: Case, elsewhere: Elsewhere
+) -> None:
     index = new_run(digits, path_case, embeddings=digits.vectors)
     here = index.sort_by_similarity(digits.ids[7], k=12, dist_field="here")
-    size, ids, distances = in_another_process(
-        RELOAD, digits.dataset.name, index.key, {}, digits.ids[7]
-    )
+    size, ids, distances = elsewhere.run(SORT, digits.dataset.name, index.key, digits.ids[7])
     assert size == len(digits.ids)
     assert (ids, distances) == tuple(here.values(["id", "here"]))
 
 
-def test_memory_of_another_process_is_said_to_be_gone(digits: Digits) -> None:
+def test_memory_of_another_process_is_said_to_be_gone(digits: Digits, elsewhere: Elsewhere) -> None:
     case = Case("vecbridge_sklearn", {"path": ":memory:"})
     index = new_run(digits, case, embeddings=digits.vectors)
-    script = RELOAD.replace("view = ", "assert index.total_index_size == 0\nview = ")
+    empty = LOAD + "answer = index.total_index_size"
+    assert elsewhere.run(empty, digits.dataset.name, index.key) == 0
     with pytest.raises(AssertionError, match=r"IndexNotFoundError.*another process's memory"):
-        in_another_process(script, digits.dataset.name, index.key, {}, digits.ids[7])
+        elsewhere.run(SORT, digits.dataset.name, index.key, digits.ids[7])
 
 
 def test_run_is_loaded_without_the_cache(digits: Digits, path_case: Case) -> None:
@@ -183,28 +172,24 @@ def test_embeddings_field_holds_the_vectors(digits: Digits, path_case: Case) -> 
     assert digits.dataset[:3].exists("pixels").values("id") == digits.ids[2:3]
 
 
-def test_another_process_writes_are_seen(digits: Digits, path_case: Case) -> None:
+def test_another_process_writes_are_seen(
+    digits: Digits, path_case: Case, elsewhere: Elsewhere
+) -> None:
     index = new_run(digits, path_case, embeddings=digits.vectors)
-    script = """
-import json, sys
-import fiftyone as fo
-dataset, key, ids = json.loads(sys.argv[1])
-fo.load_dataset(dataset).load_brain_results(key).remove_from_index(sample_ids=ids)
-print("null")
-"""
-    in_another_process(script, digits.dataset.name, index.key, digits.ids[:10])
+    remove = LOAD + "answer = index.remove_from_index(sample_ids=rest[0])"
+    elsewhere.run(remove, digits.dataset.name, index.key, digits.ids[:10])
     assert index.total_index_size == len(digits.ids) - 10
     index.reload()
     assert index.index_size == len(digits.ids) - 10
 
 
 def test_default_path_lies_beside_the_configuration_of_fiftyone(
-    digits: Digits, fiftyone_env: dict[str, str]
+    digits: Digits, fiftyone_env: dict[str, str], elsewhere: Elsewhere
 ) -> None:
     index = new_run(digits, Case("vecbridge_sklearn"), embeddings=digits.vectors)
     home = Path(fiftyone_env["FIFTYONE_CONFIG_PATH"]).parent
     assert (home / "vecbridge" / "sklearn").is_dir()
-    size, *_ = in_another_process(RELOAD, digits.dataset.name, index.key, {}, digits.ids[0])
+    size, *_ = elsewhere.run(SORT, digits.dataset.name, index.key, digits.ids[0])
     assert size == len(digits.ids)
     index.delete()
 
