@@ -101,7 +101,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "vecbridge_conformance.plugin": [],
     "vecbridge_conformance.suite": [],
-    "vecbridge_milvus": [],
+    "vecbridge_milvus": ["MilvusBackend", "MilvusSettings"],
     "vecbridge_sklearn": [
         "SklearnBackend",
         "SklearnSettings",
