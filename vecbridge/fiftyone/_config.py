@@ -155,7 +155,11 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def _take(self, given: Mapping[str, Any]) -> None:
         # A stored run is read with its places alone, even where its backend is not installed.
         if not given.keys() <= settings.PLACES:
-            settings.refuse_unknown(self.backend_name, given, self._known())
+            known = self._known()
+            given = settings.without_other_backends(
+                self.method_name, self.backend_name, given, known
+            )
+            settings.refuse_unknown(self.backend_name, given, known)
         values = settings.said_here(self.backend_name, given, self._section()) if given else {}
         for name, value in values.items():
             self._settings[name] = settings.absolute_place(name, value)

@@ -47,6 +47,24 @@ def refuse_unknown(backend: str, names: Collection[str], known: Collection[str])
         )
 
 
+def without_other_backends(
+    method: str, backend: str, values: Mapping[str, Any], known: Collection[str]
+) -> dict[str, Any]:
+    """The values without those of a backend whose name begins like this one's.
+
+    FiftyOne takes ``FIFTYONE_BRAIN_SIMILARITY_MILVUS_LITE_TOKEN`` for a ``lite_token`` of
+    ``milvus``, even where ``milvus_lite`` is a backend of its own.
+
+    Raises:
+        UnknownSettingError: such a variable belongs to no other backend.
+    """
+    prefix = f"FIFTYONE_BRAIN_SIMILARITY_{method.upper()}_"
+    foreign = {name for name in values if name not in known and prefix + name.upper() in os.environ}
+    if foreign:
+        describe_settings(backend)
+    return {name: value for name, value in values.items() if name not in foreign}
+
+
 def said_here(
     backend: str, values: Mapping[str, Any], section: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -31,6 +31,22 @@ def test_what_the_environment_says_is_left_to_it(monkeypatch: pytest.MonkeyPatch
     assert settings.said_here("sklearn", {"path": "mine"}, mangled) == {"path": "mine"}
 
 
+def test_variables_of_a_longer_named_backend_are_not_taken_for_this_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_SKLEARN_FAST_TOKEN", "secret")
+    given = {"fast_token": "secret", "path": "x"}
+
+    def kept() -> dict[str, str]:
+        return settings.without_other_backends("sklearn", "sklearn", given, {"path"})
+
+    with pytest.raises(UnknownSettingError, match="'fast_token'") as caught:
+        kept()
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_BACKENDS", "*,sklearn_fast")
+    assert kept() == {"path": "x"}
+
+
 def test_what_only_this_process_configured_is_kept() -> None:
     section = {"path": "set_at_run_time"}
     assert settings.said_here("sklearn", section, section) == section

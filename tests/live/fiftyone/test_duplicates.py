@@ -1,0 +1,57 @@
+"""Near duplicates and uniqueness, through FiftyOne's own methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.live.fiftyone.cases import Case, Digits, new_run
+
+METRICS = ["cosine", "euclidean"]
+
+
+@pytest.fixture
+def copies(digits: Digits, path_case: Case, request: pytest.FixtureRequest) -> Any:
+    """An index in which the last ten digits are copies of the first ten."""
+    vectors = digits.vectors.copy()
+    vectors[-10:] = vectors[:10]
+    return new_run(digits, path_case, metric=request.param, embeddings=vectors)
+
+
+@pytest.mark.parametrize("copies", METRICS, indirect=True)
+def test_copies_are_found_with_their_originals(copies: Any, digits: Digits) -> None:
+    copies.find_duplicates(thresh=1e-9)
+    assert set(copies.duplicate_ids) == set(digits.ids[-10:])
+    assert set(copies.unique_ids) == set(digits.ids[:-10])
+    found = {original: pairs[0] for original, pairs in copies.neighbors_map.items()}
+    assert {original: pair[0] for original, pair in found.items()} == dict(
+        zip(digits.ids[:10], digits.ids[-10:], strict=True)
+    )
+    assert max(abs(pair[1]) for pair in found.values()) < 1e-12
+
+
+@pytest.mark.parametrize("copies", METRICS, indirect=True)
+def test_unique_records_are_as_many_as_asked_for_and_apart(copies: Any, digits: Digits) -> None:
+    copies.find_unique(20)
+    assert len(copies.unique_ids) == 20
+    vectors, samples, _ = copies.get_embeddings(sample_ids=copies.unique_ids)
+    index = {name: row for row, name in enumerate(samples.tolist())}
+    with copies.use_view(digits.dataset.select(list(index))):
+        _, dists = copies._kneighbors(k=1, return_dists=True)
+    assert min(float(each[0]) for each in dists) > copies.thresh
+    assert len(np.unique(vectors, axis=0)) == 20
+
+
+@pytest.mark.parametrize("copies", METRICS, indirect=True)
+def test_duplicates_are_looked_for_within_a_view(copies: Any, digits: Digits) -> None:
+    with copies.use_view(digits.dataset[5:]):
+        copies.find_duplicates(thresh=1e-9)
+    assert set(copies.duplicate_ids) == set(digits.ids[-5:])
+
+
+@pytest.mark.parametrize("copies", METRICS, indirect=True)
+def test_distances_to_the_nearest_are_plotted(copies: Any) -> None:
+    figure = copies.plot_distances(backend="matplotlib")
+    assert figure is not None
