@@ -1,0 +1,113 @@
+"""The backend: collections of a Milvus server, or of Milvus Lite, as indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from vecbridge import Consistency, FieldType, IndexExistsError, IndexNotFoundError, Metric
+from vecbridge_milvus import _schema
+from vecbridge_milvus._collection import Collection
+from vecbridge_milvus._connection import Connection
+from vecbridge_milvus._errors import boundary
+from vecbridge_milvus._index import MilvusIndex
+from vecbridge_milvus._settings import MilvusSettings
+
+
+class MilvusBackend:
+    """Indexes as Milvus collections. Connects on first use.
+
+    Args:
+        settings: where the server is, and who asks.
+    """
+
+    name: ClassVar[str] = "milvus"
+    settings_type: ClassVar[type[MilvusSettings]] = MilvusSettings
+
+    def __init__(self, settings: MilvusSettings) -> None:
+        self._connection = Connection(settings)
+
+    def create_index(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: Metric,
+        fields: Mapping[str, FieldType],
+        consistency: Consistency | None,
+    ) -> MilvusIndex:
+        """Makes a collection; ``consistency=None`` is ``session`` on a server.
+
+        Raises:
+            IndexExistsError: there is a collection of that name.
+        """
+        _schema.check_field_names(fields)
+        client = self._connection.client("create_index")
+        timeout = self._connection.timeout
+        with boundary("create_index"), self._connection.writing():
+            # Newer servers take a second creation with the same schema for a repetition.
+            if client.has_collection(name, timeout=timeout):
+                raise IndexExistsError(
+                    f"Milvus has a collection {name!r} already: open it, drop it, or choose "
+                    f"another name"
+                )
+            _schema.create(
+                client,
+                name,
+                dimension=dimension,
+                metric=metric,
+                fields=fields,
+                consistency=consistency or "session",
+                timeout=timeout,
+            )
+        return self._opened(name)
+
+    def open_index(self, name: str) -> MilvusIndex:
+        """Opens a collection, ours or one that somebody else made, and loads it.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+            SchemaMismatchError: it is not laid out in a way that an index can be kept in.
+        """
+        self._require(name, "open_index")
+        return self._opened(name)
+
+    def index_names(self) -> list[str]:
+        """Names of the collections, sorted."""
+        client = self._connection.client("index_names")
+        with boundary("index_names"):
+            return sorted(client.list_collections(timeout=self._connection.timeout))
+
+    def drop_index(self, name: str) -> None:
+        """Removes a collection.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+        self._require(name, "drop_index")
+        client = self._connection.client("drop_index")
+        with boundary("drop_index"), self._connection.writing():
+            client.drop_collection(name, timeout=self._connection.timeout)
+
+    def close(self) -> None:
+        """Closes the connection. May be called twice."""
+        self._connection.close()
+
+    def _require(self, name: str, operation: str) -> None:
+        client = self._connection.client(operation)
+        with boundary(operation):
+            if client.has_collection(name, timeout=self._connection.timeout):
+                return
+        known = self.index_names()
+        raise IndexNotFoundError(
+            f"Milvus has no collection {name!r}; it has {', '.join(known[:20]) or 'none'}"
+        )
+
+    def _opened(self, name: str) -> MilvusIndex:
+        connection = self._connection
+        client = connection.client("open_index")
+        with boundary("open_index"):
+            layout = _schema.read(client, name, lite=connection.lite, timeout=connection.timeout)
+        collection = Collection(connection, layout)
+        collection.load()
+        return MilvusIndex(collection)

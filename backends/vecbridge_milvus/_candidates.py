@@ -1,0 +1,169 @@
+"""Candidates with a floor that is proven, whatever the norms of the records are."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Candidates, Consistency
+from vecbridge_milvus._collection import MAX_LIMIT, Collection, Entity
+from vecbridge_milvus._expr import both
+from vecbridge_milvus._geometry import USELESS, Geometry, Query
+from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
+
+SPARE = 16
+"""Candidates beyond ``k``, so that ties and near ties at the end can be told apart."""
+
+_SAMPLE = 64
+_ROUNDS = 40
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The records of a scope whose norms lie outside the band of the search.
+
+    Attributes:
+        ids: ids of those that are listed.
+        vectors: ``(n, d)`` their vectors.
+        floor: lower bound of the distance of those that are not listed.
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    floor: float
+
+
+class Ranker:
+    """Asks a collection for candidates.
+
+    Args:
+        collection: the collection.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._layout = collection.layout
+        self.geometry = Geometry(self._layout.info.metric, self._layout.stored_dimension)
+        self._lock = threading.Lock()
+        # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
+        self._high = 0.0 if self._layout.info.metric == "dotproduct" else self.geometry.band[1]
+
+    def candidates(
+        self, queries: NDArray[np.float32], k: int, scope: str, level: Consistency
+    ) -> list[Candidates]:
+        """Candidates of each query among the records that match ``scope``."""
+        limit = k + SPARE
+        outside, low, high = self._outside(scope, level, limit)
+        expression = self._collection.inside(low, high, scope) if self._layout.norm else scope
+        sent, asked = self.geometry.prepare(queries)
+        found = self._collection.search(
+            to_stored(self._layout, sent), limit, expression, level, vectors=True
+        )
+        return [
+            self._listed(query, hits, limit, outside, high)
+            for query, hits in zip(asked, found, strict=True)
+        ]
+
+    def outliers(self, scope: str, level: Consistency, limit: int) -> list[Entity]:
+        """Records on which the engine's arithmetic is not safe, at most ``limit``."""
+        if self._layout.norm is None:
+            return []
+        return self._query(self._collection.beyond(*self.geometry.band), scope, level, limit)
+
+    def _listed(
+        self,
+        query: Query,
+        hits: Sequence[Entity],
+        limit: int,
+        outside: Outside,
+        high: float,
+    ) -> Candidates:
+        entities = [hit["entity"] for hit in hits]
+        ids, vectors = to_ids(self._layout, entities), to_vectors(self._layout, entities)
+        floor = self._floor(query, hits, vectors, limit, high)
+        if not outside.ids:
+            return Candidates(ids, vectors, min(floor, outside.floor))
+        doubled = set(outside.ids)
+        kept = [row for row, name in enumerate(ids) if name not in doubled]
+        return Candidates(
+            (*outside.ids, *(ids[row] for row in kept)),
+            np.concatenate([outside.vectors, vectors[kept]]),
+            min(floor, outside.floor),
+        )
+
+    def _floor(
+        self,
+        query: Query,
+        hits: Sequence[Entity],
+        vectors: NDArray[np.float32],
+        limit: int,
+        high: float,
+    ) -> float:
+        """Lower bound of the distance of what the search left out of the band."""
+        metric = self._layout.info.metric
+        if not self._layout.exhaustive:
+            return -math.inf
+        if self._layout.norm is None and metric == "dotproduct":
+            return -math.inf
+        if len(hits) < limit and self.geometry.trusts(query):
+            # Without norms, a zero vector may be missing.
+            return USELESS if self._layout.norm is None and metric == "cosine" else math.inf
+        if not hits:
+            return USELESS
+        native = self.geometry.contract([hit["distance"] for hit in hits], query)
+        return self.geometry.floor(query, native, vectors, high)
+
+    def _outside(self, scope: str, level: Consistency, limit: int) -> tuple[Outside, float, float]:
+        """What lies outside of the band, and the band."""
+        low, _ = self.geometry.band
+        nothing = Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
+        if self._layout.norm is None or not self._layout.exhaustive:
+            return nothing, low, self.geometry.band[1]
+        for _ in range(_ROUNDS):
+            high = self._high
+            rows = self._query(self._collection.beyond(low, high), scope, level, limit)
+            if len(rows) < limit:
+                listed = Outside(
+                    to_ids(self._layout, rows), to_vectors(self._layout, rows), math.inf
+                )
+                return listed, low, high
+            if not self._widen(scope, level):
+                break
+        return self._too_many(scope, level, limit), low, self._high
+
+    def _too_many(self, scope: str, level: Consistency, limit: int) -> Outside:
+        """More are outside than a search lists; zero vectors among them are known to be at 1."""
+        norm = self._layout.norm
+        low, high = self.geometry.band
+        zeros = 1.0 if self._layout.info.metric == "cosine" else USELESS
+        rows = self._query(
+            f"{norm} > 0.0 and ({self._collection.beyond(low, high)})", scope, level, limit
+        )
+        floor = zeros if len(rows) < limit else USELESS
+        return Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), floor)
+
+    def _widen(self, scope: str, level: Consistency) -> bool:
+        """Widens the band so that most records outside come in; ``False`` where it may not."""
+        top = self.geometry.band[1]
+        with self._lock:
+            if self._high >= top:
+                return False
+            beyond = both(scope, f"{self._layout.norm} > {self._high!r}")
+            rows = self._collection.query(
+                "search", beyond, [str(self._layout.norm)], level, limit=_SAMPLE
+            )
+            seen = sorted(float(row[str(self._layout.norm)]) for row in rows)
+            if seen:
+                # Not twice the largest: one giant would spoil the bound for all.
+                self._high = min(2.0 * seen[(3 * len(seen)) // 4], top)
+            return True
+
+    def _query(self, expression: str, scope: str, level: Consistency, limit: int) -> list[Entity]:
+        output = [self._layout.key, self._layout.vector]
+        wanted = both(scope, expression)
+        return self._collection.query("search", wanted, output, level, limit=min(limit, MAX_LIMIT))

@@ -1,0 +1,135 @@
+"""What float32 arithmetic in the engine can be trusted with, and how its numbers read.
+
+A server drops zero vectors from cosine searches and may lose any record whose distance overflows
+or underflows, without a word. So searches keep to a band of norms in which no step of the
+engine's arithmetic can leave float32, and the few records outside are ranked here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Metric
+from vecbridge.ranking import distances, float32_floor, norms
+
+USELESS = -1e300
+"""A floor that certifies nothing, but promises that a scan would decide."""
+
+_BANDS: dict[Metric, tuple[float, float]] = {
+    # Squares of norms and of differences of vectors stay far inside of 2**-126 to 2**127.
+    "cosine": (2.0**-40, 2.0**40),
+    "euclidean": (0.0, 2.0**61),
+    "dotproduct": (0.0, 2.0**100),
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query as it is sent.
+
+    Attributes:
+        asked: ``(d,)`` float32, as the caller gave it.
+        norm: its norm.
+        scale: the sent query times this is the one that was asked; a power of two.
+    """
+
+    asked: NDArray[np.float32]
+    norm: float
+    scale: float
+
+
+class Geometry:
+    """A metric at one dimension.
+
+    Args:
+        metric: the index's metric.
+        dimension: length of the vectors as they are stored.
+    """
+
+    def __init__(self, metric: Metric, dimension: int) -> None:
+        self._metric = metric
+        self._dimension = dimension
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The least and the greatest norm with which the engine's arithmetic is safe."""
+        return _BANDS[self._metric]
+
+    def prepare(self, queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Query]]:
+        """Queries as they are to be sent, ``(q, d)``: where direction is all, of norm 1/2 to 1."""
+        lengths = norms(queries)
+        exponents = np.zeros(len(queries), dtype=np.int64)
+        if self._metric != "euclidean":
+            # A power of two changes the exponents only, so nothing is rounded.
+            exponents = np.frexp(lengths)[1].astype(np.int64)
+        sent = np.ldexp(queries, -exponents[:, np.newaxis])
+        scales = np.ldexp(1.0, exponents).tolist()
+        asked = [
+            Query(query, length, scale)
+            for query, length, scale in zip(queries, lengths.tolist(), scales, strict=True)
+        ]
+        return sent.astype(np.float32), asked
+
+    def contract(self, raw: list[float], query: Query) -> NDArray[np.float64]:
+        """Milvus's numbers as the contract's distances: L2 comes squared, the others upside down.
+
+        What overflowed in the engine is infinitely far.
+        """
+        table = np.array(raw, dtype=np.float64)
+        if self._metric == "euclidean":
+            table = np.sqrt(np.maximum(table, 0.0))
+        elif self._metric == "cosine":
+            table = 1.0 - table
+        else:
+            table = 0.0 - table * query.scale
+        return np.where(np.isnan(table), np.inf, table)
+
+    def floor(
+        self,
+        query: Query,
+        native: NDArray[np.float64],
+        vectors: NDArray[np.float32],
+        largest_norm: float,
+    ) -> float:
+        """Lower bound of the exact distance of what the engine ranks after these records.
+
+        Args:
+            query: the query.
+            native: ``(n,)`` the engine's distances of the records, at least one.
+            vectors: ``(n, d)`` the records.
+            largest_norm: a bound of the norms of all records that the search saw.
+
+        Returns:
+            The bound; :data:`USELESS` where float32 decides nothing, or where the engine is seen
+            to be less precise than float32 arithmetic has to be.
+        """
+        if not self.trusts(query):
+            return USELESS
+        exact = distances(self._metric, query.asked, vectors)
+        floors = [self._floor_of(distance, query, largest_norm) for distance in native.tolist()]
+        if bool(np.any(exact < np.array(floors))):
+            return USELESS
+        return max(self._floor_of(float(native.max()), query, largest_norm), USELESS)
+
+    def trusts(self, query: Query) -> bool:
+        """Whether the engine's arithmetic is safe with a query."""
+        if self._metric == "euclidean":
+            return query.norm <= self.band[1]
+        # Everything is equally far from a zero vector under cosine; then ids alone decide.
+        return self._metric == "dotproduct" or query.norm > 0.0
+
+    def _floor_of(self, distance: float, query: Query, largest_norm: float) -> float:
+        if not math.isfinite(distance):
+            return -math.inf
+        floor = float32_floor(
+            self._metric,
+            distance / query.scale if self._metric == "dotproduct" else distance,
+            dimension=self._dimension,
+            query_norm=query.norm / query.scale,
+            largest_norm=largest_norm,
+        )
+        return floor * query.scale if self._metric == "dotproduct" else floor

@@ -1,0 +1,216 @@
+"""An index in a Milvus collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import (
+    BackendError,
+    Candidates,
+    Capabilities,
+    Consistency,
+    Fields,
+    Filter,
+    Hits,
+    IndexInfo,
+    PartialWriteError,
+    Records,
+)
+from vecbridge.ranking import distances, rank
+from vecbridge_milvus._candidates import SPARE, Ranker
+from vecbridge_milvus._collection import MAX_LIMIT, Collection, Entity
+from vecbridge_milvus._errors import BACKEND, TooLargeError
+from vecbridge_milvus._expr import FilterCompiler, both, one_of
+from vecbridge_milvus._rows import to_ids, to_records, to_rows, to_stored, to_vectors
+
+MAX_WITHIN = 10_000
+_BATCH_BYTES = 16 << 20
+_BATCH_ROWS = 5000
+_REPLY_BYTES = 16 << 20
+_KEYS = 2000
+
+
+class MilvusIndex:
+    """Implements :class:`vecbridge.VectorIndex` on one collection.
+
+    Args:
+        collection: the collection, loaded.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._layout = collection.layout
+        self._filters = FilterCompiler(self._layout.key, self._layout.info.fields)
+        self._ranker = Ranker(collection)
+        levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
+        self._capabilities = Capabilities(
+            exact=self._layout.exhaustive,
+            max_k=MAX_LIMIT - SPARE,
+            max_within=MAX_WITHIN,
+            max_batch_bytes=_BATCH_BYTES,
+            fields=True,
+            filters=True,
+            consistency=frozenset(levels[:1] if collection.lite else levels),
+            durable=True,
+            shared=not collection.lite,
+        )
+
+    @property
+    def info(self) -> IndexInfo:
+        """Name, dimension, metric, fields and default level, as the server has them."""
+        return self._layout.info
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the live server can do."""
+        return self._capabilities
+
+    def upsert(
+        self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
+    ) -> None:
+        """Inserts records or replaces them whole; never a plain insert, which doubles keys."""
+        rows = to_rows(self._layout, ids, vectors, fields or {})
+        start, size = 0, min(len(rows), _BATCH_ROWS)
+        while start < len(rows):
+            try:
+                self._collection.upsert(rows[start : start + size])
+            except BackendError as error:
+                if isinstance(error, TooLargeError) and size > 1:
+                    size //= 2
+                    continue
+                if start:
+                    raise _partial(error, ids, start) from error
+                raise
+            start += size
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Removes records; ids that are not there are ignored."""
+        for part in _slices(ids, _KEYS):
+            self._collection.delete(one_of(self._layout.key, part))
+
+    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+        """Records in request order; ids that are not there are listed in ``missing``."""
+        output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
+        found = self._by_key("fetch", ids, output, self._level(consistency), self._page_rows())
+        rows = [found[name] for name in ids if name in found]
+        missing = tuple(name for name in ids if name not in found)
+        return to_records(self._layout, rows, missing)
+
+    def contains(
+        self, ids: Sequence[str], *, consistency: Consistency | None = None
+    ) -> NDArray[np.bool_]:
+        """Whether each id is there: ``(len(ids),)`` bool."""
+        level = self._level(consistency)
+        found = self._by_key("contains", ids, [self._layout.key], level, _KEYS)
+        return np.array([name in found for name in ids], dtype=np.bool_)
+
+    def count(self, *, consistency: Consistency | None = None) -> int:
+        """The number of live records."""
+        return self._collection.count(self._level(consistency))
+
+    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+        """Every live record once, at most ``batch_size`` at a time, in order of ids."""
+        output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
+        rows = min(batch_size, self._page_rows())
+        for page in self._collection.pages(output, self._level(consistency), rows):
+            yield to_records(self._layout, page)
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Hits]:
+        """The engine's own ranking, and what the engine leaves out silently."""
+        scope, level = self._scope(within, where), self._level(consistency)
+        sent, asked = self._ranker.geometry.prepare(queries)
+        found = self._collection.search(
+            to_stored(self._layout, sent), k, scope, level, vectors=False
+        )
+        answers = []
+        for query, hits in zip(asked, found, strict=True):
+            ids = to_ids(self._layout, [hit["entity"] for hit in hits])
+            table = self._ranker.geometry.contract([hit["distance"] for hit in hits], query)
+            answers.append(Hits(ids, table))
+        if self._may_lack(answers, k):
+            outliers = self._ranker.outliers(scope, level, k)
+            pairs = zip(answers, queries, strict=True)
+            answers = [self._completed(hits, query, outliers, k) for hits, query in pairs]
+        return answers
+
+    def candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """At least ``min(k, candidates)`` records of each query, with a proven floor."""
+        scope = self._scope(within, where)
+        return self._ranker.candidates(queries, k, scope, self._level(consistency))
+
+    def close(self) -> None:
+        """Refuses every later call on this index. May be called twice."""
+        self._collection.close()
+
+    def _scope(self, within: Sequence[str] | None, where: Filter | None) -> str:
+        allowed = "" if within is None else one_of(self._layout.key, within)
+        return both(allowed, "" if where is None else self._filters.compile(where))
+
+    def _level(self, consistency: Consistency | None) -> Consistency:
+        return self.info.consistency if consistency is None else consistency
+
+    def _page_rows(self) -> int:
+        return max(1, min(MAX_LIMIT, _REPLY_BYTES // (4 * self._layout.stored_dimension)))
+
+    def _by_key(
+        self, operation: str, ids: Sequence[str], output: list[str], level: Consistency, rows: int
+    ) -> Mapping[str, Entity]:
+        found: dict[str, Entity] = {}
+        for part in _slices(ids, min(rows, _KEYS)):
+            wanted = one_of(self._layout.key, part)
+            for row in self._collection.query(operation, wanted, output, level):
+                found[row[self._layout.key]] = row
+        return found
+
+    def _may_lack(self, answers: Sequence[Hits], k: int) -> bool:
+        """Whether records that the engine drops, zero vectors above all, may belong here."""
+        if self.info.metric != "cosine":
+            return any(len(hits) < k for hits in answers)
+        return any(len(hits) < k or hits.distances[-1] >= 1.0 for hits in answers)
+
+    def _completed(
+        self, hits: Hits, query: NDArray[np.float32], outliers: Sequence[Any], k: int
+    ) -> Hits:
+        ids, vectors = to_ids(self._layout, outliers), to_vectors(self._layout, outliers)
+        listed = set(ids)
+        kept = [row for row, name in enumerate(hits.ids) if name not in listed]
+        names = (*ids, *(hits.ids[row] for row in kept))
+        exact = distances(self.info.metric, query, vectors)
+        table = np.concatenate([exact, hits.distances[kept]])
+        order = rank(names, table, k)
+        return Hits(tuple(names[row] for row in order.tolist()), table[order])
+
+
+def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _partial(error: BackendError, ids: Sequence[str], start: int) -> PartialWriteError:
+    return PartialWriteError(
+        f"{start} of {len(ids)} records of a batch were acknowledged before Milvus failed: {error}",
+        backend=BACKEND,
+        operation="upsert",
+        written=ids[:start],
+        unknown=ids[start:],
+        retryable=error.retryable,
+    )

@@ -1,0 +1,124 @@
+"""Where the server is, and who asks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+
+from vecbridge.settings import Settings
+
+_SCHEMES = ("http", "https", "tcp")
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+class MilvusSettings(Settings):
+    """Settings of the Milvus backend. The names are FiftyOne's.
+
+    Attributes:
+        uri: ``http://host:19530``, ``https://...``, ``tcp://...`` or ``unix:...`` of a server; or
+            a path that ends in ``.db``, for Milvus Lite inside this process.
+        user: name of the account, together with ``password``.
+        password: its password.
+        token: an API key, or ``user:password``, instead of the two.
+        secure: encrypt the connection; an ``https`` address always does.
+        db_name: database of the server.
+        client_key_path: the client's private key, for mutual TLS.
+        client_pem_path: the client's certificate, for mutual TLS.
+        ca_pem_path: the authority that signed the server's certificate, for mutual TLS.
+        server_pem_path: the server's certificate or its authority, for one-way TLS.
+        server_name: name in the server's certificate, where it is not the address.
+        timeout: seconds that one call may take, connecting included.
+    """
+
+    uri: Annotated[str, BeforeValidator(_plain)] = "http://localhost:19530"
+    user: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+    secure: bool = False
+    db_name: str | None = None
+    client_key_path: Annotated[str, BeforeValidator(_plain)] | None = None
+    client_pem_path: Annotated[str, BeforeValidator(_plain)] | None = None
+    ca_pem_path: Annotated[str, BeforeValidator(_plain)] | None = None
+    server_pem_path: Annotated[str, BeforeValidator(_plain)] | None = None
+    server_name: str | None = None
+    timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+
+    @field_validator("uri")
+    @classmethod
+    def _known_form(cls, uri: str) -> str:
+        if uri.endswith(".db") or uri.startswith("unix:"):
+            return uri
+        parts = urlsplit(uri)
+        if parts.scheme.lower() not in _SCHEMES or not parts.hostname:
+            raise ValueError(
+                "must be http://host:port, https://, tcp:// or unix: of a Milvus server, or a "
+                "path that ends in .db for Milvus Lite"
+            )
+        return uri
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MilvusSettings:
+        problems = [*self._credential_problems(), *self._tls_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def lite_path(self) -> Path | None:
+        """Directory of Milvus Lite; ``None`` where a server is meant."""
+        is_path = self.uri.endswith(".db") and "://" not in self.uri
+        return Path(self.uri).expanduser().absolute() if is_path else None
+
+    @property
+    def tls_files(self) -> dict[str, str]:
+        """The files of TLS that are given, by setting."""
+        names = ("client_key_path", "client_pem_path", "ca_pem_path", "server_pem_path")
+        return {name: path for name in names if (path := getattr(self, name)) is not None}
+
+    @property
+    def plain_token(self) -> str:
+        """What the server is shown; a secret, never to be put into a message."""
+        if self.token is not None:
+            return self.token.get_secret_value()
+        if self.user is not None and self.password is not None:
+            return f"{self.user}:{self.password.get_secret_value()}"
+        return ""
+
+    def _credential_problems(self) -> list[str]:
+        problems = []
+        if self.token is not None and (self.user is not None or self.password is not None):
+            problems.append("token stands for user and password: give one or the other")
+        if (self.user is None) != (self.password is None):
+            problems.append("user and password go together")
+        if self.lite_path is not None and self.plain_token:
+            problems.append("Milvus Lite has no accounts: it would ignore the credentials")
+        return problems
+
+    def _tls_problems(self) -> list[str]:
+        problems = []
+        mutual = [self.client_key_path, self.client_pem_path, self.ca_pem_path]
+        if any(mutual) and not all(mutual):
+            problems.append(
+                "client_key_path, client_pem_path and ca_pem_path go together (mutual TLS); to "
+                "check only the server's certificate, give server_pem_path"
+            )
+        if self.server_pem_path is not None and any(mutual):
+            problems.append(
+                "server_pem_path is for one-way TLS and would be ignored beside the client's files"
+            )
+        encrypts = self.secure or self.uri.lower().startswith("https:")
+        if (self.tls_files or self.server_name) and not encrypts:
+            problems.append(
+                "certificates and server_name need an encrypted connection: an https address or "
+                "secure=True"
+            )
+        if self.lite_path is not None and (self.secure or self.tls_files or self.server_name):
+            problems.append("Milvus Lite runs inside this process: it would ignore TLS settings")
+        return problems
