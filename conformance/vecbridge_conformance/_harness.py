@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 import vecbridge
-from vecbridge import Capabilities, Consistency, FieldType, Hits, Index, Metric, VectorIndex
+from vecbridge import (
+    CONSISTENCY_LEVELS,
+    Capabilities,
+    Consistency,
+    FieldType,
+    Hits,
+    Index,
+    Metric,
+    VectorIndex,
+)
 from vecbridge.ranking import distances, rank
 from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._pool import IndexPool, Schema
 from vecbridge_conformance._process import OtherProcess
 from vecbridge_conformance._recorder import Recorder
+from vecbridge_conformance._variants import elsewhere, unreachable
 
 
 class Harness:
@@ -62,11 +73,11 @@ class Harness:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """An empty index that nobody else uses; it goes at the end of the test."""
-        schema = Schema(dimension, metric, tuple((fields or {}).items()), consistency)
-        taken = self._indexes.take(schema)
-        self._lent[taken.info.name] = schema, taken
-        return self.recorder.index(taken.engine)
+        """An empty index that nobody else uses; it goes at the end of the test.
+
+        Its reads are as strong as the store offers, unless another level is asked for.
+        """
+        return self.recorder.index(self._take(dimension, metric, fields, consistency))
 
     def engine(
         self,
@@ -77,10 +88,7 @@ class Harness:
         consistency: Consistency | None = None,
     ) -> VectorIndex:
         """The engine of an empty index, without the front before it."""
-        schema = Schema(dimension, metric, tuple((fields or {}).items()), consistency)
-        taken = self._indexes.take(schema)
-        self._lent[taken.info.name] = schema, taken
-        return self.recorder.engine(taken.engine)
+        return self.recorder.engine(self._take(dimension, metric, fields, consistency))
 
     def release(self, index: Index | VectorIndex) -> None:
         """Gives an index back before the end of the test, for tests that use many."""
@@ -126,6 +134,14 @@ class Harness:
         order = rank(ids, table, k)
         return Hits(tuple(ids[row] for row in order.tolist()), table[order], exact=True)
 
+    def nobody_there(self, timeout: float = 2.0) -> Deployment | None:
+        """The deployment where no server listens; ``None`` where it has no server."""
+        return unreachable(self.deployment, timeout)
+
+    def elsewhere(self, folder: Path) -> Deployment | None:
+        """The deployment with its files in another folder; ``None`` where it keeps no files."""
+        return elsewhere(self.deployment, folder)
+
     def end_test(self) -> None:
         """Gives back every index of the test, and closes its further connections."""
         lent, self._lent = self._lent, {}
@@ -143,6 +159,22 @@ class Harness:
             self._pool.close()
         if self._store is not None:
             self._store.close()
+
+    def _take(
+        self,
+        dimension: int,
+        metric: Metric,
+        fields: Mapping[str, FieldType] | None,
+        consistency: Consistency | None,
+    ) -> VectorIndex:
+        offered = self.capabilities.consistency
+        strongest = next((level for level in CONSISTENCY_LEVELS if level in offered), None)
+        schema = Schema(
+            dimension, metric, tuple((fields or {}).items()), consistency or strongest
+        )
+        taken = self._indexes.take(schema)
+        self._lent[taken.info.name] = schema, taken
+        return taken.engine
 
     @property
     def _indexes(self) -> IndexPool:

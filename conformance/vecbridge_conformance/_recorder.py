@@ -21,9 +21,7 @@ _RECORDED = frozenset(
         "scan",
         "search",
         "farthest",
-        "rank",
-        "rank_by",
-        "aggregate",
+        "search_aggregated",
         "candidates",
         "close",
     }

@@ -1,0 +1,76 @@
+"""Comparisons that say where two answers part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vecbridge import Hits, Index, Records, VectorIndex
+
+
+def assert_same_hits(found: Hits, expected: Hits, told: str = "") -> None:
+    """Wants the same ids in the same order at the same distances, to the last bit.
+
+    Args:
+        found: the answer under test.
+        expected: the reference's.
+        told: what the message begins with.
+    """
+    pairs = list(zip(found, expected, strict=False))
+    for position, (got, want) in enumerate(pairs):
+        assert got.id == want.id and got.distance == want.distance, (
+            f"{told}at rank {position}: found {got.id!r} at {got.distance!r}, "
+            f"the exact ranking has {want.id!r} at {want.distance!r}"
+        )
+    assert len(found) == len(expected), (
+        f"{told}{len(found)} hits, the exact ranking has {len(expected)}"
+    )
+    assert found == expected, (
+        f"{told}equal as numbers, but not bit for bit: the sign of a zero differs"
+    )
+
+
+def bits(vectors: ArrayLike) -> bytes:
+    """The bytes of an array of float32, which tell the sign of a zero."""
+    return np.ascontiguousarray(vectors, dtype=np.float32).tobytes()
+
+
+def contents(index: Index | VectorIndex) -> dict[str, bytes]:
+    """Every record of an index, as its vector's bits by its id."""
+    found: dict[str, bytes] = {}
+    for records in index.scan(1000):
+        for name, vector in zip(records.ids, records.vectors, strict=True):
+            assert name not in found, f"scan gave {name!r} twice"
+            found[name] = bits(vector)
+    return found
+
+
+def model(ids: Iterable[str], vectors: ArrayLike) -> dict[str, bytes]:
+    """What :func:`contents` must find after these records were written to an empty index."""
+    rows = np.asarray(vectors, dtype=np.float32)
+    return {name: bits(row) for name, row in zip(ids, rows, strict=True)}
+
+
+@contextmanager
+def unchanged(index: Index) -> Iterator[None]:
+    """Wants the records after the block to be those before it."""
+    before = contents(index)
+    yield
+    after = contents(index)
+    assert after == before, f"the call changed records: {_difference(before, after)}"
+    assert index.count() == len(before)
+
+
+def by_id(records: Records) -> Mapping[str, bytes]:
+    """The vectors' bits of fetched records by id."""
+    return model(records.ids, records.vectors)
+
+
+def _difference(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    lost = sorted(before.keys() - after.keys())
+    new = sorted(after.keys() - before.keys())
+    other = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
+    return f"lost {lost[:3]}, new {new[:3]}, altered {other[:3]}"

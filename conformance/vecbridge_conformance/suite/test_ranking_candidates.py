@@ -1,0 +1,128 @@
+"""Candidates: what an engine lists, and what it promises about the rest."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vecbridge import METRICS, Candidates, Metric
+from vecbridge.ranking import distances
+from vecbridge_conformance import Harness, clause, requires
+from vecbridge_conformance._data import DIMENSIONS, KINDS, Data, make
+from vecbridge_conformance.suite._checks import bits
+
+COUNT = 120
+KS = (1, 3, 20, COUNT - 1, COUNT, COUNT + 1)
+
+
+@clause("CAND-1", "CAND-2", "CAND-3", "CAND-4")
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_candidates_are_the_records_and_the_floor_is_honest(
+    harness: Harness, metric: Metric, dimension: int
+) -> None:
+    """Look at the error bound behind the floor: a record left out may be nearer than it says."""
+    engine = harness.engine(dimension=dimension, metric=metric)
+    for kind in KINDS:
+        data = make(kind, dimension, count=COUNT)
+        engine.upsert(data.ids, data.vectors, {})
+        for k in KS:
+            found = engine.candidates(data.queries, k)
+            assert len(found) == len(data.queries)
+            for query, listed in zip(data.queries, found, strict=True):
+                told = f"{kind}, k = {k}: "
+                _check_listed(listed, data, k, told)
+                _check_floor(listed, data, metric, query, told)
+
+
+@clause("CAND-1", "CAND-3", "CAND-4", "SEARCH-7")
+@pytest.mark.parametrize("metric", METRICS)
+def test_candidates_within_an_allow_list(harness: Harness, metric: Metric) -> None:
+    """Look at the scope: nothing from outside, and a floor of what is inside."""
+    data = make("gaussian", 16, count=COUNT)
+    engine = harness.engine(dimension=16, metric=metric)
+    engine.upsert(data.ids, data.vectors, {})
+    inside = Data(data.ids[::3], data.vectors[::3], data.queries)
+    listed_ids = [*inside.ids, "unknown"]
+    for k in (1, 10, len(inside.ids), COUNT):
+        found = engine.candidates(data.queries, k, within=listed_ids)
+        for query, listed in zip(data.queries, found, strict=True):
+            _check_listed(listed, inside, k, f"k = {k}: ")
+            _check_floor(listed, inside, metric, query, f"k = {k}: ")
+
+
+@requires("exact")
+@clause("CAND-5")
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_exact_engine_always_promises_something(harness: Harness, metric: Metric) -> None:
+    """Look at the floor where float32 decides nothing: low and finite, not -inf."""
+    for kind in KINDS:
+        data = make(kind, 64, count=COUNT)
+        engine = harness.engine(dimension=64, metric=metric)
+        engine.upsert(data.ids, data.vectors, {})
+        for listed in engine.candidates(data.queries, 5):
+            assert listed.floor > -math.inf, kind
+
+
+@requires("exact")
+@clause("CAND-6", "RANK-5")
+def test_the_floor_usually_decides(harness: Harness) -> None:
+    """Look at spare candidates and error bound: too few, too wide, and all is scanned."""
+    data = make("gaussian", 64, count=1000, queries=50)
+    for metric in METRICS:
+        engine = harness.engine(dimension=64, metric=metric)
+        engine.upsert(data.ids, data.vectors, {})
+        decided = 0
+        for query, listed in zip(data.queries, engine.candidates(data.queries, 10), strict=True):
+            kth = np.sort(distances(metric, query, listed.vectors))[9]
+            decided += bool(kth < listed.floor)
+        assert decided >= 45, f"{metric}: {decided} of 50 queries were decided"
+
+
+@clause("CAND-2", "REC-8")
+def test_the_vectors_of_candidates_belong_to_the_caller(harness: Harness) -> None:
+    """Look for a view of the store's memory."""
+    engine = harness.engine(dimension=2, metric="euclidean")
+    engine.upsert(["a", "b"], np.array([[1, 2], [3, 4]], dtype=np.float32), {})
+    query = np.zeros((1, 2), dtype=np.float32)
+    engine.candidates(query, 2)[0].vectors[:] = 9
+    assert sorted(engine.candidates(query, 2)[0].vectors.tolist()) == [[1, 2], [3, 4]]
+
+
+@clause("CAND-4", "CAND-1")
+def test_candidates_of_an_empty_index(harness: Harness) -> None:
+    """Look at no records: nothing listed, nothing left out."""
+    engine = harness.engine(dimension=3)
+    for listed in engine.candidates(np.ones((2, 3), dtype=np.float32), 5):
+        assert listed.ids == ()
+        assert listed.vectors.shape == (0, 3)
+        if harness.capabilities.exact:
+            assert listed.floor == math.inf
+
+
+def _check_listed(listed: Candidates, data: Data, k: int, told: str) -> None:
+    rows = {name: row for row, name in enumerate(data.ids)}
+    assert len(set(listed.ids)) == len(listed.ids), f"{told}an id is listed twice"
+    assert set(listed.ids) <= rows.keys(), f"{told}listed, and not in scope"
+    assert len(listed.ids) >= min(k, len(rows)), f"{told}only {len(listed.ids)} are listed"
+    stored = data.vectors[[rows[name] for name in listed.ids]]
+    assert listed.vectors.dtype == np.float32
+    assert bits(listed.vectors) == bits(stored), f"{told}a vector is not the stored one"
+
+
+def _check_floor(
+    listed: Candidates, data: Data, metric: Metric, query: NDArray[np.float32], told: str
+) -> None:
+    assert not math.isnan(listed.floor)
+    inside = set(listed.ids)
+    out = [row for row, name in enumerate(data.ids) if name not in inside]
+    if not out:
+        return
+    nearest = float(distances(metric, query, data.vectors[out]).min())
+    assert listed.floor < math.inf, f"{told}{len(out)} records are left out, the floor denies it"
+    assert listed.floor <= nearest, (
+        f"{told}a record that is left out lies at {nearest!r}, the floor is {listed.floor!r}"
+    )

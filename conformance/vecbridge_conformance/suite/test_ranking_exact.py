@@ -1,0 +1,126 @@
+"""The exact ranking: ids, order and distances of the reference, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from vecbridge import METRICS, Index, Metric
+from vecbridge_conformance import Harness, clause, requires
+from vecbridge_conformance._data import DIMENSIONS, KINDS, Data, make
+from vecbridge_conformance.suite._checks import assert_same_hits
+
+COUNT = 60
+
+
+@requires("exact")
+@clause("RANK-1", "RANK-3", "RANK-4", "RANK-5", "DIST-2", "DIST-3", "DIST-8")
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_adversarial_data_rank_as_the_definition_says(
+    harness: Harness, metric: Metric, dimension: int
+) -> None:
+    """Look at the floor of candidates first: if it is honest, the front makes the rest right."""
+    index = harness.index(dimension=dimension, metric=metric)
+    for kind in KINDS:
+        data = make(kind, dimension, count=COUNT)
+        index.upsert(data.ids, data.vectors)
+        _compare(harness, index, data, [1, 2, 10, COUNT, COUNT + 1], f"data: {kind}, ")
+
+
+@requires("exact")
+@clause("RANK-1", "RANK-3", "SEARCH-3", "SEARCH-6")
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_k_from_one_to_one_more_than_there_are(harness: Harness, metric: Metric) -> None:
+    """Look at ties that are cut by k: they belong to the smaller ids."""
+    data = make("duplicates", 8, count=40)
+    index = harness.index(dimension=8, metric=metric)
+    index.upsert(data.ids, data.vectors)
+    _compare(harness, index, data, range(1, 42))
+
+
+@requires("exact")
+@clause("RANK-2", "RANK-1")
+def test_ties_are_in_the_order_of_code_points(harness: Harness) -> None:
+    """Look for ties in the order of insertion, of a locale, of bytes of UTF-16, or folded."""
+    ids = ["b", "B", "a", "\u00e9", "e", "\uffff", "\U00010000", "10", "9", "_", " x"]
+    for metric in METRICS:
+        for order in (ids, ids[::-1]):
+            index = harness.index(dimension=2, metric=metric)
+            index.upsert(order, np.ones((len(ids), 2)))
+            for k in (1, 5, len(ids)):
+                assert index.search([1, 0], k)[0].ids == tuple(sorted(ids)[:k])
+
+
+@requires("exact")
+@clause("RANK-1", "RANK-3", "CAND-6")
+@pytest.mark.parametrize("metric", METRICS)
+def test_more_ties_than_the_engine_spares(harness: Harness, metric: Metric) -> None:
+    """Look at the floor where a tie reaches beyond the candidates: it must not exceed the tie."""
+    count = 400
+    ids = [f"n{number:03}" for number in range(count)]
+    shuffled = np.random.default_rng(2).permutation(count).tolist()
+    index = harness.index(dimension=3, metric=metric)
+    index.upsert([ids[row] for row in shuffled], np.tile([1.0, 2.0, 3.0], (count, 1)))
+    for k in (1, 10, 399):
+        assert index.search([3, 2, 1], k)[0].ids == tuple(ids[:k])
+
+
+@requires("exact")
+@clause("RANK-3", "WRITE-2", "WRITE-5")
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_ranking_follows_writes(harness: Harness, metric: Metric) -> None:
+    """Look for norms, caches and rows that a replaced or deleted record leaves behind."""
+    data = make("mixed_norms", 16, count=90)
+    other = make("small_integers", 16, count=90)
+    index = harness.index(dimension=16, metric=metric)
+    index.upsert(data.ids, data.vectors)
+    index.search(data.queries, k=5)
+    index.upsert(data.ids[:40], other.vectors[:40])
+    index.delete(data.ids[30:60])
+    ids = data.ids[:30] + data.ids[60:]
+    vectors = np.concatenate([other.vectors[:30], data.vectors[60:]])
+    _compare(harness, index, Data(ids, vectors, other.queries), [1, 10, 60, 61])
+
+
+@requires("exact")
+@clause("RANK-3", "RANK-5", "SEARCH-7")
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_ranking_within_an_allow_list(harness: Harness, metric: Metric) -> None:
+    """Look at the floor of a search within: of the records in scope, not of all."""
+    data = make("one_ulp_apart", 64, count=90)
+    index = harness.index(dimension=64, metric=metric)
+    index.upsert(data.ids, data.vectors)
+    listed = data.ids[::2]
+    for query in data.queries:
+        for k in (1, 7, 44, 46):
+            hits = index.search(query, k, within=listed)[0]
+            assert_same_hits(hits, harness.oracle(metric, listed, data.vectors[::2], query, k))
+            assert hits.exact
+
+
+@requires("exact")
+@clause("RANK-6", "RANK-5")
+def test_without_a_scan_the_distances_are_still_the_definitions(harness: Harness) -> None:
+    """Look at what is said to be exact where nothing proves it."""
+    data = make("offset_1000", 64, count=300)
+    index = harness.index(dimension=64, metric="cosine")
+    index.upsert(data.ids, data.vectors)
+    rows = {name: row for row, name in enumerate(data.ids)}
+    for query in data.queries:
+        hits = index.search(query, k=10, allow_scan=False)[0]
+        listed = data.vectors[[rows[name] for name in hits.ids]]
+        assert_same_hits(hits, harness.oracle("cosine", hits.ids, listed, query, 10))
+        if hits.exact:
+            assert_same_hits(hits, harness.oracle("cosine", data.ids, data.vectors, query, 10))
+
+
+def _compare(harness: Harness, index: Index, data: Data, ks: Sequence[int], told: str = "") -> None:
+    metric = index.info.metric
+    for k in ks:
+        for row, hits in enumerate(index.search(data.queries, k)):
+            expected = harness.oracle(metric, data.ids, data.vectors, data.queries[row], k)
+            assert_same_hits(hits, expected, f"{told}{metric}, k = {k}, query {row}: ")
+            assert hits.exact, f"{told}{metric}, k = {k}: right, and not said to be exact"

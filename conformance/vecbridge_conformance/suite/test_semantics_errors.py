@@ -1,0 +1,183 @@
+"""Errors: one tree, builtins beside it, messages that help, and no secret in any of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+import vecbridge
+from vecbridge import BackendError, ConnectionFailedError, MissingDependencyError, VecbridgeError
+from vecbridge_conformance import Deployment, Harness, OtherProcess, clause, vacuous
+
+TIMEOUT_S = 2.0
+SLACK_S = 8.0
+MARKER = "correct-horse-battery-staple"
+
+
+@clause("ERR-1", "ERR-2", "ERR-6")
+def test_errors_of_usage_are_builtins_too_and_say_what_was_given(harness: Harness) -> None:
+    """Look at the classes of errors, and at their messages: asked, found, what to do."""
+    index = harness.index(dimension=3)
+    name = index.info.name
+    store = harness.store
+    attempts: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
+        (lambda: index.upsert(["a"], [[1, 2]]), ValueError, ("3", "2")),
+        (lambda: index.upsert([""], [[1, 2, 3]]), ValueError, ("empty",)),
+        (lambda: index.upsert(["a", "a"], [[1, 2, 3]] * 2), ValueError, ("'a'",)),
+        (lambda: index.search([1, 2, 3], k=0), ValueError, ("k", "0")),
+        (lambda: store.open_index("absent_index"), LookupError, ("absent_index",)),
+        (lambda: store.create_index(name, dimension=3), ValueError, (name,)),
+        (lambda: store.open_index(name, dimension=4), ValueError, (name, "4", "3")),
+    ]
+    for attempt, builtin, words in attempts:
+        with pytest.raises(VecbridgeError) as caught:
+            attempt()
+        assert isinstance(caught.value, builtin)
+        for word in words:
+            assert word in str(caught.value)
+
+
+@clause("ERR-4")
+def test_an_error_of_the_store_says_whose_it_is(harness: Harness) -> None:
+    """Look at where the store's errors are mapped: backend, operation, retryable."""
+    index = harness.index(dimension=2)
+    index.close()
+    with pytest.raises(BackendError) as caught:
+        index.count()
+    assert caught.value.backend == harness.store.name
+    assert caught.value.operation
+    assert caught.value.retryable is False
+
+
+@clause("ERR-5", "ERR-4")
+def test_a_store_that_is_not_there_is_reported_in_time(harness: Harness) -> None:
+    """Look at the client's own retries and timeouts."""
+    nobody = harness.nobody_there(TIMEOUT_S)
+    if nobody is None:
+        vacuous("the deployment has no server that could be missing")
+    start = time.monotonic()
+    with nobody.open() as store, pytest.raises(ConnectionFailedError) as caught:
+        store.index_names()
+    assert time.monotonic() - start < TIMEOUT_S + SLACK_S
+    assert caught.value.backend == harness.store.name
+    assert "127.0.0.1" in str(caught.value)
+
+
+@clause("ERR-7")
+def test_no_secret_is_shown(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    """Look at reprs of settings and backends, at messages, at logs."""
+    deployment = harness.deployment
+    secrets = _secret_settings(harness)
+    if not secrets:
+        vacuous("no setting of the backend is a secret")
+    told = harness.nobody_there(TIMEOUT_S) or deployment
+    for name in secrets:
+        options = {**told.options, name: MARKER}
+        shown = [repr(options.keys())]
+        try:
+            with vecbridge.get_backend(deployment.backend, **options) as store:
+                shown += [repr(store), repr(store.backend), str(vars(store.backend))]
+                store.index_names()
+        except VecbridgeError as error:
+            shown += _texts(error)
+        assert MARKER not in "\n".join([*shown, caplog.text]), name
+
+
+@clause("ERR-8")
+@pytest.mark.parametrize("damage", ["overwritten", "cut"])
+def test_a_damaged_file_is_never_an_empty_store(
+    harness: Harness, tmp_path: Path, damage: str
+) -> None:
+    """Look at how files are opened: checked before they are used, never made anew or repaired."""
+    copy = harness.elsewhere(tmp_path)
+    if copy is None:
+        vacuous("the deployment keeps no files that this suite knows of")
+    OtherProcess(_write, copy.backend, dict(copy.options)).result()
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size)
+    assert files, "a record was written, and there is no file"
+    for path in files:
+        content = path.read_bytes()
+        keep = len(content) // 2
+        path.write_bytes(content[:keep] if damage == "cut" else b"torn" * (len(content) // 4 + 1))
+    after = {path: path.read_bytes() for path in files}
+    outcome = OtherProcess(_read, copy.backend, dict(copy.options)).result()
+    assert outcome in {"CorruptStoreError", "the record"}, outcome
+    if outcome == "CorruptStoreError":
+        assert {path: path.read_bytes() for path in files if path.exists()} == after
+
+
+@clause("ERR-9")
+def test_a_missing_package_is_named_with_what_to_install(harness: Harness) -> None:
+    """Look at late imports: vecbridge.settings.dependencies_of turns them into this error."""
+    deployment = harness.deployment
+    if deployment.opener is not None:
+        vacuous("the deployment is opened by a function of its own, not by an installed package")
+    told = OtherProcess(_without_packages, deployment.backend, dict(deployment.options)).result()
+    if told == "nothing":
+        vacuous("the backend needs no package but vecbridge and numpy")
+    assert told.startswith(MissingDependencyError.__name__), told
+    assert "install" in told
+
+
+def _secret_settings(harness: Harness) -> list[str]:
+    known = getattr(type(harness.store.backend).settings_type, "model_fields", {})
+    return [
+        name for name, setting in known.items() if SecretStr.__name__ in str(setting.annotation)
+    ]
+
+
+def _texts(error: BaseException | None) -> list[str]:
+    texts = []
+    while error is not None:
+        texts += [str(error), repr(error), str(vars(error))]
+        error = error.__cause__ or error.__context__
+    return texts
+
+
+def _write(backend: str, options: dict[str, Any]) -> None:
+    with Deployment(backend, options).open() as store:
+        index = store.create_index("damaged", dimension=2, metric="euclidean")
+        index.upsert([f"n{number}" for number in range(500)], [[1, 2]] * 500)
+
+
+def _read(backend: str, options: dict[str, Any]) -> str:
+    try:
+        with Deployment(backend, options).open() as store:
+            found = store.open_index("damaged").search([1, 2], k=1)[0].ids
+    except Exception as error:  # noqa: BLE001  (its class is the answer)
+        return type(error).__name__
+    return "the record" if found else "an empty store"
+
+
+def _without_packages(backend: str, options: dict[str, Any]) -> str:
+    """Uses the backend where no package can be imported that is not ours, numpy's or Python's."""
+    import sys
+    from importlib.metadata import packages_distributions
+
+    allowed = {"numpy", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
+    allowed |= {"typing_inspection", "pytest", "_pytest", "pluggy", "iniconfig", "packaging"}
+    blocked = set(packages_distributions()) - allowed - set(sys.stdlib_module_names)
+    blocked = {name for name in blocked if not name.startswith("vecbridge")}
+
+    class Absent:
+        """Finds nothing, loudly."""
+
+        def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+            if name.partition(".")[0] in blocked:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    sys.meta_path.insert(0, Absent())  # type: ignore[arg-type]
+    try:
+        with Deployment(backend, options).open() as store:
+            index = store.create_index("missing_packages", dimension=2)
+            index.upsert(["a"], [[1, 2]])
+            index.search([1, 2])
+            store.drop_index("missing_packages")
+    except Exception as error:  # noqa: BLE001  (its class is the answer)
+        return f"{type(error).__name__}: {error}"
+    return "nothing"

@@ -1,0 +1,162 @@
+"""Scalar fields and filters, or their refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vecbridge import Filter, InvalidArgumentError, UnsupportedError, field
+from vecbridge_conformance import Harness, clause, refuses, requires
+from vecbridge_conformance.suite._checks import contents, unchanged
+
+FIELDS: dict[str, Any] = {"name": "string", "size": "integer", "share": "float", "ok": "boolean"}
+ROWS: dict[str, list[Any]] = {
+    "name": ["cat", "Cat", "a'b\"c\\", "", "\U0001f9ed"],
+    "size": [3, -1, 0, 2**53 - 1, 2],
+    "share": [0.5, -0.25, 0.0, 1e300, 3.0],
+    "ok": [True, False, True, False, True],
+}
+IDS = ["a", "b", "c", "d", "e"]
+FILTERS: dict[str, tuple[Filter, str]] = {
+    "equal": (field("name") == "cat", "a"),
+    "other": (field("name") != "cat", "bcde"),
+    "quotes": (field("name") == "a'b\"c\\", "c"),
+    "empty": (field("name") == "", "d"),
+    "emoji": (field("name") == "\U0001f9ed", "e"),
+    "injection": (field("name") == '" or name != "', ""),
+    "less": (field("size") < 2, "bc"),
+    "at_most": (field("size") <= 2, "bce"),
+    "greater": (field("size") > 2, "ad"),
+    "at_least": (field("size") >= 2, "ade"),
+    "large": (field("size") == 2**53 - 1, "d"),
+    "share": (field("share") > 0.0, "ade"),
+    "true": (field("ok") == True, "ace"),  # noqa: E712  (a filter, not a truth value)
+    "not": (~(field("name") == "cat"), "bcde"),
+    "and": ((field("size") > 0) & (field("ok") == True), "ae"),  # noqa: E712
+    "or": ((field("name") == "Cat") | (field("share") >= 3.0), "bde"),
+    "one_of": (field("name").is_in(["cat", "Cat", "dog"]), "ab"),
+    "one_of_none": (field("name").is_in([]), ""),
+    "precedence": (~((field("size") > 0) | (field("ok") == True)), "b"),  # noqa: E712
+}
+
+
+def _filled(harness: Harness) -> Any:
+    index = harness.index(dimension=2, metric="euclidean", fields=FIELDS)
+    index.upsert(IDS, [[number, 0] for number in range(5)], ROWS)
+    return index
+
+
+@requires("fields")
+@clause("REC-6", "READ-3")
+def test_fields_come_back_as_plain_values_of_their_type(harness: Harness) -> None:
+    """Look at types: True is not 1, 3.0 is not 3, and numpy scalars are not plain."""
+    index = _filled(harness)
+    found = index.fetch(IDS[::-1])
+    for name, values in ROWS.items():
+        assert list(found.fields[name]) == values[::-1]
+        assert {type(value) for value in found.fields[name]} == {type(values[0])}
+    for page in index.scan(2):
+        for name, values in ROWS.items():
+            assert list(page.fields[name]) == [values[IDS.index(each)] for each in page.ids]
+
+
+@requires("fields")
+@clause("REC-6", "WRITE-2")
+def test_a_replaced_record_has_its_new_fields(harness: Harness) -> None:
+    """Look for fields of the old record that outlive it."""
+    index = _filled(harness)
+    index.upsert(["b"], [[9, 9]], {"name": ["dog"], "size": [7], "share": [1.5], "ok": [True]})
+    found = index.fetch(["b", "a"])
+    assert [list(found.fields[name]) for name in FIELDS] == [
+        ["dog", "cat"],
+        [7, 3],
+        [1.5, 0.5],
+        [True, True],
+    ]
+
+
+@requires("fields")
+@clause("REC-6", "ERR-3")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": None},
+        {"other": ["x"]},
+        {"name": [7]},
+        {"size": ["3"]},
+        {"size": [True]},
+        {"size": [1.5]},
+        {"share": ["1.5"]},
+        {"ok": [1]},
+        {"name": ["x", "y"]},
+        {"name": []},
+    ],
+    ids=str,
+)
+def test_fields_that_do_not_fit_are_refused(harness: Harness, wrong: dict[str, Any]) -> None:
+    """Look at the front; an engine alone never sees such fields."""
+    index = _filled(harness)
+    good: dict[str, Any] = {"name": ["x"], "size": [1], "share": [1.0], "ok": [True]}
+    columns = {name: column for name, column in {**good, **wrong}.items() if column is not None}
+    with unchanged(index), pytest.raises(InvalidArgumentError):
+        index.upsert(["new"], [[1, 1]], columns)
+
+
+@refuses("fields")
+@clause("CAP-2", "ERR-2")
+def test_fields_that_are_not_declared_are_refused(harness: Harness) -> None:
+    """Look at create_index: an index without the fields asked for must not be made."""
+    before = harness.store.index_names()
+    with pytest.raises(UnsupportedError) as caught:
+        harness.store.create_index("conformance_fields", dimension=2, fields={"a": "string"})
+    assert caught.value.capability == "fields"
+    assert harness.store.index_names() == before
+
+
+@requires("fields", "filters")
+@clause("SEARCH-8", "CAP-3")
+@pytest.mark.parametrize("ranking", ["exact", "native"])
+@pytest.mark.parametrize("kind", FILTERS)
+def test_where_leaves_only_the_matching_records(harness: Harness, kind: str, ranking: str) -> None:
+    """Look at how the filter is put into the store's language: escaping, types, precedence."""
+    where, expected = FILTERS[kind]
+    index = _filled(harness)
+    hits = index.search([0, 0], k=9, where=where, ranking=ranking)[0]
+    assert hits.ids == tuple(expected)
+
+
+@requires("fields", "filters")
+@clause("SEARCH-8", "SEARCH-7", "SEARCH-3")
+def test_where_and_within_must_both_hold(harness: Harness) -> None:
+    """Look at candidates that are filtered after the best k were taken."""
+    index = _filled(harness)
+    where = field("size") > 0
+    for ranking in ("exact", "native"):
+        hits = index.search([0, 0], 2, where=where, within=["c", "d", "e"], ranking=ranking)[0]
+        assert hits.ids == ("d", "e")
+    assert index.search([0, 0], k=None, where=where)[0].ids == ("a", "d", "e")
+    assert index.farthest([0, 0], k=2, where=where)[0].ids == ("e", "d")
+    assert index.search([0, 0], k=2, where=where, within=[])[0].ids == ()
+
+
+@requires("fields", "filters")
+@clause("SEARCH-9", "ERR-3")
+def test_a_filter_on_an_unknown_field_is_refused(harness: Harness) -> None:
+    """Look for a filter that matches everything, or nothing, because the field is not there."""
+    index = _filled(harness)
+    with pytest.raises(InvalidArgumentError, match="nowhere"):
+        index.search([0, 0], where=field("nowhere") == 1)
+
+
+@refuses("filters")
+@clause("CAP-2", "ERR-2")
+def test_a_filter_is_refused_where_filters_are_not_declared(harness: Harness) -> None:
+    """Look for a filter that is accepted and ignored."""
+    index = harness.index(dimension=2)
+    index.upsert(["a"], [[1, 2]])
+    before = contents(index)
+    with pytest.raises(UnsupportedError) as caught:
+        index.search([1, 2], where=field("name") == "x")
+    assert caught.value.capability == "filters"
+    assert contents(index) == before
