@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measure import Row, arguments, median_difference, medians, memory, report, seconds
+from _measure import Row, arguments, best_difference, medians, memory, report, seconds
 
 from vecbridge import METRICS, Index, get_backend
 
@@ -97,7 +97,7 @@ def _against_blas(index: Index, metric: str, vectors: Any, queries: Any) -> list
     one = queries[0]
     single = medians(lambda: index.search(one, 10), lambda: vectors @ one, 61)
     batch = medians(lambda: index.search(queries, 10), lambda: queries @ vectors.T, 11)
-    added = median_difference(
+    added = best_difference(
         lambda: index.search(one, 10), lambda: index.search(one, 10, ranking="native"), 151
     )
     return [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vecbridge._errors import ClosedError
 from vecbridge.local._failures import Blame
-from vecbridge.local._format import BUSY_SECONDS, check_file, ensure_file
+from vecbridge.local._format import BUSY_SECONDS, check_file, ensure_file, has_file
 
 _abandoned: list[sqlite3.Connection] = []
 
@@ -27,6 +27,7 @@ class Database:
     Attributes:
         blame: who uses which file, for errors.
         era: changes when what was read in memory may be half changed, and must be read again.
+        file: changes when another file has taken the place of the one that was open.
     """
 
     def __init__(self, path: Path, backend: str) -> None:
@@ -35,13 +36,14 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
         self._serial = 0
-        self.era = 0
+        self.era = self.file = 0
+        self._identity = (0, 0)
         self._closed = False
 
-    @property
-    def exists(self) -> bool:
+    def exists(self, operation: str) -> bool:
         """Whether there is anything to read. Reading alone never makes a file."""
-        return self._connection is not None or self.blame.path.exists()
+        self.check_open(operation)
+        return has_file(self.blame, operation)
 
     @contextmanager
     def session(self, operation: str, *, create: bool = False) -> Iterator[sqlite3.Connection]:
@@ -57,9 +59,14 @@ class Database:
         self._notice_fork()
         with self._lock, self.blame.mapped(operation):
             self.check_open(operation)
+            if self._connection is not None and self._identity != self._identify():
+                # Going on would answer from a file that nobody else sees any more.
+                self._connection.close()
+                self._connection = None
+                self.file += 1
             if self._connection is None:
                 if create:
-                    ensure_file(self.blame.path)
+                    ensure_file(self.blame, operation)
                 self._connection = self._connect(operation)
             yield self._connection
 
@@ -103,8 +110,16 @@ class Database:
             connection.close()
             raise
         self._serial += 1
+        self._identity = self._identify()
         weakref.finalize(self, _close_own, connection, os.getpid())
         return connection
+
+    def _identify(self) -> tuple[int, int]:
+        try:
+            found = self.blame.path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_dev, found.st_ino
 
     def _notice_fork(self) -> None:
         """SQLite forbids carrying a connection across ``fork``: the child makes its own."""

@@ -50,14 +50,32 @@ CREATE TABLE segments (
 """
 
 
-def ensure_file(path: Path) -> None:
+def has_file(blame: Blame, operation: str) -> bool:
+    """Whether there is a database.
+
+    Raises:
+        CorruptStoreError: there is none, but its write-ahead log is there. SQLite would take that
+            for the log of the next file of this name.
+    """
+    log = blame.path.with_name(blame.path.name + "-wal")
+    # In this order: whoever makes a store at this moment makes the file before the log.
+    orphaned = log.exists()
+    if blame.path.exists():
+        return True
+    if orphaned:
+        raise blame.corrupt(operation, f"it is missing, but its log {log.name} is there")
+    return False
+
+
+def ensure_file(blame: Blame, operation: str) -> None:
     """Makes the database if there is none.
 
     It is built under another name and linked into place, so that nobody ever sees it half made: an
     empty file under the real name is damage, not a beginning.
     """
-    if path.exists():
+    if has_file(blame, operation):
         return
+    path = blame.path
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as folder:
         made = Path(folder) / FILE_NAME
@@ -78,6 +96,13 @@ def _publish(made: Path, path: Path) -> None:
     except OSError:
         # A file system without hard links; two makers at the same instant are its only danger.
         made.rename(path)
+    # The name must outlive a loss of power, too; not every system can sync a directory.
+    with contextlib.suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def check_file(blame: Blame, operation: str) -> None:

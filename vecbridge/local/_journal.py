@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from vecbridge._contract._records import IndexInfo
-from vecbridge._errors import BackendError, ClosedError, IndexNotFoundError
+from vecbridge._errors import ClosedError, IndexNotFoundError, VecbridgeError
 from vecbridge.local import _log as log
 from vecbridge.local import _upkeep as upkeep
 from vecbridge.local._change import Change
@@ -90,11 +90,17 @@ class DiskJournal:
         self._version: tuple[int, int] | None = None
         self._seen: log.Head | None = None
         self._era = database.era
+        self._file = database.file
 
     @contextmanager
     def session(self, operation: str) -> Iterator[None]:
         """Keeps other threads out; errors inside it are the contract's."""
         with self._database.session(operation) as connection:
+            if self._file != self._database.file:
+                raise IndexNotFoundError(
+                    f"the file of index {self._info.name!r}, {self._database.blame.path}, was "
+                    f"replaced after it was opened; open the index again"
+                )
             self._connection = connection
             yield
 
@@ -134,7 +140,7 @@ class DiskJournal:
             columns.apply(change)
             self._seen = head
         # The write is acknowledged whatever becomes of upkeep; the next one tries again.
-        with contextlib.suppress(BackendError), self._database.blame.mapped(operation):
+        with contextlib.suppress(VecbridgeError), self._database.blame.mapped(operation):
             self._tidy(columns, operation)
 
     def _read(self, columns: Columns, head: log.Head, operation: str) -> None:

@@ -143,7 +143,8 @@ class _Disk:
     def __init__(self, path: Path, backend: str) -> None:
         self._database = Database(path, backend)
         # Handles of one index share its records in memory.
-        self._tables: weakref.WeakValueDictionary[int, LocalTable] = weakref.WeakValueDictionary()
+        self._tables: weakref.WeakValueDictionary[tuple[int, int], LocalTable]
+        self._tables = weakref.WeakValueDictionary()
 
     def create(self, info: IndexInfo) -> LocalTable:
         with self._database.session("create_index", create=True) as connection:
@@ -177,8 +178,7 @@ class _Disk:
             return self._table(number, IndexInfo(name, dimension, metric, columns, consistency))
 
     def names(self) -> list[str]:
-        if not self._database.exists:
-            self._database.check_open("index_names")
+        if not self._database.exists("index_names"):
             return []
         with self._database.session("index_names") as connection:
             return _names(connection)
@@ -200,17 +200,17 @@ class _Disk:
 
     @contextmanager
     def _reading(self, operation: str, name: str) -> Iterator[sqlite3.Connection]:
-        if not self._database.exists:
-            self._database.check_open(operation)
+        if not self._database.exists(operation):
             raise _not_found(name, ())
         with self._database.session(operation) as connection:
             yield connection
 
     def _table(self, number: int, info: IndexInfo) -> LocalTable:
-        table = self._tables.get(number)
+        key = self._database.file, number
+        table = self._tables.get(key)
         if table is None:
             table = LocalTable(info, DiskJournal(self._database, number, info))
-            self._tables[number] = table
+            self._tables[key] = table
         return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.local.helpers import contents, named, new_table, reader, run, vectors
-from vecbridge import BackendError, CorruptStoreError, OperationTimeoutError
+from vecbridge import (
+    BackendError,
+    CorruptStoreError,
+    IndexNotFoundError,
+    OperationTimeoutError,
+)
 from vecbridge.local import LocalStore
 
 FILE = "records.vecbridge"
@@ -233,3 +239,57 @@ def test_a_write_that_breaks_off_in_memory_is_read_again_from_the_file(
         with pytest.raises(KeyboardInterrupt):
             table.upsert(["kept"], vectors(1))
     assert table.count() == 4
+
+
+def test_a_file_that_was_replaced_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    table = new_table(folder)
+    table.upsert(named(3), vectors(3))
+    folder.rename(tmp_path / "old")
+    with pytest.raises(BackendError, match="No such file"):
+        table.count()
+    newer = new_table(folder, dimension=2)
+    newer.upsert(["other"], vectors(1, dimension=2))
+    with pytest.raises(IndexNotFoundError, match="was replaced"):
+        table.count()
+    with pytest.raises(IndexNotFoundError, match="was replaced"):
+        table.upsert(named(1), vectors(1))
+    assert contents(reader(folder)) == contents(newer)
+    assert reader(tmp_path / "old").count() == 3
+
+
+def test_a_store_opens_the_indexes_of_the_file_that_took_the_place(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store", backend="test")
+    table = store.create("t", dimension=4, metric="cosine")
+    table.upsert(named(3), vectors(3))
+    shutil.rmtree(tmp_path / "store")
+    assert store.names() == []
+    again = store.create("t", dimension=4, metric="cosine")
+    assert again.count() == store.open("t").count() == 0
+
+
+def test_a_log_without_its_file_is_not_taken_for_an_empty_store(tmp_path: Path) -> None:
+    table = new_table(tmp_path)
+    table.upsert(named(3), vectors(3))
+    (tmp_path / FILE).unlink()
+    store = LocalStore(tmp_path, backend="test")
+    for call in (
+        store.names,
+        lambda: store.open("t"),
+        lambda: store.create("t", dimension=4, metric="cosine"),
+    ):
+        with pytest.raises(CorruptStoreError, match="missing, but its log"):
+            call()
+
+
+def test_upkeep_that_fails_does_not_fail_the_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("vecbridge.local._upkeep.CHECK_EVERY", 1)
+    monkeypatch.setattr("vecbridge.local._upkeep.merge_tail", fail)
+    table = new_table(tmp_path)
+    table.upsert(named(3), vectors(3))
+    assert table.count() == reader(tmp_path).count() == 3

@@ -1,0 +1,86 @@
+"""The record operations that every local backend's index has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.local.helpers import named, vectors
+from vecbridge import ClosedError, field
+from vecbridge.local import LocalIndex, LocalStore, local_capabilities
+
+
+def new_index(path: Path | None = None) -> LocalIndex:
+    store = LocalStore(path, backend="test")
+    table = store.create("t", dimension=4, metric="cosine", fields={"n": "integer"})
+    index = LocalIndex(table, local_capabilities(store, exact=True), "test")
+    index.upsert(named(5), vectors(5), {"n": [0, 1, 2, 3, 4]})
+    return index
+
+
+def test_record_operations_reach_the_table() -> None:
+    index = new_index()
+    index.delete(["id4"])
+    assert index.count() == 4
+    assert index.contains(["id4", "id3"]).tolist() == [False, True]
+    assert index.fetch(["id2"]).fields == {"n": [2]}
+    assert [len(records) for records in index.scan(3)] == [3, 1]
+    assert (index.info.name, index.info.fields) == ("t", {"n": "integer"})
+
+
+def test_candidates_are_all_rows_or_those_of_the_scope() -> None:
+    index = new_index()
+    snapshot, rows = index._candidates_in(None, None)
+    assert (len(snapshot), rows) == (5, None)
+    for within, where, expected in (
+        (["id3", "nobody", "id1"], None, {"id3", "id1"}),
+        (None, field("n") < 2, {"id0", "id1"}),
+        (["id3", "id1"], field("n") < 2, {"id1"}),
+        ([], None, set()),
+    ):
+        snapshot, rows = index._candidates_in(within, where)
+        assert rows is not None
+        assert set(snapshot.names(rows)) == expected
+
+
+CALLS: list[Callable[[LocalIndex], object]] = [
+    lambda index: index.upsert(["a"], vectors(1), {"n": [1]}),
+    lambda index: index.delete(["a"]),
+    lambda index: index.fetch(["a"]),
+    lambda index: index.contains(["a"]),
+    lambda index: index.count(),
+    lambda index: index.scan(1),
+    lambda index: index._candidates_in(None, None),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_closed_index_refuses_everything_but_closing_and_its_info(
+    call: Callable[[LocalIndex], object],
+) -> None:
+    index = new_index()
+    index.close()
+    index.close()
+    with pytest.raises(ClosedError, match="index 't', which was closed") as caught:
+        call(index)
+    assert caught.value.backend == "test"
+    assert index.info.dimension == 4
+
+
+def test_closing_one_handle_leaves_the_others(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, backend="test")
+    table = store.create("t", dimension=4, metric="cosine")
+    capabilities = local_capabilities(store, exact=True)
+    one, other = (LocalIndex(table, capabilities, "test") for _ in range(2))
+    one.close()
+    other.upsert(named(2), vectors(2))
+    assert other.count() == 2
+
+
+def test_capabilities_say_where_the_records_are(tmp_path: Path) -> None:
+    on_disk = local_capabilities(LocalStore(tmp_path, "test"), exact=False)
+    in_memory = local_capabilities(LocalStore(":memory:", "test"), exact=True)
+    assert (on_disk.durable, on_disk.shared, on_disk.exact) == (True, True, False)
+    assert (in_memory.durable, in_memory.shared, in_memory.exact) == (False, False, True)
