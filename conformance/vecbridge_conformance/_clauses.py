@@ -32,6 +32,11 @@ class Clause:
     text: str
     family: str
 
+    @property
+    def binding(self) -> bool:
+        """Whether a run can check it; the contract marks what no run can as *(documentation)*."""
+        return "*(documentation)*" not in self.text
+
 
 @dataclass(frozen=True)
 class Mark:

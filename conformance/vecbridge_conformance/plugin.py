@@ -1,18 +1,27 @@
-"""The pytest plugin: options, the ``harness`` fixture, two faces, verdicts.
+"""The pytest plugin: options, the ``harness`` fixture, two faces, deviations, reports.
 
-Active where it is asked for (``-p vecbridge_conformance.plugin``), never in every pytest.
+Active where it is asked for (``-p vecbridge_conformance.plugin``, or
+``from vecbridge_conformance import pytest_plugins``), never in every pytest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from vecbridge_conformance._catalogue import LAYERS, layer_of
+from vecbridge_conformance._clauses import mark_of
 from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._harness import Harness
+from vecbridge_conformance._report import build_report, write_report
+from vecbridge_conformance._session import Session
 
-_HARNESSES = pytest.StashKey[dict[int, tuple[Deployment, Harness]]]()
+SESSIONS = pytest.StashKey[dict[int, tuple[Deployment, Session]]]()
+_FROM_OPTIONS = pytest.StashKey[Deployment]()
+_SUITE = f"{__package__}.suite."
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("vecbridge-conformance")
     group.addoption("--vecbridge-backend", help="backend under test")
     group.addoption("--vecbridge-label", default="", help="name of its column in reports")
+    group.addoption("--vecbridge-layer", default="", help="layers to run, separated by commas")
+    group.addoption("--vecbridge-report", metavar="DIR", help="where to write the reports")
     group.addoption(
         "--vecbridge-option",
         action="append",
@@ -30,42 +41,131 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes room for the harnesses of the run."""
-    config.stash[_HARNESSES] = {}
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Drops every index that the run made."""
-    for _, used in config.stash[_HARNESSES].values():
-        used.close()
-    config.stash[_HARNESSES].clear()
+    """Registers the layers as markers, and makes room for the sessions."""
+    for layer in LAYERS:
+        config.addinivalue_line("markers", f"layer_{layer}: a test of the layer {layer}")
+    config.stash[SESSIONS] = {}
 
 
 @pytest.fixture
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     """The deployment under test, with fresh indexes for each test."""
-    used = _harness_of(request.config, request.cls)
+    used = _session_of(request.config, request.cls).harness
     yield used
     used.end_test()
 
 
-def _harness_of(config: pytest.Config, suite: type | None) -> Harness:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out, and takes down, what has nothing to look at in the deployment."""
+    chosen = _chosen_layers(config)
+    left_out = []
+    for item in filter(_is_ours, items):
+        session = _session_of(config, getattr(item, "cls", None))
+        mark, layer = mark_of(_function(item)), layer_of(_function(item).__module__)
+        item.add_marker(f"layer_{layer}")
+        reason = f"layer {layer} was not asked for" if layer not in chosen else None
+        session.partial = session.partial or reason is not None or _narrowed(config)
+        reason = reason or session.reason_not_to_run(mark)
+        if reason is not None:
+            session.leave_out(item.name, layer, mark, reason)
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+    # Smoke comes first: there is no use in a long run of a store that cannot be reached.
+    items.sort(
+        key=lambda item: (
+            LAYERS.index(layer_of(_function(item).__module__)) if _is_ours(item) else -1
+        )
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Judges each test by the ledger, and says of a failure what the contract wants."""
+    report = yield
+    if not _is_ours(item) or (call.when != "call" and call.excinfo is None):
+        return report
+    session = _session_of(item.config, getattr(item, "cls", None))
+    function = _function(item)
+    mark = mark_of(function)
+    error = None if call.excinfo is None else call.excinfo.value
+    outcome = session.record(item.name, layer_of(function.__module__), mark, error, call.duration)
+    report.user_properties.append(("vecbridge", outcome))
+    if outcome.verdict == "deviation":
+        report.outcome, report.wasxfail = "skipped", outcome.reason  # type: ignore[attr-defined]
+    if outcome.verdict == "fail":
+        look = f"{function.__doc__ or ''}\n"
+        report.sections.append(("conformance", look + session.explanation(mark)))
+        if error is None:
+            report.outcome, report.longrepr = "failed", outcome.reason
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Closes the ledgers, writes the reports and drops what was made."""
+    config = session.config
+    folder = config.getoption("--vecbridge-report", None)
+    for _, each in config.stash[SESSIONS].values():
+        try:
+            unexpected = each.unexpected_passes() if each.outcomes else []
+            each.outcomes += unexpected
+            if unexpected:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            if folder and each.outcomes:
+                write_report(build_report(each), Path(folder))
+        finally:
+            each.harness.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Says which entries of a ledger nothing showed."""
+    for _, each in config.stash[SESSIONS].values():
+        for outcome in each.outcomes:
+            if outcome.test.startswith("deviations.toml"):
+                terminalreporter.write_line(f"FAILED {outcome.test}: {outcome.reason}", red=True)
+
+
+def _session_of(config: pytest.Config, suite: type | None) -> Session:
     deployment = getattr(suite, "deployment", None) or _from_options(config)
-    known = config.stash[_HARNESSES]
+    known = config.stash[SESSIONS]
     if id(deployment) not in known:
-        known[id(deployment)] = deployment, Harness(deployment)
+        known[id(deployment)] = deployment, Session(deployment)
     return known[id(deployment)][1]
 
 
-_OPTIONS_DEPLOYMENT = pytest.StashKey[Deployment]()
-
-
 def _from_options(config: pytest.Config) -> Deployment:
-    if _OPTIONS_DEPLOYMENT not in config.stash:
+    if _FROM_OPTIONS not in config.stash:
         backend = config.getoption("--vecbridge-backend", None)
         if not backend:
             raise pytest.UsageError("say what is under test: --vecbridge-backend NAME")
-        options = dict(item.split("=", 1) for item in config.getoption("--vecbridge-option"))
+        given = config.getoption("--vecbridge-option")
+        if wrong := [text for text in given if "=" not in text]:
+            raise pytest.UsageError(f"an option is KEY=VALUE; got {', '.join(wrong)}")
         label = config.getoption("--vecbridge-label")
-        config.stash[_OPTIONS_DEPLOYMENT] = Deployment(backend, options, label)
-    return config.stash[_OPTIONS_DEPLOYMENT]
+        config.stash[_FROM_OPTIONS] = Deployment(
+            backend, dict(text.split("=", 1) for text in given), label
+        )
+    return config.stash[_FROM_OPTIONS]
+
+
+def _chosen_layers(config: pytest.Config) -> set[str]:
+    words = {word for word in (config.getoption("--vecbridge-layer", "") or "").split(",") if word}
+    if unknown := sorted(words - set(LAYERS)):
+        raise pytest.UsageError(f"no layer {', '.join(unknown)}; layers: {', '.join(LAYERS)}")
+    return words or set(LAYERS)
+
+
+def _narrowed(config: pytest.Config) -> bool:
+    return bool(config.getoption("-k", "") or config.getoption("-m", ""))
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and item.function.__module__.startswith(_SUITE)
+
+
+def _function(item: pytest.Item) -> Any:
+    return item.function  # type: ignore[attr-defined]

@@ -1,0 +1,150 @@
+"""The ledger of deviations: known departures from the contract, checked strictly.
+
+A backend keeps it as ``deviations.toml`` in its package:
+
+.. code-block:: toml
+
+    [[deviation]]
+    clause = "READ-3"
+    kind = "upstream"            # or "notimpl", "by-design"
+    reason = "the server drops the sign of a zero"
+    link = "https://example.com/issues/1"
+    test = "test_a_vector_comes_back_bit_for_bit"
+    raises = "AssertionError"
+    applies_to = "some-server<3"
+    where = { shared = true }    # only on deployments that declare so
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata, resources
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from vecbridge import Capabilities
+from vecbridge_conformance._clauses import clauses
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KINDS = ("notimpl", "upstream", "by-design")
+_REQUIRED = ("clause", "kind", "reason", "link", "raises")
+_OPTIONAL = ("test", "applies_to", "where")
+
+
+class LedgerError(ValueError):
+    """A ledger cannot be relied on: the message says which entry, and why."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One known departure from the contract.
+
+    Attributes:
+        clause: what is departed from.
+        kind: ``notimpl`` (ours to do), ``upstream`` (the store's defect) or ``by-design``.
+        reason: what happens instead.
+        link: where it is tracked or explained.
+        raises: class of the error that its test ends with.
+        test: the one test that shows it; without it, at least one test of the clause must.
+        applies_to: a requirement on an installed package, such as ``milvus-lite<3.4``.
+        where: capabilities that a deployment must have for the entry to be about it.
+    """
+
+    clause: str
+    kind: str
+    reason: str
+    link: str
+    raises: str
+    test: str = ""
+    applies_to: str = ""
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_about(self, test: str, cited: Sequence[str]) -> bool:
+        """Whether a test, by its name without parameters, may show this deviation."""
+        return self.clause in cited and self.test in {"", test}
+
+    def explains(self, error: BaseException) -> bool:
+        """Whether the error is of the class expected."""
+        return self.raises in {kind.__name__ for kind in type(error).__mro__}
+
+
+def ledger_of(backend: object, capabilities: Capabilities) -> list[Deviation]:
+    """The deviations that a backend's package admits for a deployment with these capabilities.
+
+    Raises:
+        LedgerError: the ledger is wrong, or no longer true of what is installed.
+    """
+    package = type(backend).__module__.partition(".")[0]
+    file = resources.files(package).joinpath("deviations.toml")
+    if not file.is_file():
+        return []
+    return [
+        deviation
+        for deviation in read_ledger(file.read_text(encoding="utf-8"), package)
+        if _about(deviation, capabilities) and _current(deviation, package)
+    ]
+
+
+def read_ledger(text: str, package: str) -> list[Deviation]:
+    """Reads a ledger.
+
+    Raises:
+        LedgerError: it is not TOML, or an entry is incomplete or names what does not exist.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LedgerError(f"{package}/deviations.toml is not TOML: {error}") from error
+    if set(document) - {"deviation"}:
+        raise LedgerError(f"{package}/deviations.toml: entries are [[deviation]] tables")
+    return [
+        _read_entry(entry, f"{package}/deviations.toml, entry {number}")
+        for number, entry in enumerate(document.get("deviation", []), 1)
+    ]
+
+
+def _read_entry(entry: Mapping[str, Any], place: str) -> Deviation:
+    missing = [name for name in _REQUIRED if not str(entry.get(name, "")).strip()]
+    unknown = sorted(set(entry) - {*_REQUIRED, *_OPTIONAL})
+    if missing or unknown:
+        raise LedgerError(f"{place}: missing {missing}, unknown {unknown}")
+    if entry["clause"] not in clauses():
+        raise LedgerError(f"{place}: the contract has no clause {entry['clause']!r}")
+    if entry["kind"] not in KINDS:
+        raise LedgerError(f"{place}: kind must be one of {', '.join(KINDS)}")
+    absent = sorted(set(entry.get("where", {})) - set(Capabilities.__dataclass_fields__))
+    if absent:
+        raise LedgerError(f"{place}: where names {absent}, which are no capabilities")
+    return Deviation(**entry)
+
+
+def _about(deviation: Deviation, capabilities: Capabilities) -> bool:
+    held = {name: getattr(capabilities, name) for name in deviation.where}
+    return held == dict(deviation.where)
+
+
+def _current(deviation: Deviation, package: str) -> bool:
+    """Always true, or an error: an entry about an older version has to go."""
+    if not deviation.applies_to:
+        return True
+    place = f"{package}/deviations.toml, {deviation.clause}"
+    try:
+        wanted = Requirement(deviation.applies_to)
+        installed = metadata.version(wanted.name)
+    except InvalidRequirement as error:
+        raise LedgerError(f"{place}: applies_to is no requirement: {error}") from error
+    except metadata.PackageNotFoundError as error:
+        raise LedgerError(f"{place}: applies_to names {error}, which is not installed") from error
+    if not wanted.specifier.contains(installed, prereleases=True):
+        raise LedgerError(
+            f"{place}: applies to {deviation.applies_to}, and {installed} is installed. Run "
+            f"without the entry, then remove it or widen it"
+        )
+    return True

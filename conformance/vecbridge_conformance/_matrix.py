@@ -1,0 +1,116 @@
+"""Reports side by side: clauses down, deployments across."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from itertools import groupby
+from typing import Any
+
+from vecbridge_conformance._clauses import Clause, clauses
+
+SIGNS = {"pass": "✓", "deviation": "△", "fail": "✗", "vacuous": "○", "not-run": "·"}
+"""How a verdict is drawn."""
+
+_KEY = "✓ kept, △ known deviation, ✗ broken, ○ could not have failed here, · not run"
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
+table { border-collapse: collapse; width: 100% }
+th, td { border-bottom: 1px solid #8884; padding: .25rem .6rem; text-align: left }
+thead th { position: sticky; top: 0; background: Canvas }
+td.v { text-align: center; width: 7rem; cursor: default }
+.pass { color: #137333 } .fail { color: #fff; background: #b3261e; font-weight: 700 }
+.deviation { color: #8a5300; background: #ffb00022 } .vacuous, .not-run { color: #888 }
+tr.family th { padding-top: 1.2rem; font-size: 1.1em }
+:root { color-scheme: light dark }
+"""
+
+
+def markdown_matrix(reports: Sequence[dict[str, Any]]) -> str:
+    """The matrix as a page of Markdown, with a list of what is not plainly kept."""
+    labels = [report["label"] for report in reports]
+    lines = [
+        "# Conformance matrix",
+        "",
+        f"{_KEY}.",
+        "",
+        "| clause | " + " | ".join(labels) + " |",
+        "|---|" + "---|" * len(labels),
+        "| **result** | " + " | ".join(_result(report) for report in reports) + " |",
+    ]
+    lines += [
+        f"| {name} | " + " | ".join(SIGNS[_cell(report, name)[0]] for report in reports) + " |"
+        for name in clauses()
+    ]
+    for report in reports:
+        lines += ["", f"## {report['label']}", "", _about(report), ""]
+        lines += [
+            f"- {SIGNS[verdict]} **{name}** {_plain(reason)}"
+            for name in clauses()
+            for verdict, reason in [_cell(report, name)]
+            if verdict != "pass"
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def html_matrix(reports: Sequence[dict[str, Any]]) -> str:
+    """The matrix as one HTML file that needs no other."""
+    heads = "".join(
+        f"<th>{escape(report['label'])}<br><small>{escape(_result(report))}</small></th>"
+        for report in reports
+    )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Conformance matrix</title>"
+        f"<style>{_STYLE}</style><h1>Conformance matrix</h1><p>{_KEY}. Point at a sign for the "
+        f"reason.</p><table><thead><tr><th>clause</th>{heads}</tr></thead><tbody>"
+        + "".join(_rows(reports))
+        + "</tbody></table>"
+        + "".join(
+            f"<h2>{escape(report['label'])}</h2><p>{escape(_about(report))}</p>"
+            for report in reports
+        )
+        + "</html>\n"
+    )
+
+
+def _rows(reports: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for family, members in groupby(clauses().values(), key=lambda clause: clause.family):
+        yield f"<tr class=family><th colspan={len(reports) + 1}>{escape(family)}</th></tr>"
+        for clause in members:
+            yield _row(clause, reports)
+
+
+def _row(clause: Clause, reports: Sequence[dict[str, Any]]) -> str:
+    cells = "".join(
+        f'<td class="v {verdict}" title="{escape(verdict)}: {escape(reason)}">{SIGNS[verdict]}</td>'
+        for report in reports
+        for verdict, reason in [_cell(report, clause.id)]
+    )
+    return f'<tr><td title="{escape(clause.text)}">{clause.id}</td>{cells}</tr>'
+
+
+def _cell(report: dict[str, Any], clause: str) -> tuple[str, str]:
+    found = report["clauses"].get(clause, {"verdict": "not-run", "reason": "unknown to the suite"})
+    return found["verdict"], found["reason"]
+
+
+def _result(report: dict[str, Any]) -> str:
+    totals = report["totals"]
+    kept = totals["pass"]
+    broken = f", {totals['fail']} broken" if totals["fail"] else ""
+    known = f", {totals['deviation']} known" if totals["deviation"] else ""
+    return f"{kept} kept{broken}{known}{' (part of the suite)' if report['partial'] else ''}"
+
+
+def _about(report: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
+    layers = ", ".join(f"{layer} {value} s" for layer, value in report["seconds"].items())
+    stated = ", ".join(f"{name}={value}" for name, value in report["capabilities"].items())
+    return (
+        f"{report['started']}, contract {report['contract_version']}, suite {report['suite']}. "
+        f"Versions: {versions}. Time: {layers}. Capabilities: {stated}."
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

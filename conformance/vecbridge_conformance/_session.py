@@ -1,0 +1,119 @@
+"""One deployment in one run: its harness, its ledger, and what came of each test."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import Any
+
+from vecbridge_conformance import _facts
+from vecbridge_conformance._catalogue import reason_not_to_run
+from vecbridge_conformance._clauses import Mark, Vacuous, clauses
+from vecbridge_conformance._deployment import Deployment
+from vecbridge_conformance._deviations import Deviation, ledger_of
+from vecbridge_conformance._harness import Harness
+from vecbridge_conformance._reproducer import reproducer
+from vecbridge_conformance._verdicts import Outcome, Verdict
+
+
+class Session:
+    """Collects what a run finds out about one deployment.
+
+    Args:
+        deployment: what is under test.
+
+    Attributes:
+        harness: what its tests are given.
+        outcomes: what came of each test so far.
+        partial: whether tests were left out by choice.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.harness = Harness(deployment)
+        self.outcomes: list[Outcome] = []
+        self.partial = False
+        self._started = time.time()
+        self._shown: set[Deviation] = set()
+
+    @cached_property
+    def ledger(self) -> list[Deviation]:
+        """The deviations that the backend admits for this deployment."""
+        return ledger_of(self.harness.store.backend, self.harness.capabilities)
+
+    @cached_property
+    def surroundings(self) -> dict[str, Any]:
+        """Versions and capabilities, read while the store is open."""
+        return {
+            "versions": _facts.versions(self.harness.store),
+            "capabilities": _facts.capability_values(self.harness.capabilities),
+        }
+
+    @property
+    def started(self) -> float:
+        """When the run began, in seconds since 1970."""
+        return self._started
+
+    def reason_not_to_run(self, mark: Mark) -> str | None:
+        """Why a test has nothing to look at here, or ``None``."""
+        return reason_not_to_run(mark, self.harness.capabilities)
+
+    def record(
+        self, test: str, layer: str, mark: Mark, error: BaseException | None, seconds: float
+    ) -> Outcome:
+        """Takes down what came of a test that ran, and judges it by the ledger."""
+        verdict, reason = self._judge(test.partition("[")[0], mark, error)
+        outcome = Outcome(test, layer, mark.clauses, verdict, reason, seconds)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def leave_out(self, test: str, layer: str, mark: Mark, reason: str) -> None:
+        """Takes down that a test did not run, and why."""
+        self.outcomes.append(Outcome(test, layer, mark.clauses, "not-run", reason))
+
+    def unexpected_passes(self) -> list[Outcome]:
+        """The entries of the ledger that nothing showed although everything ran that could."""
+        return [
+            Outcome(
+                f"deviations.toml[{deviation.clause}]",
+                "semantics",
+                (deviation.clause,),
+                "fail",
+                f"the ledger says: {deviation.reason}. No test shows it any more: remove the entry",
+            )
+            for deviation in self.ledger
+            if deviation not in self._shown and self._ran_whole(deviation)
+        ]
+
+    def explanation(self, mark: Mark) -> str:
+        """What a failure is shown with: the clauses' text, and how to see it happen again."""
+        cited = [f"{name}. {clauses()[name].text}" for name in mark.clauses]
+        script = reproducer(self.harness.recorder)
+        again = f"\nTo see it again, run this:\n\n{script}\n" if script else ""
+        return "The contract says:\n  " + "\n  ".join(cited) + "\n" + again
+
+    def _judge(self, name: str, mark: Mark, error: BaseException | None) -> tuple[Verdict, str]:
+        known = [each for each in self.ledger if each.is_about(name, mark.clauses)]
+        if isinstance(error, Vacuous):
+            return "vacuous", str(error.msg).removeprefix("vacuous: ")
+        if error is None:
+            wrong = next((each for each in known if each.test == name), None)
+            if wrong is None or wrong in self._shown:
+                return "pass", ""
+            return "fail", f"passes, although the ledger says: {wrong.reason}. Remove the entry"
+        shown = next((each for each in known if each.explains(error)), None)
+        if shown is None:
+            return "fail", f"{type(error).__name__}: {_first_line(error)}"
+        self._shown.add(shown)
+        return "deviation", f"{shown.kind}: {shown.reason} ({shown.link})"
+
+    def _ran_whole(self, deviation: Deviation) -> bool:
+        about = [
+            outcome
+            for outcome in self.outcomes
+            if deviation.is_about(outcome.test.partition("[")[0], outcome.clauses)
+        ]
+        return bool(about) and not any(outcome.verdict in {"not-run", "fail"} for outcome in about)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")[:300]
