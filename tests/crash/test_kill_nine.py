@@ -47,13 +47,11 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: P
     for number in range(1, ROUNDS + 1):
         lines = _run_and_kill(tmp_path, number, rng.uniform(0.0, 0.4))
         acknowledged += sum(line.startswith("done") for line in lines)
-        before = dict(model)
         pending = _replay(lines, model)
         found = _contents(tmp_path)
         # The write in flight may have happened, but only as a whole.
         after = _applied(model, pending)
         assert found in (model, after), f"round {number}"
-        assert lines == [] or found != before or model == before
         model = found
     assert acknowledged > 10 * ROUNDS
 
