@@ -53,7 +53,8 @@ types: $(DEV_ENV) ## mypy --strict and pyright
 
 .PHONY: docs
 docs: $(DEV_ENV) ## Build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@# Not --quiet: it hides warnings from --strict.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict 2>&1 | sed '/^INFO/d; /^$$/d'
 	@echo "documentation: site/index.html"
 
 .PHONY: bench
