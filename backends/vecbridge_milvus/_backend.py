@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import Consistency, FieldType, IndexExistsError, IndexNotFoundError, Metric
 from vecbridge_milvus import _schema
@@ -12,6 +12,9 @@ from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._settings import MilvusSettings
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
 
 
 class MilvusBackend:
@@ -26,6 +29,11 @@ class MilvusBackend:
 
     def __init__(self, settings: MilvusSettings) -> None:
         self._connection = Connection(settings)
+
+    @property
+    def client(self) -> MilvusClient:
+        """The ``pymilvus.MilvusClient`` behind, for what only Milvus can do."""
+        return self._connection.client("client")
 
     def create_index(
         self,

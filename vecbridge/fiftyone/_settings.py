@@ -39,7 +39,7 @@ def refuse_unknown(backend: str, names: Collection[str], known: Collection[str])
     unknown = sorted(set(names) - set(known))
     if unknown:
         # What is wrong in the environment or in brain_config.json is told with its place.
-        describe_settings(backend)
+        _check_configuration(backend)
         found = ", ".join(f"{name!r}{suggestion(name, known)}" for name in unknown)
         raise UnknownSettingError(
             f"FiftyOne similarity backend {backend!r} has no parameter {found}. "
@@ -61,7 +61,7 @@ def without_other_backends(
     prefix = f"FIFTYONE_BRAIN_SIMILARITY_{method.upper()}_"
     foreign = {name for name in values if name not in known and prefix + name.upper() in os.environ}
     if foreign:
-        describe_settings(backend)
+        _check_configuration(backend)
     return {name: value for name, value in values.items() if name not in foreign}
 
 
@@ -81,7 +81,8 @@ def said_here(
     """
     repeated = {key for key, value in values.items() if key in section and section[key] == value}
     if repeated:
-        described = describe_settings(backend)
+        others = {key: value for key, value in values.items() if key not in repeated}
+        described = describe_settings(backend, **others)
         repeated &= {item.name for item in described if item.source.kind in ("environment", "file")}
     return {key: value for key, value in values.items() if key not in repeated}
 
@@ -136,6 +137,16 @@ def _is_local(text: str) -> bool:
     if text == ":memory:":
         return True
     return "://" not in text and "@" not in text and (os.sep in text or text.endswith(".db"))
+
+
+def _check_configuration(backend: str) -> None:
+    """Refuses what is misspelled where settings are configured; values are checked on use."""
+    try:
+        describe_settings(backend)
+    except UnknownSettingError:
+        raise
+    except ConfigurationError:
+        return
 
 
 def _described(backend: str) -> list[Any]:

@@ -14,14 +14,23 @@ from tests.live.fiftyone.conftest import STORES
 pytestmark = pytest.mark.parametrize("case", STORES, indirect=True, scope="session")
 
 
-@pytest.fixture
-def patches(case: Case, digits: Digits) -> Iterator[Any]:
-    """An index of every patch, for the test to change."""
+@pytest.fixture(scope="session")
+def changing(case: Case, digits: Digits) -> Iterator[Any]:
+    """One index a store: a server takes seconds to make one."""
     index = new_run(
         digits, case, metric="cosine", patches_field="halves", embeddings=digits.patches
     )
     yield index
     index.delete()
+
+
+@pytest.fixture
+def patches(changing: Any, digits: Digits) -> Any:
+    """An index of every patch, for the test to change."""
+    changing.add_to_index(
+        digits.patch_vectors, digits.label_samples, digits.label_ids, overwrite=False
+    )
+    return changing
 
 
 def expected(digits: Digits, label_id: str) -> list[tuple[str, float]]:

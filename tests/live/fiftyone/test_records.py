@@ -11,17 +11,23 @@ import pytest
 from tests.live.fiftyone.cases import Case, Digits, new_run
 from tests.live.fiftyone.conftest import STORES
 
-every_store = pytest.mark.parametrize("case", STORES, indirect=True, scope="session")
-pytestmark = every_store
+pytestmark = pytest.mark.parametrize("case", STORES, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def changing(case: Case, digits: Digits) -> Iterator[Any]:
+    """One index a store: a server takes seconds to make one."""
+    index = new_run(digits, case, metric="euclidean", embeddings=False)
+    yield index
+    index.delete()
 
 
 @pytest.fixture
-def half(case: Case, digits: Digits) -> Iterator[Any]:
+def half(changing: Any, digits: Digits) -> Any:
     """An index of the first twenty digits, for the test to change."""
-    index = new_run(digits, case, metric="euclidean", embeddings=False)
-    index.add_to_index(digits.vectors[:20], digits.ids[:20])
-    yield index
-    index.delete()
+    changing.remove_from_index(sample_ids=digits.ids)
+    changing.add_to_index(digits.vectors[:20], digits.ids[:20])
+    return changing
 
 
 def vector_of(index: Any, sample_id: str) -> Any:
@@ -108,11 +114,13 @@ def test_missing_size_counts_what_the_view_has_more(half: Any, digits: Digits) -
             half.use_view(digits.dataset[15:30], allow_missing=False).index_size  # noqa: B018
 
 
-def test_cleanup_leaves_an_index_that_can_be_filled_again(half: Any, digits: Digits) -> None:
-    half.cleanup()
-    half.cleanup()
-    assert half.total_index_size == half.index_size == 0
-    assert half.get_embeddings()[1].tolist() == []
-    assert half.config.collection_name not in half.store.index_names()
-    half.add_to_index(digits.vectors[:3, :8], digits.ids[:3])
-    assert half.total_index_size == 3
+def test_cleanup_leaves_an_index_that_can_be_filled_again(case: Case, digits: Digits) -> None:
+    index = new_run(digits, case, embeddings=digits.vectors)
+    index.cleanup()
+    index.cleanup()
+    assert index.total_index_size == index.index_size == 0
+    assert index.get_embeddings()[1].tolist() == []
+    assert index.config.collection_name not in index.store.index_names()
+    index.add_to_index(digits.vectors[:3, :8], digits.ids[:3])
+    assert index.total_index_size == 3
+    index.delete()

@@ -114,6 +114,7 @@ def test_environment_variables_alone_bring_an_unchanged_script_to_vecbridge(
         f"{prefix}VECBRIDGE_SKLEARN_PATH": str(tmp_path / "store"),
         f"{prefix}VECBRIDGE_SKLEARN_METRIC": "euclidean",
         f"{prefix}MILVUS_CONFIG_CLS": MILVUS,
+        f"{prefix}MILVUS_USER": "root",
         f"{prefix}MILVUS_PASSWORD": "12345",
     }
     done = subprocess.run(
@@ -217,3 +218,29 @@ def test_secrets_never_reach_the_database(fob: Any, digits: Digits) -> None:
     assert "SECRET" not in f"{config!r}{config}{index!r}"
     assert (config.password, config.token) == ("SECRET", "SECRET")
     digits.dataset.delete_brain_run("planted")
+
+
+def test_run_on_a_server_is_loaded_with_credentials_or_with_configuration(
+    fob: Any, digits: Digits, milvus_server_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = new_run(digits, Case("milvus", {"uri": milvus_server_uri}), embeddings=digits.vectors)
+    key, here = index.key, index._kneighbors(digits.ids[0], k=5, return_dists=True)
+    assert digits.dataset.list_brain_runs(type=fob.Similarity, method="milvus") == [key]
+    assert milvus_server_uri not in str(digits.dataset.get_brain_info(key).config.serialize())
+    loaded = digits.dataset.load_brain_results(key, cache=False, uri=milvus_server_uri)
+    assert loaded._kneighbors(digits.ids[0], k=5, return_dists=True) == here
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI", milvus_server_uri)
+    configured = digits.dataset.load_brain_results(key, cache=False)
+    assert configured.total_index_size == len(digits.ids)
+    assert configured.collection is not None
+    assert configured.client.list_collections()
+    index.delete()
+
+
+def test_dead_server_fails_before_anything_is_registered(digits: Digits) -> None:
+    from tests.servers.mongo import free_port
+
+    case = Case("milvus", {"uri": f"http://127.0.0.1:{free_port()}", "timeout": 2})
+    with pytest.raises(OSError, match=r"127\.0\.0\.1"):
+        new_run(digits, case, embeddings=digits.vectors, brain_key="unreachable")
+    assert not digits.dataset.has_brain_run("unreachable")
