@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from vecbridge import field
+from vecbridge import Index, field
 from vecbridge.ranking import distances
 from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance._effort import filled, for_all, fresh
@@ -225,3 +225,31 @@ def test_native_distances_are_on_the_scale_of_the_contract(harness: Harness) -> 
         k=st.integers(1, 14),
         metric=metrics(),
     )
+
+
+@clause("SEARCH-7", "SEARCH-3")
+def test_an_allow_list_finds_what_is_far_away(harness: Harness) -> None:
+    with fresh(harness, "euclidean") as index:
+        names = _far_apart(index)
+        for ranking in ("exact", "native"):
+            hits = index.search([0.0] * DIMENSION, 5, within=names[-5:], ranking=ranking)[0]
+            assert list(hits.ids) == names[-5:]
+
+
+@clause("SEARCH-8", "SEARCH-3")
+@requires("fields", "filters")
+def test_a_filter_finds_what_is_far_away(harness: Harness) -> None:
+    with fresh(harness, "euclidean", fields={"number": "integer"}) as index:
+        names = _far_apart(index)
+        for ranking in ("exact", "native"):
+            far = field("number") >= len(names) - 5
+            hits = index.search([0.0] * DIMENSION, 5, where=far, ranking=ranking)[0]
+            assert list(hits.ids) == names[-5:]
+
+
+def _far_apart(index: Index) -> list[str]:
+    """Fills an index with records in a row away from the origin; their ids, nearest first."""
+    names = [f"id-{number:03d}" for number in range(200)]
+    rows = np.arange(200, dtype=np.float32)[:, np.newaxis].repeat(DIMENSION, axis=1)
+    index.upsert(names, rows, {"number": list(range(200))} if index.info.fields else None)
+    return names

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from vecbridge_conformance import Harness, clause
 from vecbridge_conformance._effort import filled, for_all, fresh
 from vecbridge_conformance._model import Model, same_bits
-from vecbridge_conformance._strategies import DIMENSION, Drawn, ids, metrics, records, vector
+from vecbridge_conformance._strategies import (
+    DIMENSION,
+    HOSTILE_IDS,
+    Drawn,
+    ids,
+    metrics,
+    records,
+    vector,
+)
 
 
 @clause("READ-1", "READ-2", "READ-3", "REC-2")
@@ -76,6 +84,25 @@ def test_what_is_deleted_is_gone_and_nothing_else(harness: Harness) -> None:
         choice=st.data(),
         others=st.lists(ids(), max_size=2),
     )
+
+
+@clause("REC-1", "REC-2", "WRITE-5")
+def test_a_hostile_id_is_an_id_like_any_other(harness: Harness) -> None:
+    with fresh(harness, "euclidean") as index:
+        model = Model(DIMENSION, "euclidean")
+        names = [*HOSTILE_IDS, *(f"a{number}" for number in range(5))]
+        rows = np.arange(len(names), dtype=np.float32)[:, np.newaxis].repeat(DIMENSION, axis=1)
+        index.upsert(names, rows)
+        model.upsert(names, rows)
+        model.check_records(index.fetch(names), names)
+        for name, row in zip(HOSTILE_IDS, rows, strict=False):
+            model.check_records(index.fetch([name]), [name])
+            assert index.search(row, 3, within=[name])[0].ids == (name,)
+            index.delete([name])
+            model.delete([name])
+            found = index.contains(names).tolist()
+            assert found == [other in model.records for other in names], f"deleted {name!r}"
+        model.check_all(index.scan())
 
 
 @clause("WRITE-4")

@@ -1,0 +1,101 @@
+"""Writers and readers at once: every read is explained by the history, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from vecbridge import Index, IndexExistsError
+from vecbridge_conformance import Harness, clause, requires
+from vecbridge_conformance._checker import anomalies, unsettled
+from vecbridge_conformance._history import DIMENSION, History, Recording
+from vecbridge_conformance._workload import ids_of, in_processes, in_threads, plans
+
+_SECONDS = 1.5
+_WRITERS = 3
+_ROUNDS = 60
+
+Result = TypeVar("Result")
+
+
+def _explained(index: Index, history: History) -> None:
+    """No read is an anomaly, and at the end every record is as its last write left it."""
+    assert history.writes, "nobody came to write"
+    found = anomalies(history)
+    assert not found, f"{len(found)} anomalies, the first: {found[0]}"
+    last = Recording(index, -1)
+    ids = [name for writer in range(_WRITERS) for name in ids_of(writer)]
+    for way in ("fetch", "search", "scan"):
+        behind = unsettled(history, [last.read(ids, "strong", way)])
+        assert not behind, f"after all writes, {behind[0]}"
+    there = sum(version > 0 for version in last.history.reads[0].seen.values())
+    assert index.count(consistency="strong") == there
+
+
+@clause("WRITE-7", "WRITE-9", "CONS-1", "READ-6", "SEARCH-11")
+@requires("consistency:strong")
+def test_threads_on_one_index_lose_nothing(harness: Harness) -> None:
+    index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
+    crowd = plans(5, writers=_WRITERS, seconds=_SECONDS, levels=["strong"], rounds=_ROUNDS)
+    _explained(index, in_threads(index, crowd))
+
+
+@clause("WRITE-7", "WRITE-9", "CONS-1", "READ-6", "SEARCH-11")
+@requires("shared", "consistency:strong")
+def test_processes_on_one_index_lose_nothing(harness: Harness) -> None:
+    index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
+    crowd = plans(4, writers=_WRITERS, seconds=_SECONDS, levels=["strong"], rounds=_ROUNDS)
+    _explained(index, in_processes(harness, index, crowd))
+
+
+@clause("WRITE-2", "WRITE-9")
+def test_writers_of_the_same_ids_leave_one_whole_version_of_each(harness: Harness) -> None:
+    index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
+    ids = ids_of(0)
+
+    def write(version: int) -> None:
+        for _ in range(5):
+            index.upsert(ids, np.full((len(ids), DIMENSION), version, dtype=np.float32))
+
+    _together([partial(write, version) for version in (1, 2, 3)])
+    seen = Recording(index, 0).read(ids, "strong", "scan").seen
+    assert set(seen.values()) <= {1, 2, 3}, f"a record is torn or lost: {seen}"
+    assert index.count() == len(ids)
+
+
+@clause("INDEX-3")
+def test_of_several_that_make_one_index_one_succeeds(harness: Harness) -> None:
+    name = f"race_{uuid.uuid4().hex}"
+
+    def create() -> Index | None:
+        try:
+            return harness.store.create_index(name, dimension=DIMENSION)
+        except IndexExistsError:
+            return None
+
+    try:
+        made = [index for index in _together([create] * 4) if index is not None]
+        assert len(made) == 1
+        assert harness.store.index_names().count(name) == 1
+        made[0].upsert(["a"], [[1.0] * DIMENSION])
+        assert harness.store.open_index(name).count(consistency="strong") == 1
+    finally:
+        harness.store.drop_index(name)
+
+
+def _together(calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Results of calls that start at the same moment, each in a thread."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Result]) -> Result:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
