@@ -87,5 +87,5 @@ def test_every_k_from_one_to_one_more_than_there_are(arena: Arena, metric: Metri
 def test_digits(arena: Arena, metric: Metric) -> None:
     vectors = load_digits().data.astype(np.float32)
     ids = [f"digit-{number}" for number in range(len(vectors))]
-    queries = vectors[:: len(vectors) // 20]
+    queries = vectors[:: len(vectors) // 8]
     arena.compare(metric, Data(ids, vectors, queries), [1, 10, 100, len(ids), len(ids) + 1])
