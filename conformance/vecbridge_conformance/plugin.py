@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark, layer = mark_of(_function(item)), layer_of(_function(item).__module__)
         item.add_marker(f"layer_{layer}")
         reason = f"layer {layer} was not asked for" if layer not in chosen else None
-        session.partial = session.partial or reason is not None or _narrowed(config)
+        session.partial = chosen != set(LAYERS) or _narrowed(config)
         reason = reason or session.reason_not_to_run(mark)
         if reason is not None:
             session.leave_out(item.name, layer, mark, reason)
@@ -96,7 +96,7 @@ def pytest_runtest_makereport(
     outcome = session.record(item.name, layer_of(function.__module__), mark, error, call.duration)
     report.user_properties.append(("vecbridge", outcome))
     if outcome.verdict == "deviation":
-        report.outcome, report.wasxfail = "skipped", outcome.reason  # type: ignore[attr-defined]
+        report.outcome, report.wasxfail = "skipped", outcome.reason
     if outcome.verdict == "fail":
         look = f"{function.__doc__ or ''}\n"
         report.sections.append(("conformance", look + session.explanation(mark)))
@@ -127,6 +127,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for outcome in each.outcomes:
             if outcome.test.startswith("deviations.toml"):
                 terminalreporter.write_line(f"FAILED {outcome.test}: {outcome.reason}", red=True)
+
+
+def use(config: pytest.Config, deployment: Deployment) -> None:
+    """Says what is under test, in place of the options."""
+    config.stash[_FROM_OPTIONS] = deployment
+
+
+def layer_of_item(item: pytest.Item) -> str:
+    """The layer of a collected test of the suite."""
+    return layer_of(_function(item).__module__)
 
 
 def _session_of(config: pytest.Config, suite: type | None) -> Session:

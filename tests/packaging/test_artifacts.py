@@ -7,7 +7,7 @@ import re
 from tests.packaging.conftest import ROOT, Artifacts
 
 PACKAGES = {"vecbridge", "vecbridge_conformance", "vecbridge_milvus", "vecbridge_sklearn"}
-DATA = {".md", ".toml"}
+DATA = {".ini", ".md", ".toml"}
 
 
 def test_the_wheel_holds_every_module_of_every_package(artifacts: Artifacts) -> None:

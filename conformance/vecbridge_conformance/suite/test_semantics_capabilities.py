@@ -133,11 +133,26 @@ def test_another_process_reads_and_writes_the_same_records(harness: Harness) -> 
     assert index.search([5, 6], k=1)[0].ids == ("c",)
 
 
-@requires("durable", "no:shared")
-@clause("WRITE-7", "CAP-3")
-def test_another_process_finds_the_records_after_this_one_let_go(harness: Harness) -> None:
-    """Look at what is written when the process has not ended."""
-    vacuous("a store that one process holds at a time; reopening is tested instead")
+@requires("durable", "shared")
+@clause("WRITE-7", "CONS-1", "INDEX-8")
+def test_a_second_connection_and_another_process_lose_nothing(harness: Harness) -> None:
+    """Look at files that this process opens and closes beside its connection.
+
+    On POSIX, closing any handle of a file drops every lock that the process holds on it, and the
+    next process takes the file for its own.
+    """
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(["a", "b"], [[1, 2], [3, 4]])
+    with harness.deployment.open() as second:
+        assert second.open_index(index.info.name).count() == 2
+    assert harness.other_process(_read_and_write, index) == ["a", "b"]
+    with harness.deployment.open() as third:
+        third.open_index(index.info.name).upsert(["d"], [[7, 8]])
+    index.upsert(["e"], [[9, 9]])
+    expected = model("bcde", [[3, 4], [5, 6], [7, 8], [9, 9]])
+    assert contents(index) == expected
+    with harness.deployment.open() as fourth:
+        assert contents(fourth.open_index(index.info.name)) == expected
 
 
 @clause("CAP-2", "CAP-5")

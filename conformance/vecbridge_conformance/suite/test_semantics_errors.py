@@ -171,7 +171,7 @@ def _without_packages(backend: str, options: dict[str, Any]) -> str:
             if name.partition(".")[0] in blocked:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    sys.meta_path.insert(0, Absent())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Absent())
     try:
         with Deployment(backend, options).open() as store:
             index = store.create_index("missing_packages", dimension=2)

@@ -1,0 +1,151 @@
+"""Runs the suite under pytest, with progress to watch and a verdict to read at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from vecbridge_conformance._catalogue import LAYERS, suite_modules
+from vecbridge_conformance._deployment import Deployment
+from vecbridge_conformance._report import build_report, write_report
+from vecbridge_conformance._verdicts import VERDICTS, Outcome
+
+_STYLES = {"fail": "bold red", "deviation": "yellow", "pass": "green"}
+
+
+def run_suite(
+    deployment: Deployment,
+    *,
+    layers: Sequence[str] = (),
+    report: Path | None = None,
+    words: str = "",
+    console: Console | None = None,
+) -> int:
+    """Runs the suite on a deployment, and shows what it finds.
+
+    Args:
+        deployment: what is under test.
+        layers: the layers to run; all by default.
+        report: folder for the reports.
+        words: only tests whose names match, as pytest's ``-k`` has it.
+        console: where to show it.
+
+    Returns:
+        pytest's exit status: 0 where everything conforms.
+    """
+    from vecbridge_conformance import plugin
+
+    shown = _Shown(deployment, report, console or Console())
+    arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(_no_settings())]
+    arguments += ["--vecbridge-layer", ",".join(layers)] + (["-k", words] if words else [])
+    modules = [name for name in suite_modules() if _in(name, layers)]
+    arguments += ["--pyargs", *(modules or suite_modules())]
+    return int(pytest.main(arguments, plugins=[plugin, shown]))
+
+
+def _in(module: str, layers: Sequence[str]) -> bool:
+    return not layers or module.rpartition(".")[2].split("_")[1] in layers
+
+
+def _no_settings() -> Path:
+    """A file of settings that has none: the caller's own must not reach the suite."""
+    return Path(__file__).with_name("pytest.ini")
+
+
+class _Shown:
+    """A pytest plugin that draws progress, failures and the verdict."""
+
+    def __init__(self, deployment: Deployment, report: Path | None, console: Console) -> None:
+        self._deployment = deployment
+        self._report = report
+        self._console = console
+        self._counts: Counter[str] = Counter()
+        self._progress = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[found]}"),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        from vecbridge_conformance import plugin
+
+        plugin.use(config, self._deployment)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        from vecbridge_conformance import plugin
+
+        counts = Counter(plugin.layer_of_item(item) for item in session.items)
+        self._progress.start()
+        for layer in LAYERS:
+            if counts[layer]:
+                self._tasks[layer] = self._progress.add_task(layer, total=counts[layer], found="")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for key, outcome in report.user_properties:
+            if key == "vecbridge" and isinstance(outcome, Outcome):
+                self._take(outcome, report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._console.print(f"[bold red]cannot collect {report.nodeid}[/]")
+            self._console.print(str(report.longrepr), markup=False)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._progress.stop()
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        from vecbridge_conformance import plugin
+
+        for _, each in config.stash[plugin.SESSIONS].values():
+            if each.outcomes:
+                self._conclude(build_report(each))
+
+    def _take(self, outcome: Outcome, report: pytest.TestReport) -> None:
+        self._counts[outcome.verdict] += 1
+        told = "  ".join(f"{self._counts[name]} {name}" for name in VERDICTS if self._counts[name])
+        if outcome.layer in self._tasks:
+            self._progress.update(self._tasks[outcome.layer], advance=1, found=told)
+        if outcome.verdict == "fail":
+            self._console.rule(f"[bold red]{', '.join(outcome.clauses)}[/]  {outcome.test}")
+            self._console.print(outcome.reason, markup=False)
+            for title, text in report.sections:
+                if title == "conformance":
+                    self._console.print(text, markup=False, highlight=False)
+
+    def _conclude(self, report: dict[str, Any]) -> None:
+        self._console.print(_table(report))
+        good = report["conforms"]
+        words = "conforms" if good else "does not conform"
+        part = " in what was run, which is a part of the suite" if report["partial"] else ""
+        style = "bold green" if good else "bold red"
+        self._console.print(f"[{style}]{report['label']} {words}{part}[/]")
+        if self._report is not None:
+            self._console.print(f"reports: {write_report(report, self._report).parent}")
+
+
+def _table(report: dict[str, Any]) -> Table:
+    """One line a verdict, with the clauses that have it."""
+    title = f"{report['label']}: {len(report['clauses'])} clauses"
+    table = Table(title=title, title_justify="left")
+    for heading in ("verdict", "clauses", "which"):
+        table.add_column(heading)
+    for verdict in VERDICTS:
+        names = [name for name, each in report["clauses"].items() if each["verdict"] == verdict]
+        if names:
+            which = "" if verdict == "pass" else " ".join(names)
+            table.add_row(verdict, str(len(names)), which, style=_STYLES.get(verdict, "dim"))
+    return table
