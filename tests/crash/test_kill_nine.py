@@ -45,7 +45,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: P
     model: dict[str, float] = {}
     acknowledged = 0
     for number in range(1, ROUNDS + 1):
-        lines = _run_and_kill(tmp_path, number, rng.uniform(0.0, 0.4))
+        # Counted in writes, not in seconds: a busy machine must not make the rounds empty.
+        lines = _run_and_kill(tmp_path, number, rng.randrange(40), rng.uniform(0.0, 0.02))
         acknowledged += sum(line.startswith("done") for line in lines)
         pending = _replay(lines, model)
         found = _contents(tmp_path)
@@ -56,8 +57,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: P
     assert acknowledged > 10 * ROUNDS
 
 
-def _run_and_kill(path: Path, seed: int, delay: float) -> list[str]:
-    """What a writer said before it was killed."""
+def _run_and_kill(path: Path, seed: int, writes: int, delay: float) -> list[str]:
+    """What a writer said before it was killed, some time after so many acknowledged writes."""
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(seed)],
         stdout=subprocess.PIPE,
@@ -67,14 +68,16 @@ def _run_and_kill(path: Path, seed: int, delay: float) -> list[str]:
     assert writer.stdout is not None
     try:
         assert writer.stdout.readline() == "ready\n"
+        said = "".join(writer.stdout.readline() for _ in range(2 * writes))
         time.sleep(delay)
     finally:
         writer.send_signal(signal.SIGKILL)
-        said = writer.stdout.read()
+        rest = writer.stdout.read()
         writer.stdout.close()
         writer.wait()
     # A line that was cut off by the kill says nothing.
-    return said[: said.rfind("\n") + 1].splitlines()
+    said += rest[: rest.rfind("\n") + 1]
+    return said.splitlines()
 
 
 def _replay(lines: list[str], model: dict[str, float]) -> list[str]:
