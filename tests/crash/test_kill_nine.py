@@ -46,7 +46,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: P
     acknowledged = 0
     for number in range(1, ROUNDS + 1):
         # Counted in writes, not in seconds: a busy machine must not make the rounds empty.
-        lines = _run_and_kill(tmp_path, number, rng.randrange(40), rng.uniform(0.0, 0.02))
+        lines = _run_and_kill(tmp_path, number, rng.randrange(20), rng.uniform(0.0, 0.02))
         acknowledged += sum(line.startswith("done") for line in lines)
         pending = _replay(lines, model)
         found = _contents(tmp_path)
@@ -54,7 +54,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: P
         after = _applied(model, pending)
         assert found in (model, after), f"round {number}"
         model = found
-    assert acknowledged > 10 * ROUNDS
+    assert acknowledged > 5 * ROUNDS
 
 
 def _run_and_kill(path: Path, seed: int, writes: int, delay: float) -> list[str]:
