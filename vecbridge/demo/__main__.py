@@ -45,7 +45,7 @@ def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
 
     outcomes = []
     for choice in choices(folder):
-        console.print(f"Building on {choice.title}: backend={choice.backend!r}, {choice.options}")
+        console.print(f"{choice.title}: {choice.settings}")
         outcomes.append(run(dataset, embeddings, choice, queries, NEIGHBOURS + 1))
     console.print()
     report.show_neighbours(console, outcomes[0], labels)

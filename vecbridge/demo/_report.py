@@ -35,22 +35,25 @@ def show_comparison(
 ) -> bool:
     """Prints stores side by side; returns whether their rankings are identical."""
     reference = outcomes[0]
-    table = Table(title=f"One ranking on {len(outcomes)} stores", **_STYLE)
+    table = Table(
+        title=f"One ranking on {len(outcomes)} stores: ids, order and distances to the last bit",
+        **_STYLE,
+    )
     table.add_column("store", no_wrap=True)
-    for head in ("build", "a query", "all 1797", "1-NN right"):
+    for head in ("build", "1 query", "all 1797", "1-NN"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("ids, order, distances", no_wrap=True)
+    table.add_column("ranking", no_wrap=True)
     same = [outcome.same_ranking(reference) for outcome in outcomes]
     for outcome, identical in zip(outcomes, same, strict=True):
         seconds = outcome.seconds
-        verdict = "[green]identical, every bit[/]" if identical else "[bold red]DIFFERENT[/]"
+        verdict = "[green]identical[/]" if identical else "[bold red]DIFFERENT[/]"
         table.add_row(
             outcome.choice.title,
             f"{seconds['build']:.2f} s",
             f"{1000 * seconds['query']:.0f} ms",
             f"{seconds['batch']:.2f} s",
             f"{100 * precision[outcome.choice.brain_key]:.2f} %",
-            "(the one compared with)" if outcome is reference else verdict,
+            "the first" if outcome is reference else verdict,
         )
     console.print(table)
     return all(same)

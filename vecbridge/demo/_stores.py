@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
 
-from vecbridge import Hits
+from vecbridge import Hits, Index
 
 if TYPE_CHECKING:
     import fiftyone as fo
 
 DISTANCE_FIELD = "distance"
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,12 @@ class Choice:
     brain_key: str
     backend: str
     options: dict[str, Any]
+
+    @property
+    def settings(self) -> str:
+        """What is typed to choose the store."""
+        pairs = {"backend": self.backend, **self.options}.items()
+        return ", ".join(f"{name}={value!r}" for name, value in pairs)
 
 
 @dataclass
@@ -56,7 +65,7 @@ def choices(folder: Path) -> list[Choice]:
 
 
 def run(
-    dataset: fo.Dataset, embeddings: np.ndarray, choice: Choice, queries: list[str], k: int
+    dataset: fo.Dataset, embeddings: NDArray[np.float32], choice: Choice, queries: list[str], k: int
 ) -> Outcome:
     """Builds the index on a store and asks it, through FiftyOne and in one batch.
 
@@ -81,7 +90,7 @@ def run(
     built = time.perf_counter()
     neighbours = [_neighbours(dataset, query, choice.brain_key, k) for query in queries]
     asked = time.perf_counter()
-    rankings = index.index.search(embeddings, k)
+    rankings = _rank_all(index.index, embeddings, k)
     batched = time.perf_counter()
     seconds = {
         "build": built - started,
@@ -89,6 +98,12 @@ def run(
         "batch": batched - asked,
     }
     return Outcome(choice, neighbours, rankings, seconds)
+
+
+def _rank_all(index: Index, embeddings: NDArray[np.float32], k: int) -> list[Hits]:
+    starts = range(0, len(embeddings), _BATCH)
+    blocks = track(starts, description=f"Asking all {len(embeddings)} in batches", transient=True)
+    return [hits for at in blocks for hits in index.search(embeddings[at : at + _BATCH], k)]
 
 
 def _neighbours(dataset: fo.Dataset, query: str, brain_key: str, k: int) -> list[tuple[str, float]]:
