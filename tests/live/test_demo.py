@@ -59,5 +59,6 @@ def test_writes_real_images(folder: Path) -> None:
         assert (image.format, image.size) == ("PNG", (64, 64))
 
 
-def test_leaves_the_home_folder_alone(folder: Path) -> None:
-    assert sorted(path.name for path in folder.iterdir()) == ["demo-output"]
+def test_leaves_the_users_own_fiftyone_alone(folder: Path) -> None:
+    assert (folder / "demo-output" / "fiftyone" / "mongo").is_dir()
+    assert not (folder / ".fiftyone").exists()
