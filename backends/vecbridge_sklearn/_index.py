@@ -10,10 +10,17 @@ from numpy.typing import NDArray
 
 from vecbridge import Candidates, Consistency, Filter, Hits
 from vecbridge.local import LocalIndex, Snapshot
-from vecbridge.ranking import norms, smallest_columns
-from vecbridge_sklearn._double import bounds
-from vecbridge_sklearn._select import Pick, pick_by_bounds, pick_by_keys
-from vecbridge_sklearn._single import SingleTier
+from vecbridge.ranking import (
+    Bounds,
+    Float32Keys,
+    Pick,
+    float64_bounds,
+    norms,
+    pick_by_bounds,
+    pick_by_keys,
+    smallest_columns,
+)
+from vecbridge_sklearn._products import products
 
 _KEY_BYTES = 32 << 20
 _CANDIDATE_BYTES = 32 << 20
@@ -23,7 +30,7 @@ _SPARSE = 4
 class SklearnIndex(LocalIndex):
     """Float32 products rank what they can decide, float64 products what they cannot."""
 
-    _tier: tuple[int, SingleTier] | None = None
+    _tier: tuple[int, Float32Keys] | None = None
 
     def search(
         self,
@@ -84,10 +91,7 @@ class SklearnIndex(LocalIndex):
         del keys
         for at in range(len(queries)):
             if at not in found:
-                one = slice(at, at + 1)
-                lower, upper = bounds(
-                    self.info.metric, queries[one], query_norms[one], snapshot, rows
-                )
+                lower, upper = self._bounds(queries[at : at + 1], snapshot, rows)
                 pick = pick_by_bounds(lower[0], upper[0], k, most)
                 found[at] = _offer(snapshot, rows, pick, pick.least)
         return [found[at] for at in range(len(queries))]
@@ -112,10 +116,7 @@ class SklearnIndex(LocalIndex):
                 found[at] = _hits(snapshot, rows, best, tier.native(key, float(query_norms[at])))
         for at in range(len(queries)):
             if at not in found:
-                one = slice(at, at + 1)
-                lower, upper = bounds(
-                    self.info.metric, queries[one], query_norms[one], snapshot, rows
-                )
+                lower, upper = self._bounds(queries[at : at + 1], snapshot, rows)
                 middle = 0.5 * (lower + upper)
                 best = smallest_columns(middle, count)[0]
                 found[at] = _hits(snapshot, rows, best, middle[0, best])
@@ -127,28 +128,41 @@ class SklearnIndex(LocalIndex):
         query_norms: NDArray[np.float64],
         snapshot: Snapshot,
         rows: NDArray[np.intp] | None,
-    ) -> tuple[SingleTier, NDArray[np.float32], NDArray[np.intp]]:
+    ) -> tuple[Float32Keys, NDArray[np.float32], NDArray[np.intp]]:
         """The float32 tier, its keys, and the positions of the queries that they are for."""
         count = _count(snapshot, rows)
         gathered = rows is not None and count * _SPARSE < len(snapshot)
         if gathered:
-            tier = SingleTier(self.info.metric, self.info.dimension, snapshot.norms[rows])
+            tier = Float32Keys(self.info.metric, self.info.dimension, snapshot.norms[rows])
             vectors = snapshot.vectors[rows]
         else:
             tier, vectors = self._tier_of(snapshot), snapshot.vectors
         usable = np.flatnonzero([tier.usable(norm) for norm in query_norms.tolist()])
         if not len(usable):
             return tier, np.empty((0, count), dtype=np.float32), usable
-        keys = tier.keys(queries if len(usable) == len(queries) else queries[usable], vectors)
+        chosen = queries if len(usable) == len(queries) else queries[usable]
+        keys = tier.keys(products(chosen, vectors))
         if rows is not None and not gathered:
             keys = keys[:, rows]
         return tier, keys, usable
 
-    def _tier_of(self, snapshot: Snapshot) -> SingleTier:
+    def _bounds(
+        self, queries: NDArray[np.float32], snapshot: Snapshot, rows: NDArray[np.intp] | None
+    ) -> Bounds:
+        return float64_bounds(
+            self.info.metric,
+            queries,
+            snapshot.vectors,
+            snapshot.norms,
+            rows,
+            products=products,
+        )
+
+    def _tier_of(self, snapshot: Snapshot) -> Float32Keys:
         """The tier of all records, made once for a state of them."""
         cached = self._tier
         if cached is None or cached[0] != snapshot.generation:
-            tier = SingleTier(self.info.metric, self.info.dimension, snapshot.norms)
+            tier = Float32Keys(self.info.metric, self.info.dimension, snapshot.norms)
             cached = self._tier = snapshot.generation, tier
         return cached[1]
 

@@ -159,7 +159,7 @@ def test_a_batch_answers_as_single_queries_do(monkeypatch: pytest.MonkeyPatch) -
     index = index_of(data, "dotproduct")
     together = index.search(data.queries, 10)
     monkeypatch.setattr("vecbridge_sklearn._index._KEY_BYTES", 300 * 4 * 4)
-    monkeypatch.setattr("vecbridge_sklearn._double._BLOCK_BYTES", 16 * 8 * 7)
+    monkeypatch.setattr("vecbridge.ranking._double._BLOCK_BYTES", 16 * 8 * 7)
     assert index.search(data.queries, 10) == together
     assert [index.search(query, 10)[0] for query in data.queries] == together
 

@@ -1,4 +1,4 @@
-"""The first tier: float32 products from BLAS, one error bound for all records.
+"""Ranking by float32 products, with one error bound for all records.
 
 A *key* orders the records like their distances, needs one pass over the products, and lies within
 ``error`` of the true key:
@@ -19,9 +19,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Metric
-from vecbridge.ranking import FLOAT32_ROUNDOFF, dot_error, gamma
-from vecbridge_sklearn._products import products
+from vecbridge._contract._metric import Metric
+from vecbridge.ranking._bounds import FLOAT32_ROUNDOFF, dot_error, gamma
 
 _LARGEST = 2.0**60
 _SMALLEST = 2.0**-60
@@ -29,8 +28,8 @@ _SMALLEST = 2.0**-60
 _SLACK = 2.0**-40
 
 
-class SingleTier:
-    """Keys in float32.
+class Float32Keys:
+    """Keys from an engine's float32 dot products.
 
     Holds what is worth keeping between searches, and no view of the records.
 
@@ -38,6 +37,10 @@ class SingleTier:
         metric: of the index.
         dimension: of its vectors.
         norms: ``(n,)`` float64, exact.
+
+    Attributes:
+        per_record: ``(n,)`` float32: ``-1 / |v|`` for cosine, ``|v|**2 / 2`` for euclidean;
+            ``None`` for dotproduct, and where nothing is usable.
     """
 
     def __init__(self, metric: Metric, dimension: int, norms: NDArray[np.float64]) -> None:
@@ -46,7 +49,7 @@ class SingleTier:
         self._largest = float(norms.max(initial=0.0))
         positive = norms[norms > 0.0]
         self._smallest = float(positive.min()) if len(positive) else 1.0
-        self._per_record = self._scales(norms) if self.usable(1.0) else None
+        self.per_record = self._scales(norms) if self.usable(1.0) else None
 
     def usable(self, query_norm: float) -> bool:
         """Whether nothing can overflow or vanish in float32; the bounds below rely on it."""
@@ -54,17 +57,18 @@ class SingleTier:
             return False
         return self._metric != "cosine" or self._smallest > _SMALLEST
 
-    def keys(
-        self, queries: NDArray[np.float32], vectors: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """``(q, n)`` keys of the records that the norms are of."""
-        keys = products(queries, vectors)
-        scales = self._per_record
+    def keys(self, products: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Keys of the records that the norms are of.
+
+        Args:
+            products: ``(q, n)`` dot products in float32, overwritten.
+        """
+        scales = self.per_record
         if self._metric == "dotproduct" or scales is None:
-            return np.negative(keys, out=keys)
+            return np.negative(products, out=products)
         if self._metric == "cosine":
-            return np.multiply(keys, scales, out=keys)
-        return np.subtract(scales, keys, out=keys)
+            return np.multiply(products, scales, out=products)
+        return np.subtract(scales, products, out=products)
 
     def error(self, query_norm: float) -> float:
         """How far a key may lie from the true one."""

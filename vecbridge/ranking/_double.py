@@ -1,4 +1,4 @@
-"""The second tier: float64 products from BLAS, an error bound for every record.
+"""Ranking by float64 products, with an error bound for every record.
 
 A product of two float32 values is exact in float64 and neither overflows nor vanishes, so these
 bounds hold for every finite vector.
@@ -6,16 +6,17 @@ bounds hold for every finite vector.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Metric
-from vecbridge.local import Snapshot
-from vecbridge.ranking import FLOAT64_ROUNDOFF, gamma
-from vecbridge_sklearn._products import products
+from vecbridge._contract._metric import Metric
+from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma
+from vecbridge.ranking._kernel import norms as exact_norms
+
+Products = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 _BLOCK_BYTES = 8 << 20
 
@@ -27,33 +28,42 @@ class Bounds(NamedTuple):
     upper: NDArray[np.float64]
 
 
-def bounds(
+def _products(queries: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return queries @ vectors.T
+
+
+def float64_bounds(
     metric: Metric,
     queries: NDArray[np.float32],
-    query_norms: NDArray[np.float64],
-    snapshot: Snapshot,
-    rows: NDArray[np.intp] | None,
+    vectors: NDArray[np.float32],
+    norms: NDArray[np.float64],
+    rows: NDArray[np.intp] | None = None,
+    *,
+    products: Products = _products,
 ) -> Bounds:
-    """Bounds of the distances of queries to records.
+    """Bounds of the distances of queries to records, in blocks of bounded memory.
 
     Args:
         metric: of the index.
         queries: ``(q, d)`` float32.
-        query_norms: ``(q,)`` exact norms.
-        snapshot: the records.
+        vectors: ``(n, d)`` float32, the records.
+        norms: ``(n,)`` exact norms of them.
         rows: which of them; all where ``None``.
+        products: the dot products of ``(q, d)`` and ``(m, d)`` float64, in float64.
+
+    Returns:
+        ``(q, n)`` bounds, of the rows in their order.
     """
-    count = len(snapshot) if rows is None else len(rows)
+    count = len(vectors) if rows is None else len(rows)
+    query_norms = exact_norms(queries)[:, np.newaxis]
     lower, upper = np.empty((len(queries), count)), np.empty((len(queries), count))
     wide = queries.astype(np.float64)
     # Both this computation's rounding and that of the definition itself, generously.
     relative = gamma(4 * (queries.shape[1] + 8), FLOAT64_ROUNDOFF)
     for start, stop in _blocks(count, queries.shape[1]):
         chosen = slice(start, stop) if rows is None else rows[start:stop]
-        dots = products(wide, snapshot.vectors[chosen].astype(np.float64))
-        part = _bounds_of(
-            metric, dots, query_norms[:, np.newaxis], snapshot.norms[chosen], relative
-        )
+        dots = products(wide, vectors[chosen].astype(np.float64))
+        part = _bounds_of(metric, dots, query_norms, norms[chosen], relative)
         lower[:, start:stop], upper[:, start:stop] = part
     return Bounds(lower, upper)
 

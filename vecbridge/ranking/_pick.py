@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge.ranking import smallest_columns
+from vecbridge.ranking._select import smallest_columns
 
 SPARE = 16
+"""Records that an engine in float32 offers beyond the ``k`` that are asked for."""
+
 _WIDEST = 4
 
 
