@@ -6,6 +6,7 @@ import contextlib
 import time
 import uuid
 from collections import defaultdict
+from itertools import count
 from typing import NamedTuple
 
 import vecbridge
@@ -34,6 +35,7 @@ class IndexPool:
     def __init__(self, store: vecbridge.Store) -> None:
         self._store = store
         self._prefix = f"conformance_{uuid.uuid4().hex[:8]}"
+        self._numbers = count()
         self._made: list[str] = []
         self._free: dict[Schema, list[str]] = defaultdict(list)
         self._slow = False
@@ -42,7 +44,7 @@ class IndexPool:
         """An empty index of a schema."""
         if self._free[schema]:
             return self._store.open_index(self._free[schema].pop())
-        name = f"{self._prefix}_{len(self._made)}"
+        name = f"{self._prefix}_{next(self._numbers)}"
         self._made.append(name)
         start = time.monotonic()
         index = self._store.create_index(
@@ -59,7 +61,7 @@ class IndexPool:
         """Drops an index, or empties it for the next test where making one is slow."""
         with contextlib.suppress(Exception):
             index.close()
-        if self._slow and self._emptied(name):
+        if self._slow and self._emptied(schema, name):
             self._free[schema].append(name)
         else:
             self._drop(name)
@@ -69,11 +71,14 @@ class IndexPool:
         for name in list(self._made):
             self._drop(name)
 
-    def _emptied(self, name: str) -> bool:
+    def _emptied(self, schema: Schema, name: str) -> bool:
         """Deletes every record; whatever goes wrong, the index is not used again."""
         try:
             with self._store.open_index(name) as index:
-                if index.count(consistency="strong") > _MOST_EMPTIED:
+                info = index.info
+                if (info.dimension, info.metric) != schema[:2] or index.count(
+                    consistency="strong"
+                ) > _MOST_EMPTIED:
                     return False
                 ids = [each for part in index.scan(consistency="strong") for each in part.ids]
                 index.delete(ids)

@@ -124,7 +124,7 @@ class _Shown:
             self._console.print(outcome.reason, markup=False)
             for title, text in report.sections:
                 if title == "conformance":
-                    self._console.print(text, markup=False, highlight=False)
+                    self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _conclude(self, report: dict[str, Any]) -> None:
         self._console.print(_table(report))
