@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +59,16 @@ class Ranker:
     ) -> list[Candidates]:
         """Candidates of each query among the records that match ``scope``."""
         limit = k + SPARE
-        outside, low, high = self._outside(scope, level, limit)
-        expression = self._collection.inside(low, high, scope) if self._layout.norm else scope
         sent, asked = self.geometry.prepare(queries)
-        found = self._collection.search(
-            to_stored(self._layout, sent), limit, expression, level, vectors=True
-        )
+        stored = to_stored(self._layout, sent)
+        supposed = self._high
+        # A strong read waits for the server's clock, so the two wait together.
+        with ThreadPoolExecutor(1) as pool:
+            looking = pool.submit(self._outside, scope, level, limit)
+            found = self._inside(stored, limit, scope, level, supposed)
+            outside, high = looking.result()
+        if high != supposed:
+            found = self._inside(stored, limit, scope, level, high)
         return [
             self._listed(query, hits, limit, outside, high)
             for query, hits in zip(asked, found, strict=True)
@@ -74,6 +79,19 @@ class Ranker:
         if self._layout.norm is None:
             return []
         return self._query(self._collection.beyond(*self.geometry.band), scope, level, limit)
+
+    def _inside(
+        self,
+        queries: NDArray[np.float32],
+        limit: int,
+        scope: str,
+        level: Consistency,
+        high: float,
+    ) -> list[list[Entity]]:
+        """The engine's hits among the records inside of the band."""
+        if self._layout.norm is not None and self._layout.exhaustive:
+            scope = self._collection.inside(self.geometry.band[0], high, scope)
+        return self._collection.search(queries, limit, scope, level, vectors=True)
 
     def _listed(
         self,
@@ -118,23 +136,21 @@ class Ranker:
         native = self.geometry.contract([hit["distance"] for hit in hits], query)
         return self.geometry.floor(query, native, vectors, high)
 
-    def _outside(self, scope: str, level: Consistency, limit: int) -> tuple[Outside, float, float]:
-        """What lies outside of the band, and the band."""
-        low, _ = self.geometry.band
+    def _outside(self, scope: str, level: Consistency, limit: int) -> tuple[Outside, float]:
+        """What lies outside of the band, and the band's upper end."""
+        low = self.geometry.band[0]
         nothing = Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
         if self._layout.norm is None or not self._layout.exhaustive:
-            return nothing, low, self.geometry.band[1]
+            return nothing, self._high
         for _ in range(_ROUNDS):
             high = self._high
             rows = self._query(self._collection.beyond(low, high), scope, level, limit)
             if len(rows) < limit:
-                listed = Outside(
-                    to_ids(self._layout, rows), to_vectors(self._layout, rows), math.inf
-                )
-                return listed, low, high
+                ids, vectors = to_ids(self._layout, rows), to_vectors(self._layout, rows)
+                return Outside(ids, vectors, math.inf), high
             if not self._widen(scope, level):
                 break
-        return self._too_many(scope, level, limit), low, self._high
+        return self._too_many(scope, level, limit), self.geometry.band[1]
 
     def _too_many(self, scope: str, level: Consistency, limit: int) -> Outside:
         """More are outside than a search lists; zero vectors among them are known to be at 1."""

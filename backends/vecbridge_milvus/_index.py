@@ -110,11 +110,13 @@ class MilvusIndex:
 
     def count(self, *, consistency: Consistency | None = None) -> int:
         """The number of live records."""
+        self._collection.settle()
         return self._collection.count(self._level(consistency))
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         """Every live record once, at most ``batch_size`` at a time, in order of ids."""
         output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
+        self._collection.settle()
         rows = min(batch_size, self._page_rows())
         for page in self._collection.pages(output, self._level(consistency), rows):
             yield to_records(self._layout, page)
@@ -130,6 +132,7 @@ class MilvusIndex:
     ) -> list[Hits]:
         """The engine's own ranking, and what the engine leaves out silently."""
         scope, level = self._scope(within, where), self._level(consistency)
+        self._collection.settle()
         sent, asked = self._ranker.geometry.prepare(queries)
         found = self._collection.search(
             to_stored(self._layout, sent), k, scope, level, vectors=False
@@ -155,6 +158,7 @@ class MilvusIndex:
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
         """At least ``min(k, candidates)`` records of each query, with a proven floor."""
+        self._collection.settle()
         scope = self._scope(within, where)
         return self._ranker.candidates(queries, k, scope, self._level(consistency))
 
