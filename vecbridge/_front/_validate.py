@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from vecbridge._errors import (
 )
 
 MAX_ID_BYTES = 512
+MAX_TEXT_BYTES = 65535
 MAX_DIMENSION = 32768
 _INDEX_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _FINITE_BLOCK = 1 << 20
@@ -146,7 +148,7 @@ def fields(
     return {name: _column(name, given[name], kind, count) for name, kind in declared.items()}
 
 
-_FIELD_CASTS: dict[str, tuple[tuple[type, ...], type[Any]]] = {
+_FIELD_CASTS: dict[FieldType, tuple[tuple[type, ...], type[Any]]] = {
     "string": ((str,), str),
     "integer": ((int, np.integer), int),
     "float": ((float, int, np.floating, np.integer), float),
@@ -154,25 +156,62 @@ _FIELD_CASTS: dict[str, tuple[tuple[type, ...], type[Any]]] = {
 }
 
 
-def scalar(name: str, value: object, kind: FieldType) -> Scalar:
-    """Checks one value of a field and makes it a plain Python scalar."""
+def _column(name: str, values: Any, kind: FieldType, count: int) -> list[Scalar]:
+    column = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    if len(column) != count:
+        raise InvalidArgumentError(
+            f"field {name!r} must have one value a record, {count}; got {len(column)}"
+        )
+    plain = _FIELD_CASTS[kind][1]
+    if set(map(type, column)) - {plain}:
+        column = [_scalar(name, value, kind) for value in column]
+    if column and not _storable(column, kind):
+        culprit = next(value for value in column if not _storable([value], kind))
+        raise InvalidArgumentError(
+            f"field {name!r} holds {_RANGES[kind]}; got {str(culprit)[:40]!r}"
+        )
+    return column
+
+
+def _scalar(name: str, value: object, kind: FieldType) -> Scalar:
+    """One value of a field as a plain Python scalar."""
     accepted, cast = _FIELD_CASTS[kind]
     is_boolean = isinstance(value, (bool, np.bool_))
     if not isinstance(value, accepted) or (is_boolean and kind != "boolean"):
         raise InvalidArgumentError(
             f"field {name!r} holds {kind} values; got {value!r} ({type(value).__name__})"
         )
-    plain: Scalar = cast(value)
+    try:
+        plain: Scalar = cast(value)
+    except OverflowError:
+        return math.inf
     return plain
 
 
-def _column(name: str, values: Sequence[Scalar], kind: FieldType, count: int) -> list[Scalar]:
-    column = [scalar(name, value, kind) for value in values]
-    if len(column) != count:
-        raise InvalidArgumentError(
-            f"field {name!r} must have one value a record, {count}; got {len(column)}"
-        )
-    return column
+_RANGES: dict[FieldType, str] = {
+    "string": f"strings of at most {MAX_TEXT_BYTES} bytes of UTF-8 without NUL",
+    "integer": "integers of 64 bits",
+    "float": "finite floats",
+    "boolean": "booleans",
+}
+
+
+def _storable(column: list[Any], kind: FieldType) -> bool:
+    """Whether every store can keep the values, which are of the right type."""
+    if kind == "integer":
+        return bool(min(column) >= -(2**63) and max(column) < 2**63)
+    if kind == "float":
+        return bool(np.isfinite(column).all())
+    if kind == "boolean":
+        return True
+    joined = "\0".join(column)
+    if joined.count("\0") != len(column) - 1 or not _encodable(joined):
+        return False
+    return all(
+        len(value.encode()) <= MAX_TEXT_BYTES
+        for value in column
+        if len(value) > MAX_TEXT_BYTES // 4
+    )
 
 
 def _plain_string(value: object, position: int) -> str:
@@ -186,17 +225,20 @@ def _plain_string(value: object, position: int) -> str:
 def _check_text(column: list[str]) -> None:
     """One pass over the joined text decides the common case; the culprit is looked for after."""
     joined = "\0".join(column)
-    try:
-        joined.encode()
-        encodable = True
-    except UnicodeEncodeError:
-        encodable = False
-    clean = joined.count("\0") == max(len(column) - 1, 0) and encodable
+    clean = joined.count("\0") == max(len(column) - 1, 0) and _encodable(joined)
     short = max(map(len, column), default=1) <= MAX_ID_BYTES // 4
     if clean and short and all(column):
         return
     for position, value in enumerate(column):
         _check_id(value, position)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_id(value: str, position: int) -> None:
