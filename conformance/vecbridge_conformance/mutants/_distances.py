@@ -65,13 +65,13 @@ class ScoreRescaled(ReferenceIndex):
 
     def nearest(self, query: Vectors, rows: Sequence[Row]) -> Found:
         found, table = super().nearest(query, rows)
-        return found, 1.0 / (1.0 + np.exp(-table))
+        return found, 0.5 + np.arctan(table) / np.pi
 
 
 @mutant(
     "cosine-taken-as-dot",
     link="https://github.com/milvus-io/milvus/issues/31565",
-    clause="RANK-3",
+    clause="DIST-6",
 )
 class CosineTakenAsDot(ReferenceIndex):
     """Ranks a cosine index by the dot product, so long vectors win."""

@@ -50,7 +50,6 @@ class DimensionForgottenAtOpen(ReferenceBackend):
 
 @mutant(
     "consistency-forgotten-at-open",
-    link="https://github.com/milvus-io/milvus-docs/issues/1381",
     clause="CONS-6",
 )
 class ConsistencyForgottenAtOpen(ReferenceBackend):
@@ -150,7 +149,6 @@ class CreateOverwrites(ReferenceBackend):
 
 @mutant(
     "open-creates",
-    link="https://github.com/chroma-core/chroma/pull/120",
     clause="INDEX-4",
 )
 class OpenCreates(ReferenceBackend):

@@ -55,7 +55,6 @@ class VectorsShifted(ReferenceIndex):
 
 @mutant(
     "contains-in-server-order",
-    link="https://github.com/voxel51/fiftyone-brain/blob/v0.25.0/fiftyone/brain/internal/core/milvus.py",
     clause="READ-4",
 )
 class ContainsInServerOrder(ReferenceIndex):

@@ -33,6 +33,7 @@ class Mutant:
 
 
 MUTANTS: dict[str, Mutant] = {}
+"""Every mutant by its name."""
 
 
 class MutantSettings(ReferenceSettings):

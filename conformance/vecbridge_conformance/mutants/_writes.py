@@ -195,7 +195,6 @@ class DeleteOfMissingRaises(ReferenceIndex):
 
 @mutant(
     "delete-of-missing-deletes-all",
-    link="https://github.com/run-llama/llama_index/issues/11314",
     clause="WRITE-5",
 )
 class DeleteOfMissingDeletesAll(ReferenceIndex):

@@ -1,0 +1,139 @@
+"""The harness: fresh indexes, reopening, other processes, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vecbridge
+from vecbridge import IndexNotFoundError
+from vecbridge_conformance import Deployment, Harness, OtherProcess
+from vecbridge_conformance._pool import IndexPool, Schema
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    used = Harness(Deployment("sklearn", {"path": str(tmp_path / "records")}))
+    yield used
+    used.close()
+
+
+def test_indexes_are_empty_distinct_and_as_asked_for(harness: Harness) -> None:
+    one = harness.index(dimension=3, metric="dotproduct")
+    other = harness.index(dimension=3, metric="dotproduct")
+    one.upsert(["a"], [[1, 2, 3]])
+
+    assert one.info.name != other.info.name
+    assert (one.info.dimension, one.info.metric) == (3, "dotproduct")
+    assert other.count() == 0
+
+
+def test_nothing_is_left_behind(harness: Harness) -> None:
+    with harness.deployment.open() as before:
+        before.create_index("not_ours", dimension=2)
+    harness.index().upsert(["a"], [[1, 2, 3, 4]])
+    harness.end_test()
+    harness.index()
+    harness.close()
+
+    with harness.deployment.open() as after:
+        assert after.index_names() == ["not_ours"]
+
+
+def test_an_index_that_the_test_dropped_or_closed_is_no_trouble(harness: Harness) -> None:
+    harness.store.drop_index(harness.index().info.name)
+    harness.index().close()
+    harness.end_test()
+
+    assert harness.store.index_names() == []
+
+
+def test_a_released_index_is_gone_before_the_end(harness: Harness) -> None:
+    index = harness.index()
+    harness.release(index)
+
+    with pytest.raises(IndexNotFoundError):
+        harness.store.open_index(index.info.name)
+
+
+def test_reopening_goes_over_a_new_connection(harness: Harness) -> None:
+    index = harness.index(dimension=2)
+    index.upsert(["a"], [[1, 2]])
+    again = harness.reopen(index)
+
+    assert again.fetch(["a"]).vectors.tolist() == [[1, 2]]
+    assert again.engine is not index.engine
+
+
+def test_another_process_is_told_backend_options_and_index(harness: Harness) -> None:
+    index = harness.index(dimension=2)
+    index.upsert(["a"], [[1, 2]])
+    pid, backend, options, count = harness.other_process(_look, index, "extra")
+
+    assert pid != os.getpid()
+    assert (backend, options, count) == ("sklearn", dict(harness.deployment.options), 1)
+
+
+def test_what_another_process_raises_is_raised_here() -> None:
+    with pytest.raises(IndexNotFoundError, match="absent"):
+        OtherProcess(_open_absent).result()
+
+
+def test_an_error_that_cannot_be_sent_comes_as_its_text() -> None:
+    with pytest.raises(RuntimeError, match=r"UnsupportedError: no"):
+        OtherProcess(_raise_unsupported).result()
+
+
+def test_another_process_that_dies_or_hangs_is_reported() -> None:
+    with pytest.raises(RuntimeError, match="ended with code 7"):
+        OtherProcess(os._exit, 7).result()
+    with pytest.raises(TimeoutError, match="did not end"):
+        OtherProcess(time.sleep, 60).result(timeout=0.5)
+
+
+def test_the_oracle_orders_by_distance_and_id(harness: Harness) -> None:
+    vectors = [[3, 4], [0, 0], [3, 4]]
+    hits = harness.oracle("euclidean", ["b", "c", "a"], vectors, [0, 0], 5)
+
+    assert hits.ids == ("c", "a", "b")
+    assert hits.distances.tolist() == [0, 5, 5]
+    assert len(harness.oracle("cosine", [], np.empty((0, 2)), [1, 2], 5)) == 0
+
+
+def test_a_slow_store_gets_its_indexes_emptied_and_used_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("vecbridge_conformance._pool._SLOW_S", 0.0)
+    schema = Schema(2, "euclidean", (), None)
+    with vecbridge.get_backend("sklearn", path=tmp_path / "records") as store:
+        pool = IndexPool(store)
+        first = pool.take(schema)
+        first.upsert(["a", "b"], [[1, 2], [3, 4]])
+        pool.give_back(schema, first.info.name, first)
+        second = pool.take(schema)
+        other = pool.take(Schema(2, "cosine", (), None))
+
+        assert second.info.name == first.info.name
+        assert second.count() == 0
+        assert other.info.name != second.info.name
+        pool.close()
+        assert store.index_names() == []
+
+
+def _look(backend: str, options: dict[str, Any], name: str, _: str) -> Any:
+    with vecbridge.get_backend(backend, **options) as store:
+        return os.getpid(), backend, options, store.open_index(name).count()
+
+
+def _open_absent() -> None:
+    vecbridge.get_backend("sklearn").open_index("absent")
+
+
+def _raise_unsupported() -> None:
+    raise vecbridge.UnsupportedError("no", capability="fields")
