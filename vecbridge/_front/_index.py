@@ -17,6 +17,7 @@ from vecbridge._contract._matching import named_fields
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
+from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
 from vecbridge._front._exact import exact_search
@@ -101,7 +102,7 @@ class Index:
             raise InvalidArgumentError(
                 f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"
             )
-        columns = validate.fields(fields, info.fields, len(names))
+        columns = field_values.fields(fields, info.fields, len(names))
         if names:
             upsert_in_batches(self._engine, names, array, columns)
 

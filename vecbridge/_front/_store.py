@@ -10,6 +10,7 @@ from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._contract._protocols import Backend
 from vecbridge._contract._records import FieldType, IndexInfo
 from vecbridge._errors import IndexExistsError, SchemaMismatchError
+from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
 
@@ -94,7 +95,7 @@ class Store:
             validate.index_name(name),
             dimension=validate.dimension(dimension),
             metric=self._metric if metric is None else parse_metric(metric),
-            fields=validate.field_types(fields),
+            fields=field_values.field_types(fields),
             consistency=wanted,
         )
         return Index(engine)
