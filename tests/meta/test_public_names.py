@@ -64,6 +64,7 @@ PUBLIC: dict[str, list[str]] = {
         "LocalIndex",
         "LocalStore",
         "LocalTable",
+        "Scoped",
         "Snapshot",
         "local_capabilities",
     ],
@@ -117,6 +118,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "vecbridge_conformance.plugin": [],
     "vecbridge_conformance.suite": [],
+    "vecbridge_faiss": ["FaissBackend", "FaissSettings"],
     "vecbridge_milvus": ["MilvusBackend", "MilvusSettings"],
     "vecbridge_sklearn": [
         "SklearnBackend",

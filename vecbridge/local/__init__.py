@@ -14,8 +14,9 @@ A local backend keeps its records here and adds nothing but an engine that searc
 from __future__ import annotations
 
 from vecbridge.local._index import LocalIndex, local_capabilities
+from vecbridge.local._scoped import Scoped
 from vecbridge.local._snapshot import Snapshot
 from vecbridge.local._store import LocalStore
 from vecbridge.local._table import LocalTable
 
-__all__ = ["LocalIndex", "LocalStore", "LocalTable", "Snapshot", "local_capabilities"]
+__all__ = ["LocalIndex", "LocalStore", "LocalTable", "Scoped", "Snapshot", "local_capabilities"]

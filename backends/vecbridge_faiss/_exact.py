@@ -1,0 +1,135 @@
+"""Candidates with a proof: FAISS in float32 first, float64 for what that leaves open."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Candidates, Hits, Metric
+from vecbridge.local import Scoped, Snapshot
+from vecbridge.ranking import SPARE, norms
+from vecbridge_faiss._flat import Flat, Nearest
+
+_CANDIDATE_BYTES = 32 << 20
+_SPARSE = 4
+_WIDER = 4
+
+
+class Exact:
+    """Searches every record in scope.
+
+    Holds what is worth keeping between searches, and no view of the records.
+
+    Args:
+        metric: of the index.
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric: Metric = metric
+        self._whole: tuple[int, Flat] | None = None
+
+    def search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
+        """FAISS's ranking, or that of float64 where float32 would overflow."""
+        count = min(k, len(scoped))
+        if not count:
+            return [Hits((), np.empty(0)) for _ in queries]
+        reach = self._reach(scoped)
+        query_norms = norms(queries)
+        usable = reach.flat.usable(query_norms)
+        found = reach.nearest(queries[usable], count)
+        distances = iter(reach.flat.distances(found, query_norms[usable]))
+        columns = iter(found.columns)
+        return [
+            scoped.hits(reach.columns(next(columns)), next(distances))
+            if fits
+            else scoped.float64_hits(self._metric, query, count)
+            for query, fits in zip(queries, usable.tolist(), strict=True)
+        ]
+
+    def candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
+        """At least ``k`` records a query, with a proven floor under the distance of the others."""
+        count = min(k + SPARE, len(scoped))
+        if count == len(scoped):
+            return [scoped.everything() for _ in queries]
+        most = _CANDIDATE_BYTES // (4 * queries.shape[1] * max(len(queries), 1))
+        reach = self._reach(scoped)
+        query_norms = norms(queries)
+        usable = np.flatnonzero(reach.flat.usable(query_norms))
+        decided = self._decided(queries[usable], query_norms[usable], k, count, reach)
+        offers = dict(zip(usable.tolist(), decided, strict=True))
+        wider = min(_WIDER * count, len(scoped))
+        for at, offer in offers.items():
+            if offer is None and wider <= most:
+                # One query alone: FAISS computes euclidean distances from differences.
+                one = slice(at, at + 1)
+                (offers[at],) = self._decided(queries[one], query_norms[one], k, wider, reach)
+        return [
+            offers.get(at) or scoped.float64_offer(self._metric, query, k, most)
+            for at, query in enumerate(queries)
+        ]
+
+    def _decided(
+        self,
+        queries: NDArray[np.float32],
+        query_norms: NDArray[np.float64],
+        k: int,
+        count: int,
+        reach: _Reach,
+    ) -> list[Candidates | None]:
+        """Candidates of each query, or ``None`` where float32 leaves the ``k`` best open."""
+        found = reach.nearest(queries, count)
+        lower, upper = reach.flat.bounds(found, query_norms)
+        # FAISS's order is that of its values, and so is that of the bounds.
+        beyond = lower > upper[:, k - 1 : k]
+        needed = np.where(beyond[:, -1], np.argmax(beyond, axis=1) + 1, 0)
+        return [
+            reach.scoped.offer(reach.columns(columns[:most]), float(floors[most - 1]))
+            if most
+            else None
+            for columns, floors, most in zip(found.columns, lower, needed.tolist(), strict=True)
+        ]
+
+    def _reach(self, scoped: Scoped) -> _Reach:
+        snapshot, rows = scoped.snapshot, scoped.rows
+        if rows is None:
+            return _Reach(self._whole_of(snapshot), snapshot.vectors, scoped, None)
+        if len(rows) * _SPARSE < len(snapshot):
+            vectors = snapshot.vectors[rows]
+            return _Reach(Flat(self._metric, vectors, snapshot.norms[rows]), vectors, scoped, None)
+        return _Reach(self._whole_of(snapshot), snapshot.vectors, scoped, np.argsort(rows))
+
+    def _whole_of(self, snapshot: Snapshot) -> Flat:
+        """The search of all records, made once for a state of them."""
+        cached = self._whole
+        if cached is None or cached[0] != snapshot.generation:
+            flat = Flat(self._metric, snapshot.vectors, snapshot.norms)
+            cached = self._whole = snapshot.generation, flat
+        return cached[1]
+
+
+class _Reach:
+    """A matrix that holds the records in scope, and what else it holds is not found."""
+
+    def __init__(
+        self,
+        flat: Flat,
+        vectors: NDArray[np.float32],
+        scoped: Scoped,
+        order: NDArray[np.intp] | None,
+    ) -> None:
+        self.flat = flat
+        self.scoped = scoped
+        self._vectors = vectors
+        self._order = order
+        rows = scoped.rows
+        self._selected = None if order is None or rows is None else rows[order]
+
+    def nearest(self, queries: NDArray[np.float32], count: int) -> Nearest:
+        """The nearest records in scope; ``columns`` are rows of the matrix."""
+        return self.flat.nearest(queries, self._vectors, count, self._selected)
+
+    def columns(self, found: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Columns of the scope of what was found."""
+        if self._order is None or self._selected is None:
+            return found
+        return self._order[np.searchsorted(self._selected, found)]

@@ -1,0 +1,178 @@
+"""Exact search by FAISS over the records' own matrix, with a proof.
+
+FAISS is asked for its nearest in float32. How far a value of its may lie from the exact distance
+depends on the kernel that ran:
+
+- inner products, in whatever order they are summed: ``gamma(d) * |q| * |v|``;
+- euclidean distances of few queries, from differences: relative, ``gamma(d + 2)`` of the square;
+- euclidean distances of many queries, from ``|q|**2 + |v|**2 - 2 q.v``: ``gamma(d)`` of
+  ``(|q| + |v|)**2``, which decides little where vectors are long and close together.
+
+For cosine, inner products with unit vectors are taken. Records that all have the same length, to
+float32's precision, need no copy for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Metric
+from vecbridge.ranking import gamma
+
+_LARGEST = 2.0**60
+_SMALLEST = 2.0**-40
+_SHORTEST = 2.0**-20
+# What float64 arithmetic on top of the bounds, and the contract's own rounding, may add.
+_SLACK = 2.0**-40
+_TINY = 2.0**-120
+_BLOCK_BYTES = 8 << 20
+
+
+class Nearest(NamedTuple):
+    """What FAISS found, nearest first: ``(q, count)`` each."""
+
+    values: NDArray[np.float64]
+    columns: NDArray[np.intp]
+    differences: bool
+
+
+class Flat:
+    """Searches a matrix.
+
+    Args:
+        metric: of the index.
+        vectors: ``(n, d)`` float32, C-contiguous.
+        norms: ``(n,)`` exact norms.
+    """
+
+    def __init__(
+        self, metric: Metric, vectors: NDArray[np.float32], norms: NDArray[np.float64]
+    ) -> None:
+        self._metric = metric
+        self._dimension = vectors.shape[1]
+        self._largest = float(norms.max(initial=0.0))
+        self._units: NDArray[np.float32] | None = None
+        self._length, self._spread = 1.0, 0.0
+        if metric == "cosine":
+            self._prepare_units(vectors, norms)
+
+    def usable(self, query_norms: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """For which queries nothing overflows or vanishes; the bounds below rely on it."""
+        if self._metric == "cosine":
+            return (query_norms > _SMALLEST) & (query_norms < _LARGEST)
+        scale = query_norms * self._largest
+        if self._metric == "euclidean":
+            scale = (query_norms + self._largest) ** 2
+        vanishing = scale < _SMALLEST**2
+        return (query_norms < _LARGEST) & (self._largest < _LARGEST) & ~vanishing
+
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        vectors: NDArray[np.float32],
+        count: int,
+        selected: NDArray[np.intp] | None = None,
+    ) -> Nearest:
+        """The nearest records of usable queries.
+
+        Args:
+            queries: ``(q, d)`` float32.
+            vectors: the matrix.
+            count: how many; at most as many as there are.
+            selected: rows that alone may be found.
+        """
+        matrix = vectors if self._units is None else self._units
+        differences = self._metric == "euclidean" and _by_differences(queries)
+        values, columns = _knn(self._metric, queries, matrix, count, selected)
+        return Nearest(values.astype(np.float64), columns.astype(np.intp, copy=False), differences)
+
+    def distances(self, found: Nearest, query_norms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """FAISS's values as distances."""
+        if self._metric == "euclidean":
+            return np.sqrt(np.maximum(found.values, 0.0))
+        if self._metric == "dotproduct":
+            return 0.0 - found.values
+        return 1.0 - found.values / (self._length * query_norms[:, np.newaxis])
+
+    def bounds(
+        self, found: Nearest, query_norms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Between what the exact distances lie; both grow with FAISS's value."""
+        norms = query_norms[:, np.newaxis]
+        if self._metric == "euclidean":
+            return self._square_roots(found, norms)
+        middle = self.distances(found, query_norms)
+        if self._metric == "cosine":
+            rounding = gamma(self._dimension + 8) * (1.0 + self._spread)
+            error = np.float64(rounding + self._spread + _SLACK)
+        else:
+            error = gamma(self._dimension + 3) * self._largest * norms + self._dimension * _TINY
+        return middle - error, middle + error
+
+    def _square_roots(
+        self, found: Nearest, norms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        relative = gamma(self._dimension + 8)
+        scale = found.values if found.differences else (norms + self._largest) ** 2
+        # The bound is relative to the exact square, which is larger than the computed by as much.
+        error = relative / (1.0 - relative) * scale + self._dimension * _TINY
+        return (
+            np.sqrt(np.maximum(found.values - error, 0.0)) * (1.0 - _SLACK),
+            np.sqrt(np.maximum(found.values + error, 0.0)) * (1.0 + _SLACK),
+        )
+
+    def _prepare_units(self, vectors: NDArray[np.float32], norms: NDArray[np.float64]) -> None:
+        least = float(norms.min(initial=self._largest))
+        length = 0.5 * (least + self._largest)
+        spread = (self._largest - least) / length if length > 0.0 else 1.0
+        if spread <= gamma(self._dimension) and _SHORTEST < length < _LARGEST:
+            self._length, self._spread = length, spread
+        else:
+            self._units = unit_vectors(vectors, norms)
+
+
+def unit_vectors(vectors: NDArray[np.float32], norms: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Vectors over their norms, each component rounded once; zero vectors stay zero."""
+    units = np.empty(vectors.shape, dtype=np.float32)
+    factors = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0.0)
+    rows = max(1, _BLOCK_BYTES // (8 * vectors.shape[1]))
+    for start in range(0, len(vectors), rows):
+        part = slice(start, start + rows)
+        units[part] = vectors[part] * factors[part, np.newaxis]
+    return units
+
+
+def _by_differences(queries: NDArray[np.float32]) -> bool:
+    # Versions of FAISS compare the number of queries with it, or that of their components.
+    return bool(queries.size < faiss.cvar.distance_compute_blas_threshold)
+
+
+def _knn(
+    metric: Metric,
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    count: int,
+    selected: NDArray[np.intp] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """``faiss.knn``, which takes no selector."""
+    values = np.empty((len(queries), count), dtype=np.float32)
+    columns = np.empty((len(queries), count), dtype=np.int64)
+    selector = None if selected is None else _selector(selected, len(vectors))
+    pointers: list[Any] = [faiss.swig_ptr(queries), faiss.swig_ptr(vectors)]
+    sizes = [vectors.shape[1], len(queries), len(vectors), count]
+    out = [faiss.swig_ptr(values), faiss.swig_ptr(columns)]
+    if metric == "euclidean":
+        faiss.knn_L2sqr(*pointers, *sizes, *out, None, selector)
+    else:
+        faiss.knn_inner_product(*pointers, *sizes, *out, selector)
+    return values, columns
+
+
+def _selector(rows: NDArray[np.intp], count: int) -> Any:
+    mask = np.zeros(count, dtype=np.bool_)
+    mask[rows] = True
+    return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))

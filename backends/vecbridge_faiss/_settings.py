@@ -1,0 +1,47 @@
+"""Settings of the FAISS backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from vecbridge.settings import Settings
+
+
+class FaissSettings(Settings):
+    """Where the records are kept, and how they are searched.
+
+    Attributes:
+        path: a directory; ``None`` or ``":memory:"`` keeps the records in memory only.
+        index: ``"flat"`` searches every record, exactly; ``"hnsw"`` and ``"ivf"`` are approximate,
+            and so is any other string that FAISS's ``index_factory`` takes (``"IVF256,PQ16"``).
+        recall: what share of the true neighbours an approximate index finds, on average; its
+            effort is tuned to that with the queries that it gets. 0.95 where nothing is said.
+        ef: effort of an HNSW index instead of a recall: how many records it keeps in view.
+        nprobe: effort of an IVF index instead of a recall: how many cells it looks into.
+    """
+
+    path: str | Path | None = None
+    index: Annotated[str, Field(min_length=1)] = "flat"
+    recall: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    ef: Annotated[int, Field(ge=1)] | None = None
+    nprobe: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _refuse_what_would_be_ignored(self) -> FaissSettings:
+        for option, kind in (("ef", "hnsw"), ("nprobe", "ivf")):
+            if getattr(self, option) is not None and kind not in self.index.lower():
+                raise ValueError(f"{option} is for {kind} indexes; index is {self.index!r}")
+        efforts = [name for name in ("recall", "ef", "nprobe") if getattr(self, name) is not None]
+        if efforts and self.exact:
+            raise ValueError(f"{efforts[0]} is for approximate indexes; flat finds everything")
+        if len(efforts) > 1:
+            raise ValueError(f"{efforts[0]} and {efforts[1]} exclude each other; give one")
+        return self
+
+    @property
+    def exact(self) -> bool:
+        """Whether every record is searched."""
+        return self.index.lower() == "flat"
