@@ -29,7 +29,8 @@ class Bounds(NamedTuple):
 
 
 def _products(queries: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    return queries @ vectors.T
+    dots: NDArray[np.float64] = queries @ vectors.T
+    return dots
 
 
 def float64_bounds(

@@ -1,0 +1,178 @@
+"""What computes: the device, its arithmetic, and the dot products."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vecbridge import ConfigurationError
+from vecbridge_torch._settings import Precision, TorchSettings
+
+_TYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_TF32_DROPPED = 13
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Where products are computed, and how.
+
+    Attributes:
+        device: of torch.
+        precision: of the products that find candidates.
+        budget: bytes of vectors that an index may keep on the device.
+    """
+
+    device: torch.device
+    precision: Precision
+    budget: int
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the device reads the records where they are."""
+        return self.device.type == "cpu"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the vectors that are kept on the device."""
+        return _TYPES[self.precision]
+
+    @property
+    def output_roundoff(self) -> float:
+        """Unit roundoff of the type that products are given out in, where that is narrow."""
+        if self.dtype == torch.float32 or self.device.type == "cuda":
+            return 0.0
+        return 2.0**-8 if self.dtype == torch.bfloat16 else 2.0**-11
+
+    def rounded(self, values: Tensor) -> Tensor:
+        """Float64 values on the host, rounded to the precision.
+
+        TF32 has no type of its own: what is rounded to it beforehand, the hardware takes as it is.
+        """
+        if self.precision != "tf32":
+            return values.to(self.dtype)
+        bits = values.to(torch.float32).view(torch.int32)
+        half = 1 << (_TF32_DROPPED - 1)
+        return ((bits + half) & -(1 << _TF32_DROPPED)).view(torch.float32)
+
+    def put(self, array: NDArray[Any]) -> Tensor:
+        """An array as a tensor on the device; on the CPU the same memory, not to be written to."""
+        return torch.from_numpy(np.asarray(_Lent(array))).to(self.device)
+
+    def products(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """``(q, n)`` float32 dot products of ``(q, d)`` and ``(n, d)``, accumulated in float32."""
+        if queries.dtype != torch.float32:
+            if self.device.type == "cuda":
+                return torch.mm(queries, vectors.T, out_dtype=torch.float32)
+            return torch.mm(queries, vectors.T).float()
+        with _float32_products(self.device, "ieee"):
+            return torch.mm(queries, vectors.T)
+
+    def reduced_products(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """Likewise, of what was rounded to the precision."""
+        if self.precision != "tf32":
+            return self.products(queries, vectors)
+        with _float32_products(self.device, "tf32"):
+            return torch.mm(queries, vectors.T)
+
+
+class _Lent:
+    """A read-only array for torch, which knows no such tensors and warns of every one."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+        self._array = array
+
+
+def arithmetic_of(settings: TorchSettings) -> Arithmetic:
+    """What the settings ask for, as far as this computer has it.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    device = _device(settings.device)
+    if settings.memory_mb is None:
+        budget = _memory(device)
+    else:
+        budget = settings.memory_mb << 20
+    return Arithmetic(device, _precision(settings, device), budget)
+
+
+def _device(name: str) -> torch.device:
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    for number in reversed(range(torch.cuda.device_count())):
+        available.insert(0, f"cuda:{number}")
+    if name == "auto":
+        return torch.device(available[0])
+    if name == "cuda" and available[0].startswith("cuda"):
+        return torch.device("cuda", torch.cuda.current_device())
+    if name not in available:
+        raise ConfigurationError(
+            f"backend 'torch' was asked for device {name!r}; torch {torch.__version__} finds: "
+            f"{', '.join(available)}. Set device to one of them, or to 'auto'"
+        )
+    return torch.device(name)
+
+
+def _precision(settings: TorchSettings, device: torch.device) -> Precision:
+    wanted = settings.precision
+    if wanted == "auto":
+        if device.type == "cuda":
+            # As fast as bfloat16 and eight times as precise; the vectors are scaled into range.
+            return "float16"
+        return "bfloat16" if device.type == "cpu" and _cpu_has_bfloat16() else "float32"
+    if wanted == "tf32" and device.type != "cuda":
+        raise ConfigurationError(
+            f"backend 'torch' was asked for precision 'tf32' on {device.type!r}; only CUDA devices "
+            f"have it. Set precision to 'auto'"
+        )
+    if wanted != "float32" and device.type == "mps":
+        raise ConfigurationError(
+            f"backend 'torch' was asked for precision {wanted!r} on 'mps', whose rounding is not "
+            f"documented, so that nothing could be proven. Set precision to 'float32' or 'auto'"
+        )
+    return wanted
+
+
+def _cpu_has_bfloat16() -> bool:
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def _memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory // 2
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+@contextmanager
+def _float32_products(device: torch.device, wanted: str) -> Iterator[None]:
+    """Pins what torch makes of float32 products: a program may have allowed it to round them.
+
+    The setting is the whole process's, so it is touched only where it says something else.
+    """
+    switch = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
+    before = switch.matmul.fp32_precision
+    if before == wanted or (before == "none" and wanted == "ieee"):
+        yield
+        return
+    switch.matmul.fp32_precision = wanted
+    try:
+        yield
+    finally:
+        switch.matmul.fp32_precision = before

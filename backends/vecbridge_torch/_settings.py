@@ -1,0 +1,35 @@
+"""Settings of the torch backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vecbridge.settings import Settings
+
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+
+
+class TorchSettings(Settings):
+    """Where the records are kept, and what searches them.
+
+    Whatever the precision, rankings are exact: it decides how fast candidates are found, and how
+    many of them have to be looked at again.
+
+    Attributes:
+        path: a directory; ``None`` or ``":memory:"`` keeps the records in memory only.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for the first of
+            CUDA, MPS and the CPU that is there.
+        precision: of the products that find candidates. ``"auto"`` is the fastest that is proven:
+            ``float16`` on CUDA, ``bfloat16`` on a CPU with instructions for it, else ``float32``.
+        memory_mb: most megabytes of an index's vectors that are kept on the device in that
+            precision; a larger index is streamed through it in ``float32``. ``None``: half of the
+            device's memory, or a quarter of the computer's where they are the same.
+    """
+
+    path: str | Path | None = None
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = "auto"
+    memory_mb: Annotated[int, Field(ge=0)] | None = None
