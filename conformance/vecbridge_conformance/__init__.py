@@ -19,6 +19,7 @@ from vecbridge_conformance._clauses import (  # noqa: E402
 from vecbridge_conformance._deployment import Deployment, Lifecycle  # noqa: E402
 from vecbridge_conformance._harness import Harness  # noqa: E402
 from vecbridge_conformance._process import OtherProcess  # noqa: E402
+from vecbridge_conformance._suite_class import conformance_suite, pytest_plugins  # noqa: E402
 
 __all__ = [
     "LAYERS",
@@ -32,6 +33,8 @@ __all__ = [
     "cases",
     "clause",
     "clauses",
+    "conformance_suite",
+    "pytest_plugins",
     "refuses",
     "requires",
     "vacuous",

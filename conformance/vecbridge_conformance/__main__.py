@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vecbridge import VecbridgeError
 from vecbridge_conformance import LAYERS, clauses
 from vecbridge_conformance._catalogue import functions
 from vecbridge_conformance._clauses import mark_of
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CONFORMS if stop.code in {0, None} else USAGE
     try:
         code: int = given.command(given)
-    except ValueError as error:
+    except (ValueError, VecbridgeError) as error:
         print(error, file=sys.stderr)
         return USAGE
     return code

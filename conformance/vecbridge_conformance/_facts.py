@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import re
 from dataclasses import asdict
 from importlib import metadata, resources
 from typing import Any
+
+from packaging.requirements import Requirement
 
 import vecbridge
 from vecbridge import Capabilities
@@ -45,15 +46,26 @@ def capability_values(capabilities: Capabilities) -> dict[str, Any]:
 
 
 def _requirements(store: vecbridge.Store) -> list[str]:
-    """Packages that the backend's distribution asks for, under the extra of its name if any."""
-    package = type(store.backend).__module__.partition(".")[0]
-    owners = metadata.packages_distributions().get(package, [])
-    return [
-        re.split(r"[^A-Za-z0-9_.-]", line, maxsplit=1)[0]
-        for owner in owners
-        for line in metadata.requires(owner) or []
-        if "extra ==" not in line or f"extra == '{store.name}'" in line.replace('"', "'")
-    ] + owners
+    """The distribution that registers the backend, and what it asks for.
+
+    Of requirements under an extra, those under the backend's own name count.
+    """
+    registered = metadata.entry_points(group="vecbridge.backends", name=store.name)
+    found = []
+    for distribution in (entry.dist for entry in registered if entry.dist is not None):
+        found.append(distribution.name)
+        for line in distribution.requires or []:
+            requirement = Requirement(line)
+            marker = requirement.marker
+            if marker is None or marker.evaluate({"extra": store.name}):
+                found.append(requirement.name)
+                found += _with_extras(requirement)
+    return found
+
+
+def _with_extras(requirement: Requirement) -> list[str]:
+    """What the extras of a requirement bring: ``pymilvus[milvus-lite]`` names a second package."""
+    return [extra for extra in requirement.extras if _version(extra) is not None]
 
 
 def _version(distribution: str) -> str | None:

@@ -43,7 +43,9 @@ def build_report(session: Session) -> dict[str, Any]:
         "seconds": {layer: round(seconds[layer], 2) for layer in LAYERS if layer in seconds},
         "totals": dict.fromkeys(VERDICTS, 0) | Counter(each.verdict for each in judged.values()),
         "clauses": {name: asdict(each) for name, each in judged.items()},
-        "tests": [asdict(outcome) for outcome in session.outcomes],
+        "tests": [
+            {**asdict(outcome), "clauses": list(outcome.clauses)} for outcome in session.outcomes
+        ],
     }
 
 

@@ -39,9 +39,14 @@ def run_suite(
 
     Returns:
         pytest's exit status: 0 where everything conforms.
+
+    Raises:
+        VecbridgeError: the store cannot be used at all.
     """
     from vecbridge_conformance import plugin
 
+    with deployment.open() as store:
+        store.index_names()
     shown = _Shown(deployment, report, console or Console())
     arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(_no_settings())]
     arguments += ["--vecbridge-layer", ",".join(layers)] + (["-k", words] if words else [])

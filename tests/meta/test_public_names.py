@@ -103,6 +103,8 @@ PUBLIC: dict[str, list[str]] = {
         "cases",
         "clause",
         "clauses",
+        "conformance_suite",
+        "pytest_plugins",
         "refuses",
         "requires",
         "vacuous",

@@ -1,0 +1,129 @@
+"""Reports: what is in them, side by side, and where two differ."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vecbridge_conformance import Deployment, clauses
+from vecbridge_conformance._clauses import Mark
+from vecbridge_conformance._matrix import html_matrix, markdown_matrix
+from vecbridge_conformance._report import build_report, differences, read_report, write_report
+from vecbridge_conformance._session import Session
+
+MARK = Mark(("READ-3", "REC-1"))
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    used = Session(Deployment("sklearn", label="sklearn <memory>"))
+    yield used
+    used.harness.close()
+
+
+@pytest.fixture
+def report(session: Session) -> dict[str, Any]:
+    session.record("test_x[1]", "smoke", MARK, AssertionError("2 is not | 3\nmore"), 0.25)
+    session.record("test_y", "semantics", Mark(("REC-1",)), None, 0.5)
+    session.leave_out("test_z", "ranking", Mark(("RANK-1",)), "the index does not declare exact")
+    return build_report(session)
+
+
+def test_a_report_says_what_was_run_on_what(report: dict[str, Any]) -> None:
+    assert report["schema"] == 1
+    assert (report["backend"], report["label"]) == ("sklearn", "sklearn <memory>")
+    assert report["contract_version"] == 1
+    assert len(report["suite"]) == 16
+    assert {"python", "numpy", "vecbridge", "scikit-learn"} <= report["versions"].keys()
+    assert report["capabilities"]["consistency"] == ["strong"]
+    assert report["seconds"] == {"smoke": 0.25, "semantics": 0.5, "ranking": 0.0}
+
+
+def test_a_report_judges_every_clause(report: dict[str, Any]) -> None:
+    assert list(report["clauses"]) == list(clauses())
+    assert report["clauses"]["READ-3"] == {
+        "verdict": "fail",
+        "reason": "AssertionError: 2 is not | 3",
+        "tests": 1,
+    }
+    assert report["clauses"]["REC-1"]["verdict"] == "fail"
+    assert report["clauses"]["RANK-1"]["reason"] == "the index does not declare exact"
+    assert report["totals"]["fail"] == 2
+    assert report["totals"]["not-run"] == len(clauses()) - 2
+    assert not report["conforms"]
+
+
+def test_a_report_is_written_and_read(report: dict[str, Any], tmp_path: Path) -> None:
+    file = write_report(report, tmp_path / "new")
+
+    assert file.name == "sklearn__memory_.json"
+    assert read_report(file) == report
+    assert (tmp_path / "new" / "matrix.md").exists()
+
+
+def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
+    for name, text in {"torn.json": "{", "other.json": '{"schema": 99}', "list.json": "[]"}.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ValueError, match=name):
+            read_report(tmp_path / name)
+    with pytest.raises(ValueError, match=r"absent\.json"):
+        read_report(tmp_path / "absent.json")
+
+
+def test_two_reports_differ_where_their_verdicts_do(report: dict[str, Any]) -> None:
+    other = copy.deepcopy(report)
+    assert differences(report, other) == []
+    other["clauses"]["READ-3"]["verdict"] = "pass"
+    del other["clauses"]["REC-1"]
+
+    assert differences(report, other) == [
+        ("REC-1", "fail", "not-run"),
+        ("READ-3", "fail", "pass"),
+    ]
+
+
+def test_the_matrix_has_a_column_a_deployment_and_a_row_a_clause(report: dict[str, Any]) -> None:
+    other = {**report, "label": "another"}
+    lines = markdown_matrix([report, other]).splitlines()
+
+    assert "| clause | sklearn <memory> | another |" in lines
+    assert "| READ-3 | ✗ | ✗ |" in lines
+    assert "| RANK-1 | · | · |" in lines
+    assert "- ✗ **READ-3** AssertionError: 2 is not \\| 3" in lines
+
+
+def test_the_html_is_whole_escaped_and_needs_no_other_file(report: dict[str, Any]) -> None:
+    page = html_matrix([report])
+    seen = _Seen()
+    seen.feed(page)
+
+    assert "sklearn &lt;memory&gt;" in page
+    assert seen.open == []
+    assert seen.rows == len(clauses()) + len({each.family for each in clauses().values()}) + 1
+    assert "http" not in page
+    assert "src=" not in page
+
+
+def test_a_report_is_plain_json(report: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(report)) == report
+
+
+class _Seen(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.rows = 0
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.rows += tag == "tr"
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag

@@ -1,0 +1,91 @@
+"""A failure comes with a script that does it again when it is pasted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from vecbridge import field
+from vecbridge_conformance import Deployment, Harness
+from vecbridge_conformance._reproducer import reproducer
+
+
+@pytest.fixture
+def harness() -> Iterator[Harness]:
+    used = Harness(Deployment("sklearn"))
+    yield used
+    used.close()
+
+
+def run(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_script_does_the_same_calls_and_shows_the_answers(harness: Harness) -> None:
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(["a", "quote ' and \\ and \n"], np.array([[3, 4], [0, 0.5]], dtype=np.float32))
+    index.delete(["nothing"])
+    index.search([0, 0], k=2, within=["a"])
+    index.count()
+
+    assert run(reproducer(harness.recorder)) == (
+        "[Hits(ids=('a',), distances=array([5.]), exact=True)]\n2\n"
+    )
+
+
+def test_fields_filters_and_the_engine_are_written_too(harness: Harness) -> None:
+    index = harness.index(dimension=1, metric="euclidean", fields={"size": "integer"})
+    index.upsert(["a", "b"], [[1], [2]], {"size": [1, 5]})
+    index.search([0], where=field("size") > 1)
+    engine = harness.engine(dimension=1, metric="euclidean")
+    engine.upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
+    engine.count()
+
+    assert "index.engine.count()" in reproducer(harness.recorder)
+    harness.release(engine)
+    del harness.recorder.calls[engine.info.name]
+    assert "ids=('b',)" in run(reproducer(harness.recorder))
+
+
+def test_large_arrays_are_kept_in_files(harness: Harness) -> None:
+    index = harness.index(dimension=512, metric="euclidean")
+    ids = [f"n{number}" for number in range(1000)]
+    index.upsert(ids, np.random.default_rng(0).standard_normal((1000, 512)))
+    index.count()
+    script = reproducer(harness.recorder)
+
+    assert len(script) < 2000
+    assert run(script) == "1000\n"
+
+
+def test_arguments_are_kept_as_they_were_given(harness: Harness) -> None:
+    index = harness.index(dimension=2, metric="euclidean")
+    vectors = np.array([[1, 2]], dtype=np.float32)
+    index.upsert(["a"], vectors)
+    vectors[:] = 9
+    index.fetch(["a"])
+
+    assert "[[1.0, 2.0]]" in reproducer(harness.recorder)
+
+
+def test_of_many_calls_the_writes_and_the_last_ones_are_written(harness: Harness) -> None:
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(["a"], [[1, 2]])
+    for _ in range(100):
+        index.count()
+    script = reproducer(harness.recorder)
+
+    assert script.count("index.count()") == 5
+    assert "upsert" in script
+
+
+def test_without_an_index_there_is_no_script(harness: Harness) -> None:
+    assert reproducer(harness.recorder) == ""
