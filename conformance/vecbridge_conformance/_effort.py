@@ -16,7 +16,7 @@ from vecbridge_conformance._harness import Harness
 from vecbridge_conformance._strategies import DIMENSION, Drawn
 
 _BUDGET_S = 6.0
-_FEWEST, _MOST = 5, 40
+_FEWEST, _MOST = 3, 40
 
 _seconds: WeakKeyDictionary[Harness, float] = WeakKeyDictionary()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta  # type: ignore[import-untyped]
 
 from vecbridge_conformance._statistics import lower_bound
 
