@@ -132,8 +132,11 @@ def _secret_settings(harness: Harness) -> list[str]:
 
 
 def _texts(error: BaseException | None) -> list[str]:
-    texts = []
-    while error is not None:
+    texts: list[str] = []
+    seen: list[BaseException] = []
+    # A chain of errors may close on itself: grpc raises the same error object again and again.
+    while error is not None and not any(error is earlier for earlier in seen):
+        seen.append(error)
         texts += [str(error), repr(error), str(vars(error))]
         error = error.__cause__ or error.__context__
     return texts
