@@ -123,14 +123,13 @@ def _draw(kind: str, rng: np.random.Generator, count: int, dimension: int) -> ND
         return normal[rng.integers(0, max(count // 10, 1), count)]
     if kind == "one_ulp_apart":
         return _neighbours(normal[0].astype(np.float32), rng, count)
-    scale = {
-        "offset_1000": 1.0,
-        "huge_norms": 1e18,
-        "tiny_norms": 1e-22,
-        "mixed_norms": 10.0 ** rng.integers(-15, 16, (count, 1)),
-        "zero_vectors": rng.random((count, 1)) > 0.3,
-    }.get(kind, 1.0)
-    return normal * scale + (1000.0 if kind == "offset_1000" else 0.0)
+    if kind == "offset_1000":
+        return normal + 1000.0
+    if kind == "mixed_norms":
+        return normal * np.power(10.0, rng.integers(-15, 16, (count, 1)))
+    if kind == "zero_vectors":
+        return np.where(rng.random((count, 1)) > 0.3, normal, 0.0)
+    return normal * {"huge_norms": 1e18, "tiny_norms": 1e-22}.get(kind, 1.0)
 
 
 def _neighbours(

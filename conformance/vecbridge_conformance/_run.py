@@ -133,6 +133,10 @@ class _Shown:
 
     def _conclude(self, report: dict[str, Any]) -> None:
         self._console.print(_table(report))
+        for test in report["tests"]:
+            if test["verdict"] == "fail" and test["test"].startswith("deviations.toml"):
+                told = f"{test['test']}: {test['reason']}"
+                self._console.print(told, style="bold red", markup=False, soft_wrap=True)
         good = report["conforms"]
         words = "conforms" if good else "does not conform"
         part = " in what was run, which is a part of the suite" if report["partial"] else ""

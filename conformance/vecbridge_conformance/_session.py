@@ -33,7 +33,7 @@ class Session:
         self.outcomes: list[Outcome] = []
         self.partial = False
         self._started = time.time()
-        self._shown: set[Deviation] = set()
+        self._shown: list[Deviation] = []
 
     @cached_property
     def ledger(self) -> list[Deviation]:
@@ -103,10 +103,12 @@ class Session:
         shown = next((each for each in known if each.explains(error)), None)
         if shown is None:
             return "fail", f"{type(error).__name__}: {_first_line(error)}"
-        self._shown.add(shown)
+        self._shown.append(shown)
         return "deviation", f"{shown.kind}: {shown.reason} ({shown.link})"
 
     def _ran_whole(self, deviation: Deviation) -> bool:
+        if self.partial and not deviation.test:
+            return False
         about = [
             outcome
             for outcome in self.outcomes

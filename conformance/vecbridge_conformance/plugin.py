@@ -15,6 +15,7 @@ import pytest
 from vecbridge_conformance._catalogue import LAYERS, layer_of
 from vecbridge_conformance._clauses import mark_of
 from vecbridge_conformance._deployment import Deployment
+from vecbridge_conformance._deviations import LedgerError
 from vecbridge_conformance._harness import Harness
 from vecbridge_conformance._report import build_report, write_report
 from vecbridge_conformance._session import Session
@@ -61,6 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = []
     for item in filter(_is_ours, items):
         session = _session_of(config, getattr(item, "cls", None))
+        _check_ledger(session)
         mark, layer = mark_of(_function(item)), layer_of(_function(item).__module__)
         item.add_marker(f"layer_{layer}")
         reason = f"layer {layer} was not asked for" if layer not in chosen else None
@@ -145,6 +147,13 @@ def _session_of(config: pytest.Config, suite: type | None) -> Session:
     if id(deployment) not in known:
         known[id(deployment)] = deployment, Session(deployment)
     return known[id(deployment)][1]
+
+
+def _check_ledger(session: Session) -> None:
+    try:
+        _ = session.ledger
+    except LedgerError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _from_options(config: pytest.Config) -> Deployment:
