@@ -131,15 +131,14 @@ def _secret_settings(harness: Harness) -> list[str]:
     ]
 
 
-def _texts(error: BaseException | None) -> list[str]:
-    texts: list[str] = []
-    seen: list[BaseException] = []
-    # A chain of errors may close on itself: grpc raises the same error object again and again.
-    while error is not None and not any(error is earlier for earlier in seen):
-        seen.append(error)
-        texts += [str(error), repr(error), str(vars(error))]
-        error = error.__cause__ or error.__context__
-    return texts
+def _texts(error: BaseException) -> list[str]:
+    """All that an error and those behind it say; clients make chains that bite their own tail."""
+    chain: list[BaseException] = []
+    behind: BaseException | None = error
+    while behind is not None and behind not in chain:
+        chain.append(behind)
+        behind = behind.__cause__ or behind.__context__
+    return [text for each in chain for text in (str(each), repr(each), str(vars(each)))]
 
 
 def _write(backend: str, options: dict[str, Any]) -> None:
