@@ -98,7 +98,8 @@ def vectors(values: ArrayLike, *, dimension: int, what: str = "vectors") -> NDAr
         )
     if array.shape[1] != dimension:
         raise DimensionError(
-            f"{what} must have {dimension} dimensions, as the index has; got {array.shape[1]}"
+            f"{what} must have {dimension} dimensions, as the index has; got {array.shape[1]}. "
+            f"Were they made by another model than the index's?"
         )
     with np.errstate(over="ignore"):
         converted = np.ascontiguousarray(array, dtype=np.float32)
@@ -129,7 +130,8 @@ def _plain_string(value: object, position: int) -> str:
     if isinstance(value, str):
         return str(value)
     raise InvalidIdError(
-        f"ids must be strings; number {position} is {value!r} ({type(value).__name__})"
+        f"ids must be strings; number {position} is {value!r} ({type(value).__name__}). Convert "
+        f"them with str()"
     )
 
 
@@ -146,7 +148,7 @@ def _check_text(column: list[str]) -> None:
 
 def _check_id(value: str, position: int) -> None:
     if not value:
-        raise InvalidIdError(f"ids must not be empty; number {position} is")
+        raise InvalidIdError(f"ids must have at least one character; number {position} is empty")
     if "\0" in value:
         raise InvalidIdError(f"ids must not hold NUL; number {position} is {value!r}")
     try:
@@ -185,7 +187,9 @@ def _check_finite(converted: NDArray[np.float32], given: NDArray[Any], what: str
             row = start + int(np.argmin(good))
             overflow = bool(np.isfinite(np.asarray(given[row], dtype=np.float64)).all())
             found = "a value too large for float32" if overflow else "NaN or infinity"
-            raise InvalidVectorError(f"{what} must be finite float32; row {row} has {found}")
+            raise InvalidVectorError(
+                f"{what} must be finite float32; row {row} has {found}. Leave such rows out, or mend them"
+            )
 
 
 def _integer(value: object, name: str) -> int:
