@@ -13,6 +13,7 @@ from fiftyone.brain.similarity import DuplicatesMixin, SimilarityIndex
 from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
+from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _sorting as sorting
 from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle
 from vecbridge.fiftyone._neighbors import Neighbors
@@ -205,12 +206,13 @@ class BackendSimilarityIndex(SimilarityIndex, DuplicatesMixin):  # type: ignore[
 
     def use_view(self, *args: Any, **kwargs: Any) -> Any:
         """Restricts the index to a view; see FiftyOne's documentation."""
-        self._neighbors.forget()
+        self._neighbors.forget_view()
         return super().use_view(*args, **kwargs)
 
     def reload(self) -> None:
         """Reads afresh what other processes may have changed."""
         self._handle.forget()
+        self._neighbors.forget()
         super().reload()
 
     def cleanup(self) -> None:
@@ -269,6 +271,18 @@ class BackendSimilarityIndex(SimilarityIndex, DuplicatesMixin):  # type: ignore[
     ) -> Any:
         """The records of the current view within a distance, likewise."""
         return self._neighbors.within_radius(query, thresh, return_dists)
+
+    def _remove_duplicates_thresh(self, thresh: float | None, ids: Sequence[str]) -> list[str]:
+        """Ids of the largest set, in order, that are all farther apart than the distance."""
+        return duplicates.apart(self._neighbors.pairs(), thresh, ids)
+
+    def _remove_duplicates_count(
+        self, num_keep: int, ids: Sequence[str], init_thresh: float | None = None
+    ) -> tuple[list[str], float | None]:
+        """Ids of about so many that are farthest apart, and how far."""
+        if num_keep <= 0 or num_keep >= len(ids):
+            return [] if num_keep <= 0 else list(ids), None
+        return duplicates.most_apart(self._neighbors.pairs(), num_keep, ids, init_thresh)
 
     def _sample_ids_of(self, ids: Sequence[str]) -> list[str]:
         """The sample of each record."""

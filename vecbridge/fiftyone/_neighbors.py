@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._hits import Hits
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
-from vecbridge.ranking import distance_matrix, rank
-
-_BLOCK = 256
+from vecbridge.fiftyone._pairs import Pairs
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,16 @@ class Neighbors:
     def __init__(self, owner: Any) -> None:
         self._owner = owner
         self._within: list[str] | None = None
-        self._matrix: NDArray[np.float32] | None = None
+        self._pairs: Pairs | None = None
+
+    def forget_view(self) -> None:
+        """Says that the view has changed."""
+        self._within = None
 
     def forget(self) -> None:
-        """Says that the view or the records have changed."""
+        """Says that the records have changed."""
         self._within = None
-        self._matrix = None
+        self._pairs = None
 
     def nearest(
         self,
@@ -127,45 +129,22 @@ class Neighbors:
         ids = owner.current_sample_ids if patches is None else owner.current_label_ids
         return [str(name) for name in ids]
 
-    def _current_matrix(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of the current view, kept: finding duplicates asks many times."""
-        if self._matrix is None or len(self._matrix) != len(ids):
-            self._matrix = self._vectors_of(ids)
-        return self._matrix
+    def pairs(self) -> Pairs:
+        """The pairs of the current view's records, kept: finding duplicates asks many times."""
+        ids = self._current_ids()
+        if self._pairs is None or self._pairs.ids != ids:
+            metric = self._owner.index.info.metric
+            self._pairs = Pairs(metric, ids, self._vectors_of(ids))
+        return self._pairs
 
     def _neighbors_of_all(self, k: int | None, reverse: bool, return_dists: bool) -> Any:
         """For each record of the view, positions of its nearest others in the view."""
-        ids = self._current_ids()
-        inds, dists = [], []
-        for start, table in self._tables(ids):
-            for row, distances in enumerate(table):
-                distances[start + row] = -np.inf if reverse else np.inf
-                keys = -distances if reverse else distances
-                order = rank(ids, keys, None if k is None else min(k, len(ids)))
-                order = order[order != start + row][:k]
-                inds.append(order)
-                dists.append(distances[order])
+        inds, dists = self.pairs().neighbors(k, reverse=reverse)
         return (inds, dists) if return_dists else inds
 
     def _radius_of_all(self, limit: float, return_dists: bool) -> Any:
-        ids = self._current_ids()
-        inds, dists = [], []
-        for start, table in self._tables(ids):
-            for row, distances in enumerate(table):
-                near = np.flatnonzero(distances <= limit)
-                near = near[near != start + row]
-                inds.append(near)
-                dists.append(distances[near])
+        inds, dists = self.pairs().within(limit, return_dists=return_dists)
         return (inds, dists) if return_dists else inds
-
-    def _tables(self, ids: Sequence[str]) -> Any:
-        """Blocks of the matrix of distances between all records, and where each starts."""
-        if not ids:
-            return
-        matrix = self._current_matrix(ids)
-        metric = self._owner.index.info.metric
-        for start in range(0, len(ids), _BLOCK):
-            yield start, distance_matrix(metric, matrix[start : start + _BLOCK], matrix)
 
     def _formatted(self, found: Sequence[Hits], single: bool, return_dists: bool) -> Any:
         patches = self._owner.config.patches_field is not None

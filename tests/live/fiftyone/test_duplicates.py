@@ -9,7 +9,8 @@ import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run
 
-METRICS = ["cosine", "euclidean"]
+METRICS = ["cosine", "dotproduct", "euclidean"]
+FROM_ZERO = ["cosine", "euclidean"]
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def copies(digits: Digits, path_case: Case, request: pytest.FixtureRequest) -> A
     return new_run(digits, path_case, metric=request.param, embeddings=vectors)
 
 
-@pytest.mark.parametrize("copies", METRICS, indirect=True)
+@pytest.mark.parametrize("copies", FROM_ZERO, indirect=True)
 def test_copies_are_found_with_their_originals(copies: Any, digits: Digits) -> None:
     copies.find_duplicates(thresh=1e-9)
     assert set(copies.duplicate_ids) == set(digits.ids[-10:])
@@ -44,7 +45,7 @@ def test_unique_records_are_as_many_as_asked_for_and_apart(copies: Any, digits: 
     assert len(np.unique(vectors, axis=0)) == 20
 
 
-@pytest.mark.parametrize("copies", METRICS, indirect=True)
+@pytest.mark.parametrize("copies", FROM_ZERO, indirect=True)
 def test_duplicates_are_looked_for_within_a_view(copies: Any, digits: Digits) -> None:
     with copies.use_view(digits.dataset[5:]):
         copies.find_duplicates(thresh=1e-9)
@@ -55,3 +56,34 @@ def test_duplicates_are_looked_for_within_a_view(copies: Any, digits: Digits) ->
 def test_distances_to_the_nearest_are_plotted(copies: Any) -> None:
     figure = copies.plot_distances(backend="matplotlib")
     assert figure is not None
+
+
+@pytest.mark.parametrize("copies", METRICS, indirect=True)
+def test_fraction_of_duplicates_is_dropped_and_each_is_near_what_is_kept(copies: Any) -> None:
+    copies.find_duplicates(fraction=0.3)
+    # Whole numbers have equal distances, which no threshold tells apart.
+    assert 40 <= len(copies.duplicate_ids) <= 45
+    assert sorted(copies.duplicate_ids + copies.unique_ids) == copies.current_sample_ids.tolist()
+    found = [pair for pairs in copies.neighbors_map.values() for pair in pairs]
+    assert {name for name, _ in found} == set(copies.duplicate_ids)
+    assert max(distance for _, distance in found) <= copies.thresh
+
+
+@pytest.mark.parametrize("copies", ["cosine"], indirect=True)
+def test_copies_that_cannot_be_split_are_kept_together(copies: Any) -> None:
+    copies.find_unique(145)
+    assert len(copies.unique_ids) >= 145
+    assert copies.thresh < 1e-9
+    copies.find_unique(0)
+    assert (copies.unique_ids, copies.thresh) == ([], None)
+    copies.find_unique(1000)
+    assert len(copies.unique_ids) == 150
+
+
+@pytest.mark.parametrize("copies", ["euclidean"], indirect=True)
+def test_pairs_are_computed_again_after_a_write(copies: Any, digits: Digits) -> None:
+    copies.find_duplicates(thresh=1e-9)
+    assert len(copies.duplicate_ids) == 10
+    copies.add_to_index(digits.vectors[-10:], digits.ids[-10:])
+    copies.find_duplicates(thresh=1e-9)
+    assert copies.duplicate_ids == []
