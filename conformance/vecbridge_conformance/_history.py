@@ -73,10 +73,17 @@ class Read:
 
 @dataclass
 class History:
-    """Everything that some processes did."""
+    """Everything that some processes did.
+
+    Attributes:
+        writes: the writes.
+        reads: the reads that gave an answer.
+        failures: what the reads said that gave none; they prove nothing about consistency.
+    """
 
     writes: list[Write] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     @classmethod
     def merged(cls, parts: Sequence[History]) -> History:
@@ -84,6 +91,7 @@ class History:
         return cls(
             [write for part in parts for write in part.writes],
             [read for part in parts for read in part.reads],
+            [failure for part in parts for failure in part.failures],
         )
 
 
@@ -116,6 +124,13 @@ class Recording:
         read = Read(self.process, way, level, seen, start, time.monotonic())
         self.history.reads.append(read)
         return read
+
+    def try_to_read(self, ids: Sequence[str], level: Consistency, way: Way) -> None:
+        """Reads; where the store fails, that is noted, and the work goes on."""
+        try:
+            self.read(ids, level, way)
+        except BackendError as error:
+            self.history.failures.append(f"{way}: {type(error).__name__}: {error}")
 
     def _write(
         self, ids: Sequence[str], version: int, call: Callable[[], None], *, deleted: bool

@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 def _explained(index: Index, history: History) -> None:
     """No read is an anomaly, and at the end every record is as its last write left it."""
     assert history.writes, "nobody came to write"
+    failed = history.failures
+    assert not failed, f"{len(failed)} reads failed because others wrote, the first: {failed[0]}"
     found = anomalies(history)
     assert not found, f"{len(found)} anomalies, the first: {found[0]}"
     last = Recording(index, -1)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.conformance.lagging import lagging_index
 from vecbridge import BackendError, Index
-from vecbridge_conformance._history import ABSENT, DIMENSION, TORN, Recording, Way
+from vecbridge_conformance._history import ABSENT, DIMENSION, TORN, History, Recording, Way
 
 WAYS: tuple[Way, ...] = ("fetch", "search", "scan")
 
@@ -63,6 +63,21 @@ def test_a_write_that_fails_for_good_is_never_acknowledged(index: Index) -> None
     recording.upsert(["a"], 1)
     (write,) = recording.history.writes
     assert write.end == math.inf
+
+
+def test_a_read_that_fails_is_noted_and_tells_no_versions(index: Index) -> None:
+    engine: Any = index.engine
+
+    def broken(*arguments: Any, **options: Any) -> None:
+        raise BackendError("gone", backend="test", operation="fetch")
+
+    engine.fetch = broken
+    recording = Recording(index, 0)
+    recording.try_to_read(["a"], "strong", "fetch")
+    recording.try_to_read(["a"], "strong", "scan")
+    merged = History.merged([recording.history, History()])
+    assert merged.failures == ["fetch: BackendError: gone"]
+    assert [read.way for read in merged.reads] == ["scan"]
 
 
 def failing(index: Index, *, times: int) -> None:
