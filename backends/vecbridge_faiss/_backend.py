@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from vecbridge import Consistency, FieldType, Metric
 from vecbridge.local import LocalStore, local_capabilities
+from vecbridge_faiss._built import least_records
+from vecbridge_faiss._cache import cache_path
 from vecbridge_faiss._index import FaissIndex
 from vecbridge_faiss._settings import FaissSettings
 
@@ -39,7 +42,10 @@ class FaissBackend:
 
         Raises:
             IndexExistsError: the name is taken.
+            InvalidArgumentError: FAISS cannot make such an index; none was created.
         """
+        if not self._settings.exact:
+            least_records(metric, self._settings.index, dimension)
         table = self._store.create(
             name,
             dimension=dimension,
@@ -47,7 +53,7 @@ class FaissBackend:
             fields=fields,
             consistency=consistency or "strong",
         )
-        return FaissIndex(table, self._capabilities, self.name)
+        return FaissIndex(table, self._capabilities, self._settings)
 
     def open_index(self, name: str) -> FaissIndex:
         """Opens an existing index.
@@ -55,7 +61,7 @@ class FaissBackend:
         Raises:
             IndexNotFoundError: there is none of that name.
         """
-        return FaissIndex(self._store.open(name), self._capabilities, self.name)
+        return FaissIndex(self._store.open(name), self._capabilities, self._settings)
 
     def index_names(self) -> list[str]:
         """Names of the indexes, sorted."""
@@ -68,6 +74,8 @@ class FaissBackend:
             IndexNotFoundError: there is none of that name.
         """
         self._store.drop(name)
+        if self._store.durable:
+            cache_path(Path(self._settings.path or "").expanduser(), name).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Closes the file and every index opened from it. May be called twice."""

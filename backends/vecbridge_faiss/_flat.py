@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Metric
 from vecbridge.ranking import gamma
+from vecbridge_faiss._library import faiss
 
 _LARGEST = 2.0**60
 _SMALLEST = 2.0**-40
@@ -62,13 +62,7 @@ class Flat:
 
     def usable(self, query_norms: NDArray[np.float64]) -> NDArray[np.bool_]:
         """For which queries nothing overflows or vanishes; the bounds below rely on it."""
-        if self._metric == "cosine":
-            return (query_norms > _SMALLEST) & (query_norms < _LARGEST)
-        scale = query_norms * self._largest
-        if self._metric == "euclidean":
-            scale = (query_norms + self._largest) ** 2
-        vanishing = scale < _SMALLEST**2
-        return (query_norms < _LARGEST) & (self._largest < _LARGEST) & ~vanishing
+        return usable(self._metric, query_norms, self._largest)
 
     def nearest(
         self,
@@ -92,11 +86,7 @@ class Flat:
 
     def distances(self, found: Nearest, query_norms: NDArray[np.float64]) -> NDArray[np.float64]:
         """FAISS's values as distances."""
-        if self._metric == "euclidean":
-            return np.sqrt(np.maximum(found.values, 0.0))
-        if self._metric == "dotproduct":
-            return 0.0 - found.values
-        return 1.0 - found.values / (self._length * query_norms[:, np.newaxis])
+        return distances_of(self._metric, found.values, self._length * query_norms[:, np.newaxis])
 
     def bounds(
         self, found: Nearest, query_norms: NDArray[np.float64]
@@ -133,6 +123,37 @@ class Flat:
             self._length, self._spread = length, spread
         else:
             self._units = unit_vectors(vectors, norms)
+
+
+def usable(metric: Metric, query_norms: NDArray[np.float64], largest: float) -> NDArray[np.bool_]:
+    """For which queries float32 neither overflows nor loses everything.
+
+    Args:
+        metric: of the index.
+        query_norms: ``(q,)`` exact norms.
+        largest: norm of the records.
+    """
+    if metric == "cosine":
+        return (query_norms > _SMALLEST) & (query_norms < _LARGEST)
+    scale = query_norms * largest
+    if metric == "euclidean":
+        scale = (query_norms + largest) ** 2
+    return (query_norms < _LARGEST) & (largest < _LARGEST) & (scale > _SMALLEST**2)
+
+
+def distances_of(
+    metric: Metric, values: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """FAISS's values as distances.
+
+    Args:
+        metric: of the index.
+        values: squares or inner products.
+        scale: for cosine, what the inner products are of the cosines.
+    """
+    if metric == "euclidean":
+        return np.sqrt(np.maximum(values, 0.0))
+    return 0.0 - values if metric == "dotproduct" else 1.0 - values / scale
 
 
 def unit_vectors(vectors: NDArray[np.float32], norms: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Consistency, Filter, Hits
-from vecbridge.local import LocalIndex, Scoped
+from vecbridge import Candidates, Capabilities, Consistency, Filter, Hits
+from vecbridge.local import LocalIndex, LocalTable, Scoped
+from vecbridge_faiss._approximate import Approximate
+from vecbridge_faiss._cache import Cache
 from vecbridge_faiss._exact import Exact
+from vecbridge_faiss._settings import FaissSettings
 
 
 class FaissIndex(LocalIndex):
-    """Every record is searched; what float32 leaves open, float64 decides."""
+    """Searches every record exactly, or by an approximate index where one is asked for.
 
-    _exact: Exact | None = None
+    Args:
+        table: the records.
+        capabilities: what the index can do.
+        settings: how it is searched.
+    """
+
+    def __init__(
+        self, table: LocalTable, capabilities: Capabilities, settings: FaissSettings
+    ) -> None:
+        super().__init__(table, capabilities, "faiss")
+        info = table.info
+        self._exact = Exact(info.metric)
+        self._approximate: Approximate | None = None
+        if not settings.exact:
+            folder = Path(settings.path or "").expanduser() if capabilities.durable else None
+            cache = Cache(folder, info.name, info.metric, info.dimension, settings.index)
+            self._approximate = Approximate(info, settings, self._exact, cache)
 
     def search(
         self,
@@ -28,7 +48,7 @@ class FaissIndex(LocalIndex):
     ) -> list[Hits]:
         """FAISS's own ranking."""
         scoped = Scoped(*self._candidates_in(within, where))
-        return self._exactly().search(queries, k, scoped)
+        return self._way(k, scoped).search(queries, k, scoped)
 
     def candidates(
         self,
@@ -41,9 +61,10 @@ class FaissIndex(LocalIndex):
     ) -> list[Candidates]:
         """The likely best records, with a proven floor under the distance of the others."""
         scoped = Scoped(*self._candidates_in(within, where))
-        return self._exactly().candidates(queries, k, scoped)
+        return self._way(k, scoped).candidates(queries, k, scoped)
 
-    def _exactly(self) -> Exact:
-        if self._exact is None:
-            self._exact = Exact(self.info.metric)
+    def _way(self, k: int, scoped: Scoped) -> Exact | Approximate:
+        approximate = self._approximate
+        if approximate is not None and approximate.serves(k, scoped):
+            return approximate
         return self._exact

@@ -1,0 +1,139 @@
+"""Search by an index that FAISS built, with as much effort as its recall needs."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Candidates, Hits, IndexInfo
+from vecbridge.local import Scoped, Snapshot
+from vecbridge.ranking import SPARE, norms
+from vecbridge_faiss._built import Built, build, least_records
+from vecbridge_faiss._cache import Cache
+from vecbridge_faiss._effort import Effort, Knob, tuned
+from vecbridge_faiss._exact import Exact
+from vecbridge_faiss._flat import distances_of, usable
+from vecbridge_faiss._settings import FaissSettings
+
+_RECALL = 0.95
+_SMALLEST_BUCKET = 16
+
+
+class Found(NamedTuple):
+    """Rows of one query, nearest first, and FAISS's values of them."""
+
+    rows: NDArray[np.intp]
+    values: NDArray[np.float64]
+
+
+class Approximate:
+    """One thread at a time. What an index cannot answer, the exact search does.
+
+    Args:
+        info: of the index.
+        settings: how it is searched.
+        exact: the exact search of the same records.
+        cache: where what was built is kept.
+
+    Raises:
+        InvalidArgumentError: FAISS cannot make such an index.
+    """
+
+    def __init__(
+        self, info: IndexInfo, settings: FaissSettings, exact: Exact, cache: Cache
+    ) -> None:
+        self._metric = info.metric
+        self._settings = settings
+        self._exact = exact
+        self._cache = cache
+        self._least = least_records(info.metric, settings.index, info.dimension)
+        self._lock = threading.Lock()
+        self._built: Built | None = None
+        self._saved = 0
+        self._knob: Knob
+        self._efforts: dict[int, tuple[int, Effort | None]] = {}
+
+    def candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
+        """At least ``k`` records a query, and no promise about the others."""
+        found = self._find(queries, k, scoped)
+        return [
+            self._exact.candidates(queries[at : at + 1], k, scoped)[0]
+            if one is None
+            else scoped.offer(one.rows, -math.inf)
+            for at, one in enumerate(found)
+        ]
+
+    def search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
+        """FAISS's own ranking."""
+        found = self._find(queries, k, scoped)
+        lengths = norms(queries)
+        return [
+            self._exact.search(queries[at : at + 1], k, scoped)[0]
+            if one is None
+            else scoped.hits(one.rows[:k], distances_of(self._metric, one.values[:k], lengths[at]))
+            for at, one in enumerate(found)
+        ]
+
+    def serves(self, k: int, scoped: Scoped) -> bool:
+        """Whether an index is the better way: not for some records, few records or most of them."""
+        count = len(scoped)
+        return scoped.rows is None and count >= self._least and 4 * (k + SPARE) <= count
+
+    def _find(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Found | None]:
+        """What was found of each query; ``None`` where the exact search must answer."""
+        snapshot = scoped.snapshot
+        fits = usable(self._metric, norms(queries), float(snapshot.norms.max(initial=0.0)))
+        if not fits.all():
+            return [None] * len(queries)
+        with self._lock:
+            if self._built is not None and snapshot.generation < self._built.generation:
+                # Another thread has seen later writes, and there is no way back.
+                return [None] * len(queries)
+            built = self._follow(snapshot)
+            effort = self._effort(built, queries, k, snapshot)
+            if effort is None:
+                return [None] * len(queries)
+            values, rows = effort.search(built, queries, k)
+        found: list[Found | None] = []
+        for one_values, one_rows in zip(values, rows, strict=True):
+            alive = one_rows >= 0
+            enough = int(alive.sum()) >= k
+            found.append(
+                Found(one_rows[alive], one_values[alive].astype(np.float64)) if enough else None
+            )
+        return found
+
+    def _follow(self, snapshot: Snapshot) -> Built:
+        built = self._built or self._cache.load()
+        if built is not self._built and built is not None:
+            self._saved = len(built.held)
+        if built is None or not built.follow(snapshot):
+            built = build(self._metric, self._settings.index, snapshot)
+            self._saved = 0
+        if built is not self._built:
+            self._built, self._knob, self._efforts = built, Knob(built.index), {}
+        if len(built.held) > self._saved * 5 // 4:
+            self._cache.save(built)
+            self._saved = len(built.held)
+        return built
+
+    def _effort(
+        self, built: Built, queries: NDArray[np.float32], k: int, snapshot: Snapshot
+    ) -> Effort | None:
+        fixed = self._settings.ef or self._settings.nprobe
+        if fixed is not None:
+            return Effort(self._knob, fixed, 1)
+        bucket = max(_SMALLEST_BUCKET, 1 << (k - 1).bit_length())
+        measured, effort = self._efforts.get(bucket, (0, None))
+        if len(snapshot) > 2 * measured:
+            recall = self._settings.recall or _RECALL
+            lossy = self._settings.index.lower() not in ("hnsw", "ivf")
+            effort = tuned(
+                self._metric, built, self._knob, queries, bucket, snapshot, recall, lossy=lossy
+            )
+            self._efforts[bucket] = len(snapshot), effort
+        return effort
