@@ -110,6 +110,9 @@ class Collection:
         pymilvus's own iterator puts keys into its filters unescaped, so the pages are made here.
         """
         key, last = self.layout.key, ""
+        # Lite sorts by key when told that it serves an iterator, servers merge segments by key.
+        # A server told of an iterator answers weak reads from a snapshot before earlier reads.
+        by_key = {"iterator": "True"} if self.lite else {"reduce_stop_for_best": "True"}
         while True:
             with self._session.reading(level) as word:
                 page = self._call(
@@ -119,9 +122,7 @@ class Collection:
                     output_fields=list(output),
                     limit=rows,
                     consistency_level=word,
-                    # What makes servers merge their segments by key, and Lite sort by it.
-                    iterator="True",
-                    reduce_stop_for_best="True",
+                    **by_key,
                 )
             if not page:
                 return

@@ -62,10 +62,12 @@ class Geometry:
     def prepare(self, queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Query]]:
         """Queries as they are to be sent, ``(q, d)``: where direction is all, of norm 1/2 to 1."""
         lengths = norms(queries)
-        exponents = np.zeros(len(queries), dtype=np.int64)
-        if self._metric != "euclidean":
-            # A power of two changes the exponents only, so nothing is rounded.
-            exponents = np.frexp(lengths)[1].astype(np.int64)
+        # A power of two changes the exponents only, so nothing is rounded.
+        exponents = np.frexp(lengths)[1].astype(np.int64)
+        if self._metric == "euclidean":
+            # Only a query that would overflow is moved; what it finds is then not certified.
+            excess = exponents - math.frexp(self.band[1])[1] + 1
+            exponents = np.where(lengths > self.band[1], excess, 0)
         sent = np.ldexp(queries, -exponents[:, np.newaxis])
         scales = np.ldexp(1.0, exponents).tolist()
         asked = [
@@ -81,7 +83,7 @@ class Geometry:
         """
         table = np.array(raw, dtype=np.float64)
         if self._metric == "euclidean":
-            table = np.sqrt(np.maximum(table, 0.0))
+            table = np.sqrt(np.maximum(table, 0.0)) * query.scale
         elif self._metric == "cosine":
             table = 1.0 - table
         else:

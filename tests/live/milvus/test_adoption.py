@@ -1,0 +1,104 @@
+"""Collections that somebody else made: FiftyOne's own adapter, or by hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vecbridge
+from tests.oracle import oracle
+from vecbridge import SchemaMismatchError, Store
+
+COUNT = 200
+
+
+@pytest.fixture(scope="module")
+def client(milvus_store: Store, milvus_uri: str) -> Iterator[Any]:
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(uri=milvus_uri, timeout=30)
+    yield client
+    client.close()
+
+
+def make(client: Any, metric: str, index_type: str, key_type: str = "VARCHAR") -> str:
+    """A collection with the fields that FiftyOne's adapter makes."""
+    from pymilvus import DataType
+
+    name = f"fo_{uuid.uuid4().hex}"
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    limits = {"max_length": 64000} if key_type == "VARCHAR" else {}
+    schema.add_field("pk", getattr(DataType, key_type), is_primary=True, **limits)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    schema.add_field("sample_id", DataType.VARCHAR, max_length=64000)
+    indexes = client.prepare_index_params()
+    build = {"M": 8, "efConstruction": 64} if index_type == "HNSW" else {}
+    indexes.add_index("vector", index_type=index_type, metric_type=metric, params=build)
+    client.create_collection(name, schema=schema, index_params=indexes, consistency_level="Session")
+    return name
+
+
+@pytest.mark.parametrize(
+    ("word", "metric"), [("L2", "euclidean"), ("IP", "dotproduct"), ("COSINE", "cosine")]
+)
+@pytest.mark.parametrize("index_type", ["HNSW", "FLAT"])
+def test_fiftyones_collections_work_at_once(
+    milvus_store: Store, client: Any, word: str, metric: Any, index_type: str
+) -> None:
+    name = make(client, word, index_type)
+    vectors = np.random.default_rng(5).standard_normal((COUNT, 8)).astype(np.float32)
+    ids = [f"{number:024x}" for number in range(COUNT)]
+    rows = [
+        {"pk": key, "vector": vector, "sample_id": f"s{key}"}
+        for key, vector in zip(ids, vectors, strict=True)
+    ]
+    client.upsert(name, rows)
+    index = milvus_store.open_index(name, dimension=8, metric=metric)
+    assert index.info.fields == {"sample_id": "string"}
+    assert index.capabilities.exact is (index_type == "FLAT")
+    assert index.count(consistency="strong") == COUNT
+    assert index.fetch(ids[:2]).fields["sample_id"] == [f"s{key}" for key in ids[:2]]
+    (hits,) = index.search(vectors[3], 10)
+    expected, distances = oracle(metric, ids, vectors, vectors[3], 10)
+    # What was just inserted is searched by brute force, whatever the index is called.
+    assert hits.ids == expected
+    assert hits.distances.tolist() == distances
+    assert hits.exact is (index_type == "FLAT" and metric != "dotproduct")
+    index.upsert(["new"], vectors[3:4], {"sample_id": ["s"]})
+    index.delete(ids[:50])
+    assert index.count() == COUNT - 49
+    assert "new" in index.search(vectors[3], 200)[0].ids
+
+
+def test_keys_that_are_no_strings_are_refused(milvus_store: Store, client: Any) -> None:
+    name = make(client, "L2", "FLAT", key_type="INT64")
+    with pytest.raises(SchemaMismatchError, match="INT64"):
+        milvus_store.open_index(name)
+
+
+def test_a_released_collection_is_loaded_again(milvus_store: Store, client: Any) -> None:
+    index = milvus_store.create_index(f"r_{uuid.uuid4().hex}", dimension=3)
+    index.upsert(["a"], [[1, 2, 3]])
+    client.release_collection(index.info.name)
+    assert index.search([1, 2, 3], 1)[0].ids == ("a",)
+    client.release_collection(index.info.name)
+    assert milvus_store.open_index(index.info.name).count() == 1
+
+
+def test_a_newer_layout_is_refused(milvus_server_uri: str) -> None:
+    from pymilvus import DataType, MilvusClient
+
+    client = MilvusClient(uri=milvus_server_uri)
+    name = f"n_{uuid.uuid4().hex}"
+    schema = client.create_schema(auto_id=False, description='{"vecbridge": 99}')
+    schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=512)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    client.create_collection(name, schema=schema)
+    store = vecbridge.get_backend("milvus", uri=milvus_server_uri)
+    with store, pytest.raises(SchemaMismatchError, match="newer vecbridge"):
+        store.open_index(name)
+    client.close()

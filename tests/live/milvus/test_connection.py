@@ -1,0 +1,156 @@
+"""Connecting and letting go: dead addresses, locks, closed stores, secrets."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+import vecbridge
+from tests.servers.milvus import running_milvus
+from vecbridge import ClosedError, ConnectionFailedError, OperationTimeoutError
+
+SECRET = "Sup3r-s3cret-w0rd"
+OTHER_PROCESS = """
+import sys
+import vecbridge
+with vecbridge.get_backend("milvus", uri=sys.argv[1]) as store:
+    print(store.index_names())
+"""
+
+
+def dead_uri() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_making_a_store_connects_to_nothing() -> None:
+    with vecbridge.get_backend("milvus", uri=dead_uri()) as store:
+        assert store.name == "milvus"
+
+
+def test_nobody_listens(capfd: pytest.CaptureFixture[str]) -> None:
+    uri = dead_uri()
+    store = vecbridge.get_backend("milvus", uri=uri, timeout=2)
+    started = time.monotonic()
+    with pytest.raises(ConnectionFailedError) as caught:
+        store.index_names()
+    assert time.monotonic() - started < 4
+    message = str(caught.value)
+    assert uri.removeprefix("http://") in message
+    assert "Start a Milvus server" in message
+    assert "uri='vectors.db'" in message
+    assert caught.value.retryable
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_something_that_is_no_milvus_or_never_answers() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        store = vecbridge.get_backend("milvus", uri=uri, timeout=2)
+        started = time.monotonic()
+        with pytest.raises(ConnectionFailedError, match="refuses to talk"):
+            store.index_names()
+        assert time.monotonic() - started < 6
+
+
+def test_no_secret_is_in_errors(capfd: pytest.CaptureFixture[str]) -> None:
+    for options in ({"user": "root", "password": SECRET}, {"token": SECRET}):
+        store = vecbridge.get_backend("milvus", uri=dead_uri(), timeout=2, **options)
+        with pytest.raises(ConnectionFailedError) as caught:
+            store.index_names()
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+    written = capfd.readouterr()
+    assert SECRET not in written.out + written.err
+
+
+def test_a_closed_store_says_so(milvus_uri: str) -> None:
+    store = vecbridge.get_backend("milvus", uri=milvus_uri)
+    index = store.open_or_create_index("closing", dimension=3)
+    store.close()
+    store.close()
+    with pytest.raises(ClosedError, match="store was closed"):
+        index.count()
+    with pytest.raises(ClosedError):
+        store.index_names()
+
+
+def test_a_closed_index_says_so(milvus_uri: str) -> None:
+    with vecbridge.get_backend("milvus", uri=milvus_uri) as store:
+        index = store.open_or_create_index("closing", dimension=3)
+        index.close()
+        index.close()
+        with pytest.raises(ClosedError, match="index 'closing' was closed"):
+            index.search([1, 2, 3])
+        assert store.open_index("closing").count() == 0
+
+
+def test_lite_is_unlocked_when_its_last_store_is_closed(tmp_path: Path) -> None:
+    path = str(tmp_path / "v.db")
+    first, second = (vecbridge.get_backend("milvus", uri=path) for _ in range(2))
+    first.create_index("kept", dimension=2).upsert(["a"], [[1, 2]])
+    assert second.open_index("kept").count() == 1
+    first.close()
+    assert second.open_index("kept").count() == 1
+    refused = other_process(path)
+    assert refused.returncode != 0
+    assert "ConnectionFailedError" in refused.stderr
+    assert "one process at a time" in refused.stderr
+    second.close()
+    admitted = other_process(path)
+    assert admitted.stdout.strip() == "['kept']", admitted.stderr
+    with vecbridge.get_backend("milvus", uri=path) as again:
+        assert again.open_index("kept").fetch(["a"]).vectors.tolist() == [[1.0, 2.0]]
+
+
+def test_a_store_that_is_forgotten_unlocks_lite(tmp_path: Path) -> None:
+    path = str(tmp_path / "v.db")
+    vecbridge.get_backend("milvus", uri=path).index_names()
+    assert other_process(path).stdout.strip() == "[]"
+
+
+def test_paths_that_cannot_be_lites(tmp_path: Path) -> None:
+    (tmp_path / "old.db").write_bytes(b"SQLite format 3\0")
+    with pytest.raises(ConnectionFailedError, match="is a file"):
+        vecbridge.get_backend("milvus", uri=str(tmp_path / "old.db")).index_names()
+    with pytest.raises(ConnectionFailedError, match="no directory"):
+        vecbridge.get_backend("milvus", uri=str(tmp_path / "no" / "v.db")).index_names()
+
+
+def test_a_frozen_and_a_killed_server(tmp_path: Path) -> None:
+    import signal
+
+    with running_milvus(tmp_path) as server:
+        store = vecbridge.get_backend("milvus", uri=server.uri, timeout=3)
+        index = store.create_index("kept", dimension=2)
+        index.upsert(["a", "b"], [[1, 2], [3, 4]])
+        server.signal(signal.SIGSTOP)
+        started = time.monotonic()
+        with pytest.raises(OperationTimeoutError) as late:
+            index.count()
+        assert time.monotonic() - started < 6
+        assert late.value.retryable
+        server.signal(signal.SIGCONT)
+        server.kill()
+        with pytest.raises(ConnectionFailedError) as gone:
+            index.upsert(["c"], [[5, 6]])
+        assert gone.value.retryable
+        store.close()
+
+
+def other_process(path: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", OTHER_PROCESS, path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import grpc
+import pytest
+from pymilvus.exceptions import MilvusException
+
+from vecbridge import (
+    AuthenticationError,
+    BackendError,
+    ConnectionFailedError,
+    IndexNotFoundError,
+    InvalidArgumentError,
+    OperationTimeoutError,
+)
+from vecbridge_milvus._errors import NotLoadedError, TooLargeError, boundary
+from vecbridge_milvus._pymilvus import load, quietly
+
+
+class Refusal(grpc.RpcError):  # type: ignore[misc]
+    """A gRPC error as it leaks from pymilvus."""
+
+    def __init__(self, status: grpc.StatusCode) -> None:
+        super().__init__()
+        self._status = status
+
+    def code(self) -> grpc.StatusCode:
+        return self._status
+
+    def details(self) -> str:
+        return "what the server said"
+
+
+def raised(error: Exception, operation: str = "upsert") -> Any:
+    with pytest.raises(Exception) as caught, boundary(operation):
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "retryable"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, ConnectionFailedError, True),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, OperationTimeoutError, True),
+        (grpc.StatusCode.UNAUTHENTICATED, AuthenticationError, False),
+        (grpc.StatusCode.PERMISSION_DENIED, AuthenticationError, False),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, TooLargeError, False),
+        (grpc.StatusCode.UNIMPLEMENTED, BackendError, False),
+    ],
+)
+def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> None:
+    error = raised(Refusal(status))
+    assert type(error) is kind
+    assert (error.backend, error.operation) == ("milvus", "upsert")
+    assert error.retryable is retryable
+    assert isinstance(error.__cause__, Refusal)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind", "retryable"),
+    [
+        (2, "Fail connecting", ConnectionFailedError, True),
+        (101, "collection not loaded", NotLoadedError, True),
+        (65535, "collection not loaded[1]", NotLoadedError, True),
+        (8, "rate limit exceeded", BackendError, True),
+        (65535, "Timestamp lag too large", BackendError, True),
+        (65535, "context deadline exceeded", OperationTimeoutError, True),
+        (1, "[search] Retry timeout: 3s", OperationTimeoutError, True),
+        (65535, "cannot parse expression", BackendError, False),
+        (1100, "invalid parameter", BackendError, False),
+    ],
+)
+def test_milvus_errors(code: int, message: str, kind: type[BackendError], retryable: bool) -> None:
+    error = raised(MilvusException(code, message), "search")
+    assert type(error) is kind
+    assert error.operation == "search"
+    assert error.retryable is retryable
+    assert message in str(error) or kind is OperationTimeoutError
+
+
+def test_a_collection_that_is_gone_is_an_index_not_found() -> None:
+    assert isinstance(raised(MilvusException(100, "collection not found")), IndexNotFoundError)
+
+
+def test_a_code_that_is_a_method_is_read() -> None:
+    error = MilvusException(message="not connected")
+    error._code = lambda: 2
+    assert isinstance(raised(error), ConnectionFailedError)
+
+
+@pytest.mark.parametrize("error", [InvalidArgumentError("ours"), KeyError("a defect")])
+def test_everything_else_passes_unchanged(error: Exception) -> None:
+    assert raised(error) is error
+
+
+def test_only_what_is_logged_inside_stays_off_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load()
+    logger = logging.getLogger("pymilvus.decorators")
+    # pytest adds handlers of its own; the first is the one that pymilvus came with.
+    handler = logging.getLogger("pymilvus").handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    monkeypatch.setattr(handler, "stream", sys.stderr)
+    with quietly() as causes:
+        try:
+            raise OSError("muffled")
+        except OSError:
+            logger.exception("muffled")
+        assert {str(cause) for cause in causes} == {"muffled"}
+    logger.error("audible")
+    written = capsys.readouterr().err
+    assert "audible" in written
+    assert "muffled" not in written
