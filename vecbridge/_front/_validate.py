@@ -63,13 +63,7 @@ def ids(values: Iterable[str], *, unique: bool) -> list[str]:
             512 bytes of UTF-8.
         DuplicateIdError: two are equal.
     """
-    if isinstance(values, str):
-        raise InvalidIdError(f"ids must be a sequence of strings; got one string: {values!r}")
-    column = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    for position, value in enumerate(column):
-        if type(value) is not str:
-            column[position] = _plain_string(value, position)
-    _check_text(column)
+    column = id_column(values)
     distinct = dict.fromkeys(column)
     if len(distinct) == len(column):
         return column
@@ -80,6 +74,22 @@ def ids(values: Iterable[str], *, unique: bool) -> list[str]:
             f"them; give each id once in a call"
         )
     return list(distinct)
+
+
+def id_column(values: Iterable[str]) -> list[str]:
+    """Checks ids one by one, and leaves repeated ones in: plain strings, in the order given."""
+    if isinstance(values, str):
+        raise InvalidIdError(f"ids must be a sequence of strings; got one string: {values!r}")
+    if not isinstance(values, Iterable) or (isinstance(values, np.ndarray) and not values.ndim):
+        raise InvalidIdError(
+            f"ids must be a sequence of strings; got {values!r} ({type(values).__name__})"
+        )
+    column = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    for position, value in enumerate(column):
+        if type(value) is not str:
+            column[position] = _plain_string(value, position)
+    _check_text(column)
+    return column
 
 
 def vectors(values: ArrayLike, *, dimension: int, what: str = "vectors") -> NDArray[np.float32]:
@@ -101,7 +111,7 @@ def vectors(values: ArrayLike, *, dimension: int, what: str = "vectors") -> NDAr
             f"{what} must have {dimension} dimensions, as the index has; got {array.shape[1]}. "
             f"Were they made by another model than the index's?"
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         converted = np.ascontiguousarray(array, dtype=np.float32)
     _check_finite(converted, array, what)
     return converted
@@ -128,7 +138,8 @@ def encodable(text: str) -> bool:
 
 def _plain_string(value: object, position: int) -> str:
     if isinstance(value, str):
-        return str(value)
+        # Not ``str(value)``: a member of an enumeration of strings shows its name there.
+        return str.__str__(value)
     raise InvalidIdError(
         f"ids must be strings; number {position} is {value!r} ({type(value).__name__}). Convert "
         f"them with str()"
@@ -165,16 +176,21 @@ def _check_id(value: str, position: int) -> None:
 
 
 def _as_array(values: Any, what: str) -> NDArray[Any]:
-    # A torch tensor, told by its methods: the core imports no torch.
-    if hasattr(values, "detach") and hasattr(values, "cpu"):
-        values = values.detach().cpu()
-        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-        values = values.numpy()
     try:
+        # A torch tensor, told by its methods: the core imports no torch.
+        if hasattr(values, "detach") and hasattr(values, "cpu"):
+            values = values.detach().cpu()
+            values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+            values = values.numpy()
         array = np.asarray(values)
     except ValueError as error:
         raise DimensionError(f"{what} must all have the same length: {error}") from error
-    if array.dtype.kind not in "fiu" and array.size:
+    except (TypeError, RuntimeError) as error:
+        raise InvalidVectorError(
+            f"{what} must be real numbers in an array; got a {type(values).__name__} that does "
+            f"not convert to one: {error}"
+        ) from error
+    if array.dtype.kind not in "fiu" and (array.size or array.ndim == 2):
         raise InvalidVectorError(f"{what} must be real numbers; got dtype {array.dtype}")
     return array
 
@@ -185,10 +201,11 @@ def _check_finite(converted: NDArray[np.float32], given: NDArray[Any], what: str
         good = np.isfinite(converted[start : start + rows]).all(axis=1)
         if not good.all():
             row = start + int(np.argmin(good))
-            overflow = bool(np.isfinite(np.asarray(given[row], dtype=np.float64)).all())
+            overflow = bool(np.isfinite(given[row]).all())
             found = "a value too large for float32" if overflow else "NaN or infinity"
             raise InvalidVectorError(
-                f"{what} must be finite float32; row {row} has {found}. Leave such rows out, or mend them"
+                f"{what} must be finite float32; row {row} has {found}. Leave such rows out, or "
+                f"mend them"
             )
 
 
