@@ -61,7 +61,7 @@ def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if columns <= _SMALL_ROW or members < 4:
         return _top(scores, count)
     groups = columns // members
-    maxima = scores[:, : groups * members].unflatten(1, (members, groups)).amax(dim=1)
+    maxima = scores[:, : groups * members].reshape(rows, members, groups).amax(dim=1)
     _, chosen = _top(maxima, count)
     steps = groups * torch.arange(members, device=scores.device)
     inside = (chosen[:, None, :] + steps[:, None]).flatten(1)

@@ -22,18 +22,20 @@ from vecbridge_torch._streamed import Streamed
 _PATIENCE = 16
 # Fewer records in scope than one in so many are gathered; more are masked.
 _SPARSE = 4
+# Gaussian vectors of 512 dimensions want 30 candidates of bfloat16 for ``k=10``.
+_NARROW_SPARE = 64
 
 
 class Tier(NamedTuple):
     """A way of scoring the records in scope.
 
     Attributes:
-        spare: how many records to look at beyond the ``k`` asked for, given ``k``.
+        spare: how many records to look at beyond the ``k`` asked for.
         scoring: of ``(q, d)`` float32 queries.
         rows: of the snapshot that the columns stand for; ``None`` where they are the same.
     """
 
-    spare: Callable[[int], int]
+    spare: int
     scoring: Callable[[NDArray[np.float32]], Scoring]
     rows: NDArray[np.intp] | None
 
@@ -55,7 +57,7 @@ class Cache:
         self._keys: tuple[int, Float32Keys] | None = None
 
     def tiers(
-        self, snapshot: Snapshot, rows: NDArray[np.intp] | None, queries: int
+        self, snapshot: Snapshot, rows: NDArray[np.intp] | None, queries: int, k: int
     ) -> Iterator[Tier]:
         """Ways of scoring, the fastest first, each better at telling records apart.
 
@@ -63,6 +65,7 @@ class Cache:
             snapshot: the records.
             rows: which of them; all where ``None``.
             queries: how many there are.
+            k: how many answers each wants.
         """
         if rows is not None and len(rows) * _SPARSE < len(snapshot):
             yield self._gathered(snapshot, rows)
@@ -74,7 +77,7 @@ class Cache:
         resident = self._resident(snapshot, queries)
         if resident is not None:
             yield Tier(
-                _spare_of_narrow if self._narrow else _spare,
+                _NARROW_SPARE + k // 2 if self._narrow else SPARE,
                 lambda block: ResidentScoring(resident, block, len(snapshot), outside),
                 None,
             )
@@ -104,7 +107,7 @@ class Cache:
         rows: NDArray[np.intp] | None,
     ) -> Tier:
         return Tier(
-            _spare,
+            SPARE,
             lambda block: Streamed(self._arithmetic, self._metric, block, vectors, keys, outside),
             rows,
         )
@@ -161,12 +164,3 @@ class _Held:
             self.resident.append(snapshot)
             self.generation = snapshot.generation
             self._appended_since = snapshot.appended_since
-
-
-def _spare(k: int) -> int:
-    return SPARE
-
-
-def _spare_of_narrow(k: int) -> int:
-    """Measured: Gaussian vectors of 512 dimensions want 30 candidates in bfloat16 for ``k=10``."""
-    return 64 + k // 2

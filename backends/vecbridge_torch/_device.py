@@ -104,10 +104,7 @@ def arithmetic_of(settings: TorchSettings) -> Arithmetic:
         ConfigurationError: it has not.
     """
     device = _device(settings.device)
-    if settings.memory_mb is None:
-        budget = _memory(device)
-    else:
-        budget = settings.memory_mb << 20
+    budget = _memory(device) if settings.memory_mb is None else settings.memory_mb << 20
     return Arithmetic(device, _precision(settings, device), budget)
 
 

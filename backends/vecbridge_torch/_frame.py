@@ -1,7 +1,8 @@
 """How records and queries are brought into the range of narrow floating-point types.
 
-In exact arithmetic a frame changes no ranking: cosine looks at unit vectors, dot products at vectors
-times a power of two, euclidean distances at vectors less a common centre, times a power of two.
+In exact arithmetic a frame changes no ranking: cosine looks at unit vectors, dot products at
+vectors times a power of two, euclidean distances at vectors less a common centre, times a power
+of two.
 """
 
 from __future__ import annotations

@@ -100,12 +100,12 @@ class TorchIndex(LocalIndex):
         most = min(count - 1, _CANDIDATE_BYTES // (4 * self.info.dimension * len(queries)))
         found: dict[int, Offer] = {}
         with torch.inference_mode():
-            for tier in self._cache.tiers(snapshot, rows, len(queries)):
+            for tier in self._cache.tiers(snapshot, rows, len(queries), k):
                 waiting = [at for at in range(len(queries)) if at not in found]
                 if not waiting:
                     break
                 part = queries if len(waiting) == len(queries) else queries[waiting]
-                first = min(k + tier.spare(k), count - 1)
+                first = min(k + tier.spare, count - 1)
                 offers = settle(tier.scoring(part), k, first, most)
                 for at, offer in zip(waiting, offers, strict=True):
                     if offer is not None:

@@ -1,20 +1,20 @@
 """Records kept on the device in its precision, and the proof of what their scores are worth.
 
-Let ``t`` be a record and ``s`` a query in the :class:`~vecbridge_torch._frame.Frame`, both as good as exact
-(float64), and ``w`` and ``p`` what the narrow type makes of them. By Cauchy and Schwarz
+Let ``t`` be a record and ``s`` a query in the frame (:mod:`vecbridge_torch._frame`), both as good
+as exact (float64), and ``w`` and ``p`` what the narrow type makes of them. By Cauchy and Schwarz
 
     |s.t - p.w|  <=  |s - p| |t| + |p| |t - w|
 
-The four norms are *measured*, when a record is put on the device and when a query comes: the bound
-is that of this very data, a third of the worst case for ordinary vectors, and nothing at all for those that
-the type holds exactly. To it come
+The four norms are *measured*, when a record is put on the device and when a query comes: the
+bound is that of this very data, less than half the worst case for ordinary vectors, and nothing
+for those that the type holds exactly. To it come
 
 * the accumulation of ``p.w`` in float32: ``gamma(d + 8) |p| |w|``, with a roundoff of ``2**-22``
-  instead of ``2**-24``, since matrix units truncate where other arithmetic rounds; products of two
-  narrow numbers are exact in float32;
+  instead of ``2**-24``, since matrix units truncate where other arithmetic rounds; products of
+  two narrow numbers are exact in float32;
 * what is lost where they flush subnormals to zero, at most ``2**-126`` an operation;
-* the rounding of the sum, where a CPU gives it out in the narrow type: relative to the score itself;
-* for euclidean, with scores ``p.w - |t|**2 / 2``, the rounding of the square and of the difference.
+* the rounding of the sum where a CPU gives it out in the narrow type, relative to the sum itself;
+* for euclidean, with scores ``p.w - |t|**2 / 2``, the rounding of the square and the difference.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tests.oracle import oracle
 from vecbridge import METRICS, Index, Metric, Store
 
 COUNT = 60
-STORES = ("sklearn_memory", "sklearn_disk", "milvus_lite", "milvus_server")
+STORES = ("sklearn_memory", "sklearn_disk", "faiss_memory", "faiss_disk", "milvus_lite", "milvus_server", "torch_memory")
 
 
 @pytest.fixture(scope="module", params=STORES)

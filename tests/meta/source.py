@@ -12,6 +12,7 @@ BACKENDS = (
     ROOT / "backends" / "vecbridge_faiss",
     ROOT / "backends" / "vecbridge_milvus",
     ROOT / "backends" / "vecbridge_sklearn",
+    ROOT / "backends" / "vecbridge_torch",
 )
 PACKAGES = (ROOT / "vecbridge", *BACKENDS, ROOT / "conformance" / "vecbridge_conformance")
 

@@ -126,6 +126,7 @@ PUBLIC: dict[str, list[str]] = {
         "SklearnBackend",
         "SklearnSettings",
     ],
+    "vecbridge_torch": ["TorchBackend", "TorchSettings"],
 }
 # Importing these opens FiftyOne's database, so their names are read and not fetched.
 WITH_DATABASE: dict[str, list[str]] = {

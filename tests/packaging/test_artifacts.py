@@ -6,7 +6,14 @@ import re
 
 from tests.packaging.conftest import ROOT, Artifacts
 
-PACKAGES = {"vecbridge", "vecbridge_conformance", "vecbridge_milvus", "vecbridge_sklearn"}
+PACKAGES = {
+    "vecbridge",
+    "vecbridge_conformance",
+    "vecbridge_faiss",
+    "vecbridge_milvus",
+    "vecbridge_sklearn",
+    "vecbridge_torch",
+}
 DATA = {".ini", ".md", ".toml"}
 
 
@@ -62,6 +69,7 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
     assert "Requires-Python: >=3.10" in metadata
     assert "sklearn = vecbridge_sklearn:SklearnBackend" in entry_points
     assert "milvus = vecbridge_milvus:MilvusBackend" in entry_points
+    assert "torch = vecbridge_torch:TorchBackend" in entry_points
 
 
 def test_a_test_only_server_is_nobody_elses_dependency(artifacts: Artifacts) -> None:

@@ -1,0 +1,77 @@
+"""The torch backend on a CPU against the bare products of the same data, in numpy and in torch."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import numpy as np
+import torch
+from _measure import Row, Work, arguments, report, seconds
+
+from vecbridge import METRICS, Index, get_backend
+
+BATCH_LIMIT = 1.5
+SINGLE_LIMIT = 2.0
+PRECISIONS = ("bfloat16", "float32")
+
+
+def searching(count: int, dimension: int, precision: str) -> list[Row]:
+    """One query and a hundred, against the faster of two libraries' products."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((count, dimension), dtype=np.float32)
+    queries = rng.standard_normal((100, dimension), dtype=np.float32)
+    ids = [f"record-{number}" for number in range(count)]
+    rows = []
+    for metric in METRICS:
+        with get_backend("torch", device="cpu", precision=precision) as store:
+            index = store.create_index("bench", dimension=dimension, metric=metric)
+            index.upsert(ids, vectors)
+            rows += _against_products(index, f"{precision}, {metric}", vectors, queries)
+    return rows
+
+
+def _against_products(index: Index, title: str, vectors: Any, queries: Any) -> list[Row]:
+    one, held, asked = queries[0], torch.from_numpy(vectors), torch.from_numpy(queries)
+    batch = _medians(
+        lambda: index.search(queries, 10),
+        [lambda: queries @ vectors.T, lambda: asked @ held.T, lambda: held @ asked.T],
+        9,
+    )
+    single = _medians(
+        lambda: index.search(one, 10), [lambda: vectors @ one, lambda: held @ asked[0]], 31
+    )
+    return [
+        _row(f"{title}: one query", single, "matrix-vector", SINGLE_LIMIT),
+        _row(f"{title}: 100 queries", batch, "matrix product", BATCH_LIMIT),
+    ]
+
+
+def _medians(ours: Work, peers: list[Work], runs: int) -> tuple[float, float]:
+    """Median seconds of ours and of the fastest peer, all of them run in turn."""
+    works = [ours, *peers]
+    for work in works:
+        work()
+    times = [[seconds(work) for work in works] for _ in range(runs)]
+    mine, *theirs = (statistics.median(column) for column in zip(*times, strict=True))
+    return mine, min(theirs)
+
+
+def _row(work: str, times: tuple[float, float], peer: str, limit: float) -> Row:
+    return Row(work, 1e3 * times[0], 1e3 * times[1], f"float32 {peer}", limit=limit)
+
+
+def main() -> None:
+    """Measures both precisions of a CPU and prints the table."""
+    parser = arguments(__doc__ or "")
+    parser.set_defaults(count=100_000)
+    options = parser.parse_args()
+    rows = []
+    for precision in PRECISIONS:
+        rows += searching(options.count, options.dimension, precision)
+    title = f"torch {torch.__version__} on a CPU, {options.count} x {options.dimension}, k=10"
+    report(title, rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""What is kept on the device follows the records, and stays within its memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.adversarial import make
+from tests.oracle import oracle
+from tests.unit.torch_backend.helpers import engine, index_of
+from vecbridge import METRICS, CorruptStoreError, Metric, get_backend
+from vecbridge_torch._index import TorchIndex
+
+
+def vectors(count: int, dimension: int = 8, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
+
+
+def named(count: int, start: int = 0) -> list[str]:
+    return [f"id{number:05}" for number in range(start, start + count)]
+
+
+def held(index: TorchIndex) -> Any:
+    return index._cache._held
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("metric", METRICS)
+def test_searches_follow_writes(metric: Metric) -> None:
+    data = make("gaussian", 8, count=200)
+    index = index_of(data, metric, precision="bfloat16")
+    model = dict(zip(data.ids, data.vectors, strict=True))
+    for step in range(12):
+        more = vectors(40, seed=step) * (3.0 if step > 6 else 1.0)
+        ids = named(40, start=25 * step) if step % 3 else [f"new{step}-{n}" for n in range(40)]
+        index.upsert(ids, more)
+        model.update(zip(ids, more, strict=True))
+        if step % 4 == 3:
+            gone = list(model)[step : 5 * step : 2]
+            index.delete(gone)
+            for name in gone:
+                del model[name]
+        for query, hits in zip(data.queries, index.search(data.queries, 7), strict=True):
+            ids_, _ = oracle(metric, list(model), np.array(list(model.values())), query, 7)
+            assert hits.ids == ids_
+
+
+@pytest.mark.usefixtures("eager")
+def test_what_is_added_is_taken_to_the_device_and_nothing_else() -> None:
+    index = engine(precision="bfloat16")
+    index.upsert(named(100), vectors(100))
+    index.candidates(vectors(1), 1)
+    resident = held(index).resident
+    assert resident.rows == 100
+    index.upsert(named(100, start=100), vectors(100, seed=1))
+    index.candidates(vectors(1), 1)
+    assert held(index).resident is resident
+    assert resident.rows == 200
+    assert [chunk.used for chunk in resident._chunks] == [100, 100]
+
+
+@pytest.mark.usefixtures("eager")
+def test_many_small_additions_make_few_chunks() -> None:
+    index = engine(precision="bfloat16")
+    for start in range(0, 2000, 20):
+        index.upsert(named(20, start), vectors(20, seed=start))
+        index.candidates(vectors(1), 1)
+    assert held(index).resident.rows == 2000
+    assert len(held(index).resident._chunks) < 30
+
+
+@pytest.mark.usefixtures("eager")
+def test_what_is_replaced_or_deleted_is_forgotten_on_the_device() -> None:
+    index = engine(precision="bfloat16")
+    index.upsert(named(100), vectors(100))
+    index.candidates(vectors(1), 1)
+    first = held(index).resident
+    index.delete(named(1))
+    index.candidates(vectors(1), 1)
+    second = held(index).resident
+    assert (second is first, second.rows) == (False, 99)
+    index.upsert(named(1, start=5), vectors(1, seed=9))
+    index.candidates(vectors(1), 1)
+    assert held(index).resident is not second
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_search_of_an_older_state_sees_that_state() -> None:
+    index = engine(precision="bfloat16")
+    index.upsert(named(100), vectors(100))
+    old, _ = index._candidates_in(None, None)
+    index.upsert(named(100, start=100), vectors(100, seed=1))
+    index.candidates(vectors(1), 1)
+    kept = held(index).resident
+    offers = index._offers(vectors(3, seed=2), 5, old, None)
+    assert held(index).resident is kept
+    assert all(offer.columns.max() < 100 for offer in offers)
+    index.delete(named(1))
+    index.candidates(vectors(1), 1)
+    assert all(offer.columns.max() < 100 for offer in index._offers(vectors(3), 5, old, None))
+    assert held(index).resident.rows == 199
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_index_beyond_the_memory_is_streamed_and_ranks_the_same(metric: Metric) -> None:
+    data = make("gaussian", 64, count=9000)
+    inside = index_of(data, metric, precision="bfloat16", memory_mb=2)
+    outside = index_of(data, metric, precision="bfloat16", memory_mb=1)
+    assert outside.search(data.queries, 10) == inside.search(data.queries, 10)
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_index_that_outgrows_the_memory_leaves_the_device() -> None:
+    index = engine(precision="bfloat16", dimension=64, memory_mb=1)
+    index.upsert(named(1000), vectors(1000, 64))
+    index.candidates(vectors(1, 64), 1)
+    assert held(index).resident.rows == 1000
+    index.upsert(named(9000, start=1000), vectors(9000, 64))
+    index.candidates(vectors(1, 64), 1)
+    assert held(index) is None
+
+
+def test_a_cpu_copies_nothing_for_a_few_queries() -> None:
+    index = engine(precision="bfloat16")
+    index.upsert(named(100), vectors(100))
+    for _ in range(15):
+        index.candidates(vectors(1), 1)
+    assert held(index) is None
+    index.candidates(vectors(1), 1)
+    assert held(index).resident.rows == 100
+
+
+def test_float32_on_a_cpu_copies_nothing_at_all() -> None:
+    index = engine(precision="float32")
+    index.upsert(named(100), vectors(100))
+    index.candidates(vectors(100), 1)
+    assert held(index) is None
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_a_search_holds_no_snapshot_that_a_write_would_have_to_copy(precision: str) -> None:
+    index = engine(precision=precision)
+    index.upsert(named(100), vectors(100))
+    index.candidates(vectors(1), 1)
+    index.search(vectors(1), 1)
+    assert len(index._table("search")._columns._views) == 0
+
+
+@pytest.mark.usefixtures("eager")
+def test_closing_lets_go_of_the_device() -> None:
+    index = engine(precision="bfloat16")
+    index.upsert(named(100), vectors(100))
+    index.candidates(vectors(1), 1)
+    index.close()
+    index.close()
+    assert held(index) is None
+
+
+def test_an_index_is_the_same_after_reopening(tmp_path: Path) -> None:
+    data = make("gaussian", 16, count=100)
+    with get_backend("torch", device="cpu", path=tmp_path) as store:
+        index = store.create_index("t", dimension=16, metric="dotproduct")
+        index.upsert(data.ids, data.vectors)
+        before = index.search(data.queries, 5)
+        assert index.capabilities.durable
+    with get_backend("torch", device="cpu", path=str(tmp_path)) as store:
+        assert store.index_names() == ["t"]
+        assert store.open_index("t").search(data.queries, 5) == before
+        store.drop_index("t")
+        assert store.index_names() == []
+
+
+def test_a_torn_file_is_an_error_and_stays_as_it_is(tmp_path: Path) -> None:
+    with get_backend("torch", device="cpu", path=tmp_path) as store:
+        store.create_index("t", dimension=8).upsert(named(500), vectors(500))
+    (file,) = tmp_path.glob("records.vecbridge")
+    torn = file.read_bytes()[: file.stat().st_size // 3]
+    file.write_bytes(torn)
+    with (
+        pytest.raises(CorruptStoreError),
+        get_backend("torch", device="cpu", path=tmp_path) as store,
+    ):
+        store.open_index("t").search(vectors(1), 1)
+    assert file.read_bytes() == torn
