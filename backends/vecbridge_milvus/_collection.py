@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from vecbridge import ClosedError, Consistency
 from vecbridge_milvus._connection import Connection
-from vecbridge_milvus._errors import BACKEND, NotLoadedError, boundary
+from vecbridge_milvus._errors import BACKEND, NotLoadedError, OvertakenError, boundary
 from vecbridge_milvus._expr import both, string_literal
 from vecbridge_milvus._schema import Layout
 from vecbridge_milvus._session import Session
@@ -22,6 +23,10 @@ MAX_LIMIT = 16384
 _MAX_QUERIES = 16384
 _MESSAGE_BYTES = 32 << 20
 _HIT_BYTES = 128
+
+# A search whose hits are deleted before they are read fails, and is worth a few more tries.
+_ATTEMPTS = 6
+_PAUSE_S = 0.01
 
 # Lite searches what is not flushed row by row in Python, some ten times slower than a segment.
 _UNFLUSHED_ROWS = 1000
@@ -194,7 +199,7 @@ class Collection:
 
     def _call(self, operation: str, method: str, **arguments: Any) -> Any:
         name, timeout = self.layout.info.name, self.connection.timeout
-        for attempt in range(2):
+        for attempt in range(_ATTEMPTS):
             if self._closed.is_set():
                 raise ClosedError(
                     f"index {name!r} was closed, so it cannot {operation}; open it again",
@@ -210,4 +215,8 @@ class Collection:
                 if attempt:
                     raise
                 self.load()
+            except OvertakenError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")

@@ -33,6 +33,10 @@ class NotLoadedError(BackendError):
     """The collection is not in the server's memory: load it."""
 
 
+class OvertakenError(BackendError):
+    """A delete came between a search and the reading of what it had found: search again."""
+
+
 @contextmanager
 def boundary(operation: str) -> Iterator[None]:
     """Turns whatever pymilvus raises inside into an error of the contract.
@@ -101,6 +105,8 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
     retryable = code in _RATE_LIMITED or any(words in lowered for words in _PASSING)
     if code == _NOT_LOADED or "not loaded" in lowered:
         kind, retryable = NotLoadedError, True
+    elif "incomplete query result" in lowered:
+        kind, retryable = OvertakenError, True
     elif code == _UNREACHABLE or "server unavailable" in lowered:
         kind, retryable = ConnectionFailedError, True
     elif "deadline exceeded" in lowered or "retry timeout" in lowered:

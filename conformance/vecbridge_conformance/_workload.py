@@ -84,11 +84,17 @@ def perform(index: Index, plan: Plan) -> History:
 def in_processes(harness: Harness, index: Index, plans: Sequence[Plan]) -> History:
     """The history of plans that run in fresh processes, over connections of their own."""
     running = [harness.start_process(work, index, plan) for plan in plans]
-    try:
-        return History.merged([process.result() for process in running])
-    finally:
-        for process in running:
-            process.kill()
+    parts: list[History] = []
+    errors: list[Exception] = []
+    for process in running:
+        try:
+            parts.append(process.result())
+        except Exception as error:  # noqa: BLE001, PERF203  (raised below)
+            errors.append(error)
+    # One that fails leaves the others waiting at the barrier: its own error says more than theirs.
+    if errors:
+        raise min(errors, key=lambda each: isinstance(each, TimeoutError))
+    return History.merged(parts)
 
 
 def in_threads(index: Index, plans: Sequence[Plan]) -> History:

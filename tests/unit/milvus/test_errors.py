@@ -16,7 +16,7 @@ from vecbridge import (
     InvalidArgumentError,
     OperationTimeoutError,
 )
-from vecbridge_milvus._errors import NotLoadedError, TooLargeError, boundary
+from vecbridge_milvus._errors import NotLoadedError, OvertakenError, TooLargeError, boundary
 from vecbridge_milvus._pymilvus import load, quietly
 
 
@@ -66,6 +66,7 @@ def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> 
         (101, "collection not loaded", NotLoadedError, True),
         (65535, "collection not loaded[1]", NotLoadedError, True),
         (8, "rate limit exceeded", BackendError, True),
+        (65535, "incomplete query result, missing id 7", OvertakenError, True),
         (65535, "Timestamp lag too large", BackendError, True),
         (65535, "context deadline exceeded", OperationTimeoutError, True),
         (1, "[search] Retry timeout: 3s", OperationTimeoutError, True),
