@@ -13,6 +13,7 @@ STORES = ["sklearn-path", "sklearn-memory", "milvus-lite", "milvus-server"]
 RUNS = [
     *((store, metric) for store in STORES[::2] for metric in ("cosine", "dotproduct", "euclidean")),
     ("sklearn-memory", "cosine"),
+    ("faiss-path", "euclidean"),
     ("milvus-server", "dotproduct"),
     ("milvus-server", "euclidean"),
 ]
@@ -56,6 +57,7 @@ def case(
         return Case("milvus", {"uri": request.getfixturevalue("milvus_server_uri")})
     return {
         "sklearn-path": Case("vecbridge_sklearn", {"path": str(folder)}),
+        "faiss-path": Case("vecbridge_faiss", {"path": str(folder)}),
         "sklearn-memory": Case("vecbridge_sklearn", {"path": ":memory:"}),
         "milvus-lite": Case("milvus", {"uri": str(folder / "vectors.db")}),
     }[name]
