@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vecbridge._errors import ClosedError
+from vecbridge.local import _process as process
 from vecbridge.local._failures import Blame
 from vecbridge.local._format import BUSY_SECONDS, check_file, ensure_file, has_file
 
@@ -39,6 +40,7 @@ class Database:
         self.era = self.file = 0
         self._identity = (0, 0)
         self._closed = False
+        process.register(self)
 
     def exists(self, operation: str) -> bool:
         """Whether there is anything to read. Reading alone never makes a file."""
@@ -61,13 +63,13 @@ class Database:
             self.check_open(operation)
             if self._connection is not None and self._identity != self._identify():
                 # Going on would answer from a file that nobody else sees any more.
-                self._connection.close()
-                self._connection = None
+                self._disconnect()
                 self.file += 1
             if self._connection is None:
                 if create:
                     ensure_file(self.blame, operation)
-                self._connection = self._connect(operation)
+                with process.connecting:
+                    self._connection = self._connect(operation)
             yield self._connection
 
     def check_open(self, operation: str) -> None:
@@ -93,12 +95,33 @@ class Database:
         self._notice_fork()
         with self._lock:
             self._closed = True
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+            self._disconnect()
+
+    def holds(self, identity: tuple[int, int]) -> bool:
+        """Whether there is a connection to the file of this device and inode."""
+        return self._connection is not None and self._identity == identity
+
+    def pause(self, seconds: float) -> bool:
+        """Closes the connection and keeps other threads out; ``False`` if it stays busy."""
+        self._notice_fork()
+        if not self._lock.acquire(timeout=seconds):
+            return False
+        if self._connection is not None and not self._connection.in_transaction:
+            self._disconnect()
+        return True
+
+    def resume(self) -> None:
+        """Lets other threads in again; the next of them connects anew."""
+        self._lock.release()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _connect(self, operation: str) -> sqlite3.Connection:
-        check_file(self.blame, operation)
+        if not process.is_held(self._identify()):
+            check_file(self.blame, operation)
         connection = sqlite3.connect(
             self.blame.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )

@@ -136,9 +136,12 @@ class DiskJournal:
             head = log.Head(seen.epoch, seen.seq + 1, seen.logged + change.weight)
             log.append(self._connection, self._index_id, head.seq, change, upkeep.level_of(change))
             log.write_head(self._connection, self._index_id, head)
+            # An interrupt may come when this is committed and not applied: then look again.
+            version, self._version = self._version, None
         with self._all_or_nothing(columns):
             columns.apply(change)
             self._seen = head
+        self._version = version
         # The write is acknowledged whatever becomes of upkeep; the next one tries again.
         with contextlib.suppress(VecbridgeError), self._database.blame.mapped(operation):
             self._tidy(columns, operation)
