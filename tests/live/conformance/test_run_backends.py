@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ DEPLOYMENTS = ("sklearn-memory", "sklearn-disk", "milvus-lite", "milvus-server")
 
 
 def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
-    given = {
+    given: dict[str, Callable[[], list[str]]] = {
         "sklearn-memory": list,
         "sklearn-disk": lambda: [f"path={folder / 'records'}"],
         "milvus-lite": lambda: [f"uri={folder / 'vectors.db'}"],
