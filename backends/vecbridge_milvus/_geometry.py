@@ -51,7 +51,7 @@ class Geometry:
     """
 
     def __init__(self, metric: Metric, dimension: int) -> None:
-        self._metric = metric
+        self._metric: Metric = metric
         self._dimension = dimension
 
     @property
