@@ -40,16 +40,7 @@ def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -
         case Comparison(name, word, value):
             column = np.empty(count, dtype=object)
             column[:] = fields[name]
-            compared: NDArray[np.bool_] = _OPERATORS[word](column, value).astype(np.bool_)
+            # A comparison with NaN is false, and no reason for a warning.
+            with np.errstate(invalid="ignore"):
+                compared: NDArray[np.bool_] = _OPERATORS[word](column, value).astype(np.bool_)
             return compared
-
-
-def named_fields(where: Filter) -> set[str]:
-    """Names of the fields that a filter looks at."""
-    match where:
-        case And(left, right) | Or(left, right):
-            return named_fields(left) | named_fields(right)
-        case Not(operand):
-            return named_fields(operand)
-        case OneOf(name, _) | Comparison(name, _, _):
-            return {name}

@@ -20,6 +20,6 @@ def parse_metric(value: object) -> Metric:
         InvalidArgumentError: it does not.
     """
     for metric in METRICS:
-        if value == metric:
+        if isinstance(value, str) and value == metric:
             return metric
     raise InvalidArgumentError(f"metric must be one of {', '.join(METRICS)}; got {value!r}")

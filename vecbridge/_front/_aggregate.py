@@ -27,7 +27,7 @@ def parse_aggregation(value: object) -> Aggregation:
         InvalidArgumentError: the value names none.
     """
     for known in AGGREGATIONS:
-        if value == known:
+        if isinstance(value, str) and value == known:
             return known
     raise InvalidArgumentError(
         f"aggregation must be one of {', '.join(AGGREGATIONS)}; got {value!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ MAX_TEXT_BYTES = 65535
 def field_types(fields: Mapping[str, object] | None) -> dict[str, FieldType]:
     """Checks the declaration of scalar fields."""
     checked: dict[str, FieldType] = {}
-    for name, wanted in (fields or {}).items():
+    for name, wanted in _mapping(fields).items():
         index_name(name)
-        known: FieldType | None = next((kind for kind in FIELD_TYPES if kind == wanted), None)
+        named = isinstance(wanted, str)
+        known = next((kind for kind in FIELD_TYPES if named and kind == wanted), None)
         if known is None:
             raise InvalidArgumentError(
                 f"field {name!r} must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"
@@ -33,8 +34,8 @@ def fields(
     columns: Fields | None, declared: Mapping[str, FieldType], count: int
 ) -> dict[str, list[Scalar]]:
     """Checks that every declared field, and no other, has ``count`` values of its type."""
-    given = columns or {}
-    unknown = sorted(set(given) - set(declared))
+    given = _mapping(columns)
+    unknown = sorted(set(given) - set(declared), key=repr)
     absent = sorted(set(declared) - set(given))
     if unknown or absent:
         raise InvalidArgumentError(
@@ -44,15 +45,35 @@ def fields(
     return {name: _column(name, given[name], kind, count) for name, kind in declared.items()}
 
 
-_FIELD_CASTS: dict[FieldType, tuple[tuple[type, ...], type[Any]]] = {
-    "string": ((str,), str),
-    "integer": ((int, np.integer), int),
-    "float": ((float, int, np.floating, np.integer), float),
-    "boolean": ((bool, np.bool_), bool),
+def _mapping(fields: Any) -> Mapping[str, Any]:
+    if fields is None:
+        return {}
+    if isinstance(fields, Mapping):
+        return fields
+    raise InvalidArgumentError(
+        f"fields must be a mapping from the name of each field; got {fields!r}"
+    )
+
+
+def _text(value: str) -> str:
+    # Not ``str(value)``: a member of an enumeration of strings shows its name there.
+    return str.__str__(value)
+
+
+_FIELD_CASTS: dict[FieldType, tuple[tuple[type, ...], type[Any], Callable[[Any], Any]]] = {
+    "string": ((str,), str, _text),
+    "integer": ((int, np.integer), int, int),
+    "float": ((float, int, np.floating, np.integer), float, float),
+    "boolean": ((bool, np.bool_), bool, bool),
 }
 
 
 def _column(name: str, values: Any, kind: FieldType, count: int) -> list[Scalar]:
+    single = isinstance(values, (str, bytes)) or not isinstance(values, Iterable)
+    if single or (isinstance(values, np.ndarray) and not values.ndim):
+        raise InvalidArgumentError(
+            f"field {name!r} must have one value a record, {count}, in a sequence; got {values!r}"
+        )
     column = values.tolist() if isinstance(values, np.ndarray) else list(values)
     if len(column) != count:
         raise InvalidArgumentError(
@@ -71,7 +92,7 @@ def _column(name: str, values: Any, kind: FieldType, count: int) -> list[Scalar]
 
 def _scalar(name: str, value: object, kind: FieldType) -> Scalar:
     """One value of a field as a plain Python scalar."""
-    accepted, cast = _FIELD_CASTS[kind]
+    accepted, _, cast = _FIELD_CASTS[kind]
     is_boolean = isinstance(value, (bool, np.bool_))
     if not isinstance(value, accepted) or (is_boolean and kind != "boolean"):
         raise InvalidArgumentError(

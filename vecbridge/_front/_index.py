@@ -13,7 +13,6 @@ from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._matching import named_fields
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
@@ -21,6 +20,7 @@ from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
 from vecbridge._front._exact import exact_search
+from vecbridge._front._filter_values import filter_values
 from vecbridge._front._native import native_search
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
 from vecbridge._front._writing import upsert_in_batches
@@ -130,8 +130,8 @@ class Index:
         self, ids: Iterable[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
         """Whether each id is there: one bool an id, in request order."""
-        names = list(ids) if not isinstance(ids, str) else ids
-        distinct = validate.ids(names, unique=False)
+        names = validate.id_column(ids)
+        distinct = list(dict.fromkeys(names))
         found = self._engine.contains(distinct, consistency=self._level(consistency))
         known = dict(zip(distinct, found.tolist(), strict=True))
         return np.array([known[name] for name in names], dtype=np.bool_)
@@ -187,8 +187,7 @@ class Index:
             One :class:`Hits` a query.
         """
         array = validate.queries(queries, dimension=self.info.dimension)
-        if ranking not in ("exact", "native"):
-            raise InvalidArgumentError(f"ranking must be 'exact' or 'native'; got {ranking!r}")
+        _check_ranking(ranking)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
         if not len(array):
@@ -302,11 +301,7 @@ class Index:
                 f"where={where!r}; give the candidates' ids as within=[...]",
                 capability="filters",
             )
-        unknown = sorted(named_fields(where) - set(self.info.fields))
-        if unknown:
-            raise InvalidArgumentError(
-                f"the index has the fields {sorted(self.info.fields)}; the filter names {unknown}"
-            )
+        filter_values(where, self.info.fields)
 
     def _must_stream(self, scope: Scope) -> bool:
         """Whether the allow-list is more than the store takes in one native search."""
@@ -323,3 +318,8 @@ class Index:
                 capability="consistency",
             )
         return level
+
+
+def _check_ranking(ranking: object) -> None:
+    if not isinstance(ranking, str) or ranking not in ("exact", "native"):
+        raise InvalidArgumentError(f"ranking must be 'exact' or 'native'; got {ranking!r}")

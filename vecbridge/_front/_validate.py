@@ -76,7 +76,7 @@ def ids(values: Iterable[str], *, unique: bool) -> list[str]:
     return list(distinct)
 
 
-def id_column(values: Iterable[str]) -> list[str]:
+def id_column(values: Any) -> list[str]:
     """Checks ids one by one, and leaves repeated ones in: plain strings, in the order given."""
     if isinstance(values, str):
         raise InvalidIdError(f"ids must be a sequence of strings; got one string: {values!r}")
