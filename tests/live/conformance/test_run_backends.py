@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ DEPLOYMENTS = ("sklearn-memory", "sklearn-disk", "milvus-lite", "milvus-server")
 
 
 def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
-    given: dict[str, Callable[[], list[str]]] = {
-        "sklearn-memory": list,
-        "sklearn-disk": lambda: [f"path={folder / 'records'}"],
-        "milvus-lite": lambda: [f"uri={folder / 'vectors.db'}"],
-        "milvus-server": lambda: [f"uri={request.getfixturevalue('milvus_server_uri')}"],
-    }[label]()
-    return [word for option in given for word in ("--option", option)]
+    if label == "sklearn-memory":
+        return []
+    if label == "sklearn-disk":
+        return ["--option", f"path={folder / 'records'}"]
+    if label == "milvus-lite":
+        return ["--option", f"uri={folder / 'vectors.db'}"]
+    return ["--option", f"uri={request.getfixturevalue('milvus_server_uri')}"]
 
 
 @pytest.mark.timeout(600)
