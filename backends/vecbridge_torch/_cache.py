@@ -50,7 +50,7 @@ class Cache:
 
     def __init__(self, arithmetic: Arithmetic, metric: Metric) -> None:
         self._arithmetic = arithmetic
-        self._metric = metric
+        self._metric: Metric = metric
         self._lock = Lock()
         self._held: _Held | None = None
         self._asked = 0

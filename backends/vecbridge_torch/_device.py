@@ -163,7 +163,7 @@ def _float32_products(device: torch.device, wanted: str) -> Iterator[None]:
 
     The setting is the whole process's, so it is touched only where it says something else.
     """
-    switch = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
+    switch: Any = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
     before = switch.matmul.fp32_precision
     if before == wanted or (before == "none" and wanted == "ieee"):
         yield

@@ -106,7 +106,7 @@ class TorchIndex(LocalIndex):
                     break
                 part = queries if len(waiting) == len(queries) else queries[waiting]
                 first = min(k + tier.spare, count - 1)
-                offers = settle(tier.scoring(part), k, first, most)
+                offers = settle(tier.scoring, part, k, first, most)
                 for at, offer in zip(waiting, offers, strict=True):
                     if offer is not None:
                         chosen = offer.columns if tier.rows is None else tier.rows[offer.columns]

@@ -4,6 +4,9 @@ A *score* orders records like their distances, the other way round: a larger one
 computed with errors, and whoever computes it bounds them.
 """
 
+# Methods of a protocol have no body, and so return nothing:
+# pyright: reportReturnType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,23 +28,31 @@ class Offer(NamedTuple):
     floor: float
 
 
-def settle(scoring: Scoring, k: int, count: int, most: int) -> list[Offer | None]:
+def settle(
+    scoring_of: Callable[[NDArray[np.float32]], Scoring],
+    queries: NDArray[np.float32],
+    k: int,
+    count: int,
+    most: int,
+) -> list[Offer | None]:
     """Offers for the queries that the scores decide, ``None`` for the others.
 
     Args:
-        scoring: queries and records; more records than ``count``.
+        scoring_of: scores queries against more records than ``count``.
+        queries: ``(q, d)`` float32.
         k: how many answers there must be.
-        count: how many to look at first.
+        count: how many records to look at first.
         most: how many to look at where those do not decide.
     """
+    scoring = scoring_of(queries)
     offers = _decided(scoring, best(scoring.blocks(), count), k)
     wider = min(most, _WIDER * count)
-    if wider > count and any(
-        offer is None and usable
-        for offer, usable in zip(offers, scoring.usable.tolist(), strict=True)
-    ):
+    undecided = [at for at in np.flatnonzero(scoring.usable).tolist() if offers[at] is None]
+    if undecided and wider > count:
+        scoring = scoring_of(queries[undecided])
         again = _decided(scoring, best(scoring.blocks(), wider), k)
-        offers = [first or second for first, second in zip(offers, again, strict=True)]
+        for at, offer in zip(undecided, again, strict=True):
+            offers[at] = offer
     return offers
 
 

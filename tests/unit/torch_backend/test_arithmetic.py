@@ -113,7 +113,8 @@ def test_a_program_that_lets_torch_round_float32_still_gets_true_rankings(precis
     index = index_of(data, "cosine", precision=precision)
     for query, hits in zip(data.queries, index.search(data.queries, 10), strict=True):
         assert hits.ids == oracle("cosine", data.ids, data.vectors, query, 10)[0]
-    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    products: Any = torch.backends.mkldnn
+    assert products.matmul.fp32_precision == "bf16"
 
 
 @pytest.mark.parametrize("widths", [[9000], [3000, 5000, 1000], [1] * 60, [2048, 7]])
