@@ -140,7 +140,7 @@ def test_a_ledger_that_is_wrong_is_an_error_of_usage(toy: Path) -> None:
         (["run", "toy", "--option", "path"], "KEY=VALUE"),
         (["run", "toy", "--layer", "smooth"], "smooth"),
         (["run"], "required"),
-        (["explain", "SEARCH-999"], "no clause 'SEARCH-999'"),
+        (["explain", "NONSENSE-1"], "no clause 'NONSENSE-1'"),
         (["compare", "a.json", "b.json"], "a.json"),
         (["dance"], "dance"),
     ],
