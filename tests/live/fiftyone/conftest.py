@@ -13,6 +13,7 @@ STORES = ["sklearn-path", "sklearn-memory", "milvus-lite", "milvus-server"]
 RUNS = [
     *((store, metric) for store in STORES[::2] for metric in ("cosine", "dotproduct", "euclidean")),
     ("sklearn-memory", "cosine"),
+    ("torch-path", "euclidean"),
     ("faiss-path", "euclidean"),
     ("milvus-server", "dotproduct"),
     ("milvus-server", "euclidean"),
@@ -58,6 +59,7 @@ def case(
     return {
         "sklearn-path": Case("vecbridge_sklearn", {"path": str(folder)}),
         "faiss-path": Case("vecbridge_faiss", {"path": str(folder)}),
+        "torch-path": Case("vecbridge_torch", {"path": str(folder)}),
         "sklearn-memory": Case("vecbridge_sklearn", {"path": ":memory:"}),
         "milvus-lite": Case("milvus", {"uri": str(folder / "vectors.db")}),
     }[name]
