@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Hits, IndexInfo
+from vecbridge import Candidates, Hits, IndexInfo, Metric
 from vecbridge.local import Scoped, Snapshot
 from vecbridge.ranking import SPARE, norms
 from vecbridge_faiss._built import Built, build, least_records
@@ -46,7 +46,7 @@ class Approximate:
     def __init__(
         self, info: IndexInfo, settings: FaissSettings, exact: Exact, cache: Cache
     ) -> None:
-        self._metric = info.metric
+        self._metric: Metric = info.metric
         self._settings = settings
         self._exact = exact
         self._cache = cache

@@ -52,7 +52,7 @@ class Flat:
     def __init__(
         self, metric: Metric, vectors: NDArray[np.float32], norms: NDArray[np.float64]
     ) -> None:
-        self._metric = metric
+        self._metric: Metric = metric
         self._dimension = vectors.shape[1]
         self._largest = float(norms.max(initial=0.0))
         self._units: NDArray[np.float32] | None = None
