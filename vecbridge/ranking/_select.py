@@ -25,7 +25,7 @@ def smallest_columns(values: NDArray[np.floating], count: int) -> NDArray[np.int
     """
     rows, columns = values.shape
     if count >= columns:
-        return np.broadcast_to(np.arange(columns), (rows, columns)).copy()
+        return np.tile(np.arange(columns), (rows, 1))
     members = math.isqrt(columns // count)
     if columns <= _SMALL_ROW or members < 4:
         return _partition(values, count)
