@@ -10,6 +10,7 @@ from vecbridge import (
     AuthenticationError,
     BackendError,
     ConnectionFailedError,
+    CorruptStoreError,
     IndexNotFoundError,
     OperationTimeoutError,
     VecbridgeError,
@@ -22,6 +23,16 @@ _NOT_LOADED = 101
 _UNREACHABLE = 2
 _RATE_LIMITED = (8, 9)
 _PASSING = ("timestamp lag too large", "no available shard", "not ready", "try again")
+_DAMAGED = (
+    "not valid json",
+    "magic bytes",
+    "not fully written",
+    "pickled",
+    "corrupt",
+    "invalid: parquet",
+)
+"""What Milvus Lite's readers of files say of one that is not as it was written."""
+
 _LONGEST = 500
 
 
@@ -111,6 +122,8 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         kind, retryable = ConnectionFailedError, True
     elif "deadline exceeded" in lowered or "retry timeout" in lowered:
         kind, retryable = OperationTimeoutError, True
+    elif any(words in lowered for words in _DAMAGED):
+        kind, retryable = CorruptStoreError, False
     return kind(
         f"Milvus could not {operation} (code {code}): {said}",
         backend=BACKEND,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from pathlib import Path
 
-from vecbridge import ConnectionFailedError, MissingDependencyError
+from vecbridge import ConnectionFailedError, CorruptStoreError, MissingDependencyError
 from vecbridge_milvus._errors import BACKEND
 
 _guard = threading.Lock()
@@ -20,6 +21,7 @@ def check(path: Path) -> None:
     Raises:
         MissingDependencyError: Milvus Lite is not installed.
         ConnectionFailedError: the path cannot be one of Milvus Lite's directories.
+        CorruptStoreError: a file that says what the directory holds is damaged.
     """
     try:
         import milvus_lite  # noqa: F401
@@ -35,6 +37,10 @@ def check(path: Path) -> None:
             f"{path} is a file, and Milvus Lite 3 keeps a directory. A file of Milvus Lite 2 must "
             f"be exported with its own version and imported again; anything else is in the way"
         )
+    if not _in_use(path):
+        for name in ("manifest.json", "schema.json"):
+            for described in path.glob(f"**/{name}"):
+                _check_readable(described)
 
 
 def failed(reason: str) -> ConnectionFailedError:
@@ -66,6 +72,30 @@ def writing(path: Path) -> threading.RLock:
     """The lock that writes take turns on: the engine wants one writer at a time."""
     with _guard:
         return _writing.setdefault(path, threading.RLock())
+
+
+def _in_use(path: Path) -> bool:
+    """Whether this process has the directory open, and may be writing to it."""
+    with _guard:
+        return _holders[path] > 0
+
+
+def _check_readable(described: Path) -> None:
+    """Milvus Lite would fall back to an older manifest, and show an empty collection.
+
+    It replaces these files whole, so no crash leaves a torn one.
+    """
+    try:
+        json.loads(described.read_bytes())
+    except FileNotFoundError:
+        # A collection that another process is dropping.
+        return
+    except ValueError as error:
+        raise CorruptStoreError(
+            f"{described} is damaged: {error}. It was left as it is; restore it from a backup",
+            backend=BACKEND,
+            operation="connect",
+        ) from error
 
 
 def _takes_files() -> bool:

@@ -169,9 +169,7 @@ class Harness:
     ) -> VectorIndex:
         offered = self.capabilities.consistency
         strongest = next((level for level in CONSISTENCY_LEVELS if level in offered), None)
-        schema = Schema(
-            dimension, metric, tuple((fields or {}).items()), consistency or strongest
-        )
+        schema = Schema(dimension, metric, tuple((fields or {}).items()), consistency or strongest)
         taken = self._indexes.take(schema)
         self._lent[taken.info.name] = schema, taken
         return taken.engine

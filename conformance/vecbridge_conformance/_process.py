@@ -90,4 +90,3 @@ def _pickled(outcome: tuple[bool, Any]) -> bytes:
         text = f"{type(outcome[1]).__name__}: {outcome[1]}"
         return pickle.dumps((False, RuntimeError(text)))
     return data
-

@@ -17,7 +17,15 @@ from tests.oracle import oracle
 from vecbridge import METRICS, Index, Metric, Store
 
 COUNT = 60
-STORES = ("sklearn_memory", "sklearn_disk", "faiss_memory", "faiss_disk", "milvus_lite", "milvus_server", "torch_memory")
+STORES = (
+    "sklearn_memory",
+    "sklearn_disk",
+    "faiss_memory",
+    "faiss_disk",
+    "torch_memory",
+    "milvus_lite",
+    "milvus_server",
+)
 
 
 @pytest.fixture(scope="module", params=STORES)

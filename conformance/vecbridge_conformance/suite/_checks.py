@@ -21,7 +21,8 @@ def assert_same_hits(found: Hits, expected: Hits, told: str = "") -> None:
     """
     pairs = list(zip(found, expected, strict=False))
     for position, (got, want) in enumerate(pairs):
-        assert got.id == want.id and got.distance == want.distance, (
+        same = got.id == want.id and got.distance == want.distance
+        assert same, (
             f"{told}at rank {position}: found {got.id!r} at {got.distance!r}, "
             f"the exact ranking has {want.id!r} at {want.distance!r}"
         )
