@@ -131,7 +131,14 @@ PUBLIC: dict[str, list[str]] = {
 # Importing these opens FiftyOne's database, so their names are read and not fetched.
 WITH_DATABASE: dict[str, list[str]] = {
     "vecbridge.demo": [],
-    "vecbridge.fiftyone": ["close_stores", "disable", "enable"],
+    "vecbridge.fiftyone": [
+        "close_stores",
+        "disable",
+        "disable_in_config",
+        "enable",
+        "enable_in_config",
+        "status",
+    ],
     "vecbridge.fiftyone.similarity": [
         "MilvusSimilarity",
         "MilvusSimilarityConfig",

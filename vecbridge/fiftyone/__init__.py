@@ -4,14 +4,23 @@
     >>> vecbridge.fiftyone.enable()  # doctest: +SKIP
     >>> fob.compute_similarity(dataset, backend="milvus", brain_key="similar")  # doctest: +SKIP
 
-Without a line of code, by environment variable::
+In every process from now on, the App's server too, without a line of code: run
+``python -m vecbridge.fiftyone enable``, or set an environment variable::
 
     FIFTYONE_BRAIN_SIMILARITY_MILVUS_CONFIG_CLS=vecbridge.fiftyone.similarity.MilvusSimilarityConfig
 """
 
 from __future__ import annotations
 
+from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 from vecbridge.fiftyone._registration import disable, enable
 from vecbridge.fiftyone._stores import close_stores
 
-__all__ = ["close_stores", "disable", "enable"]
+__all__ = [
+    "close_stores",
+    "disable",
+    "disable_in_config",
+    "enable",
+    "enable_in_config",
+    "status",
+]

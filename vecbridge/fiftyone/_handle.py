@@ -7,7 +7,10 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from vecbridge._contract._consistency import parse_consistency
+from vecbridge._contract._records import Records
 from vecbridge._errors import IndexNotFoundError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
@@ -129,6 +132,20 @@ class IndexHandle:
     def written(self) -> None:
         """Says that records were added or removed."""
         self._table = None
+
+
+def read_all(index: Index | None) -> Records:
+    """Every record in order of ids, with its sample's id, in one pass."""
+    batches = [] if index is None else list(index.scan())
+    if not batches:
+        return Records((), np.empty((0, 0), dtype=np.float32), {SAMPLE_ID: []})
+    ids = [name for batch in batches for name in batch.ids]
+    samples = [name for batch in batches for name in batch.fields.get(SAMPLE_ID, batch.ids)]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    vectors = np.concatenate([batch.vectors for batch in batches])[order]
+    return Records(
+        tuple(ids[row] for row in order), vectors, {SAMPLE_ID: [samples[row] for row in order]}
+    )
 
 
 def unique_name(dataset: str, brain_key: str | None) -> str:

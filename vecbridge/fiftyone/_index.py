@@ -15,7 +15,7 @@ from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _sorting as sorting
-from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle
+from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
 from vecbridge.fiftyone._neighbors import Neighbors
 
 logger = logging.getLogger(__name__)
@@ -197,12 +197,16 @@ class BackendSimilarityIndex(SimilarityIndex, DuplicatesMixin):  # type: ignore[
         elif sample_ids is not None:
             ids = self._known_ids(sample_ids, False, allow_missing, warn_missing)
         else:
-            ids = self._handle.table(fresh=True).ids
+            return self._all_embeddings()
         if not ids and self._handle.find() is None:
             return np.empty((0, 0), dtype=np.float32), *self._id_arrays([], [])
         records = self.index.fetch(ids)
         samples = records.fields.get(SAMPLE_ID, records.ids)
         return records.vectors, *self._id_arrays(samples, records.ids)
+
+    def _all_embeddings(self) -> tuple[Any, Any, Any]:
+        records = read_all(self._handle.find())
+        return records.vectors, *self._id_arrays(records.fields[SAMPLE_ID], records.ids)
 
     def use_view(self, *args: Any, **kwargs: Any) -> Any:
         """Restricts the index to a view; see FiftyOne's documentation."""

@@ -39,7 +39,7 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
     """
     import fiftyone.brain as fob
 
-    chosen = _chosen(backend)
+    chosen = chosen_backends(backend)
     if default and backend is None:
         raise InvalidArgumentError(
             f"default=True makes one backend the default: name it, as in "
@@ -74,7 +74,12 @@ def disable() -> None:
         fob.brain_config.default_similarity_backend = _default_before.pop()
 
 
-def _chosen(backend: str | None) -> list[str]:
+def chosen_backends(backend: str | None) -> list[str]:
+    """The backends that are meant: one, or every installed one.
+
+    Raises:
+        UnknownBackendError: it is not installed.
+    """
     installed = backend_names()
     if backend is None:
         return installed

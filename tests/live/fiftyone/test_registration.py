@@ -135,6 +135,49 @@ def test_environment_variables_alone_bring_an_unchanged_script_to_vecbridge(
     assert facts == ["milvus", "dotproduct", "Session", None]
 
 
+def test_enabled_configuration_brings_an_unchanged_script_to_vecbridge(
+    digits: Digits, tmp_path: Path
+) -> None:
+    digits.dataset.reload()
+    if digits.dataset.has_brain_run("by_environment"):
+        digits.dataset.delete_brain_run("by_environment")
+    for_test = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("FIFTYONE_BRAIN_", "FIFTYONE_CONFIG_PATH"))
+    }
+    environment = {**for_test, "HOME": str(tmp_path)}
+
+    def command(*words: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "vecbridge.fiftyone", *words],
+            env=environment,
+            timeout=60,
+            check=True,
+        )
+
+    command("enable")
+    command("enable", "--backend", "sklearn", "--default")
+    assert (tmp_path / ".fiftyone" / "brain_config.json").is_file()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", UNCHANGED],
+        input=json.dumps([digits.dataset.name, digits.vectors.tolist()]),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    digits.dataset.reload()
+    digits.dataset.delete_brain_run("by_environment")
+    assert done.returncode == 0, done.stderr[-3000:]
+    cls, count, metric, milvus, _ = json.loads(done.stdout.splitlines()[-1])
+    assert cls == "vecbridge.fiftyone.similarity.SklearnSimilarityIndex"
+    assert (count, metric, milvus) == (5, "cosine", MILVUS)
+    command("disable")
+    assert not (tmp_path / ".fiftyone" / "brain_config.json").exists()
+
+
 def test_third_party_backends_get_stable_class_paths(fob: Any) -> None:
     import eta.core.utils as etau
 

@@ -1,0 +1,192 @@
+"""Registration in ``brain_config.json``: merged, backed up, put back; never a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vecbridge import ConfigurationError, InvalidArgumentError, UnknownBackendError
+from vecbridge.fiftyone import disable_in_config, enable_in_config, status
+from vecbridge.fiftyone.__main__ import main
+
+MILVUS = "vecbridge.fiftyone.similarity.MilvusSimilarityConfig"
+SKLEARN = "vecbridge.fiftyone.similarity.SklearnSimilarityConfig"
+PRESENT: dict[str, Any] = {
+    "default_similarity_backend": "qdrant",
+    "similarity_backends": {
+        "milvus": {
+            "config_cls": "their.MilvusConfig",
+            "uri": "http://h:1",
+            "user": "u",
+            "password": "hunter2",
+        },
+        "qdrant": {"url": "http://q:2"},
+    },
+    "default_visualization_method": "tsne",
+    "größe": "ü",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in os.environ:
+        if name.startswith("FIFTYONE_BRAIN_"):
+            monkeypatch.delenv(name)
+    path = tmp_path / "folder" / "brain_config.json"
+    monkeypatch.setenv("FIFTYONE_BRAIN_CONFIG_PATH", str(path))
+    return path
+
+
+@pytest.fixture
+def present(path: Path) -> Path:
+    path.parent.mkdir()
+    path.write_text(json.dumps(PRESENT), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_file_is_made_where_there_is_none_and_removed_again(path: Path) -> None:
+    assert enable_in_config() == path
+    sections = read(path)["similarity_backends"]
+    assert sections["milvus"] == sections["vecbridge_milvus"] == {"config_cls": MILVUS}
+    assert sections["vecbridge_sklearn"] == {"config_cls": SKLEARN}
+    assert "sklearn" not in sections
+    assert "default_similarity_backend" not in read(path)
+    enable_in_config("sklearn", default=True)
+    assert read(path)["default_similarity_backend"] == "vecbridge_sklearn"
+    disable_in_config()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_what_the_file_holds_stays_and_comes_back(present: Path) -> None:
+    enable_in_config("milvus", default=True)
+    found = read(present)
+    ours = found["similarity_backends"].pop("vecbridge_milvus")
+    assert ours == {"config_cls": MILVUS}
+    assert found["similarity_backends"]["milvus"].pop("config_cls") == MILVUS
+    assert found.pop("default_similarity_backend") == "milvus"
+    expected = json.loads(json.dumps(PRESENT))
+    del expected["similarity_backends"]["milvus"]["config_cls"]
+    del expected["default_similarity_backend"]
+    assert found == expected
+    assert stat.S_IMODE(present.stat().st_mode) == 0o600
+    disable_in_config()
+    assert read(present) == PRESENT
+    assert [each.name for each in present.parent.iterdir()] == [present.name]
+
+
+def test_first_state_is_kept_however_often_it_is_enabled(present: Path) -> None:
+    enable_in_config("sklearn", default=True)
+    once = present.read_bytes()
+    enable_in_config("sklearn", default=True)
+    assert present.read_bytes() == once
+    enable_in_config()
+    backup = present.with_name("brain_config.json.before-vecbridge")
+    assert read(backup) == PRESENT
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    disable_in_config()
+    assert read(present) == PRESENT
+
+
+def test_later_edits_outlive_disabling(present: Path) -> None:
+    enable_in_config("milvus", default=True)
+    edited = read(present)
+    edited["similarity_backends"]["milvus"]["uri"] = "http://other:3"
+    edited["similarity_backends"]["vecbridge_milvus"]["timeout"] = 5
+    edited["default_similarity_backend"] = "pgvector"
+    present.write_text(json.dumps(edited))
+    disable_in_config()
+    found = read(present)
+    assert found["default_similarity_backend"] == "pgvector"
+    assert found["similarity_backends"]["milvus"]["uri"] == "http://other:3"
+    assert found["similarity_backends"]["milvus"]["config_cls"] == "their.MilvusConfig"
+    assert found["similarity_backends"]["vecbridge_milvus"] == {"timeout": 5}
+
+
+def test_disabling_what_is_not_enabled_changes_nothing(present: Path) -> None:
+    before = present.read_bytes()
+    disable_in_config()
+    assert present.read_bytes() == before
+
+
+def test_links_stay_links(present: Path) -> None:
+    real = present.with_name("elsewhere.json")
+    present.rename(real)
+    present.symlink_to(real)
+    enable_in_config("sklearn")
+    assert present.is_symlink()
+    assert "vecbridge_sklearn" in read(real)["similarity_backends"]
+
+
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(present: Path) -> None:
+    before = present.read_bytes()
+    with pytest.raises(UnknownBackendError, match="did you mean 'milvus'"):
+        enable_in_config("milvs")
+    with pytest.raises(InvalidArgumentError, match="name it, as in"):
+        enable_in_config(default=True)
+    assert present.read_bytes() == before
+    broken = b'{"similarity_backends": {"milvus": "hunter2"}}'
+    present.write_bytes(broken)
+    with pytest.raises(ConfigurationError, match=r"similarity_backends\.milvus") as caught:
+        enable_in_config()
+    assert "hunter2" not in str(caught.value)
+    assert present.read_bytes() == broken
+
+
+def test_status_tells_class_and_source_of_every_setting_and_no_secret(
+    present: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_TIMEOUT", "7")
+    before = status()["backends"]["milvus"]["names"]["milvus"]
+    assert (before["config_cls"], before["enabled"]) == ("their.MilvusConfig", False)
+    enable_in_config("milvus", default=True)
+    found = status()
+    assert (found["config"], found["default"]) == (str(present), "milvus")
+    assert found["default_source"] == str(present)
+    milvus = found["backends"]["milvus"]
+    assert milvus["names"]["milvus"]["enabled"]
+    settings = milvus["settings"]
+    assert settings["uri"]["value"] == "http://h:1"
+    assert str(present) in settings["uri"]["source"]
+    assert "FIFTYONE_BRAIN_SIMILARITY_MILVUS_TIMEOUT" in settings["timeout"]["source"]
+    assert "hunter2" not in json.dumps(found)
+
+
+def test_environment_wins_over_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_CONFIG_CLS", MILVUS)
+    monkeypatch.setenv("FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND", "milvus")
+    found = status()
+    assert found["default"] == "milvus"
+    assert "FIFTYONE_BRAIN_DEFAULT" in found["default_source"]
+    name = found["backends"]["milvus"]["names"]["milvus"]
+    assert name["enabled"]
+    assert "MILVUS_CONFIG_CLS" in name["source"]
+    assert not path.exists()
+
+
+def test_command_enables_tells_and_disables(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["enable", "--backend", "sklearn", "--default"]) == 0
+    assert str(path) in capsys.readouterr().out
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["default"] == "vecbridge_sklearn"
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert f"vecbridge_sklearn: enabled, {SKLEARN}" in told
+    assert "milvus: not enabled" in told
+    assert main(["disable"]) == 0
+    assert not path.exists()
+
+
+def test_command_says_what_is_wrong(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["enable", "--backend", "milvs"]) == 2
+    assert "did you mean 'milvus'" in capsys.readouterr().err
+    assert not path.exists()

@@ -1,0 +1,225 @@
+"""Registration that lasts: FiftyOne's ``brain_config.json``, edited and put back.
+
+Only the names of classes and of the default backend are written, never a setting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vecbridge._config._brain_config import BACKENDS, DEFAULT, read_brain_config
+from vecbridge._config._environment import DEFAULT_BACKEND
+from vecbridge._config._names import PREFIX
+from vecbridge._config._registry import backend_names, describe_settings
+from vecbridge._errors import ConfigurationError, InvalidArgumentError, MissingDependencyError
+from vecbridge.fiftyone._naming import MODULE, config_class, method_of
+from vecbridge.fiftyone._registration import chosen_backends
+
+CLASS = "config_cls"
+_BACKUP = ".before-vecbridge"
+
+
+def enable_in_config(backend: str | None = None, *, default: bool = False) -> Path:
+    """Makes FiftyOne use vecbridge in every process from now on, unchanged scripts and the App too.
+
+    Edits ``brain_config.json`` where FiftyOne reads it; what else it holds stays, and a copy of it
+    as it was is kept beside it. Doing it again changes nothing.
+
+    Args:
+        backend: enable this one only; every installed backend by default.
+        default: make ``backend`` the one that ``compute_similarity`` uses when none is named.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnknownBackendError: the backend is not installed.
+        ConfigurationError: the file is there, but cannot be read or written.
+    """
+    chosen = chosen_backends(backend)
+    if default and backend is None:
+        raise InvalidArgumentError(
+            f"default=True makes one backend the default: name it, as in "
+            f"enable_in_config({chosen[0]!r}, default=True)"
+        )
+    path, content = _read()
+    before = json.dumps(content)
+    sections = content.setdefault(BACKENDS, {})
+    fresh = not any(map(_is_ours, sections.values()))
+    for each in chosen:
+        for name in {PREFIX + each, method_of(each)}:
+            sections.setdefault(name, {})[CLASS] = config_class(each)
+    if default:
+        content[DEFAULT] = method_of(chosen[0])
+    if json.dumps(content) != before:
+        # The copy is of the file before vecbridge, however often this is done.
+        if fresh:
+            _back_up(path)
+        _write(path, content)
+    return path
+
+
+def disable_in_config() -> Path:
+    """Undoes :func:`enable_in_config`, and leaves alone what was written to the file otherwise.
+
+    Runs that were made with vecbridge stay usable.
+
+    Returns:
+        The file; it is removed where vecbridge had made it.
+
+    Raises:
+        ConfigurationError: the file is there, but cannot be read or written.
+    """
+    path, content = _read()
+    backup = _backup_of(path)
+    earlier = _earlier(backup)
+    sections = content.get(BACKENDS, {})
+    ours = [name for name, section in sections.items() if _is_ours(section)]
+    for name in ours:
+        before = earlier.get(BACKENDS, {}).get(name, {})
+        del sections[name][CLASS]
+        if CLASS in before and not _is_ours(before):
+            sections[name][CLASS] = before[CLASS]
+        if not sections[name] and name not in earlier.get(BACKENDS, {}):
+            del sections[name]
+    if ours and content.get(DEFAULT) in ours and content.get(DEFAULT) != earlier.get(DEFAULT):
+        content.pop(DEFAULT)
+        if DEFAULT in earlier:
+            content[DEFAULT] = earlier[DEFAULT]
+    if not sections and BACKENDS not in earlier:
+        content.pop(BACKENDS, None)
+    if not content and not backup.exists():
+        path.unlink(missing_ok=True)
+    elif ours:
+        _write(path, content)
+    backup.unlink(missing_ok=True)
+    return path
+
+
+def status() -> dict[str, Any]:
+    """What FiftyOne is configured to use in a new process, and where that is said.
+
+    Returns:
+        ``config`` (the file), ``default`` and ``default_source``, and for each installed backend
+        its names in FiftyOne with their ``config_cls``, whether each is ``enabled``, and its
+        settings with their sources; secrets are masked.
+
+    Raises:
+        ConfigurationError: the file is there, but cannot be read.
+    """
+    file = read_brain_config(os.environ)
+    name, source = os.environ.get(DEFAULT_BACKEND), f"environment variable {DEFAULT_BACKEND}"
+    if not name:
+        name, source = file.default_backend, file.path
+    return {
+        "config": file.path,
+        "default": name or "sklearn",
+        "default_source": source if name else "FiftyOne's default",
+        "backends": {each: _status_of(each, file.sections) for each in backend_names()},
+    }
+
+
+def _status_of(backend: str, sections: Mapping[str, Any]) -> dict[str, Any]:
+    names = {
+        name: _class_of(name, sections) for name in sorted({PREFIX + backend, method_of(backend)})
+    }
+    return {
+        "names": {
+            name: {CLASS: cls, "source": source, "enabled": cls == config_class(backend)}
+            for name, (cls, source) in names.items()
+        },
+        **_settings_of(backend),
+    }
+
+
+def _class_of(name: str, sections: Mapping[str, Any]) -> tuple[str | None, str]:
+    variable = f"FIFTYONE_BRAIN_SIMILARITY_{name.upper()}_CONFIG_CLS"
+    if os.environ.get(variable):
+        return os.environ[variable], f"environment variable {variable}"
+    section = sections.get(name)
+    found = section.get(CLASS) if isinstance(section, dict) else None
+    return found, "brain_config.json" if found else "not configured"
+
+
+def _settings_of(backend: str) -> dict[str, Any]:
+    try:
+        described = describe_settings(backend)
+    except (ConfigurationError, MissingDependencyError) as error:
+        return {"settings": {}, "problem": str(error)}
+    return {
+        "settings": {
+            item.name: {"value": _shown(item.value), "source": str(item.source)}
+            for item in described
+        }
+    }
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _read() -> tuple[Path, dict[str, Any]]:
+    file = read_brain_config(os.environ)
+    sections: dict[str, Any] = {}
+    for name, section in file.sections.items():
+        if not isinstance(section, dict):
+            raise ConfigurationError(
+                f"{file.path} ({BACKENDS}.{name}) must be an object with one entry a setting"
+            )
+        sections[name] = dict(section)
+    content = dict(file.content)
+    if BACKENDS in content:
+        content[BACKENDS] = sections
+    return Path(file.path), content
+
+
+def _is_ours(section: Any) -> bool:
+    found = section.get(CLASS) if isinstance(section, dict) else None
+    return isinstance(found, str) and found.startswith(f"{MODULE}.")
+
+
+def _backup_of(path: Path) -> Path:
+    return path.with_name(path.name + _BACKUP)
+
+
+def _back_up(path: Path) -> None:
+    backup = _backup_of(path)
+    if path.exists():
+        # It may hold secrets: copy2 keeps it as private as it is.
+        shutil.copy2(path, backup)
+
+
+def _earlier(backup: Path) -> dict[str, Any]:
+    if not backup.exists():
+        return {}
+    content = read_brain_config({"FIFTYONE_BRAIN_CONFIG_PATH": str(backup)}).content
+    return (
+        {**content, BACKENDS: content.get(BACKENDS) or {}} if BACKENDS in content else {**content}
+    )
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Replaces the file at once, so that nobody ever reads half of it."""
+    # Where the file is a link, what it leads to is replaced.
+    path = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=4, ensure_ascii=False)
+                file.write("\n")
+            if path.exists():
+                shutil.copymode(path, name)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
