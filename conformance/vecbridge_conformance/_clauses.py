@@ -59,7 +59,9 @@ class Vacuous(Skipped):
 
 def contract_text() -> str:
     """The contract that this suite checks, as shipped with it."""
-    return resources.files(__package__).joinpath("contract.md").read_text(encoding="utf-8")
+    return (
+        resources.files("vecbridge_conformance").joinpath("contract.md").read_text(encoding="utf-8")
+    )
 
 
 @lru_cache(maxsize=1)

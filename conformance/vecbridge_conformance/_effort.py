@@ -41,7 +41,7 @@ def effort(examples: int, *, steps: int = 20) -> settings:
         derandomize=True,
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=tuple(HealthCheck.__members__.values()),
         print_blob=False,
     )
 

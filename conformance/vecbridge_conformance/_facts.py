@@ -20,7 +20,7 @@ _ALWAYS = ("vecbridge", "numpy", "hypothesis", "pytest")
 def suite_hash() -> str:
     """Tells suites apart: sixteen digits of a hash over the tests and the contract."""
     digest = hashlib.sha256(contract_text().encode())
-    folder = resources.files(__package__).joinpath("suite")
+    folder = resources.files("vecbridge_conformance").joinpath("suite")
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".py"):
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
@@ -36,8 +36,10 @@ def versions(store: vecbridge.Store) -> dict[str, str]:
     names = {*_ALWAYS, *_requirements(store)}
     found = {"python": platform.python_version()}
     found |= {name: known for name in sorted(names) if (known := _version(name))}
-    own = getattr(store.backend, "versions", None)
-    return found | dict(own()) if callable(own) else found
+    own: Any = getattr(store.backend, "versions", None)
+    if own is not None:
+        found.update(own())
+    return found
 
 
 def capability_values(capabilities: Capabilities) -> dict[str, Any]:

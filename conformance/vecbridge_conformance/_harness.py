@@ -132,7 +132,8 @@ class Harness:
         stored = np.asarray(vectors, dtype=np.float32).reshape(len(ids), len(asked))
         table = distances(metric, asked, stored)
         order = rank(ids, table, k)
-        return Hits(tuple(ids[row] for row in order.tolist()), table[order], exact=True)
+        rows: list[int] = order.tolist()
+        return Hits(tuple(ids[row] for row in rows), table[order], exact=True)
 
     def nobody_there(self, timeout: float = 2.0) -> Deployment | None:
         """The deployment where no server listens; ``None`` where it has no server."""
@@ -168,8 +169,9 @@ class Harness:
         consistency: Consistency | None,
     ) -> VectorIndex:
         offered = self.capabilities.consistency
-        strongest = next((level for level in CONSISTENCY_LEVELS if level in offered), None)
-        schema = Schema(dimension, metric, tuple((fields or {}).items()), consistency or strongest)
+        strongest: list[Consistency] = [level for level in CONSISTENCY_LEVELS if level in offered]
+        level = consistency or strongest[0]
+        schema = Schema(dimension, metric, tuple((fields or {}).items()), level)
         taken = self._indexes.take(schema)
         self._lent[taken.info.name] = schema, taken
         return taken.engine

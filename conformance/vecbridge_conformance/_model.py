@@ -21,7 +21,7 @@ class Model:
 
     def __init__(self, dimension: int, metric: Metric) -> None:
         self.dimension = dimension
-        self.metric = metric
+        self.metric: Metric = metric
         self.records: dict[str, NDArray[np.float32]] = {}
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:

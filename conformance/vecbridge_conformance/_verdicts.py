@@ -63,7 +63,11 @@ def judge(clauses: Mapping[str, Clause], outcomes: Sequence[Outcome]) -> dict[st
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict that decides."""
-    return min(verdicts, key=VERDICTS.index, default="not-run")
+    found = set(verdicts)
+    for verdict in VERDICTS:
+        if verdict in found:
+            return verdict
+    return "not-run"
 
 
 def _judged(outcomes: Sequence[Outcome]) -> ClauseVerdict:

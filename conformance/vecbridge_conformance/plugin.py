@@ -161,10 +161,10 @@ def _from_options(config: pytest.Config) -> Deployment:
         backend = config.getoption("--vecbridge-backend", None)
         if not backend:
             raise pytest.UsageError("say what is under test: --vecbridge-backend NAME")
-        given = config.getoption("--vecbridge-option")
+        given: list[str] = config.getoption("--vecbridge-option") or []
         if wrong := [text for text in given if "=" not in text]:
             raise pytest.UsageError(f"an option is KEY=VALUE; got {', '.join(wrong)}")
-        label = config.getoption("--vecbridge-label")
+        label: Any = config.getoption("--vecbridge-label")
         config.stash[_FROM_OPTIONS] = Deployment(
             backend, dict(text.split("=", 1) for text in given), label
         )

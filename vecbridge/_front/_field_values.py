@@ -20,13 +20,7 @@ def field_types(fields: Mapping[str, object] | None) -> dict[str, FieldType]:
     checked: dict[str, FieldType] = {}
     for name, wanted in _mapping(fields).items():
         index_name(name)
-        named = isinstance(wanted, str)
-        known = next((kind for kind in FIELD_TYPES if named and kind == wanted), None)
-        if known is None:
-            raise InvalidArgumentError(
-                f"field {name!r} must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"
-            )
-        checked[name] = known
+        checked[name] = _field_type(name, wanted)
     return checked
 
 
@@ -68,13 +62,24 @@ _FIELD_CASTS: dict[FieldType, tuple[tuple[type, ...], type[Any], Callable[[Any],
 }
 
 
+def _field_type(name: str, wanted: object) -> FieldType:
+    # An array as a type would not compare to one truth value.
+    if isinstance(wanted, str):
+        for known in FIELD_TYPES:
+            if known == wanted:
+                return known
+    raise InvalidArgumentError(
+        f"field {name!r} must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"
+    )
+
+
 def _column(name: str, values: Any, kind: FieldType, count: int) -> list[Scalar]:
     single = isinstance(values, (str, bytes)) or not isinstance(values, Iterable)
     if single or (isinstance(values, np.ndarray) and not values.ndim):
         raise InvalidArgumentError(
             f"field {name!r} must have one value a record, {count}, in a sequence; got {values!r}"
         )
-    column = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    column: list[Scalar] = values.tolist() if isinstance(values, np.ndarray) else list(values)
     if len(column) != count:
         raise InvalidArgumentError(
             f"field {name!r} must have one value a record, {count}; got {len(column)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from vecbridge_conformance.mutants._backend import ReferenceBackend, ReferenceSettings
 from vecbridge_conformance.mutants._reference import ReferenceIndex
@@ -56,8 +56,11 @@ class MutantBackend(ReferenceBackend):
 
     def __new__(cls, settings: MutantSettings) -> MutantBackend:
         name = settings.mutant
-        chosen = cls if name is None else type(name, (MUTANTS[name].backend, MutantBackend), {})
-        return object.__new__(chosen)
+        if name is None:
+            return object.__new__(cls)
+        bases: tuple[type, ...] = (MUTANTS[name].backend, MutantBackend)
+        chosen: Any = type(name, bases, {})  # pyright: ignore[reportGeneralTypeIssues]
+        return cast(MutantBackend, object.__new__(chosen))
 
 
 def mutant(name: str, *, clause: str, link: str = "") -> Callable[[Kind], Kind]:

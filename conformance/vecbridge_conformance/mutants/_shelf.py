@@ -1,5 +1,8 @@
 """Where the reference engine keeps its rows: in memory, or in a file that processes share."""
 
+# A protocol is all docstrings.
+# pyright: reportReturnType=false
+
 from __future__ import annotations
 
 import pickle
