@@ -15,6 +15,8 @@ from vecbridge._contract._records import Scalar
 
 PART_BYTES = 4 << 20
 _PART_ROWS = 1 << 16
+# Of one character, or of a pair of surrogates for it, in JSON that is ASCII.
+_JSON_BYTES = 12
 # Little-endian in the file whatever the machine.
 _STORED = np.dtype("<f4")
 
@@ -45,19 +47,31 @@ class Change:
     @property
     def size(self) -> int:
         """About how many bytes it takes up."""
-        return self.vectors.nbytes + 64 * self.weight
+        return self.vectors.nbytes + 64 * self.weight + int(self._text_bytes().sum())
+
+    def _text_bytes(self) -> NDArray[np.int64]:
+        """At most how many bytes the strings in the fields of each record take up as JSON."""
+        total = np.zeros(len(self.ids), dtype=np.int64)
+        for column in self.fields.values():
+            if len(column) and isinstance(column[0], str):
+                total += _JSON_BYTES * np.fromiter(map(len, column), np.int64, len(column))  # type: ignore[arg-type]
+        return total
 
     def parts(self) -> Iterator[Change]:
         """The same change in pieces of bounded size."""
-        rows = min(_PART_ROWS, max(1, PART_BYTES // (4 * self.vectors.shape[1])))
+        row_bytes = 4 * self.vectors.shape[1] + self._text_bytes()
         for start in range(0, len(self.deleted), _PART_ROWS):
             gone = self.deleted[start : start + _PART_ROWS]
             nothing = dict.fromkeys(self.fields, ())
             yield Change((), self.vectors[:0], nothing, gone)
-        for start in range(0, len(self.ids), rows):
-            stop = start + rows
+        ends, start = np.cumsum(row_bytes), 0
+        while start < len(self.ids):
+            before = int(ends[start - 1]) if start else 0
+            fitting = int(np.searchsorted(ends, before + PART_BYTES, side="right"))
+            stop = min(max(fitting, start + 1), start + _PART_ROWS)
             columns = {name: column[start:stop] for name, column in self.fields.items()}
             yield Change(self.ids[start:stop], self.vectors[start:stop], columns)
+            start = stop
 
 
 @dataclass(frozen=True)

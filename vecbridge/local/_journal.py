@@ -143,7 +143,8 @@ class DiskJournal:
             self._seen = head
         self._version = version
         # The write is acknowledged whatever becomes of upkeep; the next one tries again.
-        with contextlib.suppress(VecbridgeError), self._database.blame.mapped(operation):
+        upkeep_failures = (VecbridgeError, MemoryError)
+        with contextlib.suppress(*upkeep_failures), self._database.blame.mapped(operation):
             self._tidy(columns, operation)
 
     def _read(self, columns: Columns, head: log.Head, operation: str) -> None:
