@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Literal
 
@@ -36,6 +37,7 @@ class Index:
 
     Args:
         engine: the store's implementation.
+        consistency: level of a read that asks for none; the index's own by default.
 
     Example:
         >>> import vecbridge
@@ -47,8 +49,9 @@ class Index:
         Hits(ids=('origin', 'far'), distances=array([0., 5.]), exact=True)
     """
 
-    def __init__(self, engine: VectorIndex) -> None:
+    def __init__(self, engine: VectorIndex, *, consistency: Consistency | None = None) -> None:
         self._engine = engine
+        self._consistency = consistency
 
     def __repr__(self) -> str:
         info = self.info
@@ -73,7 +76,8 @@ class Index:
     @property
     def info(self) -> IndexInfo:
         """Name, dimension, metric, fields and default consistency."""
-        return self._engine.info
+        info = self._engine.info
+        return info if self._consistency is None else replace(info, consistency=self._consistency)
 
     @property
     def capabilities(self) -> Capabilities:

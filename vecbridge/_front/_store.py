@@ -101,7 +101,12 @@ class Store:
         return Index(engine)
 
     def open_index(
-        self, name: str, *, dimension: int | None = None, metric: Metric | None = None
+        self,
+        name: str,
+        *,
+        dimension: int | None = None,
+        metric: Metric | None = None,
+        consistency: Consistency | None = None,
     ) -> Index:
         """Opens an existing index.
 
@@ -109,6 +114,8 @@ class Store:
             name: its name.
             dimension: what it must have, if that matters to the caller.
             metric: likewise.
+            consistency: what a read sees that asks for no level; otherwise what the index was
+                created with.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -116,13 +123,14 @@ class Store:
         """
         expected = None if metric is None else parse_metric(metric)
         length = None if dimension is None else validate.dimension(dimension)
+        level = None if consistency is None else parse_consistency(consistency)
         engine = self._backend.open_index(validate.index_name(name))
         try:
             _check_schema(engine.info, length, expected)
         except SchemaMismatchError:
             engine.close()
             raise
-        return Index(engine)
+        return Index(engine, consistency=level)
 
     def open_or_create_index(
         self,
@@ -136,14 +144,18 @@ class Store:
         """Opens an index, or makes it; arguments and errors as those two have."""
         wanted: Metric = self._metric if metric is None else metric
         if name in self.index_names():
-            return self.open_index(name, dimension=dimension, metric=wanted)
+            return self.open_index(
+                name, dimension=dimension, metric=wanted, consistency=consistency
+            )
         try:
             return self.create_index(
                 name, dimension=dimension, metric=wanted, fields=fields, consistency=consistency
             )
         except IndexExistsError:
             # Another process made it in between.
-            return self.open_index(name, dimension=dimension, metric=wanted)
+            return self.open_index(
+                name, dimension=dimension, metric=wanted, consistency=consistency
+            )
 
     def index_names(self) -> list[str]:
         """Names of the indexes, sorted."""

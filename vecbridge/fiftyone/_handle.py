@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vecbridge._contract._consistency import parse_consistency
+from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._records import Records
 from vecbridge._errors import IndexNotFoundError
 from vecbridge._front._index import Index
@@ -70,7 +70,9 @@ class IndexHandle:
             return None
         try:
             index = self._index or self.store.open_index(
-                self._config.collection_name, metric=self._config.metric
+                self._config.collection_name,
+                metric=self._config.metric,
+                consistency=self._level(),
             )
         except IndexNotFoundError:
             return None
@@ -97,15 +99,18 @@ class IndexHandle:
 
     def create(self, dimension: int) -> Index:
         """Makes the index, with the field that holds sample ids."""
-        level = self._config.consistency_level
         self._index = self.store.create_index(
             self._config.collection_name,
             dimension=dimension,
             metric=self._config.metric,
             fields={SAMPLE_ID: "string"},
-            consistency=None if level is None else parse_consistency(level),
+            consistency=self._level(),
         )
         return self._index
+
+    def _level(self) -> Consistency | None:
+        level = self._config.consistency_level
+        return None if level is None else parse_consistency(level)
 
     def drop(self) -> None:
         """Removes the index, if it exists."""
