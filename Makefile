@@ -59,7 +59,7 @@ docs: $(DEV_ENV) ## Build the documentation into site/
 
 .PHONY: bench
 bench: $(DEV_ENV) ## Measure against peers and limits; ratios in one run
-	@for script in benchmarks/bench_*.py; do $(BIN)/python "$$script"; done
+	@$(BIN)/python -m benchmarks.run
 
 .PHONY: clean
 clean: ## Remove the environment and everything that was built
