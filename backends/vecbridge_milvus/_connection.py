@@ -82,12 +82,15 @@ class Connection:
         """Closes the connection. May be called twice."""
         with self._lock:
             self._closed = True
-            if self._client is not None:
-                with quietly():
-                    self._client.close()
-                self._client = None
-            if self._release is not None:
-                self._release()
+            client, self._client = self._client, None
+            try:
+                if client is not None:
+                    with quietly():
+                        client.close()
+            finally:
+                # Lite's directory is unlocked however the client ended.
+                if self._release is not None:
+                    self._release()
 
     def _connect(self) -> MilvusClient:
         pymilvus = load()

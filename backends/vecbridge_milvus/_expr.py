@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from vecbridge.filters import And, Comparison, Filter, Not, OneOf, Operator, Or
 
 # A server and Milvus Lite understand only these escapes alike; anything else stands for itself.
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-_INT64 = 2**63 - 1
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
+_LARGEST_FLOAT = sys.float_info.max
 _OPERATORS: dict[Operator, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -102,6 +104,8 @@ class FilterCompiler:
             return self._outside(word, value)
         if kind == "integer":
             return self._integer(name, word, value)
+        if abs(value) > _LARGEST_FLOAT:
+            return self._outside(word, math.inf if value > 0 else -math.inf)
         return f"{name} {word} {float(value)!r}"
 
     def _boolean(self, name: str, word: Operator, value: float) -> str:
@@ -112,13 +116,19 @@ class FilterCompiler:
 
     def _integer(self, name: str, word: Operator, value: float) -> str:
         whole = math.floor(value)
-        if abs(whole) > _INT64:
-            return self._outside(word, float(value))
+        if not _LEAST <= whole <= _GREATEST:
+            return self._outside(word, math.inf if whole > 0 else -math.inf)
         if whole == value:
-            return f"{name} {word} {whole}"
+            return self._least(name, word) if whole == _LEAST else f"{name} {word} {whole}"
         if word in {"==", "!="}:
             return self._always if word == "!=" else self._never
         return f"{name} <= {whole}" if word in {"<", "<="} else f"{name} > {whole}"
+
+    def _least(self, name: str, word: Operator) -> str:
+        """A comparison with the least integer, whose digits alone are no integer to a parser."""
+        if word in {">=", "<"}:
+            return self._always if word == ">=" else self._never
+        return f"{name} {'<' if word in {'==', '<='} else '>='} {_LEAST + 1}"
 
     def _outside(self, word: Operator, value: float) -> str:
         """A comparison with what is above or below every value of the field, or is NaN."""

@@ -83,14 +83,21 @@ class MilvusIndex:
                     size //= 2
                     continue
                 if start:
-                    raise _partial(error, ids, start) from error
+                    raise _partial(error, "upsert", ids, start) from error
                 raise
             start += size
 
     def delete(self, ids: Sequence[str]) -> None:
         """Removes records; ids that are not there are ignored."""
+        gone = 0
         for part in _slices(ids, _KEYS):
-            self._collection.delete(one_of(self._layout.key, part))
+            try:
+                self._collection.delete(one_of(self._layout.key, part))
+            except BackendError as error:
+                if not gone:
+                    raise
+                raise _partial(error, "delete", ids, gone) from error
+            gone += len(part)
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
         """Records in request order; ids that are not there are listed in ``missing``."""
@@ -209,12 +216,15 @@ def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def _partial(error: BackendError, ids: Sequence[str], start: int) -> PartialWriteError:
+def _partial(
+    error: BackendError, operation: str, ids: Sequence[str], done: int
+) -> PartialWriteError:
     return PartialWriteError(
-        f"{start} of {len(ids)} records of a batch were acknowledged before Milvus failed: {error}",
+        f"{done} of {len(ids)} records were acknowledged before Milvus failed to {operation} the "
+        f"rest: {error} Do the same call again: it is safe, and completes it.",
         backend=BACKEND,
-        operation="upsert",
-        written=ids[:start],
-        unknown=ids[start:],
+        operation=operation,
+        written=ids[:done],
+        unknown=ids[done:],
         retryable=error.retryable,
     )
