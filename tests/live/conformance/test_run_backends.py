@@ -58,4 +58,4 @@ def test_the_quick_layers_find_nothing(
 
     assert broken == {}
     assert done.returncode == 0, done.stdout[-3000:]
-    assert report["totals"]["pass"] > 8
+    assert report["totals"]["pass"] > 5
