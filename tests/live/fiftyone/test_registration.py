@@ -268,7 +268,7 @@ def test_run_on_a_server_is_loaded_with_credentials_or_with_configuration(
 ) -> None:
     index = new_run(digits, Case("milvus", {"uri": milvus_server_uri}), embeddings=digits.vectors)
     key, here = index.key, index._kneighbors(digits.ids[0], k=5, return_dists=True)
-    assert digits.dataset.list_brain_runs(type=fob.Similarity, method="milvus") == [key]
+    assert key in digits.dataset.list_brain_runs(type=fob.Similarity, method="milvus")
     assert milvus_server_uri not in str(digits.dataset.get_brain_info(key).config.serialize())
     loaded = digits.dataset.load_brain_results(key, cache=False, uri=milvus_server_uri)
     assert loaded._kneighbors(digits.ids[0], k=5, return_dists=True) == here

@@ -92,6 +92,10 @@ def test_faiss_own_values_lie_within_the_bounds(
     query_norms = norms(data.queries)
     usable = flat.usable(query_norms)
     queries, query_norms = data.queries[usable], query_norms[usable]
+    if not len(queries):
+        # Products of these underflow, so none of the queries may be asked.
+        assert kind == "all_tiny"
+        return
     found = flat.nearest(queries, data.vectors, len(data.ids))
     assert found.differences == (metric == "euclidean" and kernel == "differences")
     lower, upper = flat.bounds(found, query_norms)
