@@ -33,7 +33,7 @@ test: lint types docs ## Everything: lint, types, docs, and every test with real
 
 .PHONY: test-fast
 test-fast: $(DEV_ENV) ## Tests without servers, under a minute
-	@$(BIN)/python -m pytest tests/unit tests/meta
+	@$(BIN)/python -m pytest tests/unit tests/meta -m "not slow"
 
 .PHONY: lint
 lint: $(DEV_ENV) ## Style and import contracts

@@ -2,4 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 pytest_plugins = ["tests.servers.fixtures"]
+
+_UNIT = Path(__file__).parent / "unit"
+_SLOW = (
+    _UNIT / "faiss_backend",
+    _UNIT / "torch_backend",
+    _UNIT / "conformance" / "test_mutants.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that take longest, which ``make test-fast`` leaves to ``make test``."""
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in _SLOW):
+            item.add_marker(pytest.mark.slow)
