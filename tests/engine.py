@@ -25,6 +25,7 @@ from vecbridge.ranking import distances
 
 CAPABILITIES = Capabilities(
     exact=True,
+    recall=None,
     max_k=None,
     max_within=None,
     max_batch_bytes=None,

@@ -19,7 +19,6 @@ from vecbridge_faiss._exact import Exact
 from vecbridge_faiss._flat import distances_of, usable
 from vecbridge_faiss._settings import FaissSettings
 
-_RECALL = 0.95
 _SMALLEST_BUCKET = 16
 
 
@@ -124,13 +123,13 @@ class Approximate:
     def _effort(
         self, built: Built, queries: NDArray[np.float32], k: int, snapshot: Snapshot
     ) -> Effort | None:
-        fixed = self._settings.ef or self._settings.nprobe
-        if fixed is not None:
-            return Effort(self._knob, fixed, 1)
+        recall = self._settings.tuned_recall
+        if recall is None:
+            fixed = self._settings.ef or self._settings.nprobe
+            return None if fixed is None else Effort(self._knob, fixed, 1)
         bucket = max(_SMALLEST_BUCKET, 1 << (k - 1).bit_length())
         measured, effort = self._efforts.get(bucket, (0, None))
         if len(snapshot) > 2 * measured:
-            recall = self._settings.recall or _RECALL
             lossy = self._settings.index.lower() not in ("hnsw", "ivf")
             effort = tuned(
                 self._metric, built, self._knob, queries, bucket, snapshot, recall, lossy=lossy

@@ -27,7 +27,9 @@ class FaissBackend:
     def __init__(self, settings: FaissSettings) -> None:
         self._settings = settings
         self._store = LocalStore(settings.path, backend=self.name)
-        self._capabilities = local_capabilities(self._store, exact=settings.exact)
+        self._capabilities = local_capabilities(
+            self._store, exact=settings.exact, recall=settings.tuned_recall
+        )
 
     def create_index(
         self,

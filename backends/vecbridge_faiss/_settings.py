@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from vecbridge.settings import Settings
 
+_RECALL = 0.95
+
 
 class FaissSettings(Settings):
     """Where the records are kept, and how they are searched.
@@ -45,3 +47,10 @@ class FaissSettings(Settings):
     def exact(self) -> bool:
         """Whether every record is searched."""
         return self.index.lower() == "flat"
+
+    @property
+    def tuned_recall(self) -> float | None:
+        """The recall that the effort is tuned to; none where it is exact, or the effort fixed."""
+        if self.exact or self.ef is not None or self.nprobe is not None:
+            return None
+        return _RECALL if self.recall is None else self.recall

@@ -49,6 +49,7 @@ class MilvusIndex:
         levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
         self._capabilities = Capabilities(
             exact=self._layout.exhaustive,
+            recall=None,
             max_k=MAX_LIMIT - SPARE,
             max_within=MAX_WITHIN,
             max_batch_bytes=_BATCH_BYTES,

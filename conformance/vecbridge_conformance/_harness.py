@@ -109,6 +109,16 @@ class Harness:
         self._lent[name] = schema, again
         return self.recorder.reopened(again.engine)
 
+    def settle(self, index: Index) -> None:
+        """Waits until searches go by the index of the store, and not past it.
+
+        A server may search fresh records one by one, whatever index they are to have. An engine
+        that knows when that is over has a method ``settle()``, which returns then.
+        """
+        wait: Callable[[], None] | None = getattr(index.engine, "settle", None)
+        if wait is not None:
+            wait()
+
     def other_process(
         self, function: Callable[..., Any], index: Index | VectorIndex, *arguments: Any
     ) -> Any:

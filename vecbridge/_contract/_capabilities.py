@@ -14,6 +14,8 @@ class Capabilities:
     Attributes:
         exact: :meth:`~vecbridge.VectorIndex.candidates` scans every record and proves its floor,
             so that exact ranking can be certified. ``False``: an approximate index.
+        recall: share of the true nearest records that an approximate index is tuned to find, on
+            average; ``None`` where it is exact, or promises no share.
         max_k: largest ``k`` of one native search; ``None`` for no ceiling.
         max_within: most ids of one native ``within`` list; ``None`` for no ceiling.
         max_batch_bytes: most bytes of vectors, ids and fields in one ``upsert`` to the store;
@@ -26,6 +28,7 @@ class Capabilities:
     """
 
     exact: bool
+    recall: float | None
     max_k: int | None
     max_within: int | None
     max_batch_bytes: int | None

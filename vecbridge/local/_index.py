@@ -98,15 +98,19 @@ class LocalIndex:
         return self._open_table
 
 
-def local_capabilities(store: LocalStore, *, exact: bool) -> Capabilities:
+def local_capabilities(
+    store: LocalStore, *, exact: bool, recall: float | None = None
+) -> Capabilities:
     """What an index over the local store can do.
 
     Args:
         store: where its records are.
         exact: whether its engine scans every record and proves its floor.
+        recall: what an approximate engine is tuned to find.
     """
     return Capabilities(
         exact=exact,
+        recall=recall,
         max_k=None,
         max_within=None,
         max_batch_bytes=None,

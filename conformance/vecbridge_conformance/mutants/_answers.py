@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Filter, Hits
+from vecbridge import Candidates, Capabilities, Filter, Hits
 from vecbridge_conformance.mutants._reference import Found, ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
 from vecbridge_conformance.mutants._shelf import Row
@@ -226,6 +227,27 @@ class ApproximateCalledExact(ReferenceIndex):
         found, table = super().nearest(query, rows)
         kept = [position for position in range(len(found)) if position % 5 != 3]
         return [found[position] for position in kept], table[kept]
+
+
+@mutant(
+    "recall-overstated",
+    link="https://github.com/EverMind-AI/EverOS/pull/332",
+    clause="RANK-8",
+)
+class RecallOverstated(ReferenceIndex):
+    """Drops the effort that an approximate search needs, and finds less than it declares."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, exact=False, recall=0.95)
+
+    def nearest(self, query: Vectors, rows: Sequence[Row]) -> Found:
+        found, table = super().nearest(query, rows)
+        kept = [position for position in range(len(found)) if position % 5 != 3]
+        return [found[position] for position in kept], table[kept]
+
+    def floor(self, table: NDArray[np.float64], count: int) -> float:
+        return -math.inf
 
 
 @mutant(

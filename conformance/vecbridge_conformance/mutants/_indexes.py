@@ -63,7 +63,7 @@ class ConsistencyForgottenAtOpen(ReferenceBackend):
 class _NeverSaved(ReferenceIndex):
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(**{**vars(super().capabilities), **_DURABLE})
+        return replace(super().capabilities, **_DURABLE)
 
 
 @mutant(
@@ -83,7 +83,7 @@ class IndexNotPersisted(ReferenceBackend):
 class _SavedWithoutRows(ReferenceIndex):
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(**{**vars(super().capabilities), **_DURABLE})
+        return replace(super().capabilities, **_DURABLE)
 
 
 @mutant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -267,4 +268,4 @@ class StrongReadsLag(ReferenceIndex):
 
 def _weaker(capabilities: Capabilities) -> Capabilities:
     levels = frozenset[Consistency]({"strong", "session", "bounded", "eventual"})
-    return Capabilities(**{**vars(capabilities), "consistency": levels})
+    return replace(capabilities, consistency=levels)

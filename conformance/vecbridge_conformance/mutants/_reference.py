@@ -61,6 +61,7 @@ class ReferenceIndex:
         """Everything, without limits; durable where the shelf is."""
         return Capabilities(
             exact=True,
+            recall=None,
             max_k=None,
             max_within=None,
             max_batch_bytes=None,

@@ -28,6 +28,8 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     assert isinstance(stated, Capabilities)
     for name in ("exact", "fields", "filters", "durable", "shared"):
         assert type(getattr(stated, name)) is bool, name
+    assert stated.recall is None or (type(stated.recall) is float and 0 < stated.recall <= 1)
+    assert stated.recall is None or not stated.exact, "an exact index finds everything"
     for name in ("max_k", "max_within", "max_batch_bytes"):
         limit = getattr(stated, name)
         assert limit is None or (type(limit) is int and limit > 0), name

@@ -80,7 +80,7 @@ def test_closing_one_handle_leaves_the_others(tmp_path: Path) -> None:
 
 
 def test_capabilities_say_where_the_records_are(tmp_path: Path) -> None:
-    on_disk = local_capabilities(LocalStore(tmp_path, "test"), exact=False)
+    on_disk = local_capabilities(LocalStore(tmp_path, "test"), exact=False, recall=0.9)
     in_memory = local_capabilities(LocalStore(":memory:", "test"), exact=True)
     assert (on_disk.durable, on_disk.shared, on_disk.exact) == (True, True, False)
     assert (in_memory.durable, in_memory.shared, in_memory.exact) == (False, False, True)
