@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import Consistency, FieldType, IndexExistsError, IndexNotFoundError, Metric
+from vecbridge.diagnosis import Finding
 from vecbridge_milvus import _schema
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
+from vecbridge_milvus._diagnosis import findings
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._settings import MilvusSettings
@@ -96,6 +98,10 @@ class MilvusBackend:
         client = self._connection.client("drop_index")
         with boundary("drop_index"), self._connection.writing():
             client.drop_collection(name, timeout=self._connection.timeout)
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Looks at the connection, the account and every collection; changes nothing."""
+        return findings(self._connection)
 
     def close(self) -> None:
         """Closes the connection. May be called twice."""

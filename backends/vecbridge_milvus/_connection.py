@@ -45,6 +45,33 @@ class Connection:
         return self._settings.timeout
 
     @property
+    def version(self) -> str:
+        """What the live server calls itself; connects where that has not happened yet."""
+        self.client("connect")
+        return self._version
+
+    @property
+    def place(self) -> str:
+        """Where the server is, without any credentials."""
+        path = self._settings.lite_path
+        if path is not None:
+            return str(path)
+        parts = urlsplit(self._settings.uri)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else self._settings.uri
+
+    @property
+    def account(self) -> str | None:
+        """Name of the account that is asked for; ``None`` where none is, or a key stands for it."""
+        name, colon, _ = self._settings.plain_token.partition(":")
+        return name if colon else None
+
+    @property
+    def database(self) -> str:
+        """The server's database."""
+        return self._settings.db_name or "default"
+
+    @property
     def lite(self) -> bool:
         """Whether this is Milvus Lite, read from the live connection.
 

@@ -1,0 +1,176 @@
+"""What is wrong with a store, and what to do about it: :func:`diagnose`.
+
+A backend that can tell more than the contract's calls do has a method ``diagnose``, as
+:class:`Diagnosable` describes it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+
+from vecbridge._config._registry import get_backend
+from vecbridge._contract._consistency import Consistency
+from vecbridge._errors import UnsupportedError, VecbridgeError
+from vecbridge._front._index import Index
+from vecbridge._front._store import Store
+
+__all__ = ["Diagnosable", "Finding", "Status", "diagnose"]
+
+Status = Literal["ok", "warning", "failed"]
+"""How a check ended."""
+
+_SCRATCH = "vecbridge_doctor_"
+_DIMENSION = 8
+_LAG_SECONDS = 15.0
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: what was looked at, in a word or two.
+        status: ``"ok"``, ``"warning"`` or ``"failed"``.
+        found: what was seen. Holds no secret.
+        advice: what to do about it; empty where there is nothing to do.
+    """
+
+    check: str
+    status: Status
+    found: str
+    advice: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):
+            raise ValueError(f"a status is one of {get_args(Status)}; got {self.status!r}")
+
+
+@runtime_checkable
+class Diagnosable(Protocol):
+    """A backend that knows more of its store than the contract's calls show."""
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Looks at the connection and at what is stored; changes nothing.
+
+        May raise any :class:`vecbridge.VecbridgeError`, which ends the diagnosis with its message.
+        """
+        ...
+
+
+def diagnose(name: str | None = None, *, write: bool = True, **options: Any) -> Iterator[Finding]:
+    """Looks at a store as a person would who has to find out why it does not work.
+
+    Findings come as they are made. A check that fails ends the diagnosis where the following ones
+    need it; nothing is raised.
+
+    Args:
+        name: the backend, as :func:`vecbridge.get_backend` takes it.
+        write: also write to a small index, read it back and measure how late weak reads see a
+            write. The index is dropped again. Otherwise nothing in the store is changed.
+        options: settings of the backend.
+
+    Example:
+        >>> [finding.status for finding in diagnose("sklearn")]
+        ['ok', 'ok', 'ok', 'ok']
+    """
+    try:
+        store = get_backend(name, **options)
+    except VecbridgeError as error:
+        yield Finding("settings", "failed", str(error))
+        return
+    yield Finding("settings", "ok", f"backend {store.name!r}")
+    with store:
+        try:
+            yield from _contents(store)
+            if write:
+                yield from _written(store)
+        except VecbridgeError as error:
+            yield Finding("store", "failed", str(error))
+
+
+def _contents(store: Store) -> Iterator[Finding]:
+    if isinstance(store.backend, Diagnosable):
+        yield from store.backend.diagnose()
+        return
+    started = time.perf_counter()
+    names = store.index_names()
+    answered = 1000 * (time.perf_counter() - started)
+    yield Finding("store", "ok", f"answers in {answered:.0f} ms; {len(names)} indexes")
+    for name in names[:_LISTED]:
+        with store.open_index(name) as index:
+            info = index.info
+            found = f"{index.count():,} records, {info.dimension} dimensions, {info.metric}"
+            yield Finding(f"index {name}", "ok", found)
+
+
+def _written(store: Store) -> Iterator[Finding]:
+    """Writes and reads an index of our own, which is dropped whatever happens."""
+    name = f"{_SCRATCH}{uuid.uuid4().hex[:12]}"
+    with store.create_index(name, dimension=_DIMENSION, metric="euclidean") as index:
+        try:
+            yield _round_trip(index)
+            yield from _lags(index)
+        finally:
+            store.drop_index(name)
+
+
+def _round_trip(index: Index) -> Finding:
+    ids = ["first", "quoted ' \\ \"", "third"]
+    vectors = np.eye(3, _DIMENSION, dtype=np.float32)
+    started = time.perf_counter()
+    index.upsert(ids, vectors)
+    fetched = index.fetch(ids, consistency="strong")
+    hits = index.search(vectors[0], 3, consistency="strong")[0]
+    index.delete(ids[:1])
+    left = index.count(consistency="strong")
+    took = 1000 * (time.perf_counter() - started)
+    seen = fetched.ids == tuple(ids) and np.array_equal(fetched.vectors, vectors)
+    if seen and hits.ids[:1] == ("first",) and left == len(ids) - 1:
+        return Finding("write and read", "ok", f"what is written comes back ({took:.0f} ms)")
+    return Finding(
+        "write and read",
+        "failed",
+        f"wrote 3 records; read {len(fetched.ids)} back, nearest {hits.ids[:1]}, {left} after one "
+        f"was deleted",
+        "the store breaks the contract: run `vecbridge conformance run` on it, and do not trust it",
+    )
+
+
+def _lags(index: Index) -> Iterator[Finding]:
+    """How late a read at each level sees this process's own write."""
+    levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
+    told = []
+    for level in levels:
+        try:
+            lag = _lag(index, level)
+        except UnsupportedError:
+            continue
+        if lag is None:
+            yield Finding(
+                "consistency",
+                "failed",
+                f"a {level} read did not see a write within {_LAG_SECONDS:.0f} s",
+                "the store does not catch up: look at its own log and load",
+            )
+            return
+        told.append(f"{level} {lag:.0f} ms")
+    yield Finding("consistency", "ok", f"a write is seen by a read that is: {', '.join(told)}")
+
+
+def _lag(index: Index, level: Consistency) -> float | None:
+    """Milliseconds until a read at a level sees a write; ``None`` where it never does."""
+    name = f"lag-{level}"
+    index.upsert([name], np.ones((1, _DIMENSION), dtype=np.float32))
+    started = time.perf_counter()
+    while time.perf_counter() - started < _LAG_SECONDS:
+        if index.contains([name], consistency=level)[0]:
+            return 1000 * (time.perf_counter() - started)
+        time.sleep(0.01)
+    return None
