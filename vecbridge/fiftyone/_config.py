@@ -68,6 +68,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             parse_consistency(consistency_level)
         given = {name: value for name, value in kwargs.items() if name not in _IGNORED}
         own = {name: given.pop(name) for name in list(given) if name in _FIFTYONE}
+        self._model_name = _name_of(own.get("model"))
         super().__init__(**own)
         self.collection_name = None if collection_name is None else str(collection_name)
         self.metric = self.default_metric if metric is None else parse_metric(metric)
@@ -95,6 +96,11 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def method(self) -> str:
         """The backend's name in FiftyOne."""
         return self.method_name
+
+    @property
+    def model_name(self) -> str | None:
+        """Name of the zoo model, or the path of the class of a model that is in none."""
+        return self._model_name
 
     @property
     def max_k(self) -> None:
@@ -175,3 +181,9 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     def _known(self) -> frozenset[str]:
         return settings.setting_names(self.backend_name) | _FIFTYONE | _OWN
+
+
+def _name_of(model: Any) -> str | None:
+    if model is None or isinstance(model, str):
+        return model
+    return f"{type(model).__module__}.{type(model).__qualname__}"

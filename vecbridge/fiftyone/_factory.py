@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from fiftyone.brain.similarity import Similarity
 
-from vecbridge.fiftyone._handle import unique_name
+from vecbridge.fiftyone import _embedding as embedding
 from vecbridge.fiftyone._settings import setting_names
+from vecbridge.fiftyone._unfinished import Attempt
 
 
 class BackendSimilarity(Similarity):  # type: ignore[misc]
@@ -27,6 +28,7 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._unregistered: str | None = None
+        self.attempt: Attempt | None = None
 
     def ensure_requirements(self) -> None:
         """Imports the backend.
@@ -62,11 +64,11 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
             BackendError: the store cannot be used.
         """
         self.config.complete()
-        if self.config.collection_name is None:
-            self.config.collection_name = unique_name(samples._root_dataset.name, brain_key)
+        self.attempt = Attempt(samples._root_dataset, brain_key, self.config)
         index = self.index_type(samples, self.config, brain_key, backend=self)
         # A store that cannot be used should say so before hours of embedding.
         _ = index.total_index_size
+        embedding.expect(index)
         return index
 
     @classmethod
@@ -79,8 +81,11 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
         cache: bool = True,
     ) -> None:
         """Registers the run if that was put off, and saves its results."""
+        embedding.forget()
         factory = None if run_results is None else run_results.backend
         if key is not None and factory is not None and factory._unregistered == key:
             factory._unregistered = None
             super(BackendSimilarity, factory).register_run(samples, key, overwrite=False)
         super().save_run_results(samples, key, run_results, overwrite=overwrite, cache=cache)
+        if factory is not None and factory.attempt is not None:
+            factory.attempt.end()

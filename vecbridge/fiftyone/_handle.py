@@ -52,7 +52,6 @@ class IndexHandle:
     def __init__(self, config: Any) -> None:
         self._config = config
         self._index: Index | None = None
-        self._table: IdTable | None = None
 
     @property
     def store(self) -> Store:
@@ -114,7 +113,7 @@ class IndexHandle:
 
     def drop(self) -> None:
         """Removes the index, if it exists."""
-        index, self._index, self._table = self._index, None, None
+        index, self._index = self._index, None
         if index is not None:
             index.close()
         if self._config.collection_name is None:
@@ -126,17 +125,7 @@ class IndexHandle:
 
     def forget(self) -> None:
         """Lets go of what was read, so that it is read afresh."""
-        self._index, self._table = None, None
-
-    def table(self, *, fresh: bool = False) -> IdTable:
-        """The ids of every record; read once until something changes them, or when asked to."""
-        if self._table is None or fresh:
-            self._table = _read_table(self.find())
-        return self._table
-
-    def written(self) -> None:
-        """Says that records were added or removed."""
-        self._table = None
+        self._index = None
 
 
 def read_all(index: Index | None) -> Records:
@@ -163,9 +152,8 @@ def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:_LONGEST_PART].lower()
 
 
-def _read_table(index: Index | None) -> IdTable:
-    if index is None:
-        return IdTable([], [])
+def read_table(index: Index) -> IdTable:
+    """The ids of every record and of its sample, in order of record ids."""
     pairs: list[tuple[str, str]] = []
     for records in index.scan():
         samples = records.fields.get(SAMPLE_ID, records.ids)

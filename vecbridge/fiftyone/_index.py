@@ -10,20 +10,19 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, SimilarityIndex
 
-from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
+from vecbridge._errors import IndexNotFoundError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _sorting as sorting
 from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
 from vecbridge.fiftyone._neighbors import Neighbors
+from vecbridge.fiftyone._records import StoredRecords
 
 logger = logging.getLogger(__name__)
 
-_FETCH_AT_MOST = 1024
 
-
-class BackendSimilarityIndex(SimilarityIndex, DuplicatesMixin):  # type: ignore[misc]
+class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  # type: ignore[misc]
     """A FiftyOne similarity index in a vecbridge backend.
 
     A record's id is its label's for patches and its sample's otherwise; the field ``sample_id``
@@ -88,14 +87,20 @@ class BackendSimilarityIndex(SimilarityIndex, DuplicatesMixin):  # type: ignore[
     @property
     def sample_ids(self) -> Any:
         """Sample ids of the whole index, in order of the records' ids."""
-        return np.array(self._handle.table().sample_ids, dtype=np.str_)
+        return np.array(self._table().sample_ids, dtype=np.str_)
 
     @property
     def label_ids(self) -> Any:
         """Label ids of the whole index, in order; ``None`` where samples are indexed."""
         if self.config.patches_field is None:
             return None
-        return np.array(self._handle.table().ids, dtype=np.str_)
+        return np.array(self._table().ids, dtype=np.str_)
+
+    @property
+    def index_size(self) -> int:
+        """The number of records in the current view; of all, counted afresh, without one."""
+        size: int = super().index_size if self.has_view else self.total_index_size
+        return size
 
     def add_to_index(
         self,
@@ -213,6 +218,20 @@ class BackendSimilarityIndex(SimilarityIndex, DuplicatesMixin):  # type: ignore[
         self._neighbors.forget_view()
         return super().use_view(*args, **kwargs)
 
+    def _apply_view(self) -> None:
+        if not self.has_view or not self._curr_view_allow_missing or self._curr_view_warn_missing:
+            super()._apply_view()
+            return
+        # What a view holds is looked up in the index, which may hold far more.
+        patches = self.config.patches_field
+        samples, labels, _, _ = fbu.filter_ids(self._curr_view, None, None, patches_field=patches)
+        there = self.are_known((samples if patches is None else labels).tolist())
+        missing = len(there) - int(there.sum())
+        self._curr_sample_ids = samples[there]
+        self._curr_label_ids = None if patches is None else labels[there]
+        self._curr_keep_inds = None
+        self._curr_missing_size = missing or None
+
     def reload(self) -> None:
         """Reads afresh what other processes may have changed."""
         self._handle.forget()
@@ -288,106 +307,7 @@ class BackendSimilarityIndex(SimilarityIndex, DuplicatesMixin):  # type: ignore[
             return [] if num_keep <= 0 else list(ids), None
         return duplicates.most_apart(self._neighbors.pairs(), num_keep, ids, init_thresh)
 
-    def _sample_ids_of(self, ids: Sequence[str]) -> list[str]:
-        """The sample of each record."""
-        if self.config.patches_field is None:
-            return list(ids)
-        if len(ids) <= _FETCH_AT_MOST:
-            records = self.index.fetch(ids)
-            known = dict(zip(records.ids, map(str, records.fields[SAMPLE_ID]), strict=True))
-            return [known.get(name, "") for name in ids]
-        table = self._handle.table(fresh=True)
-        return [table.sample_of(name) or "" for name in ids]
-
-    def _record_ids(self, sample_ids: Any, label_ids: Any) -> tuple[list[str], list[str]]:
-        samples = [str(name) for name in sample_ids]
-        if self.config.patches_field is None:
-            return samples, samples
-        if label_ids is None:
-            raise InvalidArgumentError(
-                f"this index holds the patches of field {self.config.patches_field!r}: give "
-                f"label_ids too, one an embedding"
-            )
-        labels = [str(name) for name in label_ids]
-        if len(labels) != len(samples):
-            raise InvalidArgumentError(
-                f"there must be one label id a sample id; got {len(labels)} and {len(samples)}"
-            )
-        return labels, samples
-
-    def _absent_rows(self, ids: list[str], allow_existing: bool, warn_existing: bool) -> list[int]:
-        index = self._handle.find()
-        there = np.zeros(len(ids), dtype=np.bool_) if index is None else index.contains(ids)
-        count = int(there.sum())
-        if count and not allow_existing:
-            example = ids[int(there.argmax())]
-            raise InvalidArgumentError(
-                f"{count} of {len(ids)} ids are in the index already, such as {example!r}; nothing "
-                f"was added. Pass allow_existing=True to skip them, or overwrite=True"
-            )
-        if count and warn_existing:
-            logger.warning("Ignoring %d IDs that are already present in the index", count)
-        return [int(row) for row in np.flatnonzero(~there)]
-
-    def _upsert(self, ids: list[str], vectors: Any, samples: list[str]) -> None:
-        index = self._handle.find()
-        made = index is None
-        if index is None:
-            shape = np.shape(vectors)
-            if len(shape) != 2:
-                raise InvalidArgumentError(
-                    f"embeddings must have shape (n, d); got shape {tuple(shape)}"
-                )
-            index = self._handle.create(shape[1])
-        try:
-            index.upsert(ids, vectors, {SAMPLE_ID: samples} if index.info.fields else None)
-        except BaseException:
-            if made:
-                self._handle.drop()
-            raise
-
-    def _write_field(self, samples: list[str], ids: list[str], vectors: Any) -> None:
-        field, patches = self.config.embeddings_field, self.config.patches_field
-        rows = np.asarray(vectors)
-        fbu.add_embeddings(self._samples, rows, samples, ids, field, patches_field=patches)
-
-    def _known_ids(
-        self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
-    ) -> list[str]:
-        """The records that are in the index, of the samples or labels that are asked for."""
-        if wanted is None:
-            return []
-        patches = self.config.patches_field is not None
-        if labels and not patches:
-            raise InvalidArgumentError("this index holds samples, not labels: give sample_ids")
-        names = list(dict.fromkeys(map(str, [wanted] if isinstance(wanted, str) else wanted)))
-        if patches and not labels:
-            table = self._handle.table(fresh=True)
-            found = table.of_samples(set(names))
-            missing = set(names).difference(table.sample_ids)
-        else:
-            index = self._handle.find()
-            there = np.zeros(len(names), np.bool_) if index is None else index.contains(names)
-            found = [name for name, good in zip(names, there, strict=True) if good]
-            missing = set(names).difference(found)
-        self._report_missing(missing, allow_missing, warn_missing)
-        return found
-
-    def _report_missing(self, missing: set[str], allow: bool, warn: bool) -> None:
-        if missing and not allow:
-            raise InvalidArgumentError(
-                f"{len(missing)} of the ids are not in the index, such as {min(missing)!r}; "
-                f"pass allow_missing=True to leave them out"
-            )
-        if missing and warn:
-            logger.warning("Ignoring %d IDs that are not present in the index", len(missing))
-
-    def _id_arrays(self, samples: Sequence[Any], ids: Sequence[str]) -> tuple[Any, Any]:
-        labels = None if self.config.patches_field is None else np.array(ids, dtype=np.str_)
-        return np.array([str(name) for name in samples], dtype=np.str_), labels
-
     def _changed(self, reload: bool) -> None:
-        self._handle.written()
         self._neighbors.forget()
         if reload:
             super().reload()

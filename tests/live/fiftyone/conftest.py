@@ -80,6 +80,14 @@ def images(case: Case, metric: str, digits: Digits) -> Iterator[Any]:
     index.delete()
 
 
+@pytest.fixture(scope="session")
+def models(fob: Any) -> Any:
+    """The tests' models, whose module imports FiftyOne."""
+    import tests.live.fiftyone.models
+
+    return tests.live.fiftyone.models
+
+
 @pytest.fixture
 def path_case(fob: Any, tmp_path: Any) -> Case:
     """The sklearn backend in a directory of the test's own."""

@@ -1,0 +1,53 @@
+"""Models that need no download: what a zoo model is to FiftyOne, in a few lines of numpy."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import numpy as np
+
+from vecbridge.demo._model import PixelModel
+
+
+class CountingModel(PixelModel):
+    """Embeds pixels, and counts; may fail or kill its process after so many images."""
+
+    def __init__(self, *, fail_after: int | None = None, kill_after: int | None = None) -> None:
+        self.seen = 0
+        self._fail_after, self._kill_after = fail_after, kill_after
+
+    def embed(self, arg: Any) -> Any:
+        if self.seen == self._kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.seen == self._fail_after:
+            raise RuntimeError("out of memory")
+        self.seen += 1
+        image = np.asarray(arg)
+        # Patches are smaller than the grid of the model.
+        for axis in (0, 1):
+            image = np.repeat(image, -(-8 // image.shape[axis]), axis=axis)
+        return super().embed(image)
+
+
+class WordModel(PixelModel):
+    """Embeds pixels, and the names of digits as pictures of them."""
+
+    WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+    @property
+    def can_embed_prompts(self) -> bool:
+        return True
+
+    def embed_prompt(self, arg: str) -> Any:
+        return self.embed_prompts([arg])[0]
+
+    def embed_prompts(self, args: Any) -> Any:
+        from sklearn.datasets import load_digits
+
+        source = load_digits()
+        words = {word: digit for digit, word in enumerate(self.WORDS)}
+        wanted = [words[str(text).split()[-1]] for text in args]
+        means = [source.data[source.target == digit].mean(axis=0) for digit in wanted]
+        return np.asarray(means, dtype=np.float32) / 17

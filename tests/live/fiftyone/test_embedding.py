@@ -1,0 +1,232 @@
+"""Embeddings are written as they are computed, and an interrupted step goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.live.fiftyone.cases import Case, Digits, new_run
+
+KILLED = """
+import json, sys
+import fiftyone as fo
+import vecbridge.fiftyone
+from tests.live.fiftyone.models import CountingModel
+
+vecbridge.fiftyone.enable()
+import fiftyone.brain as fob
+import vecbridge.fiftyone._embedding as embedding
+embedding._FIRST_PART = embedding._LARGEST_PART = 20
+name, options = json.loads(sys.argv[1])
+fob.compute_similarity(fo.load_dataset(name), model=CountingModel(kill_after=90), **options)
+"""
+
+
+@pytest.fixture
+def small_parts(fob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import vecbridge.fiftyone._embedding as embedding
+
+    monkeypatch.setattr(embedding, "_FIRST_PART", 20)
+    monkeypatch.setattr(embedding, "_LARGEST_PART", 20)
+
+
+def embedded(models: Any, digits: Digits) -> Any:
+    return models.CountingModel().embed_all([image.reshape(8, 8) * 15 for image in digits.vectors])
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_records_are_in_the_store_while_the_rest_is_embedded(
+    models: Any, digits: Digits, path_case: Case
+) -> None:
+    from vecbridge.fiftyone._stores import shared_store
+
+    counts = []
+
+    class Watching(models.CountingModel):  # type: ignore[misc]
+        def embed(self, arg: Any) -> Any:
+            store = shared_store("sklearn", path_case.options)
+            counts.append(sum(store.open_index(name).count() for name in store.index_names()))
+            return super().embed(arg)
+
+    index = new_run(digits, path_case, model=Watching())
+    assert counts == [20 * (number // 20) for number in range(150)]
+    vectors, _, _ = index.get_embeddings(sample_ids=digits.ids)
+    assert np.array_equal(vectors, embedded(models, digits))
+    assert index.index_size == 150
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_one_progress_bar_tells_every_sample(models: Any, digits: Digits, path_case: Case) -> None:
+    seen: dict[int, list[int]] = {}
+
+    def told(bar: Any) -> None:
+        seen.setdefault(id(bar), []).append(bar.iteration)
+
+    new_run(digits, path_case, model=models.CountingModel(), progress=told)
+    (iterations,) = seen.values()
+    assert iterations == sorted(iterations)
+    assert set(range(1, 151)) <= set(iterations)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_bar_tells_rate_and_time_left(
+    models: Any, digits: Digits, path_case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Slow(models.CountingModel):  # type: ignore[misc]
+        def embed(self, arg: Any) -> Any:
+            time.sleep(0.005)
+            return super().embed(arg)
+
+    new_run(digits, path_case, model=Slow(), progress=True)
+    drawn = capsys.readouterr().out.replace("\r", "\n")
+    assert re.search(r"\d+/150 .*elapsed, .*remaining, [0-9.]+ samples/s", drawn)
+    assert " 20/20 " not in drawn
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("patches_field", [None, "halves"])
+def test_failed_step_goes_on_where_it_stopped(
+    models: Any, digits: Digits, path_case: Case, patches_field: str | None
+) -> None:
+    options = {"brain_key": "going_on", "patches_field": patches_field}
+    with pytest.raises(RuntimeError, match="out of memory"):
+        new_run(
+            digits,
+            path_case,
+            model=models.CountingModel(fail_after=90),
+            skip_failures=False,
+            **options,
+        )
+    assert not digits.dataset.has_brain_run("going_on")
+    assert digits.dataset.list_runs() == ["vecbridge_unfinished_going_on"]
+    again = models.CountingModel()
+    index = new_run(digits, path_case, model=again, **options)
+    assert again.seen == 70 if patches_field is None else again.seen < 80
+    assert digits.dataset.list_runs() == []
+    assert index.store.index_names() == [index.config.collection_name]
+    whole = new_run(digits, path_case, model=models.CountingModel(), patches_field=patches_field)
+    expected, _, labels = whole.get_embeddings()
+    vectors, _, found = index.get_embeddings()
+    assert np.array_equal(vectors, expected)
+    assert labels is None or labels.tolist() == found.tolist()
+    index.delete()
+
+
+def test_killed_process_loses_nothing_that_it_wrote(
+    models: Any, digits: Digits, path_case: Case
+) -> None:
+    options = {"backend": path_case.backend, "brain_key": "killed", **path_case.options}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, json.dumps([digits.dataset.name, options])],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
+    digits.dataset.reload()
+    assert not digits.dataset.has_brain_run("killed")
+    model = models.CountingModel()
+    index = new_run(digits, path_case, model=model, brain_key="killed")
+    assert model.seen == 150 - 80
+    vectors, _, _ = index.get_embeddings(sample_ids=digits.ids)
+    assert np.array_equal(vectors, embedded(models, digits))
+    index.delete()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_step_with_other_facts_starts_afresh_and_leaves_nothing_behind(
+    models: Any, digits: Digits, path_case: Case
+) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"):
+        new_run(
+            digits,
+            path_case,
+            model=models.CountingModel(fail_after=90),
+            skip_failures=False,
+            brain_key="afresh",
+        )
+    model = models.CountingModel()
+    index = new_run(digits, path_case, model=model, metric="euclidean", brain_key="afresh")
+    assert model.seen == 150
+    assert index.store.index_names() == [index.config.collection_name]
+    assert digits.dataset.list_runs() == []
+    index.delete()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_failure_before_anything_was_written_leaves_nothing(
+    models: Any, digits: Digits, path_case: Case
+) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"):
+        new_run(
+            digits,
+            path_case,
+            model=models.CountingModel(fail_after=3),
+            skip_failures=False,
+            brain_key="early",
+        )
+    assert digits.dataset.list_runs() == []
+    assert not digits.dataset.has_brain_run("early")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_samples_that_cannot_be_embedded_are_skipped(
+    models: Any, digits: Digits, path_case: Case
+) -> None:
+    class Picky(models.CountingModel):  # type: ignore[misc]
+        def embed(self, arg: Any) -> Any:
+            vector = super().embed(arg)
+            if self.seen % 10 == 0 or self.seen <= 25:
+                raise ValueError("unreadable")
+            return vector
+
+    index = new_run(digits, path_case, model=Picky())
+    assert index.total_index_size == 150 - 25 - 12 - 1
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_field_that_exists_is_read_in_parts(
+    models: Any, digits: Digits, path_case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits.dataset.set_values("stored", list(digits.vectors[:140]) + [None] * 10)
+    sizes = _sizes_of_writes(monkeypatch)
+    index = new_run(digits, path_case, embeddings="stored")
+    assert (index.total_index_size, max(sizes), len(sizes)) == (140, 20, 7)
+    vectors, _, _ = index.get_embeddings(sample_ids=digits.ids[:140])
+    assert np.array_equal(vectors, digits.vectors[:140])
+    digits.dataset.delete_sample_field("stored")
+
+
+def test_other_similarity_indexes_compute_as_before(
+    fob: Any, models: Any, digits: Digits, path_case: Case
+) -> None:
+    ours = new_run(digits, path_case, model=models.CountingModel())
+    theirs = fob.compute_similarity(digits.dataset, backend="sklearn", model=models.CountingModel())
+    assert theirs.total_index_size == 150
+    vectors, ids, _ = ours.compute_embeddings(digits.dataset[:5], model=models.CountingModel())
+    assert (len(vectors), ids.tolist()) == (5, digits.ids[:5])
+
+
+def _sizes_of_writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    from vecbridge.fiftyone.similarity import SklearnSimilarityIndex
+
+    sizes: list[int] = []
+    add: Callable[..., None] = SklearnSimilarityIndex.add_to_index
+
+    def noted(self: Any, embeddings: Any, *args: Any, **options: Any) -> None:
+        sizes.append(len(embeddings))
+        add(self, embeddings, *args, **options)
+
+    monkeypatch.setattr(SklearnSimilarityIndex, "add_to_index", noted)
+    return sizes
