@@ -45,7 +45,8 @@ class Database:
     def exists(self, operation: str) -> bool:
         """Whether there is anything to read. Reading alone never makes a file."""
         self.check_open(operation)
-        return has_file(self.blame, operation)
+        with self.blame.mapped(operation):
+            return has_file(self.blame, operation)
 
     @contextmanager
     def session(self, operation: str, *, create: bool = False) -> Iterator[sqlite3.Connection]:

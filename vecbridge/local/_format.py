@@ -59,12 +59,21 @@ def has_file(blame: Blame, operation: str) -> bool:
     """
     log = blame.path.with_name(blame.path.name + "-wal")
     # In this order: whoever makes a store at this moment makes the file before the log.
-    orphaned = log.exists()
-    if blame.path.exists():
+    orphaned = _is_there(log)
+    if _is_there(blame.path):
         return True
     if orphaned:
         raise blame.corrupt(operation, f"it is missing, but its log {log.name} is there")
     return False
+
+
+def _is_there(path: Path) -> bool:
+    """Like ``Path.exists``, which on newer Pythons takes a locked folder for an empty one."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def ensure_file(blame: Blame, operation: str) -> None:

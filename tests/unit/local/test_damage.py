@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -174,8 +175,17 @@ except vecbridge.BackendError as error:
     assert reader(tmp_path).count() == 3
 
 
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that other users can reach; pytest closes its own to them."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs another user to be")
-def test_a_folder_that_may_not_be_written_is_a_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_a_folder_that_is_closed_to_us_is_a_clear_error(public_folder: Path, mode: int) -> None:
     code = """
 import os, sys
 import numpy as np
@@ -193,12 +203,10 @@ for call in (
     except vecbridge.BackendError as error:
         print(type(error).__name__, error.retryable, sys.argv[1] in str(error))
 """
-    folder = tmp_path / "closed"
+    folder = public_folder / "closed"
     new_table(folder).upsert(named(3), vectors(3))
-    for each in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        each.chmod(0o755)
-    folder.chmod(0o555)
     (folder / FILE).chmod(0o444)
+    folder.chmod(mode)
     assert run(code, folder).splitlines() == ["BackendError False True"] * 2
 
 

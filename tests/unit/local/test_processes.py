@@ -85,10 +85,13 @@ def test_a_write_that_was_interrupted_after_its_commit_is_seen_by_the_next_read(
     table = new_table(tmp_path)
     table.upsert(named(1), vectors(1))
     database = table._journal._database  # type: ignore[attr-defined]
+    # A shell that runs this in the background has interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         patch.setattr(database, "_connection", _Interrupted(database._connection))
         with pytest.raises(KeyboardInterrupt):
             table.upsert(["interrupted"], vectors(1))
+    signal.signal(signal.SIGINT, before)
     table.upsert(["next"], vectors(1, seed=3))
     assert contents(table) == contents(reader(tmp_path))
     assert "interrupted" in contents(table)
