@@ -12,6 +12,7 @@ _UNIT = Path(__file__).parent / "unit"
 _SLOW = (
     _UNIT / "faiss_backend",
     _UNIT / "torch_backend",
+    _UNIT / "local" / "test_engines.py",
     _UNIT / "conformance" / "test_mutants.py",
 )
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from vecbridge import Consistency, FieldType, Metric
-from vecbridge.local import LocalStore, local_capabilities
+from vecbridge import Metric
+from vecbridge.local import LocalBackend, LocalTable
 from vecbridge_faiss._built import least_records
 from vecbridge_faiss._cache import cache_path
 from vecbridge_faiss._index import FaissIndex
 from vecbridge_faiss._settings import FaissSettings
 
 
-class FaissBackend:
+class FaissBackend(LocalBackend[FaissIndex]):
     """Records in a directory or in memory, searched by FAISS.
 
     Args:
@@ -25,60 +24,22 @@ class FaissBackend:
     settings_type: ClassVar[type[FaissSettings]] = FaissSettings
 
     def __init__(self, settings: FaissSettings) -> None:
+        super().__init__(settings.path, exact=settings.exact, recall=settings.tuned_recall)
         self._settings = settings
-        self._store = LocalStore(settings.path, backend=self.name)
-        self._capabilities = local_capabilities(
-            self._store, exact=settings.exact, recall=settings.tuned_recall
-        )
-
-    def create_index(
-        self,
-        name: str,
-        *,
-        dimension: int,
-        metric: Metric,
-        fields: Mapping[str, FieldType],
-        consistency: Consistency | None,
-    ) -> FaissIndex:
-        """Makes an empty index.
-
-        Raises:
-            IndexExistsError: the name is taken.
-            InvalidArgumentError: FAISS cannot make such an index; none was created.
-        """
-        if not self._settings.exact:
-            least_records(metric, self._settings.index, dimension)
-        table = self._store.create(
-            name,
-            dimension=dimension,
-            metric=metric,
-            fields=fields,
-            consistency=consistency or "strong",
-        )
-        return FaissIndex(table, self._capabilities, self._settings)
-
-    def open_index(self, name: str) -> FaissIndex:
-        """Opens an existing index.
-
-        Raises:
-            IndexNotFoundError: there is none of that name.
-        """
-        return FaissIndex(self._store.open(name), self._capabilities, self._settings)
-
-    def index_names(self) -> list[str]:
-        """Names of the indexes, sorted."""
-        return self._store.names()
 
     def drop_index(self, name: str) -> None:
-        """Removes an index and its records.
+        """Removes an index, its records and what FAISS built of them.
 
         Raises:
             IndexNotFoundError: there is none of that name.
         """
-        self._store.drop(name)
+        super().drop_index(name)
         if self._store.durable:
             cache_path(Path(self._settings.path or "").expanduser(), name).unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Closes the file and every index opened from it. May be called twice."""
-        self._store.close()
+    def _check(self, dimension: int, metric: Metric) -> None:
+        if not self._settings.exact:
+            least_records(metric, self._settings.index, dimension)
+
+    def _index(self, table: LocalTable) -> FaissIndex:
+        return FaissIndex(table, self._capabilities, self._settings)

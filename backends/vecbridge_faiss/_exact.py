@@ -40,7 +40,7 @@ class Exact:
         distances = iter(reach.flat.distances(found, query_norms[usable]))
         columns = iter(found.columns)
         return [
-            scoped.hits(reach.columns(next(columns)), next(distances))
+            scoped.hits(reach.rows(next(columns)), next(distances))
             if fits
             else scoped.float64_hits(self._metric, query, count)
             for query, fits in zip(queries, usable.tolist(), strict=True)
@@ -64,7 +64,7 @@ class Exact:
                 one = slice(at, at + 1)
                 (offers[at],) = self._decided(queries[one], query_norms[one], k, wider, reach)
         return [
-            offers.get(at) or scoped.float64_offer(self._metric, query, k, most)
+            offers.get(at) or scoped.offer(*scoped.float64_rows(self._metric, query, k, most))
             for at, query in enumerate(queries)
         ]
 
@@ -83,7 +83,7 @@ class Exact:
         beyond = lower > upper[:, k - 1 : k]
         needed = np.where(beyond[:, -1], np.argmax(beyond, axis=1) + 1, 0)
         return [
-            reach.scoped.offer(reach.columns(columns[:most]), float(floors[most - 1]))
+            reach.scoped.offer(reach.rows(columns[:most]), float(floors[most - 1]))
             if most
             else None
             for columns, floors, most in zip(found.columns, lower, needed.tolist(), strict=True)
@@ -92,11 +92,12 @@ class Exact:
     def _reach(self, scoped: Scoped) -> _Reach:
         snapshot, rows = scoped.snapshot, scoped.rows
         if rows is None:
-            return _Reach(self._whole_of(snapshot), snapshot.vectors, scoped, None)
+            return _Reach(self._whole_of(snapshot), snapshot.vectors, scoped)
         if len(rows) * _SPARSE < len(snapshot):
             vectors = snapshot.vectors[rows]
-            return _Reach(Flat(self._metric, vectors, snapshot.norms[rows]), vectors, scoped, None)
-        return _Reach(self._whole_of(snapshot), snapshot.vectors, scoped, np.argsort(rows))
+            flat = Flat(self._metric, vectors, snapshot.norms[rows])
+            return _Reach(flat, vectors, scoped, gathered=rows)
+        return _Reach(self._whole_of(snapshot), snapshot.vectors, scoped, selected=rows)
 
     def _whole_of(self, snapshot: Snapshot) -> Flat:
         """The search of all records, made once for a state of them."""
@@ -115,21 +116,20 @@ class _Reach:
         flat: Flat,
         vectors: NDArray[np.float32],
         scoped: Scoped,
-        order: NDArray[np.intp] | None,
+        *,
+        gathered: NDArray[np.intp] | None = None,
+        selected: NDArray[np.intp] | None = None,
     ) -> None:
         self.flat = flat
         self.scoped = scoped
         self._vectors = vectors
-        self._order = order
-        rows = scoped.rows
-        self._selected = None if order is None or rows is None else rows[order]
+        self._gathered = gathered
+        self._selected = selected
 
     def nearest(self, queries: NDArray[np.float32], count: int) -> Nearest:
         """The nearest records in scope; ``columns`` are rows of the matrix."""
         return self.flat.nearest(queries, self._vectors, count, self._selected)
 
-    def columns(self, found: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Columns of the scope of what was found."""
-        if self._order is None or self._selected is None:
-            return found
-        return self._order[np.searchsorted(self._selected, found)]
+    def rows(self, found: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Rows of the snapshot that rows of the matrix stand for."""
+        return found if self._gathered is None else self._gathered[found]

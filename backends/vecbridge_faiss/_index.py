@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Capabilities, Consistency, Filter, Hits
+from vecbridge import Candidates, Capabilities, Hits
 from vecbridge.local import LocalIndex, LocalTable, Scoped
 from vecbridge_faiss._approximate import Approximate
 from vecbridge_faiss._cache import Cache
@@ -37,30 +36,10 @@ class FaissIndex(LocalIndex):
             cache = Cache(folder, info.name, info.metric, info.dimension, settings.index)
             self._approximate = Approximate(info, settings, self._exact, cache)
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
-        """FAISS's own ranking."""
-        scoped = Scoped(*self._candidates_in(within, where))
+    def _search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
         return self._way(k, scoped).search(queries, k, scoped)
 
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
-        """The likely best records, with a proven floor under the distance of the others."""
-        scoped = Scoped(*self._candidates_in(within, where))
+    def _candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
         return self._way(k, scoped).candidates(queries, k, scoped)
 
     def _way(self, k: int, scoped: Scoped) -> Exact | Approximate:

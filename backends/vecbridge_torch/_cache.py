@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Metric
-from vecbridge.local import Snapshot
+from vecbridge.local import Scoped, Snapshot
 from vecbridge.ranking import SPARE, Float32Keys
 from vecbridge_torch._device import Arithmetic
 from vecbridge_torch._resident import Resident, ResidentScoring
@@ -56,17 +56,15 @@ class Cache:
         self._asked = 0
         self._keys: tuple[int, Float32Keys] | None = None
 
-    def tiers(
-        self, snapshot: Snapshot, rows: NDArray[np.intp] | None, queries: int, k: int
-    ) -> Iterator[Tier]:
+    def tiers(self, scoped: Scoped, queries: int, k: int) -> Iterator[Tier]:
         """Ways of scoring, the fastest first, each better at telling records apart.
 
         Args:
-            snapshot: the records.
-            rows: which of them; all where ``None``.
+            scoped: the records.
             queries: how many there are.
             k: how many answers each wants.
         """
+        snapshot, rows = scoped.snapshot, scoped.rows
         if rows is not None and len(rows) * _SPARSE < len(snapshot):
             yield self._gathered(snapshot, rows)
             return

@@ -20,11 +20,11 @@ class Offer(NamedTuple):
     """Candidates of one query.
 
     Attributes:
-        columns: of the records that are offered.
+        rows: of the records that are offered, in what was searched.
         floor: no record outside is nearer.
     """
 
-    columns: NDArray[np.intp]
+    rows: NDArray[np.intp]
     floor: float
 
 

@@ -1,7 +1,7 @@
 """The durable record store of the local backends, for their authors.
 
 A local backend keeps its records here and adds nothing but an engine that searches them: see
-:class:`LocalIndex`, and ``vecbridge_sklearn`` for the smallest whole example.
+:class:`LocalBackend`, :class:`LocalIndex`, and ``vecbridge_sklearn`` for the smallest whole one.
 
     >>> import numpy as np
     >>> store = LocalStore(None, backend="example")
@@ -13,10 +13,19 @@ A local backend keeps its records here and adds nothing but an engine that searc
 
 from __future__ import annotations
 
+from vecbridge.local._backend import LocalBackend
 from vecbridge.local._index import LocalIndex, local_capabilities
 from vecbridge.local._scoped import Scoped
 from vecbridge.local._snapshot import Snapshot
 from vecbridge.local._store import LocalStore
 from vecbridge.local._table import LocalTable
 
-__all__ = ["LocalIndex", "LocalStore", "LocalTable", "Scoped", "Snapshot", "local_capabilities"]
+__all__ = [
+    "LocalBackend",
+    "LocalIndex",
+    "LocalStore",
+    "LocalTable",
+    "Scoped",
+    "Snapshot",
+    "local_capabilities",
+]

@@ -1,4 +1,4 @@
-"""What every local backend's index has in common: all but searching."""
+"""What every local backend's index has in common: all but the engine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
+from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import ClosedError
-from vecbridge.local._snapshot import Snapshot
+from vecbridge.local._scoped import Scoped
 from vecbridge.local._store import LocalStore
 from vecbridge.local._table import LocalTable
 
@@ -20,8 +21,8 @@ from vecbridge.local._table import LocalTable
 class LocalIndex:
     """The record operations of :class:`vecbridge.VectorIndex` over a :class:`LocalTable`.
 
-    A backend derives from it and adds ``search`` and ``candidates``, which begin with
-    :meth:`_candidates_in`.
+    A backend derives from it and adds the searching of the records in scope: :meth:`_search` and
+    :meth:`_candidates`. Whoever holds no snapshot between searches makes no write copy anything.
 
     Args:
         table: the records.
@@ -73,19 +74,49 @@ class LocalIndex:
         """Every record once, as they are when the scan begins."""
         return self._table("scan").scan(batch_size)
 
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Hits]:
+        """The engine's own ranking."""
+        return self._search(queries, k, self._scoped(within, where, "search"))
+
+    def candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """The likely best records, with a proven floor under the distance of the others."""
+        return self._candidates(queries, k, self._scoped(within, where, "search"))
+
     def close(self) -> None:
         """Lets go of the records in memory. May be called twice."""
         self._open_table = None
 
-    def _candidates_in(
-        self, within: Sequence[str] | None, where: Filter | None, operation: str = "search"
-    ) -> tuple[Snapshot, NDArray[np.intp] | None]:
-        """The records as they are now, and which rows may answer: ``None`` for all of them."""
+    def _search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
+        """The engine's own ranking of the records in scope."""
+        raise NotImplementedError
+
+    def _candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
+        """At least ``min(k, len(scoped))`` records a query, and what is proven of the others."""
+        raise NotImplementedError
+
+    def _scoped(self, within: Sequence[str] | None, where: Filter | None, operation: str) -> Scoped:
+        """The records as they are now, and which of them may answer."""
         snapshot = self._table(operation).snapshot(operation)
         rows = None if within is None else snapshot.rows_of(within)
         if where is not None:
             rows = snapshot.rows_where(where, rows)
-        return snapshot, rows
+        return Scoped(snapshot, rows)
 
     def _table(self, operation: str) -> LocalTable:
         if self._open_table is None:

@@ -6,7 +6,7 @@ bounds hold for every finite vector.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma
 from vecbridge.ranking._kernel import norms as exact_norms
-
-Products = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 _BLOCK_BYTES = 8 << 20
 
@@ -28,19 +26,12 @@ class Bounds(NamedTuple):
     upper: NDArray[np.float64]
 
 
-def _products(queries: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    dots: NDArray[np.float64] = queries @ vectors.T
-    return dots
-
-
 def float64_bounds(
     metric: Metric,
     queries: NDArray[np.float32],
     vectors: NDArray[np.float32],
     norms: NDArray[np.float64],
     rows: NDArray[np.intp] | None = None,
-    *,
-    products: Products = _products,
 ) -> Bounds:
     """Bounds of the distances of queries to records, in blocks of bounded memory.
 
@@ -50,7 +41,6 @@ def float64_bounds(
         vectors: ``(n, d)`` float32, the records.
         norms: ``(n,)`` exact norms of them.
         rows: which of them; all where ``None``.
-        products: the dot products of ``(q, d)`` and ``(m, d)`` float64, in float64.
 
     Returns:
         ``(q, n)`` bounds, of the rows in their order.
@@ -63,7 +53,7 @@ def float64_bounds(
     relative = gamma(4 * (queries.shape[1] + 8), FLOAT64_ROUNDOFF)
     for start, stop in _blocks(count, queries.shape[1]):
         chosen = slice(start, stop) if rows is None else rows[start:stop]
-        dots = products(wide, vectors[chosen].astype(np.float64))
+        dots: NDArray[np.float64] = wide @ vectors[chosen].astype(np.float64).T
         part = _bounds_of(metric, dots, query_norms, norms[chosen], relative)
         lower[:, start:stop], upper[:, start:stop] = part
     return Bounds(lower, upper)

@@ -32,17 +32,17 @@ def test_record_operations_reach_the_table() -> None:
 
 def test_candidates_are_all_rows_or_those_of_the_scope() -> None:
     index = new_index()
-    snapshot, rows = index._candidates_in(None, None)
-    assert (len(snapshot), rows) == (5, None)
+    scoped = index._scoped(None, None, "search")
+    assert (len(scoped), scoped.rows) == (5, None)
     for within, where, expected in (
         (["id3", "nobody", "id1"], None, {"id3", "id1"}),
         (None, field("n") < 2, {"id0", "id1"}),
         (["id3", "id1"], field("n") < 2, {"id1"}),
         ([], None, set()),
     ):
-        snapshot, rows = index._candidates_in(within, where)
-        assert rows is not None
-        assert set(snapshot.names(rows)) == expected
+        scoped = index._scoped(within, where, "search")
+        assert scoped.rows is not None
+        assert set(scoped.snapshot.names(scoped.rows)) == expected
 
 
 CALLS: list[Callable[[LocalIndex], object]] = [
@@ -52,7 +52,8 @@ CALLS: list[Callable[[LocalIndex], object]] = [
     lambda index: index.contains(["a"]),
     lambda index: index.count(),
     lambda index: index.scan(1),
-    lambda index: index._candidates_in(None, None),
+    lambda index: index.search(vectors(1), 1),
+    lambda index: index.candidates(vectors(1), 1),
 ]
 
 

