@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ class Harness:
         self._capabilities: Capabilities | None = None
         self._lent: dict[str, tuple[Schema, Index]] = {}
         self._connections: list[vecbridge.Store] = []
+        self._folders = ExitStack()
 
     @property
     def store(self) -> vecbridge.Store:
@@ -59,8 +62,7 @@ class Harness:
     def capabilities(self) -> Capabilities:
         """What a live index of the deployment declares."""
         if self._capabilities is None:
-            schema = Schema(4, "euclidean", (), None)
-            probe = self._indexes.take(schema)
+            schema, probe = self._probe()
             self._capabilities = probe.capabilities
             self._indexes.give_back(schema, probe.info.name, probe)
         return self._capabilities
@@ -153,6 +155,14 @@ class Harness:
         """The deployment with its files in another folder; ``None`` where it keeps no files."""
         return elsewhere(self.deployment, folder)
 
+    def folder(self) -> Path:
+        """An empty folder, which goes with all that is in it at the end of the test."""
+        return Path(
+            self._folders.enter_context(
+                tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
+            )
+        )
+
     def end_test(self) -> None:
         """Gives back every index of the test, and closes its further connections."""
         lent, self._lent = self._lent, {}
@@ -161,6 +171,7 @@ class Harness:
         connections, self._connections = self._connections, []
         for connection in connections:
             connection.close()
+        self._folders.close()
         self.recorder.clear()
 
     def close(self) -> None:
@@ -185,6 +196,14 @@ class Harness:
         taken = self._indexes.take(schema)
         self._lent[taken.info.name] = schema, taken
         return taken.engine
+
+    def _probe(self) -> tuple[Schema, Index]:
+        """An index to ask for capabilities; a strong one, as tests take it, where that is made."""
+        strong = Schema(4, "euclidean", (), "strong")
+        with suppress(vecbridge.VecbridgeError):
+            return strong, self._indexes.take(strong)
+        own = strong._replace(consistency=None)
+        return own, self._indexes.take(own)
 
     @property
     def _indexes(self) -> IndexPool:

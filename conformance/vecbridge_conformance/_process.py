@@ -24,7 +24,8 @@ class OtherProcess:
     """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self._answer = Path(tempfile.mkdtemp(prefix="vecbridge-process-")) / "answer"
+        self._folder = tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
+        self._answer = Path(self._folder.name) / "answer"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter)
             [sys.executable, "-c", _CHILD],
@@ -52,10 +53,10 @@ class OtherProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise TimeoutError(f"process {self.pid} did not end within {timeout} s") from None
-        if not self._answer.exists():
-            raise RuntimeError(f"process {self.pid} ended with code {code} and gave no answer")
-        returned, value = pickle.loads(self._answer.read_bytes())  # noqa: S301  (our own child's)
-        self._forget()
+        with self._folder:
+            if not self._answer.exists():
+                raise RuntimeError(f"process {self.pid} ended with code {code} and gave no answer")
+            returned, value = pickle.loads(self._answer.read_bytes())  # noqa: S301  (our child's)
         if returned:
             return value
         raise value
@@ -64,10 +65,7 @@ class OtherProcess:
         """Ends it at once, as ``kill -9`` does."""
         self._process.kill()
         self._process.wait()
-
-    def _forget(self) -> None:
-        self._answer.unlink()
-        self._answer.parent.rmdir()
+        self._folder.cleanup()
 
 
 def child() -> None:

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._recorder import Call, Recorder
+from vecbridge_conformance._secrets import is_secret, secret_settings
 
 _MOST_VALUES = 600
 _MOST_CALLS = 40
 
 
-def reproducer(recorder: Recorder) -> str:
-    """A script that does again what was done to the index made last; empty if there is none."""
+def reproducer(recorder: Recorder, folder: Path | None = None) -> str:
+    """A script that does again what was done to the index made last; empty if there is none.
+
+    Args:
+        recorder: what was done.
+        folder: where large arrays are kept that the script loads; a new one of the system's by
+            default, made where there are any.
+    """
     if not recorder.calls:
         return ""
     name = next(reversed(recorder.calls))
     calls = recorder.calls[name]
-    writer = _Writer()
+    writer = _Writer(folder)
     deployment = recorder.deployment
     info = recorder.infos[name]
-    options = "".join(f", {key}={_plain(value)}" for key, value in deployment.options.items())
     lines = [
-        f"store = vecbridge.get_backend({deployment.backend!r}{options})",
+        f"store = vecbridge.get_backend({deployment.backend!r}{_options(deployment)})",
         'name = f"reproducer_{uuid.uuid4().hex[:8]}"',
         f"index = store.create_index(name, dimension={info.dimension}, metric={info.metric!r}"
         + (f", fields={dict(info.fields)!r}" if info.fields else "")
@@ -34,6 +42,8 @@ def reproducer(recorder: Recorder) -> str:
         "store.drop_index(name)",
     ]
     imports = ["import uuid", "", "import numpy as np", "", "import vecbridge"]
+    if "os.environ" in lines[0]:
+        imports.insert(0, "import os")
     if any("field(" in line for line in lines):
         imports.append("from vecbridge import field")
     return "\n".join([*imports, "", *lines])
@@ -47,8 +57,23 @@ def _few(calls: list[Call]) -> list[Call]:
     return [*writes[-_MOST_CALLS:], *calls[-5:]]
 
 
+def _options(deployment: Deployment) -> str:
+    """The options as keywords; a secret is taken from the environment of whoever pastes it."""
+    secrets = secret_settings(deployment)
+    shown: Mapping[str, str] = {
+        key: f'os.environ["VECBRIDGE_{key.upper()}"]'
+        if is_secret(key, value, secrets)
+        else _plain(value)
+        for key, value in deployment.options.items()
+    }
+    return "".join(f", {key}={value}" for key, value in shown.items())
+
+
 class _Writer:
     """Writes calls, and keeps large arrays in files."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
 
     def call(self, call: Call) -> str:
         if call.name == "reopen":
@@ -72,11 +97,14 @@ class _Writer:
         if array.size <= _MOST_VALUES and array.dtype.kind in "fiu":
             literal = f"np.array({array.tolist()!r}, dtype={array.dtype.name!r})"
             return literal.replace("nan", "np.nan").replace("inf", "np.inf")
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="vecbridge-reproducer-"))
+        self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            prefix="vecbridge-reproducer-", suffix=".npy", delete=False
+            prefix="array-", suffix=".npy", dir=self._folder, delete=False
         ) as file:
             np.save(file, array)
-        return f"np.load({str(Path(file.name))!r})"
+        return f"np.load({str(Path(file.name).absolute())!r})"
 
 
 def _plain(value: Any) -> str:

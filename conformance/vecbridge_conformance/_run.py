@@ -87,7 +87,7 @@ class _Shown:
     def pytest_configure(self, config: pytest.Config) -> None:
         from vecbridge_conformance import plugin
 
-        plugin.use(config, self._deployment)
+        plugin.use(config, self._deployment, self._report)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         from vecbridge_conformance import plugin

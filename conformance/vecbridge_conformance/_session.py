@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from vecbridge_conformance import _facts
@@ -13,6 +14,7 @@ from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._deviations import Deviation, ledger_of
 from vecbridge_conformance._harness import Harness
 from vecbridge_conformance._reproducer import reproducer
+from vecbridge_conformance._secrets import shown_options
 from vecbridge_conformance._verdicts import Outcome, Verdict
 
 
@@ -21,6 +23,7 @@ class Session:
 
     Args:
         deployment: what is under test.
+        folder: where the arrays of reproducers are kept.
 
     Attributes:
         harness: what its tests are given.
@@ -28,8 +31,9 @@ class Session:
         partial: whether tests were left out by choice.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, folder: Path | None = None) -> None:
         self.harness = Harness(deployment)
+        self._folder = folder
         self.outcomes: list[Outcome] = []
         self.partial = False
         self._started = time.time()
@@ -45,6 +49,7 @@ class Session:
         """Versions and capabilities, read while the store is open."""
         return {
             "versions": _facts.versions(self.harness.store),
+            "options": shown_options(self.harness.deployment),
             "capabilities": _facts.capability_values(self.harness.capabilities),
         }
 
@@ -87,7 +92,7 @@ class Session:
     def explanation(self, mark: Mark) -> str:
         """What a failure is shown with: the clauses' text, and how to see it happen again."""
         cited = [f"{name}. {clauses()[name].text}" for name in mark.clauses]
-        script = reproducer(self.harness.recorder)
+        script = reproducer(self.harness.recorder, self._folder)
         again = f"\nTo see it again, run this:\n\n{script}\n" if script else ""
         return "The contract says:\n  " + "\n  ".join(cited) + "\n" + again
 

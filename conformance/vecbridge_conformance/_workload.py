@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -106,15 +105,15 @@ def in_threads(index: Index, plans: Sequence[Plan]) -> History:
 def plans(
     crowd: int,
     *,
+    barrier: Path,
     writers: int,
     seconds: float,
     levels: Sequence[Consistency],
     rounds: int = 150,
 ) -> list[Plan]:
-    """Plans of a crowd of writers and readers that start together."""
-    barrier = tempfile.mkdtemp(prefix="vecbridge-barrier-")
+    """Plans of a crowd of writers and readers that meet in an empty folder, and start then."""
     return [
-        Plan(process, writers, seconds, rounds, tuple(levels), barrier, crowd)
+        Plan(process, writers, seconds, rounds, tuple(levels), str(barrier), crowd)
         for process in range(crowd)
     ]
 

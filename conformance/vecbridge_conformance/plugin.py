@@ -22,6 +22,7 @@ from vecbridge_conformance._session import Session
 
 SESSIONS = pytest.StashKey[dict[int, tuple[Deployment, Session]]]()
 _FROM_OPTIONS = pytest.StashKey[Deployment]()
+_REPORT = pytest.StashKey[Path]()
 _SUITE = f"{__package__}.suite."
 
 
@@ -131,9 +132,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 terminalreporter.write_line(f"FAILED {outcome.test}: {outcome.reason}", red=True)
 
 
-def use(config: pytest.Config, deployment: Deployment) -> None:
-    """Says what is under test, in place of the options."""
+def use(config: pytest.Config, deployment: Deployment, report: Path | None = None) -> None:
+    """Says what is under test, and where its reports go, in place of the options."""
     config.stash[_FROM_OPTIONS] = deployment
+    if report is not None:
+        config.stash[_REPORT] = report
 
 
 def layer_of_item(item: pytest.Item) -> str:
@@ -145,7 +148,9 @@ def _session_of(config: pytest.Config, suite: type | None) -> Session:
     deployment = getattr(suite, "deployment", None) or _from_options(config)
     known = config.stash[SESSIONS]
     if id(deployment) not in known:
-        known[id(deployment)] = deployment, Session(deployment)
+        folder = config.stash.get(_REPORT, None) or config.getoption("--vecbridge-report", None)
+        arrays = Path(folder) / "reproducers" if folder else None
+        known[id(deployment)] = deployment, Session(deployment, arrays)
     return known[id(deployment)][1]
 
 

@@ -19,8 +19,6 @@ from vecbridge_conformance.mutants._reference import ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
 from vecbridge_conformance.mutants._shelf import MemoryShelf, Shelf, Table, Tables
 
-_DURABLE = {"durable": True, "shared": True}
-
 
 @mutant(
     "metric-forgotten-at-open",
@@ -63,7 +61,7 @@ class ConsistencyForgottenAtOpen(ReferenceBackend):
 class _NeverSaved(ReferenceIndex):
     @property
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, **_DURABLE)
+        return replace(super().capabilities, durable=True, shared=True)
 
 
 @mutant(
@@ -83,7 +81,7 @@ class IndexNotPersisted(ReferenceBackend):
 class _SavedWithoutRows(ReferenceIndex):
     @property
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, **_DURABLE)
+        return replace(super().capabilities, durable=True, shared=True)
 
 
 @mutant(

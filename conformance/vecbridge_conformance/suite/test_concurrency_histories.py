@@ -15,13 +15,24 @@ from vecbridge import Index, IndexExistsError
 from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance._checker import anomalies, unsettled
 from vecbridge_conformance._history import DIMENSION, History, Recording
-from vecbridge_conformance._workload import ids_of, in_processes, in_threads, plans
+from vecbridge_conformance._workload import Plan, ids_of, in_processes, in_threads, plans
 
 _SECONDS = 1.5
 _WRITERS = 3
 _ROUNDS = 60
 
 Result = TypeVar("Result")
+
+
+def _crowd(harness: Harness, size: int) -> list[Plan]:
+    return plans(
+        size,
+        barrier=harness.folder(),
+        writers=_WRITERS,
+        seconds=_SECONDS,
+        levels=["strong"],
+        rounds=_ROUNDS,
+    )
 
 
 def _explained(index: Index, history: History) -> None:
@@ -44,7 +55,7 @@ def _explained(index: Index, history: History) -> None:
 @requires("consistency:strong")
 def test_threads_on_one_index_lose_nothing(harness: Harness) -> None:
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
-    crowd = plans(5, writers=_WRITERS, seconds=_SECONDS, levels=["strong"], rounds=_ROUNDS)
+    crowd = _crowd(harness, 5)
     _explained(index, in_threads(index, crowd))
 
 
@@ -52,7 +63,7 @@ def test_threads_on_one_index_lose_nothing(harness: Harness) -> None:
 @requires("shared", "consistency:strong")
 def test_processes_on_one_index_lose_nothing(harness: Harness) -> None:
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
-    crowd = plans(4, writers=_WRITERS, seconds=_SECONDS, levels=["strong"], rounds=_ROUNDS)
+    crowd = _crowd(harness, 4)
     _explained(index, in_processes(harness, index, crowd))
 
 

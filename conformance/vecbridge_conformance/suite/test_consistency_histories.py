@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from vecbridge import Consistency
 from vecbridge_conformance import Harness, clause, requires, vacuous
 from vecbridge_conformance._checker import Anomaly, anomalies, lagging, unsettled
 from vecbridge_conformance._history import DIMENSION, History, Recording
-from vecbridge_conformance._workload import ids_of, in_processes, in_threads, plans
+from vecbridge_conformance._workload import Plan, ids_of, in_processes, in_threads, plans
 
 _SECONDS = 2.0
 _CONVERGENCE_S = 60.0
@@ -18,13 +19,19 @@ _WRITERS = 2
 def _recorded(harness: Harness, *levels: Consistency) -> History:
     """Two writers and two readers, in processes where the store is shared by processes."""
     index = harness.index(dimension=DIMENSION, metric="euclidean")
-    crowd = plans(4, writers=_WRITERS, seconds=_SECONDS, levels=levels)
+    crowd = _crowd(harness, 4, _SECONDS, levels)
     if harness.capabilities.shared:
         history = in_processes(harness, index, crowd)
     else:
         history = in_threads(index, crowd)
     assert len(history.reads) > len(history.failures), f"most reads fail: {history.failures[:3]}"
     return history
+
+
+def _crowd(
+    harness: Harness, size: int, seconds: float, levels: Sequence[Consistency]
+) -> list[Plan]:
+    return plans(size, barrier=harness.folder(), writers=_WRITERS, seconds=seconds, levels=levels)
 
 
 def _none(found: list[Anomaly]) -> None:
@@ -77,9 +84,7 @@ def test_a_bounded_read_misses_no_old_write(harness: Harness) -> None:
 @clause("CONS-4")
 def test_eventual_reads_converge_once_writes_stop(harness: Harness) -> None:
     index = harness.index(dimension=DIMENSION, metric="euclidean")
-    history = in_threads(
-        index, plans(3, writers=_WRITERS, seconds=_SECONDS / 2, levels=["eventual"])
-    )
+    history = in_threads(index, _crowd(harness, 3, _SECONDS / 2, ["eventual"]))
     _none([found for found in anomalies(history) if found.kind in {"phantom", "torn"}])
     recording = Recording(index, 9)
     recording.history.writes = history.writes

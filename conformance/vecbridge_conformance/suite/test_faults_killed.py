@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -57,7 +56,7 @@ def _check_kept(index: Index, acknowledged: int) -> None:
 def test_a_killed_writer_loses_nothing_that_was_acknowledged(harness: Harness) -> None:
     for _ in range(_KILLS):
         index = harness.index(dimension=_DIMENSION, metric="euclidean")
-        notes = Path(tempfile.mkdtemp(prefix="vecbridge-killed-")) / "acknowledged"
+        notes = harness.folder() / "acknowledged"
         notes.touch()
         writer = harness.start_process(write_until_killed, index, str(notes))
         try:

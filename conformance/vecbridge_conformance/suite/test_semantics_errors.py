@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 import vecbridge
 from vecbridge import BackendError, ConnectionFailedError, MissingDependencyError, VecbridgeError
 from vecbridge_conformance import Deployment, Harness, OtherProcess, clause, vacuous
+from vecbridge_conformance._secrets import secret_settings
 
 TIMEOUT_S = 2.0
 SLACK_S = 8.0
@@ -72,7 +71,7 @@ def test_a_store_that_is_not_there_is_reported_in_time(harness: Harness) -> None
 def test_no_secret_is_shown(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     """Look at reprs of settings and backends, at messages, at logs."""
     deployment = harness.deployment
-    secrets = _secret_settings(harness)
+    secrets = secret_settings(deployment)
     if not secrets:
         vacuous("no setting of the backend is a secret")
     told = harness.nobody_there(TIMEOUT_S) or deployment
@@ -90,15 +89,14 @@ def test_no_secret_is_shown(harness: Harness, caplog: pytest.LogCaptureFixture) 
 
 @clause("ERR-8")
 @pytest.mark.parametrize("damage", ["overwritten", "cut"])
-def test_a_damaged_file_is_never_an_empty_store(
-    harness: Harness, tmp_path: Path, damage: str
-) -> None:
+def test_a_damaged_file_is_never_an_empty_store(harness: Harness, damage: str) -> None:
     """Look at how files are opened: checked before they are used, never made anew or repaired."""
-    copy = harness.elsewhere(tmp_path)
+    folder = harness.folder()
+    copy = harness.elsewhere(folder)
     if copy is None:
         vacuous("the deployment keeps no files that this suite knows of")
     OtherProcess(_write, copy.backend, dict(copy.options)).result()
-    files = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     assert files, "a record was written, and there is no file"
     for path in files:
         content = path.read_bytes()
@@ -122,13 +120,6 @@ def test_a_missing_package_is_named_with_what_to_install(harness: Harness) -> No
         vacuous("the backend needs no package but vecbridge and numpy")
     assert told.startswith(MissingDependencyError.__name__), told
     assert "install" in told
-
-
-def _secret_settings(harness: Harness) -> list[str]:
-    known = getattr(type(harness.store.backend).settings_type, "model_fields", {})
-    return [
-        name for name, setting in known.items() if SecretStr.__name__ in str(setting.annotation)
-    ]
 
 
 def _texts(error: BaseException) -> list[str]:

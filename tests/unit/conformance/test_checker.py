@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -107,8 +109,9 @@ def test_what_never_arrives_is_unsettled() -> None:
 
 
 def recorded(level: Consistency, **faults: Any) -> History:
-    crowd = plans(3, writers=2, seconds=0.4, levels=[level], rounds=40)
-    return in_threads(lagging_index(**faults), crowd)
+    with TemporaryDirectory() as folder:
+        crowd = plans(3, barrier=Path(folder), writers=2, seconds=0.4, levels=[level], rounds=40)
+        return in_threads(lagging_index(**faults), crowd)
 
 
 def found_kinds(level: Consistency, **faults: Any) -> set[str]:

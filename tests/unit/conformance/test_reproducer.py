@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vecbridge import field
+from tests.engine import Engine
+from vecbridge import IndexInfo, field
 from vecbridge_conformance import Deployment, Harness
+from vecbridge_conformance._recorder import Recorder
 from vecbridge_conformance._reproducer import reproducer
+from vecbridge_conformance._secrets import shown_options
 
 
 @pytest.fixture
@@ -55,15 +59,31 @@ def test_fields_filters_and_the_engine_are_written_too(harness: Harness) -> None
     assert "ids=('b',)" in run(reproducer(harness.recorder))
 
 
-def test_large_arrays_are_kept_in_files(harness: Harness) -> None:
+def test_large_arrays_are_kept_in_files(harness: Harness, tmp_path: Path) -> None:
     index = harness.index(dimension=512, metric="euclidean")
     ids = [f"n{number}" for number in range(1000)]
     index.upsert(ids, np.random.default_rng(0).standard_normal((1000, 512)))
     index.count()
-    script = reproducer(harness.recorder)
+    script = reproducer(harness.recorder, tmp_path / "new")
 
     assert len(script) < 2000
     assert run(script) == "1000\n"
+
+
+def test_a_secret_is_left_to_the_environment() -> None:
+    options = {"uri": "http://127.0.0.1:1", "token": "hidden", "timeout": 2.0}
+    recorder = Recorder(Deployment("milvus", options))
+    recorder.engine(Engine(info=IndexInfo("a", 2, "cosine")))
+    script = reproducer(recorder)
+
+    assert "hidden" not in script
+    assert "import os" in script
+    assert 'token=os.environ["VECBRIDGE_TOKEN"], timeout=2.0' in script
+    assert shown_options(recorder.deployment) == {
+        "uri": "http://127.0.0.1:1",
+        "token": "**********",
+        "timeout": "2.0",
+    }
 
 
 def test_arguments_are_kept_as_they_were_given(harness: Harness) -> None:

@@ -1,0 +1,37 @@
+"""Which options of a deployment must not be shown, and what is shown in their place."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import SecretStr
+
+from vecbridge_conformance._deployment import Deployment
+
+MASK = "**********"
+_PASSWORD = re.compile(r"(?<=//)[^/@]+(?=@)")
+
+
+def secret_settings(deployment: Deployment) -> list[str]:
+    """Names of the backend's settings that are declared secret, given or not."""
+    # Opening connects to nothing (INDEX-9).
+    with deployment.open() as store:
+        known = getattr(type(store.backend).settings_type, "model_fields", {})
+    return [
+        name for name, setting in known.items() if SecretStr.__name__ in str(setting.annotation)
+    ]
+
+
+def is_secret(name: str, value: Any, secrets: list[str]) -> bool:
+    """Whether an option is a secret, or an address that holds one."""
+    return name in secrets or bool(_PASSWORD.search(str(value)))
+
+
+def shown_options(deployment: Deployment) -> dict[str, str]:
+    """The options as text, secrets and who asks for an address masked."""
+    secrets = secret_settings(deployment)
+    return {
+        name: MASK if name in secrets else _PASSWORD.sub(MASK, str(value))
+        for name, value in deployment.options.items()
+    }

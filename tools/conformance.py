@@ -1,0 +1,120 @@
+"""Runs the whole suite on every deployment that is shipped, and writes the published matrix.
+
+    python -m tools.conformance                  # all of them, each in a process of its own
+    python -m tools.conformance sklearn-memory   # only this column; the others stay as they are
+
+The reports are kept as JSON in ``docs/reference/conformance``; the page and the HTML are made from
+all that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecbridge_conformance import Deployment
+
+ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "docs" / "reference" / "conformance"
+PAGE = ROOT / "docs" / "reference" / "conformance-matrix.md"
+
+
+@contextmanager
+def local(backend: str, label: str, **options: object) -> Iterator[Deployment]:
+    """A deployment without a server; files, where it keeps any, go at the end."""
+    with tempfile.TemporaryDirectory(prefix="vecbridge-") as folder:
+        given = {key: str(value).format(folder=folder) for key, value in options.items()}
+        yield Deployment(backend, given, label)
+
+
+@dataclass
+class Life:
+    """How the suite ends and begins a server."""
+
+    kill: Callable[[], None]
+    restart: Callable[[], None]
+
+
+@contextmanager
+def milvus_server() -> Iterator[Deployment]:
+    """A standalone Milvus, which the suite may kill."""
+    from tests.servers.milvus import running_milvus
+
+    temporary = tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
+    with temporary as folder, running_milvus(Path(folder)) as server:
+        life = Life(server.kill, server.start)
+        yield Deployment("milvus", {"uri": server.uri}, "milvus-server", life)
+
+
+COLUMNS = {
+    "sklearn-memory": lambda: local("sklearn", "sklearn-memory"),
+    "sklearn-disk": lambda: local("sklearn", "sklearn-disk", path="{folder}/records"),
+    "faiss-flat": lambda: local("faiss", "faiss-flat", path="{folder}/records"),
+    "faiss-hnsw": lambda: local("faiss", "faiss-hnsw", path="{folder}/records", index="hnsw"),
+    "torch": lambda: local("torch", "torch", path="{folder}/records"),
+    "milvus-lite": lambda: local("milvus", "milvus-lite", uri="{folder}/vectors.db"),
+    "milvus-server": milvus_server,
+}
+"""Every deployment that is shipped, in the order of the columns."""
+
+
+def run_inside(label: str, layers: list[str], report: Path) -> int:
+    """Runs the suite on one deployment in this process."""
+    from vecbridge_conformance._run import run_suite
+
+    with COLUMNS[label]() as deployment:
+        return run_suite(deployment, layers=layers, report=report)
+
+
+def write_pages() -> None:
+    """Writes the page and the HTML from the reports that are kept."""
+    from vecbridge_conformance._matrix import html_matrix, markdown_matrix
+    from vecbridge_conformance._report import read_report
+
+    kept = [REPORTS / f"{label}.json" for label in COLUMNS]
+    reports = [read_report(path) for path in kept if path.exists()]
+    (REPORTS / "matrix.md").unlink(missing_ok=True)
+    (REPORTS / "matrix.html").unlink(missing_ok=True)
+    PAGE.write_text(markdown_matrix(reports), encoding="utf-8")
+    PAGE.with_suffix(".html").write_text(html_matrix(reports), encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: {', '.join(report['label'] for report in reports)}")
+
+
+def main() -> int:
+    """Runs what was asked for; the exit status says whether everything conforms."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("labels", nargs="*", metavar="LABEL", help=", ".join(COLUMNS))
+    parser.add_argument("--layer", default="", help="only these layers; nothing is published then")
+    parser.add_argument("--report", type=Path, default=REPORTS, help="where the JSON goes")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if unknown := sorted(set(given.labels) - set(COLUMNS)):
+        parser.error(f"no deployment {', '.join(unknown)}; there are {', '.join(COLUMNS)}")
+    if given.inside:
+        layers = [word for word in given.layer.split(",") if word]
+        return run_inside(given.labels[0], layers, given.report)
+    if given.layer and given.report == REPORTS:
+        given.report = Path(tempfile.mkdtemp(prefix="conformance-"))
+    options = ["--layer", given.layer, "--report", str(given.report), "--inside"]
+    failed = [
+        label
+        for label in given.labels or COLUMNS
+        if subprocess.run(
+            [sys.executable, "-m", "tools.conformance", label, *options], cwd=ROOT, check=False
+        ).returncode
+    ]
+    if given.report == REPORTS:
+        write_pages()
+    if failed:
+        print(f"do not conform: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
