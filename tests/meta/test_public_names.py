@@ -61,6 +61,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "vecbridge.filters": ["And", "Comparison", "Filter", "Not", "OneOf", "Operator", "Or"],
     "vecbridge.local": [
+        "LocalBackend",
         "LocalIndex",
         "LocalStore",
         "LocalTable",
