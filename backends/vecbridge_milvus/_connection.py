@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import socket
+import os
 import threading
+import uuid
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from vecbridge import ClosedError, ConfigurationError, ConnectionFailedError
+from vecbridge import BackendError, ClosedError, ConfigurationError, ConnectionFailedError
 from vecbridge_milvus import _lite
+from vecbridge_milvus._causes import cause
 from vecbridge_milvus._errors import BACKEND, boundary
-from vecbridge_milvus._pymilvus import load, quietly
+from vecbridge_milvus._pymilvus import forget_inherited, load, quietly
+from vecbridge_milvus._retry import Patience
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-_PROBE_SECONDS = 2.0
+T = TypeVar("T")
+
+# After an outage, gRPC by itself would look for the server only every two minutes.
+_CHANNEL = {
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 1000,
+    "grpc.use_local_subchannel_pool": 1,
+}
+_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+_inherited: list[object] = []
 
 
 class Connection:
@@ -36,8 +47,12 @@ class Connection:
         self._lock = threading.Lock()
         self._client: MilvusClient | None = None
         self._version = ""
-        self._release: Callable[[], Any] | None = None
+        self._endings: list[weakref.finalize[..., Any]] = []
+        self._lite: _lite.Joined | None = None
+        self._release: weakref.finalize[..., Any] | None = None
+        self._reached = False
         self._closed = False
+        _connections.add(self)
 
     @property
     def timeout(self) -> float:
@@ -45,20 +60,10 @@ class Connection:
         return self._settings.timeout
 
     @property
-    def version(self) -> str:
-        """What the live server calls itself; connects where that has not happened yet."""
-        self.client("connect")
-        return self._version
-
-    @property
     def place(self) -> str:
-        """Where the server is, without any credentials."""
+        """Where the server is, without any credentials; or Milvus Lite's directory."""
         path = self._settings.lite_path
-        if path is not None:
-            return str(path)
-        parts = urlsplit(self._settings.uri)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else self._settings.uri
+        return self._full_uri() if path is None else str(path)
 
     @property
     def account(self) -> str | None:
@@ -72,33 +77,79 @@ class Connection:
         return self._settings.db_name or "default"
 
     @property
+    def version(self) -> str:
+        """What the live server calls itself; connects where that has not happened yet."""
+        self.client("connect")
+        return self._version
+
+    @property
     def lite(self) -> bool:
         """Whether this is Milvus Lite, read from the live connection.
 
         The server that is packaged for pip calls itself ``v2.3.5-lite``, and is a server.
         """
-        self.client("connect")
         is_path = self._settings.lite_path is not None
-        return is_path or self._version.lower().startswith("milvus_lite")
+        return is_path or self.version.lower().startswith("milvus_lite")
 
     def client(self, operation: str) -> MilvusClient:
         """The live client.
 
         Raises:
             ClosedError: the store was closed.
-            ConnectionFailedError: the server cannot be reached, or refuses.
+            ConnectionFailedError: the server cannot be reached, or its certificate not trusted.
+            AuthenticationError: it refuses the credentials.
+            ConfigurationError: it has no such database.
         """
         with self._lock:
             if self._closed:
-                raise ClosedError(
-                    f"the store was closed, so it cannot {operation}; get another one from "
-                    f"vecbridge.get_backend('milvus', ...)",
-                    backend=BACKEND,
-                    operation=operation,
-                )
+                raise self._was_closed(operation)
             if self._client is None:
                 self._client = self._connect()
+                self._reached = True
+            elif self._lite is not None:
+                self._lite.verify()
             return self._client
+
+    def trying(
+        self,
+        operation: str,
+        step: Callable[[MilvusClient, int], T],
+        mend: Callable[[BackendError], None] | None = None,
+    ) -> T:
+        """Does what may safely be done twice, again while the server is away or busy.
+
+        Args:
+            operation: the contract's name of what is being done.
+            step: makes the calls, given the client and the number of the attempt, from 0.
+            mend: does what the next attempt needs, such as loading what is not loaded.
+
+        Raises:
+            VecbridgeError: what it failed with, or went on failing with.
+        """
+        patience, attempt = Patience(self._settings.retry_timeout, operation), 0
+        while True:
+            client: MilvusClient | None = None
+            try:
+                client = self.client(operation)
+                with boundary(operation):
+                    answer = step(client, attempt)
+            except BackendError as error:
+                if isinstance(error, ClosedError):
+                    raise
+                if self._closed:
+                    raise self._was_closed(operation) from error
+                # An address at which nobody ever answered is more likely wrong.
+                if not self._reached:
+                    raise
+                patience.pause(error)
+                if isinstance(error, ConnectionFailedError) and client is not None:
+                    self._renew(client)
+                if mend is not None:
+                    mend(error)
+                attempt += 1
+            else:
+                patience.rewarded()
+                return answer
 
     def writing(self) -> AbstractContextManager[object]:
         """What a write holds while it lasts."""
@@ -109,88 +160,137 @@ class Connection:
         """Closes the connection. May be called twice."""
         with self._lock:
             self._closed = True
-            client, self._client = self._client, None
+            self._client = None
             try:
-                if client is not None:
-                    with quietly():
-                        client.close()
+                self._end_clients()
             finally:
                 # Lite's directory is unlocked however the client ended.
-                if self._release is not None:
-                    self._release()
+                self._leave_lite()
+
+    def abandon(self) -> None:
+        """Makes a forked child connect anew: what it inherits is its parent's, and half dead."""
+        self._lock = threading.Lock()
+        # Kept, because its end would hang, or end the parent's.
+        _inherited.append(self._client)
+        self._client = None
+        for ending in [*self._endings, *([self._release] if self._release else [])]:
+            ending.detach()
+        self._endings, self._release, self._lite = [], None, None
+
+    def _renew(self, failed: MilvusClient) -> None:
+        """Drops a client that failed, unless another thread has done so."""
+        with self._lock:
+            if self._client is failed:
+                self._client = None
+                self._end_clients()
+
+    def _end_clients(self) -> None:
+        endings, self._endings = self._endings, []
+        for ending in endings:
+            ending()
 
     def _connect(self) -> MilvusClient:
         pymilvus = load()
-        path = self._settings.lite_path
         self._check_files()
-        if path is not None:
-            _lite.check(path)
-        with quietly() as causes:
+        self._join_lite()
+        with quietly() as logged:
             try:
                 client: MilvusClient = pymilvus.MilvusClient(**self._arguments())
             except Exception as error:
-                raise self._failure(error, causes) from error
-            if path is not None:
-                _lite.hold(path)
-                # A store that is forgotten unlocks the directory all the same.
-                self._release = weakref.finalize(self, _lite.let_go, path)
-        with boundary("connect"):
-            self._version = _version_of(client)
+                raise self._failure(error, logged) from error
+        self._endings.append(weakref.finalize(self, _end, client))
+        try:
+            with boundary("connect"):
+                self._version = str(client.get_server_version(timeout=self.timeout))
+                self._check_database(client)
+        except BaseException:
+            self._end_clients()
+            raise
         return client
+
+    def _join_lite(self) -> None:
+        path = self._settings.lite_path
+        if path is not None and self._lite is None:
+            self._lite = _lite.join(path, self.timeout)
+            # A store that is forgotten unlocks the directory all the same.
+            self._release = weakref.finalize(self, self._lite.forget)
+
+    def _leave_lite(self) -> None:
+        if self._release is not None and self._release.detach() and self._lite is not None:
+            self._lite.leave()
 
     def _arguments(self) -> dict[str, Any]:
         settings = self._settings
-        path = settings.lite_path
         arguments: dict[str, Any] = {
-            "uri": settings.uri if path is None else str(path),
+            "uri": self._full_uri() if self._lite is None else self._lite.address,
             "timeout": settings.timeout,
             "token": settings.plain_token,
             "db_name": settings.db_name or "",
+            "grpc_options": dict(_CHANNEL),
             **settings.tls_files,
         }
         if settings.secure:
             arguments["secure"] = True
         if settings.server_name is not None:
             arguments["server_name"] = settings.server_name
-        # Where connections are pooled, the pool's key leaves out all that makes TLS safe.
+        # pymilvus shares connections by a key that leaves out all that makes TLS safe.
         if find_spec("pymilvus.client.connection_manager") is not None:
             arguments["dedicated"] = True
+        else:
+            arguments["alias"] = uuid.uuid4().hex
         return arguments
+
+    def _full_uri(self) -> str:
+        # The versions of pymilvus disagree on the port that stands for none.
+        settings = self._settings
+        if settings.address is None:
+            return settings.uri
+        scheme, _, rest = settings.uri.partition("://")
+        written = rest.rpartition("]")[2]
+        return settings.uri if ":" in written else f"{scheme}://{rest}:{settings.address[1]}"
 
     def _check_files(self) -> None:
         for name, path in self._settings.tls_files.items():
             if not Path(path).is_file():
                 raise ConfigurationError(f"{name}: there is no file {path}")
 
-    def _failure(self, error: Exception, causes: list[BaseException]) -> ConnectionFailedError:
-        if self._settings.lite_path is not None:
-            reason = str(causes[-1]) if causes else str(error)
-            return _lite.failed(
-                f"{self._settings.lite_path}: {reason}. Milvus Lite admits one process at a time: "
-                f"close the store in the other one, or run a Milvus server and give its address"
-            )
-        parts = urlsplit(self._settings.uri)
-        place = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
-        if _answers(parts.hostname, parts.port):
-            text = (
-                f"something answers at {place}, but refuses to talk: wrong or missing credentials "
-                f"(user and password, or token), a wrong TLS setting or certificate, or no Milvus"
-            )
-        else:
-            text = (
-                f"nobody answers at {place}. Start a Milvus server there, correct the uri, or use "
-                f"the embedded one: uri='vectors.db'"
-            )
-        return ConnectionFailedError(text, backend=BACKEND, operation="connect", retryable=True)
+    def _check_database(self, client: MilvusClient) -> None:
+        """Finds a database that does not exist now, not at some later call."""
+        name = self._settings.db_name
+        if name and self._settings.lite_path is None:
+            client.list_collections(timeout=self.timeout)
+
+    def _failure(self, error: Exception, logged: list[BaseException]) -> BackendError:
+        path = self._settings.lite_path
+        if path is None:
+            return cause(self._settings)
+        if self._lite is not None and self._lite.address != str(path):
+            return _lite.failed(f"{path}: the process that served it has ended", retryable=True)
+        reason = str(logged[-1]) if logged else str(error)
+        return _lite.failed(
+            f"{path}: {reason}. Here Milvus Lite admits one process at a time: "
+            f"close the store in the other one, or run a Milvus server and give its address"
+        )
+
+    def _was_closed(self, operation: str) -> ClosedError:
+        return ClosedError(
+            f"the store was closed, so it cannot {operation}; get another one from "
+            f"vecbridge.get_backend('milvus', ...)",
+            backend=BACKEND,
+            operation=operation,
+        )
 
 
-def _version_of(client: MilvusClient) -> str:
-    return str(client.get_server_version())
+def _end(client: MilvusClient) -> None:
+    with quietly():
+        client.close()
 
 
-def _answers(host: str | None, port: int | None) -> bool:
-    try:
-        with socket.create_connection((host or "localhost", port or 19530), _PROBE_SECONDS):
-            return True
-    except OSError:
-        return False
+def _after_fork() -> None:
+    forget_inherited()
+    for connection in list(_connections):
+        connection.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import Any
 
 from vecbridge import (
     AuthenticationError,
     BackendError,
+    ConfigurationError,
     ConnectionFailedError,
     CorruptStoreError,
     IndexNotFoundError,
@@ -19,10 +22,29 @@ from vecbridge_milvus._pymilvus import quietly
 
 BACKEND = "milvus"
 _COLLECTION_NOT_FOUND = 100
+_DATABASE_NOT_FOUND = 800
 _NOT_LOADED = 101
 _UNREACHABLE = 2
 _RATE_LIMITED = (8, 9)
-_PASSING = ("timestamp lag too large", "no available shard", "not ready", "try again")
+_PASSING = (
+    "timestamp lag too large",
+    "no available",
+    "not available",
+    "not ready",
+    "not healthy",
+    "notready",
+    "try again",
+    "retry later",
+    "node offline",
+    "node not found",
+    "channel unavailable",
+    "shard delegator",
+)
+_LIMITED = ("rate", "quota", "too many requests")
+_CLOSED_CHANNEL = "closed channel"
+_THEIRS = frozenset({"pymilvus", "grpc", "google", "milvus_lite"})
+"""Packages whose failures are the store's; a failure in a line of ours is a defect."""
+
 _DAMAGED = (
     "not valid json",
     "magic bytes",
@@ -50,7 +72,9 @@ class OvertakenError(BackendError):
 
 @contextmanager
 def boundary(operation: str) -> Iterator[None]:
-    """Turns whatever pymilvus raises inside into an error of the contract.
+    """Turns whatever pymilvus, gRPC or the system raise inside into an error of the contract.
+
+    What a line of vecbridge's own raises is a defect, and passes as it is.
 
     Args:
         operation: the contract's name of what is being done.
@@ -74,13 +98,43 @@ def _translate(error: Exception, operation: str) -> VecbridgeError | None:
     if isinstance(error, grpc.RpcError):
         return _from_grpc(error, operation)
     if isinstance(error, MilvusException):
-        return _from_milvus(error, operation)
+        lost = _behind(error)
+        return _from_milvus(error, operation) if lost is None else _from_grpc(lost, operation)
+    if _CLOSED_CHANNEL in str(error).lower():
+        return _unreachable(operation, "the connection was closed")
+    if isinstance(error, OSError) or _is_theirs(error):
+        return BackendError(
+            f"Milvus could not {operation}: {type(error).__name__}: {_shortened(error)}",
+            backend=BACKEND,
+            operation=operation,
+            retryable=isinstance(error, ConnectionError),
+        )
     return None
+
+
+def _behind(error: BaseException) -> Any:
+    """The loss of the connection that pymilvus gave up on, where it did."""
+    import grpc
+
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, grpc.RpcError):
+            return cause if cause.code() == grpc.StatusCode.UNAVAILABLE else None
+        cause = cause.__cause__
+    return None
+
+
+def _is_theirs(error: Exception) -> bool:
+    """Whether the line that raised is pymilvus's, or of what it stands on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and not _THEIRS.isdisjoint(PurePath(frames[-1].filename).parts)
 
 
 def _from_grpc(error: Any, operation: str) -> BackendError:
     status = error.code().name if callable(getattr(error, "code", None)) else "UNKNOWN"
     said = _shortened(error.details() if callable(getattr(error, "details", None)) else error)
+    if status in {"UNAVAILABLE", "CANCELLED"}:
+        return _unreachable(operation, said)
     if status == "DEADLINE_EXCEEDED":
         return OperationTimeoutError(
             f"Milvus did not answer in time to {operation}. It may be overloaded or frozen; try "
@@ -89,17 +143,17 @@ def _from_grpc(error: Any, operation: str) -> BackendError:
             operation=operation,
             retryable=True,
         )
-    kinds: dict[str, type[BackendError]] = {
-        "UNAVAILABLE": ConnectionFailedError,
-        "UNAUTHENTICATED": AuthenticationError,
-        "PERMISSION_DENIED": AuthenticationError,
-        "RESOURCE_EXHAUSTED": TooLargeError,
-    }
-    return kinds.get(status, BackendError)(
+    limited = any(words in said.lower() for words in _LIMITED)
+    kind: type[BackendError] = BackendError
+    if status == "RESOURCE_EXHAUSTED" and not limited:
+        kind = TooLargeError
+    elif status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
+        kind = AuthenticationError
+    return kind(
         f"Milvus refused to {operation} ({status}): {said}",
         backend=BACKEND,
         operation=operation,
-        retryable=status == "UNAVAILABLE",
+        retryable=limited and status in {"RESOURCE_EXHAUSTED", "UNKNOWN"},
     )
 
 
@@ -112,14 +166,19 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         return IndexNotFoundError(
             f"Milvus has no collection for this index any more, so it cannot {operation}: {said}"
         )
+    if code == _DATABASE_NOT_FOUND or "database not found" in lowered:
+        return ConfigurationError(
+            f"db_name: Milvus has no such database ({said}). Correct the setting, or create the "
+            f"database on the server"
+        )
+    if code == _UNREACHABLE or "server unavailable" in lowered:
+        return _unreachable(operation, "nobody answers")
     kind: type[BackendError] = BackendError
     retryable = code in _RATE_LIMITED or any(words in lowered for words in _PASSING)
     if code == _NOT_LOADED or "not loaded" in lowered:
         kind, retryable = NotLoadedError, True
     elif "incomplete query result" in lowered:
         kind, retryable = OvertakenError, True
-    elif code == _UNREACHABLE or "server unavailable" in lowered:
-        kind, retryable = ConnectionFailedError, True
     elif "deadline exceeded" in lowered or "retry timeout" in lowered:
         kind, retryable = OperationTimeoutError, True
     elif any(words in lowered for words in _DAMAGED):
@@ -129,6 +188,15 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         backend=BACKEND,
         operation=operation,
         retryable=retryable,
+    )
+
+
+def _unreachable(operation: str, said: str) -> ConnectionFailedError:
+    return ConnectionFailedError(
+        f"Milvus cannot be reached to {operation}: {said}. Is the server running?",
+        backend=BACKEND,
+        operation=operation,
+        retryable=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ class _Quiet(threading.local, logging.Filter):
 
 
 _QUIET = _Quiet()
-_LOADING = threading.Lock()
+_loading = threading.Lock()
 
 
 def load() -> ModuleType:
@@ -40,7 +41,7 @@ def load() -> ModuleType:
     Raises:
         MissingDependencyError: it is not installed.
     """
-    with _LOADING:
+    with _loading:
         try:
             import pymilvus
         except ModuleNotFoundError as error:
@@ -73,3 +74,16 @@ def quietly() -> Iterator[list[BaseException]]:
         _QUIET.depth -= 1
         if not _QUIET.depth:
             _QUIET.causes = []
+
+
+def forget_inherited() -> None:
+    """Makes pymilvus start without connections in a forked child.
+
+    Its registry may have been locked, for good, by a thread that only the parent has.
+    """
+    global _loading  # noqa: PLW0603 - the only lock of this module
+    _loading = threading.Lock()
+    manager = sys.modules.get("pymilvus.client.connection_manager")
+    if manager is not None and hasattr(manager.ConnectionManager, "_instance"):
+        manager.ConnectionManager._instance = None  # noqa: SLF001 - nothing public does it
+        manager.ConnectionManager._instance_lock = threading.Lock()  # noqa: SLF001

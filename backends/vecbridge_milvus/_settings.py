@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from vecbridge.settings import Settings
 
 _SCHEMES = ("http", "https", "tcp")
+_CREDENTIALS = ("user", "password", "token")
+_PORT, _HTTPS_PORT = 19530, 443
+_FORMS = (
+    "must be http://host:port, https://, tcp:// or unix: of a Milvus server, or a path that ends "
+    "in .db for Milvus Lite"
+)
 
 
 def _plain(value: Any) -> Any:
@@ -23,7 +29,9 @@ class MilvusSettings(Settings):
 
     Attributes:
         uri: ``http://host:19530``, ``https://...``, ``tcp://...`` or ``unix:...`` of a server; or
-            a path that ends in ``.db``, for Milvus Lite inside this process.
+            a path that ends in ``.db``, for Milvus Lite inside this process. Credentials and a
+            database in the address (``http://user:password@host:19530/db``) are taken out of it
+            and mean the same as the settings ``user``, ``password`` and ``db_name``.
         user: name of the account, together with ``password``.
         password: its password.
         token: an API key, or ``user:password``, instead of the two.
@@ -35,6 +43,8 @@ class MilvusSettings(Settings):
         server_pem_path: the server's certificate or its authority, for one-way TLS.
         server_name: name in the server's certificate, where it is not the address.
         timeout: seconds that one call may take, connecting included.
+        retry_timeout: seconds that a call goes on trying while the server is away, starting or
+            busy; 0 to try once. The first connection is tried once in any case.
     """
 
     uri: Annotated[str, BeforeValidator(_plain)] = "http://localhost:19530"
@@ -49,23 +59,44 @@ class MilvusSettings(Settings):
     server_pem_path: Annotated[str, BeforeValidator(_plain)] | None = None
     server_name: str | None = None
     timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    retry_timeout: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _taken_apart(cls, given: Any) -> Any:
+        """Moves credentials and a database out of the address, into settings of their own."""
+        uri = given.get("uri") if isinstance(given, dict) else None
+        if not isinstance(uri, str) or "://" not in uri:
+            return given
+        parts = _split(uri)
+        inside = _inside(parts)
+        if any(key in inside and given.get(key) is not None for key in inside) or (
+            inside.keys() & _CREDENTIALS and any(given.get(key) is not None for key in _CREDENTIALS)
+        ):
+            raise ValueError(
+                "the uri holds credentials or a database that are given as settings too: give "
+                "them in one place"
+            )
+        bare = parts.netloc.rpartition("@")[2]
+        return {**given, **inside, "uri": f"{parts.scheme}://{bare}"}
 
     @field_validator("uri")
     @classmethod
     def _known_form(cls, uri: str) -> str:
-        if uri.endswith(".db") or uri.startswith("unix:"):
+        if ("://" not in uri and uri.endswith(".db")) or uri.startswith("unix:"):
             return uri
-        parts = urlsplit(uri)
+        parts = _split(uri)
         if parts.scheme.lower() not in _SCHEMES or not parts.hostname:
-            raise ValueError(
-                "must be http://host:port, https://, tcp:// or unix: of a Milvus server, or a "
-                "path that ends in .db for Milvus Lite"
-            )
+            raise ValueError(_FORMS)
         return uri
 
     @model_validator(mode="after")
     def _consistent(self) -> MilvusSettings:
-        problems = [*self._credential_problems(), *self._tls_problems()]
+        problems = [
+            *self._credential_problems(),
+            *self._tls_problems(),
+            *self.index_problems(lite=self.lite_path is not None),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -75,6 +106,20 @@ class MilvusSettings(Settings):
         """Directory of Milvus Lite; ``None`` where a server is meant."""
         is_path = self.uri.endswith(".db") and "://" not in self.uri
         return Path(self.uri).expanduser().absolute() if is_path else None
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of the server; ``None`` for Milvus Lite and for a socket file."""
+        if "://" not in self.uri:
+            return None
+        parts = urlsplit(self.uri)
+        default = _HTTPS_PORT if parts.scheme.lower() == "https" else _PORT
+        return parts.hostname or "localhost", parts.port or default
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.secure or self.uri.lower().startswith("https:")
 
     @property
     def tls_files(self) -> dict[str, str]:
@@ -113,8 +158,7 @@ class MilvusSettings(Settings):
             problems.append(
                 "server_pem_path is for one-way TLS and would be ignored beside the client's files"
             )
-        encrypts = self.secure or self.uri.lower().startswith("https:")
-        if (self.tls_files or self.server_name) and not encrypts:
+        if (self.tls_files or self.server_name) and not self.encrypts:
             problems.append(
                 "certificates and server_name need an encrypted connection: an https address or "
                 "secure=True"
@@ -122,3 +166,31 @@ class MilvusSettings(Settings):
         if self.lite_path is not None and (self.secure or self.tls_files or self.server_name):
             problems.append("Milvus Lite runs inside this process: it would ignore TLS settings")
         return problems
+
+
+def _split(uri: str) -> SplitResult:
+    """The parts of an address; what is wrong with it is told without repeating it."""
+    try:
+        parts = urlsplit(uri)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        # The message would quote what may be a part of a password.
+        raise ValueError(f"{_FORMS}; percent-encode a password in it") from None
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError("a user or password in the address must be percent-encoded")
+    return parts
+
+
+def _inside(parts: SplitResult) -> dict[str, str]:
+    """The settings that an address holds."""
+    found: dict[str, str] = {}
+    if parts.username:
+        user = unquote(parts.username)
+        if parts.password:
+            found.update(user=user, password=unquote(parts.password))
+        else:
+            found["token"] = user
+    database = parts.path.strip("/")
+    if database:
+        found["db_name"] = unquote(database)
+    return found

@@ -11,10 +11,12 @@ from pymilvus.exceptions import MilvusException
 from vecbridge import (
     AuthenticationError,
     BackendError,
+    ConfigurationError,
     ConnectionFailedError,
     IndexNotFoundError,
     InvalidArgumentError,
     OperationTimeoutError,
+    VecbridgeError,
 )
 from vecbridge_milvus._errors import NotLoadedError, OvertakenError, TooLargeError, boundary
 from vecbridge_milvus._pymilvus import load, quietly
@@ -23,15 +25,16 @@ from vecbridge_milvus._pymilvus import load, quietly
 class Refusal(grpc.RpcError):  # type: ignore[misc]
     """A gRPC error as it leaks from pymilvus."""
 
-    def __init__(self, status: grpc.StatusCode) -> None:
+    def __init__(self, status: grpc.StatusCode, said: str = "what the server said") -> None:
         super().__init__()
         self._status = status
+        self._said = said
 
     def code(self) -> grpc.StatusCode:
         return self._status
 
     def details(self) -> str:
-        return "what the server said"
+        return self._said
 
 
 def raised(error: Exception, operation: str = "upsert") -> Any:
@@ -62,10 +65,12 @@ def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> 
 @pytest.mark.parametrize(
     ("code", "message", "kind", "retryable"),
     [
-        (2, "Fail connecting", ConnectionFailedError, True),
+        (2, "nobody answers", ConnectionFailedError, True),
         (101, "collection not loaded", NotLoadedError, True),
         (65535, "collection not loaded[1]", NotLoadedError, True),
         (8, "rate limit exceeded", BackendError, True),
+        (800, "database not found[database=x]", ConfigurationError, None),
+        (503, "no available shard leaders", BackendError, True),
         (65535, "incomplete query result, missing id 7", OvertakenError, True),
         (65535, "Timestamp lag too large", BackendError, True),
         (65535, "context deadline exceeded", OperationTimeoutError, True),
@@ -74,11 +79,13 @@ def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> 
         (1100, "invalid parameter", BackendError, False),
     ],
 )
-def test_milvus_errors(code: int, message: str, kind: type[BackendError], retryable: bool) -> None:
+def test_milvus_errors(
+    code: int, message: str, kind: type[VecbridgeError], retryable: bool | None
+) -> None:
     error = raised(MilvusException(code, message), "search")
     assert type(error) is kind
-    assert error.operation == "search"
-    assert error.retryable is retryable
+    assert getattr(error, "operation", "search") == "search"
+    assert getattr(error, "retryable", None) is retryable
     assert message in str(error) or kind is OperationTimeoutError
 
 
@@ -92,9 +99,46 @@ def test_a_code_that_is_a_method_is_read() -> None:
     assert isinstance(raised(error), ConnectionFailedError)
 
 
+def test_a_connection_that_pymilvus_gave_up_on_is_a_connection_that_failed() -> None:
+    error = MilvusException(1, "[search] Retry timeout: 30s")
+    error.__cause__ = Refusal(grpc.StatusCode.UNAVAILABLE)
+    assert isinstance(raised(error), ConnectionFailedError)
+
+
+def test_a_limit_that_passes_is_no_message_too_large() -> None:
+    refusal = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "rate limit exceeded, retry later")
+    error = raised(refusal)
+    assert type(error) is BackendError
+    assert error.retryable
+
+
 @pytest.mark.parametrize("error", [InvalidArgumentError("ours"), KeyError("a defect")])
-def test_everything_else_passes_unchanged(error: Exception) -> None:
+def test_our_own_errors_and_defects_pass_unchanged(error: Exception) -> None:
     assert raised(error) is error
+
+
+def test_what_the_system_raises_is_the_stores_failure() -> None:
+    assert isinstance(raised(OSError("disk full")), BackendError)
+    reset = raised(ConnectionResetError("reset by peer"))
+    assert reset.retryable
+    assert reset.operation == "upsert"
+
+
+def test_a_closed_channel_is_a_connection_that_failed() -> None:
+    with grpc.insecure_channel("127.0.0.1:1") as channel:
+        call = channel.unary_unary("/service/method")
+    with pytest.raises(ConnectionFailedError) as caught, boundary("search"):
+        call(b"")
+    assert caught.value.retryable
+
+
+def test_what_pymilvus_stumbles_over_is_the_stores_failure() -> None:
+    from pymilvus.client.utils import check_status
+
+    expected = pytest.raises(BackendError, match="could not count: AttributeError")
+    with expected as caught, boundary("count"):
+        check_status(None)
+    assert not caught.value.retryable
 
 
 def test_only_what_is_logged_inside_stays_off_the_terminal(

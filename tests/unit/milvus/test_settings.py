@@ -87,10 +87,76 @@ def test_a_missing_certificate_is_named_before_connecting(tmp_path: Path) -> Non
         store.index_names()
 
 
-def test_no_secret_is_shown() -> None:
-    settings = MilvusSettings.model_validate({"token": SECRET, "uri": f"http://u:{SECRET}@h:1"})
-    assert SECRET not in repr(settings)
-    assert SECRET not in str(settings)
+@pytest.mark.parametrize(
+    ("uri", "bare", "token", "database"),
+    [
+        ("http://u:p@h:1", "http://h:1", "u:p", None),
+        ("https://u:p%2Fq%40r@h", "https://h", "u:p/q@r", None),
+        ("http://key@h:1/", "http://h:1", "key", None),
+        ("tcp://u:p@h:1/films", "tcp://h:1", "u:p", "films"),
+        ("http://h:1/my.db", "http://h:1", "", "my.db"),
+        ("http://[::1]:1", "http://[::1]:1", "", None),
+    ],
+)
+def test_credentials_and_database_are_taken_out_of_the_address(
+    uri: str, bare: str, token: str, database: str | None
+) -> None:
+    settings = MilvusSettings.model_validate({"uri": uri})
+    assert settings.uri == bare
+    assert settings.plain_token == token
+    assert settings.db_name == database
+    assert settings.lite_path is None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"http://u:{SECRET}/x@h:1",
+        f"http://u:{SECRET}?x@h:1",
+        f"http://u:1{SECRET}@h:{SECRET}",
+        f"http://u:{SECRET}@[h",
+        f"grpc://u:{SECRET}@h:1",
+        f"http://u:{SECRET}@",
+    ],
+)
+def test_a_wrong_address_is_refused_without_its_password(uri: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"percent-encode|must be http") as caught:
+        vecbridge.get_backend("milvus", uri=uri)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"token": "t"}, {"user": "v", "password": "w"}, {"user": "v"}, {"db_name": "other"}],
+)
+def test_what_the_address_says_is_not_said_twice(options: dict[str, Any]) -> None:
+    uri = f"http://u:{SECRET}@h:1/films"
+    with pytest.raises(ConfigurationError, match="in one place") as caught:
+        vecbridge.get_backend("milvus", uri=uri, **options)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("http://h", ("h", 19530)),
+        ("https://h", ("h", 443)),
+        ("https://h:1", ("h", 1)),
+        ("unix:/s.sock", None),
+        ("v.db", None),
+    ],
+)
+def test_the_address_that_is_meant(uri: str, address: tuple[str, int] | None) -> None:
+    assert MilvusSettings(uri=uri).address == address
+
+
+@pytest.mark.parametrize("options", [{"token": SECRET}, {"uri": f"http://u:{SECRET}@h:1"}])
+def test_no_secret_is_shown(options: dict[str, Any]) -> None:
+    settings = MilvusSettings.model_validate(options)
+    assert SECRET in settings.plain_token
+    for shown in (repr(settings), str(settings), str(settings.model_dump())):
+        assert SECRET not in shown
+    assert SECRET not in settings.model_dump_json()
     store = vecbridge.get_backend("milvus", token=SECRET, uri="http://127.0.0.1:1")
     assert SECRET not in repr(store)
     assert SECRET not in repr(store.backend)

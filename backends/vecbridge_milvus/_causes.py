@@ -1,0 +1,199 @@
+"""Why a connection failed, which pymilvus tells of every failure in the same words.
+
+It is asked in the order in which a connection is made: does anybody listen, do the certificates
+hold, does Milvus take the credentials.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from vecbridge import AuthenticationError, BackendError, ConnectionFailedError
+from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus._settings import MilvusSettings
+
+_PROBE_S = 2.0
+_GUESS_S = 1.0
+# A server that wants a client's certificate says so after the handshake, at once.
+_AFTERTHOUGHT_S = 0.5
+_ASKED = "/milvus.proto.milvus.MilvusService/GetVersion"
+_IN_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "RECORD_LAYER", "NO_PROTOCOLS")
+_OF_THE_CLIENT = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
+
+
+def cause(settings: MilvusSettings) -> BackendError:
+    """The error to raise for a connection to a server that failed.
+
+    Args:
+        settings: where the server is, and who asks.
+    """
+    address = settings.address
+    if address is None:
+        return _failed(f"nobody answers at {settings.uri}. Start the server there", passes=True)
+    place = f"{address[0]}:{address[1]}"
+    unheard = _nobody(address, place)
+    if unheard is not None:
+        return unheard
+    trouble = _tls_trouble(settings, address) if settings.encrypts else _wants_tls(address)
+    if trouble:
+        return _failed(f"something answers at {place}, but {trouble}")
+    return _refusal(settings, place)
+
+
+def _nobody(address: tuple[str, int], place: str) -> BackendError | None:
+    try:
+        socket.create_connection(address, _PROBE_S).close()
+    except socket.gaierror:
+        return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
+    except OSError:
+        return _failed(
+            f"nobody answers at {place}. Start a Milvus server there, correct the uri, or use the "
+            f"embedded one: uri='vectors.db'",
+            passes=True,
+        )
+    return None
+
+
+def _tls_trouble(settings: MilvusSettings, address: tuple[str, int]) -> str | None:
+    """What is wrong between our TLS settings and the server, or ``None``."""
+    try:
+        context = _context(settings)
+    except (ssl.SSLError, OSError) as error:
+        files = ", ".join(f"{name} {path}" for name, path in settings.tls_files.items())
+        return (
+            f"the files given for TLS cannot be used ({_reason(error)}): {files}. A key must be "
+            f"that of the certificate beside it, and each file in PEM format"
+        )
+    host = settings.server_name or address[0]
+    authority = settings.server_pem_path or settings.ca_pem_path
+    given = authority or "the authorities that this machine trusts"
+    try:
+        _shake_hands(context, address, host)
+    except ssl.SSLCertVerificationError as error:
+        said = error.verify_message or _reason(error)
+        return (
+            f"its TLS certificate is not to be trusted for {host!r}: {said} (checked against "
+            f"{given}). Give the authority that signed it as server_pem_path, or ca_pem_path for "
+            f"mutual TLS, and as server_name a name that the certificate holds"
+        )
+    except ssl.SSLError as error:
+        reason = _reason(error)
+        if any(words in reason for words in _OF_THE_CLIENT):
+            have = "does not take the one given" if settings.client_pem_path else "got none"
+            return (
+                f"it asks for a certificate of the client (mutual TLS) and {have} ({reason}). Give "
+                f"client_pem_path, client_key_path and ca_pem_path, signed by its authority"
+            )
+        if any(words in reason for words in _IN_PLAIN_TEXT):
+            return "it does not speak TLS: use an http address, without secure and certificates"
+        return f"the TLS handshake failed: {reason}"
+    except ConnectionError:
+        return "it does not speak TLS: use an http address, without secure and certificates"
+    except OSError:
+        return None
+    return None
+
+
+def _wants_tls(address: tuple[str, int]) -> str | None:
+    """Whether a server that we spoke plain text to expects TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    # Nothing is sent: it is only asked whether there is a handshake to be had.
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        _shake_hands(context, address, address[0], _GUESS_S)
+    except ssl.SSLError as error:
+        if not any(words in _reason(error) for words in _OF_THE_CLIENT):
+            return None
+    except OSError:
+        return None
+    return (
+        "it wants TLS: use an https address (or secure=True), and give the authority of its "
+        "certificate as server_pem_path unless this machine trusts it anyway"
+    )
+
+
+def _context(settings: MilvusSettings) -> ssl.SSLContext:
+    """The settings as Python's TLS understands them, as strict as gRPC's own."""
+    authority = settings.server_pem_path or settings.ca_pem_path
+    context = ssl.create_default_context(cafile=authority)
+    # gRPC takes the server's own certificate for an authority, and knows no stricter rules.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if settings.client_pem_path is not None:
+        context.load_cert_chain(settings.client_pem_path, settings.client_key_path)
+    return context
+
+
+def _shake_hands(
+    context: ssl.SSLContext, address: tuple[str, int], host: str, seconds: float = _PROBE_S
+) -> None:
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(address, seconds) as plain,
+        context.wrap_socket(plain, server_hostname=host) as wrapped,
+    ):
+        wrapped.settimeout(_AFTERTHOUGHT_S)
+        with suppress(TimeoutError):
+            wrapped.recv(1)
+
+
+def _refusal(settings: MilvusSettings, place: str) -> BackendError:
+    """What Milvus itself says to the credentials."""
+    import grpc
+
+    try:
+        with closing(_channel(settings, place)) as channel:
+            channel.unary_unary(_ASKED)(b"", timeout=_PROBE_S, metadata=_identity(settings))
+    except grpc.RpcError as error:
+        status = error.code().name
+    else:
+        # It works by now.
+        return _failed(f"Milvus at {place} did not answer, but does so now: try again", passes=True)
+    if status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
+        if settings.plain_token:
+            what = "does not accept the credentials given: correct user and password, or token"
+        else:
+            what = "wants credentials, and none were given: set user and password, or token"
+        return AuthenticationError(
+            f"Milvus at {place} {what}", backend=BACKEND, operation="connect"
+        )
+    if status == "UNIMPLEMENTED":
+        return _failed(f"a gRPC server answers at {place}, but it is no Milvus: correct the uri")
+    return _failed(
+        f"something answers at {place}, but refuses to talk ({status}): it is still starting, or "
+        f"is no Milvus",
+        passes=True,
+    )
+
+
+def _channel(settings: MilvusSettings, place: str) -> Any:
+    import grpc
+
+    options: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
+    if not settings.encrypts:
+        return grpc.insecure_channel(place, options)
+    if settings.server_name:
+        options.append(("grpc.ssl_target_name_override", settings.server_name))
+    authority = settings.server_pem_path or settings.ca_pem_path
+    files = (authority, settings.client_key_path, settings.client_pem_path)
+    read = [None if path is None else Path(path).read_bytes() for path in files]
+    return grpc.secure_channel(place, grpc.ssl_channel_credentials(*read), options)
+
+
+def _identity(settings: MilvusSettings) -> list[tuple[str, str]]:
+    token = settings.plain_token
+    return [("authorization", base64.b64encode(token.encode()).decode())] if token else []
+
+
+def _failed(text: str, *, passes: bool = False) -> ConnectionFailedError:
+    return ConnectionFailedError(text, backend=BACKEND, operation="connect", retryable=passes)
+
+
+def _reason(error: OSError) -> str:
+    return str(getattr(error, "reason", None) or error.strerror or error)
