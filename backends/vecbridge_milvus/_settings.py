@@ -95,7 +95,6 @@ class MilvusSettings(Settings):
         problems = [
             *self._credential_problems(),
             *self._tls_problems(),
-            *self.index_problems(lite=self.lite_path is not None),
         ]
         if problems:
             raise ValueError("; ".join(problems))
