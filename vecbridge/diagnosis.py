@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -20,7 +21,7 @@ from vecbridge._errors import UnsupportedError, VecbridgeError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 
-__all__ = ["Diagnosable", "Finding", "Status", "diagnose"]
+__all__ = ["Diagnosable", "Finding", "Status", "diagnose", "scratch_index"]
 
 Status = Literal["ok", "warning", "failed"]
 """How a check ended."""
@@ -111,12 +112,22 @@ def _contents(store: Store) -> Iterator[Finding]:
 
 
 def _written(store: Store) -> Iterator[Finding]:
-    """Writes and reads an index of our own, which is dropped whatever happens."""
+    with scratch_index(store) as index:
+        yield _round_trip(index)
+        yield from _lags(index)
+
+
+@contextmanager
+def scratch_index(store: Store) -> Iterator[Index]:
+    """An empty index under a name that nobody has, which is dropped whatever happens.
+
+    Args:
+        store: where it is made.
+    """
     name = f"{_SCRATCH}{uuid.uuid4().hex[:12]}"
     with store.create_index(name, dimension=_DIMENSION, metric="euclidean") as index:
         try:
-            yield _round_trip(index)
-            yield from _lags(index)
+            yield index
         finally:
             store.drop_index(name)
 

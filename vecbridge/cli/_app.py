@@ -1,0 +1,18 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from vecbridge.cli import _backends, _config, _doctor, _indexes, _others, _transfer
+
+app = typer.Typer(
+    name="vecbridge",
+    help="One contract for vector stores: look at them, move between them, prove them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (_backends, _doctor, _indexes, _transfer, _others):
+    part.add_to(app)
+app.add_typer(_config.app, name="config")

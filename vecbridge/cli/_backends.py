@@ -1,0 +1,67 @@
+"""``vecbridge backends``: what is installed, and what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from vecbridge._config._registry import backend_names, get_backend
+from vecbridge._contract._capabilities import Capabilities
+from vecbridge._errors import MissingDependencyError, VecbridgeError
+from vecbridge.cli._console import AsJson, Options, emit, options_of, table
+from vecbridge.diagnosis import scratch_index
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("backends")(backends)
+
+
+def backends(
+    live: str | None = typer.Option(
+        None, metavar="NAME", help="Connect to this backend, and show what it can do."
+    ),
+    option: Options = None,
+    json: AsJson = False,
+) -> None:
+    """Lists the backends, whether they can be used, and how to install what is missing."""
+    if live is not None:
+        _show_live(live, options_of(option or ()), json=json)
+        return
+    found = [_state(name) for name in backend_names()]
+    if json:
+        emit(found)
+        return
+    rows = [(each["name"], each["state"], each["advice"]) for each in found]
+    table("Backends", ["name", "state", ""], rows)
+
+
+def _state(name: str) -> dict[str, str]:
+    try:
+        get_backend(name)
+    except MissingDependencyError as error:
+        return {"name": name, "state": "not installed", "advice": str(error)}
+    except VecbridgeError as error:
+        return {"name": name, "state": "not configured", "advice": str(error)}
+    return {"name": name, "state": "installed", "advice": ""}
+
+
+def _show_live(name: str, options: dict[str, str], *, json: bool) -> None:
+    with get_backend(name, **options) as store, scratch_index(store) as index:
+        declared = asdict(index.capabilities)
+    if json:
+        emit(declared)
+        return
+    table(f"{name}, connected", ["capability", ""], [_row(*item) for item in declared.items()])
+
+
+def _row(name: str, value: Any) -> tuple[str, str]:
+    words = {True: "yes", False: "no", None: _NONE.get(name, "-")}
+    if isinstance(value, frozenset):
+        return name, ", ".join(sorted(value))
+    return name, words[value] if value is None or isinstance(value, bool) else f"{value:,}"
+
+
+_NONE = {name: "no limit" for name in Capabilities.__dataclass_fields__ if name.startswith("max_")}

@@ -1,0 +1,54 @@
+"""``vecbridge config``: every setting, its value, and who says so."""
+
+from __future__ import annotations
+
+import typer
+
+from vecbridge._config._registry import backend_names, describe_settings
+from vecbridge._errors import ConfigurationError, MissingDependencyError
+from vecbridge.cli._console import AsJson, Backend, Exit, Options, emit, options_of, say, table
+
+app = typer.Typer(help="What is configured, and whether it can be.", no_args_is_help=True)
+
+
+@app.command()
+def show(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
+    """Shows every setting of a backend, its value and where it comes from; secrets are masked."""
+    found = describe_settings(name, **options_of(option or ()))
+    if json:
+        emit([{**_row(each), "secret": each.secret} for each in found])
+        return
+    table(
+        f"Settings of {name or 'the default backend'}",
+        ["setting", "value", "from"],
+        [tuple(_row(each).values()) for each in found],
+    )
+
+
+@app.command()
+def check(json: AsJson = False) -> None:
+    """Reads the settings of every backend: unknown keys and unusable values are told."""
+    told = ((name, _problem(name)) for name in backend_names())
+    problems = {name: problem for name, problem in told if problem}
+    if json:
+        emit({"ok": not problems, "problems": problems})
+    elif problems:
+        table("Problems", ["backend", ""], problems.items())
+    else:
+        say("the configuration of every installed backend can be used")
+    raise typer.Exit(Exit.USAGE if problems else Exit.OK)
+
+
+def _row(each: object) -> dict[str, str]:
+    return {name: str(getattr(each, name)) for name in ("name", "value", "source")}
+
+
+def _problem(name: str) -> str:
+    try:
+        describe_settings(name)
+    except MissingDependencyError:
+        # What cannot be used is not configured wrongly.
+        return ""
+    except ConfigurationError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,131 @@
+"""``vecbridge list | describe | search``: what a store holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from vecbridge._config._registry import get_backend
+from vecbridge._contract._hits import Hits
+from vecbridge._errors import IndexNotFoundError
+from vecbridge._front._index import Index
+from vecbridge.cli._console import (
+    AsJson,
+    Backend,
+    IndexName,
+    Named,
+    Options,
+    emit,
+    options_of,
+    say,
+    table,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("list")(list_indexes)
+    app.command("describe")(describe)
+    app.command("search")(search)
+
+
+def list_indexes(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
+    """Lists the indexes of a store."""
+    with get_backend(name, **options_of(option or ())) as store:
+        names = store.index_names()
+    if json:
+        emit(names)
+        return
+    for each in names:
+        say(each)
+
+
+def describe(name: Named, index: IndexName, option: Options = None, json: AsJson = False) -> None:
+    """Shows what an index is, how many records it holds, and what can be asked of it."""
+    with get_backend(name, **options_of(option or ())) as store, store.open_index(index) as opened:
+        about: dict[str, Any] = {
+            **_information(opened),
+            "records": opened.count(),
+            "capabilities": asdict(opened.capabilities),
+        }
+    if json:
+        emit(about)
+        return
+    capabilities = about.pop("capabilities")
+    table(f"{index} in {name}", ["", ""], [(key, str(value)) for key, value in about.items()])
+    say("")
+    table("It can", ["", ""], [(key, _words(value)) for key, value in capabilities.items()])
+
+
+def search(
+    name: Named,
+    index: IndexName,
+    like: Annotated[
+        str | None, typer.Option("--id", help="Search with the vector of this record.")
+    ] = None,
+    vector: Annotated[
+        Path | None, typer.Option(help="Search with the vectors of this .npy file.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    farthest: Annotated[bool, typer.Option(help="The farthest instead.")] = False,
+    option: Options = None,
+    json: AsJson = False,
+) -> None:
+    """Ranks the records of an index by their distance to a record or to vectors of a file."""
+    if (like is None) == (vector is None):
+        raise typer.BadParameter("give one of --id and --vector")
+    with get_backend(name, **options_of(option or ())) as store, store.open_index(index) as opened:
+        queries = _from_file(vector) if vector is not None else _of_record(opened, str(like))
+        answers = opened.farthest(queries, k) if farthest else opened.search(queries, k)
+    if json:
+        names = ("ids", "distances", "exact")
+        emit([{name: getattr(hits, name) for name in names} for hits in answers])
+        return
+    for number, hits in enumerate(answers):
+        _show(hits, f"Query {number}" if len(answers) > 1 else "")
+
+
+def _show(hits: Hits, title: str) -> None:
+    rows = [(place, hit.id, f"{hit.distance:.9g}") for place, hit in enumerate(hits, start=1)]
+    table(title, ["", "id", "distance"], rows)
+    if not hits.exact:
+        say("not certified: the index is approximate")
+
+
+def _from_file(path: Path) -> NDArray[Any]:
+    try:
+        # Never with pickles: a file of vectors must not be able to run anything.
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path} is no .npy file of vectors: {error}") from error
+
+
+def _of_record(index: Index, name: str) -> NDArray[np.float32]:
+    found = index.fetch([name])
+    if found.missing:
+        raise IndexNotFoundError(f"index {index.info.name!r} has no record {name!r}")
+    return found.vectors
+
+
+def _information(index: Index) -> dict[str, Any]:
+    info = index.info
+    return {
+        "name": info.name,
+        "dimension": info.dimension,
+        "metric": info.metric,
+        "fields": dict(info.fields),
+        "consistency": info.consistency,
+    }
+
+
+def _words(value: object) -> str:
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(map(str, value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else f"{value:,}"

@@ -1,0 +1,209 @@
+"""``vecbridge copy | verify | export | import``: moving records, and proving that they arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from vecbridge._config._registry import get_backend
+from vecbridge._contract._metric import Metric, parse_metric
+from vecbridge._front._index import Index
+from vecbridge.cli._console import (
+    AsJson,
+    Exit,
+    IndexName,
+    Named,
+    Options,
+    emit,
+    errors,
+    options_of,
+    say,
+)
+from vecbridge.transfer import Progress, copy, export_records, import_records, verify
+
+_PLACE = "a backend and an index of it, as in milvus:photos"
+From = Annotated[str, typer.Argument(metavar="FROM", help=_PLACE, show_default=False)]
+To = Annotated[str, typer.Argument(metavar="TO", help=_PLACE, show_default=False)]
+FromOptions = Annotated[
+    list[str] | None,
+    typer.Option("--from-option", "-f", metavar="KEY=VALUE", help="A setting of FROM's backend."),
+]
+ToOptions = Annotated[
+    list[str] | None,
+    typer.Option("--to-option", "-t", metavar="KEY=VALUE", help="A setting of TO's backend."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("copy")(copy_index)
+    app.command("verify")(verify_indexes)
+    app.command("export")(export_index)
+    app.command("import")(import_index)
+
+
+def copy_index(
+    source: From,
+    target: To,
+    from_option: FromOptions = None,
+    to_option: ToOptions = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a copy that was cut short.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Copies an index to another store, and proves that the copy is whole."""
+    from_name, index_name = _place(source)
+    to_name, copied_name = _place(target)
+    with (
+        _opened(from_name, index_name, from_option) as index,
+        get_backend(to_name, **options_of(to_option or ())) as store,
+    ):
+        if dry_run:
+            _announce(index, copied_name, store.index_names(), target, json=json)
+            return
+        with _bar(shown=not json) as progress:
+            done = copy(index, store, copied_name, resume=resume, progress=progress)
+    if json:
+        emit(asdict(done))
+        return
+    again = f", {done.skipped:,} were there already" if done.skipped else ""
+    say(f"{target}: {done.written:,} records written{again}")
+    say(f"read back and compared: {done.checksum.records:,} records, {done.checksum.digest}")
+
+
+def verify_indexes(
+    first: From,
+    second: To,
+    from_option: FromOptions = None,
+    to_option: ToOptions = None,
+    queries: Annotated[int, typer.Option(min=0, help="Rankings to compare.")] = 20,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits of each ranking.")] = 10,
+    json: AsJson = False,
+) -> None:
+    """Says whether two indexes hold the same records, and rank the same to the last bit."""
+    with (
+        _opened(*_place(first), from_option) as one,
+        _opened(*_place(second), to_option) as other,
+        _bar(shown=not json) as progress,
+    ):
+        found = verify(one, other, queries=queries, k=k, progress=progress)
+    if json:
+        emit({**asdict(found), "same": found.same})
+    else:
+        for name, each in ((first, found.first), (second, found.second)):
+            say(f"{name}: {each.records:,} records, {each.digest}")
+        ranked = found.queries - len(found.differing)
+        say(f"{ranked} of {found.queries} rankings are the same, ids, order and every bit")
+        say("the same" if found.same else "NOT the same")
+    raise typer.Exit(Exit.OK if found.same else Exit.NO)
+
+
+def export_index(
+    name: Named,
+    index: IndexName,
+    path: Annotated[Path, typer.Argument(help="A .parquet or .npz file.", show_default=False)],
+    option: Options = None,
+    json: AsJson = False,
+) -> None:
+    """Writes every record of an index to a file."""
+    with _opened(name, index, option) as opened, _bar(shown=not json) as progress:
+        written = export_records(opened, path, progress=progress)
+    if json:
+        emit({"records": written, "path": str(path), "bytes": path.stat().st_size})
+        return
+    say(f"{path}: {written:,} records, {path.stat().st_size / 1e6:,.1f} MB")
+
+
+def import_index(
+    path: Annotated[Path, typer.Argument(help="A .parquet or .npz file.", show_default=False)],
+    name: Named,
+    index: IndexName,
+    metric: Annotated[
+        str | None, typer.Option(help="cosine, dotproduct or euclidean; the file's by default.")
+    ] = None,
+    option: Options = None,
+    json: AsJson = False,
+) -> None:
+    """Writes every record of a file to an index, which is made if need be."""
+    wanted: Metric | None = None if metric is None else parse_metric(metric)
+    with get_backend(name, **options_of(option or ())) as store, _bar(shown=not json) as progress:
+        written = import_records(path, store, index, metric=wanted, progress=progress)
+    if json:
+        emit({"records": written, "index": index})
+        return
+    say(f"{name}:{index}: {written:,} records from {path}")
+
+
+def _place(text: str) -> tuple[str, str]:
+    backend, colon, index = text.partition(":")
+    if not (backend and colon and index):
+        raise typer.BadParameter(f"{text!r} is not {_PLACE}")
+    return backend, index
+
+
+@contextmanager
+def _opened(backend: str, name: str, option: list[str] | None) -> Iterator[Index]:
+    with get_backend(backend, **options_of(option or ())) as store, store.open_index(name) as index:
+        yield index
+
+
+def _announce(index: Index, name: str, there: list[str], target: str, *, json: bool) -> None:
+    records, info = index.count(), index.info
+    if json:
+        emit({"records": records, "dimension": info.dimension, "exists": name in there})
+        return
+    size = 4 * records * info.dimension / 1e6
+    say(
+        f"would copy {records:,} records of {info.dimension} dimensions ({size:,.1f} MB of "
+        f"vectors), {info.metric}, to {target}"
+    )
+    if name in there:
+        say(f"{target} is there already: that needs --resume, or another name")
+
+
+class _Rate(ProgressColumn):
+    """Records a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
+@contextmanager
+def _bar(*, shown: bool) -> Iterator[Progress]:
+    """A progress bar for each stage: how far, how fast, how long still."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=errors, disable=not shown) as bar:
+        stages: dict[str, tuple[int, int]] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            number, before = stages.get(stage, (-1, 0))
+            if number < 0 or done < before:
+                number = int(bar.add_task(stage, total=total))
+            stages[stage] = (number, done)
+            bar.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
+
+        yield progress

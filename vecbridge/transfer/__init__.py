@@ -1,0 +1,24 @@
+"""Moving records: from one store to another, and to files and back.
+
+Everything here streams: memory holds a few batches, whatever the size of the index.
+"""
+
+from __future__ import annotations
+
+from vecbridge.transfer._checksum import Checksum, checksum
+from vecbridge.transfer._copy import Copied, copy
+from vecbridge.transfer._files import export_records, import_records
+from vecbridge.transfer._progress import Progress
+from vecbridge.transfer._verify import Verified, verify
+
+__all__ = [
+    "Checksum",
+    "Copied",
+    "Progress",
+    "Verified",
+    "checksum",
+    "copy",
+    "export_records",
+    "import_records",
+    "verify",
+]

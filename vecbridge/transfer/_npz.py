@@ -1,0 +1,142 @@
+"""Records in NumPy's npz: a zip of arrays, written and read piece by piece."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._metric import METRICS
+from vecbridge._contract._records import FieldType, Records
+from vecbridge._front._index import Index
+from vecbridge.transfer._progress import Progress
+from vecbridge.transfer._source import Source, batch_rows, unusable
+
+_ABOUT, _IDS, _VECTORS = "about", "ids", "vectors"
+_KINDS: dict[str, FieldType] = {"U": "string", "i": "integer", "f": "float", "b": "boolean"}
+_DTYPES: dict[FieldType, Any] = {"integer": np.int64, "float": np.float64, "boolean": np.bool_}
+
+
+class Format:
+    """Writes and reads the format.
+
+    Ids and fields are kept in memory whole, vectors are not.
+    """
+
+    @staticmethod
+    def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
+        """Writes every record; returns how many."""
+        info = index.info
+        ids: list[str] = []
+        columns: dict[str, list[Any]] = {name: [] for name in info.fields}
+        total = index.count(consistency=consistency)
+        # How many there are is in the header, and known at the end.
+        with tempfile.TemporaryFile(dir=path.parent) as spool:
+            for records in index.scan(consistency=consistency):
+                spool.write(np.ascontiguousarray(records.vectors, "<f4").data)
+                ids.extend(records.ids)
+                for name, column in columns.items():
+                    column.extend(records.fields[name])
+                progress("exporting", len(ids), total)
+            spool.seek(0)
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                about = json.dumps({"metric": info.metric, "index": info.name})
+                _put(archive, _ABOUT, np.array(about))
+                _put(archive, _IDS, np.array(ids, dtype=np.str_))
+                for name, kind in info.fields.items():
+                    _put(archive, name, np.array(columns[name], dtype=_DTYPES.get(kind, np.str_)))
+                _put_vectors(archive, spool, (len(ids), info.dimension))
+        return len(ids)
+
+    @staticmethod
+    @contextmanager
+    def opened(path: Path) -> Iterator[Source]:
+        """The file, while the block lasts."""
+        try:
+            archive = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise unusable(path, error) from error
+        with archive:
+            yield _source(archive, path)
+
+
+def _source(archive: zipfile.ZipFile, path: Path) -> Source:
+    names = {name.removesuffix(".npy") for name in archive.namelist()}
+    if not {_IDS, _VECTORS} <= names:
+        raise unusable(path, f"it has the arrays {sorted(names)}, not {_IDS!r} and {_VECTORS!r}")
+    ids = _array(archive, _IDS, path)
+    columns = {
+        name: _array(archive, name, path) for name in sorted(names - {_IDS, _VECTORS, _ABOUT})
+    }
+    said = json.loads(str(_array(archive, _ABOUT, path))) if _ABOUT in names else {}
+    with archive.open(f"{_VECTORS}.npy") as file:
+        shape, dtype = _header(file, path)
+    if len(shape) != 2 or shape[0] != len(ids) or ids.dtype.kind != "U":
+        raise unusable(path, f"ids are {ids.shape} of {ids.dtype}, vectors {shape} of {dtype}")
+
+    def batches() -> Iterator[Records]:
+        with archive.open(f"{_VECTORS}.npy") as file:
+            _header(file, path)
+            rows = batch_rows(shape[1])
+            for start in range(0, shape[0], rows):
+                stop = min(start + rows, shape[0])
+                data = file.read((stop - start) * shape[1] * dtype.itemsize)
+                yield Records(
+                    tuple(ids[start:stop].tolist()),
+                    np.frombuffer(data, dtype).reshape(stop - start, shape[1]),
+                    {name: column[start:stop].tolist() for name, column in columns.items()},
+                )
+
+    metric = said.get("metric")
+    fields = {name: _kind(name, column, len(ids), path) for name, column in columns.items()}
+    return Source(len(ids), shape[1], metric if metric in METRICS else None, fields, batches)
+
+
+def _put(archive: zipfile.ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        npy.write_array(file, array, allow_pickle=False)
+
+
+def _put_vectors(archive: zipfile.ZipFile, spool: IO[bytes], shape: tuple[int, int]) -> None:
+    with archive.open(f"{_VECTORS}.npy", "w", force_zip64=True) as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        npy.write_array_header_2_0(file, header)
+        shutil.copyfileobj(spool, file)
+
+
+def _array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[Any, Any]:
+    try:
+        with archive.open(f"{name}.npy") as file:
+            return npy.read_array(file, allow_pickle=False)
+    except ValueError as error:
+        raise unusable(path, f"array {name!r}: {error}") from error
+
+
+def _header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        major, _ = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except ValueError as error:
+        raise unusable(path, f"array {_VECTORS!r}: {error}") from error
+    if fortran and min(shape, default=0) > 1:
+        raise unusable(path, "its vectors are in Fortran order; save np.ascontiguousarray of them")
+    if dtype.kind != "f":
+        raise unusable(path, f"its vectors are {dtype}")
+    return shape, dtype
+
+
+def _kind(name: str, column: np.ndarray[Any, Any], records: int, path: Path) -> FieldType:
+    kind = _KINDS.get(column.dtype.kind)
+    if kind is None or column.shape != (records,):
+        raise unusable(path, f"field {name!r} is {column.shape} of {column.dtype}")
+    return kind

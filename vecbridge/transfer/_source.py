@@ -1,0 +1,45 @@
+"""A file of records that is being read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import FieldType, Records
+from vecbridge._errors import InvalidArgumentError
+
+BATCH_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file holds, and how to read it.
+
+    Attributes:
+        records: how many.
+        dimension: length of the vectors.
+        metric: as the file says; ``None`` where it does not.
+        fields: name and type of each scalar field.
+        batches: gives the records, a few at a time.
+    """
+
+    records: int
+    dimension: int
+    metric: Metric | None
+    fields: Mapping[str, FieldType]
+    batches: Callable[[], Iterator[Records]]
+
+
+def batch_rows(dimension: int) -> int:
+    """Records of a batch."""
+    return max(1, BATCH_BYTES // (4 * dimension))
+
+
+def unusable(path: Path, reason: object) -> InvalidArgumentError:
+    """The error of a file that is not one of records."""
+    return InvalidArgumentError(
+        f"{path} is not a file of records: {reason}. It needs ids (strings) and vectors (float32, "
+        f"all of one length), as `vecbridge export` writes them"
+    )

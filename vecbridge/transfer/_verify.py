@@ -1,0 +1,88 @@
+"""Do two indexes hold the same, and do they rank the same?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._hits import Hits
+from vecbridge._front._index import Index
+from vecbridge.transfer._checksum import Checksum, checksum
+from vecbridge.transfer._progress import Progress, silent
+
+_SEED = 20
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How two indexes compare.
+
+    Attributes:
+        first: checksum of the first.
+        second: checksum of the second.
+        queries: how many rankings were compared.
+        differing: queries whose ids, order or distances (to the last bit) differ, by number.
+        certified: whether every answer of both was certified exact.
+    """
+
+    first: Checksum
+    second: Checksum
+    queries: int
+    differing: tuple[int, ...]
+    certified: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether they hold the same records and ranked every query the same."""
+        return self.first == self.second and not self.differing
+
+
+def verify(
+    first: Index, second: Index, *, queries: int = 20, k: int = 10, progress: Progress = silent
+) -> Verified:
+    """Compares two indexes: every record, and the ranking of sampled queries, bit for bit.
+
+    Streams in bounded memory. Both should have the same dimension and metric, and not be written
+    to meanwhile.
+
+    Args:
+        first: an index.
+        second: another one, of any store.
+        queries: how many records of the first are searched for in both.
+        k: how many hits of each are compared.
+        progress: called after each batch.
+    """
+    one = checksum(first, progress=progress)
+    other = checksum(second, progress=progress)
+    asked = _sample(first, one.records, queries)
+    answers = list(
+        zip(
+            first.search(asked, k, consistency="strong"),
+            second.search(asked, k, consistency="strong"),
+            strict=True,
+        )
+    )
+    differing = tuple(row for row, pair in enumerate(answers) if not _equal(*pair))
+    certified = all(mine.exact and theirs.exact for mine, theirs in answers)
+    return Verified(one, other, len(asked), differing, certified)
+
+
+def _sample(index: Index, records: int, wanted: int) -> NDArray[np.float32]:
+    """Vectors of records spread over the whole index; always the same ones."""
+    size = min(wanted, records)
+    rows = np.sort(np.random.default_rng(_SEED).choice(records, size, replace=False))
+    taken = [np.empty((0, index.info.dimension), np.float32)]
+    start = 0
+    for batch in index.scan(consistency="strong"):
+        here = rows[(rows >= start) & (rows < start + len(batch))] - start
+        taken.append(batch.vectors[here])
+        start += len(batch)
+        if start > (rows[-1] if size else -1):
+            break
+    return np.concatenate(taken)
+
+
+def _equal(mine: Hits, theirs: Hits) -> bool:
+    return mine.ids == theirs.ids and mine.distances.tobytes() == theirs.distances.tobytes()
