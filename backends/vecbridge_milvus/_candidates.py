@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Candidates, Consistency
-from vecbridge_milvus._collection import MAX_LIMIT, Collection, Entity
+from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
+from vecbridge_milvus._view import Entity, View
 
 SPARE = 16
 """Candidates beyond ``k``, so that ties and near ties at the end can be told apart."""
@@ -62,36 +63,31 @@ class Ranker:
         sent, asked = self.geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
         supposed = self._high
-        # A strong read waits for the server's clock, so the two wait together.
-        with ThreadPoolExecutor(1) as pool:
-            looking = pool.submit(self._outside, scope, level, limit)
-            found = self._inside(stored, limit, scope, level, supposed)
+        with self._collection.reading("search", level) as view, ThreadPoolExecutor(1) as pool:
+            view.wait()
+            looking = pool.submit(self._outside, view, scope, limit)
+            found = self._inside(view, stored, limit, scope, supposed)
             outside, high = looking.result()
-        if high != supposed:
-            found = self._inside(stored, limit, scope, level, high)
+            if high != supposed:
+                found = self._inside(view, stored, limit, scope, high)
         return [
             self._listed(query, hits, limit, outside, high)
             for query, hits in zip(asked, found, strict=True)
         ]
 
-    def outliers(self, scope: str, level: Consistency, limit: int) -> list[Entity]:
+    def outliers(self, view: View, scope: str, limit: int) -> list[Entity]:
         """Records on which the engine's arithmetic is not safe, at most ``limit``."""
         if self._layout.norm is None:
             return []
-        return self._query(self._collection.beyond(*self.geometry.band), scope, level, limit)
+        return self._query(view, self._collection.beyond(*self.geometry.band), scope, limit)
 
     def _inside(
-        self,
-        queries: NDArray[np.float32],
-        limit: int,
-        scope: str,
-        level: Consistency,
-        high: float,
+        self, view: View, queries: NDArray[np.float32], limit: int, scope: str, high: float
     ) -> list[list[Entity]]:
         """The engine's hits among the records inside of the band."""
         if self._layout.norm is not None and self._layout.exhaustive:
             scope = self._collection.inside(self.geometry.band[0], high, scope)
-        return self._collection.search(queries, limit, scope, level, vectors=True)
+        return view.search(queries, limit, scope, vectors=True)
 
     def _listed(
         self,
@@ -136,7 +132,7 @@ class Ranker:
         native = self.geometry.contract([hit["distance"] for hit in hits], query)
         return self.geometry.floor(query, native, vectors, high)
 
-    def _outside(self, scope: str, level: Consistency, limit: int) -> tuple[Outside, float]:
+    def _outside(self, view: View, scope: str, limit: int) -> tuple[Outside, float]:
         """What lies outside of the band, and the band's upper end."""
         low = self.geometry.band[0]
         nothing = Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
@@ -144,42 +140,40 @@ class Ranker:
             return nothing, self._high
         for _ in range(_ROUNDS):
             high = self._high
-            rows = self._query(self._collection.beyond(low, high), scope, level, limit)
+            rows = self._query(view, self._collection.beyond(low, high), scope, limit)
             if len(rows) < limit:
                 ids, vectors = to_ids(self._layout, rows), to_vectors(self._layout, rows)
                 return Outside(ids, vectors, math.inf), high
-            if not self._widen(scope, level):
+            if not self._widen(view, scope):
                 break
-        return self._too_many(scope, level, limit), self.geometry.band[1]
+        return self._too_many(view, scope, limit), self.geometry.band[1]
 
-    def _too_many(self, scope: str, level: Consistency, limit: int) -> Outside:
+    def _too_many(self, view: View, scope: str, limit: int) -> Outside:
         """More are outside than a search lists; zero vectors among them are known to be at 1."""
         norm = self._layout.norm
         low, high = self.geometry.band
         zeros = 1.0 if self._layout.info.metric == "cosine" else USELESS
         rows = self._query(
-            f"{norm} > 0.0 and ({self._collection.beyond(low, high)})", scope, level, limit
+            view, f"{norm} > 0.0 and ({self._collection.beyond(low, high)})", scope, limit
         )
         floor = zeros if len(rows) < limit else USELESS
         return Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), floor)
 
-    def _widen(self, scope: str, level: Consistency) -> bool:
+    def _widen(self, view: View, scope: str) -> bool:
         """Widens the band so that most records outside come in; ``False`` where it may not."""
         top = self.geometry.band[1]
         with self._lock:
             if self._high >= top:
                 return False
             beyond = both(scope, f"{self._layout.norm} > {self._high!r}")
-            rows = self._collection.query(
-                "search", beyond, [str(self._layout.norm)], level, limit=_SAMPLE
-            )
+            rows = view.query(beyond, [str(self._layout.norm)], limit=_SAMPLE)
             seen = sorted(float(row[str(self._layout.norm)]) for row in rows)
             if seen:
                 # Not twice the largest: one giant would spoil the bound for all.
                 self._high = min(2.0 * seen[(3 * len(seen)) // 4], top)
             return True
 
-    def _query(self, expression: str, scope: str, level: Consistency, limit: int) -> list[Entity]:
+    def _query(self, view: View, expression: str, scope: str, limit: int) -> list[Entity]:
         output = [self._layout.key, self._layout.vector]
         wanted = both(scope, expression)
-        return self._collection.query("search", wanted, output, level, limit=min(limit, MAX_LIMIT))
+        return view.query(wanted, output, limit=min(limit, MAX_LIMIT))

@@ -22,10 +22,12 @@ from vecbridge import (
 )
 from vecbridge.ranking import distances, rank
 from vecbridge_milvus._candidates import SPARE, Ranker
-from vecbridge_milvus._collection import MAX_LIMIT, Collection, Entity
+from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._errors import BACKEND, TooLargeError
 from vecbridge_milvus._expr import FilterCompiler, both, one_of
+from vecbridge_milvus._geometry import Query
 from vecbridge_milvus._rows import to_ids, to_records, to_rows, to_stored, to_vectors
+from vecbridge_milvus._view import Entity
 
 MAX_WITHIN = 10_000
 _BATCH_BYTES = 16 << 20
@@ -119,15 +121,18 @@ class MilvusIndex:
     def count(self, *, consistency: Consistency | None = None) -> int:
         """The number of live records."""
         self._collection.settle()
-        return self._collection.count(self._level(consistency))
+        with self._collection.reading("count", self._level(consistency)) as view:
+            (row,) = view.query("", ["count(*)"])
+        return int(row["count(*)"])
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         """Every live record once, at most ``batch_size`` at a time, in order of ids."""
         output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
         self._collection.settle()
         rows = min(batch_size, self._page_rows())
-        for page in self._collection.pages(output, self._level(consistency), rows):
-            yield to_records(self._layout, page)
+        with self._collection.reading("scan", self._level(consistency)) as view:
+            for page in view.pages(output, rows):
+                yield to_records(self._layout, page)
 
     def search(
         self,
@@ -142,18 +147,13 @@ class MilvusIndex:
         scope, level = self._scope(within, where), self._level(consistency)
         self._collection.settle()
         sent, asked = self._ranker.geometry.prepare(queries)
-        found = self._collection.search(
-            to_stored(self._layout, sent), k, scope, level, vectors=False
-        )
-        answers = []
-        for query, hits in zip(asked, found, strict=True):
-            ids = to_ids(self._layout, [hit["entity"] for hit in hits])
-            table = self._ranker.geometry.contract([hit["distance"] for hit in hits], query)
-            answers.append(Hits(ids, table))
-        if self._may_lack(answers, k):
-            outliers = self._ranker.outliers(scope, level, k)
-            pairs = zip(answers, queries, strict=True)
-            answers = [self._completed(hits, query, outliers, k) for hits, query in pairs]
+        with self._collection.reading("search", level) as view:
+            found = view.search(to_stored(self._layout, sent), k, scope, vectors=False)
+            answers = self._answers(asked, found)
+            if self._may_lack(answers, k):
+                outliers = self._ranker.outliers(view, scope, k)
+                pairs = zip(answers, queries, strict=True)
+                answers = [self._completed(hits, query, outliers, k) for hits, query in pairs]
         return answers
 
     def candidates(
@@ -169,6 +169,21 @@ class MilvusIndex:
         self._collection.settle()
         scope = self._scope(within, where)
         return self._ranker.candidates(queries, k, scope, self._level(consistency))
+
+    def session_token(self) -> str:
+        """Stands for every write of this process so far, for another process to join."""
+        return self._collection.session.token()
+
+    def join_session(self, token: str) -> None:
+        """Lets this process's session reads see what another one had written.
+
+        Args:
+            token: what :meth:`session_token` gave there, on an index of the same collection.
+
+        Raises:
+            InvalidArgumentError: it is no token, or one of another collection.
+        """
+        self._collection.session.join(token)
 
     def close(self) -> None:
         """Refuses every later call on this index. May be called twice."""
@@ -188,11 +203,19 @@ class MilvusIndex:
         self, operation: str, ids: Sequence[str], output: list[str], level: Consistency, rows: int
     ) -> Mapping[str, Entity]:
         found: dict[str, Entity] = {}
-        for part in _slices(ids, min(rows, _KEYS)):
-            wanted = one_of(self._layout.key, part)
-            for row in self._collection.query(operation, wanted, output, level):
-                found[row[self._layout.key]] = row
+        with self._collection.reading(operation, level) as view:
+            for part in _slices(ids, min(rows, _KEYS)):
+                for row in view.query(one_of(self._layout.key, part), output):
+                    found[row[self._layout.key]] = row
         return found
+
+    def _answers(self, asked: Sequence[Query], found: Sequence[Sequence[Entity]]) -> list[Hits]:
+        answers = []
+        for query, hits in zip(asked, found, strict=True):
+            ids = to_ids(self._layout, [hit["entity"] for hit in hits])
+            table = self._ranker.geometry.contract([hit["distance"] for hit in hits], query)
+            answers.append(Hits(ids, table))
+        return answers
 
     def _may_lack(self, answers: Sequence[Hits], k: int) -> bool:
         """Whether records that the engine drops, zero vectors above all, may belong here."""

@@ -3,17 +3,21 @@
 pymilvus carries the time of a write over to later reads, but some servers tell no time for a
 delete, and another spelling of the address starts anew. So this ledger, kept by collection for the
 whole process, notes own writes that no strong read has looked past yet; until one has, a session
-read is a strong one.
+read is a strong one. No clock is involved: a strong read sees whatever was acknowledged before it,
+to anyone, so that joining another process's session is no more than one strong read to come.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from vecbridge import Consistency
+from vecbridge import Consistency, InvalidArgumentError
 
 _WORDS: dict[Consistency, str] = {
     "strong": "Strong",
@@ -21,26 +25,60 @@ _WORDS: dict[Consistency, str] = {
     "bounded": "Bounded",
     "eventual": "Eventually",
 }
+_KIND = "vecbridge-session-1"
+
+GRACE_S = 10.0
+"""Age from which on a bounded read sees a write on every replica; twice a server's own bound."""
 
 
 @dataclass
 class _Ledger:
+    """What one process knows of the writes to a collection.
+
+    Attributes:
+        origin: where the ledger was made, which a forked process has copied.
+        written: number of the latest own write.
+        latest: when it ended, on the monotonic clock.
+        seen: number of the write that a strong read has looked past, by address. Two addresses may
+            be two copies of one server, so what is seen on one says nothing of the other.
+        joined: number of the latest write that was joined, by writer.
+    """
+
+    origin: str = field(default_factory=lambda: uuid.uuid4().hex)
     written: int = 0
-    seen: int = 0
+    latest: float = -GRACE_S
+    seen: dict[str, int] = field(default_factory=dict)
+    joined: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def writer(self) -> str:
+        """This process, in tokens."""
+        return f"{self.origin}.{os.getpid()}"
+
+    def note(self) -> None:
+        """Counts one more write."""
+        self.written += 1
+        self.latest = time.monotonic()
 
 
 _guard = threading.Lock()
-_ledgers: dict[int, _Ledger] = {}
+_ledgers: dict[str, _Ledger] = {}
 
 
 class Session:
     """This process's own writes to one collection.
 
     Args:
-        collection: the collection's id, which no other one on any server has.
+        collection: what tells the collection from every other one, whatever address it is
+            reached by.
+        address: the address that it is reached by here.
+        replicated: whether reads may be answered by different copies of the records.
     """
 
-    def __init__(self, collection: int) -> None:
+    def __init__(self, collection: str, address: str, *, replicated: bool = False) -> None:
+        self._collection = collection
+        self._address = address
+        self._replicated = replicated
         with _guard:
             self._ledger = _ledgers.setdefault(collection, _Ledger())
 
@@ -51,15 +89,56 @@ class Session:
             yield
         finally:
             with _guard:
-                self._ledger.written += 1
+                self._ledger.note()
 
     @contextmanager
     def reading(self, level: Consistency) -> Iterator[str]:
         """Yields Milvus's word for the level that this read needs."""
         with _guard:
-            written, pending = self._ledger.written, self._ledger.written > self._ledger.seen
-        word = _WORDS["strong" if level == "session" and pending else level]
+            written, seen = self._ledger.written, self._ledger.seen.get(self._address, 0)
+            age = time.monotonic() - self._ledger.latest
+        word = _WORDS[level]
+        if level == "session" and written > seen:
+            word = _WORDS["strong"]
+        elif level == "session" and written and self._replicated:
+            # What one replica has shown, another may still lack.
+            word = _WORDS["strong" if age < GRACE_S else "bounded"]
         yield word
-        if word == "Strong":
+        if word == _WORDS["strong"]:
             with _guard:
-                self._ledger.seen = max(self._ledger.seen, written)
+                seen = self._ledger.seen.get(self._address, 0)
+                self._ledger.seen[self._address] = max(seen, written)
+
+    def token(self) -> str:
+        """Stands for all writes of this session so far, for another process to join."""
+        with _guard:
+            return f"{_KIND}:{self._collection}:{self._ledger.writer}:{self._ledger.written}"
+
+    def join(self, token: str) -> None:
+        """Lets session reads see what the writer of a token had written when it was made.
+
+        Raises:
+            InvalidArgumentError: it is no token, or one of another collection.
+        """
+        kind, _, rest = token.partition(":")
+        collection, writer, number = _parts(rest)
+        if kind != _KIND or not writer or not number.isdecimal():
+            raise InvalidArgumentError(
+                f"session must be what session_token() gave; got {token[:80]!r}"
+            )
+        if collection != self._collection:
+            raise InvalidArgumentError(
+                "the session token is of another index, or of this name's index before it was "
+                "dropped and made again; hand over a token of the index that is read"
+            )
+        with _guard:
+            own = writer == self._ledger.writer
+            if not own and int(number) > self._ledger.joined.get(writer, 0):
+                self._ledger.joined[writer] = int(number)
+                self._ledger.note()
+
+
+def _parts(rest: str) -> tuple[str, str, str]:
+    collection, _, tail = rest.partition(":")
+    writer, _, number = tail.partition(":")
+    return collection, writer, number

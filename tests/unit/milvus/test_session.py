@@ -1,62 +1,167 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
+from typing import Any
 
 import pytest
 
-from vecbridge_milvus._session import Session
+from vecbridge import InvalidArgumentError
+from vecbridge_milvus import _session
+from vecbridge_milvus._session import GRACE_S, Session
 
 _NUMBERS = itertools.count(1_000_000)
 
 
-def word(session: Session, level: str) -> str:
-    with session.reading(level) as sent:  # type: ignore[arg-type]
+def collection() -> str:
+    return str(next(_NUMBERS))
+
+
+def opened(name: str, *, address: str = "here", replicated: bool = False) -> Session:
+    return Session(name, address, replicated=replicated)
+
+
+def word(session: Session, level: Any = "session") -> str:
+    with session.reading(level) as sent:
         return sent
 
 
+def write(session: Session) -> None:
+    with session.writing():
+        pass
+
+
 def test_levels_have_milvus_words() -> None:
-    session = Session(next(_NUMBERS))
+    session = opened(collection())
     words = [word(session, level) for level in ("strong", "session", "bounded", "eventual")]
     assert words == ["Strong", "Session", "Bounded", "Eventually"]
 
 
 def test_a_session_read_is_strong_until_one_has_looked_past_the_own_write() -> None:
-    number = next(_NUMBERS)
-    writer, reader = Session(number), Session(number)
-    with writer.writing():
-        pass
-    assert [word(reader, "session") for _ in range(3)] == ["Strong", "Session", "Session"]
+    name = collection()
+    writer, reader = opened(name), opened(name)
+    write(writer)
+    assert [word(reader) for _ in range(3)] == ["Strong", "Session", "Session"]
 
 
 def test_a_write_that_failed_may_have_happened() -> None:
-    session = Session(next(_NUMBERS))
+    session = opened(collection())
     with pytest.raises(TimeoutError), session.writing():
         raise TimeoutError
-    assert word(session, "session") == "Strong"
+    assert word(session) == "Strong"
 
 
 def test_a_read_that_failed_or_began_before_the_write_settles_nothing() -> None:
-    session = Session(next(_NUMBERS))
-    with session.writing():
-        pass
+    session = opened(collection())
+    write(session)
     with pytest.raises(TimeoutError), session.reading("session"):
         raise TimeoutError
     with session.reading("strong"), session.writing():
         pass
-    assert word(session, "session") == "Strong"
+    assert word(session) == "Strong"
 
 
 def test_weaker_reads_stay_weak_and_settle_nothing() -> None:
-    session = Session(next(_NUMBERS))
-    with session.writing():
-        pass
+    session = opened(collection())
+    write(session)
     assert word(session, "bounded") == "Bounded"
     assert word(session, "eventual") == "Eventually"
-    assert word(session, "session") == "Strong"
+    assert word(session) == "Strong"
 
 
 def test_collections_have_sessions_of_their_own() -> None:
-    written, other = Session(next(_NUMBERS)), Session(next(_NUMBERS))
-    with written.writing():
-        pass
-    assert word(other, "session") == "Session"
+    written, other = opened(collection()), opened(collection())
+    write(written)
+    assert word(other) == "Session"
+
+
+def test_a_write_is_pending_at_every_address_until_it_was_seen_there() -> None:
+    name = collection()
+    here, there = opened(name), opened(name, address="there")
+    write(here)
+    assert [word(here), word(here)] == ["Strong", "Session"]
+    assert [word(there), word(there)] == ["Strong", "Session"]
+
+
+def test_replicas_are_asked_strongly_until_a_bounded_read_sees_the_write_on_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    session = opened(collection(), replicated=True)
+    assert word(session) == "Session"
+    write(session)
+    assert [word(session) for _ in range(3)] == ["Strong"] * 3
+    now += GRACE_S
+    assert word(session) == "Bounded"
+
+
+def in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_session, "_ledgers", {})
+
+
+def test_a_token_makes_the_next_session_read_of_another_process_strong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = collection()
+    writer = opened(name)
+    write(writer)
+    first = writer.token()
+    write(writer)
+    second = writer.token()
+    in_another_process(monkeypatch)
+    reader = opened(name)
+    assert word(reader) == "Session"
+    reader.join(second)
+    assert [word(reader), word(reader)] == ["Strong", "Session"]
+    reader.join(second)
+    reader.join(first)
+    assert word(reader) == "Session"
+
+
+def test_a_token_can_be_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = collection()
+    writer = opened(name)
+    write(writer)
+    token = writer.token()
+    in_another_process(monkeypatch)
+    between = opened(name)
+    between.join(token)
+    token = between.token()
+    in_another_process(monkeypatch)
+    reader = opened(name)
+    reader.join(token)
+    assert word(reader) == "Strong"
+
+
+def test_an_own_token_changes_nothing() -> None:
+    session = opened(collection())
+    write(session)
+    word(session)
+    session.join(session.token())
+    assert word(session) == "Session"
+
+
+def test_a_forked_process_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened(collection())
+    write(session)
+    word(session)
+    token = session.token()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    session.join(token)
+    assert word(session) == "Strong"
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "vecbridge-session-1", "vecbridge-session-1:1:2", "other-1:1:a.1:3"]
+)
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"session_token\(\)"):
+        opened(collection()).join(token)
+
+
+def test_a_token_of_another_collection_is_refused() -> None:
+    token = opened(collection()).token()
+    with pytest.raises(InvalidArgumentError, match="another index"):
+        opened(collection()).join(token)

@@ -1,0 +1,167 @@
+"""The reads of one operation, all as fresh as its level asks.
+
+A strong read is made of two: one that matches nothing and waits for the server's clock, and the
+read itself, which need not wait any more. Milvus 2.3 gives a strong read that waits itself old
+versions, or none, of records that are written at that very moment: what it undoes of the deletes
+behind its time, it undoes wrongly. A read that does not wait has nothing to undo. It is faster too,
+since one wait serves all reads of an operation, where a search that waits itself does so twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge_milvus._calls import Calls
+from vecbridge_milvus._expr import string_literal
+from vecbridge_milvus._schema import Layout
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+Entity = dict[str, Any]
+
+_MAX_QUERIES = 16384
+_MESSAGE_BYTES = 32 << 20
+_HIT_BYTES = 128
+_FRESH_S = 1.0
+"""How long after a wait reads may go without one: much less than a failed node is replaced in."""
+
+
+class View:
+    """What one operation reads.
+
+    Args:
+        calls: how the collection is called.
+        layout: what the collection is.
+        operation: the contract's name of what is being done.
+        word: Milvus's word for the level.
+        lite: whether this is Milvus Lite.
+        waits_first: whether a strong read may be made of two; not where copies of the collection
+            answer in turn, since one may have got where another has not.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        layout: Layout,
+        operation: str,
+        word: str,
+        *,
+        lite: bool,
+        waits_first: bool,
+    ) -> None:
+        self._calls = calls
+        self._layout = layout
+        self._operation = operation
+        self._word = word
+        self._lite = lite
+        self._waits_first = waits_first and word == "Strong"
+        self._lock = threading.Lock()
+        self._waited = -_FRESH_S
+
+    def query(
+        self, expression: str, output: Sequence[str], *, limit: int | None = None
+    ) -> list[Entity]:
+        """Rows that match, in any order."""
+        bound = {} if limit is None else {"limit": limit}
+        return list(self._ask("query", filter=expression, output_fields=list(output), **bound))
+
+    def pages(self, output: Sequence[str], rows: int) -> Iterator[list[Entity]]:
+        """Every row once, in pages ordered by key.
+
+        pymilvus's own iterator puts keys into its filters unescaped, so the pages are made here.
+        """
+        key, last = self._layout.key, ""
+        # Lite sorts by key when told that it serves an iterator, servers merge segments by key.
+        # A server told of an iterator answers weak reads from a snapshot before earlier reads.
+        by_key = {"iterator": "True"} if self._lite else {"reduce_stop_for_best": "True"}
+        while True:
+            page = self._ask(
+                "query",
+                filter=f"{key} > {string_literal(last)}",
+                output_fields=list(output),
+                limit=rows,
+                **by_key,
+            )
+            if not page:
+                return
+            # A server may cut a page short where segments end, so only an empty one is the last.
+            last = max(row[key] for row in page)
+            yield list(page)
+
+    def search(
+        self, queries: NDArray[np.float32], limit: int, expression: str, *, vectors: bool
+    ) -> list[list[Entity]]:
+        """The engine's hits of each query, each with its ``distance`` and ``entity``."""
+        output = [self._layout.key, self._layout.vector] if vectors else [self._layout.key]
+        size = self._queries_at_a_time(limit, vectors=vectors)
+        hits: list[list[Entity]] = []
+        for start in range(0, len(queries), size):
+            hits.extend(
+                self._ask(
+                    "search",
+                    data=list(queries[start : start + size]),
+                    anns_field=self._layout.vector,
+                    filter=expression,
+                    limit=limit,
+                    output_fields=output,
+                    search_params=self._search_params(limit),
+                )
+            )
+        return hits
+
+    def wait(self) -> None:
+        """Waits now, so that reads which run beside each other need not."""
+        if self._waits_first:
+            self._calls.steps(self._operation, self._level)
+
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        def step(client: MilvusClient, attempt: int) -> Any:
+            level = self._level(client, attempt)
+            ask = getattr(client, method)
+            timeout = self._calls.connection.timeout
+            name = self._layout.info.name
+            return ask(name, timeout=timeout, consistency_level=level, **arguments)
+
+        return self._calls.steps(self._operation, step)
+
+    def _level(self, client: MilvusClient, attempt: int) -> str:
+        """Milvus's word for the next read; waits first where that is due.
+
+        A read that failed may be answered by another node, which has to be waited for as well.
+        """
+        if not self._waits_first:
+            return self._word
+        with self._lock:
+            if attempt or time.monotonic() - self._waited >= _FRESH_S:
+                client.query(
+                    self._layout.info.name,
+                    filter=f'{self._layout.key} == ""',
+                    output_fields=[self._layout.key],
+                    consistency_level=self._word,
+                    timeout=self._calls.connection.timeout,
+                )
+                self._waited = time.monotonic()
+        return "Bounded"
+
+    def _queries_at_a_time(self, limit: int, *, vectors: bool) -> int:
+        # Lite makes all differences of a batch at once: queries times records times dimensions.
+        if self._lite and self._layout.info.metric == "euclidean":
+            return 1
+        sent = 4 * self._layout.stored_dimension
+        hit = _HIT_BYTES + (sent if vectors else 0)
+        return max(1, min(_MAX_QUERIES, _MESSAGE_BYTES // (limit * hit), _MESSAGE_BYTES // sent))
+
+    def _search_params(self, limit: int) -> dict[str, Any]:
+        """What an approximate index must be told to look at ``limit`` records at all."""
+        if "HNSW" in self._layout.index_type:
+            return {"params": {"ef": max(limit, 64)}}
+        if self._layout.index_type == "DISKANN":
+            return {"params": {"search_list": max(limit, 64)}}
+        return {}
