@@ -1,26 +1,54 @@
-"""Milvus Lite: one engine a directory and process, shared by every store on that path."""
+"""Milvus Lite: one engine a directory, shared by every store on it, of this process and others."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from vecbridge import ConnectionFailedError, CorruptStoreError, MissingDependencyError
+from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
 
-_guard = threading.Lock()
+_guard = threading.RLock()
 _holders: Counter[Path] = Counter()
 _writing: dict[Path, threading.RLock] = {}
 
 
-def check(path: Path) -> None:
-    """Says what is wrong with a path before Milvus Lite does, which says little.
+class Joined(Protocol):
+    """What a store has while it is on a directory."""
+
+    @property
+    def address(self) -> str:
+        """The ``uri`` to connect to; another one after a while, perhaps."""
+        ...
+
+    def verify(self) -> None:
+        """Raises what keeps the directory from being served."""
+        ...
+
+    def leave(self) -> None:
+        """One store less; with the last one of a process, the directory is let go of."""
+        ...
+
+    def forget(self) -> None:
+        """The same, for finalizers: it may be called at any moment, and waits for nothing."""
+        ...
+
+
+def join(path: Path, seconds: float) -> Joined:
+    """One more store on a directory, which is opened here, or served by another process.
+
+    Args:
+        path: the directory, made where it is not there yet.
+        seconds: how long to wait for a process that has it and does not answer.
 
     Raises:
         MissingDependencyError: Milvus Lite is not installed.
-        ConnectionFailedError: the path cannot be one of Milvus Lite's directories.
+        ConnectionFailedError: it cannot be opened, and nobody serves it.
         CorruptStoreError: a file that says what the directory holds is damaged.
     """
     try:
@@ -30,61 +58,85 @@ def check(path: Path) -> None:
             "a uri that ends in .db runs Milvus Lite, which is not installed: "
             "pip install 'vecbridge[milvus]'"
         ) from error
-    if not path.parent.is_dir():
-        raise failed(f"there is no directory {path.parent}: make it, or correct the path")
-    if path.is_file() and not _takes_files():
-        raise failed(
-            f"{path} is a file, and Milvus Lite 3 keeps a directory. A file of Milvus Lite 2 must "
-            f"be exported with its own version and imported again; anything else is in the way"
-        )
-    if not _in_use(path):
-        for name in ("manifest.json", "schema.json"):
-            for described in path.glob(f"**/{name}"):
-                _check_readable(described)
+    _check_place(path)
+    if not places.SUPPORTED or _is_old():
+        return _Alone(path)
+    # Not before it is needed: it loads the engine.
+    from vecbridge_milvus._lite_share import join as join_share
+
+    return join_share(path, check_readable, seconds)
 
 
-def failed(reason: str) -> ConnectionFailedError:
+def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
     """The error of a directory that cannot be opened."""
     return ConnectionFailedError(
-        f"Milvus Lite cannot be opened: {reason}", backend=BACKEND, operation="connect"
+        f"Milvus Lite cannot be opened: {reason}",
+        backend=BACKEND,
+        operation="connect",
+        retryable=retryable,
     )
 
 
-def hold(path: Path) -> None:
-    """Counts one more store on a path."""
-    with _guard:
-        _holders[path] += 1
-
-
-def let_go(path: Path) -> None:
-    """Counts one store less; with the last one the engine ends and its directory is unlocked."""
-    with _guard:
-        _holders[path] -= 1
-        if _holders[path] > 0:
-            return
-        del _holders[path]
-        from milvus_lite.server_manager import server_manager_instance
-
-        server_manager_instance.release_server(str(path))
-
-
 def writing(path: Path) -> threading.RLock:
-    """The lock that writes take turns on: the engine wants one writer at a time."""
+    """The lock that this process's writes take turns on: the engine wants one at a time."""
     with _guard:
         return _writing.setdefault(path, threading.RLock())
 
 
-def _in_use(path: Path) -> bool:
-    """Whether this process has the directory open, and may be writing to it."""
-    with _guard:
-        return _holders[path] > 0
-
-
-def _check_readable(described: Path) -> None:
-    """Milvus Lite would fall back to an older manifest, and show an empty collection.
+def check_readable(path: Path) -> None:
+    """Looks for damage that Milvus Lite would hide: it would show an older, or an empty, state.
 
     It replaces these files whole, so no crash leaves a torn one.
     """
+    for name in ("manifest.json", "schema.json"):
+        for described in path.glob(f"**/{name}"):
+            _check_readable(described)
+
+
+class _Alone:
+    """A directory of an engine that admits one process: an older one, or where there is no socket.
+
+    pymilvus starts the engine by itself when it is given the path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.address = str(path)
+        self._path = path
+        with _guard:
+            if not _holders[path] and path.is_dir():
+                check_readable(path)
+            _holders[path] += 1
+
+    def verify(self) -> None:
+        """Nothing can be wrong that connecting does not tell."""
+
+    def leave(self) -> None:
+        """Counts one store less; with the last one the engine ends."""
+        with _guard:
+            _holders[self._path] -= 1
+            if _holders[self._path] > 0:
+                return
+            del _holders[self._path]
+            from milvus_lite.server_manager import server_manager_instance
+
+            server_manager_instance.release_server(str(self._path))
+
+    def forget(self) -> None:
+        """The same: here is no thread to leave it to."""
+        self.leave()
+
+
+def _check_place(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise failed(f"there is no directory {path.parent}: make it, or correct the path")
+    if path.is_file() and not _is_old():
+        raise failed(
+            f"{path} is a file, and Milvus Lite 3 keeps a directory. A file of Milvus Lite 2 must "
+            f"be exported with its own version and imported again; anything else is in the way"
+        )
+
+
+def _check_readable(described: Path) -> None:
     try:
         json.loads(described.read_bytes())
     except FileNotFoundError:
@@ -98,7 +150,6 @@ def _check_readable(described: Path) -> None:
         ) from error
 
 
-def _takes_files() -> bool:
-    from importlib.metadata import version
-
+def _is_old() -> bool:
+    """Whether this is the engine that keeps one file, and runs beside the process."""
     return version("milvus-lite").startswith(("1.", "2."))

@@ -1,0 +1,221 @@
+"""One Milvus Lite directory in one process: served by it, or by another one that it succeeds.
+
+The process that gets the lock of the directory serves. The others speak to it, and each has a
+thread that tries for the lock: when the one that serves ends, however it ends, the operating system
+unlocks, one of them succeeds, and serves on the same socket.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from vecbridge import ConnectionFailedError, VecbridgeError
+from vecbridge_milvus import _lite_place as places
+from vecbridge_milvus._lite import failed
+from vecbridge_milvus._lite_server import Server
+
+_WATCH_S = 0.1
+_POLL_S = 0.02
+_END_S = 30.0
+
+_guard = threading.RLock()
+_shares: dict[Path, Share] = {}
+_inherited: list[Share] = []
+
+
+def join(path: Path, check: Callable[[Path], None], seconds: float) -> Share:
+    """One more store of this process on a directory.
+
+    Args:
+        path: the directory.
+        check: says what is wrong with it, before it is opened.
+        seconds: how long to wait for another process that has it and does not answer yet.
+
+    Raises:
+        ConnectionFailedError: it cannot be opened, and nobody serves it.
+        CorruptStoreError: it is damaged.
+    """
+    _register()
+    path = path.resolve()
+    with _guard:
+        share = _shares.setdefault(path, Share(path, check))
+        share.holders += 1
+    try:
+        share.open(seconds)
+    except BaseException:
+        share.leave()
+        raise
+    return share
+
+
+class Share:
+    """A directory as the stores of one process have it.
+
+    Args:
+        path: the directory.
+        check: says what is wrong with it, before it is opened.
+    """
+
+    def __init__(self, path: Path, check: Callable[[Path], None]) -> None:
+        self.holders = 0
+        self.address = ""
+        self._path = path
+        self._check = check
+        self._process = os.getpid()
+        self._opening = threading.Lock()
+        self._held: int | None = None
+        self._server: Server | None = None
+        self._trouble: VecbridgeError | None = None
+        self._leaving: queue.SimpleQueue[threading.Event] = queue.SimpleQueue()
+        self._watcher = threading.Thread(
+            target=self._watch, name="vecbridge-lite-watch", daemon=True
+        )
+
+    def open(self, seconds: float) -> None:
+        """Serves the directory, or finds who does, unless that is done."""
+        with self._opening:
+            if not self._watcher.is_alive():
+                self._watcher.start()
+            give_up = time.monotonic() + seconds
+            while not (self.address or self._serve() or self._find()):
+                if time.monotonic() > give_up:
+                    raise self._unserved()
+                time.sleep(_POLL_S)
+
+    def verify(self) -> None:
+        """Raises what kept this process from succeeding the one that served."""
+        if self._trouble is not None:
+            raise self._trouble
+
+    def leave(self) -> None:
+        """One store less; with the last one the directory is let go of, before this returns."""
+        left = threading.Event()
+        if self._process == os.getpid():
+            self._leaving.put(left)
+            left.wait(_END_S)
+
+    def forget(self) -> None:
+        """The same, for a finalizer: it takes no lock and waits for nothing."""
+        if self._process == os.getpid():
+            self._leaving.put(threading.Event())
+
+    def disown(self) -> None:
+        """In a forked child: the directory is the parent's."""
+        if self._server is not None:
+            self._server.disown()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def end(self) -> None:
+        """Stops serving, if this process does, and unlocks."""
+        with self._opening:
+            server, self._server = self._server, None
+            held, self._held = self._held, None
+            if server is not None:
+                server.stop()
+            if held is not None:
+                os.close(held)
+
+    def _watch(self) -> None:
+        last = False
+        while not last:
+            try:
+                left = self._leaving.get(timeout=None if self._server else _WATCH_S)
+            except queue.Empty:
+                self._succeed()
+                continue
+            with _guard:
+                self.holders -= 1
+                last = self.holders <= 0
+                if last:
+                    _shares.pop(self._path, None)
+            if last:
+                self.end()
+            left.set()
+
+    def _succeed(self) -> None:
+        with self._opening:
+            try:
+                # Whoever removed the directory has no use for an empty one in its place.
+                if self.address and self._path.is_dir() and not self._serve():
+                    self._find()
+                self._trouble = None
+            except VecbridgeError as error:
+                served = places.answers(Path(self.address.removeprefix("unix:")))
+                self._trouble = None if served else error
+
+    def _serve(self) -> bool:
+        """Tries for the lock, and serves where it is free."""
+        try:
+            self._path.mkdir(exist_ok=True)
+            held = places.take(self._path)
+        except OSError as error:
+            raise failed(f"{self._path}: {error.strerror}") from error
+        if held is None:
+            return False
+        try:
+            self._check(self._path)
+            self._server = Server(self._path, places.prepare(self._path))
+            places.announce(held, self._server.address)
+        except BaseException as error:
+            os.close(held)
+            if isinstance(error, VecbridgeError) or not isinstance(error, Exception):
+                raise
+            raise failed(f"{self._path}: {error}") from error
+        self._held = held
+        self.address = f"unix:{self._server.address}"
+        return True
+
+    def _find(self) -> bool:
+        place = places.find(self._path)
+        if place is None:
+            return False
+        address = f"unix:{place.socket}"
+        if address != self.address:
+            if place.distrust() is not None or not places.answers(place.socket):
+                return False
+            self.address = address
+        return True
+
+    def _unserved(self) -> ConnectionFailedError:
+        place = places.find(self._path)
+        if place is None:
+            return failed(f"{self._path} is locked by a process that tells nobody how to reach it")
+        why = place.distrust() or f"nobody answers on {place.socket}"
+        return failed(
+            f"{self._path} is served by process {place.pid} on {place.host}, and this process "
+            f"cannot speak to it: {why}. Processes of one user on one machine can share it; for "
+            f"more, run a Milvus server and give its address"
+        )
+
+
+@cache
+def _register() -> None:
+    atexit.register(_at_end)
+    os.register_at_fork(after_in_child=_in_child)
+
+
+def _at_end() -> None:
+    with _guard:
+        ending = list(_shares.values())
+        _shares.clear()
+    for share in ending:
+        share.end()
+
+
+def _in_child() -> None:
+    global _guard  # noqa: PLW0603 - the only lock of this module
+    _guard = threading.RLock()
+    for share in _shares.values():
+        share.disown()
+    # Kept, so that nothing of the parent's is taken apart here.
+    _inherited.extend(_shares.values())
+    _shares.clear()
