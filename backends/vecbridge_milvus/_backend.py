@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from vecbridge import Consistency, FieldType, IndexExistsError, IndexNotFoundError, Metric
+from vecbridge import Consistency, FieldType, IndexNotFoundError, Metric
 from vecbridge.diagnosis import Finding
 from vecbridge_milvus import _schema
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
+from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index import MilvusIndex
@@ -30,6 +31,7 @@ class MilvusBackend:
     settings_type: ClassVar[type[MilvusSettings]] = MilvusSettings
 
     def __init__(self, settings: MilvusSettings) -> None:
+        self._settings = settings
         self._connection = Connection(settings)
 
     @property
@@ -50,26 +52,15 @@ class MilvusBackend:
 
         Raises:
             IndexExistsError: there is a collection of that name.
+            InvalidArgumentError: this server cannot build what the settings ask for, or would
+                ignore it; nothing was made.
         """
-        _schema.check_field_names(fields)
-        client = self._connection.client("create_index")
-        timeout = self._connection.timeout
-        with boundary("create_index"), self._connection.writing():
-            # Newer servers take a second creation with the same schema for a repetition.
-            if client.has_collection(name, timeout=timeout):
-                raise IndexExistsError(
-                    f"Milvus has a collection {name!r} already: open it, drop it, or choose "
-                    f"another name"
-                )
-            _schema.create(
-                client,
-                name,
-                dimension=dimension,
-                metric=metric,
-                fields=fields,
-                consistency=consistency or "session",
-                timeout=timeout,
-            )
+        Creation(self._connection, self._settings, name).run(
+            dimension=dimension,
+            metric=metric,
+            fields=fields,
+            consistency=consistency or "session",
+        )
         return self._opened(name)
 
     def open_index(self, name: str) -> MilvusIndex:
@@ -114,14 +105,22 @@ class MilvusBackend:
                 return
         known = self.index_names()
         raise IndexNotFoundError(
-            f"Milvus has no collection {name!r}; it has {', '.join(known[:20]) or 'none'}"
+            f"Milvus has no collection {name!r}; it has {', '.join(known[:20]) or 'none'}. "
+            f"create_index() makes one"
         )
 
     def _opened(self, name: str) -> MilvusIndex:
         connection = self._connection
         client = connection.client("open_index")
         with boundary("open_index"):
-            layout = _schema.read(client, name, lite=connection.lite, timeout=connection.timeout)
-        collection = Collection(connection, layout)
+            layout = _schema.read(
+                client,
+                name,
+                lite=connection.lite,
+                timeout=connection.timeout,
+                key=self._settings.key_field,
+                vector=self._settings.vector_field,
+            )
+        collection = Collection(connection, layout, loading=self._settings.loading)
         collection.load()
-        return MilvusIndex(collection)
+        return MilvusIndex(collection, self._settings)

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Consistency
+from vecbridge import Candidates
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
+from vecbridge_milvus._tuning import SPARE
 from vecbridge_milvus._view import Entity, View
-
-SPARE = 16
-"""Candidates beyond ``k``, so that ties and near ties at the end can be told apart."""
 
 _SAMPLE = 64
 _ROUNDS = 40
@@ -41,7 +39,7 @@ class Outside:
 
 
 class Ranker:
-    """Asks a collection for candidates.
+    """Asks a collection whose searches look at every record for candidates.
 
     Args:
         collection: the collection.
@@ -56,24 +54,54 @@ class Ranker:
         self._high = 0.0 if self._layout.info.metric == "dotproduct" else self.geometry.band[1]
 
     def candidates(
-        self, queries: NDArray[np.float32], k: int, scope: str, level: Consistency
+        self, view: View, queries: NDArray[np.float32], k: int, scope: str
     ) -> list[Candidates]:
         """Candidates of each query among the records that match ``scope``."""
         limit = k + SPARE
         sent, asked = self.geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
         supposed = self._high
-        with self._collection.reading("search", level) as view, ThreadPoolExecutor(1) as pool:
+        quiet = self._collection.session.ended()
+        with ThreadPoolExecutor(1) as pool:
             view.wait()
             looking = pool.submit(self._outside, view, scope, limit)
             found = self._inside(view, stored, limit, scope, supposed)
             outside, high = looking.result()
-            if high != supposed:
-                found = self._inside(view, stored, limit, scope, high)
+        if high != supposed:
+            found = self._inside(view, stored, limit, scope, high)
+        if self._layout.norm is not None and self._collection.session.begun() != quiet:
+            outside, high, found = self._again(view, stored, limit, scope, outside, high)
         return [
             self._listed(query, hits, limit, outside, high)
             for query, hits in zip(asked, found, strict=True)
         ]
+
+    def _again(
+        self,
+        view: View,
+        queries: NDArray[np.float32],
+        limit: int,
+        scope: str,
+        before: Outside,
+        high: float,
+    ) -> tuple[Outside, float, list[list[Entity]]]:
+        """Reads once more, in an order in which no record can slip from one read to the other.
+
+        What came into the band after the search of it was outside before; what left the band
+        before the search of it is outside after.
+        """
+        found = self._inside(view, queries, limit, scope, high)
+        after, widened = self._outside(view, scope, limit)
+        if widened != high:
+            return after, widened, self._inside(view, queries, limit, scope, widened)
+        new = set(after.ids) | {hit["entity"][self._layout.key] for hits in found for hit in hits}
+        kept = [row for row, name in enumerate(before.ids) if name not in new]
+        both_times = Outside(
+            (*after.ids, *(before.ids[row] for row in kept)),
+            np.concatenate([after.vectors, before.vectors[kept]]),
+            min(before.floor, after.floor),
+        )
+        return both_times, high, found
 
     def outliers(self, view: View, scope: str, limit: int) -> list[Entity]:
         """Records on which the engine's arithmetic is not safe, at most ``limit``."""
@@ -85,7 +113,7 @@ class Ranker:
         self, view: View, queries: NDArray[np.float32], limit: int, scope: str, high: float
     ) -> list[list[Entity]]:
         """The engine's hits among the records inside of the band."""
-        if self._layout.norm is not None and self._layout.exhaustive:
+        if self._layout.norm is not None:
             scope = self._collection.inside(self.geometry.band[0], high, scope)
         return view.search(queries, limit, scope, vectors=True)
 
@@ -119,14 +147,14 @@ class Ranker:
         high: float,
     ) -> float:
         """Lower bound of the distance of what the search left out of the band."""
-        metric = self._layout.info.metric
-        if not self._layout.exhaustive:
-            return -math.inf
-        if self._layout.norm is None and metric == "dotproduct":
-            return -math.inf
+        if self._layout.norm is None:
+            # Shortness proves nothing: copies of one key shorten answers, and what overflows is
+            # dropped, but that is farther than any norm of the band.
+            native = self.geometry.contract([hit["distance"] for hit in hits], query)
+            floor = self.geometry.floor(query, native, vectors, high) if hits else USELESS
+            return min(floor, self.geometry.band[1])
         if len(hits) < limit and self.geometry.trusts(query):
-            # Without norms, a zero vector may be missing.
-            return USELESS if self._layout.norm is None and metric == "cosine" else math.inf
+            return math.inf
         if not hits:
             return USELESS
         native = self.geometry.contract([hit["distance"] for hit in hits], query)
@@ -136,7 +164,7 @@ class Ranker:
         """What lies outside of the band, and the band's upper end."""
         low = self.geometry.band[0]
         nothing = Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
-        if self._layout.norm is None or not self._layout.exhaustive:
+        if self._layout.norm is None:
             return nothing, self._high
         for _ in range(_ROUNDS):
             high = self._high
@@ -175,5 +203,4 @@ class Ranker:
 
     def _query(self, view: View, expression: str, scope: str, limit: int) -> list[Entity]:
         output = [self._layout.key, self._layout.vector]
-        wanted = both(scope, expression)
-        return view.query(wanted, output, limit=min(limit, MAX_LIMIT))
+        return view.query(both(scope, expression), output, limit=min(limit, MAX_LIMIT))

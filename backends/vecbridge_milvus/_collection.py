@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from vecbridge import Consistency
 from vecbridge_milvus._calls import Calls
@@ -26,13 +27,19 @@ class Collection:
     Args:
         connection: the store's connection.
         layout: what the collection is.
+        loading: how many copies of it are loaded, and where.
     """
 
-    def __init__(self, connection: Connection, layout: Layout) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        layout: Layout,
+        loading: Mapping[str, Any] | None = None,
+    ) -> None:
         self.connection = connection
         self.layout = layout
         self.lite = connection.lite
-        self._calls = Calls(connection, layout.info.name, {})
+        self._calls = Calls(connection, layout.info.name, loading or {})
         self._waits_first = False
         self._unflushed = 0
         self.session = self._session(replicated=False)
@@ -65,6 +72,13 @@ class Collection:
         """Removes the rows that match."""
         with self.connection.writing(), self.session.writing():
             self._calls.call("delete", "delete", filter=expression)
+
+    def progress(self) -> tuple[int, int]:
+        """How many records are put away, and how many of those are indexed."""
+        stored = self._calls.call("search", "get_collection_stats")["row_count"]
+        name = self.layout.index.build.get("index_name", self.layout.vector)
+        described = self._calls.call("search", "describe_index", index_name=name)
+        return int(stored), int(described.get("indexed_rows", 0))
 
     @contextmanager
     def reading(self, operation: str, level: Consistency) -> Iterator[View]:

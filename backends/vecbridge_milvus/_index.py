@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +19,16 @@ from vecbridge import (
     PartialWriteError,
     Records,
 )
-from vecbridge.ranking import distances, rank
-from vecbridge_milvus._candidates import SPARE, Ranker
+from vecbridge_milvus._approximate import Approximate
+from vecbridge_milvus._candidates import Ranker
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
+from vecbridge_milvus._completion import Completion
 from vecbridge_milvus._errors import BACKEND, TooLargeError
 from vecbridge_milvus._expr import FilterCompiler, both, one_of
 from vecbridge_milvus._geometry import Query
-from vecbridge_milvus._rows import to_ids, to_records, to_rows, to_stored, to_vectors
+from vecbridge_milvus._index_settings import IndexSettings
+from vecbridge_milvus._rows import to_ids, to_records, to_rows, to_stored
+from vecbridge_milvus._tuning import SPARE
 from vecbridge_milvus._view import Entity
 
 MAX_WITHIN = 10_000
@@ -41,17 +43,21 @@ class MilvusIndex:
 
     Args:
         collection: the collection, loaded.
+        settings: how it is searched where it is approximate.
     """
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, settings: IndexSettings) -> None:
         self._collection = collection
         self._layout = collection.layout
         self._filters = FilterCompiler(self._layout.key, self._layout.info.fields)
         self._ranker = Ranker(collection)
+        self._completion = Completion(self._layout)
+        # What proves nothing is asked like an index that is approximate.
+        self._approximate = None if self._layout.provable else Approximate(collection, settings)
         levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
         self._capabilities = Capabilities(
-            exact=self._layout.exhaustive,
-            recall=None,
+            exact=self._layout.provable,
+            recall=None if self._layout.exhaustive else settings.recall,
             max_k=MAX_LIMIT - SPARE,
             max_within=MAX_WITHIN,
             max_batch_bytes=_BATCH_BYTES,
@@ -59,7 +65,7 @@ class MilvusIndex:
             filters=True,
             consistency=frozenset(levels[:1] if collection.lite else levels),
             durable=True,
-            shared=not collection.lite,
+            shared=collection.connection.shared,
         )
 
     @property
@@ -148,12 +154,15 @@ class MilvusIndex:
         self._collection.settle()
         sent, asked = self._ranker.geometry.prepare(queries)
         with self._collection.reading("search", level) as view:
-            found = view.search(to_stored(self._layout, sent), k, scope, vectors=False)
+            stored = to_stored(self._layout, sent)
+            if self._approximate is None:
+                found = view.search(stored, k, scope, vectors=False)
+            else:
+                found = self._approximate.hits(view, stored, k, scope)
             answers = self._answers(asked, found)
-            if self._may_lack(answers, k):
+            if any(self._completion.lacks(hits, k) for hits in answers):
                 outliers = self._ranker.outliers(view, scope, k)
-                pairs = zip(answers, queries, strict=True)
-                answers = [self._completed(hits, query, outliers, k) for hits, query in pairs]
+                answers = self._completion.completed(view, queries, answers, outliers, k, scope)
         return answers
 
     def candidates(
@@ -168,7 +177,10 @@ class MilvusIndex:
         """At least ``min(k, candidates)`` records of each query, with a proven floor."""
         self._collection.settle()
         scope = self._scope(within, where)
-        return self._ranker.candidates(queries, k, scope, self._level(consistency))
+        with self._collection.reading("search", self._level(consistency)) as view:
+            if self._approximate is not None:
+                return self._approximate.candidates(view, queries, k, scope)
+            return self._ranker.candidates(view, queries, k, scope)
 
     def session_token(self) -> str:
         """Stands for every write of this process so far, for another process to join."""
@@ -216,24 +228,6 @@ class MilvusIndex:
             table = self._ranker.geometry.contract([hit["distance"] for hit in hits], query)
             answers.append(Hits(ids, table))
         return answers
-
-    def _may_lack(self, answers: Sequence[Hits], k: int) -> bool:
-        """Whether records that the engine drops, zero vectors above all, may belong here."""
-        if self.info.metric != "cosine":
-            return any(len(hits) < k for hits in answers)
-        return any(len(hits) < k or hits.distances[-1] >= 1.0 for hits in answers)
-
-    def _completed(
-        self, hits: Hits, query: NDArray[np.float32], outliers: Sequence[Any], k: int
-    ) -> Hits:
-        ids, vectors = to_ids(self._layout, outliers), to_vectors(self._layout, outliers)
-        listed = set(ids)
-        kept = [row for row, name in enumerate(hits.ids) if name not in listed]
-        names = (*ids, *(hits.ids[row] for row in kept))
-        exact = distances(self.info.metric, query, vectors)
-        table = np.concatenate([exact, hits.distances[kept]])
-        order = rank(names, table, k)
-        return Hits(tuple(names[row] for row in order.tolist()), table[order])
 
 
 def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from vecbridge import (
     Metric,
     SchemaMismatchError,
 )
+from vecbridge_milvus._index_types import IndexType
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -27,7 +29,9 @@ NORM = "vecbridge_norm"
 NORM_OF_PADDED = "vecbridge_norm_padded"
 KEY_BYTES = 512
 TEXT_BYTES = 65535
-_VERSION = 1
+VERSION = 1
+_MAKING_S = 10.0
+_PAUSE_S = 0.1
 _RESERVED = frozenset({KEY, VECTOR, NORM, NORM_OF_PADDED})
 _KEYWORDS = frozenset(
     {
@@ -49,9 +53,9 @@ _KEYWORDS = frozenset(
         *("array_contains", "array_contains_all", "array_contains_any", "array_length"),
     }
 )
-_METRICS: dict[Metric, str] = {"euclidean": "L2", "dotproduct": "IP", "cosine": "COSINE"}
+METRICS: dict[Metric, str] = {"euclidean": "L2", "dotproduct": "IP", "cosine": "COSINE"}
 _LEVELS: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
-_WORDS: dict[Consistency, str] = dict(
+WORDS: dict[Consistency, str] = dict(
     zip(_LEVELS, ("Strong", "Session", "Bounded", "Eventually"), strict=True)
 )
 
@@ -68,7 +72,7 @@ class Layout:
         norm: name of the field with the vectors' exact norms; ``None`` in a collection that
             somebody else made.
         stored_dimension: length of the vectors on the server.
-        index_type: Milvus's name of the vector index.
+        index: the vector index.
     """
 
     info: IndexInfo
@@ -77,67 +81,54 @@ class Layout:
     vector: str
     norm: str | None
     stored_dimension: int
-    index_type: str
+    index: IndexType
 
     @property
     def exhaustive(self) -> bool:
         """Whether a search looks at every record."""
-        return self.index_type == "FLAT"
+        return self.index.exhaustive
+
+    @property
+    def provable(self) -> bool:
+        """Whether what a search leaves out can be told to be farther than what it gives.
+
+        Without exact norms, nothing is known of the records that the engine drops: zero vectors
+        under cosine, and what overflows. Only under euclidean are those the farthest.
+        """
+        return self.exhaustive and (self.norm is not None or self.info.metric == "euclidean")
 
 
-def create(
+def read(
     client: MilvusClient,
     name: str,
     *,
-    dimension: int,
-    metric: Metric,
-    fields: Mapping[str, FieldType],
-    consistency: Consistency,
+    lite: bool,
     timeout: float,
-) -> None:
-    """Makes the collection of a new index, with its vector index, loaded."""
-    from pymilvus import DataType
-
-    check_field_names(fields)
-    types = {
-        "string": DataType.VARCHAR,
-        "integer": DataType.INT64,
-        "float": DataType.DOUBLE,
-        "boolean": DataType.BOOL,
-    }
-    schema = client.create_schema(
-        auto_id=False, enable_dynamic_field=False, description=json.dumps({"vecbridge": _VERSION})
-    )
-    schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=KEY_BYTES)
-    schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=max(dimension, 2))
-    schema.add_field(NORM_OF_PADDED if dimension == 1 else NORM, DataType.DOUBLE)
-    for field, kind in fields.items():
-        limits = {"max_length": TEXT_BYTES} if kind == "string" else {}
-        schema.add_field(field, types[kind], **limits)
-    indexes = client.prepare_index_params()
-    indexes.add_index(VECTOR, index_name=VECTOR, index_type="FLAT", metric_type=_METRICS[metric])
-    client.create_collection(
-        name,
-        schema=schema,
-        index_params=indexes,
-        consistency_level=_WORDS[consistency],
-        timeout=timeout,
-    )
-
-
-def read(client: MilvusClient, name: str, *, lite: bool, timeout: float) -> Layout:
+    key: str | None = None,
+    vector: str | None = None,
+) -> Layout:
     """Reads a collection's layout from the server.
+
+    Args:
+        client: the live client.
+        name: of the collection.
+        lite: whether this is Milvus Lite.
+        timeout: seconds that a call may take.
+        key: name of the primary key, where the caller knows it.
+        vector: name of the vector field; needed where there are several.
 
     Raises:
         SchemaMismatchError: it is not laid out in a way that an index can be kept in.
     """
     described: dict[str, Any] = client.describe_collection(name, timeout=timeout)
-    _check_version(name, described.get("description") or "")
+    made = marker(described.get("description") or "")
+    _check_version(name, made)
     columns = {column["name"]: column for column in described["fields"]}
-    key = _key(name, columns)
-    vector = _vector(name, columns)
-    index_type, metric = _vector_index(client, name, vector, timeout)
     norm = next((own for own in (NORM, NORM_OF_PADDED) if own in columns), None)
+    # What the settings say of foreign collections is not meant for our own.
+    key = _key(name, columns, None if norm else key)
+    vector = _vector(name, columns, None if norm else vector)
+    index, metric = _vector_index(client, name, vector, timeout, patient=bool(made))
     stored = int(columns[vector]["params"]["dim"])
     info = IndexInfo(
         name=name,
@@ -147,7 +138,16 @@ def read(client: MilvusClient, name: str, *, lite: bool, timeout: float) -> Layo
         consistency="strong" if lite else _level(int(described.get("consistency_level", 0))),
     )
     collection = int(described.get("collection_id") or 0)
-    return Layout(info, collection, key, vector, norm, stored, index_type)
+    return Layout(info, collection, key, vector, norm, stored, index)
+
+
+def marker(description: str) -> dict[str, Any]:
+    """What a collection of ours says of itself; empty for those of others."""
+    try:
+        read = json.loads(description)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) and "vecbridge" in read else {}
 
 
 def check_field_names(fields: Mapping[str, FieldType]) -> None:
@@ -164,33 +164,34 @@ def check_field_names(fields: Mapping[str, FieldType]) -> None:
         )
 
 
-def _check_version(name: str, description: str) -> None:
-    try:
-        marker = json.loads(description)
-    except ValueError:
-        return
-    version = marker.get("vecbridge") if isinstance(marker, dict) else None
-    if isinstance(version, int) and version > _VERSION:
+def _check_version(name: str, made: Mapping[str, Any]) -> None:
+    version = made.get("vecbridge")
+    if isinstance(version, int) and version > VERSION:
         raise SchemaMismatchError(
             f"collection {name!r} was made by a newer vecbridge (layout {version}, this one knows "
-            f"{_VERSION}): upgrade vecbridge to open it"
+            f"{VERSION}): upgrade vecbridge to open it"
         )
 
 
-def _key(name: str, columns: Mapping[str, Any]) -> str:
+def _key(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
     from pymilvus import DataType
 
     keys = [column for column in columns.values() if column.get("is_primary")]
+    found = ", ".join(f"{key['name']} ({key['type'].name})" for key in keys) or "none"
+    if wanted is not None and wanted not in {key["name"] for key in keys}:
+        raise SchemaMismatchError(
+            f"key_field={wanted!r} is not the primary key of collection {name!r}, which has "
+            f"{found}; ids are the values of the primary key"
+        )
     if len(keys) == 1 and keys[0]["type"] == DataType.VARCHAR and not keys[0].get("auto_id"):
         return str(keys[0]["name"])
-    found = ", ".join(f"{key['name']} ({key['type'].name})" for key in keys) or "none"
     raise SchemaMismatchError(
         f"an index needs a primary key of strings that the caller chooses; collection {name!r} "
         f"has {found}. Copy its records to a new index"
     )
 
 
-def _vector(name: str, columns: Mapping[str, Any]) -> str:
+def _vector(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
     from pymilvus import DataType
 
     vectors = [
@@ -198,25 +199,46 @@ def _vector(name: str, columns: Mapping[str, Any]) -> str:
         for column in columns.values()
         if column["type"] == DataType.FLOAT_VECTOR
     ]
+    listed = ", ".join(vectors) or "none"
+    if wanted is not None:
+        if wanted in vectors:
+            return wanted
+        raise SchemaMismatchError(
+            f"vector_field={wanted!r} is not a field of float32 vectors of collection {name!r}, "
+            f"which has {listed}"
+        )
     if len(vectors) == 1:
         return vectors[0]
     raise SchemaMismatchError(
-        f"an index needs one field of float32 vectors; collection {name!r} has "
-        f"{len(vectors)}: {vectors}"
+        f"an index needs one field of float32 vectors; collection {name!r} has {listed}. Where "
+        f"there are several, name one: vector_field=..."
     )
 
 
 def _vector_index(
-    client: MilvusClient, name: str, vector: str, timeout: float
-) -> tuple[str, Metric]:
-    for index in client.list_indexes(name, field_name=vector):
-        described: dict[str, Any] = client.describe_index(name, index, timeout=timeout)
-        for metric, word in _METRICS.items():
-            if str(described.get("metric_type", "")).upper() == word:
-                return str(described["index_type"]).upper(), metric
+    client: MilvusClient, name: str, vector: str, timeout: float, *, patient: bool
+) -> tuple[IndexType, Metric]:
+    """The vectors' index; one that another caller is just making is waited for."""
+    deadline = time.monotonic() + min(timeout, _MAKING_S)
+    while True:
+        for index in client.list_indexes(name, field_name=vector):
+            described: dict[str, Any] = client.describe_index(name, index, timeout=timeout)
+            for metric, word in METRICS.items():
+                if str(described.get("metric_type", "")).upper() == word:
+                    kind = str(described["index_type"]).upper()
+                    build = {str(name): str(value) for name, value in described.items()}
+                    return IndexType(kind, MappingProxyType(build)), metric
+        if not patient or time.monotonic() > deadline:
+            break
+        time.sleep(_PAUSE_S)
+    if patient:
+        raise SchemaMismatchError(
+            f"collection {name!r} has no vector index: its creation was cut off. It holds "
+            f"nothing; drop it, and create the index again"
+        )
     raise SchemaMismatchError(
         f"the vectors of collection {name!r} (field {vector!r}) have no index with the metric "
-        f"{', '.join(_METRICS.values())}: create one on the server, then open the collection"
+        f"{', '.join(METRICS.values())}: create one on the server, then open the collection"
     )
 
 

@@ -42,6 +42,8 @@ class _Ledger:
         seen: number of the write that a strong read has looked past, by address. Two addresses may
             be two copies of one server, so what is seen on one says nothing of the other.
         joined: number of the latest write that was joined, by writer.
+        begun: how many own writes were begun.
+        ended: how many own writes came back, whatever became of them.
     """
 
     origin: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -49,6 +51,8 @@ class _Ledger:
     latest: float = -GRACE_S
     seen: dict[str, int] = field(default_factory=dict)
     joined: dict[str, int] = field(default_factory=dict)
+    begun: int = 0
+    ended: int = 0
 
     @property
     def writer(self) -> str:
@@ -85,11 +89,24 @@ class Session:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Notes a write; one that failed may have happened all the same."""
+        with _guard:
+            self._ledger.begun += 1
         try:
             yield
         finally:
             with _guard:
+                self._ledger.ended += 1
                 self._ledger.note()
+
+    def ended(self) -> int:
+        """How many own writes have come back."""
+        with _guard:
+            return self._ledger.ended
+
+    def begun(self) -> int:
+        """How many own writes were begun; as many as had ended before, where none ran since."""
+        with _guard:
+            return self._ledger.begun
 
     @contextmanager
     def reading(self, level: Consistency) -> Iterator[str]:

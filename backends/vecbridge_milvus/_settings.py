@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from vecbridge.settings import Settings
+from vecbridge_milvus._index_settings import IndexSettings
 
 _SCHEMES = ("http", "https", "tcp")
 _CREDENTIALS = ("user", "password", "token")
@@ -24,7 +24,7 @@ def _plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-class MilvusSettings(Settings):
+class MilvusSettings(IndexSettings):
     """Settings of the Milvus backend. The names are FiftyOne's.
 
     Attributes:
@@ -95,6 +95,7 @@ class MilvusSettings(Settings):
         problems = [
             *self._credential_problems(),
             *self._tls_problems(),
+            *self.index_problems(lite=self.lite_path is not None),
         ]
         if problems:
             raise ValueError("; ".join(problems))

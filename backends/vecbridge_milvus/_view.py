@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge_milvus._calls import Calls
-from vecbridge_milvus._expr import string_literal
+from vecbridge_milvus._expr import both, string_literal
 from vecbridge_milvus._schema import Layout
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class View:
         bound = {} if limit is None else {"limit": limit}
         return list(self._ask("query", filter=expression, output_fields=list(output), **bound))
 
-    def pages(self, output: Sequence[str], rows: int) -> Iterator[list[Entity]]:
-        """Every row once, in pages ordered by key.
+    def pages(self, output: Sequence[str], rows: int, *, scope: str = "") -> Iterator[list[Entity]]:
+        """Every row of a scope once, in pages ordered by key.
 
         pymilvus's own iterator puts keys into its filters unescaped, so the pages are made here.
         """
@@ -84,7 +84,7 @@ class View:
         while True:
             page = self._ask(
                 "query",
-                filter=f"{key} > {string_literal(last)}",
+                filter=both(scope, f"{key} > {string_literal(last)}"),
                 output_fields=list(output),
                 limit=rows,
                 **by_key,
@@ -96,9 +96,23 @@ class View:
             yield list(page)
 
     def search(
-        self, queries: NDArray[np.float32], limit: int, expression: str, *, vectors: bool
+        self,
+        queries: NDArray[np.float32],
+        limit: int,
+        expression: str,
+        *,
+        vectors: bool,
+        parameters: Mapping[str, Any] | None = None,
     ) -> list[list[Entity]]:
-        """The engine's hits of each query, each with its ``distance`` and ``entity``."""
+        """The engine's hits of each query, each with its ``distance`` and ``entity``.
+
+        Args:
+            queries: ``(q, d)`` as they are sent.
+            limit: how many hits of each.
+            expression: only what matches is searched.
+            vectors: whether hits bring their vectors.
+            parameters: what an approximate index is told.
+        """
         output = [self._layout.key, self._layout.vector] if vectors else [self._layout.key]
         size = self._queries_at_a_time(limit, vectors=vectors)
         hits: list[list[Entity]] = []
@@ -111,7 +125,7 @@ class View:
                     filter=expression,
                     limit=limit,
                     output_fields=output,
-                    search_params=self._search_params(limit),
+                    search_params={"params": dict(parameters)} if parameters else {},
                 )
             )
         return hits
@@ -157,11 +171,3 @@ class View:
         sent = 4 * self._layout.stored_dimension
         hit = _HIT_BYTES + (sent if vectors else 0)
         return max(1, min(_MAX_QUERIES, _MESSAGE_BYTES // (limit * hit), _MESSAGE_BYTES // sent))
-
-    def _search_params(self, limit: int) -> dict[str, Any]:
-        """What an approximate index must be told to look at ``limit`` records at all."""
-        if "HNSW" in self._layout.index_type:
-            return {"params": {"ef": max(limit, 64)}}
-        if self._layout.index_type == "DISKANN":
-            return {"params": {"search_list": max(limit, 64)}}
-        return {}

@@ -1,0 +1,217 @@
+"""How the collection of a new index is made: by one caller, and whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from vecbridge import (
+    AuthenticationError,
+    BackendError,
+    Consistency,
+    FieldType,
+    IndexExistsError,
+    InvalidArgumentError,
+    Metric,
+    VecbridgeError,
+)
+from vecbridge_milvus import _schema
+from vecbridge_milvus._connection import Connection
+from vecbridge_milvus._errors import boundary
+from vecbridge_milvus._index_settings import IndexSettings
+from vecbridge_milvus._index_types import build_parameters, check_for_lite
+
+if TYPE_CHECKING:
+    from pymilvus import CollectionSchema, MilvusClient
+
+_MMAP_SINCE = (2, 4)
+
+
+class Creation:
+    """Makes one collection.
+
+    Args:
+        connection: to the server.
+        settings: how indexes are built.
+        name: of the collection.
+    """
+
+    def __init__(self, connection: Connection, settings: IndexSettings, name: str) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._name = name
+        # Tells this creation from another one of the same name at the same time.
+        self._nonce = uuid.uuid4().hex
+
+    def run(
+        self,
+        *,
+        dimension: int,
+        metric: Metric,
+        fields: Mapping[str, FieldType],
+        consistency: Consistency,
+    ) -> None:
+        """Makes the collection with its vector index, and loads it.
+
+        Raises:
+            IndexExistsError: there is a collection of that name, or somebody just made one.
+            InvalidArgumentError: the server cannot build what is asked for; nothing is left behind.
+        """
+        self._check(fields)
+        with self._connection.writing():
+            self._claim(dimension, fields, consistency)
+            try:
+                self._furnish(max(dimension, 2), metric)
+            except BaseException:
+                self._withdraw()
+                raise
+
+    def _check(self, fields: Mapping[str, FieldType]) -> None:
+        """Refuses what this server would ignore."""
+        _schema.check_field_names(fields)
+        settings = self._settings
+        problems = settings.index_problems(lite=self._connection.lite)
+        if problems:
+            raise InvalidArgumentError("; ".join(problems))
+        if self._connection.lite:
+            check_for_lite(settings.index_type)
+        key = settings.partition_key
+        if key is not None and fields.get(key) not in ("string", "integer"):
+            raise InvalidArgumentError(
+                f"partition_key={key!r} must name a field of strings or integers of the index; "
+                f"index {self._name!r} is to have {dict(fields) or 'no fields'}"
+            )
+        version = _numbers(self._connection.version)
+        if settings.mmap and version is not None and version < _MMAP_SINCE:
+            raise InvalidArgumentError(
+                f"mmap needs Milvus 2.4 or newer: this server ({self._connection.version}) would "
+                f"ignore it for one collection; set queryNode.mmapDirPath on the server"
+            )
+
+    def _claim(
+        self, dimension: int, fields: Mapping[str, FieldType], consistency: Consistency
+    ) -> None:
+        client, timeout = self._client(), self._connection.timeout
+        options: dict[str, Any] = {}
+        if self._settings.shards is not None:
+            options["num_shards"] = self._settings.shards
+        if self._settings.mmap is not None:
+            options["properties"] = {"mmap.enabled": self._settings.mmap}
+        if self._exists():
+            raise self._taken()
+        try:
+            # A server refuses a second creation whose description differs.
+            with _refusal(f"to make a collection with {options}" if options else "a collection"):
+                client.create_collection(
+                    self._name,
+                    schema=self._schema(client, dimension, fields),
+                    consistency_level=_schema.WORDS[consistency],
+                    timeout=timeout,
+                    **options,
+                )
+        except (BackendError, InvalidArgumentError) as error:
+            if (self._connection.lite and self._exists()) or self._is_anothers():
+                raise self._taken() from error
+            raise
+        if self._is_anothers():
+            raise self._taken()
+
+    def _schema(
+        self, client: MilvusClient, dimension: int, fields: Mapping[str, FieldType]
+    ) -> CollectionSchema:
+        from pymilvus import DataType
+
+        types = {
+            "string": DataType.VARCHAR,
+            "integer": DataType.INT64,
+            "float": DataType.DOUBLE,
+            "boolean": DataType.BOOL,
+        }
+        marker = json.dumps({"vecbridge": _schema.VERSION, "made": self._nonce})
+        schema = client.create_schema(auto_id=False, enable_dynamic_field=False, description=marker)
+        schema.add_field(
+            _schema.KEY, DataType.VARCHAR, is_primary=True, max_length=_schema.KEY_BYTES
+        )
+        schema.add_field(_schema.VECTOR, DataType.FLOAT_VECTOR, dim=max(dimension, 2))
+        padded = dimension == 1
+        schema.add_field(_schema.NORM_OF_PADDED if padded else _schema.NORM, DataType.DOUBLE)
+        for field, kind in fields.items():
+            extra: dict[str, Any] = {"max_length": _schema.TEXT_BYTES} if kind == "string" else {}
+            if field == self._settings.partition_key:
+                extra["is_partition_key"] = True
+            schema.add_field(field, types[kind], **extra)
+        return schema
+
+    def _furnish(self, dimension: int, metric: Metric) -> None:
+        client, timeout, settings = self._client(), self._connection.timeout, self._settings
+        kind = settings.index_type
+        built = build_parameters(kind, dimension, settings.index_params)
+        indexes = client.prepare_index_params()
+        indexes.add_index(
+            _schema.VECTOR,
+            index_name=_schema.VECTOR,
+            index_type=kind,
+            metric_type=_schema.METRICS[metric],
+            params=built,
+        )
+        asked = f"index_type {kind}" + (f" with {built}" if built else "")
+        with _refusal(asked):
+            client.create_index(self._name, indexes, timeout=timeout)
+        loading = settings.loading
+        asked = f"an index loaded with {loading}" if loading else "to load the index"
+        with _refusal(asked):
+            client.load_collection(self._name, timeout=timeout, **loading)
+
+    def _withdraw(self) -> None:
+        """Leaves nothing half-made behind; a server that is gone keeps what it has."""
+        with suppress(VecbridgeError), boundary("create_index"):
+            if not self._is_anothers():
+                self._client().drop_collection(self._name, timeout=self._connection.timeout)
+
+    def _is_anothers(self) -> bool:
+        """Whether there is a collection of that name, and somebody else made it."""
+        if not self._exists():
+            return False
+        client, timeout = self._client(), self._connection.timeout
+        with boundary("create_index"):
+            described: dict[str, Any] = client.describe_collection(self._name, timeout=timeout)
+        # Lite keeps no description; there, writes take turns and names are unique.
+        made = _schema.marker(described.get("description") or "").get("made")
+        return made != self._nonce and not (self._connection.lite and made is None)
+
+    def _exists(self) -> bool:
+        with boundary("create_index"):
+            there = self._client().has_collection(self._name, timeout=self._connection.timeout)
+        return bool(there)
+
+    def _taken(self) -> IndexExistsError:
+        return IndexExistsError(
+            f"Milvus has a collection {self._name!r} already: open it, drop it, or choose another "
+            f"name"
+        )
+
+    def _client(self) -> MilvusClient:
+        return self._connection.client("create_index")
+
+
+@contextmanager
+def _refusal(asked: str) -> Iterator[None]:
+    """Turns what the server says against a request into an error of usage."""
+    try:
+        with boundary("create_index"):
+            yield
+    except (AuthenticationError, IndexExistsError):
+        raise
+    except BackendError as error:
+        if error.retryable:
+            raise
+        raise InvalidArgumentError(f"Milvus refused {asked}: {error} Nothing was made") from error
+
+
+def _numbers(version: str) -> tuple[int, int] | None:
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return None if found is None else (int(found[1]), int(found[2]))

@@ -1,0 +1,152 @@
+"""Queries whose true neighbours are known, to measure an approximate index with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import InvalidArgumentError, Metric
+from vecbridge_milvus._collection import MAX_LIMIT, Collection
+from vecbridge_milvus._expr import one_of
+from vecbridge_milvus._rows import to_stored, to_vectors
+from vecbridge_milvus._view import View
+
+_ASKED = 16
+_MADE = 64
+_NEAR = 8
+_PAGE_BYTES = 16 << 20
+_MOST_BYTES = 16 << 30
+"""Vectors that are read for a sample; beyond that, a user has to name the effort."""
+
+
+class Probe(NamedTuple):
+    """Queries, as they are sent, and the ids of their true neighbours, nearest first."""
+
+    queries: NDArray[np.float32]
+    truth: list[list[str]]
+
+
+class Sample(NamedTuple):
+    """What an effort is chosen by, and what it is checked with.
+
+    Attributes:
+        chosen: queries that were asked, and made ones.
+        held_out: other made ones.
+        depth: how many neighbours of each are known.
+        records: how many there were.
+    """
+
+    chosen: Probe
+    held_out: Probe
+    depth: int
+    records: int
+
+
+def draw(collection: Collection, view: View, asked: NDArray[np.float32], depth: int) -> Sample:
+    """Makes queries and finds their true neighbours by one pass over the records.
+
+    A made query is a record moved by the distance of its nearest neighbour.
+
+    Args:
+        collection: the collection.
+        view: what to read.
+        asked: ``(q, d)`` queries that are being asked, as they are sent.
+        depth: how many neighbours to find.
+
+    Raises:
+        InvalidArgumentError: there is too much to look at.
+    """
+    layout = collection.layout
+    keys, count = _keys(view, layout.key)
+    size = 4 * layout.stored_dimension * count
+    if size > _MOST_BYTES:
+        raise InvalidArgumentError(
+            f"to meet a recall, index {layout.info.name!r} would have to be read once, and it "
+            f"holds {size >> 30} GiB of vectors; name the effort instead: "
+            f"search_params={{{layout.index.knob or 'level'!r}: ...}}"
+        )
+    made = _moved(collection, view, keys)
+    queries = np.concatenate([asked[:_ASKED], made])
+    truth = _neighbours(collection, view, queries, depth)
+    middle = len(queries) - len(made) // 2
+    return Sample(
+        Probe(queries[:middle], truth[:middle]), Probe(queries[middle:], truth[middle:]),
+        depth, count,
+    )  # fmt: skip
+
+
+def _keys(view: View, key: str) -> tuple[list[str], int]:
+    """Some keys, each as likely as any other, and how many there are."""
+    generator = np.random.default_rng(0)
+    kept: list[str] = []
+    count = 0
+    for page in view.pages([key], MAX_LIMIT):
+        for row in page:
+            count += 1
+            place = len(kept) if len(kept) < _MADE else int(generator.integers(count))
+            if place < _MADE:
+                kept[place : place + 1] = [row[key]]
+    return kept, count
+
+
+def _moved(collection: Collection, view: View, keys: Sequence[str]) -> NDArray[np.float32]:
+    layout = collection.layout
+    if not keys:
+        return np.empty((0, layout.stored_dimension), np.float32)
+    rows = view.query(one_of(layout.key, keys), [layout.key, layout.vector])
+    vectors = to_stored(layout, to_vectors(layout, rows))
+    near = view.search(
+        vectors, _NEAR, "", vectors=True,
+        parameters=layout.index.parameters(_NEAR, layout.index.usual(_NEAR)),
+    )  # fmt: skip
+    gaps = [
+        _gap(vector, to_stored(layout, to_vectors(layout, [hit["entity"] for hit in hits])))
+        for vector, hits in zip(vectors, near, strict=True)
+    ]
+    noise = np.random.default_rng(1).standard_normal(vectors.shape)
+    noise *= np.array(gaps)[:, np.newaxis] / np.linalg.norm(noise, axis=1, keepdims=True)
+    return np.asarray(vectors + noise, dtype=np.float32)
+
+
+def _gap(vector: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """Distance of the nearest other vector that is not the same."""
+    distances = np.linalg.norm(others.astype(np.float64) - vector, axis=1)
+    apart = distances[distances > 0.0]
+    return float(apart.min()) if len(apart) else 0.0
+
+
+def _neighbours(
+    collection: Collection, view: View, queries: NDArray[np.float32], depth: int
+) -> list[list[str]]:
+    layout = collection.layout
+    rows = max(1, min(MAX_LIMIT, _PAGE_BYTES // (4 * layout.stored_dimension)))
+    best = np.empty((len(queries), 0))
+    names = np.empty((len(queries), 0), dtype=object)
+    for page in view.pages([layout.key, layout.vector], rows):
+        vectors = to_stored(layout, to_vectors(layout, page))
+        keys = np.array([row[layout.key] for row in page], dtype=object)
+        table = np.concatenate([best, _distances(layout.info.metric, queries, vectors)], axis=1)
+        listed = np.concatenate([names, np.broadcast_to(keys, (len(queries), len(keys)))], axis=1)
+        order = np.argsort(table, axis=1, kind="stable")[:, :depth]
+        best = np.take_along_axis(table, order, axis=1)
+        names = np.take_along_axis(listed, order, axis=1)
+    return [list(row) for row in names]
+
+
+def _distances(
+    metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Numbers in the order of the distances: double precision is enough to count neighbours."""
+    left, right = queries.astype(np.float64), vectors.astype(np.float64)
+    products = left @ right.T
+    squares = np.einsum("nd,nd->n", right, right)
+    if metric == "dotproduct":
+        table = -products
+    elif metric == "euclidean":
+        table = squares - 2.0 * products
+    else:
+        table = -products / np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny))
+    return np.asarray(table)

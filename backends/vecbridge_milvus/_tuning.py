@@ -1,0 +1,180 @@
+"""How hard an approximate index must try to find what it is asked to find."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge_milvus._collection import MAX_LIMIT, Collection
+from vecbridge_milvus._index_settings import IndexSettings, effort_given
+from vecbridge_milvus._sample import Probe, Sample, draw
+from vecbridge_milvus._view import View
+
+SPARE = 16
+"""Candidates beyond ``k``, so that ties and near ties at the end can be told apart."""
+
+_SMALLEST_BUCKET = 16
+_DEEPEST = 2048
+_MOST_FETCHED = 16
+_CHECK_S = 10.0
+_SETTLED_S = 120.0
+_GROWN = 1.5
+
+_log = logging.getLogger("vecbridge_milvus")
+
+
+class Effort(NamedTuple):
+    """How a search is made.
+
+    Attributes:
+        value: of the index's knob.
+        fetched: how many times the candidates to fetch; what codes lose is found among more.
+        met: whether that meets the recall that was asked for.
+    """
+
+    value: int
+    fetched: int
+    met: bool
+
+    def limit(self, k: int) -> int:
+        """How many hits to ask for."""
+        return min((k + SPARE) * self.fetched, MAX_LIMIT)
+
+
+class Tuning:
+    """Finds the least effort that meets a recall, and keeps to it while the collection does.
+
+    Args:
+        collection: an approximate index.
+        settings: the recall or the effort that the user names.
+    """
+
+    def __init__(self, collection: Collection, settings: IndexSettings) -> None:
+        self._collection = collection
+        self._kind = collection.layout.index
+        self._recall = settings.recall
+        self._given = effort_given(settings.search_params, self._kind)
+        self._lock = threading.Lock()
+        self._sample: Sample | None = None
+        self._efforts: dict[int, Effort] = {}
+        self._progress = (0, 0)
+        self._tuned = 0.0
+        self._checked = 0.0
+
+    def effort(self, view: View, queries: NDArray[np.float32], k: int) -> Effort:
+        """The effort of a search for ``k``; the first one for a recall looks at every record.
+
+        Args:
+            view: what to read.
+            queries: ``(q, d)`` that are being asked, as they are sent.
+            k: how many hits they want.
+        """
+        limit = k + SPARE
+        if self._kind.exhaustive:
+            return Effort(0, 1, met=True)
+        if self._given is not None:
+            return Effort(self._given, 1, met=True)
+        if self._recall is None:
+            return Effort(self._kind.usual(limit), 2 if self._kind.lossy else 1, met=True)
+        bucket = max(_SMALLEST_BUCKET, 1 << (k - 1).bit_length())
+        with self._lock:
+            self._refresh(view)
+            shallow = min(bucket, _DEEPEST)
+            if shallow not in self._efforts:
+                self._efforts[shallow] = self._find(view, queries, shallow, self._recall)
+            effort = self._efforts[shallow]
+        # Deeper searches are not measured: effort grows with k as it does below.
+        return effort._replace(value=effort.value * (bucket // shallow))
+
+    def _find(self, view: View, queries: NDArray[np.float32], k: int, recall: float) -> Effort:
+        """Doubles the effort until chosen queries and others, held out, both find enough.
+
+        Half of what the target allows to be missed is kept in reserve.
+        """
+        if self._sample is None or self._sample.depth < min(k, self._sample.records):
+            self._progress = self._collection.progress()
+            self._sample = draw(self._collection, view, queries, k)
+            self._tuned = self._checked = time.monotonic()
+        sample, wanted = self._sample, 0.5 * (1.0 + recall)
+        effort = Effort(self._kind.least(k + SPARE), 1, met=True)
+        while True:
+            share = self._share(view, sample.chosen, k, effort)
+            if share >= wanted:
+                share = self._share(view, sample.held_out, k, effort)
+            if share >= wanted:
+                return effort
+            harder = self._harder(effort, k)
+            if harder is None:
+                break
+            effort = harder
+        met = share >= recall
+        if not met:
+            _log.warning(
+                "index %r: %s finds %.3f of the nearest %d with all its effort, and recall=%s was "
+                "asked for; such searches look at every record instead",
+                self._collection.layout.info.name,
+                self._kind.name,
+                share,
+                k,
+                recall,
+            )
+        return effort._replace(met=met)
+
+    def _harder(self, effort: Effort, k: int) -> Effort | None:
+        """Twice the effort; ``None`` where there is no more."""
+        value, fetched = effort.value, effort.fetched
+        if self._kind.knob is not None and value < self._kind.most():
+            value = min(2 * value, self._kind.most())
+        if self._kind.lossy or self._kind.knob is None:
+            fetched = min(2 * fetched, _MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE)))
+        if (value, fetched) == (effort.value, effort.fetched):
+            return None
+        return Effort(value, fetched, met=True)
+
+    def _refresh(self, view: View) -> None:
+        """Measures again where the server may have put an index in the place of a scan.
+
+        Records are searched one by one until their segment is indexed and handed over, which can
+        take a while; what was measured before that says little.
+        """
+        now = time.monotonic()
+        if self._sample is None or now - self._checked < _CHECK_S:
+            return
+        self._checked = now
+        progress = self._collection.progress()
+        if progress == self._progress and now - self._tuned > _SETTLED_S:
+            return
+        grown = progress[0] > _GROWN * max(self._progress[0], self._sample.records)
+        self._progress = progress
+        if grown or not self._still_meets(view, self._sample):
+            self._sample = None
+            self._efforts = {}
+
+    def _still_meets(self, view: View, sample: Sample) -> bool:
+        return all(
+            self._share(view, sample.held_out, k, effort) >= (self._recall or 0.0)
+            for k, effort in self._efforts.items()
+            if effort.met
+        )
+
+    def _share(self, view: View, probe: Probe, k: int, effort: Effort) -> float:
+        """What share of the true neighbours is among the candidates, on average."""
+        limit = effort.limit(k)
+        found = view.search(
+            probe.queries,
+            limit,
+            "",
+            vectors=False,
+            parameters=self._kind.parameters(limit, effort.value),
+        )
+        key = self._collection.layout.key
+        shares = [
+            len({hit["entity"][key] for hit in hits}.intersection(true[:k])) / len(true[:k])
+            for hits, true in zip(found, probe.truth, strict=True)
+        ]
+        return float(np.mean(shares)) if shares else 1.0
