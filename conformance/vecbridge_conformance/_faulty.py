@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from vecbridge import (
     VectorIndex,
 )
 
-Moment = Literal["before", "after", "half", "hang"]
+Moment = Literal["before", "after", "half", "hang", "garbage"]
 Answer = TypeVar("Answer")
 
 
@@ -44,15 +44,18 @@ class Fault:
     Attributes:
         operation: of which method.
         moment: ``before`` the engine does anything; ``after`` it has done everything, so that only
-            the answer is lost; ``half`` of a write done; ``hang`` until released.
+            the answer is lost; ``half`` of a write done; ``hang`` until released; ``garbage``
+            answers with what ``spoil`` makes of the right answer.
         error: makes what is raised.
         skip: so many calls succeed first.
+        spoil: makes garbage of an answer.
     """
 
     operation: str
     moment: Moment
     error: Callable[[], Exception] = lost
     skip: int = 0
+    spoil: Callable[[Any], Any] | None = None
 
 
 class FaultyIndex:
@@ -169,6 +172,8 @@ class FaultyIndex:
         fault = self._next(operation)
         if fault is None:
             return whole()
+        if fault.spoil is not None:
+            return cast("Answer", fault.spoil(whole()))
         if fault.moment == "hang":
             self.hanging.set()
             self.released.wait()

@@ -159,6 +159,11 @@ def _check_ledger(session: Session) -> None:
         _ = session.ledger
     except LedgerError as error:
         raise pytest.UsageError(str(error)) from error
+    except Exception as error:
+        raise pytest.UsageError(
+            f"no index can be made on {session.harness.deployment.label}, so there is nothing to "
+            f"test: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _from_options(config: pytest.Config) -> Deployment:

@@ -20,6 +20,7 @@ from vecbridge._errors import InvalidArgumentError, UnsupportedError
 from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
+from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._exact import exact_search
 from vecbridge._front._filter_values import filter_values
 from vecbridge._front._native import native_search
@@ -51,6 +52,7 @@ class Index:
 
     def __init__(self, engine: VectorIndex, *, consistency: Consistency | None = None) -> None:
         self._engine = engine
+        self._checked = CheckedEngine(engine)
         self._consistency = consistency
 
     def __repr__(self) -> str:
@@ -128,7 +130,7 @@ class Index:
         comes once.
         """
         names = validate.ids(ids, unique=False)
-        return self._engine.fetch(names, consistency=self._level(consistency))
+        return self._checked.fetch(names, consistency=self._level(consistency))
 
     def contains(
         self, ids: Iterable[str], *, consistency: Consistency | None = None
@@ -136,13 +138,13 @@ class Index:
         """Whether each id is there: one bool an id, in request order."""
         names = validate.id_column(ids)
         distinct = list(dict.fromkeys(names))
-        found = self._engine.contains(distinct, consistency=self._level(consistency))
+        found = self._checked.contains(distinct, consistency=self._level(consistency))
         known = dict(zip(distinct, found.tolist(), strict=True))
         return np.array([known[name] for name in names], dtype=np.bool_)
 
     def count(self, *, consistency: Consistency | None = None) -> int:
         """The number of live records, exact at its consistency level."""
-        return self._engine.count(consistency=self._level(consistency))
+        return self._checked.count(consistency=self._level(consistency))
 
     def __len__(self) -> int:
         return self.count()
@@ -161,7 +163,7 @@ class Index:
             if batch_size is None
             else validate.positive(batch_size, "batch_size")
         )
-        return self._engine.scan(size, consistency=self._level(consistency))
+        return self._checked.scan(size, consistency=self._level(consistency))
 
     def search(
         self,
@@ -197,10 +199,10 @@ class Index:
         if not len(array):
             return []
         if limit is None or self._must_stream(scope):
-            return scan_rank(self._engine, array, limit, scope)
+            return scan_rank(self._checked, array, limit, scope)
         if ranking == "native":
-            return native_search(self._engine, array, limit, scope)
-        return exact_search(self._engine, array, limit, scope, allow_scan=allow_scan)
+            return native_search(self._checked, array, limit, scope)
+        return exact_search(self._checked, array, limit, scope, allow_scan=allow_scan)
 
     def farthest(
         self,
@@ -223,7 +225,7 @@ class Index:
         array = validate.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
-        return scan_rank(self._engine, array, limit, scope, farthest=True) if len(array) else []
+        return scan_rank(self._checked, array, limit, scope, farthest=True) if len(array) else []
 
     def search_aggregated(
         self,
@@ -260,7 +262,7 @@ class Index:
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
         reduce = reducer(wanted)
-        return scan_rank(self._engine, array, limit, scope, farthest=farthest, reduce=reduce)[0]
+        return scan_rank(self._checked, array, limit, scope, farthest=farthest, reduce=reduce)[0]
 
     def candidates(
         self,
@@ -273,7 +275,7 @@ class Index:
     ) -> list[Candidates]:
         """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
         scope = self._scope(within, where, consistency)
-        return self._engine.candidates(
+        return self._checked.candidates(
             validate.queries(queries, dimension=self.info.dimension),
             validate.positive(k, "k"),
             within=scope.within,

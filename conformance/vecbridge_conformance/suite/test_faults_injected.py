@@ -11,6 +11,7 @@ import pytest
 from vecbridge import BackendError, Index, OperationTimeoutError, PartialWriteError
 from vecbridge_conformance import Harness, clause
 from vecbridge_conformance._faulty import Fault, FaultyIndex, Moment, lost
+from vecbridge_conformance._garbage import GARBAGE
 from vecbridge_conformance._model import Model
 from vecbridge_conformance._strategies import DIMENSION
 
@@ -141,6 +142,31 @@ def test_an_error_that_nobody_expected_is_not_swallowed(harness: Harness) -> Non
     _heals(index)
 
 
+@clause("ERR-10", "ERR-4")
+@pytest.mark.parametrize("operation", GARBAGE)
+def test_an_answer_that_breaks_the_contract_is_not_handed_on(
+    harness: Harness, operation: str
+) -> None:
+    """Look at the front: it must not take what an engine answers on trust."""
+    index, proxy = _faulty(harness)
+    queries = np.stack([_OLD[0], _NEW[0]])
+    calls: dict[str, Callable[[], object]] = {
+        "fetch": lambda: index.fetch(_IDS),
+        "contains": lambda: index.contains(_IDS),
+        "count": index.count,
+        "scan": lambda: list(index.scan(8)),
+        "search": lambda: index.search(queries, 3, within=_IDS, ranking="native"),
+        "candidates": lambda: index.search(queries, 3, within=_IDS),
+    }
+    expected = calls[operation]()
+    for wrong, spoil in GARBAGE[operation].items():
+        proxy.arm(Fault(operation, "garbage", spoil=spoil))
+        error = _refusal(calls[operation])
+        assert error is not None, f"{operation}: an answer with {wrong} was handed on"
+        assert (error.operation, error.retryable) == (operation, False), wrong
+    assert repr(calls[operation]()) == repr(expected)
+
+
 @clause("SEARCH-11", "INDEX-10")
 def test_a_hanging_call_holds_up_no_other_and_does_not_stop_a_close(harness: Harness) -> None:
     index, proxy = _faulty(harness)
@@ -156,6 +182,14 @@ def test_a_hanging_call_holds_up_no_other_and_does_not_stop_a_close(harness: Har
     assert not hanging.is_alive()
     assert _in_time(index.close)
     assert _in_time(index.close)
+
+
+def _refusal(call: Callable[[], object]) -> BackendError | None:
+    try:
+        call()
+    except BackendError as error:
+        return error
+    return None
 
 
 def _in_time(call: Callable[[], object]) -> bool:
