@@ -17,6 +17,7 @@ from rich.table import Table
 from vecbridge._errors import (
     BackendError,
     ConfigurationError,
+    InvalidArgumentError,
     InvalidInputError,
     MissingDependencyError,
     UnsupportedError,
@@ -61,7 +62,9 @@ def code_of(error: VecbridgeError) -> Exit:
 def options_of(given: Sequence[str]) -> dict[str, str]:
     """The settings in ``KEY=VALUE`` words."""
     if wrong := [text.partition("=")[0] for text in given if "=" not in text]:
-        raise typer.BadParameter(f"an option is KEY=VALUE; there is no = after {', '.join(wrong)}")
+        raise InvalidArgumentError(
+            f"an option is KEY=VALUE; there is no = after {', '.join(wrong)}"
+        )
     return dict(text.split("=", 1) for text in given)
 
 

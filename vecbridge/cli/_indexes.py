@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vecbridge._config._registry import get_backend
 from vecbridge._contract._hits import Hits
-from vecbridge._errors import IndexNotFoundError
+from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge.cli._console import (
     AsJson,
@@ -78,7 +78,7 @@ def search(
 ) -> None:
     """Ranks the records of an index by their distance to a record or to vectors of a file."""
     if (like is None) == (vector is None):
-        raise typer.BadParameter("give one of --id and --vector")
+        raise InvalidArgumentError("give one of --id and --vector")
     with get_backend(name, **options_of(option or ())) as store, store.open_index(index) as opened:
         queries = _from_file(vector) if vector is not None else _of_record(opened, str(like))
         answers = opened.farthest(queries, k) if farthest else opened.search(queries, k)
@@ -102,7 +102,7 @@ def _from_file(path: Path) -> NDArray[Any]:
         # Never with pickles: a file of vectors must not be able to run anything.
         return np.asarray(np.load(path, allow_pickle=False))
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path} is no .npy file of vectors: {error}") from error
+        raise InvalidArgumentError(f"{path} is no .npy file of vectors: {error}") from error
 
 
 def _of_record(index: Index, name: str) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from vecbridge._config._registry import get_backend
 from vecbridge._contract._metric import Metric, parse_metric
+from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge.cli._console import (
     AsJson,
@@ -153,7 +154,7 @@ def import_index(
 def _place(text: str) -> tuple[str, str]:
     backend, colon, index = text.partition(":")
     if not (backend and colon and index):
-        raise typer.BadParameter(f"{text!r} is not {_PLACE}")
+        raise InvalidArgumentError(f"{text!r} is not {_PLACE}")
     return backend, index
 
 

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.cli.conftest import Run
+from vecbridge.cli import _doctor
+from vecbridge.diagnosis import Finding
+
+
+def test_without_words_it_says_what_there_is(run: Run) -> None:
+    ran = run()
+    assert ran.code in {0, 2}
+    for command in ("backends", "doctor", "copy", "verify", "export", "config", "conformance"):
+        assert command in ran.out + ran.err
+
+
+@pytest.mark.slow  # imports every engine
+def test_backends_are_listed(run: Run) -> None:
+    states = {each["name"]: each["state"] for each in run("backends", "--json").json}
+    assert states == dict.fromkeys(["faiss", "milvus", "sklearn", "torch"], "installed")
+    assert "sklearn" in run("backends").out
+
+
+def test_a_backend_that_cannot_be_configured_says_so(run: Run, no_configuration: Path) -> None:
+    no_configuration.write_text('{"similarity_backends": {"faiss": {"patj": "x"}}}')
+    (faiss,) = (each for each in run("backends", "--json").json if each["name"] == "faiss")
+    assert faiss["state"] == "not configured"
+    assert "'patj'" in faiss["advice"]
+
+
+def test_live_capabilities(run: Run) -> None:
+    declared = run("backends", "--live", "sklearn", "--json").json
+    assert declared["exact"] is True
+    assert declared["consistency"] == ["strong"]
+    assert "no limit" in run("backends", "--live", "sklearn").out
+
+
+def test_indexes_are_listed_and_described(run: Run, folder: Path) -> None:
+    assert run("list", "sklearn", "-o", f"path={folder}").out == "corners\n"
+    assert run("list", "sklearn", "-o", f"path={folder}", "--json").json == ["corners"]
+    about = run("describe", "sklearn", "corners", "-o", f"path={folder}", "--json").json
+    assert (about["records"], about["dimension"], about["metric"]) == (4, 2, "euclidean")
+    assert "euclidean" in run("describe", "sklearn", "corners", "-o", f"path={folder}").out
+
+
+def test_a_record_is_searched_with(run: Run, folder: Path) -> None:
+    words = ("search", "sklearn", "corners", "--id", "[b]", "-k", 2, "-o", f"path={folder}")
+    (hits,) = run(*words, "--json").json
+    assert hits == {"ids": ["[b]", "c"], "distances": [0.0, 3.0], "exact": True}
+    assert "[b]" in run(*words).out
+    (farthest,) = run(*words, "--farthest", "--json").json
+    assert farthest["ids"] == ["a", "d"]
+
+
+def test_vectors_of_a_file_are_searched_with(run: Run, folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "queries.npy", np.array([[0.0, 0.0], [3.0, 0.5]]))
+    words = ("search", "sklearn", "corners", "--vector", tmp_path / "queries.npy", "-k", 1)
+    answers = run(*words, "-o", f"path={folder}", "--json").json
+    assert [hits["ids"] for hits in answers] == [["a"], ["d"]]
+    assert "Query 1" in run(*words, "-o", f"path={folder}").out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("list", "sklern"), 2, "did you mean 'sklearn'"),
+        (("list", "sklearn", "-o", "pth=x"), 2, "did you mean 'path'"),
+        (("list", "sklearn", "-o", "secretvalue"), 2, "KEY=VALUE"),
+        (("describe", "sklearn", "nothing"), 1, "no index named 'nothing'"),
+        (("search", "sklearn", "corners"), 2, "one of --id and --vector"),
+        (("list", "milvus", "-o", "uri=http://127.0.0.1:1", "-o", "timeout=2"), 3, "127.0.0.1:1"),
+    ],
+)
+def test_what_goes_wrong_is_one_clear_line_and_an_exit_code(
+    run: Run, words: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = run(*words)
+    assert ran.code == code
+    assert said in " ".join(ran.err.split())
+    assert "Traceback" not in ran.err
+
+
+def test_a_record_that_is_not_there(run: Run, folder: Path) -> None:
+    ran = run("search", "sklearn", "corners", "--id", "z", "-o", f"path={folder}")
+    assert (ran.code, "'z'" in ran.err) == (1, True)
+
+
+def test_a_file_that_holds_no_vectors(run: Run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "no.npy").write_text("text")
+    ran = run(
+        "search", "sklearn", "corners", "--vector", tmp_path / "no.npy", "-o", f"path={folder}"
+    )
+    assert ran.code == 2
+
+
+def test_settings_are_shown_with_their_sources_and_without_secrets(
+    run: Run, monkeypatch: pytest.MonkeyPatch, no_configuration: Path
+) -> None:
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_PASSWORD", "hunter2")
+    no_configuration.write_text('{"similarity_backends": {"milvus": {"user": "ann"}}}')
+    ran = run("config", "show", "milvus", "--json")
+    rows = {each["name"]: each for each in ran.json}
+    assert rows["password"]["secret"] is True
+    assert "PASSWORD" in rows["password"]["source"]
+    assert rows["user"]["value"] == "ann"
+    assert str(no_configuration) in rows["user"]["source"]
+    assert "hunter2" not in ran.out + run("config", "show", "milvus").out
+
+
+def test_a_configuration_is_checked_for_every_backend(run: Run, no_configuration: Path) -> None:
+    assert run("config", "check", "--json").json == {"ok": True, "problems": {}}
+    no_configuration.write_text('{"similarity_backends": {"milvus": {"tokn": "hunter2"}}}')
+    ran = run("config", "check", "--json")
+    assert ran.code == 2
+    assert "did you mean 'token'" in ran.json["problems"]["milvus"]
+    assert "hunter2" not in ran.out
+    assert run("config", "check").code == 2
+
+
+def test_the_doctor_finds_a_store_healthy_and_leaves_nothing(run: Run, folder: Path) -> None:
+    found = run("doctor", "sklearn", "-o", f"path={folder}", "--json").json
+    assert found["ok"] is True
+    checks = [each["check"] for each in found["findings"]]
+    assert checks == ["settings", "store", "index corners", "write and read", "consistency"]
+    assert run("list", "sklearn", "-o", f"path={folder}").out == "corners\n"
+    assert "✓" in run("doctor", "sklearn", "-o", f"path={folder}", "--read-only").out
+
+
+def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = run("doctor", "milvus", "-o", "uri=http://127.0.0.1:1", "-o", "timeout=2", "--json")
+    assert (ran.code, ran.json["ok"]) == (1, False)
+    assert "Start a Milvus server" in ran.json["findings"][-1]["found"]
+    sick = [Finding("lag", "warning", "[slow]", "wait")]
+    monkeypatch.setattr(_doctor, "diagnose", lambda *_, **__: iter(sick))
+    ran = run("doctor", "sklearn")
+    assert (ran.code, "[slow]" in ran.out, "wait" in ran.out) == (0, True, True)
+
+
+def test_the_suite_is_reached(run: Run) -> None:
+    assert run("conformance", "explain", "NONE-1").code == 2

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.unit.cli.conftest import Run
+
+
+def places(folder: Path, tmp_path: Path) -> tuple[str, ...]:
+    return ("sklearn:corners", "faiss:copied", "-f", f"path={folder}", "-t", f"path={tmp_path}")
+
+
+def test_copy_verify_and_back_again(run: Run, folder: Path, tmp_path: Path) -> None:
+    where = places(folder, tmp_path / "faiss")
+    assert "4 records" in run("copy", *where, "--dry-run").out
+    assert run("list", "faiss", "-o", f"path={tmp_path / 'faiss'}").out == ""
+    done = run("copy", *where, "--json").json
+    assert (done["written"], done["checksum"]["records"]) == (4, 4)
+    assert run("verify", *where).out.endswith("the same\n")
+    assert run("copy", *where).code == 1
+    again = run("copy", *where, "--resume")
+    assert (again.code, "4 were there already" in again.out) == (0, True)
+    assert run("copy", *where, "--dry-run", "--json").json["exists"] is True
+
+
+def test_a_difference_is_an_exit_code(run: Run, folder: Path, tmp_path: Path) -> None:
+    where = places(folder, tmp_path / "faiss")
+    run("copy", *where)
+    path = tmp_path / "one.npz"
+    run("export", "sklearn", "corners", path, "-o", f"path={folder}")
+    run("import", path, "faiss", "other", "-o", f"path={tmp_path / 'faiss'}")
+    same = ("sklearn:corners", "faiss:other", *where[2:])
+    assert run("verify", *same, "--json").json["same"] is True
+    run("import", path, "faiss", "cosine", "--metric", "cosine", "-o", f"path={tmp_path / 'faiss'}")
+    ran = run("verify", "sklearn:corners", "faiss:cosine", *where[2:])
+    assert (ran.code, "NOT the same" in ran.out) == (1, True)
+
+
+def test_files_are_written_and_read(run: Run, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "corners.parquet"
+    done = run("export", "sklearn", "corners", path, "-o", f"path={folder}", "--json").json
+    assert done["records"] == 4
+    assert done["bytes"] == path.stat().st_size
+    ran = run("import", path, "sklearn", "again", "-o", f"path={folder}", "--json")
+    assert ran.json == {"records": 4, "index": "again"}
+    assert run("export", "sklearn", "corners", tmp_path / "x.csv", "-o", f"path={folder}").code == 2
+    assert "sklearn:third" in run("import", path, "sklearn", "third", "-o", f"path={folder}").out
+    assert "MB" in run("export", "sklearn", "corners", path, "-o", f"path={folder}").out
+
+
+def test_a_place_is_a_backend_and_an_index(run: Run) -> None:
+    ran = run("copy", "sklearn", "faiss:copied")
+    assert (ran.code, "as in milvus:photos" in " ".join(ran.err.split())) == (2, True)

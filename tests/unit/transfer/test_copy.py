@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vecbridge
+from tests.unit.transfer.conftest import DIMENSION, RECORDS, fill
+from vecbridge import CorruptStoreError, Index, IndexExistsError, SchemaMismatchError, Store
+from vecbridge.transfer import checksum, copy, verify
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Store]:
+    with vecbridge.get_backend("faiss", path=tmp_path) as opened:
+        yield opened
+
+
+def test_a_copy_on_another_store_is_the_same(source: Index, target: Store) -> None:
+    done = copy(source, target, "copied")
+    with target.open_index("copied") as copied:
+        assert copied.info == dataclasses.replace(source.info, name="copied")
+        assert verify(source, copied).same
+    assert (done.written, done.skipped) == (RECORDS, 0)
+    assert done.checksum == checksum(source)
+
+
+def test_records_that_are_there_are_not_overwritten_unasked(source: Index, target: Store) -> None:
+    copy(source, target)
+    with pytest.raises(IndexExistsError, match="resume"):
+        copy(source, target)
+
+
+def test_a_copy_that_was_cut_short_goes_on(source: Index, target: Store) -> None:
+    with target.create_index(
+        "photos", dimension=DIMENSION, metric="euclidean", fields=dict(source.info.fields)
+    ) as begun:
+        records = next(iter(source.scan(200)))
+        begun.upsert(records.ids, records.vectors, records.fields)
+    done = copy(source, target, resume=True)
+    assert (done.written, done.skipped) == (RECORDS - 200, 200)
+    assert done.checksum == checksum(source)
+
+
+def test_a_copy_over_other_records_is_found_out(source: Index, target: Store) -> None:
+    with target.create_index(
+        "photos", dimension=DIMENSION, metric="euclidean", fields=dict(source.info.fields)
+    ) as other:
+        fill(other, 1)
+        records = next(iter(other.scan(1)))
+        other.upsert(records.ids, records.vectors + 1, records.fields)
+    with pytest.raises(CorruptStoreError, match="is not the same"):
+        copy(source, target, resume=True)
+
+
+def test_another_dimension_is_refused_before_anything_is_written(
+    source: Index, target: Store
+) -> None:
+    target.create_index("photos", dimension=7, metric="euclidean")
+    with pytest.raises(SchemaMismatchError, match="dimension"):
+        copy(source, target)
+
+
+def test_verify_names_the_rankings_that_differ(source: Index, store: Store) -> None:
+    other = store.create_index("other", dimension=DIMENSION, metric="cosine")
+    records = next(iter(source.scan(RECORDS)))
+    other.upsert(records.ids, records.vectors)
+    found = verify(source, other, queries=5)
+    assert found.queries == 5
+    assert found.differing == (0, 1, 2, 3, 4)
+    assert not found.same
+
+
+def test_verify_of_empty_indexes_has_nothing_to_ask(store: Store) -> None:
+    one, other = (store.create_index(name, dimension=2) for name in ("one", "other"))
+    found = verify(one, other)
+    assert found.same
+    assert found.queries == 0
+
+
+def test_verify_finds_a_missing_record(source: Index, target: Store) -> None:
+    copy(source, target)
+    with target.open_index("photos") as copied:
+        copied.delete(["é'7\n"])
+        found = verify(source, copied)
+    assert found.first.records - found.second.records == 1
+    assert not found.same
+
+
+def test_sampled_queries_are_spread_over_the_index(source: Index) -> None:
+    found = verify(source, source, queries=RECORDS + 1, k=1)
+    assert found.queries == RECORDS
+    assert np.array_equal(found.differing, ())

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from tests.unit.transfer.conftest import RECORDS
+from vecbridge import Index, InvalidArgumentError, InvalidVectorError, Store
+from vecbridge.transfer import checksum, export_records, import_records
+
+FORMATS = ["parquet", "npz"]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_records_come_back_bit_for_bit(
+    suffix: str, tmp_path: Path, source: Index, store: Store
+) -> None:
+    path = tmp_path / f"records.{suffix}"
+    assert export_records(source, path) == RECORDS
+    assert import_records(path, store, "back") == RECORDS
+    back = store.open_index("back", metric="euclidean")
+    assert back.info.fields == source.info.fields
+    assert checksum(back) == checksum(source)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_an_empty_index_is_exported_too(suffix: str, tmp_path: Path, store: Store) -> None:
+    path = tmp_path / f"none.{suffix}"
+    assert export_records(store.create_index("none", dimension=2, metric="cosine"), path) == 0
+    assert import_records(path, store, "back") == 0
+    assert store.open_index("back").info.dimension == 2
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_failed_export_leaves_the_file_that_was_there(
+    suffix: str, tmp_path: Path, source: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"records.{suffix}"
+    path.write_text("precious")
+
+    def interrupted(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_records(source, path, progress=interrupted)
+    assert path.read_text() == "precious"
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_numpy_reads_an_npz(tmp_path: Path, source: Index) -> None:
+    path = tmp_path / "records.npz"
+    export_records(source, path)
+    with np.load(path, allow_pickle=False) as archive:
+        assert archive["vectors"].shape == (RECORDS, 3)
+        assert archive["vectors"].dtype == np.float32
+        assert sorted(archive["ids"].tolist()) == sorted(next(iter(source.scan(RECORDS))).ids)
+
+
+@pytest.mark.parametrize("descr", ["<f4", "<f8", "<f2"])
+def test_arrays_that_somebody_else_saved_are_taken(
+    descr: str, tmp_path: Path, store: Store
+) -> None:
+    path = tmp_path / "others.npz"
+    np.savez(path, ids=np.array(["a", "b"]), vectors=np.eye(2, dtype=descr))
+    import_records(path, store, "others", metric="dotproduct")
+    assert store.open_index("others", metric="dotproduct").fetch(["b"]).vectors.tolist() == [[0, 1]]
+
+
+def test_lists_of_any_length_are_taken_from_parquet(tmp_path: Path, store: Store) -> None:
+    path = tmp_path / "others.parquet"
+    table = {"id": pa.array(["a"]), "vector": pa.array([[1.0, 2.0]], pa.list_(pa.float64()))}
+    parquet.write_table(pa.table(table), path)
+    import_records(path, store, "others")
+    assert store.open_index("others").fetch(["a"]).vectors.tolist() == [[1, 2]]
+
+
+def test_values_that_float32_cannot_hold_are_refused(tmp_path: Path, store: Store) -> None:
+    path = tmp_path / "huge.npz"
+    np.savez(path, ids=np.array(["a"]), vectors=np.array([[1e300]]))
+    with pytest.raises(InvalidVectorError):
+        import_records(path, store, "huge")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"vectors": np.eye(2)},
+        {"ids": np.array(["a"]), "vectors": np.eye(2)},
+        {"ids": np.array([1, 2]), "vectors": np.eye(2)},
+        {"ids": np.array(["a", "b"]), "vectors": np.eye(2, dtype=int)},
+        {"ids": np.array(["a", "b"], dtype=object), "vectors": np.eye(2)},
+        {"ids": np.array(["a", "b"]), "vectors": np.eye(2), "other": np.array(["short"])},
+    ],
+    ids=["no ids", "lengths", "numbers", "integers", "pickles", "a short field"],
+)
+def test_an_npz_that_is_not_one_of_records_is_refused(
+    arrays: dict[str, NDArray[Any]],
+    tmp_path: Path,
+    store: Store,
+) -> None:
+    path = tmp_path / "other.npz"
+    np.savez(path, allow_pickle=True, **arrays)
+    with pytest.raises(InvalidArgumentError, match="not a file of records"):
+        import_records(path, store, "other")
+    assert store.index_names() == []
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"id": ["a"]},
+        {"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]},
+        {"id": ["a", "b"], "vector": [[1.0], None]},
+        {"id": ["a"], "vector": [[1.0]], "when": [b"bytes"]},
+    ],
+    ids=["no vectors", "ragged", "a missing vector", "a strange field"],
+)
+def test_a_parquet_file_that_is_not_one_of_records_is_refused(
+    columns: dict[str, list[object]], tmp_path: Path, store: Store
+) -> None:
+    path = tmp_path / "other.parquet"
+    parquet.write_table(pa.table(columns), path)
+    with pytest.raises(InvalidArgumentError, match="not a file of records"):
+        import_records(path, store, "other")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "torn.parquet", "torn.npz"])
+def test_any_other_file_is_refused(name: str, tmp_path: Path, store: Store) -> None:
+    path = tmp_path / name
+    path.write_text("no records")
+    with pytest.raises(InvalidArgumentError):
+        import_records(path, store, "other")
