@@ -116,10 +116,13 @@ def _behind(error: BaseException) -> Any:
     """The loss of the connection that pymilvus gave up on, where it did."""
     import grpc
 
-    cause = error.__cause__
-    while cause is not None:
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    # pymilvus raises some errors from themselves.
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, grpc.RpcError):
             return cause if cause.code() == grpc.StatusCode.UNAVAILABLE else None
+        seen.add(id(cause))
         cause = cause.__cause__
     return None
 

@@ -105,6 +105,12 @@ def test_a_connection_that_pymilvus_gave_up_on_is_a_connection_that_failed() -> 
     assert isinstance(raised(error), ConnectionFailedError)
 
 
+def test_an_error_that_was_raised_from_itself_is_translated() -> None:
+    error = MilvusException(1100, "invalid parameter")
+    error.__cause__ = error
+    assert isinstance(raised(error), BackendError)
+
+
 def test_a_limit_that_passes_is_no_message_too_large() -> None:
     refusal = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "rate limit exceeded, retry later")
     error = raised(refusal)
