@@ -26,6 +26,11 @@ class Joined(Protocol):
         """The ``uri`` to connect to; another one after a while, perhaps."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can be on the directory at the same time."""
+        ...
+
     def verify(self) -> None:
         """Raises what keeps the directory from being served."""
         ...
@@ -98,6 +103,8 @@ class _Alone:
 
     pymilvus starts the engine by itself when it is given the path.
     """
+
+    shared = False
 
     def __init__(self, path: Path) -> None:
         self.address = str(path)

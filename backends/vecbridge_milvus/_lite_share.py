@@ -63,6 +63,8 @@ class Share:
         check: says what is wrong with it, before it is opened.
     """
 
+    shared = True
+
     def __init__(self, path: Path, check: Callable[[Path], None]) -> None:
         self.holders = 0
         self.address = ""
