@@ -31,6 +31,7 @@ def exact_search(
     scope: Scope,
     *,
     allow_scan: bool = True,
+    certify: bool = False,
 ) -> list[Hits]:
     """Ranks by (exact distance, id), certified where the engine scans exactly.
 
@@ -41,14 +42,21 @@ def exact_search(
         scope: which records are candidates.
         allow_scan: where float32 leaves the answer undecided, look at every record; otherwise
             the answer says ``exact=False``.
+        certify: look at every record also where the engine promises nothing.
 
     Returns:
         One answer a query, in order.
     """
     answers: list[Hits | None] = [None] * len(queries)
-    for start, stop in _query_blocks(len(queries), k, index.info.dimension):
+    for start, stop in query_blocks(len(queries), k, index.info.dimension):
         undecided = _ask(index, queries, range(start, stop), k, scope, answers)
-        if not allow_scan:
+        if certify:
+            undecided = [
+                position
+                for position in range(start, stop)
+                if (known := answers[position]) is None or not known.exact
+            ]
+        elif not allow_scan:
             undecided = [position for position in undecided if answers[position] is None]
         if undecided:
             scanned = scan_rank(index, queries[undecided], k, scope)
@@ -68,7 +76,7 @@ def _ask(
     """Asks the engine, for more and more, and returns the queries that only a scan can answer."""
     undecided = list(block)
     asked = k
-    while undecided and _affordable(index, asked, len(undecided)):
+    while undecided and affordable(index, asked, len(undecided)):
         found = index.candidates(
             queries[undecided],
             asked,
@@ -76,7 +84,7 @@ def _ask(
             where=scope.where,
             consistency=scope.consistency,
         )
-        ranked = _rank_all(index.info.metric, queries[undecided], found, k)
+        ranked = rank_all(index.info.metric, queries[undecided], found, k)
         still = []
         for position, candidates, hits in zip(undecided, found, ranked, strict=True):
             answers[position] = hits
@@ -86,20 +94,20 @@ def _ask(
     return undecided
 
 
-def _affordable(index: VectorIndex, k: int, count: int) -> bool:
+def affordable(index: VectorIndex, k: int, count: int) -> bool:
     ceiling = index.capabilities.max_k
     if ceiling is not None and k > ceiling:
         return False
     return k * count * index.info.dimension * 4 <= _CANDIDATE_BYTES
 
 
-def _query_blocks(count: int, k: int, dimension: int) -> list[tuple[int, int]]:
+def query_blocks(count: int, k: int, dimension: int) -> list[tuple[int, int]]:
     """Ranges of queries whose candidates fit the budget of bytes."""
     rows = max(1, _CANDIDATE_BYTES // (2 * max(k, 16) * dimension * 4))
     return [(start, min(start + rows, count)) for start in range(0, count, rows)]
 
 
-def _rank_all(
+def rank_all(
     metric: Metric, queries: NDArray[np.float32], found: Sequence[Candidates], k: int
 ) -> list[Hits]:
     """Ranks the candidates of several queries, their distances computed in one go."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Capabilities, Filter, Hits
+from vecbridge import Candidates, Capabilities, Consistency, Filter, Hits, Records
 from vecbridge_conformance.mutants._reference import Found, ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
 from vecbridge_conformance.mutants._shelf import Row
@@ -248,6 +248,32 @@ class RecallOverstated(ReferenceIndex):
 
     def floor(self, table: NDArray[np.float64], count: int) -> float:
         return -math.inf
+
+
+@mutant(
+    "scan-by-the-index",
+    link="https://github.com/milvus-io/milvus/issues/46966",
+    clause="RANK-9",
+)
+class ScanByTheIndex(ReferenceIndex):
+    """Scans by an iterator over its approximate index, which skips what the index misses."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, exact=False)
+
+    def floor(self, table: NDArray[np.float64], count: int) -> float:
+        return -math.inf
+
+    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+        for records in super().scan(batch_size, consistency=consistency):
+            kept = [position for position in range(len(records)) if position % 5 != 3]
+            fields = {
+                name: [column[position] for position in kept]
+                for name, column in records.fields.items()
+            }
+            names = tuple(records.ids[position] for position in kept)
+            yield Records(names, records.vectors[kept], fields)
 
 
 @mutant(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from vecbridge import METRICS, Index, Metric
+from vecbridge import METRICS, Index, InvalidArgumentError, Metric
 from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance._data import DIMENSIONS, KINDS, Data, make
 from vecbridge_conformance.suite._checks import assert_same_hits
@@ -115,6 +115,25 @@ def test_without_a_scan_the_distances_are_still_the_definitions(harness: Harness
         assert_same_hits(hits, harness.oracle("cosine", hits.ids, listed, query, 10))
         if hits.exact:
             assert_same_hits(hits, harness.oracle("cosine", data.ids, data.vectors, query, 10))
+
+
+@clause("RANK-9", "RANK-4")
+@pytest.mark.parametrize("metric", METRICS)
+def test_exactness_may_be_asked_of_any_index(harness: Harness, metric: Metric) -> None:
+    """Look at what an approximate index scans: every record, not those that its index reaches."""
+    data = make("gaussian", 16, count=600)
+    index = harness.index(dimension=16, metric=metric)
+    index.upsert(data.ids, data.vectors)
+    for k in (1, 50):
+        for query, hits in zip(
+            data.queries, index.search(data.queries, k, exact=True), strict=True
+        ):
+            assert hits.exact
+            assert_same_hits(hits, harness.oracle(metric, data.ids, data.vectors, query, k))
+    with pytest.raises(InvalidArgumentError, match="native"):
+        index.search(data.queries, exact=True, ranking="native")
+    with pytest.raises(InvalidArgumentError, match="allow_scan"):
+        index.search(data.queries, exact=True, allow_scan=False)
 
 
 def _compare(harness: Harness, index: Index, data: Data, ks: Sequence[int], told: str = "") -> None:

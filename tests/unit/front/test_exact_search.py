@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from tests.adversarial import DIMENSIONS, KINDS, make
 from tests.engine import Engine, make_engine
 from tests.oracle import oracle
-from vecbridge import METRICS, Index, Metric
+from vecbridge import METRICS, Index, InvalidArgumentError, Metric
 
 
 def filled(engine: Engine, ids: list[str], vectors: Any) -> Index:
@@ -160,3 +161,31 @@ def test_no_queries_no_answers() -> None:
     index = Index(make_engine(3))
     assert index.search(np.empty((0, 3)), 5) == []
     assert index.farthest(np.empty((0, 3)), 5) == []
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_exactness_is_had_where_the_engine_promises_nothing(*, declared: bool) -> None:
+    engine = make_engine(3)
+    engine.floors = "none"
+    engine.capabilities = replace(engine.capabilities, exact=declared)
+    data = make("integers", 3)
+    index = filled(engine, data.ids, data.vectors)
+    assert not index.search(data.queries[0], 7)[0].exact
+    engine.calls.clear()
+    (hits,) = index.search(data.queries[0], 7, exact=True)
+    expected = oracle("euclidean", data.ids, data.vectors, data.queries[0], 7)
+    assert (hits.ids, hits.distances.tolist(), hits.exact) == (*expected, True)
+    # A declared approximation is not even asked.
+    assert ("candidates" in {name for name, _ in engine.calls}) is declared
+    mean = index.search_aggregated(data.queries[:1], 7, exact=True)
+    assert (mean.ids, mean.exact) == (expected[0], True)
+
+
+def test_exactness_that_contradicts_another_argument_is_refused() -> None:
+    index = filled(make_engine(3), ["a"], [[1, 2, 3]])
+    contradictions: list[dict[str, Any]] = [{"ranking": "native"}, {"allow_scan": False}]
+    for options in contradictions:
+        with pytest.raises(InvalidArgumentError, match="give one of them"):
+            index.search([1, 2, 3], exact=True, **options)
+    with pytest.raises(InvalidArgumentError, match="True or False"):
+        index.search([1, 2, 3], exact=1)  # type: ignore[arg-type]
