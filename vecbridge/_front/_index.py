@@ -175,6 +175,7 @@ class Index:
         consistency: Consistency | None = None,
         ranking: Ranking = "exact",
         allow_scan: bool = True,
+        exact: bool = False,
     ) -> list[Hits]:
         """The nearest records of each query, by (distance, id).
 
@@ -188,21 +189,30 @@ class Index:
                 ``"native"`` the engine's own distances.
             allow_scan: where float32 cannot decide the ranking, look at every record; if not
                 allowed, the answer says ``exact=False``.
+            exact: insist on the exact ranking: an approximate index is passed by, and every record
+                in scope is looked at.
 
         Returns:
             One :class:`Hits` a query.
+
+        Raises:
+            InvalidArgumentError: an argument is unusable, or ``exact`` contradicts another one.
         """
         array = validate.queries(queries, dimension=self.info.dimension)
         _check_ranking(ranking)
+        _check_exact(exact, ranking, allow_scan=allow_scan)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
         if not len(array):
             return []
-        if limit is None or self._must_stream(scope):
+        passed_by = exact and not self.capabilities.exact
+        if limit is None or passed_by or self._must_stream(scope):
             return scan_rank(self._checked, array, limit, scope)
         if ranking == "native":
             return native_search(self._checked, array, limit, scope)
-        return exact_search(self._checked, array, limit, scope, allow_scan=allow_scan)
+        return exact_search(
+            self._checked, array, limit, scope, allow_scan=allow_scan, certify=exact
+        )
 
     def farthest(
         self,
@@ -237,6 +247,7 @@ class Index:
         within: Iterable[str] | None = None,
         where: Filter | None = None,
         consistency: Consistency | None = None,
+        exact: bool = False,
     ) -> Hits:
         """One ranking by several queries.
 
@@ -250,15 +261,23 @@ class Index:
             within: only these ids are candidates.
             where: only records that match are candidates.
             consistency: level of the read.
+            exact: insist on the exact ranking, as :meth:`search` does; every other ranking than
+                the nearest to the mean is exact anyway.
         """
         wanted = parse_aggregation(aggregation)
+        _check_exact(exact, "exact", allow_scan=True)
         array = validate.queries(queries, dimension=self.info.dimension)
         if not len(array):
             raise InvalidArgumentError("an aggregated search needs at least one query; got none")
         if wanted == "mean":
-            rank_by = self.farthest if farthest else self.search
             mean = mean_query(array)
-            return rank_by(mean, k, within=within, where=where, consistency=consistency)[0]
+            if farthest:
+                return self.farthest(mean, k, within=within, where=where, consistency=consistency)[
+                    0
+                ]
+            return self.search(
+                mean, k, within=within, where=where, consistency=consistency, exact=exact
+            )[0]
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
         reduce = reducer(wanted)
@@ -329,3 +348,18 @@ class Index:
 def _check_ranking(ranking: object) -> None:
     if not isinstance(ranking, str) or ranking not in ("exact", "native"):
         raise InvalidArgumentError(f"ranking must be 'exact' or 'native'; got {ranking!r}")
+
+
+def _check_exact(exact: object, ranking: Ranking, *, allow_scan: bool) -> None:
+    if not isinstance(exact, bool):
+        raise InvalidArgumentError(f"exact must be True or False; got {exact!r}")
+    if exact and ranking == "native":
+        raise InvalidArgumentError(
+            "exact=True asks for the contract's ranking, ranking='native' for the engine's own; "
+            "give one of them"
+        )
+    if exact and not allow_scan:
+        raise InvalidArgumentError(
+            "exact=True may have to look at every record, and allow_scan=False forbids that; give "
+            "one of them"
+        )
