@@ -59,6 +59,8 @@ PUBLIC: dict[str, list[str]] = {
         "field",
         "get_backend",
     ],
+    "vecbridge.cli": ["main"],
+    "vecbridge.diagnosis": ["Diagnosable", "Finding", "Status", "diagnose", "scratch_index"],
     "vecbridge.filters": ["And", "Comparison", "Filter", "Not", "OneOf", "Operator", "Or"],
     "vecbridge.local": [
         "LocalBackend",
@@ -91,6 +93,17 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge.settings": [
         "Settings",
         "dependencies_of",
+    ],
+    "vecbridge.transfer": [
+        "Checksum",
+        "Copied",
+        "Progress",
+        "Verified",
+        "checksum",
+        "copy",
+        "export_records",
+        "import_records",
+        "verify",
     ],
     "vecbridge_conformance": [
         "LAYERS",

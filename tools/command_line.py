@@ -1,0 +1,43 @@
+"""Writes ``docs/reference/command-line.md`` from the commands themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "command-line.md"
+_INTRODUCTION = """\
+# The command line
+
+`pip install 'vecbridge[cli]'` brings `vecbridge`. Every command has `--help`, and those that print
+something have `--json`.
+
+| exit code | meaning |
+|---|---|
+| 0 | done; what was asked for is so |
+| 1 | the answer is no: a check failed, two indexes differ, there is no such index |
+| 2 | the command or the configuration cannot be followed |
+| 3 | the store cannot be reached, or failed |
+
+Settings of a backend are given as `--option KEY=VALUE`, or come from the environment and
+`brain_config.json` as everywhere ([Switch a store](../how-to/switch-a-store.md)). Passwords and
+tokens belong into the environment: other users of a machine can read its command lines.
+
+The rest of this page is written by `python -m tools.command_line`.
+
+"""
+
+
+def page() -> str:
+    """The page as it should be."""
+    command = [sys.executable, "-m", "typer", "vecbridge.cli._app", "utils", "docs"]
+    written = subprocess.run(
+        [*command, "--name", "vecbridge"], check=True, capture_output=True, text=True
+    ).stdout
+    _, _, commands = written.partition("## `vecbridge backends`")
+    return f"{_INTRODUCTION}## `vecbridge backends`{commands.rstrip()}\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
