@@ -30,6 +30,9 @@ class Deployment:
         lifecycle: how the server behind it is killed and started again, where that is possible.
         opener: opens the store in place of :func:`vecbridge.get_backend`, for a backend that is
             not installed. A module-level function, where other processes are to open it too.
+        place: the option that says where the store is, so that the suite can put it behind a
+            proxy, on a port where nobody listens, or into another folder. Found where it is
+            empty: an address with ``://`` in it, a :class:`~pathlib.Path`, a usual name.
 
     Example:
         >>> Deployment("milvus", {"uri": "vectors.db"}, label="milvus-lite").label
@@ -41,6 +44,7 @@ class Deployment:
     label: str = ""
     lifecycle: Lifecycle | None = None
     opener: Callable[[], vecbridge.Store] | None = None
+    place: str = ""
 
     def __post_init__(self) -> None:
         if not self.label:

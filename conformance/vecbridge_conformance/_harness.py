@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._pool import IndexPool, Schema
 from vecbridge_conformance._process import OtherProcess
 from vecbridge_conformance._recorder import Recorder
-from vecbridge_conformance._variants import elsewhere, unreachable
+from vecbridge_conformance._variants import address_of, elsewhere, moved, unreachable
+from vecbridge_conformance._wire import Wire
 
 
 class Harness:
@@ -150,6 +151,23 @@ class Harness:
     def nobody_there(self, timeout: float = 2.0) -> Deployment | None:
         """The deployment where no server listens; ``None`` where it has no server."""
         return unreachable(self.deployment, timeout)
+
+    @contextmanager
+    def through_wire(self, timeout: float) -> Iterator[tuple[Wire, vecbridge.Store] | None]:
+        """A proxy before the server, and the store through it; ``None`` without a server.
+
+        Args:
+            timeout: seconds that the store waits, where the backend has such a setting.
+        """
+        address = address_of(self.deployment)
+        if address is None:
+            yield None
+            return
+        with Wire(*address) as wire:
+            there = moved(self.deployment, wire.port, timeout=timeout, label="through a proxy")
+            assert there is not None  # noqa: S101  (it has an address)
+            with there.open() as store:
+                yield wire, store
 
     def elsewhere(self, folder: Path) -> Deployment | None:
         """The deployment with its files in another folder; ``None`` where it keeps no files."""
