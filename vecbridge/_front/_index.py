@@ -25,6 +25,7 @@ from vecbridge._front._exact import exact_search
 from vecbridge._front._filter_values import filter_values
 from vecbridge._front._native import native_search
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
+from vecbridge._front._within import search_within
 from vecbridge._front._writing import upsert_in_batches
 
 Ranking = Literal["exact", "native"]
@@ -205,9 +206,12 @@ class Index:
         scope = self._scope(within, where, consistency)
         if not len(array):
             return []
-        passed_by = exact and not self.capabilities.exact
-        if limit is None or passed_by or self._must_stream(scope):
+        if limit is None or (exact and not self.capabilities.exact):
             return scan_rank(self._checked, array, limit, scope)
+        if self._is_sent(scope) and (ranking == "exact" or self._too_long(scope)):
+            return search_within(
+                self._checked, array, limit, scope, allow_scan=allow_scan, certify=exact
+            )
         if ranking == "native":
             return native_search(self._checked, array, limit, scope)
         return exact_search(
@@ -328,8 +332,12 @@ class Index:
             )
         filter_values(where, self.info.fields)
 
-    def _must_stream(self, scope: Scope) -> bool:
-        """Whether the allow-list is more than the store takes in one native search."""
+    def _is_sent(self, scope: Scope) -> bool:
+        """Whether there is a list of ids that a search would have to be sent."""
+        return scope.within is not None and self.capabilities.max_within is not None
+
+    def _too_long(self, scope: Scope) -> bool:
+        """Whether the list is more than the store takes in one native search."""
         most = self.capabilities.max_within
         return scope.within is not None and most is not None and len(scope.within) > most
 

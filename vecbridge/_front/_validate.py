@@ -85,9 +85,11 @@ def id_column(values: Any) -> list[str]:
             f"ids must be a sequence of strings; got {values!r} ({type(values).__name__})"
         )
     column = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    for position, value in enumerate(column):
-        if type(value) is not str:
-            column[position] = _plain_string(value, position)
+    if set(map(type, column)) - {str}:
+        column = [
+            value if type(value) is str else _plain_string(value, position)
+            for position, value in enumerate(column)
+        ]
     _check_text(column)
     return column
 
