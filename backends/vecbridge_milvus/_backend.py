@@ -12,7 +12,6 @@ from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
-from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._settings import MilvusSettings
 
@@ -75,9 +74,10 @@ class MilvusBackend:
 
     def index_names(self) -> list[str]:
         """Names of the collections, sorted."""
-        client = self._connection.client("index_names")
-        with boundary("index_names"):
-            return sorted(client.list_collections(timeout=self._connection.timeout))
+        timeout = self._connection.timeout
+        return self._connection.trying(
+            "index_names", lambda client, _: sorted(client.list_collections(timeout=timeout))
+        )
 
     def drop_index(self, name: str) -> None:
         """Removes a collection.
@@ -86,9 +86,11 @@ class MilvusBackend:
             IndexNotFoundError: there is none of that name.
         """
         self._require(name, "drop_index")
-        client = self._connection.client("drop_index")
-        with boundary("drop_index"), self._connection.writing():
-            client.drop_collection(name, timeout=self._connection.timeout)
+        timeout = self._connection.timeout
+        with self._connection.writing():
+            self._connection.trying(
+                "drop_index", lambda client, _: client.drop_collection(name, timeout=timeout)
+            )
 
     def diagnose(self) -> Iterator[Finding]:
         """Looks at the connection, the account and every collection; changes nothing."""
@@ -99,10 +101,11 @@ class MilvusBackend:
         self._connection.close()
 
     def _require(self, name: str, operation: str) -> None:
-        client = self._connection.client(operation)
-        with boundary(operation):
-            if client.has_collection(name, timeout=self._connection.timeout):
-                return
+        timeout = self._connection.timeout
+        if self._connection.trying(
+            operation, lambda client, _: client.has_collection(name, timeout=timeout)
+        ):
+            return
         known = self.index_names()
         raise IndexNotFoundError(
             f"Milvus has no collection {name!r}; it has {', '.join(known[:20]) or 'none'}. "
@@ -111,16 +114,19 @@ class MilvusBackend:
 
     def _opened(self, name: str) -> MilvusIndex:
         connection = self._connection
-        client = connection.client("open_index")
-        with boundary("open_index"):
-            layout = _schema.read(
+        lite, timeout = connection.lite, connection.timeout
+
+        def read(client: MilvusClient, _attempt: int) -> _schema.Layout:
+            return _schema.read(
                 client,
                 name,
-                lite=connection.lite,
-                timeout=connection.timeout,
+                lite=lite,
+                timeout=timeout,
                 key=self._settings.key_field,
                 vector=self._settings.vector_field,
             )
+
+        layout = connection.trying("open_index", read)
         collection = Collection(connection, layout, loading=self._settings.loading)
         collection.load()
         return MilvusIndex(collection, self._settings)
