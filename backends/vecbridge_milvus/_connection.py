@@ -91,6 +91,12 @@ class Connection:
         is_path = self._settings.lite_path is not None
         return is_path or self.version.lower().startswith("milvus_lite")
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes see what this one writes."""
+        self.client("connect")
+        return self._lite is None or self._lite.shared
+
     def client(self, operation: str) -> MilvusClient:
         """The live client.
 
@@ -103,11 +109,11 @@ class Connection:
         with self._lock:
             if self._closed:
                 raise self._was_closed(operation)
+            if self._lite is not None:
+                self._lite.verify()
             if self._client is None:
                 self._client = self._connect()
                 self._reached = True
-            elif self._lite is not None:
-                self._lite.verify()
             return self._client
 
     def trying(
