@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vecbridge.fiftyone._pairs import Pairs
+from vecbridge.ranking import Pairs
 
 logger = logging.getLogger(__name__)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
+import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Hits
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
-from vecbridge.fiftyone._pairs import Pairs
+from vecbridge.ranking import Pairs
+
+_LONG_WORK = 10_000
+"""From how many records on progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +144,16 @@ class Neighbors:
 
     def _neighbors_of_all(self, k: int | None, reverse: bool, return_dists: bool) -> Any:
         """For each record of the view, positions of its nearest others in the view."""
-        inds, dists = self.pairs().neighbors(k, reverse=reverse)
-        return (inds, dists) if return_dists else inds
+        pairs = self.pairs()
+        with _shown(len(pairs), "neighbours") as progress:
+            found = list(pairs.neighbors(k, farthest=reverse, progress=progress))
+        return _positions(found, return_dists)
 
     def _radius_of_all(self, limit: float, return_dists: bool) -> Any:
-        inds, dists = self.pairs().within(limit, return_dists=return_dists)
-        return (inds, dists) if return_dists else inds
+        pairs = self.pairs()
+        with _shown(len(pairs), "radius") as progress:
+            found = list(pairs.within(limit, progress))
+        return _positions(found, return_dists)
 
     def _formatted(self, found: Sequence[Hits], single: bool, return_dists: bool) -> Any:
         patches = self._owner.config.patches_field is not None
@@ -156,3 +165,19 @@ class Neighbors:
         answer = (samples, ids if patches else None, dists if return_dists else None)
         parts = [part and part[0] if single else part for part in answer]
         return tuple(parts if return_dists else parts[:2])
+
+
+def _positions(found: Sequence[tuple[Any, Any]], return_dists: bool) -> Any:
+    inds = [columns for columns, _ in found]
+    return (inds, [dists for _, dists in found]) if return_dists else inds
+
+
+@contextmanager
+def _shown(records: int, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress in FiftyOne's way, where it takes long."""
+    with fou.ProgressBar(total=records, progress=records >= _LONG_WORK, iters_str=what) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.set_iteration(records * done // total)
+
+        yield progress

@@ -15,6 +15,7 @@ from vecbridge.ranking._bounds import (
 from vecbridge.ranking._double import Bounds, float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances, norms
 from vecbridge.ranking._order import rank
+from vecbridge.ranking._pairs import Pairs
 from vecbridge.ranking._pick import SPARE, Pick, pick_by_bounds, pick_by_keys
 from vecbridge.ranking._select import smallest_columns
 from vecbridge.ranking._single import Float32Keys
@@ -25,6 +26,7 @@ __all__ = [
     "SPARE",
     "Bounds",
     "Float32Keys",
+    "Pairs",
     "Pick",
     "distance_matrix",
     "distances",

@@ -1,0 +1,125 @@
+"""Neighbours, radii and what is apart agree with the oracle, bit for bit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.oracle import oracle_distances
+from vecbridge._contract._metric import METRICS, Metric
+from vecbridge.ranking import Pairs
+
+pytestmark = pytest.mark.parametrize("metric", METRICS)
+
+
+def hard_vectors() -> NDArray[np.float32]:
+    """Copies, neighbours one rounding apart, zeros, small integers and an offset."""
+    generator = np.random.default_rng(7)
+    near = np.tile(generator.normal(size=9), (12, 1)).astype(np.float32)
+    near[6:] = np.nextafter(near[6:], np.float32(np.inf))
+    integers = generator.integers(-2, 3, size=(20, 9)).astype(np.float32)
+    offset = (1000.0 + generator.normal(size=(10, 9))).astype(np.float32)
+    return np.concatenate([near, np.zeros((3, 9), np.float32), integers, offset])
+
+
+@pytest.fixture(params=["whole", "sketched", "in one block"])
+def pairs(metric: Metric, request: Any, monkeypatch: pytest.MonkeyPatch) -> Pairs:
+    if request.param != "in one block":
+        for module in ("_everyone", "_pairs"):
+            monkeypatch.setattr(f"vecbridge.ranking.{module}.BLOCK", 16)
+            monkeypatch.setattr(f"vecbridge.ranking.{module}.STRIP", 7)
+        monkeypatch.setattr("vecbridge.ranking._near._EXACT_PAIRS", 11)
+    if request.param == "sketched":
+        monkeypatch.setattr("vecbridge.ranking._near._SKETCHED_FROM", 10)
+        monkeypatch.setattr("vecbridge.ranking._near._DIRECTIONS", (2,))
+        monkeypatch.setattr("vecbridge.ranking._near._FEW", 0)
+        monkeypatch.setattr("vecbridge.ranking._near._DOUBTFUL", 2)
+    vectors = hard_vectors()
+    ids = [f"{(37 * row) % len(vectors):02d}" for row in range(len(vectors))]
+    return Pairs(metric, ids, vectors)
+
+
+@pytest.fixture
+def table(metric: Metric) -> NDArray[np.float64]:
+    vectors = hard_vectors()
+    return np.array([oracle_distances(metric, query, vectors) for query in vectors])
+
+
+@pytest.mark.parametrize("k", [1, 4, 44, 100, None])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_neighbours_are_ranked_by_distance_and_id(
+    pairs: Pairs, table: NDArray[np.float64], k: int | None, reverse: bool
+) -> None:
+    found = list(pairs.neighbors(k, farthest=reverse))
+    sign = -1.0 if reverse else 1.0
+    for row, (columns, near) in enumerate(found):
+        others = [column for column in range(len(pairs)) if column != row]
+        others.sort(key=lambda column: (sign * table[row, column], pairs.ids[column]))
+        assert columns.tolist() == others[:k]
+        assert near.tolist() == table[row, others[:k]].tolist()
+
+
+def test_radius_holds_those_at_the_very_limit(pairs: Pairs, table: NDArray[np.float64]) -> None:
+    for limit in [*np.unique(table[:, 3]).tolist(), -math.inf, math.inf]:
+        found = list(pairs.within(limit))
+        for row, (columns, near) in enumerate(found):
+            expected = [at for at in range(len(pairs)) if at != row and table[row, at] <= limit]
+            assert columns.tolist() == expected
+            assert near.tolist() == table[row, expected].tolist()
+
+
+def test_what_is_kept_is_apart_from_all_that_is_kept_before(
+    pairs: Pairs, table: NDArray[np.float64]
+) -> None:
+    for limit in np.unique(table)[::23].tolist():
+        expected: list[int] = []
+        for row in range(len(pairs)):
+            if not any(table[row, before] <= limit for before in expected):
+                expected.append(row)
+        assert pairs.apart(limit) == expected
+        assert len(pairs.apart(limit, most=2)) >= min(3, len(expected))
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1.0, 1e30])
+def test_neighbours_of_ordinary_data_are_decided_by_float32(
+    metric: Metric, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = np.random.default_rng(0).standard_normal((300, 24))
+    vectors = np.float32(vectors * scale)
+    monkeypatch.setattr("vecbridge.ranking._everyone.BLOCK", 64)
+    if scale > 1e-40:
+        # Subnormal numbers are integers, and tie.
+        monkeypatch.setattr("vecbridge.ranking._pairs.float64_bounds", None)
+    told: list[tuple[int, int]] = []
+    pairs = Pairs(metric, [f"{row:03}" for row in range(300)], vectors)
+    found = list(pairs.neighbors(5, progress=lambda done, total: told.append((done, total))))
+    for row, (columns, near) in enumerate(found):
+        exact = oracle_distances(metric, vectors[row], vectors)
+        exact[row] = np.inf
+        best = np.argsort(exact, kind="stable")[:5]
+        assert (columns.tolist(), near.tolist()) == (best.tolist(), exact[best].tolist())
+    assert told[-1] == (15, 15)
+
+
+def test_radii_of_ordinary_data_are_decided_by_a_sketch(
+    metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    inner = rng.standard_normal((4200, 12)) @ rng.standard_normal((12, 96))
+    vectors = np.float32(inner + 0.1 * rng.standard_normal(inner.shape))
+    vectors[50:60] = vectors[:10] * np.float32(1.0001)
+    table = np.array([oracle_distances(metric, query, vectors) for query in vectors[:60]])
+    table[np.arange(60), np.arange(60)] = np.inf
+    limit = float(np.partition(table.ravel(), 15)[15])
+    pairs = Pairs(metric, [f"{row:04}" for row in range(len(vectors))], vectors)
+    monkeypatch.setattr("vecbridge.ranking._near.Records.keys", None)
+    for row, (columns, near) in zip(range(60), pairs.within(limit), strict=False):
+        expected = np.flatnonzero(table[row] <= limit)
+        assert (columns.tolist(), near.tolist()) == (
+            expected.tolist(),
+            table[row, expected].tolist(),
+        )

@@ -1,0 +1,133 @@
+"""The nearest others of every record, each pair multiplied once.
+
+Records are taken in blocks, and blocks in pairs. Each product is shown to the records on both of
+its sides, and each record keeps the few best that it was shown: all that costs much is half of a
+matrix product. The exact distances of what was kept then rank it, and prove for nearly every record
+that nothing else belongs there; the others are looked at again in float64.
+
+Memory: a copy of the vectors, 24 bytes a record and neighbour that is kept, and 64 MiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge.ranking._scores import PairKeys
+from vecbridge.ranking._select import smallest_columns
+
+BLOCK = 4096
+STRIP = 1024
+
+Progress = Callable[[int, int], None]
+"""Told how much of the work is done: how many of how many."""
+
+
+class Kept:
+    """The best columns of some records so far.
+
+    Attributes:
+        keys: ``(n, count)`` float32.
+        columns: ``(n, count)``, in no order.
+    """
+
+    def __init__(self, records: int, count: int) -> None:
+        self.keys = np.full((records, count), np.inf, dtype=np.float32)
+        self.columns = np.zeros((records, count), dtype=np.int32)
+
+    @property
+    def worst(self) -> NDArray[np.float32]:
+        """What a key must be below to be kept: ``(n,)``."""
+        return np.asarray(self.keys.max(axis=1))
+
+    def start(self, rows: slice, keys: NDArray[np.float32], first: int) -> None:
+        """Takes the best of a first table; its columns count from ``first``."""
+        count = min(self.keys.shape[1], keys.shape[1])
+        best = smallest_columns(keys, count)
+        self.keys[rows, :count] = np.take_along_axis(keys, best, axis=1)
+        self.columns[rows, :count] = best + first
+
+    def add(
+        self,
+        start: int,
+        owners: NDArray[np.intp],
+        columns: NDArray[np.intp],
+        keys: NDArray[np.float32],
+    ) -> None:
+        """Takes in what may be better.
+
+        Args:
+            start: the record that owner 0 is.
+            owners: whose each is, in ascending order.
+            columns: which each is.
+            keys: of each.
+        """
+        if not len(owners):
+            return
+        rows, firsts, counts = np.unique(owners, return_index=True, return_counts=True)
+        places = np.arange(len(owners)) - np.repeat(firsts, counts)
+        numbers = np.repeat(np.arange(len(rows)), counts)
+        size = self.keys.shape[1]
+        at = rows + start
+        pool = np.full((len(rows), size + int(counts.max())), np.inf, dtype=np.float32)
+        names = np.zeros(pool.shape, dtype=np.int32)
+        pool[:, :size], names[:, :size] = self.keys[at], self.columns[at]
+        pool[numbers, size + places], names[numbers, size + places] = keys, columns
+        best = np.argpartition(pool, size - 1, axis=1)[:, :size]
+        self.keys[at] = np.take_along_axis(pool, best, axis=1)
+        self.columns[at] = np.take_along_axis(names, best, axis=1)
+
+
+def nearest_others(
+    keys: PairKeys, records: int, count: int, progress: Progress | None = None
+) -> Kept:
+    """The ``count`` smallest keys of each record with the others.
+
+    Args:
+        keys: of pairs of records.
+        records: how many there are; more than ``count``.
+        count: how many to keep.
+        progress: told after each block.
+    """
+    kept = Kept(records, count)
+    table = np.empty(STRIP * BLOCK, dtype=np.float32)
+    starts = list(range(0, records, BLOCK))
+    done, total = 0, len(starts) * (len(starts) + 1) // 2
+    for offset in range(len(starts)):
+        for left, right in zip(starts, starts[offset:], strict=False):
+            columns = keys.columns(slice(right, right + BLOCK))
+            _show(keys, kept, left, right, min(left + BLOCK, records), columns, table)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return kept
+
+
+def _show(
+    keys: PairKeys,
+    kept: Kept,
+    left: int,
+    right: int,
+    end: int,
+    columns: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Shows a block of records another, and the other the first."""
+    worst = kept.worst[right : right + len(columns)]
+    for start in range(left, end, STRIP):
+        rows = slice(start, min(start + STRIP, end))
+        table = keys.keys(rows, columns, out)
+        if left == right:
+            itself = np.arange(len(table))
+            table[itself, itself + start - right] = np.inf
+            kept.start(rows, table, right)
+            continue
+        flat = np.flatnonzero(table < kept.keys[rows].max(axis=1)[:, np.newaxis])
+        near, far = np.divmod(flat, table.shape[1])
+        kept.add(start, near, far + right, table.ravel()[flat])
+        flat = np.flatnonzero(table < worst)
+        flat = flat[np.argsort(flat % table.shape[1], kind="stable")]
+        near, far = np.divmod(flat, table.shape[1])
+        kept.add(right, far, near + start, table.ravel()[flat])

@@ -1,0 +1,215 @@
+"""Exact distances between all records of a set: neighbours, radii and what is apart.
+
+Float32 keys decide nearly every pair, those of a sketch where one tells most pairs apart; exact
+distances are computed of the few that remain. Where those are not few, as of vectors that differ by
+less than float32 holds, float64 bounds decide first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._metric import Metric
+from vecbridge.ranking._double import float64_bounds
+from vecbridge.ranking._everyone import BLOCK, STRIP, Kept, Progress, nearest_others
+from vecbridge.ranking._kernel import distance_matrix, distances
+from vecbridge.ranking._near import Near, Records
+from vecbridge.ranking._order import rank
+
+SPARE = 6
+_MOST_KEPT = 512
+_FLOAT64_BYTES = 64 << 20
+
+Others = tuple[NDArray[np.intp], NDArray[np.float64]]
+"""Positions of other records, and their distances."""
+
+
+class Pairs:
+    """The pairs of some records.
+
+    Memory beside what is answered: two copies of the vectors at most, and about 128 MiB.
+
+    Args:
+        metric: of the index.
+        ids: the records' ids.
+        vectors: ``(n, d)`` float32, one an id.
+
+    Example:
+        >>> import numpy as np
+        >>> pairs = Pairs("euclidean", ["a", "b", "c"], np.float32([[0], [1], [3]]))
+        >>> [columns.tolist() for columns, _ in pairs.neighbors(1)]
+        [[1], [0], [1]]
+        >>> pairs.apart(1.5)
+        [0, 2]
+    """
+
+    def __init__(self, metric: Metric, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        self.ids = list(ids)
+        self._metric: Metric = metric
+        self._records = Records(metric, vectors)
+        self._nearest: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def neighbors(
+        self, k: int | None, *, farthest: bool = False, progress: Progress | None = None
+    ) -> Iterator[Others]:
+        """For each record, its ``k`` nearest (or farthest) others, by (distance, id).
+
+        Args:
+            k: how many; all of them where ``None``.
+            farthest: the farthest instead, farthest first.
+            progress: told how much is done.
+        """
+        most = len(self) - 1
+        count = most if k is None else min(k, most)
+        if count < 1:
+            yield from ((np.empty(0, dtype=np.intp), np.empty(0)) for _ in self.ids)
+            return
+        if farthest or count + SPARE > min(_MOST_KEPT, most):
+            yield from self._by_float64(np.arange(len(self)), count, progress, farthest=farthest)
+            return
+        kept = nearest_others(self._records.keys(), len(self), count + SPARE, progress)
+        for start in range(0, len(self), STRIP):
+            rows = np.arange(start, min(start + STRIP, len(self)))
+            yield from self._ranked(rows, kept, count)
+
+    def nearest(self, progress: Progress | None = None) -> NDArray[np.float64]:
+        """The distance of each record to its nearest other, computed once: ``(n,)``."""
+        if self._nearest is None:
+            found = self.neighbors(1, progress=progress)
+            self._nearest = np.array([distances[0] for _, distances in found])
+        return self._nearest
+
+    def farthest_from_first(self) -> float:
+        """The distance of the first record to its farthest other."""
+        vectors = self._records.vectors
+        return float(distances(self._metric, vectors[0], vectors[1:]).max())
+
+    def within(self, limit: float, progress: Progress | None = None) -> Iterator[Others]:
+        """For each record, the others within a distance, by position."""
+        near = Near(self._records, limit)
+        everything = np.arange(len(self))
+        for start, rows in self._strips():
+            found: list[NDArray[np.intp]] = []
+            for first in range(0, len(self), BLOCK):
+                columns = everything[first : first + BLOCK]
+                owners, others = np.nonzero(near.mask(rows, columns))
+                found.append(np.column_stack([owners, others + first]))
+            owners, others = np.concatenate(found).T
+            apart = others != owners + start
+            owners, others = owners[apart], others[apart]
+            order = np.argsort(owners, kind="stable")
+            owners, others = owners[order], others[order]
+            exact = self._records.exact(rows[owners], others)
+            ends = np.searchsorted(owners, np.arange(len(rows) + 1))
+            for one, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+                yield others[one:end], exact[one:end]
+            _tell(progress, start + len(rows), len(self))
+
+    def apart(
+        self, limit: float, most: int | None = None, progress: Progress | None = None
+    ) -> list[int]:
+        """Positions of the records that are farther than ``limit`` from every earlier one here.
+
+        Args:
+            limit: the distance.
+            most: stop as soon as there are more than this many.
+            progress: told how many records are done.
+        """
+        near = Near(self._records, limit)
+        kept: list[int] = []
+        for start, rows in self._strips():
+            free = rows
+            for first in range(0, len(kept), BLOCK):
+                columns = np.array(kept[first : first + BLOCK])
+                free = free[~near.mask(free, columns).any(axis=1)]
+                if not len(free):
+                    break
+            kept.extend(_apart(free, near.mask(free, free)))
+            if most is not None and len(kept) > most:
+                break
+            _tell(progress, start + len(rows), len(self))
+        return kept
+
+    def _strips(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        for start in range(0, len(self), STRIP):
+            yield start, np.arange(start, min(start + STRIP, len(self)))
+
+    def _ranked(self, rows: NDArray[np.intp], kept: Kept, count: int) -> Iterator[Others]:
+        """The exact ranking of what was kept, and float64's where that proves too little."""
+        columns, size = kept.columns[rows].astype(np.intp), kept.columns.shape[1]
+        flat = self._records.exact(np.repeat(rows, size), columns.ravel())
+        table = flat.reshape(len(rows), size)
+        order = np.argsort(table, axis=1, kind="stable")
+        columns = np.take_along_axis(columns, order, axis=1)
+        table = np.take_along_axis(table, order, axis=1)
+        keys = self._records.keys()
+        worst = kept.keys[rows].max(axis=1).astype(np.float64)
+        decided = table[:, count - 1] < keys.floors(worst - keys.errors[rows])
+        if size == len(self) - 1:
+            decided[:] = True
+        left = rows[~decided]
+        settled = self._by_float64(left, count, None, farthest=False)
+        again = dict(zip(left.tolist(), settled, strict=True))
+        tied = (table[:, 1:] == table[:, :-1]).any(axis=1)
+        for at, row in enumerate(rows.tolist()):
+            if not decided[at]:
+                yield again[row]
+            elif tied[at]:
+                best = rank([self.ids[other] for other in columns[at]], table[at], count)
+                yield columns[at, best], table[at, best]
+            else:
+                yield columns[at, :count], table[at, :count]
+
+    def _by_float64(
+        self, rows: NDArray[np.intp], count: int, progress: Progress | None, *, farthest: bool
+    ) -> Iterator[Others]:
+        step = max(1, _FLOAT64_BYTES // (24 * len(self)))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            for row, (columns, exact) in zip(
+                part.tolist(), self._hopeful(part, count, farthest=farthest), strict=True
+            ):
+                others, found = columns[columns != row], exact[columns != row]
+                names = [self.ids[at] for at in others]
+                order = rank(names, -found if farthest else found, count)
+                yield others[order], found[order]
+            _tell(progress, start + len(part), len(rows))
+
+    def _hopeful(self, rows: NDArray[np.intp], count: int, *, farthest: bool) -> Iterator[Others]:
+        """For each of some records, columns that may be among its best, and exact distances."""
+        records = self._records
+        queries = records.vectors[rows]
+        if count >= len(self) - 1:
+            for exact in distance_matrix(self._metric, queries, records.vectors):
+                yield np.arange(len(self)), exact
+            return
+        lower, upper = float64_bounds(self._metric, queries, records.vectors, records.norms)
+        if farthest:
+            lower, upper = -upper, -lower
+        upper[np.arange(len(rows)), rows] = np.inf
+        worst = np.partition(upper, count - 1, axis=1)[:, count - 1]
+        owners, columns = np.nonzero(lower <= worst[:, np.newaxis])
+        exact = records.exact(rows[owners], columns)
+        ends = np.searchsorted(owners, np.arange(len(rows) + 1))
+        for one, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            yield columns[one:end], exact[one:end]
+
+
+def _apart(rows: NDArray[np.intp], near: NDArray[np.bool_]) -> list[int]:
+    """Of records in order, those that are not near an earlier one of those that are taken."""
+    taken: list[int] = []
+    for at in range(len(rows)):
+        if not near[at, taken].any():
+            taken.append(at)
+    return [int(rows[at]) for at in taken]
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
