@@ -77,6 +77,7 @@ PUBLIC: dict[str, list[str]] = {
         "SPARE",
         "Bounds",
         "Float32Keys",
+        "Pairs",
         "Pick",
         "distance_matrix",
         "distances",
