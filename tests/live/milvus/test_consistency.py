@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 import vecbridge
-from vecbridge import Index, Store
+from tests.live.milvus.consistency_table import LEVELS, WRITES, engine_of, probed
+from vecbridge import Index, InvalidArgumentError, Store
 
-TRIES = 8
+TRIES = 5
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,67 @@ def test_a_session_spans_stores_and_spellings_of_the_address(
             assert reader.contains([f"far-{number}"]).all()
             index.delete([f"far-{number}"])
             assert not reader.contains([f"far-{number}"]).any()
+
+
+@pytest.fixture(scope="module")
+def probe(milvus_server_uri: str) -> Iterator[Any]:
+    with probed(milvus_server_uri) as made:
+        yield made
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("reader", ["this process", "another process"])
+def test_no_first_strong_read_misses_a_write(probe: Any, reader: str, write: str) -> None:
+    assert probe(write, "strong", reader, TRIES) == 0
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("reader", ["this process", "another, joined"])
+def test_no_first_session_read_misses_a_write_of_its_session(
+    probe: Any, reader: str, write: str
+) -> None:
+    assert probe(write, "session", reader, TRIES) == 0
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_weaker_reads_in_another_process_miss_writes_so_the_others_prove_something(
+    probe: Any, level: str, write: str
+) -> None:
+    assert probe(write, level, "another process", TRIES)
+
+
+def test_a_token_of_another_index_is_refused(index: Index, store: Store) -> None:
+    other = store.create_index(f"c_{uuid.uuid4().hex}", dimension=2)
+    with pytest.raises(InvalidArgumentError, match="another index"):
+        engine_of(index).join_session(engine_of(other).session_token())
+    store.drop_index(other.info.name)
+
+
+def test_a_strong_read_beside_writers_shows_no_record_as_it_was_long_ago_or_not_at_all(
+    store: Store,
+) -> None:
+    index = store.create_index(f"c_{uuid.uuid4().hex}", dimension=4, metric="euclidean")
+    ids, end = [f"id-{number}" for number in range(6)], time.monotonic() + 4.0
+    acknowledged = 0
+
+    def write() -> None:
+        nonlocal acknowledged
+        while time.monotonic() < end:
+            index.upsert(ids, np.full((6, 4), acknowledged + 1))
+            acknowledged += 1
+
+    index.upsert(ids, np.zeros((6, 4)))
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while not writing.done():
+            before = acknowledged
+            found = index.fetch(ids, consistency="strong")
+            assert found.missing == ()
+            assert found.vectors.min() >= before
+        writing.result()
+    assert acknowledged > 10
+    store.drop_index(index.info.name)
 
 
 def test_weak_reads_are_really_weak_so_the_others_prove_something(index: Index) -> None:
