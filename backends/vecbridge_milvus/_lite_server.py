@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -90,10 +91,12 @@ class Server:
 def _is_bound(descriptor: int, address: Path) -> bool:
     """Whether this is a socket of an address: the one that listens, or one that it accepted."""
     try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
         with socket.socket(fileno=os.dup(descriptor)) as found:
             return bool(found.getsockname() == str(address))
     except OSError:
-        # No socket, or closed since it was listed.
+        # Closed since it was listed, as the listing itself is.
         return False
 
 
