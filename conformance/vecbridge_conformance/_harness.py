@@ -99,7 +99,7 @@ class Harness:
         lent = self._lent.pop(name, None)
         if lent is not None:
             schema, engine = lent
-            self._indexes.give_back(schema, name, engine)
+            self._indexes.give_back(schema, name, engine, self.recorder.written(name))
 
     def reopen(self, index: Index) -> Index:
         """Closes an index and opens it again over a new connection."""
@@ -185,7 +185,7 @@ class Harness:
         """Gives back every index of the test, and closes its further connections."""
         lent, self._lent = self._lent, {}
         for name, (schema, index) in lent.items():
-            self._indexes.give_back(schema, name, index)
+            self._indexes.give_back(schema, name, index, self.recorder.written(name))
         connections, self._connections = self._connections, []
         for connection in connections:
             connection.close()

@@ -7,6 +7,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from vecbridge_conformance._catalogue import LAYERS
 from vecbridge_conformance._clauses import Clause, clauses
 
 SIGNS = {"pass": "✓", "deviation": "△", "fail": "✗", "vacuous": "○", "not-run": "·"}
@@ -42,6 +43,9 @@ def markdown_matrix(reports: Sequence[dict[str, Any]]) -> str:
         f"| {name} | " + " | ".join(SIGNS[_cell(report, name)[0]] for report in reports) + " |"
         for name in clauses()
     ]
+    lines += ["", "## Wall time", "", "Seconds, with the making and emptying of indexes.", ""]
+    lines += ["| layer | " + " | ".join(labels) + " |", "|---|" + "---|" * len(labels)]
+    lines += ["| " + " | ".join(row) + " |" for row in _times(reports)]
     for report in reports:
         lines += ["", f"## {report['label']}", "", _about(report), ""]
         lines += [
@@ -64,7 +68,9 @@ def html_matrix(reports: Sequence[dict[str, Any]]) -> str:
         f"<style>{_STYLE}</style><h1>Conformance matrix</h1><p>{_KEY}. Point at a sign for the "
         f"reason.</p><table><thead><tr><th>clause</th>{heads}</tr></thead><tbody>"
         + "".join(_rows(reports))
-        + "</tbody></table>"
+        + f"</tbody></table><h2>Wall time</h2><table><tr><th>seconds</th>{heads}</tr>"
+        + "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in _times(reports))
+        + "</table>"
         + "".join(
             f"<h2>{escape(report['label'])}</h2><p>{escape(_about(report))}</p>"
             for report in reports
@@ -78,6 +84,15 @@ def _rows(reports: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"<tr class=family><th colspan={len(reports) + 1}>{escape(family)}</th></tr>"
         for clause in members:
             yield _row(clause, reports)
+
+
+def _times(reports: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    """A row a layer, and one for the whole run."""
+    for layer in LAYERS:
+        spent = [report["seconds"].get(layer) for report in reports]
+        if any(spent):
+            yield [layer, *("" if each is None else f"{each:.1f}" for each in spent)]
+    yield ["all", *(f"{report['wall_seconds']:.0f}" for report in reports)]
 
 
 def _row(clause: Clause, reports: Sequence[dict[str, Any]]) -> str:
@@ -104,11 +119,11 @@ def _result(report: dict[str, Any]) -> str:
 
 def _about(report: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
-    layers = ", ".join(f"{layer} {value} s" for layer, value in report["seconds"].items())
+    options = ", ".join(f"{name}={value}" for name, value in report["options"].items())
     stated = ", ".join(f"{name}={value}" for name, value in report["capabilities"].items())
     return (
         f"{report['started']}, contract {report['contract_version']}, suite {report['suite']}. "
-        f"Versions: {versions}. Time: {layers}. Capabilities: {stated}."
+        f"Versions: {versions}. Settings: {options or 'none given'}. Capabilities: {stated}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
+from collections.abc import Collection
 from itertools import count
 from typing import NamedTuple
 
@@ -49,11 +50,18 @@ class IndexPool:
                 return self._store.open_index(name)
         return self._made_new(schema)
 
-    def give_back(self, schema: Schema, name: str, index: Index) -> None:
-        """Drops an index, or empties it for the next test where making one is slow."""
+    def give_back(self, schema: Schema, name: str, index: Index, ids: Collection[str] = ()) -> None:
+        """Drops an index, or empties it for the next test where making one is slow.
+
+        Args:
+            schema: of the index.
+            name: of the index.
+            index: what was taken.
+            ids: of the records that it is known to hold; what else it holds is looked for.
+        """
         with contextlib.suppress(Exception):
             index.close()
-        if self._slow and self._emptied(schema, name):
+        if self._slow and self._emptied(schema, name, ids):
             self._free.append((schema, name))
             if len(self._free) > _MOST_KEPT:
                 self._drop(self._free.pop(0)[1])
@@ -79,12 +87,15 @@ class IndexPool:
         self._slow = self._slow or time.monotonic() - start > _SLOW_S
         return index
 
-    def _emptied(self, schema: Schema, name: str) -> bool:
+    def _emptied(self, schema: Schema, name: str, ids: Collection[str]) -> bool:
         """Deletes every record; whatever goes wrong, the index is not used again."""
         try:
             with self._store.open_index(name) as index:
                 if (index.info.dimension, index.info.metric) != schema[:2]:
                     return False
+                # A test may have tried ids that cannot be.
+                with contextlib.suppress(vecbridge.InvalidInputError):
+                    index.delete(ids)
                 held = index.count(consistency="strong")
                 if 0 < held <= _MOST_EMPTIED:
                     for part in list(index.scan(consistency="strong")):

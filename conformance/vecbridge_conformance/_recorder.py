@@ -66,6 +66,15 @@ class Recorder:
         calls.append(Call("reopen", (), {}, front=True))
         return _RecordedFront(engine, calls)
 
+    def written(self, name: str) -> list[str]:
+        """The ids of every record that somebody tried to write to an index."""
+        given = (
+            call.arguments[0]
+            for call in self.calls.get(name, [])
+            if call.name == "upsert" and call.arguments
+        )
+        return list(dict.fromkeys(each for part in given for each in part if type(each) is str))
+
     def clear(self) -> None:
         """Forgets everything."""
         self.calls.clear()

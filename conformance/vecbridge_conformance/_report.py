@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,7 @@ SCHEMA = 1
 def build_report(session: Session) -> dict[str, Any]:
     """The report of a session, as JSON has it."""
     judged = judge(clauses(), session.outcomes)
-    seconds: dict[str, float] = defaultdict(float)
-    for outcome in session.outcomes:
-        seconds[outcome.layer] += outcome.seconds
+    seconds = session.seconds
     return {
         "schema": SCHEMA,
         "label": session.harness.deployment.label,
@@ -41,6 +39,7 @@ def build_report(session: Session) -> dict[str, Any]:
         "conforms": all(each.verdict != "fail" for each in judged.values()),
         **session.surroundings,
         "seconds": {layer: round(seconds[layer], 2) for layer in LAYERS if layer in seconds},
+        "wall_seconds": round(time.time() - session.started, 2),
         "totals": dict.fromkeys(VERDICTS, 0) | Counter(each.verdict for each in judged.values()),
         "clauses": {name: asdict(each) for name, each in judged.items()},
         "tests": [

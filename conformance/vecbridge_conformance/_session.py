@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Session:
         harness: what its tests are given.
         outcomes: what came of each test so far.
         partial: whether tests were left out by choice.
+        seconds: spent on each layer, on making, emptying and dropping its indexes too.
     """
 
     def __init__(self, deployment: Deployment, folder: Path | None = None) -> None:
@@ -36,6 +38,7 @@ class Session:
         self._folder = folder
         self.outcomes: list[Outcome] = []
         self.partial = False
+        self.seconds: dict[str, float] = defaultdict(float)
         self._started = time.time()
         self._shown: list[Deviation] = []
 

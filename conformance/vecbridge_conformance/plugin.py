@@ -90,10 +90,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Judges each test by the ledger, and says of a failure what the contract wants."""
     report = yield
-    if not _is_ours(item) or (call.when != "call" and call.excinfo is None):
+    if not _is_ours(item):
         return report
     session = _session_of(item.config, getattr(item, "cls", None))
     function = _function(item)
+    session.seconds[layer_of(function.__module__)] += call.duration
+    if call.when != "call" and call.excinfo is None:
+        return report
     mark = mark_of(function)
     error = None if call.excinfo is None else call.excinfo.value
     outcome = session.record(item.name, layer_of(function.__module__), mark, error, call.duration)

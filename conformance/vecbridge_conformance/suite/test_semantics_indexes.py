@@ -80,7 +80,7 @@ def test_a_dimension_or_metric_that_is_none_is_refused(harness: Harness) -> None
 
 
 @clause("INDEX-2")
-@pytest.mark.parametrize("dimension", [1, 2, 31, 4097, 32768])
+@pytest.mark.parametrize("dimension", [1, 31, 4097, 32768])
 def test_every_dimension_up_to_the_largest_works(harness: Harness, dimension: int) -> None:
     """Look at dimension 1 and at the largest: stores have limits of their own."""
     index = harness.index(dimension=dimension, metric="euclidean")
@@ -186,15 +186,18 @@ def test_indexes_do_not_touch_each_other(harness: Harness) -> None:
 
 
 @clause("INDEX-10")
-@pytest.mark.parametrize("use", USES)
-def test_a_closed_index_is_used_no_more(harness: Harness, use: str) -> None:
+def test_a_closed_index_is_used_no_more(harness: Harness) -> None:
     """Look at every method of a closed index."""
     index = harness.index(dimension=2)
     index.upsert(["a"], [[1, 2]])
     index.close()
     index.close()
-    with pytest.raises(ClosedError):
-        USES[use](index)
+    for use, call in USES.items():
+        try:
+            call(index)
+        except ClosedError:
+            continue
+        pytest.fail(f"{use} of a closed index answers")
 
 
 @clause("INDEX-10")

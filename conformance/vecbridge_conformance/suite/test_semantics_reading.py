@@ -11,7 +11,8 @@ from vecbridge import InvalidArgumentError
 from vecbridge_conformance import Harness, clause
 from vecbridge_conformance.suite._checks import contents, model
 
-COUNT = 257
+COUNT = 67
+LEFT = COUNT - 20
 
 
 @clause("READ-1", "READ-2")
@@ -93,21 +94,21 @@ def test_count_is_the_number_of_records_after_every_step(harness: Harness) -> No
 
 
 @clause("READ-6")
-@pytest.mark.parametrize("batch_size", [1, 2, 100, COUNT - 1, COUNT, COUNT + 1])
-def test_scan_visits_every_record_once(harness: Harness, batch_size: int) -> None:
+def test_scan_visits_every_record_once(harness: Harness) -> None:
     """Look at the borders of pages: overlaps, gaps, and the last one."""
     index = harness.index(dimension=2, metric="euclidean")
     ids = [f"n{number:03}" for number in range(COUNT)]
     vectors = np.arange(2 * COUNT, dtype=np.float32).reshape(COUNT, 2)
     index.upsert(ids, vectors)
-    index.upsert(ids[:50], vectors[:50])
-    index.delete(ids[100:120])
-    pages = list(index.scan(batch_size))
-    assert all(0 < len(page) <= batch_size for page in pages)
-    visited = list(chain.from_iterable(page.ids for page in pages))
-    assert sorted(visited) == ids[:100] + ids[120:]
+    index.upsert(ids[:30], vectors[:30])
+    index.delete(ids[20:40])
+    for batch_size in (1, 2, 20, LEFT - 1, LEFT, LEFT + 1):
+        pages = list(index.scan(batch_size))
+        assert all(0 < len(page) <= batch_size for page in pages), f"batch_size={batch_size}"
+        visited = list(chain.from_iterable(page.ids for page in pages))
+        assert sorted(visited) == ids[:20] + ids[40:], f"batch_size={batch_size}"
     assert contents(index) == model(
-        ids[:100] + ids[120:], np.concatenate([vectors[:100], vectors[120:]])
+        ids[:20] + ids[40:], np.concatenate([vectors[:20], vectors[40:]])
     )
 
 

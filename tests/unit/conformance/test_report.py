@@ -32,6 +32,7 @@ def report(session: Session) -> dict[str, Any]:
     session.record("test_x[1]", "smoke", MARK, AssertionError("2 is not | 3\nmore"), 0.25)
     session.record("test_y", "semantics", Mark(("REC-1",)), None, 0.5)
     session.leave_out("test_z", "ranking", Mark(("RANK-1",)), "the index does not declare exact")
+    session.seconds.update({"smoke": 0.25, "ranking": 1.5})
     return build_report(session)
 
 
@@ -42,7 +43,9 @@ def test_a_report_says_what_was_run_on_what(report: dict[str, Any]) -> None:
     assert len(report["suite"]) == 16
     assert {"python", "numpy", "vecbridge", "scikit-learn"} <= report["versions"].keys()
     assert report["capabilities"]["consistency"] == ["strong"]
-    assert report["seconds"] == {"smoke": 0.25, "semantics": 0.5, "ranking": 0.0}
+    assert report["seconds"] == {"smoke": 0.25, "ranking": 1.5}
+    assert report["options"] == {}
+    assert 0.0 <= report["wall_seconds"] < 60.0
 
 
 def test_a_report_judges_every_clause(report: dict[str, Any]) -> None:
@@ -95,6 +98,7 @@ def test_the_matrix_has_a_column_a_deployment_and_a_row_a_clause(report: dict[st
     assert "| clause | sklearn <memory> | another |" in lines
     assert "| READ-3 | ✗ | ✗ |" in lines
     assert "| RANK-1 | · | · |" in lines
+    assert "| ranking | 1.5 | 1.5 |" in lines
     assert "- ✗ **READ-3** AssertionError: 2 is not \\| 3" in lines
 
 
@@ -105,7 +109,9 @@ def test_the_html_is_whole_escaped_and_needs_no_other_file(report: dict[str, Any
 
     assert "sklearn &lt;memory&gt;" in page
     assert seen.open == []
-    assert seen.rows == len(clauses()) + len({each.family for each in clauses().values()}) + 1
+    families = {each.family for each in clauses().values()}
+    times = ["heading", *report["seconds"], "all"]
+    assert seen.rows == len(clauses()) + len(families) + 1 + len(times)
     assert "http" not in page
     assert "src=" not in page
 
