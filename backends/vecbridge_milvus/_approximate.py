@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vecbridge import Candidates
 from vecbridge_milvus._collection import Collection
+from vecbridge_milvus._foreign import search_with_vectors
 from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._index_settings import IndexSettings
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
@@ -76,8 +77,11 @@ class Approximate:
         values = [effort.value, _WIDER * effort.value, kind.most()]
         for value in dict.fromkeys(min(value, kind.most()) for value in values):
             parameters = kind.parameters(limit, value, self._given)
-            again = view.search(
-                queries[short], limit, scope, vectors=vectors, parameters=parameters
+            asked = queries[short]
+            again = (
+                search_with_vectors(self._layout, view, asked, limit, scope, parameters)
+                if vectors
+                else view.search(asked, limit, scope, vectors=False, parameters=parameters)
             )
             for place, hits in zip(short, again, strict=True):
                 found[place] = hits

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vecbridge import Candidates
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
+from vecbridge_milvus._foreign import search_with_vectors
 from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
 from vecbridge_milvus._tuning import SPARE
@@ -115,7 +116,7 @@ class Ranker:
         """The engine's hits among the records inside of the band."""
         if self._layout.norm is not None:
             scope = self._collection.inside(self.geometry.band[0], high, scope)
-        return view.search(queries, limit, scope, vectors=True)
+        return search_with_vectors(self._layout, view, queries, limit, scope)
 
     def _listed(
         self,

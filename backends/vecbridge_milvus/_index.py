@@ -23,6 +23,7 @@ from vecbridge_milvus._approximate import Approximate
 from vecbridge_milvus._candidates import Ranker
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._completion import Completion
+from vecbridge_milvus._copies import Copies
 from vecbridge_milvus._errors import BACKEND, TooLargeError
 from vecbridge_milvus._expr import FilterCompiler, both, one_of
 from vecbridge_milvus._geometry import Query
@@ -52,6 +53,7 @@ class MilvusIndex:
         self._filters = FilterCompiler(self._layout.key, self._layout.info.fields)
         self._ranker = Ranker(collection)
         self._completion = Completion(self._layout)
+        self._copies = Copies(collection)
         # What proves nothing is asked like an index that is approximate.
         self._approximate = None if self._layout.provable else Approximate(collection, settings)
         levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
@@ -128,8 +130,7 @@ class MilvusIndex:
         """The number of live records."""
         self._collection.settle()
         with self._collection.reading("count", self._level(consistency)) as view:
-            (row,) = view.query("", ["count(*)"])
-        return int(row["count(*)"])
+            return self._copies.count(view)
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         """Every live record once, at most ``batch_size`` at a time, in order of ids."""
@@ -181,6 +182,16 @@ class MilvusIndex:
             if self._approximate is not None:
                 return self._approximate.candidates(view, queries, k, scope)
             return self._ranker.candidates(view, queries, k, scope)
+
+    def mend_duplicates(self) -> int:
+        """Keeps one row of every key that has several, the one that the server shows.
+
+        Only collections that something else writes, with plain inserts, can have such keys.
+
+        Returns:
+            How many keys had several.
+        """
+        return self._copies.mend()
 
     def session_token(self) -> str:
         """Stands for every write of this process so far, for another process to join."""

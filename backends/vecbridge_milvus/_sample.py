@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vecbridge import InvalidArgumentError, Metric
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import one_of
+from vecbridge_milvus._foreign import search_with_vectors
 from vecbridge_milvus._rows import to_stored, to_vectors
 from vecbridge_milvus._view import View
 
@@ -98,10 +99,8 @@ def _moved(collection: Collection, view: View, keys: Sequence[str]) -> NDArray[n
         return np.empty((0, layout.stored_dimension), np.float32)
     rows = view.query(one_of(layout.key, keys), [layout.key, layout.vector])
     vectors = to_stored(layout, to_vectors(layout, rows))
-    near = view.search(
-        vectors, _NEAR, "", vectors=True,
-        parameters=layout.index.parameters(_NEAR, layout.index.usual(_NEAR)),
-    )  # fmt: skip
+    usual = layout.index.parameters(_NEAR, layout.index.usual(_NEAR))
+    near = search_with_vectors(layout, view, vectors, _NEAR, "", usual)
     gaps = [
         _gap(vector, to_stored(layout, to_vectors(layout, [hit["entity"] for hit in hits])))
         for vector, hits in zip(vectors, near, strict=True)

@@ -19,6 +19,7 @@ SPARE = 16
 """Candidates beyond ``k``, so that ties and near ties at the end can be told apart."""
 
 _SMALLEST_BUCKET = 16
+_SHALLOWEST = 256
 _DEEPEST = 2048
 _MOST_FETCHED = 16
 _CHECK_S = 10.0
@@ -98,7 +99,7 @@ class Tuning:
         """
         if self._sample is None or self._sample.depth < min(k, self._sample.records):
             self._progress = self._collection.progress()
-            self._sample = draw(self._collection, view, queries, k)
+            self._sample = draw(self._collection, view, queries, max(k, _SHALLOWEST))
             self._tuned = self._checked = time.monotonic()
         sample, wanted = self._sample, 0.5 * (1.0 + recall)
         effort = Effort(self._kind.least(k + SPARE), 1, met=True)

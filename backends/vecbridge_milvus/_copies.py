@@ -1,0 +1,105 @@
+"""Several records of one key, in collections that somebody else writes with plain inserts.
+
+A server takes them without a word. It then counts every copy, shows one of them, and searches all,
+so that answers come short. Ours are only ever upserted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from vecbridge_milvus._collection import MAX_LIMIT, Collection
+from vecbridge_milvus._expr import both, one_of, string_literal
+from vecbridge_milvus._view import Entity, View
+
+_AT_ONCE = 500
+
+_log = logging.getLogger("vecbridge_milvus")
+
+
+class Copies:
+    """Counts records where a server counts copies, and makes one record of several.
+
+    Args:
+        collection: the collection.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._key = collection.layout.key
+        self._lock = threading.Lock()
+        self._known = (-1, 0)
+
+    def count(self, view: View) -> int:
+        """The number of keys, which takes a pass over them where more rows are counted than before.
+
+        Says in the log where there are more rows than keys.
+        """
+        rows = _rows(view, "")
+        if self._collection.layout.norm is not None or self._collection.lite:
+            return rows
+        with self._lock:
+            if self._known[0] != rows:
+                keys = sum(len(page) for page in view.pages([self._key], MAX_LIMIT))
+                self._known = (rows, min(keys, rows))
+                if keys < rows:
+                    _log.warning(
+                        "collection %r holds %d rows of %d keys: something inserts where it should "
+                        "upsert. mend_duplicates() of the index's engine keeps one row a key",
+                        self._collection.layout.info.name,
+                        rows,
+                        keys,
+                    )
+            return self._known[1]
+
+    def mend(self) -> int:
+        """Keeps one row of every key that has several, the one that the server shows.
+
+        Returns:
+            How many keys had several.
+        """
+        mended = 0
+        with self._collection.reading("mend_duplicates", "strong") as view:
+            for keys in self._repeated(view):
+                mended += len(keys)
+                self._collection.upsert(self._shown(view, keys))
+        with self._lock:
+            self._known = (-1, 0)
+        return mended
+
+    def _repeated(self, view: View) -> Iterator[list[str]]:
+        last = ""
+        for page in view.pages([self._key], MAX_LIMIT):
+            keys = sorted(row[self._key] for row in page)
+            found = list(self._among(view, last, keys))
+            last = keys[-1]
+            for start in range(0, len(found), _AT_ONCE):
+                yield found[start : start + _AT_ONCE]
+
+    def _among(self, view: View, after: str, keys: Sequence[str]) -> Iterator[str]:
+        """Those of consecutive keys that have several rows, found by halving."""
+        scope = both(
+            f"{self._key} > {string_literal(after)}", f"{self._key} <= {string_literal(keys[-1])}"
+        )
+        if _rows(view, scope) <= len(keys):
+            return
+        if len(keys) == 1:
+            yield keys[0]
+            return
+        middle = len(keys) // 2
+        yield from self._among(view, after, keys[:middle])
+        yield from self._among(view, keys[middle - 1], keys[middle:])
+
+    def _shown(self, view: View, keys: Sequence[str]) -> list[Entity]:
+        vector = self._collection.layout.vector
+        rows = view.query(one_of(self._key, keys), ["*"])
+        return [{**row, vector: np.asarray(row[vector], dtype=np.float32)} for row in rows]
+
+
+def _rows(view: View, scope: str) -> int:
+    (row,) = view.query(scope, ["count(*)"])
+    return int(row["count(*)"])

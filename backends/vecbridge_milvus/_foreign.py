@@ -1,0 +1,47 @@
+"""Search in collections that somebody else made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge_milvus._expr import one_of
+from vecbridge_milvus._schema import Layout
+from vecbridge_milvus._view import Entity, View
+
+_KEYS = 2000
+
+
+def search_with_vectors(
+    layout: Layout,
+    view: View,
+    queries: NDArray[np.float32],
+    limit: int,
+    scope: str,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[list[Entity]]:
+    """The engine's hits of each query, with their vectors.
+
+    Where keys may have several rows, a server cannot bring vectors along: it looks for as many rows
+    as it has found keys, finds some keys twice and others not, and refuses the search.
+    """
+    if layout.norm is not None:
+        return view.search(queries, limit, scope, vectors=True, parameters=parameters)
+    found = view.search(queries, limit, scope, vectors=False, parameters=parameters)
+    keys = sorted({hit["entity"][layout.key] for hits in found for hit in hits})
+    rows: dict[str, Entity] = {}
+    for start in range(0, len(keys), _KEYS):
+        wanted = one_of(layout.key, keys[start : start + _KEYS])
+        rows |= {row[layout.key]: row for row in view.query(wanted, [layout.key, layout.vector])}
+    # What was deleted in between is left out.
+    return [
+        [
+            {"distance": hit["distance"], "entity": rows[hit["entity"][layout.key]]}
+            for hit in hits
+            if hit["entity"][layout.key] in rows
+        ]
+        for hits in found
+    ]
