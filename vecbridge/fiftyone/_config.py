@@ -15,7 +15,7 @@ from vecbridge._errors import MissingDependencyError, UnknownBackendError
 from vecbridge._front._aggregate import AGGREGATIONS
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _settings as settings
-from vecbridge.fiftyone._stores import shared_store
+from vecbridge.fiftyone._stores import remember, remembered, shared_store
 
 _FIFTYONE = frozenset(inspect.signature(SimilarityConfig.__init__).parameters) - {"self", "kwargs"}
 _OWN = frozenset({"collection_name", "metric", "consistency_level"})
@@ -146,8 +146,14 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             ConfigurationError: a setting is unusable.
             MissingDependencyError: the backend needs a package that is not installed.
         """
-        options = settings.with_default_path(self.backend_name, self._settings)
+        given = {**remembered(self.backend_name, self.collection_name), **self._settings}
+        options = settings.with_default_path(self.backend_name, given)
         return shared_store(self.backend_name, options)
+
+    def found(self) -> None:
+        """Says that these settings lead to the index: they hold for it in this process."""
+        if self.collection_name is not None:
+            remember(self.backend_name, self.collection_name, self._settings)
 
     def complete(self) -> None:
         """Takes metric and consistency level from where settings are configured.

@@ -14,6 +14,7 @@ from vecbridge._contract._records import Records
 from vecbridge._errors import IndexNotFoundError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
+from vecbridge.fiftyone._stores import closings
 
 SAMPLE_ID = "sample_id"
 """The field of a record that holds the id of its sample."""
@@ -52,6 +53,7 @@ class IndexHandle:
     def __init__(self, config: Any) -> None:
         self._config = config
         self._index: Index | None = None
+        self._closings = closings()
 
     @property
     def store(self) -> Store:
@@ -67,16 +69,21 @@ class IndexHandle:
         """
         if self._config.collection_name is None:
             return None
+        # An index is as false as it is empty, and asking costs a count.
+        if self._index is not None and self._closings == closings():
+            return self._index
+        self._closings = closings()
         try:
-            index = self._index or self.store.open_index(
+            self._index = self.store.open_index(
                 self._config.collection_name,
                 metric=self._config.metric,
                 consistency=self._level(),
             )
         except IndexNotFoundError:
+            self._index = None
             return None
-        self._index = index
-        return index
+        self._config.found()
+        return self._index
 
     def require(self) -> Index:
         """The index.
@@ -98,6 +105,7 @@ class IndexHandle:
 
     def create(self, dimension: int) -> Index:
         """Makes the index, with the field that holds sample ids."""
+        self._closings = closings()
         self._index = self.store.create_index(
             self._config.collection_name,
             dimension=dimension,
@@ -105,6 +113,7 @@ class IndexHandle:
             fields={SAMPLE_ID: "string"},
             consistency=self._level(),
         )
+        self._config.found()
         return self._index
 
     def _level(self) -> Consistency | None:
@@ -114,7 +123,7 @@ class IndexHandle:
     def drop(self) -> None:
         """Removes the index, if it exists."""
         index, self._index = self._index, None
-        if index is not None:
+        if index is not None and self._closings == closings():
             index.close()
         if self._config.collection_name is None:
             return

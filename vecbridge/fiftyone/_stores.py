@@ -15,6 +15,15 @@ from vecbridge.settings import Settings
 
 _stores: list[tuple[str, Settings, Store]] = []
 _lock = threading.Lock()
+_closings = 0
+_given: dict[tuple[str, str], dict[str, Any]] = {}
+"""Settings that were given for an index. FiftyOne forgets a loaded run whenever it reloads its
+dataset, and with it what the user had said."""
+
+
+def closings() -> int:
+    """How often the stores were closed: what was opened in one before is to be opened again."""
+    return _closings
 
 
 def shared_store(backend: str, options: Mapping[str, Any]) -> Store:
@@ -34,12 +43,25 @@ def shared_store(backend: str, options: Mapping[str, Any]) -> Store:
         return made
 
 
+def remember(backend: str, index: str, settings: Mapping[str, Any]) -> None:
+    """Keeps, in this process, the settings with which an index was found."""
+    if settings:
+        _given[backend, index] = dict(settings)
+
+
+def remembered(backend: str, index: str | None) -> dict[str, Any]:
+    """The settings with which an index was found last."""
+    return {} if index is None else _given.get((backend, index), {})
+
+
 def close_stores() -> None:
     """Closes every store that an index of this process uses.
 
     An index opens its store again when it is used next. What an in-memory store held is gone.
     """
+    global _closings  # noqa: PLW0603  # one set of stores a process
     with _lock:
         closing, _stores[:] = list(_stores), []
+        _closings += 1
     for _, _, store in closing:
         store.close()

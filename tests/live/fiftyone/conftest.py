@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,20 @@ def models(fob: Any) -> Any:
     import tests.live.fiftyone.models
 
     return tests.live.fiftyone.models
+
+
+@pytest.fixture(scope="session")
+def zoo_model(models: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a model in a zoo of the tests' own."""
+    import fiftyone as fo
+
+    path = tmp_path_factory.mktemp("model-zoo") / "manifest.json"
+    path.write_text(json.dumps(models.manifest()), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fo.config, "model_zoo_manifest_paths", [str(path)])
+        # For processes that are started from now on.
+        patch.setenv("FIFTYONE_MODEL_ZOO_MANIFEST_PATHS", str(path))
+        yield models.ZOO
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 import numpy as np
+from eta.core.config import Config
 
 from vecbridge.demo._model import PixelModel
 
@@ -31,8 +32,18 @@ class CountingModel(PixelModel):
         return super().embed(image)
 
 
+class WordModelConfig(Config):  # type: ignore[misc]  # eta is untyped
+    """A zoo makes a model of its configuration, which has nothing to say here."""
+
+    def __init__(self, d: Any) -> None:
+        """There are no parameters."""
+
+
 class WordModel(PixelModel):
     """Embeds pixels, and the names of digits as pictures of them."""
+
+    def __init__(self, config: WordModelConfig | None = None) -> None:
+        self.config = config
 
     WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -51,3 +62,14 @@ class WordModel(PixelModel):
         wanted = [words[str(text).split()[-1]] for text in args]
         means = [source.data[source.target == digit].mean(axis=0) for digit in wanted]
         return np.asarray(means, dtype=np.float32) / 17
+
+
+ZOO = "words-and-pixels"
+
+
+def manifest() -> dict[str, Any]:
+    """A model zoo that holds :class:`WordModel`."""
+    deployed = {"type": f"{__name__}.WordModel", "config": {}}
+    about = {"base_name": ZOO, "description": "words and pixels", "source": "these tests"}
+    model = {**about, "manager": None, "default_deployment_config_dict": deployed}
+    return {"models": [model]}

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run
-from tests.live.fiftyone.conftest import STORES
 
-pytestmark = pytest.mark.parametrize("case", STORES, indirect=True, scope="session")
+pytestmark = pytest.mark.parametrize("case", ["sklearn-path"], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,29 @@
+"""What FiftyOne's similarity interface can do: one feature a function, run on every store."""
+
+from __future__ import annotations
+
+from tests.live.fiftyone.features import (  # in the order of the table
+    asking,
+    changing,
+    judging,
+    knowing,
+    lasting,
+    making,
+    running,
+)
+from tests.live.fiftyone.features._table import FEATURES, Feature, page
+from tests.live.fiftyone.features._world import World
+
+__all__ = [
+    "FEATURES",
+    "Feature",
+    "World",
+    "asking",
+    "changing",
+    "judging",
+    "knowing",
+    "lasting",
+    "making",
+    "page",
+    "running",
+]
