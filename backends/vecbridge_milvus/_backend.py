@@ -96,6 +96,10 @@ class MilvusBackend:
         """Looks at the connection, the account and every collection; changes nothing."""
         return findings(self._connection)
 
+    def versions(self) -> dict[str, str]:
+        """What the live server calls itself; of Milvus Lite, its package tells as much."""
+        return {} if self._connection.lite else {"milvus": self._connection.version}
+
     def close(self) -> None:
         """Closes the connection. May be called twice."""
         self._connection.close()
