@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import socket
-import subprocess
-import sys
 import time
 import traceback
 from pathlib import Path
@@ -12,16 +12,9 @@ from pathlib import Path
 import pytest
 
 import vecbridge
-from tests.servers.milvus import running_milvus
-from vecbridge import ClosedError, ConnectionFailedError, OperationTimeoutError
+from vecbridge import ClosedError, ConnectionFailedError
 
 SECRET = "Sup3r-s3cret-w0rd"
-OTHER_PROCESS = """
-import sys
-import vecbridge
-with vecbridge.get_backend("milvus", uri=sys.argv[1]) as store:
-    print(store.index_names())
-"""
 
 
 def dead_uri() -> str:
@@ -100,13 +93,9 @@ def test_lite_is_unlocked_when_its_last_store_is_closed(tmp_path: Path) -> None:
     assert second.open_index("kept").count() == 1
     first.close()
     assert second.open_index("kept").count() == 1
-    refused = other_process(path)
-    assert refused.returncode != 0
-    assert "ConnectionFailedError" in refused.stderr
-    assert "one process at a time" in refused.stderr
+    assert is_locked(path)
     second.close()
-    admitted = other_process(path)
-    assert admitted.stdout.strip() == "['kept']", admitted.stderr
+    assert not is_locked(path)
     with vecbridge.get_backend("milvus", uri=path) as again:
         assert again.open_index("kept").fetch(["a"]).vectors.tolist() == [[1.0, 2.0]]
 
@@ -114,7 +103,11 @@ def test_lite_is_unlocked_when_its_last_store_is_closed(tmp_path: Path) -> None:
 def test_a_store_that_is_forgotten_unlocks_lite(tmp_path: Path) -> None:
     path = str(tmp_path / "v.db")
     vecbridge.get_backend("milvus", uri=path).index_names()
-    assert other_process(path).stdout.strip() == "[]"
+    gc.collect()
+    give_up = time.monotonic() + 10
+    while is_locked(path):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 def test_paths_that_cannot_be_lites(tmp_path: Path) -> None:
@@ -125,32 +118,11 @@ def test_paths_that_cannot_be_lites(tmp_path: Path) -> None:
         vecbridge.get_backend("milvus", uri=str(tmp_path / "no" / "v.db")).index_names()
 
 
-def test_a_frozen_and_a_killed_server(tmp_path: Path) -> None:
-    import signal
-
-    with running_milvus(tmp_path) as server:
-        store = vecbridge.get_backend("milvus", uri=server.uri, timeout=3)
-        index = store.create_index("kept", dimension=2)
-        index.upsert(["a", "b"], [[1, 2], [3, 4]])
-        server.signal(signal.SIGSTOP)
-        started = time.monotonic()
-        with pytest.raises(OperationTimeoutError) as late:
-            index.count()
-        assert time.monotonic() - started < 6
-        assert late.value.retryable
-        server.signal(signal.SIGCONT)
-        server.kill()
-        with pytest.raises(ConnectionFailedError) as gone:
-            index.upsert(["c"], [[5, 6]])
-        assert gone.value.retryable
-        store.close()
-
-
-def other_process(path: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", OTHER_PROCESS, path],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def is_locked(path: str) -> bool:
+    """Whether the engine's own lock of a directory is taken."""
+    with (Path(path) / "LOCK").open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

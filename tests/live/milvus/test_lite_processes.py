@@ -371,7 +371,9 @@ def test_threads_write_at_once(store: Store) -> None:
 
 def listening_ports() -> list[str]:
     """TCP addresses on which this process listens."""
-    mine = {os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}
+    mine = {
+        str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()
+    }
     rows = [
         line.split()
         for table in ("tcp", "tcp6")
