@@ -39,6 +39,7 @@ _PASSING = (
     "node not found",
     "channel unavailable",
     "shard delegator",
+    "query delegator",
 )
 _LIMITED = ("rate", "quota", "too many requests")
 _CLOSED_CHANNEL = "closed channel"
@@ -176,6 +177,8 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         )
     if code == _UNREACHABLE or "server unavailable" in lowered:
         return _unreachable(operation, "nobody answers")
+    if "create connection first" in lowered:
+        return _unreachable(operation, "the connection was closed")
     kind: type[BackendError] = BackendError
     retryable = code in _RATE_LIMITED or any(words in lowered for words in _PASSING)
     if code == _NOT_LOADED or "not loaded" in lowered:

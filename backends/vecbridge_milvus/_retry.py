@@ -58,7 +58,7 @@ class Patience:
         """Says that a try succeeded."""
         if self._told:
             waited = time.monotonic() - self._started
-            LOGGER.warning("Milvus could %s after %.1f s.", self._operation, waited)
+            LOGGER.warning("Milvus is back: %s went on after %.1f s.", self._operation, waited)
 
     def _given_up(self, error: BackendError) -> BackendError:
         return type(error)(

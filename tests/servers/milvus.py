@@ -22,9 +22,12 @@ import pytest
 _CACHE = Path(__file__).parents[2] / ".cache" / "milvus-2.3.5"
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 15.0
+_LEASE_SECONDS = 5
+# Started before its dead predecessor's lease has ended, a server may wait for itself for ever.
+_LEASE_PAUSE_SECONDS = _LEASE_SECONDS + 0.5
 # The shell ends the server when its own standard input does: when the session closes it, or dies.
 # Milvus never stops cleanly on SIGTERM and loses nothing on SIGKILL, so it is not kept waiting.
-_LEASH = """
+LEASH = """
 "$@" & child=$!
 echo "$child" > milvus.pid
 read -r _
@@ -47,7 +50,8 @@ class MilvusServer:
         self.folder = folder
         self._overrides = overrides or {}
         self._shell: subprocess.Popen[bytes] | None = None
-        self._ports = _free_ports(12)
+        self._ended = -_LEASE_PAUSE_SECONDS
+        self._ports = free_ports(12)
         self.port = self._ports[0]
 
     @property
@@ -56,8 +60,9 @@ class MilvusServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Starts the server and waits until it serves."""
-        binaries = _binaries()
+        """Starts the server, again or for the first time, and waits until it serves."""
+        time.sleep(max(0.0, self._ended + _LEASE_PAUSE_SECONDS - time.monotonic()))
+        binaries = unpacked_binaries()
         metrics_port = self._write_configuration()
         environment = {
             **os.environ,
@@ -69,7 +74,7 @@ class MilvusServer:
         (self.folder / "run").mkdir(exist_ok=True)
         with (self.folder / "server.log").open("ab") as log:
             self._shell = subprocess.Popen(
-                ["sh", "-c", _LEASH, "sh", str(binaries / "milvus"), "run", "standalone"],
+                ["sh", "-c", LEASH, "sh", str(binaries / "milvus"), "run", "standalone"],
                 cwd=self.folder,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -93,6 +98,7 @@ class MilvusServer:
             self._shell.wait(timeout=_STOP_SECONDS)
         finally:
             self._shell = None
+            self._ended = time.monotonic()
 
     def kill(self) -> None:
         """Ends the server as a power failure would."""
@@ -134,7 +140,7 @@ class MilvusServer:
             "common": {
                 "storageType": "local",
                 # A restarted server waits for the lease of its dead predecessor.
-                "session": {"ttl": 5},
+                "session": {"ttl": _LEASE_SECONDS},
                 "gracefulStopTimeout": 3,
             },
         }
@@ -182,7 +188,7 @@ def milvus_server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         yield server.uri
 
 
-def _binaries() -> Path:
+def unpacked_binaries() -> Path:
     """The server's files, unpacked once for all sessions."""
     if (_CACHE / "milvus").exists():
         return _CACHE
@@ -204,7 +210,7 @@ def _binaries() -> Path:
     return _CACHE
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports on which nobody listens now, all different."""
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
