@@ -11,7 +11,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import vecbridge
-from vecbridge import Capabilities
+from vecbridge import Capabilities, VecbridgeError
 from vecbridge_conformance._clauses import contract_text
 
 _ALWAYS = ("vecbridge", "numpy", "hypothesis", "pytest")
@@ -38,7 +38,10 @@ def versions(store: vecbridge.Store) -> dict[str, str]:
     found |= {name: known for name in sorted(names) if (known := _version(name))}
     own: Any = getattr(store.backend, "versions", None)
     if own is not None:
-        found.update(own())
+        try:
+            found.update(own())
+        except VecbridgeError as error:
+            found["store"] = f"unknown: {error}"
     return found
 
 

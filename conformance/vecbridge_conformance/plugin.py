@@ -121,6 +121,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             each.outcomes += unexpected
             if unexpected:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            if each.outcomes:
+                # A store tells its version while it is open, and reports may be made later.
+                _ = each.surroundings
             if folder and each.outcomes:
                 write_report(build_report(each), Path(folder))
         finally:

@@ -11,6 +11,7 @@ from vecbridge_conformance.mutants import (
     _distances,  # noqa: F401
     _ids,  # noqa: F401
     _indexes,  # noqa: F401
+    _radius,  # noqa: F401
     _reads,  # noqa: F401
     _writes,  # noqa: F401
 )
