@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from vecbridge_faiss._flat import Flat, Nearest
 _CANDIDATE_BYTES = 32 << 20
 _SPARSE = 4
 _WIDER = 4
+_NONE = np.empty(0, dtype=np.intp)
 
 
 class Exact:
@@ -66,6 +69,24 @@ class Exact:
         return [
             offers.get(at) or scoped.offer(*scoped.float64_rows(self._metric, query, k, most))
             for at, query in enumerate(queries)
+        ]
+
+    def in_range(
+        self, queries: NDArray[np.float32], radius: float, scoped: Scoped
+    ) -> list[Candidates]:
+        """Every record within the distance, and those that float32 cannot tell from them."""
+        if math.isinf(radius) or not len(scoped):
+            return [
+                scoped.everything() if radius > 0 else scoped.offer(_NONE, math.inf)
+                for _ in queries
+            ]
+        reach = self._reach(scoped)
+        query_norms = norms(queries)
+        usable = reach.flat.usable(query_norms)
+        found = iter(reach.in_range(queries[usable], query_norms[usable], radius))
+        return [
+            scoped.offer(reach.rows(next(found)), math.inf) if fits else scoped.everything()
+            for fits in usable.tolist()
         ]
 
     def _decided(
@@ -129,6 +150,12 @@ class _Reach:
     def nearest(self, queries: NDArray[np.float32], count: int) -> Nearest:
         """The nearest records in scope; ``columns`` are rows of the matrix."""
         return self.flat.nearest(queries, self._vectors, count, self._selected)
+
+    def in_range(
+        self, queries: NDArray[np.float32], query_norms: NDArray[np.float64], radius: float
+    ) -> list[NDArray[np.intp]]:
+        """Every record in scope within a distance, and perhaps others: rows of the matrix."""
+        return self.flat.in_range(queries, query_norms, self._vectors, radius, self._selected)
 
     def rows(self, found: NDArray[np.intp]) -> NDArray[np.intp]:
         """Rows of the snapshot that rows of the matrix stand for."""

@@ -84,6 +84,44 @@ class Flat:
         values, columns = _knn(self._metric, queries, matrix, count, selected)
         return Nearest(values.astype(np.float64), columns.astype(np.intp, copy=False), differences)
 
+    def in_range(
+        self,
+        queries: NDArray[np.float32],
+        query_norms: NDArray[np.float64],
+        vectors: NDArray[np.float32],
+        radius: float,
+        selected: NDArray[np.intp] | None = None,
+    ) -> list[NDArray[np.intp]]:
+        """Rows of every record within a distance of each usable query, and perhaps of others.
+
+        Args:
+            queries: ``(q, d)`` float32.
+            query_norms: of the queries, exact.
+            vectors: the matrix.
+            radius: the distance.
+            selected: rows that alone may be found.
+        """
+        matrix = vectors if self._units is None else self._units
+        found = []
+        for at, norm in enumerate(query_norms):
+            one = queries[at : at + 1]
+            limit = self._value_within(radius, float(norm), differences=_by_differences(one))
+            found.append(_range(self._metric, one, matrix, limit, selected))
+        return found
+
+    def _value_within(self, radius: float, norm: float, *, differences: bool) -> float:
+        """The FAISS value that no record within a distance can miss."""
+        if self._metric == "euclidean":
+            relative = gamma(self._dimension + 8)
+            square = max(radius, 0.0) ** 2
+            scale = square if differences else (norm + self._largest) ** 2
+            return float(square + relative / (1.0 - relative) * scale + self._dimension * _TINY)
+        if self._metric == "cosine":
+            rounding = gamma(self._dimension + 8) * (1.0 + self._spread)
+            return float((1.0 - radius - rounding - self._spread - _SLACK) * self._length * norm)
+        error = gamma(self._dimension + 3) * self._largest * norm + self._dimension * _TINY
+        return float(-radius - error)
+
     def distances(self, found: Nearest, query_norms: NDArray[np.float64]) -> NDArray[np.float64]:
         """FAISS's values as distances."""
         return distances_of(self._metric, found.values, self._length * query_norms[:, np.newaxis])
@@ -191,6 +229,25 @@ def _knn(
     else:
         faiss.knn_inner_product(*pointers, *sizes, *out, selector)
     return values, columns
+
+
+def _range(
+    metric: Metric,
+    query: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    limit: float,
+    selected: NDArray[np.intp] | None,
+) -> NDArray[np.intp]:
+    """``faiss.range_search`` of one query, which leaves out what is at the limit itself."""
+    found = faiss.RangeSearchResult(1)
+    selector = None if selected is None else _selector(selected, len(vectors))
+    outwards = np.float32(np.inf if metric == "euclidean" else -np.inf)
+    beyond = float(np.nextafter(np.nextafter(np.float32(limit), outwards), outwards))
+    search = faiss.range_search_L2sqr if metric == "euclidean" else faiss.range_search_inner_product
+    pointers = faiss.swig_ptr(query), faiss.swig_ptr(vectors)
+    search(*pointers, vectors.shape[1], 1, len(vectors), beyond, found, selector)
+    count = int(faiss.rev_swig_ptr(found.lims, 2)[1])
+    return np.array(faiss.rev_swig_ptr(found.labels, count), dtype=np.intp)
 
 
 def _selector(rows: NDArray[np.intp], count: int) -> Any:

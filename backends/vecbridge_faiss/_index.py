@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Capabilities, Hits
+from vecbridge import Candidates, Capabilities, Consistency, Filter, Hits
 from vecbridge.local import LocalIndex, LocalTable, Scoped
 from vecbridge_faiss._approximate import Approximate
 from vecbridge_faiss._cache import Cache
@@ -35,6 +36,18 @@ class FaissIndex(LocalIndex):
             folder = Path(settings.path or "").expanduser() if capabilities.durable else None
             cache = Cache(folder, info.name, info.metric, info.dimension, settings.index)
             self._approximate = Approximate(info, settings, self._exact, cache)
+
+    def in_range(
+        self,
+        queries: NDArray[np.float32],
+        radius: float,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """Every record within the distance, by the exact search, and perhaps others."""
+        return self._exact.in_range(queries, radius, self._scoped(within, where, "range_search"))
 
     def _search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
         return self._way(k, scoped).search(queries, k, scoped)

@@ -45,6 +45,7 @@ PUBLIC: dict[str, list[str]] = {
         "MissingDependencyError",
         "OperationTimeoutError",
         "PartialWriteError",
+        "RangeIndex",
         "Records",
         "Scalar",
         "SchemaMismatchError",
@@ -136,7 +137,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge_conformance.plugin": [],
     "vecbridge_conformance.suite": [],
     "vecbridge_faiss": ["FaissBackend", "FaissSettings"],
-    "vecbridge_milvus": ["MilvusBackend", "MilvusSettings"],
+    "vecbridge_milvus": ["IndexSettings", "MilvusBackend", "MilvusIndex", "MilvusSettings"],
     "vecbridge_sklearn": [
         "SklearnBackend",
         "SklearnSettings",

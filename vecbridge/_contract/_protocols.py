@@ -97,6 +97,28 @@ class VectorIndex(Protocol):
 
 
 @runtime_checkable
+class RangeIndex(Protocol):
+    """What an index has besides where its engine finds by distance, not by rank.
+
+    Having the method declares it: without it, the front searches for more and more.
+    """
+
+    def in_range(
+        self,
+        queries: NDArray[np.float32],
+        radius: float,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """For each query, every record within the distance, and perhaps others.
+
+        Whoever cannot promise that none is missing gives a floor of at most ``radius``.
+        """
+
+
+@runtime_checkable
 class Backend(Protocol):
     """A configured store. Connects on first use, never while it is constructed.
 

@@ -25,13 +25,14 @@ from vecbridge._front._exact import exact_search
 from vecbridge._front._filter_values import filter_values
 from vecbridge._front._native import native_search
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
+from vecbridge._front._whole import WholeIndex
 from vecbridge._front._within import search_within
 from vecbridge._front._writing import upsert_in_batches
 
 Ranking = Literal["exact", "native"]
 
 
-class Index:
+class Index(WholeIndex):
     """A named set of records, the same to the caller whatever store holds it.
 
     Wraps any :class:`vecbridge.VectorIndex` and is one itself. Obtained from

@@ -136,6 +136,30 @@ class Pairs:
             _tell(progress, start + len(rows), len(self))
         return kept
 
+    def nearest_among(self, kept: Sequence[int], limit: float) -> dict[int, tuple[int, float]]:
+        """Of each record that is not kept, the nearest that is, and how far it is.
+
+        Args:
+            kept: positions, ascending; ties go to the earlier one.
+            limit: only records within this distance of one are listed.
+        """
+        near = Near(self._records, limit)
+        chosen = np.array(kept, dtype=np.intp)
+        found: dict[int, tuple[int, float]] = {}
+        rest = np.setdiff1d(np.arange(len(self)), chosen)
+        for start in range(0, len(rest), STRIP):
+            rows = rest[start : start + STRIP]
+            for first in range(0, len(chosen), BLOCK):
+                columns = chosen[first : first + BLOCK]
+                owners, others = np.nonzero(near.mask(rows, columns))
+                exact = self._records.exact(rows[owners], columns[others])
+                for row, owner, distance in zip(
+                    rows[owners].tolist(), columns[others].tolist(), exact.tolist(), strict=True
+                ):
+                    if row not in found or distance < found[row][1]:
+                        found[row] = owner, distance
+        return found
+
     def _strips(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
         for start in range(0, len(self), STRIP):
             yield start, np.arange(start, min(start + STRIP, len(self)))

@@ -1,0 +1,73 @@
+"""One backend's duplicates and uniqueness through FiftyOne, in a process of its own.
+
+Run by ``bench_duplicates.py`` with a database of its own in ``FIFTYONE_DATABASE_URI``. Prints JSON:
+seconds of each step, peak megabytes beyond what was held before it, and how many were kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _measure import memory
+
+
+def embeddings(count: int, dimension: int) -> Any:
+    """Clusters in 48 directions with some noise, one in fifty a near copy of another."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((count // 100 + 1, 48), dtype=np.float32)
+    inner = centres[rng.integers(0, len(centres), count)]
+    inner += 0.6 * rng.standard_normal((count, 48), dtype=np.float32)
+    vectors = inner @ rng.standard_normal((48, dimension), dtype=np.float32)
+    vectors += 0.5 * rng.standard_normal((count, dimension), dtype=np.float32)
+    copies = rng.choice(count, count // 50, replace=False)
+    noise = 0.02 * rng.standard_normal((len(copies), dimension), dtype=np.float32)
+    vectors[copies] = vectors[rng.integers(0, count, len(copies))] + noise
+    return vectors
+
+
+def measured(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and the peak of memory beyond what was in use before: the kernel counts anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before, start = memory("VmRSS"), time.perf_counter()
+    work()
+    return time.perf_counter() - start, memory("VmHWM") - before
+
+
+def main(backend: str, count: int, dimension: int, unique: bool) -> dict[str, Any]:
+    """Builds the index and times both questions, or the first."""
+    warnings.simplefilter("ignore")
+    import fiftyone as fo
+    import fiftyone.brain as fob
+
+    fo.config.show_progress_bars = False
+    if backend != "sklearn-peer":
+        import vecbridge.fiftyone
+
+        vecbridge.fiftyone.enable(backend)
+    name = f"duplicates-{backend}"
+    dataset = fo.Dataset(name, overwrite=True)
+    dataset.add_samples([fo.Sample(filepath=f"/none/{number}.png") for number in range(count)])
+    chosen = "sklearn" if backend == "sklearn-peer" else backend
+    index = fob.compute_similarity(
+        dataset, embeddings=embeddings(count, dimension), brain_key="key", backend=chosen
+    )
+    answers: dict[str, Any] = {}
+    took, peak = measured(lambda: index.find_duplicates(thresh=0.01))
+    answers["duplicates"] = [took, peak, len(index.unique_ids)]
+    if unique:
+        took, peak = measured(lambda: index.find_unique(count // 10))
+        answers["unique"] = [took, peak, len(index.unique_ids)]
+    fo.delete_dataset(name)
+    return answers
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    print(json.dumps(main(given[0], int(given[1]), int(given[2]), given[3] == "unique")))

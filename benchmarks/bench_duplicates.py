@@ -1,0 +1,73 @@
+"""Duplicates and uniqueness through FiftyOne: ours against FiftyOne's own sklearn backend.
+
+Measured where ``FIFTYONE_DATABASE_URI`` names a MongoDB that may be written to. Uniqueness makes the
+peer keep every pair within a distance of 1, so it is asked at a smaller size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from _measure import Row, arguments, report
+
+HERE = Path(__file__).parent
+TIME_LIMIT = MEMORY_LIMIT = 1 / 5
+UNIQUE_SHARE = 5
+
+
+def asked(backend: str, count: int, dimension: int, what: str) -> dict[str, Any]:
+    """What a process of its own measured."""
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            [
+                sys.executable,
+                str(HERE / "_duplicates.py"),
+                backend,
+                str(count),
+                str(dimension),
+                what,
+            ],
+            env={**os.environ, "HOME": home},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"{backend} could not be measured:\n{done.stderr}")
+    answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+def compared(backend: str, what: str, count: int, dimension: int) -> list[Row]:
+    """Time and memory of one question, of both backends in turn."""
+    mine = asked(backend, count, dimension, what)[what]
+    theirs = asked("sklearn-peer", count, dimension, what)[what]
+    title = f"{what} of {count}, {backend}"
+    return [
+        Row(title, mine[0], theirs[0], "FiftyOne sklearn", "s", TIME_LIMIT),
+        Row(f"{title}: peak memory", mine[1], theirs[1], "its peak", "MB", MEMORY_LIMIT),
+        Row(f"{title}: kept", mine[2], theirs[2], "what it keeps", ""),
+    ]
+
+
+def main() -> None:
+    """Measures everything and prints the table."""
+    parser = arguments(__doc__ or "")
+    options = parser.parse_args()
+    if not os.environ.get("FIFTYONE_DATABASE_URI"):
+        print("duplicates: no FIFTYONE_DATABASE_URI, so nothing to compare with")
+        return
+    count, dimension = options.count, options.dimension
+    rows = compared("sklearn", "duplicates", count, dimension)
+    rows += compared("sklearn", "unique", count // UNIQUE_SHARE, dimension)
+    report(f"Duplicates through FiftyOne, {dimension} dimensions", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

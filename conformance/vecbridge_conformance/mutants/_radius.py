@@ -1,0 +1,61 @@
+"""Mutants that find by distance, and not all that they should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Candidates
+from vecbridge.ranking import distances
+from vecbridge_conformance.mutants._reference import ReferenceIndex
+from vecbridge_conformance.mutants._registry import mutant
+
+Vectors = NDArray[np.float32]
+
+
+class _Ranged(ReferenceIndex):
+    """Finds by distance natively."""
+
+    def in_range(self, queries: Vectors, radius: float, **scope: Any) -> list[Candidates]:
+        found = self.candidates(queries, 1 << 30, **scope)
+        return [self._kept(query, each, radius) for query, each in zip(queries, found, strict=True)]
+
+    def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
+        inside = self._inside(distances(self.info.metric, query, found.vectors), radius)
+        rows = np.flatnonzero(inside)
+        names = tuple(found.ids[row] for row in rows.tolist())
+        return Candidates(names, found.vectors[rows], found.floor)
+
+    def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
+        return np.asarray(table <= radius)
+
+
+@mutant("radius-open", clause="NEAR-1")
+class RadiusOpen(_Ranged):
+    """Leaves out the records at the radius itself."""
+
+    def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
+        return np.asarray(table < radius)
+
+
+@mutant(
+    "radius-squared",
+    link="https://github.com/facebookresearch/faiss/issues/413",
+    clause="NEAR-1",
+)
+class RadiusSquared(_Ranged):
+    """Compares the squares of distances with the radius."""
+
+    def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
+        return np.asarray(table * np.abs(table) <= radius)
+
+
+@mutant("radius-cut-off", clause="NEAR-1")
+class RadiusCutOff(_Ranged):
+    """Lists at most sixteen records within a radius, and does not say that there are more."""
+
+    def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
+        kept = super()._kept(query, found, radius)
+        return Candidates(kept.ids[:16], kept.vectors[:16], kept.floor)

@@ -1,0 +1,76 @@
+"""Every record within a distance of a query."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._protocols import RangeIndex, VectorIndex
+from vecbridge._errors import InvalidArgumentError
+from vecbridge._front._scan import Scope, candidates_in
+from vecbridge.ranking import distance_matrix, distances, rank
+
+
+def radius_of(value: object) -> float:
+    """Checks a distance: a real number or infinity, never NaN.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
+        raise InvalidArgumentError(f"radius must be a distance, a real number; got {value!r}")
+    return float(number)
+
+
+def native_range(
+    index: RangeIndex,
+    metric: Metric,
+    queries: NDArray[np.float32],
+    radius: float,
+    scope: Scope,
+) -> list[Hits]:
+    """What the engine finds, by exact distances, less what those put beyond the radius."""
+    found = index.in_range(
+        queries,
+        radius,
+        within=scope.within,
+        where=scope.where,
+        consistency=scope.consistency,
+    )
+    return [_cut(metric, query, each, radius) for query, each in zip(queries, found, strict=True)]
+
+
+def scanned_range(
+    index: VectorIndex, queries: NDArray[np.float32], radius: float, scope: Scope
+) -> list[Hits]:
+    """Looks at every record in scope, in bounded memory beside the answer."""
+    ids: list[list[str]] = [[] for _ in queries]
+    near: list[list[NDArray[np.float64]]] = [[] for _ in queries]
+    for records in candidates_in(index, scope):
+        table = distance_matrix(index.info.metric, queries, records.vectors)
+        for row, names, kept in zip(table, ids, near, strict=True):
+            inside = np.flatnonzero(row <= radius)
+            names.extend(records.ids[at] for at in inside.tolist())
+            kept.append(row[inside])
+    return [
+        _ranked(names, np.concatenate([np.empty(0), *kept]), exact=True)
+        for names, kept in zip(ids, near, strict=True)
+    ]
+
+
+def _cut(metric: Metric, query: NDArray[np.float32], found: Candidates, radius: float) -> Hits:
+    table = distances(metric, query, found.vectors)
+    inside = np.flatnonzero(table <= radius)
+    names = [found.ids[at] for at in inside.tolist()]
+    return _ranked(names, table[inside], exact=found.floor > radius)
+
+
+def _ranked(ids: Sequence[str], table: NDArray[np.float64], *, exact: bool) -> Hits:
+    order = rank(ids, table)
+    return Hits(tuple(ids[at] for at in order.tolist()), table[order], exact=exact)
