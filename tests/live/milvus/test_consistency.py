@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,9 @@ import pytest
 import vecbridge
 from tests.live.milvus.consistency_table import LEVELS, WRITES, engine_of, probed
 from vecbridge import Index, InvalidArgumentError, Store
+from vecbridge_conformance._checker import anomalies
+from vecbridge_conformance._history import DIMENSION
+from vecbridge_conformance._workload import in_threads, plans
 
 TRIES = 5
 
@@ -96,29 +98,15 @@ def test_a_token_of_another_index_is_refused(index: Index, store: Store) -> None
     store.drop_index(other.info.name)
 
 
-def test_a_strong_read_beside_writers_shows_no_record_as_it_was_long_ago_or_not_at_all(
-    store: Store,
+def test_strong_reads_beside_writers_show_no_record_as_it_was_long_ago_or_not_at_all(
+    store: Store, tmp_path: Path
 ) -> None:
-    index = store.create_index(f"c_{uuid.uuid4().hex}", dimension=4, metric="euclidean")
-    ids, end = [f"id-{number}" for number in range(6)], time.monotonic() + 4.0
-    acknowledged = 0
-
-    def write() -> None:
-        nonlocal acknowledged
-        while time.monotonic() < end:
-            index.upsert(ids, np.full((6, 4), acknowledged + 1))
-            acknowledged += 1
-
-    index.upsert(ids, np.zeros((6, 4)))
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(write)
-        while not writing.done():
-            before = acknowledged
-            found = index.fetch(ids, consistency="strong")
-            assert found.missing == ()
-            assert found.vectors.min() >= before
-        writing.result()
-    assert acknowledged > 10
+    index = store.create_index(f"c_{uuid.uuid4().hex}", dimension=DIMENSION, metric="euclidean")
+    crowd = plans(4, barrier=tmp_path, writers=2, seconds=4.0, levels=["strong"])
+    history = in_threads(index, crowd)
+    assert len(history.writes) > 10
+    assert len(history.reads) > 10
+    assert anomalies(history) == []
     store.drop_index(index.info.name)
 
 
