@@ -31,9 +31,19 @@ demo: $(USER_ENV) ## The main job on real images, on three stores (APP=1 opens t
 test: lint types docs ## Everything: lint, types, docs, and every test with real servers
 	@$(BIN)/python -m pytest
 
+.PHONY: test-cluster
+test-cluster: $(DEV_ENV) ## A real Milvus cluster, with a query node killed (needs etcd: Debian's etcd-server)
+	@command -v etcd >/dev/null || { echo "there is no etcd: apt-get install etcd-server"; exit 1; }
+	@$(PIP) install --no-deps 'confluent-kafka>=2.5'
+	@$(BIN)/python -m pytest tests/cluster -m cluster -s
+
 .PHONY: test-fast
 test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 	@$(BIN)/python -m pytest tests/unit tests/meta -m "not slow"
+
+.PHONY: test-pymilvus
+test-pymilvus: $(DEV_ENV) ## The live Milvus tests on older releases of pymilvus
+	@$(BIN)/python -m tools.pymilvus_overlay
 
 .PHONY: lint
 lint: $(DEV_ENV) ## Style and import contracts

@@ -12,10 +12,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vecbridge import BackendError, ClosedError, ConfigurationError, ConnectionFailedError
+from vecbridge import (
+    BackendError,
+    ClosedError,
+    ConfigurationError,
+    ConnectionFailedError,
+    VecbridgeError,
+)
 from vecbridge_milvus import _lite
 from vecbridge_milvus._causes import cause
-from vecbridge_milvus._errors import BACKEND, boundary
+from vecbridge_milvus._errors import BACKEND, boundary, translate
 from vecbridge_milvus._pymilvus import forget_inherited, load, quietly
 from vecbridge_milvus._retry import Patience
 from vecbridge_milvus._settings import MilvusSettings
@@ -266,10 +272,12 @@ class Connection:
         if name and self._settings.lite_path is None:
             client.list_collections(timeout=self.timeout)
 
-    def _failure(self, error: Exception, logged: list[BaseException]) -> BackendError:
+    def _failure(self, error: Exception, logged: list[BaseException]) -> VecbridgeError:
         path = self._settings.lite_path
         if path is None:
-            return cause(self._settings)
+            # pymilvus before 2.6 asks for the database itself.
+            told = translate(error, "connect")
+            return told if isinstance(told, ConfigurationError) else cause(self._settings)
         if self._lite is not None and self._lite.address != str(path):
             return _lite.failed(f"{path}: the process that served it has ended", retryable=True)
         reason = str(logged[-1]) if logged else str(error)

@@ -86,13 +86,14 @@ def boundary(operation: str) -> Iterator[None]:
         except VecbridgeError:
             raise
         except Exception as error:
-            translated = _translate(error, operation)
+            translated = translate(error, operation)
             if translated is None:
                 raise
             raise translated from error
 
 
-def _translate(error: Exception, operation: str) -> VecbridgeError | None:
+def translate(error: Exception, operation: str) -> VecbridgeError | None:
+    """The error of the contract for what pymilvus raised; ``None`` for a defect of our own."""
     import grpc
     from pymilvus.exceptions import MilvusException
 
