@@ -50,7 +50,7 @@ class Patience:
         full = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**self._tries)
         if full > _UNSPOKEN_S and not self._told:
             self._told = True
-            LOGGER.warning("%s Trying again, for up to %.0f s.", error, left)
+            LOGGER.warning("%s - trying again, for up to %.0f s", error, left)
         self._tries += 1
         time.sleep(min(left, full * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
 
@@ -58,11 +58,11 @@ class Patience:
         """Says that a try succeeded."""
         if self._told:
             waited = time.monotonic() - self._started
-            LOGGER.warning("Milvus is back: %s went on after %.1f s.", self._operation, waited)
+            LOGGER.warning("Milvus is back: %s went on after %.1f s", self._operation, waited)
 
     def _given_up(self, error: BackendError) -> BackendError:
         return type(error)(
-            f"{error} It was tried again for {self._seconds:g} s (setting retry_timeout).",
+            f"{error} (tried again for {self._seconds:g} s, the setting retry_timeout)",
             backend=error.backend,
             operation=error.operation,
             retryable=True,
