@@ -27,6 +27,8 @@ def _plain(value: Any) -> Any:
 class MilvusSettings(IndexSettings):
     """Settings of the Milvus backend. The names are FiftyOne's.
 
+    How indexes are built and searched is :class:`vecbridge_milvus.IndexSettings`, and part of this.
+
     Attributes:
         uri: ``http://host:19530``, ``https://...``, ``tcp://...`` or ``unix:...`` of a server; or
             a path that ends in ``.db``, for Milvus Lite inside this process. Credentials and a

@@ -1,0 +1,250 @@
+"""Index types on a real server, searched as they are used: sealed, indexed and loaded."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import vecbridge
+from tests.oracle import oracle
+from vecbridge import Index, IndexExistsError, InvalidArgumentError
+from vecbridge_milvus import MilvusBackend, MilvusIndex
+
+COUNT, DIMENSION = 12_000, 32
+
+
+def clustered(count: int, seed: int) -> NDArray[np.float32]:
+    """Points around centres, as embeddings lie."""
+    centres = np.random.default_rng(0).standard_normal((60, DIMENSION))
+    generator = np.random.default_rng(seed)
+    chosen = centres[generator.integers(len(centres), size=count)]
+    spread = 0.4 * generator.standard_normal((count, DIMENSION))
+    return np.asarray(chosen + spread, dtype=np.float32)
+
+
+def client_of(store: vecbridge.Store) -> Any:
+    assert isinstance(store.backend, MilvusBackend)
+    return store.backend.client
+
+
+def seal(store: vecbridge.Store, name: str, count: int) -> None:
+    """Until then a server searches every record, whatever the index is called."""
+    client = client_of(store)
+    client.flush(name, timeout=120)
+    deadline = time.monotonic() + 240
+    while True:
+        described = client.describe_index(name, client.list_indexes(name)[0])
+        if described["pending_index_rows"] == 0 and described["indexed_rows"] >= count:
+            break
+        assert time.monotonic() < deadline, described
+        time.sleep(0.3)
+    client.release_collection(name)
+    client.load_collection(name)
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+    vectors = clustered(COUNT, 1)
+    vectors[77] = 0.0
+    return [f"{number:05d}" for number in range(COUNT)], vectors, clustered(30, 2)
+
+
+@pytest.fixture(scope="module", params=[("HNSW", "cosine"), ("IVF_SQ8", "euclidean")])
+def sealed(request: pytest.FixtureRequest, milvus_server_uri: str, data: Any) -> tuple[str, str]:
+    """Name and metric of an approximate index whose records are all indexed."""
+    kind, metric = request.param
+    ids, vectors, _ = data
+    name = f"s_{uuid.uuid4().hex}"
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, index_type=kind) as store:
+        index = store.create_index(name, dimension=DIMENSION, metric=metric)
+        index.upsert(ids, vectors)
+        seal(store, name, COUNT)
+    return name, metric
+
+
+def true_ids(metric: Any, data: Any, query: NDArray[np.float32], k: int) -> set[str]:
+    ids, vectors, _ = data
+    return set(oracle(metric, ids, vectors, query, k)[0])
+
+
+def recall(index: Index, metric: str, data: Any, k: int) -> float:
+    answers = index.search(data[2], k)
+    assert [len(hits) for hits in answers] == [k] * len(answers)
+    shares = [
+        len(true_ids(metric, data, query, k).intersection(hits.ids)) / k
+        for query, hits in zip(data[2], answers, strict=True)
+    ]
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize("k", [10, 100, 1000])
+def test_a_recall_that_is_named_is_met(
+    milvus_server_uri: str, sealed: tuple[str, str], data: Any, k: int
+) -> None:
+    name, metric = sealed
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, recall=0.95) as store:
+        index = store.open_index(name)
+        assert index.capabilities.recall == 0.95
+        assert recall(index, metric, data, k) >= 0.95
+
+
+def test_little_effort_misses_some_so_that_the_recall_above_is_no_accident(
+    milvus_server_uri: str, sealed: tuple[str, str], data: Any
+) -> None:
+    name, metric = sealed
+    least = {"ef": 1} if metric == "cosine" else {"nprobe": 1}
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, search_params=least) as store:
+        # Never less effort is sent than k needs, or the server would refuse.
+        assert recall(store.open_index(name), metric, data, 1000) < 0.995
+
+
+def test_exactness_can_be_had_from_an_approximate_index(
+    milvus_server_uri: str, sealed: tuple[str, str], data: Any
+) -> None:
+    name, metric = sealed
+    ids, vectors, queries = data
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
+        index = store.open_index(name)
+        assert not index.search(queries[:2], 10)[0].exact
+        for query, hits in zip(queries[:3], index.search(queries[:3], 25, exact=True), strict=True):
+            expected = oracle(metric, ids, vectors, query, 25)
+            assert (hits.ids, hits.distances.tolist(), hits.exact) == (*expected, True)
+
+
+@pytest.mark.parametrize("ranking", ["exact", "native"])
+def test_answers_are_never_short(
+    milvus_server_uri: str, sealed: tuple[str, str], data: Any, ranking: Any
+) -> None:
+    name, metric = sealed
+    ids, _, queries = data
+    params = {"nprobe": 1} if metric == "euclidean" else {}
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, search_params=params) as store:
+        index = store.open_index(name)
+        assert len(index.search(queries[0], 3000, ranking=ranking)[0]) == 3000
+        # A zero vector, which the server leaves out under cosine, among the few that are asked for.
+        few = index.search(queries[0], 10, within=ids[70:80], ranking=ranking)[0]
+        assert set(few.ids) == set(ids[70:80])
+
+
+def test_a_type_that_the_server_lacks_is_refused_and_nothing_is_left(
+    milvus_server_uri: str,
+) -> None:
+    for options, reason in (
+        ({"index_type": "IVF_RABITQ"}, "invalid index type"),
+        ({"index_type": "HNSW", "index_params": {"M": 5000}}, "out of range"),
+        ({"replicas": 2}, "nodes not enough"),
+        ({"resource_groups": ["none_such"]}, "none_such"),
+        ({"shards": 40}, "limited to 16"),
+        ({"mmap": True}, "2.4"),
+    ):
+        with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
+            before = store.index_names()
+            with pytest.raises(InvalidArgumentError, match=reason):
+                store.create_index(f"n_{uuid.uuid4().hex}", dimension=4)
+            assert store.index_names() == before
+
+
+def test_shards_and_the_partition_key_reach_the_server(milvus_server_uri: str) -> None:
+    options: dict[str, Any] = {"shards": 2, "partition_key": "team"}
+    name = f"p_{uuid.uuid4().hex}"
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
+        with pytest.raises(InvalidArgumentError, match="partition_key='team'"):
+            store.create_index(name, dimension=2, fields={"team": "boolean"})
+        index = store.create_index(name, dimension=2, fields={"team": "string"})
+        described = client_of(store).describe_collection(name)
+        assert described["num_shards"] == 2
+        assert [field["name"] for field in described["fields"] if field.get("is_partition_key")]
+        index.upsert(["a", "b"], [[1, 0], [0, 1]], {"team": ["red", "blue"]})
+        # A record whose key changes moves to another partition, and leaves no copy behind.
+        index.upsert(["a"], [[1, 1]], {"team": ["blue"]})
+        assert index.count(consistency="strong") == 2
+        assert index.fetch(["a"]).fields["team"] == ["blue"]
+
+
+@pytest.mark.parametrize("place", ["lite", "server"])
+def test_one_of_racing_creations_wins(
+    place: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    uri = str(tmp_path / "v.db")
+    if place == "server":
+        uri = request.getfixturevalue("milvus_server_uri")
+    stores = [vecbridge.get_backend("milvus", uri=uri) for _ in range(4)]
+    name = f"r_{uuid.uuid4().hex}"
+    outcomes: list[object] = []
+    start = threading.Barrier(len(stores))
+
+    def create(store: vecbridge.Store) -> None:
+        start.wait()
+        try:
+            outcomes.append(store.create_index(name, dimension=3))
+        except IndexExistsError as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=create, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made = [outcome for outcome in outcomes if isinstance(outcome, Index)]
+    assert (len(outcomes), len(made)) == (len(stores), 1), outcomes
+    made[0].upsert(["a"], [[1, 2, 3]])
+    # A loser may go on at once, though the winner may still be at it.
+    assert stores[0].open_index(name).count(consistency="strong") == 1
+    for store in stores:
+        store.close()
+
+
+def test_lite_refuses_what_it_would_make_something_else_of(tmp_path: Path) -> None:
+    with vecbridge.get_backend("milvus", uri=tmp_path / "v.db", index_type="SCANN") as store:
+        with pytest.raises(InvalidArgumentError, match="Milvus Lite has no index SCANN"):
+            store.create_index("x", dimension=3)
+        assert store.index_names() == []
+
+
+def test_keys_with_several_rows_are_counted_once_and_mended(
+    milvus_server_uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    from pymilvus import DataType
+
+    name, vectors = f"d_{uuid.uuid4().hex}", clustered(200, 4)
+    ids = [f"k{number:03d}" for number in range(200)]
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
+        client = client_of(store)
+        schema = client.create_schema(auto_id=False)
+        schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=64)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIMENSION)
+        schema.add_field("note", DataType.JSON)
+        indexes = client.prepare_index_params()
+        indexes.add_index("vector", index_type="FLAT", metric_type="L2")
+        client.create_collection(name, schema=schema, index_params=indexes)
+        rows = [
+            {"pk": key, "vector": vector, "note": {"of": key}}
+            for key, vector in zip(ids, vectors, strict=True)
+        ]
+        client.insert(name, rows)
+        client.insert(name, rows[:30])
+        index = store.open_index(name, consistency="strong")
+        assert index.count() == 200
+        assert "230 rows of 200 keys" in caplog.text
+        assert sum(len(records) for records in index.scan(64)) == 200
+        for k in (10, 199, 200):
+            expected = oracle("euclidean", ids, vectors, vectors[0], k)
+            for exact in (False, True):
+                hits = index.search(vectors[0], k, exact=exact)[0]
+                assert (hits.ids, hits.distances.tolist(), hits.exact) == (*expected, True)
+        assert isinstance(index.engine, MilvusIndex)
+        assert index.engine.mend_duplicates() == 30
+        (counted,) = client.query(
+            name, filter="", output_fields=["count(*)"], consistency_level="Strong"
+        )
+        assert (counted["count(*)"], index.count()) == (200, 200)
+        (kept,) = client.query(name, filter='pk == "k003"', output_fields=["note"])
+        assert kept["note"] == {"of": "k003"}
+        assert index.engine.mend_duplicates() == 0
