@@ -1,0 +1,269 @@
+"""The Milvus backend against pymilvus by hand, and against FiftyOne's own adapter.
+
+Starts a server of its own. By hand means: rows of dicts with float32 arrays, batches of 5000, the
+same index, the same consistency level, the ids and distances of as many hits. FiftyOne is measured
+where ``FIFTYONE_DATABASE_URI`` names a MongoDB that may be written to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _measure import Row, arguments, medians, memory, report, seconds
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.servers.milvus import MilvusServer
+from vecbridge import Index, Store, get_backend
+
+HERE = Path(__file__).parent
+SIZES = ((20_000, 512), (200_000, 128))
+INGEST_LIMIT, ADAPTER_LIMIT = 1.15, 0.5
+NATIVE_LIMIT, EXACT_LIMIT, BATCH_LIMIT, VIEW_LIMIT = 1.1, 1.5, 1.3, 3.0
+SCAN_LIMIT = 1.5
+K = 10
+BATCH = 5000
+
+
+def data(count: int, dimension: int) -> tuple[list[str], Any]:
+    """Ids as FiftyOne's are, and Gaussian vectors."""
+    vectors = np.random.default_rng(0).standard_normal((count, dimension), dtype=np.float32)
+    return [f"{number:024x}" for number in range(count)], vectors
+
+
+class ByHand:
+    """What somebody would write with pymilvus alone, who knows what is fast."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        import pymilvus
+
+        self._name = name
+        self._types = pymilvus.DataType
+        self._client = pymilvus.MilvusClient(uri)
+
+    def create(self, dimension: int) -> None:
+        """A flat index under cosine."""
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("pk", self._types.VARCHAR, is_primary=True, max_length=512)
+        schema.add_field("vector", self._types.FLOAT_VECTOR, dim=dimension)
+        schema.add_field("sample_id", self._types.VARCHAR, max_length=512)
+        indexes = self._client.prepare_index_params()
+        indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
+        self._client.create_collection(
+            self._name, schema=schema, index_params=indexes, consistency_level="Session"
+        )
+
+    def upsert(self, ids: list[str], vectors: Any) -> None:
+        """Batches of rows; upserts, since only those can be sent again after a failure."""
+        for start in range(0, len(ids), BATCH):
+            part = slice(start, start + BATCH)
+            rows = [
+                {"pk": name, "vector": vector, "sample_id": name}
+                for name, vector in zip(ids[part], vectors[part], strict=True)
+            ]
+            self._client.upsert(self._name, rows)
+
+    def search(self, queries: Any) -> list[list[tuple[str, float]]]:
+        """Ids and distances of the nearest."""
+        found = self._client.search(
+            self._name, data=list(queries), limit=K, consistency_level="Session"
+        )
+        return [
+            [(hit["pk"] if "pk" in hit else hit["id"], hit["distance"]) for hit in hits]
+            for hits in found
+        ]
+
+    def drop(self) -> None:
+        """Removes the collection."""
+        self._client.drop_collection(self._name)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A server of this benchmark's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        # A busy machine must not take the server for dead.
+        running = MilvusServer(Path(folder), {"common": {"session": {"ttl": 60}}})
+        running.start()
+        try:
+            yield running.uri
+        finally:
+            running.stop()
+
+
+def searching(uri: str, store: Store, count: int, dimension: int) -> list[Row]:
+    """Ingest and searches of one size."""
+    ids, vectors = data(count, dimension)
+    rng = np.random.default_rng(1)
+    queries = rng.standard_normal((100, dimension), dtype=np.float32)
+    half = [ids[row] for row in rng.choice(count, count // 2, replace=False)]
+    hand = ByHand(uri, "by_hand")
+    hand.create(dimension)
+    index = store.create_index("ours", dimension=dimension, fields={"sample_id": "string"})
+    size = f"{count // 1000}k x {dimension}"
+    theirs = seconds(lambda: hand.upsert(ids, vectors))
+    ours = seconds(lambda: index.upsert(ids, vectors, {"sample_id": ids}))
+    rows = [Row(f"{size}: ingest", ours, theirs, "pymilvus upsert", "s", INGEST_LIMIT)]
+    rows += _searches(size, index, hand, queries, half)
+    hand.drop()
+    store.drop_index("ours")
+    return rows
+
+
+def _searches(size: str, index: Index, hand: ByHand, queries: Any, half: list[str]) -> list[Row]:
+    one = queries[:1]
+    index.count(consistency="strong")
+
+    def native() -> object:
+        return index.search(one, K, ranking="native")
+
+    def exact() -> object:
+        return index.search(one, K)
+
+    def by_hand() -> object:
+        return hand.search(one)
+
+    return [
+        _ratio(
+            f"{size}: one query, native", medians(native, by_hand, 41), "pymilvus", NATIVE_LIMIT
+        ),
+        _ratio(f"{size}: one query, exact", medians(exact, by_hand, 41), "pymilvus", EXACT_LIMIT),
+        _ratio(
+            f"{size}: 100 queries, native",
+            medians(
+                lambda: index.search(queries, K, ranking="native"),
+                lambda: hand.search(queries),
+                7,
+            ),
+            "pymilvus, one call",
+            BATCH_LIMIT,
+        ),
+        _ratio(
+            f"{size}: 100 queries, exact",
+            medians(lambda: index.search(queries, K), lambda: hand.search(queries), 7),
+            "pymilvus, one call",
+            BATCH_LIMIT,
+        ),
+        _ratio(
+            f"{size}: one query in half of all",
+            medians(lambda: index.search(one, K, within=half), exact, 15),
+            "ours without the view",
+            VIEW_LIMIT,
+        ),
+    ]
+
+
+def _ratio(work: str, times: tuple[float, float], peer: str, limit: float) -> Row:
+    return Row(work, 1e3 * times[0], 1e3 * times[1], peer, limit=limit)
+
+
+def scanning(uri: str) -> list[Row]:
+    """Memory that a full scan adds, at ten times as many records; in processes of their own."""
+    grown = []
+    for count in (20_000, 200_000):
+        command = [sys.executable, __file__, "--scan", uri, "--count", str(count)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        grown.append(float(done.stdout))
+    return [Row("full scan of 200k against 20k", grown[1], grown[0], "20k", "MB", SCAN_LIMIT)]
+
+
+def _scan_of_this_process(uri: str, count: int) -> float:
+    """MB by which a scan raises the peak, after a small one has loaded all code."""
+    with get_backend("milvus", uri=uri) as store:
+        index = store.create_index("scanned", dimension=128)
+        rng = np.random.default_rng(2)
+        for start in range(0, count, BATCH):
+            names = [f"{start + number:024x}" for number in range(BATCH)]
+            index.upsert(names, rng.standard_normal((BATCH, 128), dtype=np.float32))
+        before, seen = memory("VmHWM"), 0
+        for records in index.scan():
+            seen += len(records)
+        if seen != count:
+            raise RuntimeError(f"the scan saw {seen} of {count} records")
+        after = memory("VmHWM")
+        store.drop_index("scanned")
+    return after - before
+
+
+def through_fiftyone(uri: str, count: int, dimension: int) -> list[Row]:
+    """Ingest through FiftyOne: ours, its own adapter's, and by hand."""
+    if not os.environ.get("FIFTYONE_DATABASE_URI"):
+        return []
+    ids, vectors = data(count, dimension)
+    hand = ByHand(uri, "by_hand")
+    taken: dict[str, list[float]] = {"ours": [], "theirs": [], "hand": []}
+    for _ in range(3):
+        hand.create(dimension)
+        taken["hand"].append(seconds(lambda: hand.upsert(ids, vectors)))
+        hand.drop()
+        for which in ("ours", "theirs"):
+            taken[which].append(_fiftyone_seconds(which, uri, count, dimension))
+    ours, theirs, raw = (min(taken[which]) for which in ("ours", "theirs", "hand"))
+    size = f"{count // 1000}k x {dimension}"
+    work = f"{size}: ingest through FiftyOne"
+    return [
+        Row(work, ours, raw, "pymilvus upsert", "s", INGEST_LIMIT),
+        Row(work, ours, theirs, "FiftyOne's own adapter", "s", ADAPTER_LIMIT),
+    ]
+
+
+def _fiftyone_seconds(which: str, uri: str, count: int, dimension: int) -> float:
+    with tempfile.TemporaryDirectory() as home:
+        environment = {
+            **os.environ,
+            "HOME": home,
+            "FIFTYONE_DO_NOT_TRACK": "1",
+            "FIFTYONE_DATABASE_VALIDATION": "false",
+        }
+        command = [sys.executable, str(HERE / "_fiftyone_milvus.py"), which, uri]
+        done = subprocess.run(
+            [*command, str(count), str(dimension)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"FiftyOne could not be measured:\n{done.stderr}")
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Measures everything and prints the table."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--scan", help="internal: scan at this address, in this process")
+    parser.add_argument("--only", choices=["search", "scan", "fiftyone"], help="one part alone")
+    parser.add_argument("--uri", help="a running server, instead of one of the benchmark's own")
+    options = parser.parse_args()
+    if options.scan:
+        print(_scan_of_this_process(options.scan, options.count))
+        return
+    rows: list[Row] = []
+    with _given(options.uri) if options.uri else server() as uri:
+        if options.only in {None, "fiftyone"}:
+            rows += through_fiftyone(uri, *SIZES[0])
+        if options.only in {None, "search"}:
+            with get_backend("milvus", uri=uri) as store:
+                for size in SIZES:
+                    rows += searching(uri, store, *size)
+        if options.only in {None, "scan"}:
+            rows += scanning(uri)
+    report("Milvus 2.3.5 server, FLAT, cosine, k=10, session reads", rows, options.json)
+
+
+@contextmanager
+def _given(uri: str) -> Iterator[str]:
+    yield uri
+
+
+if __name__ == "__main__":
+    main()
