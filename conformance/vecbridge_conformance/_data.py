@@ -80,6 +80,23 @@ HOSTILE_IDS = (
     "x" * 512,
     "\u00e9" * 256,
     "\U0001f9ed" * 128,
+    "a\\",
+    "a'",
+    "a' or '1'='1",
+    'a" or 1=1 --',
+    "a%",
+    "a_",
+    "a*",
+    "a ",
+    " a",
+    "a\n",
+    "1e3",
+    "null",
+    "NaN",
+    "true",
+    "id in ['a']",
+    "{0}",
+    "../a",
 )
 """Distinct ids that are valid, and that stores trim, fold, cut, escape wrongly or execute."""
 

@@ -72,15 +72,6 @@ def same_bits(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None
     expect(found.tobytes() == expected.tobytes(), f"expected {expected}, got {found}")
 
 
-def same_hits(found: Hits, expected: Hits) -> None:
-    """Raises where two answers differ in an id, their order, or a bit of a distance."""
-    expect(found.ids == expected.ids, f"expected {expected.ids}, got {found.ids}")
-    expect(
-        found.distances.tolist() == expected.distances.tolist(),
-        f"ids agree; expected distances {expected.distances}, got {found.distances}",
-    )
-
-
 def expect(holds: bool, message: str) -> None:  # noqa: FBT001  (it reads as an assertion)
     """Raises ``AssertionError`` where something does not hold, under ``python -O`` too."""
     if not holds:

@@ -11,53 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vecbridge import METRICS, Metric
+from vecbridge_conformance._data import HOSTILE_IDS
 
 DIMENSION = 3
-
-HOSTILE_IDS = (
-    "'",
-    '"',
-    "\\",
-    "a\\",
-    "a'",
-    "a' or '1'='1",
-    'a" or 1=1 --',
-    "a%",
-    "a_",
-    "a*",
-    "a ",
-    " a",
-    "A",
-    "á",
-    "a\u0301",
-    "\u212b",
-    "a\n",
-    "a\tb",
-    "\U0001f98b",
-    "\x01\x7f",
-    "-1",
-    "0",
-    "00",
-    "1e3",
-    "null",
-    "None",
-    "NaN",
-    "true",
-    "[]",
-    "{}",
-    "id in ['a']",
-    "'] or id not in ['",
-    "%s",
-    "{0}",
-    "../a",
-    "a,b",
-    "a;drop table a",
-    "x" * 512,
-    "x" * 511,
-    "é" * 256,
-    "é" * 255,
-)
-"""Ids that are ordinary by the contract, and that stores are known to take for something else."""
 
 _EVEN = np.float32(1.0)
 _COORDINATES = (

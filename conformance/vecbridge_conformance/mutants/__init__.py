@@ -13,6 +13,7 @@ from vecbridge_conformance.mutants import (
     _indexes,  # noqa: F401
     _radius,  # noqa: F401
     _reads,  # noqa: F401
+    _stores,  # noqa: F401
     _writes,  # noqa: F401
 )
 from vecbridge_conformance.mutants._backend import ReferenceBackend, ReferenceSettings

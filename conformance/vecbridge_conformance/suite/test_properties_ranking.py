@@ -11,7 +11,7 @@ from vecbridge import Index, field
 from vecbridge.ranking import distances
 from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance._effort import filled, for_all, fresh
-from vecbridge_conformance._model import Model, same_bits, same_hits
+from vecbridge_conformance._model import Model, same_bits
 from vecbridge_conformance._strategies import (
     DIMENSION,
     Drawn,
@@ -22,6 +22,7 @@ from vecbridge_conformance._strategies import (
     records,
     vector,
 )
+from vecbridge_conformance.suite._checks import assert_same_hits
 
 
 def _model(metric: Any, drawn: Drawn) -> Model:
@@ -37,7 +38,7 @@ def test_an_answer_is_the_exact_ranking(harness: Harness) -> None:
         model = _model(metric, drawn)
         with filled(harness, metric, drawn) as index:
             for query, hits in zip(asked, index.search(asked, k), strict=True):
-                same_hits(hits, model.search(query, k))
+                assert_same_hits(hits, model.search(query, k))
                 assert hits.exact
 
     for_all(harness, body, drawn=records(), asked=queries(), k=st.integers(1, 14), metric=metrics())
@@ -50,7 +51,7 @@ def test_a_batch_gives_each_query_the_answer_that_it_gets_alone(harness: Harness
             together = index.search(asked, k)
             assert len(together) == len(asked)
             for query, hits in zip(asked, together, strict=True):
-                same_hits(hits, index.search(query, k)[0])
+                assert_same_hits(hits, index.search(query, k)[0])
 
     for_all(
         harness,
@@ -104,7 +105,7 @@ def test_the_order_of_insertion_makes_no_difference(harness: Harness) -> None:
         shuffled = drawn.part(order.draw(st.permutations(range(len(drawn)))))
         with filled(harness, metric, drawn) as one, filled(harness, metric, shuffled) as other:
             for left, right in zip(one.search(asked, k), other.search(asked, k), strict=True):
-                same_hits(left, right)
+                assert_same_hits(left, right)
 
     for_all(
         harness,
@@ -127,7 +128,7 @@ def test_within_is_the_full_ranking_without_the_others(harness: Harness) -> None
         with filled(harness, "euclidean", drawn) as index:
             found = index.search(asked, k, within=allowed)
             for query, hits in zip(asked, found, strict=True):
-                same_hits(hits, model.search(query, k, within=set(allowed)))
+                assert_same_hits(hits, model.search(query, k, within=set(allowed)))
 
     for_all(
         harness,
@@ -151,7 +152,7 @@ def test_a_filter_is_the_full_ranking_without_what_it_refuses(harness: Harness) 
             index.upsert(drawn.ids, drawn.vectors, {"number": column})
             found = index.search(asked, k, where=field("number") >= least)
             for query, hits in zip(asked, found, strict=True):
-                same_hits(hits, model.search(query, k, within=allowed))
+                assert_same_hits(hits, model.search(query, k, within=allowed))
 
     for_all(
         harness,

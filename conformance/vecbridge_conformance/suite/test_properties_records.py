@@ -12,7 +12,6 @@ from vecbridge_conformance._effort import filled, for_all, fresh
 from vecbridge_conformance._model import Model, same_bits
 from vecbridge_conformance._strategies import (
     DIMENSION,
-    HOSTILE_IDS,
     Drawn,
     ids,
     metrics,
@@ -84,25 +83,6 @@ def test_what_is_deleted_is_gone_and_nothing_else(harness: Harness) -> None:
         choice=st.data(),
         others=st.lists(ids(), max_size=2),
     )
-
-
-@clause("REC-1", "REC-2", "WRITE-5")
-def test_a_hostile_id_is_an_id_like_any_other(harness: Harness) -> None:
-    with fresh(harness, "euclidean") as index:
-        model = Model(DIMENSION, "euclidean")
-        names = [*HOSTILE_IDS, *(f"a{number}" for number in range(5))]
-        rows = np.arange(len(names), dtype=np.float32)[:, np.newaxis].repeat(DIMENSION, axis=1)
-        index.upsert(names, rows)
-        model.upsert(names, rows)
-        model.check_records(index.fetch(names), names)
-        within = index.search(rows[0], None, within=list(HOSTILE_IDS))[0]
-        assert within.ids == HOSTILE_IDS
-        for name in HOSTILE_IDS:
-            index.delete([name])
-            model.delete([name])
-            found = index.contains(names).tolist()
-            assert found == [other in model.records for other in names], f"deleted {name!r}"
-        model.check_all(index.scan())
 
 
 @clause("WRITE-4")

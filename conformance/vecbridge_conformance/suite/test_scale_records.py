@@ -8,7 +8,8 @@ import numpy as np
 
 from vecbridge import Index
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance._model import Model, same_hits
+from vecbridge_conformance._model import Model
+from vecbridge_conformance.suite._checks import assert_same_hits
 
 _COUNT = 10_000
 _DIMENSION = 32
@@ -52,9 +53,11 @@ def test_many_queries_get_the_exact_ranking(harness: Harness) -> None:
     queries[:20] = model.matrix(sorted(model.records)[:20])
     found = index.search(queries, 10)
     for position in range(60):
-        same_hits(found[position], model.search(queries[position], 10))
+        assert_same_hits(found[position], model.search(queries[position], 10))
     for position in (0, 59):
-        same_hits(index.search(queries[position], 2_000)[0], model.search(queries[position], 2_000))
+        assert_same_hits(
+            index.search(queries[position], 2_000)[0], model.search(queries[position], 2_000)
+        )
 
 
 @clause("SEARCH-3", "SEARCH-4", "SEARCH-10", "CAP-5")
@@ -62,7 +65,7 @@ def test_everything_can_be_ranked(harness: Harness) -> None:
     index, model = _large(harness)
     query = np.ones(_DIMENSION, dtype=np.float32)
     everything = index.search(query, None)[0]
-    same_hits(everything, model.search(query, None))
+    assert_same_hits(everything, model.search(query, None))
     farthest = index.farthest(query, 3)[0]
     assert farthest.distances.tolist() == everything.distances[::-1][:3].tolist()
     assert len(index.search(query, _COUNT + 1)[0]) == _COUNT
@@ -75,7 +78,7 @@ def test_a_long_allow_list_keeps_its_tail(harness: Harness) -> None:
     names = sorted(model.records)
     allowed = [*names[1::2], "missing"]
     query = model.records[names[0]]
-    same_hits(
+    assert_same_hits(
         index.search(query, 20, within=allowed)[0], model.search(query, 20, within=set(allowed))
     )
 

@@ -21,8 +21,9 @@ from hypothesis.stateful import (
 from vecbridge import METRICS, Metric
 from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance._effort import effort, seconds_an_example
-from vecbridge_conformance._model import Model, same_hits
+from vecbridge_conformance._model import Model
 from vecbridge_conformance._strategies import DIMENSION, Drawn, ids, queries, records
+from vecbridge_conformance.suite._checks import assert_same_hits
 
 _BUDGET_S = 20.0
 _STEPS = 20
@@ -86,12 +87,12 @@ class _Machine(RuleBasedStateMachine):
     @rule(asked=queries(), k=st.integers(1, 12))
     def search(self, asked: Any, k: int) -> None:
         for query, hits in zip(asked, self.index.search(asked, k), strict=True):
-            same_hits(hits, self.model.search(query, k))
+            assert_same_hits(hits, self.model.search(query, k))
 
     @rule(asked=queries(most=2), k=st.integers(1, 5), names=st.lists(known, max_size=5))
     def search_within(self, asked: Any, k: int, names: list[str]) -> None:
         for query, hits in zip(asked, self.index.search(asked, k, within=names), strict=True):
-            same_hits(hits, self.model.search(query, k, within=names))
+            assert_same_hits(hits, self.model.search(query, k, within=names))
 
     @rule(size=st.integers(1, 5))
     def scan(self, size: int) -> None:

@@ -17,6 +17,11 @@ from vecbridge_conformance import LAYERS, Case, Deployment, Harness, Vacuous, ca
 from vecbridge_conformance._catalogue import reason_not_to_run
 from vecbridge_conformance.mutants import MUTANTS, Mutant, MutantBackend, MutantSettings
 from vecbridge_conformance.mutants._table import table
+from vecbridge_conformance.suite import (
+    test_concurrency_histories,
+    test_consistency_histories,
+    test_ranking_recall,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,6 +32,18 @@ def without_shrinking() -> Iterator[None]:
     settings.load_profile("mutants")
     yield
     settings.load_profile(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_smaller() -> Iterator[None]:
+    """A reference in memory needs less time and fewer records than a server to show itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(test_consistency_histories, "_CONVERGENCE_S", 1.0)
+        patch.setattr(test_consistency_histories, "_SECONDS", 0.8)
+        patch.setattr(test_concurrency_histories, "_SECONDS", 0.8)
+        patch.setattr(test_ranking_recall, "RECORDS", 500)
+        patch.setattr(test_ranking_recall, "TRIALS", 100)
+        yield
 
 
 def opened(name: str | None, path: Path | None) -> vecbridge.Store:
