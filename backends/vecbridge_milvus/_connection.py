@@ -7,12 +7,13 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecbridge import (
+    AuthenticationError,
     BackendError,
     ClosedError,
     ConfigurationError,
@@ -270,7 +271,9 @@ class Connection:
         """Finds a database that does not exist now, not at some later call."""
         name = self._settings.db_name
         if name and self._settings.lite_path is None:
-            client.list_collections(timeout=self.timeout)
+            # An account that may not list them still finds out at its first call.
+            with suppress(AuthenticationError), boundary("connect"):
+                client.list_collections(timeout=self.timeout)
 
     def _failure(self, error: Exception, logged: list[BaseException]) -> VecbridgeError:
         path = self._settings.lite_path

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+import pytest
+
+from vecbridge import BackendError, ConnectionFailedError
+from vecbridge_milvus import MilvusSettings
+from vecbridge_milvus._causes import cause
+
+
+def told(uri: str) -> BackendError:
+    return cause(MilvusSettings(uri=uri))
+
+
+@pytest.fixture
+def other_server() -> Iterator[int]:
+    """Port of a gRPC server that serves nothing of Milvus's."""
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    error = told(f"http://127.0.0.1:{port}")
+    assert isinstance(error, ConnectionFailedError)
+    assert f"nobody answers at 127.0.0.1:{port}" in str(error)
+    assert "Start a Milvus server" in str(error)
+    assert "uri='vectors.db'" in str(error)
+    assert error.retryable
+
+
+def test_a_host_that_nobody_knows() -> None:
+    error = told("http://no-such-host.invalid:19530")
+    assert isinstance(error, ConnectionFailedError)
+    assert "'no-such-host.invalid' is not known" in str(error)
+    assert not error.retryable
+
+
+def test_a_socket_file_that_nobody_serves(tmp_path: Path) -> None:
+    error = told(f"unix:{tmp_path}/milvus.sock")
+    assert f"nobody answers at unix:{tmp_path}/milvus.sock" in str(error)
+    assert error.retryable
+
+
+def test_another_grpc_server(other_server: int) -> None:
+    error = told(f"http://127.0.0.1:{other_server}")
+    assert isinstance(error, ConnectionFailedError)
+    assert "it is no Milvus" in str(error)
+    assert not error.retryable
+
+
+def test_a_listener_that_says_nothing() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        started = time.monotonic()
+        error = told(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        assert time.monotonic() - started < 6
+    assert "still starting, or is no Milvus" in str(error)
+    assert error.retryable
