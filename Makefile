@@ -11,7 +11,7 @@ BIN := .venv/bin
 USER_ENV := .venv/.user-stamp
 DEV_ENV := .venv/.dev-stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 10 --timeout 60
-SOURCES := vecbridge backends conformance tests tools benchmarks
+SOURCES := vecbridge backends conformance examples tests tools benchmarks
 
 export FIFTYONE_DO_NOT_TRACK := 1
 

@@ -44,7 +44,7 @@ class Installation(NamedTuple):
     python: Path
     folder: Path
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Runs Python away from the repository, deaf to this environment's settings."""
         return subprocess.run(
             [self.python, "-I", *arguments],
@@ -53,14 +53,14 @@ class Installation(NamedTuple):
             check=False,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
         )
 
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     folder = tmp_path_factory.mktemp("dist")
-    _checked([sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)])
+    checked([sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)])
     return Artifacts(sdist=next(folder.glob("*.tar.gz")), wheel=next(folder.glob("*.whl")))
 
 
@@ -69,11 +69,12 @@ def installation(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("elsewhere")
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
-    _checked([str(python), "-m", "pip", "install", "--quiet", f"{artifacts.wheel}[sklearn]"])
+    checked([str(python), "-m", "pip", "install", "--quiet", f"{artifacts.wheel}[sklearn]"])
     return Installation(python, folder)
 
 
-def _checked(command: Sequence[str]) -> None:
+def checked(command: Sequence[str]) -> None:
+    """Runs a command, and fails with what it said where it fails."""
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
     if done.returncode != 0:
         pytest.fail(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")

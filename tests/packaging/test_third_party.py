@@ -1,0 +1,74 @@
+"""The life of a package that is not ours: built, installed from its wheel, tested by the suite."""
+
+from __future__ import annotations
+
+import json
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.packaging.conftest import ROOT, Artifacts, Installation, checked
+
+PACKAGE = ROOT / "examples" / "vecbridge-duckdb"
+MODULE = PACKAGE / "vecbridge_duckdb" / "__init__.py"
+LAYERS = "smoke,semantics,ranking"
+
+
+@pytest.fixture(scope="module")
+def stranger(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """An environment with the two wheels and what they ask for, and nothing of the repository."""
+    folder = tmp_path_factory.mktemp("stranger")
+    checked([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(PACKAGE)])
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / "bin" / "python"
+    (wheel,) = folder.glob("*.whl")
+    install = [str(python), "-m", "pip", "install", "--quiet"]
+    checked([*install, f"{artifacts.wheel}[conformance]", str(wheel)])
+    return Installation(python, folder)
+
+
+def test_the_worked_backend_is_found_by_its_name(stranger: Installation) -> None:
+    done = stranger.run("-c", "import vecbridge; print('duckdb' in vecbridge.backend_names())")
+
+    assert done.stdout == "True\n", done.stderr
+
+
+@pytest.mark.timeout(400)
+def test_the_worked_backend_conforms_and_its_report_can_be_read(stranger: Installation) -> None:
+    options = ["--option", "path=records.duckdb", "--layer", LAYERS, "--report", "reports"]
+    done = stranger.run("-m", "vecbridge_conformance", "run", "duckdb", *options, timeout=300)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "duckdb conforms in what was run" in done.stdout
+    report = _report(stranger.folder / "reports" / "duckdb.json")
+    assert report["conforms"]
+    assert report["partial"]
+    assert {"duckdb", "vecbridge", "vecbridge-duckdb"} <= set(report["versions"])
+    verdicts = {each["verdict"] for each in report["clauses"].values()}
+    assert verdicts == {"pass", "vacuous", "not-run"}
+    assert report["clauses"]["RANK-3"]["verdict"] == "pass"
+
+
+def test_the_packages_own_two_lines_run_the_suite(stranger: Installation) -> None:
+    test = str(PACKAGE / "tests" / "test_conformance.py")
+    done = stranger.run(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "--vecbridge-layer", "smoke", test
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def test_the_worked_backend_is_as_short_as_the_tutorial_says() -> None:
+    lines = MODULE.read_text(encoding="utf-8").splitlines()
+    code = [line for line in lines if line.strip() and not line.strip().startswith(("#", '"""'))]
+
+    assert len(code) < 150
+
+
+def _report(file: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return report
