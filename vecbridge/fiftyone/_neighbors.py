@@ -113,6 +113,8 @@ class Neighbors:
                 f"{len(records.missing)} of {len(ids)} query ids are no {kind} of this index, "
                 f"such as {records.missing[0]!r}"
             )
+        if records.ids == tuple(ids):
+            return records.vectors
         rows = {name: row for row, name in enumerate(records.ids)}
         return np.asarray(records.vectors[[rows[name] for name in ids]])
 

@@ -227,11 +227,12 @@ class Pairs:
 
 def _apart(rows: NDArray[np.intp], near: NDArray[np.bool_]) -> list[int]:
     """Of records in order, those that are not near an earlier one of those that are taken."""
-    taken: list[int] = []
-    for at in range(len(rows)):
-        if not near[at, taken].any():
-            taken.append(at)
-    return [int(rows[at]) for at in taken]
+    earlier = np.tril(near, -1)
+    doubtful: NDArray[np.bool_] = np.asarray(earlier.any(axis=1))
+    taken: NDArray[np.bool_] = np.logical_not(doubtful)
+    for at in np.flatnonzero(doubtful).tolist():
+        taken[at] = not (earlier[at] & taken).any()
+    return [int(row) for row in rows[taken]]
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

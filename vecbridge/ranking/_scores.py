@@ -28,6 +28,7 @@ from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma
 
 _BLOCK_BYTES = 16 << 20
 _SAMPLE = 1024
+_ROUNDS = 3
 # What float64 arithmetic on top of the bound, and the contract's own rounding, may add.
 _SLACK = 2.0**-40
 _TINY = 2.0**-100
@@ -74,12 +75,18 @@ class Frame:
         return (part - self._centre) * self.scale
 
     def directions(self, most: int) -> NDArray[np.float64]:
-        """``(d, most)`` orthonormal directions in which a sample has the most length."""
+        """``(d, m)`` orthonormal directions in which a sample has the most length, ``m <= most``.
+
+        By subspace iteration: a few small products, and no decomposition of the sample.
+        """
         chosen = np.linspace(0, len(self._vectors) - 1, _SAMPLE).astype(np.intp)
         sample = self.part(chosen)
-        _, mixtures = np.linalg.eigh(sample @ sample.T)
-        found, _ = np.linalg.qr(sample.T @ mixtures[:, ::-1][:, :most])
-        return found
+        found = np.random.default_rng(0).standard_normal((sample.shape[1], most))
+        for _ in range(_ROUNDS):
+            found = _orthonormal(sample.T @ (sample @ found))
+        kept = sample @ found
+        _, mixtures = np.linalg.eigh(kept.T @ kept)
+        return np.ascontiguousarray((found @ mixtures)[:, ::-1])
 
     def blocks(self) -> list[tuple[int, int]]:
         """Ranges of rows whose float64 copies are small."""
@@ -167,6 +174,15 @@ class PairKeys:
         return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 - _SLACK)
 
 
+def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the same span; twice, since once leaves what squaring has lost."""
+    for _ in range(2):
+        squares, mixtures = np.linalg.eigh(columns.T @ columns)
+        firm = squares > squares[-1] * 2.0**-40
+        columns = columns @ (mixtures[:, firm] / np.sqrt(squares[firm]))
+    return columns
+
+
 def lengths_of(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Norms, as float64 sums them."""
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
@@ -181,5 +197,7 @@ def _sketched(
     squares = lengths * lengths
     # Never shorter than the rest truly is, whatever rounding has done to the difference.
     rest = squares - np.einsum("ij,ij->i", kept, kept)
-    rest = np.maximum(rest, 0.0) + gamma(4 * framed.shape[1] + 64, FLOAT64_ROUNDOFF) * squares
+    astray = float(np.linalg.norm(basis.T @ basis - np.eye(basis.shape[1])))
+    astray += gamma(4 * framed.shape[1] + 64, FLOAT64_ROUNDOFF)
+    rest = np.maximum(rest, 0.0) + 4.0 * astray * squares
     return np.column_stack([kept, np.sqrt(rest) * (1.0 + 2.0**-23)])
