@@ -11,7 +11,7 @@ from vecbridge import InvalidArgumentError
 Family = Literal["flat", "graph", "disk", "cells", "auto", "other"]
 
 _NLIST = 1024
-_GREATEST_NLIST = 65536
+_REORDERED = 512
 _GREATEST_EFFORT = 32768
 """Servers take no ``ef`` and no ``search_list`` above."""
 
@@ -98,7 +98,7 @@ class IndexType:
             sent[self.knob] = max(self.least(limit), min(effort, self.most()))
         if self.name == "SCANN":
             # It ranks by codes, and looks at the vectors of so many records.
-            sent["reorder_k"] = max(int(sent.get("reorder_k", 0)), 2 * limit)
+            sent["reorder_k"] = max(int(sent.get("reorder_k", _REORDERED)), 2 * limit)
         return sent
 
 
