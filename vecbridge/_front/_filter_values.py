@@ -10,10 +10,13 @@ from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Or
 from vecbridge._contract._records import FieldType
 from vecbridge._errors import InvalidArgumentError
 
+MAX_DEPTH = 200
+"""How deeply a filter may be nested: engines walk it recursively."""
+
 _SCALARS = (str, int, float, np.integer, np.floating, np.bool_)
 
 
-def filter_values(where: Filter, declared: Mapping[str, FieldType]) -> None:
+def filter_values(where: Filter, declared: Mapping[str, FieldType], depth: int = 0) -> None:
     """Checks that a filter is one, that its fields exist, and that its values compare with them.
 
     Equality with a value of another type is a filter that nothing passes, not an error.
@@ -21,12 +24,17 @@ def filter_values(where: Filter, declared: Mapping[str, FieldType]) -> None:
     Raises:
         InvalidArgumentError: the filter is unusable.
     """
+    if depth > MAX_DEPTH:
+        raise InvalidArgumentError(
+            f"a filter may be nested {MAX_DEPTH} deep, and this one is deeper; say "
+            f"field(...).is_in([...]) for many values, or combine halves of the conditions"
+        )
     match where:
         case And(left, right) | Or(left, right):
-            filter_values(left, declared)
-            filter_values(right, declared)
+            filter_values(left, declared, depth + 1)
+            filter_values(right, declared, depth + 1)
         case Not(operand):
-            filter_values(operand, declared)
+            filter_values(operand, declared, depth + 1)
         case OneOf(name, values):
             _check_name(name, declared)
             for value in values:

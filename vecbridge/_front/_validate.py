@@ -178,6 +178,11 @@ def _check_id(value: str, position: int) -> None:
 
 
 def _as_array(values: Any, what: str) -> NDArray[Any]:
+    if np.ma.is_masked(values):
+        raise InvalidVectorError(
+            f"{what} must not have masked values: there is a number under each mask, and nothing "
+            f"says what to make of it. Leave such rows out, or fill them with .filled(...)"
+        )
     try:
         # A torch tensor, told by its methods: the core imports no torch.
         if hasattr(values, "detach") and hasattr(values, "cpu"):

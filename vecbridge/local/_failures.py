@@ -45,6 +45,13 @@ class Blame:
             yield
         except sqlite3.Error as error:
             raise self._from_sqlite(operation, error) from error
+        except MemoryError as error:
+            raise BackendError(
+                f"{operation} on {self.path} ran out of memory. Nothing was changed; an index is "
+                f"held in memory whole, so free some, or split the index",
+                backend=self.backend,
+                operation=operation,
+            ) from error
         except OSError as error:
             if isinstance(error, BackendError):
                 raise

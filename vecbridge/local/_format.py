@@ -19,6 +19,7 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _SCHEMA = f"""
 PRAGMA page_size = 16384;
+PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT_VERSION};

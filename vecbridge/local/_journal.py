@@ -185,6 +185,7 @@ class DiskJournal:
                     self._connection, self._index_id, self._head(), columns.as_change
                 )
             self._seen = fresh
+            upkeep.shrink(self._connection)
         elif head.seq % upkeep.CHECK_EVERY == 0:
             with transaction(self._connection, "IMMEDIATE"):
                 self.catch_up(columns, operation)

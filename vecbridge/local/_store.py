@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import weakref
@@ -10,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import FieldType, IndexInfo
+from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
+from vecbridge._contract._metric import METRICS, Metric
+from vecbridge._contract._records import FIELD_TYPES, FieldType, IndexInfo
 from vecbridge._errors import ClosedError, IndexExistsError, IndexNotFoundError
+from vecbridge.local import _upkeep as upkeep
 from vecbridge.local._database import Database, transaction
 from vecbridge.local._format import FILE_NAME
 from vecbridge.local._journal import DiskJournal, MemoryJournal
@@ -173,9 +175,13 @@ class _Disk:
             ).fetchone()
             if row is None:
                 raise _not_found(name, _names(connection))
-            number, dimension, metric, fields, consistency = row
-            columns = MappingProxyType(json.loads(fields))
-            return self._table(number, IndexInfo(name, dimension, metric, columns, consistency))
+            try:
+                info = _info(name, *row[1:])
+            except (TypeError, ValueError) as error:
+                raise self._database.blame.corrupt(
+                    "open_index", f"what it says of index {name!r} makes no sense: {error}"
+                ) from error
+            return self._table(int(row[0]), info)
 
     def names(self) -> list[str]:
         if not self._database.exists("index_names"):
@@ -184,16 +190,19 @@ class _Disk:
             return _names(connection)
 
     def drop(self, name: str) -> None:
-        with (
-            self._reading("drop_index", name) as connection,
-            transaction(connection, "IMMEDIATE"),
-        ):
-            row = connection.execute("SELECT id FROM indexes WHERE name = ?", (name,)).fetchone()
-            if row is None:
-                raise _not_found(name, _names(connection))
-            connection.execute("DELETE FROM indexes WHERE id = ?", row)
-            connection.execute("DELETE FROM segments WHERE index_id = ?", row)
-            self._database.notify()
+        with self._reading("drop_index", name) as connection:
+            with transaction(connection, "IMMEDIATE"):
+                row = connection.execute(
+                    "SELECT id FROM indexes WHERE name = ?", (name,)
+                ).fetchone()
+                if row is None:
+                    raise _not_found(name, _names(connection))
+                connection.execute("DELETE FROM indexes WHERE id = ?", row)
+                connection.execute("DELETE FROM segments WHERE index_id = ?", row)
+                self._database.notify()
+            # The index is gone, whatever becomes of its pages; the next shrinking tries again.
+            with contextlib.suppress(sqlite3.Error):
+                upkeep.shrink(connection)
 
     def close(self) -> None:
         self._database.close()
@@ -212,6 +221,22 @@ class _Disk:
             table = LocalTable(info, DiskJournal(self._database, number, info))
             self._tables[key] = table
         return table
+
+
+def _info(name: str, dimension: object, metric: str, fields: str, consistency: str) -> IndexInfo:
+    """What an index is, as its row says.
+
+    Raises:
+        TypeError, ValueError: the row is not as it was written.
+    """
+    columns = json.loads(fields)
+    if not isinstance(dimension, int) or dimension < 1:
+        raise ValueError(f"its dimension is {dimension!r}")
+    if not isinstance(columns, dict) or not set(columns.values()) <= set(FIELD_TYPES):
+        raise ValueError(f"its fields are {columns!r}")
+    if metric not in METRICS or consistency not in CONSISTENCY_LEVELS:
+        raise ValueError(f"its metric is {metric!r}, its consistency {consistency!r}")
+    return IndexInfo(name, dimension, metric, MappingProxyType(columns), consistency)
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:

@@ -6,7 +6,8 @@ sets every id that the run touched to its final state, so it is right for a read
 all, none or some of the run.
 
 When most of the log is dead, it is written anew from the live records under another epoch, which
-tells readers to forget what they have read.
+tells readers to forget what they have read. The pages that this leaves free are given back to the
+file system where they are a good part of the file; fewer wait for the next writes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from vecbridge.local._failures import Blame
 RUN = 64
 CHECK_EVERY = 16
 SPARE_ROWS = 4096
+_SPARE_PAGES = 64
+_FREE = 4
 
 
 def level_of(change: Change) -> int:
@@ -83,3 +86,13 @@ def rewrite(
     log.append(connection, index_id, fresh.seq, records, log.SETTLED)
     log.write_head(connection, index_id, fresh)
     return fresh
+
+
+def shrink(connection: sqlite3.Connection) -> None:
+    """Gives free pages back where they are more than a quarter of the file."""
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if free > max(_SPARE_PAGES, pages // _FREE):
+        # Each step of the statement gives back one page, and only a script is stepped to its end.
+        connection.executescript("PRAGMA incremental_vacuum")
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -301,3 +301,41 @@ def test_upkeep_that_fails_does_not_fail_the_write(
     table = new_table(tmp_path)
     table.upsert(named(3), vectors(3))
     assert table.count() == reader(tmp_path).count() == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("dimension", "four"),
+        ("dimension", 0),
+        ("metric", "manhattan"),
+        ("fields", "{"),
+        ("fields", "[]"),
+        ("fields", '{"n": "complex"}'),
+        ("consistency", b"strong"),
+    ],
+)
+def test_a_damaged_row_of_the_table_of_indexes_is_told(
+    tmp_path: Path, column: str, value: object
+) -> None:
+    new_table(tmp_path).upsert(named(3), vectors(3))
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute(f"UPDATE indexes SET {column} = ?", (value,))
+    connection.close()
+    with pytest.raises(CorruptStoreError, match="index 't' makes no sense"):
+        reader(tmp_path)
+
+
+def test_memory_that_runs_out_is_the_contracts_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    table = new_table(tmp_path)
+    table.upsert(named(3), vectors(3))
+    with monkeypatch.context() as patch:
+        patch.setattr("vecbridge.local._columns.Columns.reserve", fail)
+        with pytest.raises(BackendError, match=r"upsert .* ran out of memory"):
+            table.upsert(["more"], vectors(1))
+    assert table.count() == reader(tmp_path).count() == 3
