@@ -6,6 +6,7 @@ Active where it is asked for (``-p vecbridge_conformance.plugin``, or
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,8 @@ def pytest_runtest_makereport(
     if outcome.verdict == "deviation":
         report.outcome, report.wasxfail = "skipped", outcome.reason
     if outcome.verdict == "fail":
-        look = f"{function.__doc__ or ''}\n"
-        report.sections.append(("conformance", look + session.explanation(mark)))
+        look = inspect.cleandoc(function.__doc__ or "")
+        report.sections.append(("conformance", f"{session.explanation(mark)}\n{look}\n"))
         if error is None:
             report.outcome, report.longrepr = "failed", outcome.reason
     return report

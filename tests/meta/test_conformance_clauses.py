@@ -32,6 +32,12 @@ def test_every_test_of_the_suite_cites_a_clause() -> None:
     assert [name for name, function in FUNCTIONS.items() if not mark_of(function).clauses] == []
 
 
+def test_every_test_of_the_suite_says_what_to_look_at() -> None:
+    silent = [name for name, each in FUNCTIONS.items() if "Look " not in (each.__doc__ or "")]
+
+    assert silent == []
+
+
 def test_every_layer_has_a_module() -> None:
     assert {layer_of(name) for name in suite_modules()} == set(LAYERS)
 

@@ -54,6 +54,7 @@ def _explained(index: Index, history: History) -> None:
 @clause("WRITE-7", "WRITE-9", "CONS-1", "READ-6", "SEARCH-11")
 @requires("consistency:strong")
 def test_threads_on_one_index_lose_nothing(harness: Harness) -> None:
+    """Look for reads that lose a record while it is replaced, or while they turn a page."""
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
     crowd = _crowd(harness, 5)
     _explained(index, in_threads(index, crowd))
@@ -62,6 +63,7 @@ def test_threads_on_one_index_lose_nothing(harness: Harness) -> None:
 @clause("WRITE-7", "WRITE-9", "CONS-1", "READ-6", "SEARCH-11")
 @requires("shared", "consistency:strong")
 def test_processes_on_one_index_lose_nothing(harness: Harness) -> None:
+    """Look for locks that hold in one process only, and for caches that others do not reach."""
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
     crowd = _crowd(harness, 4)
     _explained(index, in_processes(harness, index, crowd))
@@ -69,6 +71,7 @@ def test_processes_on_one_index_lose_nothing(harness: Harness) -> None:
 
 @clause("WRITE-2", "WRITE-9")
 def test_writers_of_the_same_ids_leave_one_whole_version_of_each(harness: Harness) -> None:
+    """Look for a replacement that is not one step."""
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
     ids = ids_of(0)
 
@@ -84,6 +87,7 @@ def test_writers_of_the_same_ids_leave_one_whole_version_of_each(harness: Harnes
 
 @clause("INDEX-3")
 def test_of_several_that_make_one_index_one_succeeds(harness: Harness) -> None:
+    """Look at create_index: to look whether a name is free, and then to take it, is a race."""
     name = f"race_{uuid.uuid4().hex}"
 
     def create() -> Index | None:

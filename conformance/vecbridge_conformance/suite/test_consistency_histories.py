@@ -57,6 +57,7 @@ def _must_lag(harness: Harness) -> None:
 
 @clause("CONS-1", "WRITE-7")
 def test_a_strong_read_sees_every_write_that_was_acknowledged_before(harness: Harness) -> None:
+    """Look at the level that each read sends to the store, and at caches beside it."""
     history = _recorded(harness, "strong")
     _none(anomalies(history))
     if not harness.capabilities.shared:
@@ -66,6 +67,7 @@ def test_a_strong_read_sees_every_write_that_was_acknowledged_before(harness: Ha
 @clause("CONS-2")
 @requires("consistency:session")
 def test_a_session_read_sees_its_own_writes_and_deletes(harness: Harness) -> None:
+    """Look at what the process remembers of its writes; deletes are writes too."""
     _none(anomalies(_recorded(harness, "session")))
     _must_lag(harness)
 
@@ -73,6 +75,7 @@ def test_a_session_read_sees_its_own_writes_and_deletes(harness: Harness) -> Non
 @clause("CONS-3")
 @requires("consistency:bounded")
 def test_a_bounded_read_misses_no_old_write(harness: Harness) -> None:
+    """Look at the level that is sent for bounded, and at how old it may make a read."""
     index = harness.index(dimension=DIMENSION, metric="euclidean")
     recording = Recording(index, 0)
     recording.upsert(ids_of(0), 1)
@@ -83,6 +86,7 @@ def test_a_bounded_read_misses_no_old_write(harness: Harness) -> None:
 
 @clause("CONS-4")
 def test_eventual_reads_converge_once_writes_stop(harness: Harness) -> None:
+    """Look for writes that wait for something which never comes, such as a flush."""
     index = harness.index(dimension=DIMENSION, metric="euclidean")
     history = in_threads(index, _crowd(harness, 3, _SECONDS / 2, ["eventual"]))
     _none([found for found in anomalies(history) if found.kind in {"phantom", "torn"}])
@@ -95,6 +99,7 @@ def test_eventual_reads_converge_once_writes_stop(harness: Harness) -> None:
 
 @clause("CONS-5")
 def test_a_weaker_level_than_any_offered_is_answered_by_a_stronger_one(harness: Harness) -> None:
+    """Look at the levels declared: the front picks the weakest that is strong enough."""
     index = harness.index(dimension=DIMENSION, metric="euclidean")
     recording = Recording(index, 0)
     recording.upsert(ids_of(0), 1)

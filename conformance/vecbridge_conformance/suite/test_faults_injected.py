@@ -51,6 +51,7 @@ def _heals(index: Index) -> None:
 
 @clause("WRITE-8", "WRITE-9", "ERR-4")
 def test_a_write_that_fails_before_anything_leaves_everything(harness: Harness) -> None:
+    """Look at the front: the first error of a write is the store's own."""
     index, proxy = _faulty(harness)
     proxy.arm(Fault("upsert", "before"))
     with pytest.raises(OperationTimeoutError) as caught:
@@ -66,6 +67,7 @@ def test_a_write_that_fails_before_anything_leaves_everything(harness: Harness) 
 def test_a_write_whose_answer_is_lost_is_old_or_new_and_heals(
     harness: Harness, moment: Moment
 ) -> None:
+    """Look at upsert: each record is replaced whole, and doing it again completes it."""
     index, proxy = _faulty(harness)
     proxy.arm(Fault("upsert", moment))
     with pytest.raises(BackendError):
@@ -80,6 +82,7 @@ def test_a_write_whose_answer_is_lost_is_old_or_new_and_heals(
 def test_a_write_of_several_batches_says_which_ids_are_written(
     harness: Harness, moment: Moment
 ) -> None:
+    """Look at the front's PartialWriteError: written, unknown, and nothing else."""
     index, proxy = _faulty(harness, batches=True)
     proxy.arm(Fault("upsert", moment, skip=1))
     with pytest.raises(PartialWriteError) as caught:
@@ -99,6 +102,7 @@ def test_a_write_of_several_batches_says_which_ids_are_written(
 def test_a_delete_whose_answer_is_lost_is_done_or_not_and_heals(
     harness: Harness, moment: Moment
 ) -> None:
+    """Look at delete: doing it again must complete it, and touch nothing else."""
     index, proxy = _faulty(harness)
     gone = _IDS[:6]
     proxy.arm(Fault("delete", moment))
@@ -116,6 +120,7 @@ def test_a_delete_whose_answer_is_lost_is_done_or_not_and_heals(
 @clause("ERR-4")
 @pytest.mark.parametrize("operation", ["fetch", "contains", "count", "scan", "candidates"])
 def test_a_read_that_fails_says_so_and_the_next_one_works(harness: Harness, operation: str) -> None:
+    """Look for state that a failed read leaves behind."""
     index, proxy = _faulty(harness)
     calls: dict[str, Callable[[], object]] = {
         "fetch": lambda: index.fetch(_IDS),
@@ -134,6 +139,7 @@ def test_a_read_that_fails_says_so_and_the_next_one_works(harness: Harness, oper
 
 @clause("ERR-1", "WRITE-9")
 def test_an_error_that_nobody_expected_is_not_swallowed(harness: Harness) -> None:
+    """Look for an except clause that takes too much."""
     index, proxy = _faulty(harness)
     proxy.arm(Fault("upsert", "after", error=lambda: RuntimeError("a driver's own")))
     with pytest.raises(RuntimeError, match="a driver's own"):
@@ -169,6 +175,7 @@ def test_an_answer_that_breaks_the_contract_is_not_handed_on(
 
 @clause("SEARCH-11", "INDEX-10")
 def test_a_hanging_call_holds_up_no_other_and_does_not_stop_a_close(harness: Harness) -> None:
+    """Look for a lock that is held while the store is asked."""
     index, proxy = _faulty(harness)
     proxy.arm(Fault("candidates", "hang", error=lost))
     hanging = threading.Thread(target=lambda: index.search(_OLD[0], 3), daemon=True)

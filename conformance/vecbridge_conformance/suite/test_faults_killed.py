@@ -54,6 +54,7 @@ def _check_kept(index: Index, acknowledged: int) -> None:
 @clause("WRITE-7", "WRITE-9")
 @requires("durable", "shared")
 def test_a_killed_writer_loses_nothing_that_was_acknowledged(harness: Harness) -> None:
+    """Look at what is on disk, or at the server, when a write returns."""
     for _ in range(_KILLS):
         index = harness.index(dimension=_DIMENSION, metric="euclidean")
         notes = harness.folder() / "acknowledged"
@@ -80,6 +81,7 @@ def _wait_for(notes: Path, lines: int) -> None:
 @clause("WRITE-7", "ERR-4")
 @requires("durable", "shared")
 def test_a_killed_server_loses_nothing_that_was_acknowledged(harness: Harness) -> None:
+    """Look at when the server acknowledges, and at how its death is mapped to errors."""
     lifecycle = harness.deployment.lifecycle
     if lifecycle is None:
         vacuous("there is no server, or the deployment does not say how it is killed")

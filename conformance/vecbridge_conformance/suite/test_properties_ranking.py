@@ -34,6 +34,8 @@ def _model(metric: Any, drawn: Drawn) -> Model:
 @clause("RANK-1", "RANK-2", "RANK-3", "RANK-5", "DIST-8", "SEARCH-3")
 @requires("exact")
 def test_an_answer_is_the_exact_ranking(harness: Harness) -> None:
+    """Look at the floor of candidates: what is left out may be nearer, or tie with a smaller id."""
+
     def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
         model = _model(metric, drawn)
         with filled(harness, metric, drawn) as index:
@@ -46,6 +48,8 @@ def test_an_answer_is_the_exact_ranking(harness: Harness) -> None:
 
 @clause("SEARCH-5", "SEARCH-1")
 def test_a_batch_gives_each_query_the_answer_that_it_gets_alone(harness: Harness) -> None:
+    """Look at how the answers of a batch are cut apart and put in order."""
+
     def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
         with filled(harness, metric, drawn) as index:
             together = index.search(asked, k)
@@ -65,6 +69,8 @@ def test_a_batch_gives_each_query_the_answer_that_it_gets_alone(harness: Harness
 
 @clause("SEARCH-6")
 def test_an_answer_is_the_beginning_of_a_longer_one(harness: Harness) -> None:
+    """Look at what the engine does with k: more spare records must not change the best."""
+
     def body(drawn: Drawn, asked: Any, k: int, more: int, metric: Any) -> None:
         with filled(harness, metric, drawn) as index:
             short = index.search(asked, k)
@@ -86,6 +92,8 @@ def test_an_answer_is_the_beginning_of_a_longer_one(harness: Harness) -> None:
 @clause("RANK-3")
 @requires("exact")
 def test_one_record_more_leaves_the_order_of_the_others(harness: Harness) -> None:
+    """Look for an order that depends on where a record lies: a segment, a block, a cache."""
+
     def body(drawn: Drawn, asked: Any, metric: Any) -> None:
         before = drawn.part(range(len(drawn) - 1))
         last = drawn.ids[-1]
@@ -101,6 +109,8 @@ def test_one_record_more_leaves_the_order_of_the_others(harness: Harness) -> Non
 @clause("RANK-4")
 @requires("exact")
 def test_the_order_of_insertion_makes_no_difference(harness: Harness) -> None:
+    """Look at ties: they are told apart by id, never by position."""
+
     def body(drawn: Drawn, asked: Any, k: int, metric: Any, order: Any) -> None:
         shuffled = drawn.part(order.draw(st.permutations(range(len(drawn)))))
         with filled(harness, metric, drawn) as one, filled(harness, metric, shuffled) as other:
@@ -121,6 +131,8 @@ def test_the_order_of_insertion_makes_no_difference(harness: Harness) -> None:
 @clause("SEARCH-7")
 @requires("exact")
 def test_within_is_the_full_ranking_without_the_others(harness: Harness) -> None:
+    """Look at the allow-list: unknown and repeated ids, and candidates filtered too late."""
+
     def body(drawn: Drawn, asked: Any, k: int, others: list[str], choice: Any) -> None:
         chosen = [name for name in drawn.ids if choice.draw(st.booleans())]
         allowed = [*chosen, *others, *chosen]
@@ -144,6 +156,8 @@ def test_within_is_the_full_ranking_without_the_others(harness: Harness) -> None
 @clause("SEARCH-8")
 @requires("fields", "filters", "exact")
 def test_a_filter_is_the_full_ranking_without_what_it_refuses(harness: Harness) -> None:
+    """Look at how the filter is put into the store's language."""
+
     def body(drawn: Drawn, asked: Any, k: int, numbers: list[int], least: int) -> None:
         column = [numbers[row % len(numbers)] for row in range(len(drawn))]
         allowed = {name for name, number in zip(drawn.ids, column, strict=True) if number >= least}
@@ -168,6 +182,8 @@ def test_a_filter_is_the_full_ranking_without_what_it_refuses(harness: Harness) 
 @clause("SEARCH-10")
 @requires("exact")
 def test_farthest_is_the_same_distances_the_other_way(harness: Harness) -> None:
+    """Look at scan: the front ranks what it gives."""
+
     def body(drawn: Drawn, query: list[float], k: int, metric: Any) -> None:
         asked = np.array(query, dtype=np.float32)
         table = distances(metric, asked, drawn.vectors).tolist()
@@ -182,6 +198,8 @@ def test_farthest_is_the_same_distances_the_other_way(harness: Harness) -> None:
 
 @clause("CAND-1", "CAND-2", "CAND-3", "CAND-4")
 def test_candidates_are_stored_records_and_their_floor_is_true(harness: Harness) -> None:
+    """Look at the error bound behind the floor, and at the vectors that are listed."""
+
     def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
         model = _model(metric, drawn)
         with filled(harness, metric, drawn) as index:
@@ -206,6 +224,8 @@ def test_candidates_are_stored_records_and_their_floor_is_true(harness: Harness)
 
 @clause("CAND-7", "DIST-1", "RANK-7")
 def test_native_distances_are_on_the_scale_of_the_contract(harness: Harness) -> None:
+    """Look at how the engine's values become distances: sign, square, one minus."""
+
     def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
         model = _model(metric, drawn)
         with filled(harness, metric, drawn) as index:
@@ -230,6 +250,7 @@ def test_native_distances_are_on_the_scale_of_the_contract(harness: Harness) -> 
 
 @clause("SEARCH-7", "SEARCH-3")
 def test_an_allow_list_finds_what_is_far_away(harness: Harness) -> None:
+    """Look for an allow-list that is applied to the best few only."""
     with fresh(harness, "euclidean") as index:
         names = _far_apart(index)
         for ranking in ("exact", "native"):
@@ -240,6 +261,7 @@ def test_an_allow_list_finds_what_is_far_away(harness: Harness) -> None:
 @clause("SEARCH-8", "SEARCH-3")
 @requires("fields", "filters")
 def test_a_filter_finds_what_is_far_away(harness: Harness) -> None:
+    """Look for a filter that is applied to the best few only."""
     with fresh(harness, "euclidean", fields={"number": "integer"}) as index:
         names = _far_apart(index)
         for ranking in ("exact", "native"):

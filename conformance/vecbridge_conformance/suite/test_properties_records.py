@@ -22,6 +22,8 @@ from vecbridge_conformance._strategies import (
 
 @clause("READ-1", "READ-2", "READ-3", "REC-2")
 def test_records_come_back_bit_for_bit(harness: Harness) -> None:
+    """Look at types and encodings: of vectors, and of ids that hurt."""
+
     def body(drawn: Drawn, others: list[str], metric: Any) -> None:
         model = Model(DIMENSION, metric)
         model.upsert(drawn.ids, drawn.vectors)
@@ -34,6 +36,8 @@ def test_records_come_back_bit_for_bit(harness: Harness) -> None:
 
 @clause("WRITE-6", "WRITE-2", "READ-5")
 def test_the_same_upsert_again_changes_nothing(harness: Harness) -> None:
+    """Look for insert where upsert is meant."""
+
     def body(drawn: Drawn) -> None:
         with filled(harness, "euclidean", drawn) as index:
             before = index.search(drawn.vectors, len(drawn))
@@ -46,6 +50,8 @@ def test_the_same_upsert_again_changes_nothing(harness: Harness) -> None:
 
 @clause("WRITE-2", "WRITE-5")
 def test_the_last_write_of_an_id_is_what_is_there(harness: Harness) -> None:
+    """Look for old versions that are still counted, fetched or found."""
+
     def body(first: Drawn, second: Drawn, deleted: list[str], metric: Any) -> None:
         model = Model(DIMENSION, metric)
         with fresh(harness, metric) as index:
@@ -66,6 +72,8 @@ def test_the_last_write_of_an_id_is_what_is_there(harness: Harness) -> None:
 
 @clause("WRITE-5", "WRITE-6", "READ-5")
 def test_what_is_deleted_is_gone_and_nothing_else(harness: Harness) -> None:
+    """Look at how the ids of a delete are escaped and matched."""
+
     def body(drawn: Drawn, choice: Any, others: list[str]) -> None:
         gone = {name for name in drawn.ids if choice.draw(st.booleans())}
         left = [name for name in drawn.ids if name not in gone and name not in others]
@@ -87,6 +95,8 @@ def test_what_is_deleted_is_gone_and_nothing_else(harness: Harness) -> None:
 
 @clause("WRITE-4")
 def test_how_records_are_divided_among_calls_makes_no_difference(harness: Harness) -> None:
+    """Look at the borders of batches."""
+
     def body(drawn: Drawn, size: int) -> None:
         model = Model(DIMENSION, "dotproduct")
         model.upsert(drawn.ids, drawn.vectors)
@@ -102,6 +112,8 @@ def test_how_records_are_divided_among_calls_makes_no_difference(harness: Harnes
 
 @clause("READ-6")
 def test_a_scan_visits_every_record_once(harness: Harness) -> None:
+    """Look at the borders of pages: overlaps, gaps, and the last one."""
+
     def body(drawn: Drawn, size: int) -> None:
         model = Model(DIMENSION, "euclidean")
         model.upsert(drawn.ids, drawn.vectors)
@@ -115,6 +127,8 @@ def test_a_scan_visits_every_record_once(harness: Harness) -> None:
 
 @clause("REC-7", "REC-8")
 def test_arrays_are_neither_kept_nor_shared(harness: Harness) -> None:
+    """Look for arrays that are kept, changed in place or given away as views."""
+
     def body(drawn: Drawn, query: list[float], metric: Any) -> None:
         with fresh(harness, metric) as index:
             given = drawn.vectors.copy()

@@ -32,6 +32,7 @@ def _large(harness: Harness, dimension: int = _DIMENSION) -> tuple[Index, Model]
 
 @clause("WRITE-4", "READ-5", "WRITE-5", "READ-1")
 def test_a_large_write_arrives_whole_and_a_large_delete_too(harness: Harness) -> None:
+    """Look at batches, and at limits of what one request may hold or return."""
     index, model = _large(harness)
     assert index.count() == _COUNT
     names = sorted(model.records)
@@ -46,6 +47,7 @@ def test_a_large_write_arrives_whole_and_a_large_delete_too(harness: Harness) ->
 @clause("RANK-3", "SEARCH-5", "SEARCH-6")
 @requires("exact")
 def test_many_queries_get_the_exact_ranking(harness: Harness) -> None:
+    """Look at limits of queries in one request, and at ties among many records."""
     index, model = _large(harness)
     rng = np.random.default_rng(7)
     queries = rng.standard_normal((60, _DIMENSION)).astype(np.float32)
@@ -62,6 +64,7 @@ def test_many_queries_get_the_exact_ranking(harness: Harness) -> None:
 
 @clause("SEARCH-3", "SEARCH-4", "SEARCH-10", "CAP-5")
 def test_everything_can_be_ranked(harness: Harness) -> None:
+    """Look at scan beyond one page."""
     index, model = _large(harness)
     query = np.ones(_DIMENSION, dtype=np.float32)
     everything = index.search(query, None)[0]
@@ -74,6 +77,7 @@ def test_everything_can_be_ranked(harness: Harness) -> None:
 @clause("SEARCH-7", "CAP-5")
 @requires("exact")
 def test_a_long_allow_list_keeps_its_tail(harness: Harness) -> None:
+    """Look at max_within: is it the store's real ceiling?"""
     index, model = _large(harness)
     names = sorted(model.records)
     allowed = [*names[1::2], "missing"]
@@ -85,6 +89,7 @@ def test_a_long_allow_list_keeps_its_tail(harness: Harness) -> None:
 
 @clause("READ-6", "READ-7")
 def test_a_scan_visits_everything_once_in_little_memory(harness: Harness) -> None:
+    """Look for a scan that fetches everything before it gives the first page."""
     # Wide vectors, beside which a list of every id is small.
     index, model = _large(harness, _WIDE)
     left = set(model.records)

@@ -33,6 +33,8 @@ _STEPS = 20
 @requires("exact")
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_history_of_calls_agrees_with_a_dict(harness: Harness, metric: Metric) -> None:
+    """Look at the last call of the script: the calls before it are the shortest way there."""
+
     class Machine(_Machine):
         under_test = harness
         measured_by = metric
