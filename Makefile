@@ -67,6 +67,11 @@ docs: $(DEV_ENV) ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict 2>&1 | sed '/^INFO/d; /^$$/d'
 	@echo "documentation: site/index.html"
 
+.PHONY: features
+features: $(DEV_ENV) ## Write the table of FiftyOne's features, with FiftyOne's own backends in it
+	@VECBRIDGE_FEATURES_PAGE=docs/reference/fiftyone-features.md \
+		$(BIN)/python -m pytest tests/live/fiftyone/test_features.py --no-showlocals
+
 .PHONY: bench
 bench: $(DEV_ENV) ## Measure against peers and limits; ratios in one run
 	@$(BIN)/python -m benchmarks.run
@@ -89,4 +94,5 @@ $(USER_ENV): pyproject.toml | $(BIN)/python
 
 $(DEV_ENV): $(USER_ENV)
 	@$(call retry,$(PIP) install --group dev)
+	@$(BIN)/python tools/ensure_browser.py
 	@touch $@

@@ -1,0 +1,149 @@
+"""The App over every store, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.app import BROWSER_FLAGS, App, serving_app
+from tests.live.fiftyone.cases import Case, Digits, make_digits, new_run
+from tools.ensure_browser import find_browser, install_browser
+
+PICTURES = Path(__file__).parents[2] / "build" / "browser"
+STORES = ["milvus-server", "milvus-lite", "sklearn", "faiss"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keeps a screenshot of what a failing test sees."""
+    report = yield
+    shown = getattr(item, "funcargs", {}).get("app")
+    if report.failed and isinstance(shown, App):
+        shown.picture(f"failed-{item.name}")
+    return report
+
+
+@pytest.fixture(scope="session")
+def digits(
+    fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Digits]:
+    """A dataset of fifty digits, with patches."""
+    import vecbridge.fiftyone
+
+    vecbridge.fiftyone.enable()
+    yield make_digits(tmp_path_factory.mktemp("digits"), count=50)
+    vecbridge.fiftyone.disable()
+    vecbridge.fiftyone.close_stores()
+
+
+@pytest.fixture(scope="session")
+def cases(milvus_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    """Each store, as a user configures it."""
+    folder = tmp_path_factory.mktemp("stores")
+    return {
+        "milvus-server": Case("milvus", {"uri": milvus_server_uri}),
+        "milvus-lite": Case("milvus", {"uri": str(folder / "vectors.db")}),
+        "sklearn": Case("vecbridge_sklearn", {"path": str(folder / "sklearn")}),
+        "faiss": Case("vecbridge_faiss", {"path": str(folder / "faiss")}),
+    }
+
+
+@pytest.fixture(scope="session")
+def indexes(digits: Digits, cases: dict[str, Case], zoo: str) -> dict[str, Any]:
+    """An index in each store, which this process, the notebook, holds open; patches; words."""
+    made = {
+        name: new_run(
+            digits,
+            case,
+            metric="euclidean",
+            embeddings=digits.vectors,
+            brain_key=name.replace("-", "_"),
+        )
+        for name, case in cases.items()
+    }
+    server = cases["milvus-server"]
+    made["patches"] = new_run(
+        digits,
+        server,
+        metric="euclidean",
+        embeddings=digits.patches,
+        patches_field="halves",
+        brain_key="patches",
+    )
+    made["words"] = new_run(digits, server, metric="cosine", model=zoo, brain_key="words")
+    return made
+
+
+@pytest.fixture(scope="session")
+def zoo(fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a model that embeds images and words, in a zoo of the tests' own."""
+    import fiftyone as fo
+
+    from tests.live.fiftyone import models
+
+    path = tmp_path_factory.mktemp("zoo") / "manifest.json"
+    path.write_text(json.dumps(models.manifest()), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fo.config, "model_zoo_manifest_paths", [str(path)])
+        patch.setenv("FIFTYONE_MODEL_ZOO_MANIFEST_PATHS", str(path))
+        yield models.ZOO
+
+
+@pytest.fixture(scope="session")
+def app_url(
+    indexes: dict[str, Any],
+    milvus_server_uri: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The App's server: another process, which knows vecbridge by its configuration alone."""
+    import vecbridge.fiftyone
+
+    folder = tmp_path_factory.mktemp("app")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIFTYONE_BRAIN_CONFIG_PATH", str(folder / "brain_config.json"))
+        patch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI", milvus_server_uri)
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        vecbridge.fiftyone.enable_in_config()
+        environment = dict(os.environ)
+    with serving_app(folder, environment) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def app(app_url: str, digits: Digits) -> Iterator[App]:
+    """The App, showing the dataset."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = find_browser() or install_browser()
+    assert chromium is not None, "there is no Chromium: run tools/ensure_browser.py"
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=BROWSER_FLAGS)
+        page = browser.new_page(viewport={"width": 2200, "height": 1300})
+        page.set_default_timeout(20_000)
+        page.route(
+            "**/*",
+            lambda route: (
+                route.continue_() if "//127.0.0.1:" in route.request.url else route.abort()
+            ),
+        )
+        shown = App(page, app_url, PICTURES)
+        shown.open(digits.dataset.name)
+        yield shown
+        browser.close()
+
+
+@pytest.fixture
+def grid(app: App, digits: Digits) -> App:
+    """The App with the whole dataset, nothing selected."""
+    app.clear()
+    app.show_ids()
+    app.await_order(digits.ids[:5])
+    return app
