@@ -29,6 +29,7 @@ demo: $(USER_ENV) ## The main job on real images, on three stores (APP=1 opens t
 
 .PHONY: test
 test: lint types docs ## Everything: lint, types, docs, and every test with real servers
+	@$(BIN)/python tools/ensure_browser.py
 	@$(BIN)/python -m pytest
 
 .PHONY: test-cluster
@@ -94,5 +95,4 @@ $(USER_ENV): pyproject.toml | $(BIN)/python
 
 $(DEV_ENV): $(USER_ENV)
 	@$(call retry,$(PIP) install --group dev)
-	@$(BIN)/python tools/ensure_browser.py
 	@touch $@
