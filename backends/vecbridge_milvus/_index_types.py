@@ -80,7 +80,7 @@ class IndexType:
     def usual(self, limit: int) -> int:
         """An effort for a caller who names neither an effort nor a recall."""
         if self.family == "cells":
-            return max(16, self.most() // 8)
+            return max(16, self.most() // 8, limit // 4)
         return max(4 * limit, 256)
 
     def parameters(

@@ -25,6 +25,7 @@ _MOST_FETCHED = 16
 _CHECK_S = 10.0
 _SETTLED_S = 120.0
 _GROWN = 1.5
+_STALLED = 0.01
 
 _log = logging.getLogger("vecbridge_milvus")
 
@@ -103,13 +104,14 @@ class Tuning:
             self._tuned = self._checked = time.monotonic()
         sample, wanted = self._sample, 0.5 * (1.0 + recall)
         effort = Effort(self._kind.least(k + SPARE), 1, met=True)
+        share = 0.0
         while True:
-            share = self._share(view, sample.chosen, k, effort)
+            before, share = share, self._share(view, sample.chosen, k, effort)
             if share >= wanted:
                 share = self._share(view, sample.held_out, k, effort)
             if share >= wanted:
                 return effort
-            harder = self._harder(effort, k)
+            harder = self._harder(effort, k, stalled=share - before < _STALLED)
             if harder is None:
                 break
             effort = harder
@@ -126,16 +128,16 @@ class Tuning:
             )
         return effort._replace(met=met)
 
-    def _harder(self, effort: Effort, k: int) -> Effort | None:
-        """Twice the effort; ``None`` where there is no more."""
+    def _harder(self, effort: Effort, k: int, *, stalled: bool) -> Effort | None:
+        """Twice the effort, of the kind that still helps; ``None`` where there is no more."""
         value, fetched = effort.value, effort.fetched
-        if self._kind.knob is not None and value < self._kind.most():
-            value = min(2 * value, self._kind.most())
-        if self._kind.lossy or self._kind.knob is None:
-            fetched = min(2 * fetched, _MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE)))
-        if (value, fetched) == (effort.value, effort.fetched):
-            return None
-        return Effort(value, fetched, met=True)
+        more = min(2 * fetched, _MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE)))
+        turns = self._kind.knob is not None and value < self._kind.most()
+        # What codes have lost is found among more records, not by a better search.
+        lost = self._kind.knob is None or (self._kind.lossy and (stalled or not turns))
+        if lost and more > fetched:
+            return effort._replace(fetched=more)
+        return effort._replace(value=min(2 * value, self._kind.most())) if turns else None
 
     def _refresh(self, view: View) -> None:
         """Measures again where the server may have put an index in the place of a scan.
