@@ -53,6 +53,9 @@ class Ranker:
         self._lock = threading.Lock()
         # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
         self._high = 0.0 if self._layout.info.metric == "dotproduct" else self.geometry.band[1]
+        # A filter slows a search down, so it goes without while nothing is seen to be outside.
+        # Lite fails on what overflows, and has to be kept from it.
+        self._all_inside = not collection.lite
 
     def candidates(
         self, view: View, queries: NDArray[np.float32], k: int, scope: str
@@ -61,14 +64,17 @@ class Ranker:
         limit = k + SPARE
         sent, asked = self.geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
-        supposed = self._high
+        supposed, bare = self._high, self._all_inside
         quiet = self._collection.session.ended()
         with ThreadPoolExecutor(1) as pool:
             view.wait()
             looking = pool.submit(self._outside, view, scope, limit)
-            found = self._inside(view, stored, limit, scope, supposed)
+            band = None if bare else supposed
+            found = self._inside(view, stored, limit, scope, band)
             outside, high = looking.result()
-        if high != supposed:
+        everything = not outside.ids and outside.floor == math.inf
+        self._all_inside = everything and not self._collection.lite
+        if high != supposed or (bare and not everything):
             found = self._inside(view, stored, limit, scope, high)
         if self._layout.norm is not None and self._collection.session.begun() != quiet:
             outside, high, found = self._again(view, stored, limit, scope, outside, high)
@@ -111,10 +117,10 @@ class Ranker:
         return self._query(view, self._collection.beyond(*self.geometry.band), scope, limit)
 
     def _inside(
-        self, view: View, queries: NDArray[np.float32], limit: int, scope: str, high: float
+        self, view: View, queries: NDArray[np.float32], limit: int, scope: str, high: float | None
     ) -> list[list[Entity]]:
-        """The engine's hits among the records inside of the band."""
-        if self._layout.norm is not None:
+        """The engine's hits among the records inside of the band; of all where it is ``None``."""
+        if self._layout.norm is not None and high is not None:
             scope = self._collection.inside(self.geometry.band[0], high, scope)
         return search_with_vectors(self._layout, view, queries, limit, scope)
 
