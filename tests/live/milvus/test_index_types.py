@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import uuid
@@ -17,7 +18,7 @@ from tests.oracle import oracle
 from vecbridge import Index, IndexExistsError, InvalidArgumentError
 from vecbridge_milvus import MilvusBackend, MilvusIndex
 
-COUNT, DIMENSION = 12_000, 32
+COUNT, DIMENSION = 8000, 32
 
 
 def clustered(count: int, seed: int) -> NDArray[np.float32]:
@@ -49,37 +50,48 @@ def seal(store: vecbridge.Store, name: str, count: int) -> None:
     client.load_collection(name)
 
 
-@pytest.fixture(scope="module")
-def data() -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+@functools.cache
+def make_data() -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
     vectors = clustered(COUNT, 1)
     vectors[77] = 0.0
-    return [f"{number:05d}" for number in range(COUNT)], vectors, clustered(30, 2)
+    return [f"{number:05d}" for number in range(COUNT)], vectors, clustered(20, 2)
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+    """Ids, vectors and queries."""
+    return make_data()
 
 
 @pytest.fixture(scope="module", params=[("HNSW", "cosine"), ("IVF_SQ8", "euclidean")])
 def sealed(request: pytest.FixtureRequest, milvus_server_uri: str, data: Any) -> tuple[str, str]:
     """Name and metric of an approximate index whose records are all indexed."""
     kind, metric = request.param
+    # A poor graph, so that it takes some effort to find enough.
+    build = {"M": 4, "efConstruction": 8} if kind == "HNSW" else {}
     ids, vectors, _ = data
     name = f"s_{uuid.uuid4().hex}"
-    with vecbridge.get_backend("milvus", uri=milvus_server_uri, index_type=kind) as store:
+    options: dict[str, Any] = {"index_type": kind, "index_params": build}
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
         index = store.create_index(name, dimension=DIMENSION, metric=metric)
         index.upsert(ids, vectors)
         seal(store, name, COUNT)
     return name, metric
 
 
-def true_ids(metric: Any, data: Any, query: NDArray[np.float32], k: int) -> set[str]:
-    ids, vectors, _ = data
-    return set(oracle(metric, ids, vectors, query, k)[0])
+@functools.cache
+def rankings(metric: Any) -> list[tuple[str, ...]]:
+    """The nearest thousand of each query."""
+    ids, vectors, queries = make_data()
+    return [oracle(metric, ids, vectors, query, 1000)[0] for query in queries]
 
 
 def recall(index: Index, metric: str, data: Any, k: int) -> float:
     answers = index.search(data[2], k)
     assert [len(hits) for hits in answers] == [k] * len(answers)
     shares = [
-        len(true_ids(metric, data, query, k).intersection(hits.ids)) / k
-        for query, hits in zip(data[2], answers, strict=True)
+        len(set(ranking[:k]).intersection(hits.ids)) / k
+        for ranking, hits in zip(rankings(metric), answers, strict=True)
     ]
     return float(np.mean(shares))
 
@@ -99,10 +111,10 @@ def test_little_effort_misses_some_so_that_the_recall_above_is_no_accident(
     milvus_server_uri: str, sealed: tuple[str, str], data: Any
 ) -> None:
     name, metric = sealed
-    least = {"ef": 1} if metric == "cosine" else {"nprobe": 1}
+    # Never less effort is sent than k needs, and short answers are asked for again.
+    least, k = ({"ef": 1}, 10) if metric == "cosine" else ({"nprobe": 1}, 2)
     with vecbridge.get_backend("milvus", uri=milvus_server_uri, search_params=least) as store:
-        # Never less effort is sent than k needs, or the server would refuse.
-        assert recall(store.open_index(name), metric, data, 1000) < 0.995
+        assert recall(store.open_index(name), metric, data, k) < 0.95
 
 
 def test_exactness_can_be_had_from_an_approximate_index(
