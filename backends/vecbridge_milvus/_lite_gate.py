@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from vecbridge_milvus._lite_settling import Settling
+
 _READS = frozenset(
     {
         "CheckHealth",
@@ -84,8 +86,9 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
     that puts rows away into a segment could find them in neither place.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, settling: Settling) -> None:
         self._gate = gate
+        self._settling = settling
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         """The handler of a call, behind the gate."""
@@ -96,8 +99,13 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
         turn = self._gate.reading if name in _READS else self._gate.writing
 
         def in_turn(request: Any, context: Any) -> Any:
+            if self._settling.is_due(name, request):
+                with self._gate.writing():
+                    self._settling.settle(name, request, context)
             with turn():
-                return handler.unary_unary(request, context)
+                reply = handler.unary_unary(request, context)
+            self._settling.note(name, request)
+            return reply
 
         return grpc.unary_unary_rpc_method_handler(
             in_turn,

@@ -18,6 +18,7 @@ import grpc
 from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._lite import failed
 from vecbridge_milvus._lite_gate import Gate, Turns
+from vecbridge_milvus._lite_settling import Settling
 
 if TYPE_CHECKING:
     from milvus_lite.db import MilvusLite
@@ -122,7 +123,14 @@ def _opened(path: Path) -> MilvusLite:
 
 def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
     from milvus_lite.adapter.grpc.servicer import MilvusServicer
-    from pymilvus.grpc_gen import milvus_pb2_grpc
+    from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
+
+    servicer = MilvusServicer(engine)
+
+    def flush(request: Any, context: Any) -> object:
+        names = [request.collection_name]
+        wanted = milvus_pb2.FlushRequest(db_name=request.db_name, collection_names=names)
+        return servicer.Flush(wanted, context)
 
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
@@ -132,8 +140,8 @@ def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_ping_strikes", 0),
     ]
-    server = grpc.server(_Workers(), interceptors=[Turns(gate)], options=options)
-    milvus_pb2_grpc.add_MilvusServiceServicer_to_server(MilvusServicer(engine), server)
+    server = grpc.server(_Workers(), interceptors=[Turns(gate, Settling(flush))], options=options)
+    milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{address}")
     server.start()
     return server

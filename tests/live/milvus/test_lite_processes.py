@@ -176,7 +176,8 @@ def test_one_that_serves_is_killed_in_mid_ingest(
     other.tell("write", "more", 10_000)
     killer = threading.Timer(0.3, other.process.kill)
     killer.start()
-    written, longest, ends = [], 0.0, time.monotonic() + 1.5
+    written: list[str] = []
+    longest, ends = 0.0, time.monotonic() + 1.5
     while time.monotonic() < ends or other.process.poll() is None:
         started = time.monotonic()
         names = [f"{len(written) + number}" for number in range(20)]

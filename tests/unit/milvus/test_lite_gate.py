@@ -39,7 +39,6 @@ class Turn:
             self._taken.set_result(None)
             self._release.wait(SOON_S)
 
-    @property
     def taken(self) -> bool:
         try:
             self._taken.result(NEVER_S)
@@ -55,8 +54,8 @@ class Turn:
 def test_reads_go_together(pool: ThreadPoolExecutor) -> None:
     gate = Gate()
     first, second = Turn(pool, gate.reading), Turn(pool, gate.reading)
-    assert first.taken
-    assert second.taken
+    assert first.taken()
+    assert second.taken()
     first.end()
     second.end()
 
@@ -65,27 +64,27 @@ def test_reads_go_together(pool: ThreadPoolExecutor) -> None:
 def test_a_write_goes_alone(pool: ThreadPoolExecutor, other: str) -> None:
     gate = Gate()
     write = Turn(pool, gate.writing)
-    assert write.taken
+    assert write.taken()
     waiting = Turn(pool, getattr(gate, other))
-    assert not waiting.taken
+    assert not waiting.taken()
     write.end()
-    assert waiting.taken
+    assert waiting.taken()
     waiting.end()
 
 
 def test_a_write_that_waits_goes_before_later_reads(pool: ThreadPoolExecutor) -> None:
     gate = Gate()
     first = Turn(pool, gate.reading)
-    assert first.taken
+    assert first.taken()
     write = Turn(pool, gate.writing)
-    assert not write.taken
+    assert not write.taken()
     later = Turn(pool, gate.reading)
-    assert not later.taken
+    assert not later.taken()
     first.end()
-    assert write.taken
-    assert not later.taken
+    assert write.taken()
+    assert not later.taken()
     write.end()
-    assert later.taken
+    assert later.taken()
     later.end()
 
 
@@ -95,5 +94,5 @@ def test_a_turn_that_fails_is_given_back(pool: ThreadPoolExecutor) -> None:
         with pytest.raises(ZeroDivisionError), take():
             raise ZeroDivisionError
     last = Turn(pool, gate.writing)
-    assert last.taken
+    assert last.taken()
     last.end()
