@@ -77,6 +77,10 @@ features: $(DEV_ENV) ## Write the table of FiftyOne's features, with FiftyOne's 
 bench: $(DEV_ENV) ## Measure against peers and limits; ratios in one run
 	@$(BIN)/python -m benchmarks.run
 
+.PHONY: conformance
+conformance: $(DEV_ENV) ## The whole suite on every deployment, and the published matrix (ONLY="sklearn-disk")
+	@$(BIN)/python -m tools.conformance $(ONLY)
+
 .PHONY: clean
 clean: ## Remove the environment and everything that was built
 	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site demo-output
