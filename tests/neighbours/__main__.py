@@ -1,0 +1,72 @@
+"""Measures FiftyOne's own backends with the suite, and writes ``docs/reference/neighbours.md``.
+
+python -m tests.neighbours                          # all of them
+python -m tests.neighbours fiftyone-sklearn         # only this column
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+REPORTS = ROOT / "docs" / "reference" / "neighbours"
+LAYERS = "smoke,semantics,ranking"
+
+
+def run_inside(label: str, layers: list[str], report: Path, words: str) -> int:
+    """Runs the suite on one neighbour in this process, whose environment is its own."""
+    from tests.neighbours._columns import COLUMNS
+    from vecbridge_conformance._run import run_suite
+
+    with COLUMNS[label]() as deployment:
+        return run_suite(deployment, layers=layers, report=report, words=words)
+
+
+def run_outside(labels: list[str], layers: str, report: Path, words: str) -> None:
+    """Runs each in a process of its own, with a MongoDB of its own."""
+    from tests.servers.mongo import fiftyone_environment, running_mongod
+
+    with tempfile.TemporaryDirectory(prefix="vecbridge-") as name:
+        folder = Path(name)
+        with running_mongod(folder) as uri:
+            environment = {
+                **{key: value for key, value in os.environ.items() if "FIFTYONE" not in key},
+                **fiftyone_environment(uri, folder),
+            }
+            for label in labels:
+                options = ["--layer", layers, "--report", str(report), "-k", words, "--inside"]
+                subprocess.run(
+                    [sys.executable, "-m", "tests.neighbours", label, *options],
+                    cwd=ROOT,
+                    env=environment,
+                    check=False,
+                )
+
+
+def main() -> int:
+    """Runs what was asked for, and writes the page."""
+    from tests.neighbours._columns import COLUMNS
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("labels", nargs="*", metavar="LABEL", help=", ".join(COLUMNS))
+    parser.add_argument("--layer", default=LAYERS)
+    parser.add_argument("--report", type=Path, default=REPORTS)
+    parser.add_argument("-k", default="", metavar="WORDS")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if unknown := sorted(set(given.labels) - set(COLUMNS)):
+        parser.error(f"no neighbour {', '.join(unknown)}; there are {', '.join(COLUMNS)}")
+    if given.inside:
+        layers = [word for word in given.layer.split(",") if word]
+        return run_inside(given.labels[0], layers, given.report, given.k)
+    run_outside(given.labels or list(COLUMNS), given.layer, given.report, given.k)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,242 @@
+"""One of FiftyOne's similarity indexes, spoken to as a :class:`vecbridge.VectorIndex`.
+
+Nothing is mended on the way. A call goes to the method of theirs that is meant for it, and what
+comes back is handed on. What they have no method for raises ``UnsupportedError``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import (
+    BackendError,
+    Candidates,
+    Capabilities,
+    ClosedError,
+    Consistency,
+    Fields,
+    Filter,
+    Hits,
+    IndexInfo,
+    Records,
+    UnsupportedError,
+    VecbridgeError,
+)
+
+
+class Use(NamedTuple):
+    """How a caller uses their index.
+
+    Attributes:
+        checks: their own checks of existing and missing ids are asked for.
+        ids_at_hand: the ids of the dataset are given where the index cannot list its own.
+    """
+
+    checks: bool = False
+    ids_at_hand: bool = False
+
+
+class NeighbourIndex:
+    """An index of FiftyOne's.
+
+    Args:
+        info: what it was made as; FiftyOne keeps that in MongoDB.
+        theirs: the ``SimilarityIndex``.
+        capabilities: what their documentation says of it.
+        use: how it is used.
+        written: every id that was ever written, as the dataset has them.
+    """
+
+    def __init__(
+        self,
+        info: IndexInfo,
+        theirs: Any,
+        capabilities: Capabilities,
+        use: Use,
+        written: dict[str, None],
+    ) -> None:
+        self.info = info
+        self.capabilities = capabilities
+        self._theirs = theirs
+        self._use = use
+        self._written = written
+        self._closed = False
+
+    def upsert(
+        self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
+    ) -> None:
+        """``add_to_index``, which is documented to overwrite."""
+        self._written.update(dict.fromkeys(ids))
+        with self._theirs_at("upsert") as theirs:
+            theirs.add_to_index(
+                vectors.copy(),
+                np.array(ids, dtype=object),
+                overwrite=True,
+                warn_existing=self._use.checks,
+                reload=False,
+            )
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """``remove_from_index``, which is documented to pass over ids that are not there."""
+        with self._theirs_at("delete") as theirs:
+            theirs.remove_from_index(
+                sample_ids=list(ids),
+                allow_missing=True,
+                warn_missing=self._use.checks,
+                reload=False,
+            )
+
+    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+        """``get_embeddings``, put into the order of the request, which it does not promise."""
+        with self._theirs_at("fetch") as theirs:
+            found, names, _ = theirs.get_embeddings(sample_ids=list(ids), allow_missing=True)
+        rows = {str(name): row for row, name in enumerate(names)}
+        there = [name for name in ids if name in rows]
+        missing = tuple(name for name in ids if name not in rows)
+        vectors = self._matrix(found)[[rows[name] for name in there]]
+        return Records(tuple(there), vectors, missing=missing)
+
+    def contains(
+        self, ids: Sequence[str], *, consistency: Consistency | None = None
+    ) -> NDArray[np.bool_]:
+        """Which of them ``get_embeddings`` gives."""
+        there = set(self.fetch(ids).ids)
+        return np.array([name in there for name in ids], dtype=np.bool_)
+
+    def count(self, *, consistency: Consistency | None = None) -> int:
+        """``total_index_size``."""
+        with self._theirs_at("count") as theirs:
+            return int(theirs.total_index_size)
+
+    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+        """``get_embeddings`` of everything, in pages."""
+        with self._theirs_at("scan") as theirs:
+            if self._empty(theirs):
+                return
+            known = list(self._written) if self._use.ids_at_hand else None
+            found, names, _ = theirs.get_embeddings(sample_ids=known)
+        vectors, ids = self._matrix(found), tuple(map(str, names))
+        for start in range(0, len(ids), batch_size):
+            page = slice(start, start + batch_size)
+            yield Records(ids[page], vectors[page])
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Hits]:
+        """What ``_kneighbors`` finds, and the numbers that it calls distances."""
+        return [
+            Hits(tuple(map(str, ids)), np.asarray(distances, dtype=np.float64))
+            for ids, distances in self._neighbours(queries, k, within)
+        ]
+
+    def candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """What ``_kneighbors`` finds, with the vectors that ``get_embeddings`` gives of it."""
+        answers = []
+        for ids, _ in self._neighbours(queries, k, within):
+            names = [str(name) for name in ids]
+            found = self.fetch(names) if names else Records((), self._matrix([]))
+            answers.append(Candidates(found.ids, found.vectors, -math.inf))
+        return answers
+
+    def close(self) -> None:
+        """There is nothing to close; the object is not used any more."""
+        self._closed = True
+
+    def _neighbours(
+        self, queries: NDArray[np.float32], k: int, within: Sequence[str] | None
+    ) -> list[tuple[Any, Any]]:
+        with self._theirs_at("search") as theirs:
+            if self._empty(theirs):
+                return [((), ()) for _ in queries]
+            with theirs.only(within):
+                ids, _, distances = theirs._kneighbors(query=queries, k=k, return_dists=True)
+        return list(zip(ids, distances, strict=True))
+
+    def _empty(self, theirs: Any) -> bool:
+        """Whether nothing was ever added: then they have no dimension yet, and cannot be asked."""
+        return int(theirs.total_index_size) == 0
+
+    def _matrix(self, found: Any) -> NDArray[np.float32]:
+        return np.array(found, dtype=np.float32).reshape(-1, self.info.dimension)
+
+    @contextmanager
+    def _theirs_at(self, operation: str) -> Iterator[Any]:
+        about: Any = {"backend": "neighbour", "operation": operation}
+        if self._closed:
+            raise ClosedError(f"{operation} after close: open it again", **about)
+        try:
+            yield self._theirs
+        except VecbridgeError:
+            raise
+        except Exception as error:
+            if refused := _refused(error):
+                raise UnsupportedError(f"not offered: {error}", capability=refused) from error
+            raise BackendError(
+                f"{operation} failed: {type(error).__name__}: {error}", **about
+            ) from error
+
+
+_REFUSALS = ("does not support", "requires k<=", "Unsupported")
+
+
+def _refused(error: Exception) -> str:
+    """What a message of theirs says is not there; empty where it is about something else."""
+    return next((words for words in _REFUSALS if words in str(error)), "")
+
+
+def scoped(kind: type) -> type:
+    """One of their index classes, with a view given as a list of ids.
+
+    FiftyOne keeps ids in MongoDB and has none that are not its own; the suite's are hostile. The
+    class answers what a view is asked, and their search goes on from there.
+    """
+
+    class Scoped(kind):  # type: ignore[misc]
+        _only: list[str] | None = None
+
+        @property
+        def has_view(self) -> bool:
+            return self._only is not None
+
+        @property
+        def current_sample_ids(self) -> Any:
+            if self._only is None:
+                return super().current_sample_ids
+            return np.array(self._only, dtype=object)
+
+        @property
+        def _current_inds(self) -> Any:
+            if self._only is None or self.sample_ids is None:
+                return None
+            wanted = set(self._only)
+            return np.flatnonzero([name in wanted for name in self.sample_ids])
+
+        @contextmanager
+        def only(self, ids: Sequence[str] | None) -> Iterator[None]:
+            self._only = None if ids is None else list(ids)
+            try:
+                yield
+            finally:
+                self._only = None
+
+    return Scoped
