@@ -9,8 +9,8 @@ import pytest
 
 from tests.oracle import oracle
 from vecbridge import METRICS, Hits, Metric, Records
+from vecbridge_conformance._data import HOSTILE_IDS
 from vecbridge_conformance._model import Model, expect, same_bits
-from vecbridge_conformance._strategies import HOSTILE_IDS
 from vecbridge_conformance.suite._checks import assert_same_hits
 
 ROWS: Any = np.array([[1, 2], [1, 2], [-1, 0], [0, 0]], dtype=np.float32)
