@@ -78,6 +78,11 @@ class Ranker:
             found = self._inside(view, stored, limit, scope, high)
         if self._layout.norm is not None and self._collection.session.begun() != quiet:
             outside, high, found = self._again(view, stored, limit, scope, outside, high)
+            if outside.ids or self._collection.session.left(self.geometry.band[0], high):
+                # Some cross the band, perhaps more than once while they are looked for.
+                with self._collection.session.paused():
+                    before, high = self._outside(view, scope, limit)
+                    outside, high, found = self._again(view, stored, limit, scope, before, high)
         return [
             self._listed(query, hits, limit, outside, high)
             for query, hits in zip(asked, found, strict=True)

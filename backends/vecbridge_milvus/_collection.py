@@ -52,6 +52,9 @@ class Collection:
 
     def upsert(self, rows: Sequence[Entity]) -> None:
         """Writes rows, replacing those with the same keys."""
+        norm = self.layout.norm
+        if norm is not None:
+            self.session.note_norms([row[norm] for row in rows])
         with self.connection.writing(), self.session.writing():
             self._calls.call("upsert", "upsert", data=rows)
             self._unflushed += len(rows)

@@ -9,11 +9,12 @@ to anyone, so that joining another process's session is no more than one strong 
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ _WORDS: dict[Consistency, str] = {
     "eventual": "Eventually",
 }
 _KIND = "vecbridge-session-1"
+
+_LONGEST_WRITE_S = 2.0
 
 GRACE_S = 10.0
 """Age from which on a bounded read sees a write on every replica; twice a server's own bound."""
@@ -44,6 +47,9 @@ class _Ledger:
         joined: number of the latest write that was joined, by writer.
         begun: how many own writes were begun.
         ended: how many own writes came back, whatever became of them.
+        paused: how many reads keep own writes waiting.
+        least: the shortest vector that was written.
+        greatest: the longest one.
     """
 
     origin: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -53,6 +59,9 @@ class _Ledger:
     joined: dict[str, int] = field(default_factory=dict)
     begun: int = 0
     ended: int = 0
+    paused: int = 0
+    least: float = math.inf
+    greatest: float = 0.0
 
     @property
     def writer(self) -> str:
@@ -66,6 +75,7 @@ class _Ledger:
 
 
 _guard = threading.Lock()
+_idle = threading.Condition(_guard)
 _ledgers: dict[str, _Ledger] = {}
 
 
@@ -90,6 +100,7 @@ class Session:
     def writing(self) -> Iterator[None]:
         """Notes a write; one that failed may have happened all the same."""
         with _guard:
+            _idle.wait_for(lambda: not self._ledger.paused)
             self._ledger.begun += 1
         try:
             yield
@@ -97,6 +108,32 @@ class Session:
             with _guard:
                 self._ledger.ended += 1
                 self._ledger.note()
+                _idle.notify_all()
+
+    def note_norms(self, norms: Sequence[float]) -> None:
+        """Notes how long the vectors of a write are."""
+        if norms:
+            with _guard:
+                self._ledger.least = min(self._ledger.least, *norms)
+                self._ledger.greatest = max(self._ledger.greatest, *norms)
+
+    def left(self, low: float, high: float) -> bool:
+        """Whether an own write ever held vectors outside of a band of norms."""
+        with _guard:
+            return self._ledger.least < low or self._ledger.greatest > high
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Lets own writes end, and keeps new ones waiting; not for those that hang."""
+        with _guard:
+            self._ledger.paused += 1
+            _idle.wait_for(lambda: self._ledger.begun == self._ledger.ended, _LONGEST_WRITE_S)
+        try:
+            yield
+        finally:
+            with _guard:
+                self._ledger.paused -= 1
+                _idle.notify_all()
 
     def ended(self) -> int:
         """How many own writes have come back."""

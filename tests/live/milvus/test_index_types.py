@@ -260,3 +260,27 @@ def test_keys_with_several_rows_are_counted_once_and_mended(
         (kept,) = client.query(name, filter='pk == "k003"', output_fields=["note"])
         assert kept["note"] == {"of": "k003"}
         assert index.engine.mend_duplicates() == 0
+
+
+def test_a_record_that_turns_to_zero_and_back_is_in_every_answer(tmp_path: Path) -> None:
+    """Zero vectors are read apart from the others, and a record could slip from one to the other."""
+    vectors = clustered(50, 6)
+    ids = [f"{number:02d}" for number in range(len(vectors))]
+    stop = threading.Event()
+    with vecbridge.get_backend("milvus", uri=tmp_path / "v.db") as store:
+        index = store.create_index("crossing", dimension=DIMENSION, metric="cosine")
+        index.upsert(ids, vectors)
+
+        def cross() -> None:
+            while not stop.is_set():
+                index.upsert(ids[:1], np.zeros((1, DIMENSION)))
+                index.upsert(ids[:1], vectors[:1])
+
+        writer = threading.Thread(target=cross)
+        writer.start()
+        try:
+            sizes = {len(index.search(vectors[1], 50)[0]) for _ in range(30)}
+        finally:
+            stop.set()
+            writer.join()
+    assert sizes == {50}
