@@ -22,6 +22,7 @@ from vecbridge._front import _validate as validate
 from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
 from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._exact import exact_search
+from vecbridge._front._farthest import farthest_search
 from vecbridge._front._filter_values import filter_values
 from vecbridge._front._native import native_search
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
@@ -240,7 +241,12 @@ class Index(WholeIndex):
         array = validate.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
-        return scan_rank(self._checked, array, limit, scope, farthest=True) if len(array) else []
+        if not len(array):
+            return []
+        if limit is None:
+            return scan_rank(self._checked, array, None, scope, farthest=True)
+        mirror = not self._is_sent(scope)
+        return farthest_search(self._checked, array, limit, scope, mirror=mirror)
 
     def search_aggregated(
         self,
