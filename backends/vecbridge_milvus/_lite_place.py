@@ -29,6 +29,7 @@ _SHORT_BASE = "/tmp"  # noqa: S108 - only for a private directory inside
 _MAX_BASE_BYTES = 70
 """Of a temporary directory's path: that of a socket may have 103 on macOS, 107 on Linux."""
 
+_MAX_FILE_BYTES = 4096
 _BRIEF_S = 1.0
 
 
@@ -67,7 +68,7 @@ def find(directory: Path) -> Place | None:
     """The place that a directory's file names, unless it names none or was copied with it."""
     try:
         with (directory / FILE).open("rb") as file:
-            found = json.loads(file.read(4096))
+            found = json.loads(file.read(_MAX_FILE_BYTES))
             if found["file"] != _identity(os.fstat(file.fileno())):
                 return None
         place = Place(Path(found["socket"]), int(found["pid"]), str(found["host"]))
@@ -93,10 +94,11 @@ def prepare(directory: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)) / _SOCKET
 
 
-def announce(held: int, path: Path) -> None:
-    """Writes a socket into the file that is locked."""
+def announce(held: int, path: Path, *, ended: bool = False) -> None:
+    """Writes a socket into the file that is locked, or that serving on it has ended well."""
     content = json.dumps(
         {
+            "ended": ended,
             "socket": str(path),
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -116,6 +118,16 @@ def answers(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def broken_off(held: int) -> float | None:
+    """When the process that served last had begun, if it did not end well."""
+    content = os.pread(held, _MAX_FILE_BYTES, 0)
+    try:
+        well = not content or json.loads(content)["ended"] is True
+    except (ValueError, KeyError, TypeError):
+        well = False
+    return None if well else os.fstat(held).st_mtime
 
 
 def clear(path: Path) -> None:

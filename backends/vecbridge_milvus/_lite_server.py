@@ -29,6 +29,8 @@ _GRACE_S = 5.0
 _UNLINKED_S = 1.0
 _UNLOCKED_S = 1.0
 _POLL_S = 0.02
+_CLOCK_S = 2.0
+"""How far the times of two files may be off: some file systems count in steps of that."""
 
 
 class Server:
@@ -87,6 +89,17 @@ class Server:
         found = [] if locked is None else [int(locked)]
         inherited = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
         return found + [each for each in inherited if _is_bound(each, self.address)]
+
+
+def discard_torn(path: Path, since: float) -> None:
+    """Removes the indexes of segments that a process wrote which was killed, with the lock held.
+
+    Milvus Lite writes them in place, and never loads a collection again of which one is torn. One
+    that is missing it makes again from the segment.
+    """
+    for sidecar in path.glob("**/partitions/*/indexes/*"):
+        if sidecar.is_file() and sidecar.stat().st_mtime >= since - _CLOCK_S:
+            sidecar.unlink()
 
 
 def _is_bound(descriptor: int, address: Path) -> bool:

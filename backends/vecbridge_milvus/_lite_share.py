@@ -19,7 +19,7 @@ from pathlib import Path
 from vecbridge import ConnectionFailedError, VecbridgeError
 from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._lite import failed
-from vecbridge_milvus._lite_server import Server
+from vecbridge_milvus._lite_server import Server, discard_torn
 
 _WATCH_S = 0.1
 _POLL_S = 0.02
@@ -121,10 +121,11 @@ class Share:
         with self._opening:
             server, self._server = self._server, None
             held, self._held = self._held, None
-            if server is not None:
-                server.stop()
-            if held is not None:
-                os.close(held)
+            if server is None or held is None:
+                return
+            server.stop()
+            places.announce(held, server.address, ended=True)
+            os.close(held)
 
     def _watch(self) -> None:
         last = False
@@ -165,6 +166,9 @@ class Share:
             return False
         try:
             self._check(self._path)
+            since = places.broken_off(held)
+            if since is not None:
+                discard_torn(self._path, since)
             self._server = Server(self._path, places.prepare(self._path))
             places.announce(held, self._server.address)
         except BaseException as error:

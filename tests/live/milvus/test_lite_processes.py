@@ -322,6 +322,22 @@ def test_a_damaged_directory_is_not_taken_over(
     assert victim.read_bytes() == b"torn"
 
 
+def test_an_index_that_a_killed_process_wrote_half_is_made_again(
+    path: Path, store: Store, peer: Callable[..., Peer]
+) -> None:
+    other = peer()
+    other.ask("open")
+    other.ask("write", "theirs", 30)
+    # Searching puts rows away, and makes the index of their segment.
+    other.ask("near", 5, 1)
+    other.kill()
+    (torn,) = path.rglob("indexes/*")
+    torn.write_bytes(torn.read_bytes()[:40])
+    index = shared(store)
+    assert index.search([5, 1], k=1)[0].ids == ("theirs5",)
+    assert index.count() == 30
+
+
 def test_a_program_that_does_not_share_is_told(path: Path, store: Store) -> None:
     import fcntl
 

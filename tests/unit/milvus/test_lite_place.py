@@ -90,6 +90,16 @@ def test_a_successor_serves_where_its_predecessor_did(
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_what_was_broken_off_is_known(tmp_path: Path, held: int) -> None:
+    assert places.broken_off(held) is None
+    places.announce(held, tmp_path / "lite.sock")
+    assert places.broken_off(held) == (tmp_path / places.FILE).stat().st_mtime
+    places.announce(held, tmp_path / "lite.sock", ended=True)
+    assert places.broken_off(held) is None
+    (tmp_path / places.FILE).write_bytes(b'{"ended": tr')
+    assert places.broken_off(held) is not None
+
+
 def test_nobody_is_pushed_off_a_socket(tmp_path: Path, temporary: Path, held: int) -> None:
     path = places.prepare(tmp_path)
     places.announce(held, path)
