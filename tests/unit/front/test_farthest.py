@@ -60,9 +60,9 @@ def test_engine_is_asked_for_a_few_candidates_and_not_for_everything(metric: Met
 
 
 def test_distances_that_overflow_float32_are_ranked() -> None:
-    vectors = np.float32([[3e38, 0], [-3e38, 0], [1, 1], [2, 2]])
+    vectors = np.array([[3e38, 0], [-3e38, 0], [1, 1], [2, 2]], dtype=np.float32)
     index = filled("euclidean", list("abcd"), vectors)
-    hits = index.farthest(np.float32([3e38, 0]), 2)[0]
+    hits = index.farthest(np.array([3e38, 0], dtype=np.float32), 2)[0]
     assert hits.ids == ("b", "c")
     assert hits.distances[0] == pytest.approx(6e38)
 
