@@ -64,7 +64,9 @@ class Connection:
     @property
     def timeout(self) -> float:
         """Seconds that one call may take."""
-        return self._settings.timeout
+        given = self._settings.timeout
+        # For pymilvus before 2.6, only a whole number ends its own retries, of which it has 75.
+        return int(given) if given.is_integer() else given
 
     @property
     def place(self) -> str:

@@ -42,6 +42,7 @@ _PASSING = (
     "query delegator",
 )
 _LIMITED = ("rate", "quota", "too many requests")
+_LATE = ("deadline exceeded", "retry timeout", "loading collection timeout", "index timeout")
 _CLOSED_CHANNEL = "closed channel"
 _THEIRS = frozenset({"pymilvus", "grpc", "google", "milvus_lite"})
 """Packages whose failures are the store's; a failure in a line of ours is a defect."""
@@ -176,7 +177,8 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
             f"db_name: Milvus has no such database ({said}). Correct the setting, or create the "
             f"database on the server"
         )
-    if code == _UNREACHABLE or "server unavailable" in lowered:
+    lost = getattr(code, "name", "") == "UNAVAILABLE"
+    if lost or code == _UNREACHABLE or "server unavailable" in lowered:
         return _unreachable(operation, "nobody answers")
     if "create connection first" in lowered:
         return _unreachable(operation, "the connection was closed")
@@ -186,7 +188,7 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         kind, retryable = NotLoadedError, True
     elif "incomplete query result" in lowered:
         kind, retryable = OvertakenError, True
-    elif "deadline exceeded" in lowered or "retry timeout" in lowered:
+    elif any(words in lowered for words in _LATE):
         kind, retryable = OperationTimeoutError, True
     elif any(words in lowered for words in _DAMAGED):
         kind, retryable = CorruptStoreError, False

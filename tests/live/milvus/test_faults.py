@@ -236,9 +236,10 @@ def test_a_store_works_on_both_sides_of_a_fork(server: MilvusServer) -> None:
 
 
 # Last, because nobody starts the server again.
-def test_without_retries_an_outage_is_told_at_once(server: MilvusServer) -> None:
-    with vecbridge.get_backend("milvus", uri=server.uri, retry_timeout=0) as store:
-        index = store.open_or_create_index("outage", dimension=2)
+def test_without_retries_an_outage_is_told_at_once(server: MilvusServer, store: Store) -> None:
+    store.create_index("outage", dimension=2)
+    with vecbridge.get_backend("milvus", uri=server.uri, timeout=3, retry_timeout=0) as eager:
+        index = eager.open_index("outage")
         server.kill()
         with pytest.raises(ConnectionFailedError) as gone:
             index.upsert(["a"], [[1, 2]])

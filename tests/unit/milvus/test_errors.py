@@ -75,6 +75,7 @@ def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> 
         (65535, "Timestamp lag too large", BackendError, True),
         (65535, "context deadline exceeded", OperationTimeoutError, True),
         (1, "[search] Retry timeout: 3s", OperationTimeoutError, True),
+        (1, "wait for loading collection timeout", OperationTimeoutError, True),
         (65535, "cannot parse expression", BackendError, False),
         (1100, "invalid parameter", BackendError, False),
     ],
@@ -95,8 +96,9 @@ def test_a_collection_that_is_gone_is_an_index_not_found() -> None:
 
 def test_a_code_that_is_a_method_is_read() -> None:
     error = MilvusException(message="not connected")
-    error._code = lambda: 2
-    assert isinstance(raised(error), ConnectionFailedError)
+    for code in (2, grpc.StatusCode.UNAVAILABLE):
+        error._code = lambda code=code: code
+        assert isinstance(raised(error), ConnectionFailedError)
 
 
 def test_a_connection_that_pymilvus_gave_up_on_is_a_connection_that_failed() -> None:
