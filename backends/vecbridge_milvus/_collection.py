@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from vecbridge import Consistency
+from vecbridge import Consistency, OperationTimeoutError
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._connection import Connection
+from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._schema import Layout
 from vecbridge_milvus._session import Session
@@ -19,6 +21,8 @@ MAX_LIMIT = 16384
 
 # Lite searches what is not flushed row by row in Python, some ten times slower than a segment.
 _UNFLUSHED_ROWS = 1000
+
+_PUT_AWAY_S, _PUT_AWAY_STEP_S = 120.0, 0.3
 
 
 class Collection:
@@ -75,6 +79,30 @@ class Collection:
         """Removes the rows that match."""
         with self.connection.writing(), self.session.writing():
             self._calls.call("delete", "delete", filter=expression)
+
+    def put_away(self) -> None:
+        """Returns when every record so far is indexed, and searched by its index.
+
+        Raises:
+            OperationTimeoutError: the server does not get there.
+        """
+        self._calls.call("settle", "flush")
+        if self.lite:
+            return
+        end = time.monotonic() + _PUT_AWAY_S
+        while (progress := self.progress())[1] < progress[0]:
+            if time.monotonic() > end:
+                raise OperationTimeoutError(
+                    f"of {progress[0]} records, {progress[1]} are indexed after {_PUT_AWAY_S} s; "
+                    f"try again later",
+                    backend=BACKEND,
+                    operation="settle",
+                    retryable=True,
+                )
+            time.sleep(_PUT_AWAY_STEP_S)
+        # What is loaded keeps its scan until somebody loads it again.
+        self._calls.call("settle", "release_collection")
+        self.load()
 
     def progress(self) -> tuple[int, int]:
         """How many records are put away, and how many of those are indexed."""
