@@ -10,12 +10,12 @@ import numpy as np
 from _measure import Row, arguments, report, seconds
 from sklearn.neighbors import NearestNeighbors
 
-from vecbridge import METRICS, get_backend
+from vecbridge import METRICS, Metric, get_backend
 
 K = 10
 
 
-def raw(metric: str, vectors: Any) -> Any:
+def raw(metric: Metric, vectors: Any) -> Any:
     """What FAISS alone takes, itself among the eleven nearest."""
     if metric == "cosine":
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -23,7 +23,7 @@ def raw(metric: str, vectors: Any) -> Any:
     return lambda: faiss.knn(vectors, vectors, K + 1, metric=kind)
 
 
-def neighbours(metric: str, count: int, dimension: int, runs: int) -> list[Row]:
+def neighbours(metric: Metric, count: int, dimension: int, runs: int) -> list[Row]:
     """Median seconds of each, run in turn."""
     vectors = np.random.default_rng(0).standard_normal((count, dimension), dtype=np.float32)
     index = get_backend("sklearn").create_index("bench", dimension=dimension, metric=metric)

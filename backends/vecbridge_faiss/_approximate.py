@@ -113,7 +113,7 @@ class Approximate:
         if built is None or not built.follow(snapshot):
             built = build(self._metric, self._settings.index, snapshot)
             self._saved = 0
-        if built is not self._built:
+        if built is not self._built or not self._knob.is_of(built.index):
             self._built, self._knob, self._efforts = built, Knob(built.index), {}
         if len(built.held) > self._saved * 5 // 4:
             self._cache.save(built)

@@ -28,14 +28,24 @@ class Built:
         index: FAISS's own.
         held: ``(m,)`` fingerprints of the vectors of its entries.
         first: how many entries there were when it was trained.
+        mapped: whether it lies in a file, where nothing may be added to it.
     """
 
-    def __init__(self, metric: Metric, index: Any, held: NDArray[np.uint64], first: int) -> None:
+    def __init__(
+        self,
+        metric: Metric,
+        index: Any,
+        held: NDArray[np.uint64],
+        first: int,
+        *,
+        mapped: bool = False,
+    ) -> None:
         self._metric: Metric = metric
         self.index = index
         self.held = held
         self.first = first
         self._rows = np.full(len(held), -1, dtype=np.intp)
+        self._mapped = mapped
         self._generation = -1
         self._known = 0
 
@@ -79,6 +89,10 @@ class Built:
         if not len(rows):
             return
         vectors = snapshot.vectors[rows]
+        if self._mapped:
+            # FAISS ends the process that adds to a mapped index.
+            self.index = faiss.deserialize_index(faiss.serialize_index(self.index))
+            self._mapped = False
         self.index.add(_prepared(self._metric, vectors, snapshot.norms[rows]))
         self.held = np.concatenate([self.held, fingerprints(vectors)])
         self._rows = np.concatenate([self._rows, rows])

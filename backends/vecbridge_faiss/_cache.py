@@ -26,6 +26,8 @@ from vecbridge_faiss._library import faiss
 
 _FOOTER = struct.Struct("<8sQI")
 _MAGIC = b"vbfaiss1"
+# Replaced files live on for who has mapped them. Of other kinds FAISS maps parts, or none.
+_MAPPED = ("hnsw", "ivf") if hasattr(faiss, "IO_FLAG_MMAP_IFC") else ()
 
 
 class Cache:
@@ -44,7 +46,7 @@ class Cache:
     ) -> None:
         self._path = None if folder is None else cache_path(folder, name)
         self._metric: Metric = metric
-        self._header = {"metric": metric, "dimension": dimension, "recipe": recipe}
+        self._header: dict[str, Any] = {"metric": metric, "dimension": dimension, "recipe": recipe}
 
     def load(self) -> Built | None:
         """What was saved, if it can be trusted."""
@@ -53,12 +55,13 @@ class Cache:
             return None
         try:
             header, held = self._read(path)
-            index = faiss.read_index(str(path))
+            mapped = self._header["recipe"].lower() in _MAPPED
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
         except (OSError, ValueError, RuntimeError):
             return None
         if index.ntotal != len(held):
             return None
-        return Built(self._metric, index, held, int(header["first"]))
+        return Built(self._metric, index, held, int(header["first"]), mapped=mapped)
 
     def save(self, built: Built) -> None:
         """Replaces the file in one step. A failure costs a rebuild later, and nothing else."""

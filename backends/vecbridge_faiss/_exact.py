@@ -124,7 +124,11 @@ class Exact:
         """The search of all records, made once for a state of them."""
         cached = self._whole
         if cached is None or cached[0] != snapshot.generation:
-            flat = Flat(self._metric, snapshot.vectors, snapshot.norms)
+            added = (
+                cached is not None and snapshot.appended_since <= cached[0] < snapshot.generation
+            )
+            before = cached[1] if cached is not None and added else None
+            flat = Flat(self._metric, snapshot.vectors, snapshot.norms, before)
             cached = self._whole = snapshot.generation, flat
         return cached[1]
 

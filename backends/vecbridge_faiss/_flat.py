@@ -30,6 +30,8 @@ _SHORTEST = 2.0**-20
 _SLACK = 2.0**-40
 _TINY = 2.0**-120
 _BLOCK_BYTES = 8 << 20
+# Room for a quarter more, so that few of many additions move what is there.
+_ROOM = 4
 
 
 class Nearest(NamedTuple):
@@ -47,18 +49,25 @@ class Flat:
         metric: of the index.
         vectors: ``(n, d)`` float32, C-contiguous.
         norms: ``(n,)`` exact norms.
+        before: of the first of these vectors; its unit vectors are taken over.
     """
 
     def __init__(
-        self, metric: Metric, vectors: NDArray[np.float32], norms: NDArray[np.float64]
+        self,
+        metric: Metric,
+        vectors: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        before: Flat | None = None,
     ) -> None:
+        self._before = before
         self._metric: Metric = metric
         self._dimension = vectors.shape[1]
         self._largest = float(norms.max(initial=0.0))
-        self._units: NDArray[np.float32] | None = None
+        self.units: NDArray[np.float32] | None = None
         self._length, self._spread = 1.0, 0.0
         if metric == "cosine":
             self._prepare_units(vectors, norms)
+        self._before = None
 
     def usable(self, query_norms: NDArray[np.float64]) -> NDArray[np.bool_]:
         """For which queries nothing overflows or vanishes; the bounds below rely on it."""
@@ -79,7 +88,7 @@ class Flat:
             count: how many; at most as many as there are.
             selected: rows that alone may be found.
         """
-        matrix = vectors if self._units is None else self._units
+        matrix = vectors if self.units is None else self.units
         differences = self._metric == "euclidean" and _by_differences(queries)
         values, columns = _knn(self._metric, queries, matrix, count, selected)
         return Nearest(values.astype(np.float64), columns.astype(np.intp, copy=False), differences)
@@ -101,7 +110,7 @@ class Flat:
             radius: the distance.
             selected: rows that alone may be found.
         """
-        matrix = vectors if self._units is None else self._units
+        matrix = vectors if self.units is None else self.units
         found = []
         for at, norm in enumerate(query_norms):
             one = queries[at : at + 1]
@@ -160,7 +169,22 @@ class Flat:
         if spread <= gamma(self._dimension) and _SHORTEST < length < _LARGEST:
             self._length, self._spread = length, spread
         else:
-            self._units = unit_vectors(vectors, norms)
+            self.units = self._grown(vectors, norms)
+
+    def _grown(
+        self, vectors: NDArray[np.float32], norms: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Unit vectors, those of before moved only where there is no room behind them."""
+        held = None if self._before is None else self._before.units
+        if held is None:
+            return unit_vectors(vectors, norms)
+        known, count = len(held), len(vectors)
+        room = held.base if isinstance(held.base, np.ndarray) else held
+        if len(room) < count:
+            room = np.empty((count + count // _ROOM, self._dimension), dtype=np.float32)
+            room[:known] = held
+        room[known:count] = unit_vectors(vectors[known:], norms[known:])
+        return room[:count]
 
 
 def usable(metric: Metric, query_norms: NDArray[np.float64], largest: float) -> NDArray[np.bool_]:

@@ -5,12 +5,15 @@ its sides, and each record keeps the few best that it was shown: all that costs 
 matrix product. The exact distances of what was kept then rank it, and prove for nearly every record
 that nothing else belongs there; the others are looked at again in float64.
 
-Memory: a copy of the vectors, 24 bytes a record and neighbour that is kept, and 64 MiB.
+Memory: a copy of the vectors, 24 bytes a record and neighbour that is kept, and 32 MiB a thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,7 @@ from vecbridge.ranking._select import smallest_columns
 
 BLOCK = 4096
 STRIP = 1024
+WORKERS = min(4, os.cpu_count() or 1)
 
 Progress = Callable[[int, int], None]
 """Told how much of the work is done: how many of how many."""
@@ -37,10 +41,9 @@ class Kept:
         self.keys = np.full((records, count), np.inf, dtype=np.float32)
         self.columns = np.zeros((records, count), dtype=np.int32)
 
-    @property
-    def worst(self) -> NDArray[np.float32]:
-        """What a key must be below to be kept: ``(n,)``."""
-        return np.asarray(self.keys.max(axis=1))
+    def worst(self, rows: slice) -> NDArray[np.float32]:
+        """What a key must be below to be kept by some records: ``(rows,)``."""
+        return np.asarray(self.keys[rows].max(axis=1))
 
     def start(self, rows: slice, keys: NDArray[np.float32], first: int) -> None:
         """Takes the best of a first table; its columns count from ``first``."""
@@ -92,17 +95,37 @@ def nearest_others(
         progress: told after each block.
     """
     kept = Kept(records, count)
-    table = np.empty(STRIP * BLOCK, dtype=np.float32)
-    starts = list(range(0, records, BLOCK))
-    done, total = 0, len(starts) * (len(starts) + 1) // 2
-    for offset in range(len(starts)):
-        for left, right in zip(starts, starts[offset:], strict=False):
-            columns = keys.columns(slice(right, right + BLOCK))
-            _show(keys, kept, left, right, min(left + BLOCK, records), columns, table)
-            done += 1
-            if progress is not None:
-                progress(done, total)
+    blocks = -(-records // BLOCK)
+    held = threading.local()
+    done, total = 0, blocks * (blocks + 1) // 2
+
+    def show(pair: tuple[int, int]) -> None:
+        if not hasattr(held, "table"):
+            held.table = np.empty(STRIP * BLOCK, dtype=np.float32)
+        left, right = pair[0] * BLOCK, pair[1] * BLOCK
+        columns = keys.columns(slice(right, right + BLOCK))
+        _show(keys, kept, left, right, min(left + BLOCK, records), columns, held.table)
+
+    # While one thread multiplies, another picks.
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for pairs in _rounds(blocks):
+            for _ in pool.map(show, pairs):
+                done += 1
+                if progress is not None:
+                    progress(done, total)
     return kept
+
+
+def _rounds(blocks: int) -> Iterator[list[tuple[int, int]]]:
+    """Every pair of blocks once; in a round, no block is in two of them. First each with itself."""
+    yield [(block, block) for block in range(blocks)]
+    seats = list(range(blocks + blocks % 2))
+    for _ in range(len(seats) - 1):
+        half = len(seats) // 2
+        met = zip(seats[:half], reversed(seats[half:]), strict=True)
+        # With an odd number of blocks, who meets the last seat rests.
+        yield [(min(pair), max(pair)) for pair in met if max(pair) < blocks]
+        seats[1:] = [seats[-1], *seats[1:-1]]
 
 
 def _show(
@@ -115,7 +138,7 @@ def _show(
     out: NDArray[np.float32],
 ) -> None:
     """Shows a block of records another, and the other the first."""
-    worst = kept.worst[right : right + len(columns)]
+    worst = kept.worst(slice(right, right + len(columns)))
     for start in range(left, end, STRIP):
         rows = slice(start, min(start + STRIP, end))
         table = keys.keys(rows, columns, out)
@@ -124,7 +147,7 @@ def _show(
             table[itself, itself + start - right] = np.inf
             kept.start(rows, table, right)
             continue
-        flat = np.flatnonzero(table < kept.keys[rows].max(axis=1)[:, np.newaxis])
+        flat = np.flatnonzero(table < kept.worst(rows)[:, np.newaxis])
         near, far = np.divmod(flat, table.shape[1])
         kept.add(start, near, far + right, table.ravel()[flat])
         flat = np.flatnonzero(table < worst)

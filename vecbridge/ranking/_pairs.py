@@ -8,13 +8,15 @@ less than float32 holds, float64 bounds decide first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._double import float64_bounds
-from vecbridge.ranking._everyone import BLOCK, STRIP, Kept, Progress, nearest_others
+from vecbridge.ranking._everyone import BLOCK, STRIP, WORKERS, Kept, Progress, nearest_others
 from vecbridge.ranking._kernel import distance_matrix, distances
 from vecbridge.ranking._near import Near, Records
 from vecbridge.ranking._order import rank
@@ -74,9 +76,11 @@ class Pairs:
             yield from self._by_float64(np.arange(len(self)), count, progress, farthest=farthest)
             return
         kept = nearest_others(self._records.keys(), len(self), count + SPARE, progress)
-        for start in range(0, len(self), STRIP):
-            rows = np.arange(start, min(start + STRIP, len(self)))
-            yield from self._ranked(rows, kept, count)
+        strips = [rows for _, rows in self._strips()]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            sorted_strips = pool.map(lambda rows: self._sorted(rows, kept, count), strips)
+            for rows, found in zip(strips, sorted_strips, strict=True):
+                yield from self._ranked(rows, found, count)
 
     def nearest(self, progress: Progress | None = None) -> NDArray[np.float64]:
         """The distance of each record to its nearest other, computed once: ``(n,)``."""
@@ -164,8 +168,8 @@ class Pairs:
         for start in range(0, len(self), STRIP):
             yield start, np.arange(start, min(start + STRIP, len(self)))
 
-    def _ranked(self, rows: NDArray[np.intp], kept: Kept, count: int) -> Iterator[Others]:
-        """The exact ranking of what was kept, and float64's where that proves too little."""
+    def _sorted(self, rows: NDArray[np.intp], kept: Kept, count: int) -> _Sorted:
+        """What was kept, by exact distance, and what that proves."""
         columns, size = kept.columns[rows].astype(np.intp), kept.columns.shape[1]
         flat = self._records.exact(np.repeat(rows, size), columns.ravel())
         table = flat.reshape(len(rows), size)
@@ -175,12 +179,15 @@ class Pairs:
         keys = self._records.keys()
         worst = kept.keys[rows].max(axis=1).astype(np.float64)
         decided = table[:, count - 1] < keys.floors(worst - keys.errors[rows])
-        if size == len(self) - 1:
-            decided[:] = True
+        tied = (table[:, 1:] == table[:, :-1]).any(axis=1)
+        return _Sorted(columns, table, decided | (size == len(self) - 1), tied)
+
+    def _ranked(self, rows: NDArray[np.intp], found: _Sorted, count: int) -> Iterator[Others]:
+        """The exact ranking of what was kept, and float64's where that proves too little."""
+        columns, table, decided, tied = found
         left = rows[~decided]
         settled = self._by_float64(left, count, None, farthest=False)
         again = dict(zip(left.tolist(), settled, strict=True))
-        tied = (table[:, 1:] == table[:, :-1]).any(axis=1)
         for at, row in enumerate(rows.tolist()):
             if not decided[at]:
                 yield again[row]
@@ -223,6 +230,15 @@ class Pairs:
         ends = np.searchsorted(owners, np.arange(len(rows) + 1))
         for one, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
             yield columns[one:end], exact[one:end]
+
+
+class _Sorted(NamedTuple):
+    """What is known of some records: ``(n, kept)`` columns and distances, ``(n,)`` flags."""
+
+    columns: NDArray[np.intp]
+    table: NDArray[np.float64]
+    decided: NDArray[np.bool_]
+    tied: NDArray[np.bool_]
 
 
 def _apart(rows: NDArray[np.intp], near: NDArray[np.bool_]) -> list[int]:

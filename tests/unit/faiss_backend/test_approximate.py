@@ -256,3 +256,25 @@ def test_fingerprints_tell_vectors_apart_and_pair_likes_one_to_one() -> None:
     assert len(set(fingerprints(vectors).tolist())) == len(vectors)
     held, wanted = np.array([5, 5, 7, 9], dtype=np.uint64), np.array([7, 5, 8], dtype=np.uint64)
     assert matched(held, wanted).tolist() == [1, -1, 0, -1]
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_a_mapped_index_is_copied_before_it_grows(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((2600, 8), dtype=np.float32)
+    ids = [f"id{number}" for number in range(2600)]
+    with get_backend("faiss", index=kind, path=tmp_path) as store:
+        index = store.create_index("t", dimension=8)
+        index.upsert(ids[:2500], vectors[:2500])
+        index.search(vectors[:1], 1)
+    with get_backend("faiss", index=kind, path=tmp_path) as store:
+        again: Any = store.open_index("t")
+        again.search(vectors[:1], 1)
+        assert again.engine._approximate._built._mapped
+        again.upsert(ids[2500:], vectors[2500:])
+        found = again.search(vectors[2500:], 1)
+        assert (
+            np.mean([hits.ids[0] == name for hits, name in zip(found, ids[2500:], strict=True)])
+            >= 0.95
+        )
+        assert not again.engine._approximate._built._mapped

@@ -13,7 +13,7 @@ from tests.oracle import oracle_distances
 from tests.unit.local.engines import data_of
 from vecbridge import METRICS, Metric, get_backend
 from vecbridge.ranking import norms
-from vecbridge_faiss._flat import Flat
+from vecbridge_faiss._flat import Flat, unit_vectors
 
 
 @pytest.fixture(params=["differences", "products"])
@@ -61,4 +61,22 @@ def test_native_euclidean_distances_are_not_squared() -> None:
 @pytest.mark.parametrize(("kind", "copied"), [("unit", False), ("gaussian", True)])
 def test_vectors_of_one_length_are_searched_where_they_lie(kind: str, copied: bool) -> None:
     vectors = data_of(kind, 64, count=500).vectors
-    assert (Flat("cosine", vectors, norms(vectors))._units is not None) == copied
+    assert (Flat("cosine", vectors, norms(vectors)).units is not None) == copied
+
+
+def test_unit_vectors_of_what_is_added_go_behind_those_that_are_there() -> None:
+    index: Any = get_backend("faiss").create_index("t", dimension=16)
+    vectors = data_of("gaussian", 16, count=600).vectors
+    seen = []
+    for start, stop in ((0, 400), (400, 450), (450, 470)):
+        index.upsert([f"id{row}" for row in range(start, stop)], vectors[start:stop])
+        index.search(vectors[0], 1)
+        flat = index.engine._exact._whole[1]
+        assert np.array_equal(flat.units, unit_vectors(vectors[:stop], norms(vectors[:stop])))
+        seen.append(flat.units)
+    assert np.shares_memory(seen[1], seen[2])
+    index.upsert(["id3"], vectors[500:501])
+    vectors[3] = vectors[500]
+    index.search(vectors[0], 1)
+    flat = index.engine._exact._whole[1]
+    assert np.array_equal(flat.units, unit_vectors(vectors[:470], norms(vectors[:470])))
