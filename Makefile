@@ -73,6 +73,10 @@ features: $(DEV_ENV) ## Write the table of FiftyOne's features, with FiftyOne's 
 	@VECBRIDGE_FEATURES_PAGE=docs/reference/fiftyone-features.md \
 		$(BIN)/python -m pytest tests/live/fiftyone/test_features.py --no-showlocals
 
+.PHONY: neighbours
+neighbours: $(DEV_ENV) ## Run the suite on FiftyOne's own backends, and write the page (an hour)
+	@$(BIN)/python -m tests.neighbours
+
 .PHONY: bench
 bench: $(DEV_ENV) ## Measure against peers and limits; ratios in one run
 	@$(BIN)/python -m benchmarks.run

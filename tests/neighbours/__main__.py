@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 REPORTS = ROOT / "docs" / "reference" / "neighbours"
+PAGE = REPORTS.with_suffix(".md")
 LAYERS = "smoke,semantics,ranking"
 
 
@@ -51,12 +52,14 @@ def run_outside(labels: list[str], layers: str, report: Path, words: str) -> Non
 def main() -> int:
     """Runs what was asked for, and writes the page."""
     from tests.neighbours._columns import COLUMNS
+    from tests.neighbours._page import write
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("labels", nargs="*", metavar="LABEL", help=", ".join(COLUMNS))
     parser.add_argument("--layer", default=LAYERS)
-    parser.add_argument("--report", type=Path, default=REPORTS)
-    parser.add_argument("-k", default="", metavar="WORDS")
+    parser.add_argument("--report", type=Path, default=REPORTS, help="where the JSON goes")
+    parser.add_argument("-k", default="", metavar="WORDS", help="some tests; nothing is published")
+    parser.add_argument("--page", action="store_true", help="write the page, run nothing")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if unknown := sorted(set(given.labels) - set(COLUMNS)):
@@ -64,7 +67,12 @@ def main() -> int:
     if given.inside:
         layers = [word for word in given.layer.split(",") if word]
         return run_inside(given.labels[0], layers, given.report, given.k)
-    run_outside(given.labels or list(COLUMNS), given.layer, given.report, given.k)
+    if given.k and given.report == REPORTS:
+        given.report = Path(tempfile.mkdtemp(prefix="neighbours-"))
+    if not given.page:
+        run_outside(given.labels or list(COLUMNS), given.layer, given.report, given.k)
+    if given.report == REPORTS:
+        write(REPORTS, REPORTS.parent / "conformance", PAGE)
     return 0
 
 

@@ -1,4 +1,2 @@
 from vecbridge_conformance import Deployment, conformance_suite, pytest_plugins
-
-
 class TestDuckdb(conformance_suite(Deployment("duckdb"))): ...

@@ -1,0 +1,34 @@
+"""The tutorial's code is the worked package's, line by line."""
+
+from __future__ import annotations
+
+import re
+
+from tests.meta.source import ROOT
+
+PAGE = ROOT / "docs" / "tutorial" / "write-a-backend.md"
+MODULE = ROOT / "examples" / "vecbridge-duckdb" / "vecbridge_duckdb" / "__init__.py"
+TESTS = ROOT / "examples" / "vecbridge-duckdb" / "tests" / "test_conformance.py"
+LISTING = re.compile(r'^```python title="[^"]+"\n(.*?)^```$', flags=re.MULTILINE | re.DOTALL)
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def test_the_tutorial_shows_the_whole_module_and_nothing_else() -> None:
+    shown = "\n".join(LISTING.findall(PAGE.read_text(encoding="utf-8")))
+
+    assert _lines(shown) == _lines(MODULE.read_text(encoding="utf-8"))
+
+
+def test_the_tutorial_shows_the_packages_own_test() -> None:
+    assert TESTS.read_text(encoding="utf-8") in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_worked_backend_is_as_short_as_the_tutorial_says() -> None:
+    lines = _lines(MODULE.read_text(encoding="utf-8"))
+    code = [line for line in lines if not line.strip().startswith(("#", '"""'))]
+
+    assert f"{len(code)} lines of code" in " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert len(code) < 150

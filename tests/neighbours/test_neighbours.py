@@ -1,0 +1,48 @@
+"""The wrappers work, so that what the page says is about what they wrap."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.neighbours._page import NOT_OFFERED, cell
+
+
+@pytest.fixture
+def report(fiftyone_env: dict[str, str], tmp_path: Path) -> dict[str, Any]:
+    """What the suite finds in a few tests of FiftyOne's Milvus backend on Milvus Lite."""
+    import subprocess
+    import sys
+
+    from tests.neighbours.__main__ import ROOT
+
+    label = "fiftyone-milvus-lite"
+    words = "replaces_the_record or engine_itself or within_leaves or no_ceiling or written_counted"
+    options = ["--layer", "smoke,semantics", "--report", str(tmp_path), "-k", words, "--inside"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.neighbours", label, *options],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    file = tmp_path / f"{label}.json"
+    assert file.exists(), done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_neighbour_is_told_what_it_keeps_what_differs_and_what_it_lacks(
+    report: dict[str, Any],
+) -> None:
+    assert report["versions"]["fiftyone-brain"]
+    assert cell(report, "WRITE-1").verdict in {"pass", NOT_OFFERED}
+    assert cell(report, "CAND-7").verdict == "fail"
+    lacking = cell(report, "SEARCH-4")
+    assert lacking.verdict == NOT_OFFERED
+    assert "Milvus does not support" in lacking.reason
+    assert cell(report, "RANK-8").verdict == "not-run"
