@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,9 +92,11 @@ class View:
             )
             if not page:
                 return
-            # A server may cut a page short where segments end, so only an empty one is the last.
-            last = max(row[key] for row in page)
-            yield list(page)
+            # A server may give more than a page where segments overlap, or cut it short where they
+            # end: the first of what it gives are right, and only an empty page is the last.
+            ordered = sorted(page, key=itemgetter(key))[:rows]
+            last = ordered[-1][key]
+            yield ordered
 
     def search(
         self,

@@ -263,7 +263,7 @@ def test_keys_with_several_rows_are_counted_once_and_mended(
 
 
 def test_a_record_that_turns_to_zero_and_back_is_in_every_answer(tmp_path: Path) -> None:
-    """Zero vectors are read apart from the others, and a record could slip between the two reads."""
+    """Zero vectors are read apart from the others; a record could slip between the two reads."""
     vectors = clustered(50, 6)
     ids = [f"{number:02d}" for number in range(len(vectors))]
     stop = threading.Event()
