@@ -13,7 +13,17 @@ import pytest
 from tests.meta.source import BACKENDS, exported, modules, tree
 
 HEAVY = ("faiss", "fiftyone", "pydantic", "pymilvus", "sklearn", "torch", "vecbridge_milvus")
-MOST_TIMES_NUMPY = 1.5
+LIGHT = {
+    "__future__",
+    "_heapq",
+    "_string",
+    "copy",
+    "dataclasses",
+    "heapq",
+    "numpy",
+    "string",
+    "threading",
+}
 
 EXPORTS = {name: set(exported(path)) for name, path in modules()}
 BACKEND_FILES = [path for _, path in modules() if "backends" in path.parts]
@@ -42,18 +52,14 @@ def test_importing_vecbridge_loads_nothing_heavy() -> None:
     assert set(loaded.split()) & set(HEAVY) == set()
 
 
-def test_importing_vecbridge_costs_at_most_half_more_than_numpy() -> None:
-    # The least of several runs is the cost; the rest is what else the machine was doing.
-    numpy_times, our_times = [], []
-    for _ in range(3):
-        for _ in range(5):
-            numpy_times.append(_import_seconds("numpy"))
-            our_times.append(_import_seconds("vecbridge"))
-        if min(our_times) <= MOST_TIMES_NUMPY * min(numpy_times):
-            return
+def test_importing_vecbridge_loads_little_beyond_numpy_and_itself() -> None:
+    # What it costs is measured in benchmarks/bench_import.py.
+    beyond = _run(
+        "import sys, numpy; before = set(sys.modules); import vecbridge; "
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
 
-    ratio = min(our_times) / min(numpy_times)
-    pytest.fail(f"import vecbridge takes {ratio:.2f} times import numpy")
+    assert set(beyond.split()) - LIGHT == {"vecbridge"}
 
 
 def _imported_names(path: Path) -> Iterator[tuple[str, str]]:
@@ -63,15 +69,6 @@ def _imported_names(path: Path) -> Iterator[tuple[str, str]]:
             case ast.ImportFrom(module=str(module), names=names):
                 if module.partition(".")[0] == "vecbridge":
                     yield from ((module, alias.name) for alias in names)
-
-
-def _import_seconds(module: str) -> float:
-    return float(
-        _run(
-            "from time import perf_counter; start = perf_counter(); "
-            f"import {module}; print(perf_counter() - start)"
-        )
-    )
 
 
 def _run(code: str) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +106,8 @@ def nearest_others(
         _show(keys, kept, left, right, min(left + BLOCK, records), columns, held.table)
 
     # While one thread multiplies, another picks.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(WORKERS) as pool:
         for pairs in _rounds(blocks):
             for _ in pool.map(show, pairs):

@@ -8,7 +8,6 @@ less than float32 holds, float64 bounds decide first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +76,8 @@ class Pairs:
             return
         kept = nearest_others(self._records.keys(), len(self), count + SPARE, progress)
         strips = [rows for _, rows in self._strips()]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(WORKERS) as pool:
             sorted_strips = pool.map(lambda rows: self._sorted(rows, kept, count), strips)
             for rows, found in zip(strips, sorted_strips, strict=True):

@@ -1,0 +1,37 @@
+"""What ``import vecbridge`` costs, beside ``import numpy``, which it needs.
+
+Each import is made in a process of its own; the least of several times is the cost, the rest is
+what else the machine was doing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from _measure import Row, arguments, report
+
+ROUNDS = 15
+LIMIT = 1.5
+
+
+def seconds_to_import(module: str) -> float:
+    """What a fresh process takes."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def main() -> None:
+    """Measures and reports."""
+    given = arguments(__doc__ or "").parse_args()
+    ours, numpys = [], []
+    for _ in range(ROUNDS):
+        numpys.append(seconds_to_import("numpy"))
+        ours.append(seconds_to_import("vecbridge"))
+    row = Row("import vecbridge", 1e3 * min(ours), 1e3 * min(numpys), "import numpy", limit=LIMIT)
+    report("Import", [row], given.json)
+
+
+if __name__ == "__main__":
+    main()
