@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vecbridge import ConfigurationError
+from vecbridge_torch._blas import cpu_products
 from vecbridge_torch._settings import Precision, TorchSettings
 
 _TYPES: dict[Precision, torch.dtype] = {
@@ -78,6 +79,8 @@ class Arithmetic:
                 return torch.mm(queries, vectors.T, out_dtype=torch.float32)
             return torch.mm(queries, vectors.T).float()
         with _float32_products(self.device, "ieee"):
+            if self.shares_memory:
+                return cpu_products(queries, vectors)
             return torch.mm(queries, vectors.T)
 
     def reduced_products(self, queries: Tensor, vectors: Tensor) -> Tensor:

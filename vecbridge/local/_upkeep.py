@@ -18,6 +18,7 @@ from collections.abc import Callable
 from vecbridge.local import _log as log
 from vecbridge.local._change import Change, net_effect
 from vecbridge.local._failures import Blame
+from vecbridge.local._format import BUSY_SECONDS
 
 RUN = 64
 CHECK_EVERY = 16
@@ -95,4 +96,9 @@ def shrink(connection: sqlite3.Connection) -> None:
     if free > max(_SPARE_PAGES, pages // _FREE):
         # Each step of the statement gives back one page, and only a script is stepped to its end.
         connection.executescript("PRAGMA incremental_vacuum")
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        # Readers are not waited for: the log is as long as what was moved, and shrinks later then.
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_SECONDS)}")

@@ -28,6 +28,7 @@ def test_the_file_shrinks_when_records_are_deleted(tmp_path: Path) -> None:
     whole = size(tmp_path)
     assert whole < 1.3 * VECTOR_BYTES
     table.delete(named(COUNT - 100, start=100))
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 0.1 * whole
     assert size(tmp_path) < 0.1 * whole
     assert contents(table) == contents(reader(tmp_path))
     assert table.count() == 100
