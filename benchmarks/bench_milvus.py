@@ -190,9 +190,9 @@ def _scan_of_this_process(uri: str, count: int) -> float:
             seen += len(records)
         if seen != count:
             raise RuntimeError(f"the scan saw {seen} of {count} records")
-        after = memory("VmHWM")
+        grown = memory("VmHWM") - before
         store.drop_index("scanned")
-    return after - before
+    return grown
 
 
 def through_fiftyone(uri: str, count: int, dimension: int) -> list[Row]:
