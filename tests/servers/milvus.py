@@ -184,7 +184,9 @@ def milvus_server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """URI of a Milvus server of this session's own."""
     if find_spec("milvus") is None:
         pytest.skip("the wheel milvus==2.3.5 is not installed: there is none for this machine")
-    with running_milvus(tmp_path_factory.mktemp("milvus")) as server:
+    # It is never restarted, and must not be taken for dead where the machine is busy.
+    patient = {"common": {"session": {"ttl": 60}}}
+    with running_milvus(tmp_path_factory.mktemp("milvus"), patient) as server:
         yield server.uri
 
 
