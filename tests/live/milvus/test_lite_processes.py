@@ -108,8 +108,8 @@ class Peer:
         self.process.wait()
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        """Lets it end by itself, and clear up."""
+        self.process.communicate(timeout=PAUSE_S)
 
 
 @pytest.fixture
