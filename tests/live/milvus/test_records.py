@@ -166,14 +166,12 @@ def test_more_records_than_a_page_or_a_batch(make_index: Callable[..., Index]) -
 
 
 def test_a_scan_over_sealed_and_growing_segments(
-    make_index: Callable[..., Index], milvus_uri: str
+    make_index: Callable[..., Index], milvus_store: Store
 ) -> None:
-    from pymilvus import MilvusClient
-
     index = make_index(dimension=4, metric="euclidean")
     vectors = np.random.default_rng(3).standard_normal((900, 4)).astype(np.float32)
     ids = [f"id{number}" for number in range(900)]
-    client = MilvusClient(uri=milvus_uri)
+    client = milvus_store.backend.client  # type: ignore[attr-defined]
     for start in (0, 300, 600):
         index.upsert(ids[start : start + 300], vectors[start : start + 300])
         if start < 600:
@@ -184,7 +182,6 @@ def test_a_scan_over_sealed_and_growing_segments(
     for size in (50, 1000):
         found = [name for batch in index.scan(size) for name in batch.ids]
         assert sorted(found) == left
-    client.close()
 
 
 def test_an_index_is_reopened_as_the_server_has_it(
