@@ -90,12 +90,14 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
         self._gate = gate
         self._settling = settling
 
-    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+    def intercept_service(
+        self, continuation: Callable[[Any], Any], handler_call_details: Any
+    ) -> Any:
         """The handler of a call, behind the gate."""
-        handler = continuation(details)
+        handler = continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        name = details.method.rpartition("/")[2]
+        name = handler_call_details.method.rpartition("/")[2]
         turn = self._gate.reading if name in _READS else self._gate.writing
 
         def in_turn(request: Any, context: Any) -> Any:

@@ -153,7 +153,9 @@ def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_ping_strikes", 0),
     ]
-    server = grpc.server(_Workers(), interceptors=[Turns(gate, Settling(flush))], options=options)
+    # gRPC asks of its threads no more than any executor does, whatever the type it names.
+    workers: Any = _Workers()
+    server = grpc.server(workers, interceptors=[Turns(gate, Settling(flush))], options=options)
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{address}")
     server.start()
