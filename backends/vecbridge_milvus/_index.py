@@ -35,7 +35,8 @@ from vecbridge_milvus._view import Entity
 MAX_WITHIN = 10_000
 _BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 5000
-_REPLY_BYTES = 16 << 20
+# pymilvus makes a Python number of every coordinate: some ten times the bytes that come.
+_REPLY_BYTES = 4 << 20
 _KEYS = 2000
 
 
