@@ -9,7 +9,20 @@ import vecbridge
 from tests.meta.source import ROOT, modules
 
 PAGE = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
-FAMILIES = ["REC", "WRITE", "READ", "SEARCH", "DIST", "RANK", "CAND", "CONS", "CAP", "INDEX", "ERR"]
+FAMILIES = [
+    "REC",
+    "WRITE",
+    "READ",
+    "SEARCH",
+    "DIST",
+    "RANK",
+    "NEAR",
+    "CAND",
+    "CONS",
+    "CAP",
+    "INDEX",
+    "ERR",
+]
 CLAUSES = re.findall(r"^\*\*([A-Z]+-\d+)\.\*\* ", PAGE, flags=re.MULTILINE)
 CITATION = re.compile(rf"\b((?:{'|'.join(FAMILIES)})-\d+)\b")
 
