@@ -89,15 +89,18 @@ def _collections(client: MilvusClient, connection: Connection) -> Iterator[Findi
     with boundary("diagnose"):
         names = sorted(client.list_collections(timeout=connection.timeout))
     yield Finding("collections", "ok", f"{len(names)}: {', '.join(names[:_LISTED]) or 'none'}")
-    for name in names[:_LISTED]:
-        try:
-            with boundary("diagnose"):
-                yield _collection(client, name, connection.timeout)
-        except BackendError as error:
-            yield Finding(f"collection {name}", "warning", str(error))
+    yield from (_collection(client, name, connection.timeout) for name in names[:_LISTED])
 
 
 def _collection(client: MilvusClient, name: str, timeout: float) -> Finding:
+    try:
+        with boundary("diagnose"):
+            return _examined(client, name, timeout)
+    except BackendError as error:
+        return Finding(f"collection {name}", "warning", str(error))
+
+
+def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
     check = f"collection {name}"
     loaded = client.get_load_state(name, timeout=timeout)["state"].name == "Loaded"
     indexes = [
