@@ -106,7 +106,9 @@ class NeighbourBackend:
             raise IndexNotFoundError(f"there is no index {name!r}")
         info, theirs, written = self._known[name]
         theirs = self._make(info) if self._lasting else theirs
-        index = NeighbourIndex(info, theirs, self._capabilities, self._use, written)
+        index = NeighbourIndex(
+            info, theirs, self._capabilities, self._use, written, lambda: name in self._known
+        )
         self._opened.append(index)
         return index
 

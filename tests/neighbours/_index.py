@@ -7,7 +7,7 @@ comes back is handed on. What they have no method for raises ``UnsupportedError`
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from vecbridge import (
     Filter,
     Hits,
     IndexInfo,
+    IndexNotFoundError,
     Records,
     UnsupportedError,
     VecbridgeError,
@@ -51,6 +52,7 @@ class NeighbourIndex:
         capabilities: what their documentation says of it.
         use: how it is used.
         written: every id that was ever written, as the dataset has them.
+        alive: whether FiftyOne still knows the index.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class NeighbourIndex:
         capabilities: Capabilities,
         use: Use,
         written: dict[str, None],
+        alive: Callable[[], bool],
     ) -> None:
         self.info = info
         self.capabilities = capabilities
         self._theirs = theirs
         self._use = use
         self._written = written
+        self._alive = alive
         self._closed = False
 
     def upsert(
@@ -79,17 +83,13 @@ class NeighbourIndex:
                 np.array(ids, dtype=object),
                 overwrite=True,
                 warn_existing=self._use.checks,
-                reload=False,
             )
 
     def delete(self, ids: Sequence[str]) -> None:
         """``remove_from_index``, which is documented to pass over ids that are not there."""
         with self._theirs_at("delete") as theirs:
             theirs.remove_from_index(
-                sample_ids=list(ids),
-                allow_missing=True,
-                warn_missing=self._use.checks,
-                reload=False,
+                sample_ids=list(ids), allow_missing=True, warn_missing=self._use.checks
             )
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
@@ -169,8 +169,14 @@ class NeighbourIndex:
             if self._empty(theirs):
                 return [((), ()) for _ in queries]
             with theirs.only(within):
-                ids, _, distances = theirs._kneighbors(query=queries, k=k, return_dists=True)
-        return list(zip(ids, distances, strict=True))
+                return [self._neighbours_of(theirs, query, k) for query in queries]
+
+    def _neighbours_of(self, theirs: Any, query: NDArray[np.float32], k: int) -> tuple[Any, Any]:
+        """As ``sort_by_similarity`` asks: for the mean of its queries, of which this is one."""
+        ids, _, distances = theirs._kneighbors(
+            query=query[np.newaxis].copy(), k=k, aggregation="mean", return_dists=True
+        )
+        return ids, distances
 
     def _empty(self, theirs: Any) -> bool:
         """Whether nothing was ever added: then they have no dimension yet, and cannot be asked."""
@@ -184,6 +190,8 @@ class NeighbourIndex:
         about: Any = {"backend": "neighbour", "operation": operation}
         if self._closed:
             raise ClosedError(f"{operation} after close: open it again", **about)
+        if not self._alive():
+            raise IndexNotFoundError(f"index {self.info.name!r} is not there: it was dropped")
         try:
             yield self._theirs
         except VecbridgeError:
@@ -222,6 +230,8 @@ def scoped(kind: type) -> type:
         def current_sample_ids(self) -> Any:
             if self._only is None:
                 return super().current_sample_ids
+            if self.sample_ids is not None:
+                return self.sample_ids[self._current_inds]
             return np.array(self._only, dtype=object)
 
         @property

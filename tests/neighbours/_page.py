@@ -105,7 +105,9 @@ def _defects(theirs: Sequence[dict[str, Any]]) -> list[str]:
 
 def _details(report: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    lines = [f"## {report['label']}", "", f"{report['started'][:10]}; {versions}.", ""]
+    ran = sum(test["verdict"] != "not-run" for test in report["tests"])
+    about = f"{report['started'][:10]}, {ran} tests of {', '.join(report['seconds'])}; {versions}."
+    lines = [f"## {report['label']}", "", about, ""]
     for name in clauses():
         found = cell(report, name)
         if found.verdict in {"fail", NOT_OFFERED}:

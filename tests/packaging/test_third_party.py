@@ -52,13 +52,13 @@ def test_the_worked_backend_conforms_and_its_report_can_be_read(stranger: Instal
 
 
 def test_the_packages_own_two_lines_run_the_suite(stranger: Installation) -> None:
-    test = str(PACKAGE / "tests" / "test_conformance.py")
-    done = stranger.run(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", "--vecbridge-layer", "smoke", test
-    )
+    test = stranger.folder / "test_conformance.py"
+    test.write_text((PACKAGE / "tests" / test.name).read_text(encoding="utf-8"), encoding="utf-8")
+    words = "every_method_of_the_protocol or written_counted_and_found"
+    done = stranger.run("-m", "pytest", "-q", str(test), "-k", words)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
+    assert "3 passed" in done.stdout
 
 
 def _report(file: Path) -> dict[str, Any]:

@@ -144,7 +144,10 @@ def test_a_search_within_is_the_full_ranking_without_the_others(harness: Harness
         full = index.search(data.queries, k=None)
         for k in (1, 7, 20, 21):
             for hits, whole in zip(index.search(data.queries, k, within=listed), full, strict=True):
-                assert list(hits.ids) == [name for name in whole.ids if name in listed][:k]
+                kept = [hit for hit in whole if hit.id in listed][:k]
+                assert hits.distances.tolist() == [hit.distance for hit in kept]
+                # Which of several at the last place is its own choice where it is approximate.
+                assert hits.ids == tuple(hit.id for hit in kept) or not hits.exact
 
 
 @clause("SEARCH-7", "CAP-5")
