@@ -150,6 +150,11 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         options = settings.with_default_path(self.backend_name, given)
         return shared_store(self.backend_name, options)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that were given, and not read from where settings are configured."""
+        return dict(self._settings)
+
     def found(self) -> None:
         """Says that these settings lead to the index: they hold for it in this process."""
         if self.collection_name is not None:

@@ -54,12 +54,17 @@ class IndexHandle:
         self._config = config
         self._index: Index | None = None
         self._closings = closings()
+        self._store: Store | None = None
+        self._found: tuple[int, dict[str, Any]] | None = None
 
     @property
     def store(self) -> Store:
-        """The store that the run's configuration names."""
-        store: Store = self._config.connect()
-        return store
+        """The store that the run's configuration names; found again where that has changed."""
+        names = {"collection_name": self._config.collection_name, **self._config.given}
+        if self._store is None or self._found != (closings(), names):
+            self._store = self._config.connect()
+            self._found = closings(), names
+        return self._store
 
     def find(self) -> Index | None:
         """The index, if it exists.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Hits
+from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
 from vecbridge.ranking import Pairs
@@ -106,7 +107,7 @@ class Neighbors:
 
     def _vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of records anywhere in the index, as often as each is named."""
-        records = self._owner.index.fetch(ids)
+        records: Records = self._owner.index.fetch(ids)
         if records.missing:
             kind = "samples" if self._owner.config.patches_field is None else "labels"
             raise InvalidArgumentError(

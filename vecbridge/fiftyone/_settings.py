@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,7 @@ def _described(backend: str) -> list[Any]:
         return []
 
 
+@lru_cache
 def _settings_type(backend: str) -> type[Settings]:
     kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
     return kind
