@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +17,9 @@ from vecbridge_conformance._strategies import DIMENSION, Drawn
 
 _BUDGET_S = 6.0
 _FEWEST, _MOST = 3, 40
+_SLOW_S = 0.4
+
+Value = TypeVar("Value")
 
 _seconds: WeakKeyDictionary[Harness, float] = WeakKeyDictionary()
 
@@ -45,6 +48,20 @@ def effort(examples: int, *, steps: int = 20) -> settings:
         suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
         print_blob=False,
     )
+
+
+def some(harness: Harness, values: Sequence[Value], *, turn: int, few: int = 2) -> list[Value]:
+    """All values; on a slow store a few of them, others at each turn.
+
+    Args:
+        harness: what is under test.
+        values: such as every ``k`` worth asking for.
+        turn: a number that differs from call to call, so that in the end all values had theirs.
+        few: how many.
+    """
+    if seconds_an_example(harness) < _SLOW_S or len(values) <= few:
+        return list(values)
+    return [values[(turn * few + step) % len(values)] for step in range(few)]
 
 
 def seconds_an_example(harness: Harness) -> float:

@@ -162,7 +162,7 @@ def test_an_answer_that_breaks_the_contract_is_not_handed_on(
         "count": index.count,
         "scan": lambda: list(index.scan(8)),
         "search": lambda: index.search(queries, 3, within=_IDS, ranking="native"),
-        "candidates": lambda: index.search(queries, 3, within=_IDS),
+        "candidates": lambda: index.candidates(queries, 3, within=_IDS),
     }
     expected = calls[operation]()
     for wrong, spoil in GARBAGE[operation].items():
