@@ -84,7 +84,8 @@ class _Writer:
         text = f"{target}.{call.name}({', '.join(given)})"
         if call.name in {"upsert", "delete", "close"}:
             return text
-        return f"print(list({text}))" if call.name == "scan" else f"print({text})"
+        streams = call.name in {"scan", "neighbors", "neighbors_within"}
+        return f"print(list({text}))" if streams else f"print({text})"
 
     def value(self, value: Any) -> str:
         if isinstance(value, np.ndarray):

@@ -68,7 +68,9 @@ def _cut(metric: Metric, query: NDArray[np.float32], found: Candidates, radius: 
     table = distances(metric, query, found.vectors)
     inside = np.flatnonzero(table <= radius)
     names = [found.ids[at] for at in inside.tolist()]
-    return _ranked(names, table[inside], exact=found.floor > radius)
+    # Where nothing is left out, not even an infinite radius reaches beyond the floor.
+    whole = found.floor > radius or found.floor == math.inf
+    return _ranked(names, table[inside], exact=whole)
 
 
 def _ranked(ids: Sequence[str], table: NDArray[np.float64], *, exact: bool) -> Hits:
