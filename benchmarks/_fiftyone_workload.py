@@ -67,7 +67,7 @@ def measured(backend: Any, options: dict[str, Any], count: int, dimension: int) 
         loaded._kneighbors(ids[0], k=1)  # noqa: SLF001
         return loaded
 
-    found["reload"] = seconds(load, 1)
+    found["reload"] = seconds(load, 3)
     index = load()
     one, half = dataset[: count // 100], dataset[: count // 2]
     hundred = vectors[:100]

@@ -27,6 +27,7 @@ _GROWTH = 8
 _SLACK = 2.0**-48
 _FLOAT32_TINY = 2.0**-126
 _MOST_SCANNED_AT_ONCE = 8
+_CACHED_BYTES = 1 << 20
 
 Best = tuple[list[str], NDArray[np.float64]]
 """Ids and distances, farthest first."""
@@ -127,9 +128,12 @@ def _bounds(
     query: NDArray[np.float32], vectors: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Between what the exact distances lie, of sums of squared differences in float32."""
+    squared = np.empty(len(vectors))
+    rows = max(1, _CACHED_BYTES // (4 * vectors.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
-        apart = vectors - query
-        squared = np.einsum("ij,ij->i", apart, apart).astype(np.float64)
+        for start in range(0, len(vectors), rows):
+            apart = vectors[start : start + rows] - query
+            squared[start : start + rows] = np.einsum("ij,ij->i", apart, apart)
     relative = gamma(vectors.shape[1] + 8)
     tiny = vectors.shape[1] * _FLOAT32_TINY
     squared[~np.isfinite(squared)] = math.inf

@@ -197,15 +197,16 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         """
         if label_ids is not None and sample_ids is not None:
             logger.warning("Ignoring sample IDs when label IDs are provided")
-        if label_ids is not None:
-            ids = self._known_ids(label_ids, True, allow_missing, warn_missing)
-        elif sample_ids is not None:
-            ids = self._known_ids(sample_ids, False, allow_missing, warn_missing)
-        else:
+        if label_ids is None and sample_ids is None:
             return self._all_embeddings()
-        if not ids and self._handle.find() is None:
+        wanted = sample_ids if label_ids is None else label_ids
+        ids = self._named(wanted, label_ids is not None, allow_missing, warn_missing)
+        index = self._handle.find()
+        if index is None:
+            self._report_missing(set(ids), allow_missing, warn_missing)
             return np.empty((0, 0), dtype=np.float32), *self._id_arrays([], [])
-        records = self.index.fetch(ids)
+        records = index.fetch(ids)
+        self._report_missing(set(records.missing), allow_missing, warn_missing)
         samples = records.fields.get(SAMPLE_ID, records.ids)
         return records.vectors, *self._id_arrays(samples, records.ids)
 

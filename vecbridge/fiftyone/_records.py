@@ -114,25 +114,31 @@ class StoredRecords:
         rows = np.asarray(vectors)
         fbu.add_embeddings(self._samples, rows, samples, ids, field, patches_field=patches)
 
+    def _named(
+        self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
+    ) -> list[str]:
+        """The records of the samples or labels that are asked for, whether they exist or not."""
+        patches = self.config.patches_field is not None
+        if labels and not patches:
+            raise InvalidArgumentError("this index holds samples, not labels: give sample_ids")
+        names = list(dict.fromkeys(map(str, [wanted] if isinstance(wanted, str) else wanted)))
+        if not patches or labels:
+            return names
+        table = self._table()
+        missing = set(names).difference(table.sample_ids)
+        self._report_missing(missing, allow_missing, warn_missing)
+        return table.of_samples(set(names))
+
     def _known_ids(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
     ) -> list[str]:
         """The records that are in the index, of the samples or labels that are asked for."""
         if wanted is None:
             return []
-        patches = self.config.patches_field is not None
-        if labels and not patches:
-            raise InvalidArgumentError("this index holds samples, not labels: give sample_ids")
-        names = list(dict.fromkeys(map(str, [wanted] if isinstance(wanted, str) else wanted)))
-        if patches and not labels:
-            table = self._table()
-            found = table.of_samples(set(names))
-            missing = set(names).difference(table.sample_ids)
-        else:
-            there = self.are_known(names)
-            found = [name for name, good in zip(names, there, strict=True) if good]
-            missing = set(names).difference(found)
-        self._report_missing(missing, allow_missing, warn_missing)
+        names = self._named(wanted, labels, allow_missing, warn_missing)
+        there = self.are_known(names)
+        found = [name for name, good in zip(names, there, strict=True) if good]
+        self._report_missing(set(names).difference(found), allow_missing, warn_missing)
         return found
 
     def _report_missing(self, missing: set[str], allow: bool, warn: bool) -> None:

@@ -12,7 +12,17 @@ from eta.core.config import Config
 from vecbridge.demo._model import PixelModel
 
 
-class CountingModel(PixelModel):
+class PatchModel(PixelModel):
+    """Embeds pixels, of images that are smaller than the grid of the model too."""
+
+    def embed(self, arg: Any) -> Any:
+        image = np.asarray(arg)
+        for axis in (0, 1):
+            image = np.repeat(image, -(-8 // image.shape[axis]), axis=axis)
+        return super().embed(image)
+
+
+class CountingModel(PatchModel):
     """Embeds pixels, and counts; may fail or kill its process after so many images."""
 
     def __init__(self, *, fail_after: int | None = None, kill_after: int | None = None) -> None:
@@ -25,11 +35,7 @@ class CountingModel(PixelModel):
         if self.seen == self._fail_after:
             raise RuntimeError("out of memory")
         self.seen += 1
-        image = np.asarray(arg)
-        # Patches are smaller than the grid of the model.
-        for axis in (0, 1):
-            image = np.repeat(image, -(-8 // image.shape[axis]), axis=axis)
-        return super().embed(image)
+        return super().embed(arg)
 
 
 class WordModelConfig(Config):  # type: ignore[misc]  # eta is untyped
@@ -39,7 +45,7 @@ class WordModelConfig(Config):  # type: ignore[misc]  # eta is untyped
         """There are no parameters."""
 
 
-class WordModel(PixelModel):
+class WordModel(PatchModel):
     """Embeds pixels, and the names of digits as pictures of them."""
 
     def __init__(self, config: WordModelConfig | None = None) -> None:
