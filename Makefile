@@ -78,8 +78,9 @@ neighbours: $(DEV_ENV) ## Run the suite on FiftyOne's own backends, and write th
 	@$(BIN)/python -m tests.neighbours
 
 .PHONY: bench
-bench: $(DEV_ENV) ## Measure against peers and limits; ratios in one run
-	@$(BIN)/python -m benchmarks.run
+bench: $(DEV_ENV) ## Measure against peers and limits, and write the page (BENCH="sweep faiss")
+	@$(PIP) install --group bench
+	@$(BIN)/python -m benchmarks.run $(BENCH)
 
 .PHONY: conformance
 conformance: $(DEV_ENV) ## The whole suite on every deployment, and the published matrix (ONLY="sklearn-disk")

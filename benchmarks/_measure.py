@@ -9,8 +9,9 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Row:
         peer: what that is of.
         unit: of both figures.
         limit: what ``ours / theirs`` should not exceed.
+        repeats: how many times each side was run; the figures are medians. ``None``: not counted.
+        about: what a plot needs to place it: engine, task, count, dimension.
     """
 
     work: str
@@ -32,6 +35,8 @@ class Row:
     peer: str
     unit: str = "ms"
     limit: float | None = None
+    repeats: int | None = None
+    about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
@@ -54,6 +59,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 Work = Callable[[], object]
+LEAST_RUNS = 3
 
 
 def in_turn(first: Work, second: Work, runs: int) -> list[tuple[float, float]]:
@@ -67,6 +73,25 @@ def medians(first: Work, second: Work, runs: int) -> tuple[float, float]:
     """Median seconds of two pieces of work."""
     ours, theirs = zip(*in_turn(first, second, runs), strict=True)
     return statistics.median(ours), statistics.median(theirs)
+
+
+def together(
+    works: dict[str, Work], wanted_seconds: float, most: int = 41
+) -> tuple[dict[str, float], int]:
+    """Median seconds of several pieces of work, run in turn, and how often each was run.
+
+    They are run at least three times, and then until ``wanted_seconds`` are used up.
+    """
+    start = time.perf_counter()
+    for work in works.values():
+        work()
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for runs in range(1, most + 1):
+        for name, work in works.items():
+            taken[name].append(seconds(work))
+        if runs >= LEAST_RUNS and time.perf_counter() - start > wanted_seconds:
+            break
+    return {name: statistics.median(times) for name, times in taken.items()}, runs
 
 
 def best_difference(first: Work, second: Work, runs: int) -> float:

@@ -1,0 +1,38 @@
+"""Where the figures of a run are kept, and what a run is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "results"
+LATEST = FOLDER / "latest.json"
+Run = dict[str, Any]
+"""``machine``, ``versions``, ``date`` and ``scripts``: name to title, rows, outcome, load."""
+
+
+def latest() -> Run:
+    """The last run."""
+    run: Run = json.loads(LATEST.read_text(encoding="utf-8"))
+    return run
+
+
+def merged(run: Run) -> Run:
+    """A run of some scripts, with the others' figures where one machine gave all of them."""
+    if not LATEST.exists():
+        return run
+    kept = latest()
+    if any(kept[key] != run[key] for key in ("machine", "versions")):
+        return run
+    return {**run, "scripts": {**kept["scripts"], **run["scripts"]}}
+
+
+def save(run: Run, name: str) -> Path:
+    """Keeps a run under a name, and as the last one."""
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps(run, indent=1, ensure_ascii=False) + "\n"
+    path = FOLDER / f"{name}.json"
+    for target in (path, LATEST):
+        target.write_text(text, encoding="utf-8")
+    return path

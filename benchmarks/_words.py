@@ -1,0 +1,40 @@
+"""What the page of the benchmarks says around its figures."""
+
+from __future__ import annotations
+
+HEAD = """\
+# Benchmarks
+
+What vecbridge costs beside the libraries under it, and how far it is from what the machine
+allows. `make bench` measures and writes this page; `make bench BENCH="sweep faiss"` measures
+these alone and keeps the rest; `python -m benchmarks.page` writes the page again from the figures
+that are kept, in `benchmarks/results/`.
+
+## How to read it
+
+- **Read the ratios.** Each is ours over theirs: 1 is the same, 2 is twice as long or as much, 0.1
+  a tenth. Seconds are of one machine; both sides of a ratio were run in one process or one after
+  the other on it, most of them in turn, so that what else the machine did hit both alike.
+- **Limit** is what we want the ratio to keep, and *missed* says that it did not. A ratio without
+  a limit is there to be known. Where a column says how often each side was run, its figures are
+  medians over that many.
+- **Ours is exact.** Unless a row says *native*, our answers have [exact ranking](ranking.md): the
+  order is by one definition of distance, and proven. Peers rank as they do.
+- **A peer** is what a user would take instead. **A limit of the machine** is what no search
+  through all vectors can beat: the BLAS product of the same shape, which computes the distances
+  and picks nothing, and reading the bytes of the vectors once with all cores. Vectors that fit in
+  a cache are read faster than that; the figure of 10,000 records can be below it.
+- A load well above the number of cores at the start or the end says that the machine was busy
+  with something else, and figures of less than a few milliseconds mean little then.
+"""
+SWEEP = """\
+## Growth with size and with dimension
+
+In-memory searches under the euclidean metric through the sklearn and the FAISS backend (flat),
+exact ranking included. *Within* gives ours the ids that may be found, as strings, and looks them
+up; the peers are given row numbers, which their user must know. Ingest of ours writes files that
+survive a crash, with the vectors and their ids; the peers build in memory and write one file at
+the end, without ids. Opening includes one query. The limit for ingest is writing the bytes of the
+vectors to a file and `fsync`; for opening, reading that file, which is in the system's cache on
+every side.
+"""
