@@ -61,10 +61,11 @@ class IndexHandle:
     def store(self) -> Store:
         """The store that the run's configuration names; found again where that has changed."""
         names = {"collection_name": self._config.collection_name, **self._config.given}
-        if self._store is None or self._found != (closings(), names):
-            self._store = self._config.connect()
+        store = self._store
+        if store is None or self._found != (closings(), names):
+            store = self._store = self._config.connect()
             self._found = closings(), names
-        return self._store
+        return store
 
     def find(self) -> Index | None:
         """The index, if it exists.

@@ -16,6 +16,7 @@ from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
+from vecbridge.fiftyone._sifting import SMALL_VIEW, sifted
 from vecbridge.ranking import Pairs
 
 _LONG_WORK = 10_000
@@ -68,19 +69,22 @@ class Neighbors:
         if query is None:
             return self._neighbors_of_all(k, reverse, return_dists)
         parsed = self._parse(query)
-        index, within = self._owner.index, self._view_ids()
-        if aggregation is not None:
-            hits = index.search_aggregated(
-                parsed.vectors,
-                k,
-                aggregation=parse_aggregation(aggregation),
-                farthest=reverse,
-                within=within,
+        if aggregation is None and not parsed.single:
+            search = self._owner.index.farthest if reverse else self._owner.index.search
+            found = search(parsed.vectors, k, within=self._view_ids())
+            return self._formatted(found, False, return_dists)
+        wanted = parse_aggregation("mean" if aggregation is None else aggregation)
+
+        def ask(count: int | None, within: Sequence[str] | None = None) -> Hits:
+            hits: Hits = self._owner.index.search_aggregated(
+                parsed.vectors, count, aggregation=wanted, farthest=reverse, within=within
             )
-            return self._formatted([hits], True, return_dists)
-        search = index.farthest if reverse else index.search
-        found = search(parsed.vectors, k, within=within)
-        return self._formatted(found, parsed.single, return_dists)
+            return hits
+
+        best = sifted(self._owner.view, k, ask) if self._is_large_view() else None
+        if best is None:
+            best = ask(k, self._view_ids())
+        return self._formatted([best], True, return_dists)
 
     def within_radius(self, query: Any, thresh: float | None, return_dists: bool) -> Any:
         """What ``_radius_neighbors`` returns; everything is within no threshold."""
@@ -118,6 +122,17 @@ class Neighbors:
             return records.vectors
         rows = {name: row for row, name in enumerate(records.ids)}
         return np.asarray(records.vectors[[rows[name] for name in ids]])
+
+    def _is_large_view(self) -> bool:
+        """Whether the ids of the view take long to read, and are not known yet."""
+        owner = self._owner
+        patches = owner.config.patches_field is not None or owner.view._is_patches
+        if patches or self._within is not None or not owner.has_view:
+            return False
+        some = fbu.filter_ids(owner.view.limit(SMALL_VIEW + 1), None, None)[0]
+        if len(some) <= SMALL_VIEW:
+            self._within = some.tolist()
+        return self._within is None
 
     def _view_ids(self) -> list[str] | None:
         """Ids of the current view's records; ``None`` where there is no restriction."""

@@ -75,6 +75,23 @@ def test_view_restricts_results_and_not_queries(
     assert found == [pair for pair in everything if pair[0] in inside][:6]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_large_view_is_sifted_to_the_same_answer(
+    images: Any, digits: Digits, metric: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vecbridge.fiftyone._neighbors as neighbors
+
+    monkeypatch.setattr(neighbors, "SMALL_VIEW", 10)
+    inside = digits.ids[20:130]
+    with images.use_view(digits.dataset[20:130]):
+        found, _, dists = images._kneighbors(
+            digits.ids[:2], k=6, reverse=reverse, aggregation="mean", return_dists=True
+        )
+    everything = oracle(digits, metric, digits.vectors[:2], reverse=reverse)
+    expected = [pair for pair in everything if pair[0] in inside][:6]
+    assert list(zip(found, dists, strict=True)) == expected
+
+
 def test_view_without_indexed_samples_gives_nothing(images: Any, digits: Digits) -> None:
     with images.use_view(digits.dataset.limit(1).skip(1)):
         assert len(images.sort_by_similarity(digits.ids[0], k=3, dist_field="nothing")) == 0
