@@ -75,4 +75,5 @@ def _cut(metric: Metric, query: NDArray[np.float32], found: Candidates, radius: 
 
 def _ranked(ids: Sequence[str], table: NDArray[np.float64], *, exact: bool) -> Hits:
     order = rank(ids, table)
-    return Hits(tuple(ids[at] for at in order.tolist()), table[order], exact=exact)
+    positions: list[int] = order.tolist()
+    return Hits(tuple(ids[at] for at in positions), table[order], exact=exact)

@@ -97,7 +97,9 @@ def _source(archive: zipfile.ZipFile, path: Path) -> Source:
                 )
 
     metric = said.get("metric")
-    fields = {name: _kind(name, column, len(ids), path) for name, column in columns.items()}
+    fields: dict[str, FieldType] = {
+        name: _kind(name, column, len(ids), path) for name, column in columns.items()
+    }
     return Source(len(ids), shape[1], metric if metric in METRICS else None, fields, batches)
 
 

@@ -61,7 +61,7 @@ def _source(arrow: ModuleType, file: Any, path: Path) -> Source:
     said = json.loads((schema.metadata or {}).get(_MARK, b"{}"))
     kind = schema.field(_VECTOR).type
     dimension = getattr(kind, "list_size", None) or _first_length(file)
-    fields = {
+    fields: dict[str, FieldType] = {
         name: _field_type(arrow, schema.field(name).type, path)
         for name in schema.names
         if name not in {_ID, _VECTOR}
