@@ -92,7 +92,8 @@ def _times(reports: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
         spent = [report["seconds"].get(layer) for report in reports]
         if any(spent):
             yield [layer, *("" if each is None else f"{each:.1f}" for each in spent)]
-    yield ["all", *(f"{report['wall_seconds']:.0f}" for report in reports)]
+    whole = [report.get("wall_seconds") for report in reports]
+    yield ["all", *("" if each is None else f"{each:.0f}" for each in whole)]
 
 
 def _row(clause: Clause, reports: Sequence[dict[str, Any]]) -> str:
@@ -119,7 +120,7 @@ def _result(report: dict[str, Any]) -> str:
 
 def _about(report: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
-    options = ", ".join(f"{name}={value}" for name, value in report["options"].items())
+    options = ", ".join(f"{name}={value}" for name, value in report.get("options", {}).items())
     stated = ", ".join(f"{name}={value}" for name, value in report["capabilities"].items())
     return (
         f"{report['started']}, contract {report['contract_version']}, suite {report['suite']}. "
