@@ -12,7 +12,7 @@ A backend keeps it as ``deviations.toml`` in its package:
     test = "test_a_vector_comes_back_bit_for_bit"
     raises = "AssertionError"
     applies_to = "some-server<3"
-    where = { shared = true }    # only on deployments that declare so
+    where = { shared = true }    # only on deployments that declare so; levels are a sorted list
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from vecbridge import Capabilities
 from vecbridge_conformance._clauses import clauses
+from vecbridge_conformance._facts import capability_values
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -126,8 +127,8 @@ def _read_entry(entry: Mapping[str, Any], place: str) -> Deviation:
 
 
 def _about(deviation: Deviation, capabilities: Capabilities) -> bool:
-    held = {name: getattr(capabilities, name) for name in deviation.where}
-    return held == dict(deviation.where)
+    held = capability_values(capabilities)
+    return all(held[name] == wanted for name, wanted in deviation.where.items())
 
 
 def _current(deviation: Deviation, package: str) -> bool:

@@ -69,8 +69,12 @@ class Session:
         self, test: str, layer: str, mark: Mark, error: BaseException | None, seconds: float
     ) -> Outcome:
         """Takes down what came of a test that ran, and judges it by the ledger."""
+        shown = len(self._shown)
         verdict, reason = self._judge(test.partition("[")[0], mark, error)
-        outcome = Outcome(test, layer, mark.clauses, verdict, reason, seconds)
+        # A known departure is one of its own clause; of the others that it cites, the test that
+        # ended with it tells nothing.
+        known = tuple(dict.fromkeys(each.clause for each in self._shown[shown:]))
+        outcome = Outcome(test, layer, known or mark.clauses, verdict, reason, seconds)
         self.outcomes.append(outcome)
         return outcome
 
