@@ -30,7 +30,7 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def digits(
     fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Digits]:
@@ -43,7 +43,7 @@ def digits(
     vecbridge.fiftyone.close_stores()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cases(milvus_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     """Each store, as a user configures it."""
     folder = tmp_path_factory.mktemp("stores")
@@ -55,7 +55,7 @@ def cases(milvus_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> d
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def indexes(digits: Digits, cases: dict[str, Case], zoo: str) -> dict[str, Any]:
     """An index in each store, which this process, the notebook, holds open; patches; words."""
     made = {
@@ -81,7 +81,7 @@ def indexes(digits: Digits, cases: dict[str, Case], zoo: str) -> dict[str, Any]:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def zoo(fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a model that embeds images and words, in a zoo of the tests' own."""
     import fiftyone as fo
@@ -96,7 +96,7 @@ def zoo(fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         yield models.ZOO
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app_url(
     indexes: dict[str, Any],
     milvus_server_uri: str,
@@ -116,7 +116,7 @@ def app_url(
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(app_url: str, digits: Digits) -> Iterator[App]:
     """The App, showing the dataset."""
     from playwright.sync_api import sync_playwright
