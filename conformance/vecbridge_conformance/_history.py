@@ -126,10 +126,12 @@ class Recording:
         return read
 
     def try_to_read(self, ids: Sequence[str], level: Consistency, way: Way) -> None:
-        """Reads; where the store fails, that is noted, and the work goes on."""
+        """Reads; where the store fails in passing, that is noted, and the work goes on."""
         try:
             self.read(ids, level, way)
         except BackendError as error:
+            if not error.retryable:
+                raise
             self.history.failures.append(f"{way}: {type(error).__name__}: {error}")
 
     def _write(

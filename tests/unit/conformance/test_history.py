@@ -39,13 +39,14 @@ def test_a_mixture_of_versions_is_torn(index: Index, way: Way) -> None:
 
 
 @pytest.mark.parametrize("way", ["search", "scan"])
-def test_a_record_that_comes_twice_is_torn(index: Index, way: Way) -> None:
+def test_a_record_that_comes_twice_ends_the_history(index: Index, way: Way) -> None:
     engine: Any = index.engine
     engine.merged = lambda rows, new: rows + new
     recording = Recording(index, 0)
     recording.upsert(["a"], 1)
     recording.upsert(["a"], 1)
-    assert recording.read(["a"], "strong", way).seen == {"a": TORN}
+    with pytest.raises(BackendError, match="an id is there twice"):
+        recording.try_to_read(["a"], "strong", way)
 
 
 def test_a_write_is_tried_again_and_ends_when_it_is_acknowledged(index: Index) -> None:
@@ -65,11 +66,11 @@ def test_a_write_that_fails_for_good_is_never_acknowledged(index: Index) -> None
     assert write.end == math.inf
 
 
-def test_a_read_that_fails_is_noted_and_tells_no_versions(index: Index) -> None:
+def test_a_read_that_fails_in_passing_is_noted_and_tells_no_versions(index: Index) -> None:
     engine: Any = index.engine
 
     def broken(*arguments: Any, **options: Any) -> None:
-        raise BackendError("gone", backend="test", operation="fetch")
+        raise BackendError("gone", backend="test", operation="fetch", retryable=True)
 
     engine.fetch = broken
     recording = Recording(index, 0)
