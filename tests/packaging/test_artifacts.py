@@ -63,6 +63,7 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
         "faiss",
         "fiftyone",
         "milvus",
+        "parquet",
         "sklearn",
         "torch",
     }

@@ -65,14 +65,19 @@ def test_a_long_wait_is_told_once_and_a_short_one_not(caplog: pytest.LogCaptureF
     for _ in range(3):
         short.pause(failure())
     short.rewarded()
-    assert not caplog.records
+    assert not _told(caplog)
     long = Patience(3, "count")
     for _ in range(6):
         long.pause(failure())
     long.rewarded()
-    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    assert [record.levelno for record in _told(caplog)] == [logging.WARNING] * 2
     assert "gone - trying again, for up to" in caplog.text
     assert "count went on after" in caplog.text
+
+
+def _told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What ours said; other libraries' threads may be talking too."""
+    return [record for record in caplog.records if record.name.startswith("vecbridge")]
 
 
 def test_a_step_is_done_again_until_it_works() -> None:
