@@ -33,7 +33,7 @@ BUDGETS = {
     "fiftyone": 120,
     "import": 20,
     "langchain": 60,
-    "milvus": 150,
+    "milvus": 360,
     "neighbors": 120,
     "sklearn": 60,
     "sweep": 330,
