@@ -20,7 +20,8 @@ def test_without_words_it_says_what_there_is(run: Run) -> None:
 @pytest.mark.slow  # imports every engine
 def test_backends_are_listed(run: Run) -> None:
     states = {each["name"]: each["state"] for each in run("backends", "--json").json}
-    assert states == dict.fromkeys(["faiss", "milvus", "sklearn", "torch"], "installed")
+    ours = dict.fromkeys(["faiss", "milvus", "sklearn", "torch"], "installed")
+    assert ours.items() <= states.items()
     assert "sklearn" in run("backends").out
 
 
