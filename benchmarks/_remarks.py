@@ -5,8 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-UNKNOWN = "not known yet"
-_REMARKS: tuple[tuple[str, str, str], ...] = ()
+UNKNOWN = "no reason is known yet"
+_REMARKS: tuple[tuple[str, str, str], ...] = (
+    (
+        "langchain",
+        "one query, exact",
+        "an exact search asks for more hits than k, and for their vectors, to prove the order",
+    ),
+    (
+        "milvus",
+        "exact",
+        "an exact search asks for more hits than k, and for their vectors, to prove the order",
+    ),
+)
 """Benchmark, pattern of the work, reason; the first that fits counts."""
 
 

@@ -25,14 +25,14 @@ def merged(run: Run) -> Run:
     kept = latest()
     if any(kept[key] != run[key] for key in ("machine", "versions")):
         return run
-    return {**run, "scripts": {**kept["scripts"], **run["scripts"]}}
+    return {**run, "scripts": dict(sorted({**kept["scripts"], **run["scripts"]}.items()))}
 
 
-def save(run: Run, name: str) -> Path:
-    """Keeps a run under a name, and as the last one."""
+def save(run: Run, *, whole: bool) -> None:
+    """Keeps a run as the last one, and a whole run under its day too."""
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps(run, indent=1, ensure_ascii=False) + "\n"
-    path = FOLDER / f"{name}.json"
-    for target in (path, LATEST):
-        target.write_text(text, encoding="utf-8")
-    return path
+    LATEST.write_text(text, encoding="utf-8")
+    if whole:
+        day = str(run["date"]).partition(" ")[0]
+        (FOLDER / f"{day}.json").write_text(text, encoding="utf-8")

@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from _measure import Row, arguments, report, seconds, together
-from bench_milvus import K, data, server
+from _measure import Row, Work, arguments, report, seconds, together
+from bench_milvus import EXACT_LIMIT, K, data, server
 
-from vecbridge import get_backend
+from vecbridge import Index, get_backend
 
 PEER = "langchain-milvus"
 SEARCH_SECONDS = 4.0
-LIMIT = 1.0
+INGEST_LIMIT = NATIVE_LIMIT = 1.0
 
 
 def langchain(uri: str, dimension: int) -> Any:
@@ -54,18 +54,26 @@ def compared(uri: str, count: int, dimension: int) -> list[Row]:
         )
         ingest = seconds(lambda: index.upsert(ids, vectors, {"text": ids}))
         index.count(consistency="strong")
-        rows = [Row("ingest", ingest, ingest_peer, PEER, "s", LIMIT, repeats=1)]
-        for number, what in ((1, "one query, exact"), (10, "10 queries, exact")):
-            taken, repeats = together(
-                {
-                    "ours": lambda number=number: index.search(queries[:number], K),  # type: ignore[misc]
-                    PEER: lambda number=number: theirs(number),  # type: ignore[misc]
-                },
-                SEARCH_SECONDS,
-            )
-            ours, other = 1e3 * taken["ours"], 1e3 * taken[PEER]
-            rows.append(Row(what, ours, other, PEER, "ms", LIMIT, repeats))
+        rows = [Row("ingest", ingest, ingest_peer, PEER, "s", INGEST_LIMIT, repeats=1)]
+        rows += _searches(index, queries[:1], lambda: theirs(1), "one query")
+        rows += _searches(index, queries, lambda: theirs(len(queries)), f"{len(queries)} queries")
     return rows
+
+
+def _searches(index: Index, queries: Any, theirs: Work, what: str) -> list[Row]:
+    taken, repeats = together(
+        {
+            "native": lambda: index.search(queries, K, ranking="native"),
+            "exact": lambda: index.search(queries, K),
+            PEER: theirs,
+        },
+        SEARCH_SECONDS,
+    )
+    limits = {"native": NATIVE_LIMIT, "exact": EXACT_LIMIT}
+    return [
+        Row(f"{what}, {way}", 1e3 * taken[way], 1e3 * taken[PEER], PEER, "ms", limit, repeats)
+        for way, limit in limits.items()
+    ]
 
 
 def main() -> None:

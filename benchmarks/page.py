@@ -75,24 +75,21 @@ def _misses(scripts: dict[str, Any]) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    head = (
-        "| work | ours | theirs | against | ratio | limit | runs |\n|---|---|---|---|---|---|---|"
-    )
-    lines = []
+    counted = any(row.get("repeats") for row in rows)
+    names = ["work", "ours", "theirs", "against", "ratio", "limit", *["runs"] * counted]
+    lines = [names, ["---"] * len(names)]
     for row in rows:
         missed = " *missed*" if row["verdict"] == "MISSED" else ""
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}{missed}"
-        cells = (
+        cells = [
             row["work"],
             _figure(row["ours"], row["unit"]),
             _figure(row["theirs"], row["unit"]),
             row["peer"],
-            ratio,
+            "" if row["ratio"] is None else f"{_number(row['ratio'])}{missed}",
             "" if row["limit"] is None else f"{row['limit']:.3g}",
-            str(row.get("repeats") or ""),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([head, *lines]) + "\n"
+        ]
+        lines.append([*cells, *[str(row.get("repeats") or "")] * counted])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _figure(value: float | None, unit: str) -> str:

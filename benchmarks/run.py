@@ -144,23 +144,22 @@ def main() -> int:
     names = parser.parse_args().names or known
     if unknown := sorted(set(names) - set(known)):
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(known)}")
-    started = _now()
     run: results.Run = {
         "machine": machine.machine(),
         "versions": machine.versions(),
-        "date": f"{started:%Y-%m-%d %H:%M}",
+        "date": f"{_now():%Y-%m-%d %H:%M}",
         "scripts": {},
     }
-    label = f"{started:%Y-%m-%d}" + ("" if names == known else "-" + "-".join(names))
+    whole = names == known
     with environment() as around:
         for name in names:
             print(f"--- {name}", flush=True)
             run["scripts"][name] = measured(name, around)
             print(f"{name}: {run['scripts'][name]['outcome']}", flush=True)
             # After each, so that nothing is lost when the next is interrupted.
-            kept = results.save(run if names == known else results.merged(run), label)
+            results.save(run if whole else results.merged(run), whole=whole)
     page.write(results.latest())
-    print(f"figures: {kept}\npage: {page.PAGE}")
+    print(f"figures: {results.LATEST}\npage: {page.PAGE}")
     ended = [entry["outcome"] for entry in run["scripts"].values()]
     return int(any(outcome.startswith(("failed", "stopped")) for outcome in ended))
 
