@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vecbridge import Candidates
 from vecbridge_milvus._collection import Collection
+from vecbridge_milvus._expr import both
 from vecbridge_milvus._foreign import search_with_vectors
 from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._index_settings import IndexSettings
@@ -126,8 +127,7 @@ class Approximate:
         if self._layout.norm is None:
             return []
         beyond = self._collection.beyond(*self._geometry.band)
-        wanted = f"({scope}) and ({beyond})" if scope else beyond
-        return view.query(wanted, [self._layout.key, self._layout.vector], limit=limit)
+        return view.query(both(scope, beyond), [self._layout.key, self._layout.vector], limit=limit)
 
     def _count(self, view: View, scope: str) -> int:
         (row,) = view.query(scope, ["count(*)"])

@@ -159,7 +159,7 @@ class MilvusServer:
         while time.monotonic() < deadline and self._shell.poll() is None:
             with suppress(OSError), urllib.request.urlopen(health, timeout=5) as answer:
                 # Health comes before the port is open.
-                if answer.read().strip() == b"OK" and _listens(self.port):
+                if answer.read().strip() == b"OK" and listens(self.port):
                     return
             time.sleep(0.1)
         tail = (self.folder / "server.log").read_text(errors="replace")[-3000:]
@@ -221,7 +221,7 @@ def free_ports(count: int) -> list[int]:
         return [listener.getsockname()[1] for listener in listeners]
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

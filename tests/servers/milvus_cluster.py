@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.servers.milvus import LEASH, free_ports, unpacked_binaries
+from tests.servers.milvus import LEASH, free_ports, listens, unpacked_binaries
 
 _ROLES = ("rootcoord", "datacoord", "querycoord", "datanode", "indexnode", "proxy")
 _SECTIONS = {
@@ -112,7 +111,7 @@ class MilvusCluster:
             ],
         )
         deadline = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < deadline and not _listens(self._etcd):
+        while time.monotonic() < deadline and not listens(self._etcd):
             time.sleep(0.1)
 
     def _start_role(self, name: str, brokers: str) -> None:
@@ -197,11 +196,6 @@ def running_cluster(folder: Path, query_nodes: int = 2) -> Iterator[MilvusCluste
         stack.callback(cluster.stop)
         cluster.start()
         yield cluster
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _let_go(process: subprocess.Popen[bytes]) -> None:

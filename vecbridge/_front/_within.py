@@ -1,6 +1,6 @@
 """Exact ranking within a list of ids, for stores that are sent the list with every search.
 
-What a store is sent it has to parse, so a long list costs more than the search itself. Four plans
+What a store is sent it has to parse, so a long list costs more than the search itself. Three plans
 answer the same:
 
 - few ids: their vectors are fetched and ranked here; there is no search at all.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import typer
 
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._errors import MissingDependencyError, VecbridgeError
-from vecbridge.cli._console import AsJson, Options, emit, options_of, table
+from vecbridge.cli._console import AsJson, Options, emit, options_of, table, worded
 from vecbridge.diagnosis import scratch_index
 
 
@@ -57,11 +56,8 @@ def _show_live(name: str, options: dict[str, str], *, json: bool) -> None:
     table(f"{name}, connected", ["capability", ""], [_row(*item) for item in declared.items()])
 
 
-def _row(name: str, value: Any) -> tuple[str, str]:
-    words = {True: "yes", False: "no", None: _NONE.get(name, "-")}
-    if isinstance(value, frozenset):
-        return name, ", ".join(sorted(value))
-    return name, words[value] if value is None or isinstance(value, bool) else f"{value:,}"
+def _row(name: str, value: object) -> tuple[str, str]:
+    return name, worded(value, _NONE.get(name, "-"))
 
 
 _NONE = {name: "no limit" for name in Capabilities.__dataclass_fields__ if name.startswith("max_")}

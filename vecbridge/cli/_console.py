@@ -88,6 +88,15 @@ def say(text: str) -> None:
     out.print(_escaped(text), highlight=False)
 
 
+def worded(value: object, none: str = "-") -> str:
+    """A capability as a person reads it."""
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(map(str, value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return none if value is None else f"{value:,}"
+
+
 def _escaped(value: object) -> str:
     from rich.markup import escape
 

@@ -24,6 +24,7 @@ from vecbridge.cli._console import (
     options_of,
     say,
     table,
+    worded,
 )
 
 
@@ -59,7 +60,7 @@ def describe(name: Named, index: IndexName, option: Options = None, json: AsJson
     capabilities = about.pop("capabilities")
     table(f"{index} in {name}", ["", ""], [(key, str(value)) for key, value in about.items()])
     say("")
-    table("It can", ["", ""], [(key, _words(value)) for key, value in capabilities.items()])
+    table("It can", ["", ""], [(key, worded(value)) for key, value in capabilities.items()])
 
 
 def search(
@@ -121,11 +122,3 @@ def _information(index: Index) -> dict[str, Any]:
         "fields": dict(info.fields),
         "consistency": info.consistency,
     }
-
-
-def _words(value: object) -> str:
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(map(str, value)))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else f"{value:,}"
