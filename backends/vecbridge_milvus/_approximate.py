@@ -47,7 +47,7 @@ class Approximate:
         pairs = zip(asked, found, strict=True)
         doubtful = any(self._doubtful(query, hits, k) for query, hits in pairs)
         outliers = self._outliers(view, scope, effort.limit(k)) if doubtful else []
-        count = self._count(view, scope) if doubtful else None
+        count = view.count(scope) if doubtful else None
         return [
             self._offered(query, hits, k, outliers, count, effort)
             for query, hits in zip(asked, found, strict=True)
@@ -128,7 +128,3 @@ class Approximate:
             return []
         beyond = self._collection.beyond(*self._geometry.band)
         return view.query(both(scope, beyond), [self._layout.key, self._layout.vector], limit=limit)
-
-    def _count(self, view: View, scope: str) -> int:
-        (row,) = view.query(scope, ["count(*)"])
-        return int(row["count(*)"])

@@ -49,8 +49,7 @@ class Completion:
         blind = self._layout.norm is None and self._layout.info.metric == "cosine"
         if not blind and all(len(hits) >= k for hits in whole):
             return whole
-        (row,) = view.query(scope, ["count(*)"])
-        wanted = min(k, int(row["count(*)"]))
+        wanted = min(k, view.count(scope))
         short = [
             place
             for place, hits in enumerate(whole)

@@ -39,7 +39,7 @@ class Copies:
 
         Says in the log where there are more rows than keys.
         """
-        rows = _rows(view, "")
+        rows = view.count("")
         if self._collection.layout.norm is not None or self._collection.lite:
             return rows
         with self._lock:
@@ -85,7 +85,7 @@ class Copies:
         scope = both(
             f"{self._key} > {string_literal(after)}", f"{self._key} <= {string_literal(keys[-1])}"
         )
-        if _rows(view, scope) <= len(keys):
+        if view.count(scope) <= len(keys):
             return
         if len(keys) == 1:
             yield keys[0]
@@ -98,8 +98,3 @@ class Copies:
         vector = self._collection.layout.vector
         rows = view.query(one_of(self._key, keys), ["*"])
         return [{**row, vector: np.asarray(row[vector], dtype=np.float32)} for row in rows]
-
-
-def _rows(view: View, scope: str) -> int:
-    (row,) = view.query(scope, ["count(*)"])
-    return int(row["count(*)"])

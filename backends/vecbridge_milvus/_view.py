@@ -73,6 +73,11 @@ class View:
         bound = {} if limit is None else {"limit": limit}
         return list(self._ask("query", filter=expression, output_fields=list(output), **bound))
 
+    def count(self, expression: str) -> int:
+        """The number of rows that match."""
+        (row,) = self.query(expression, ["count(*)"])
+        return int(row["count(*)"])
+
     def pages(self, output: Sequence[str], rows: int, *, scope: str = "") -> Iterator[list[Entity]]:
         """Every row of a scope once, in pages ordered by key.
 
