@@ -20,7 +20,7 @@ from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._protocols import VectorIndex
+from vecbridge._contract._protocols import RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import BackendError
 
@@ -132,18 +132,23 @@ class CheckedEngine:
         found = self._engine.candidates(
             queries, k, within=within, where=where, consistency=consistency
         )
-        self._check_answers(found, len(queries), Candidates, "candidates")
-        allowed = None if within is None else frozenset(within)
-        for listed in found:
-            self._check_ids(listed.ids, allowed, "candidates")
-            self._check_vectors(listed.vectors, len(listed.ids), "candidates")
-            if math.isnan(listed.floor):
-                self._refuse("candidates", "the floor is NaN")
+        self._check_candidates(found, len(queries), within, "candidates")
         return found
 
     def close(self) -> None:
         """Closes the engine."""
         self._engine.close()
+
+    def _check_candidates(
+        self, found: list[Candidates], count: int, within: Sequence[str] | None, operation: str
+    ) -> None:
+        self._check_answers(found, count, Candidates, operation)
+        allowed = None if within is None else frozenset(within)
+        for listed in found:
+            self._check_ids(listed.ids, allowed, operation)
+            self._check_vectors(listed.vectors, len(listed.ids), operation)
+            if math.isnan(listed.floor):
+                self._refuse(operation, "the floor is NaN")
 
     def _check_answers(self, found: object, count: int, kind: type[Any], operation: str) -> None:
         if (
@@ -188,6 +193,42 @@ class CheckedEngine:
             backend=name,
             operation=operation,
         )
+
+
+class CheckedRangeEngine(CheckedEngine):
+    """The same of an engine that is a :class:`vecbridge.RangeIndex` too.
+
+    Args:
+        engine: the other.
+        ranges: the same object.
+    """
+
+    def __init__(self, engine: VectorIndex, ranges: RangeIndex) -> None:
+        super().__init__(engine)
+        self._ranges = ranges
+
+    def in_range(
+        self,
+        queries: NDArray[np.float32],
+        radius: float,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """The records within a distance of each query, and perhaps others."""
+        found = self._ranges.in_range(
+            queries, radius, within=within, where=where, consistency=consistency
+        )
+        self._check_candidates(found, len(queries), within, "in_range")
+        return found
+
+
+def checked(engine: VectorIndex) -> CheckedEngine:
+    """An engine that refuses what ``engine`` answers against the contract."""
+    if isinstance(engine, RangeIndex):
+        return CheckedRangeEngine(engine, engine)
+    return CheckedEngine(engine)
 
 
 def _is_array(value: object, kind: type[np.generic], shape: tuple[int, ...]) -> bool:

@@ -20,10 +20,11 @@ from vecbridge._errors import InvalidArgumentError, UnsupportedError
 from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
-from vecbridge._front._answers import CheckedEngine
+from vecbridge._front._answers import checked
 from vecbridge._front._exact import exact_search
 from vecbridge._front._farthest import farthest_search
 from vecbridge._front._filter_values import filter_values
+from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._native import native_search
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
 from vecbridge._front._whole import WholeIndex
@@ -55,8 +56,9 @@ class Index(WholeIndex):
 
     def __init__(self, engine: VectorIndex, *, consistency: Consistency | None = None) -> None:
         self._engine = engine
-        self._checked = CheckedEngine(engine)
+        self._checked = checked(engine)
         self._consistency = consistency
+        self._lifetime = Lifetime(type(engine).__name__)
 
     def __repr__(self) -> str:
         info = self.info
@@ -104,6 +106,7 @@ class Index(WholeIndex):
             PartialWriteError: the store failed part-way; it says which ids are written.
             BackendError: the store failed before anything was acknowledged.
         """
+        self._check_open("upsert")
         info = self.info
         names = validate.ids(ids, unique=True)
         array = validate.vectors(vectors, dimension=info.dimension)
@@ -122,6 +125,7 @@ class Index(WholeIndex):
             InvalidIdError: an id is unusable; nothing was deleted.
             BackendError: the store failed; doing the same call again is always safe.
         """
+        self._check_open("delete")
         names = validate.ids(ids, unique=False)
         if names:
             self._engine.delete(names)
@@ -132,6 +136,7 @@ class Index(WholeIndex):
         Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
         comes once.
         """
+        self._check_open("fetch")
         names = validate.ids(ids, unique=False)
         return self._checked.fetch(names, consistency=self._level(consistency))
 
@@ -139,6 +144,7 @@ class Index(WholeIndex):
         self, ids: Iterable[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
         """Whether each id is there: one bool an id, in request order."""
+        self._check_open("contains")
         names = validate.id_column(ids)
         distinct = list(dict.fromkeys(names))
         found = self._checked.contains(distinct, consistency=self._level(consistency))
@@ -147,6 +153,7 @@ class Index(WholeIndex):
 
     def count(self, *, consistency: Consistency | None = None) -> int:
         """The number of live records, exact at its consistency level."""
+        self._check_open("count")
         return self._checked.count(consistency=self._level(consistency))
 
     def __len__(self) -> int:
@@ -161,6 +168,7 @@ class Index(WholeIndex):
             batch_size: most records at a time; by default as many as fit 16 MiB.
             consistency: level of the read.
         """
+        self._check_open("scan")
         size = (
             batch_rows(self._engine)
             if batch_size is None
@@ -201,6 +209,7 @@ class Index(WholeIndex):
         Raises:
             InvalidArgumentError: an argument is unusable, or ``exact`` contradicts another one.
         """
+        self._check_open("search")
         array = validate.queries(queries, dimension=self.info.dimension)
         _check_ranking(ranking)
         _check_exact(exact, ranking, allow_scan=allow_scan)
@@ -238,6 +247,7 @@ class Index(WholeIndex):
             where: only records that match are candidates.
             consistency: level of the read.
         """
+        self._check_open("farthest")
         array = validate.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
@@ -275,6 +285,7 @@ class Index(WholeIndex):
             exact: insist on the exact ranking, as :meth:`search` does; every other ranking than
                 the nearest to the mean is exact anyway.
         """
+        self._check_open("search_aggregated")
         wanted = parse_aggregation(aggregation)
         _check_exact(exact, "exact", allow_scan=True)
         array = validate.queries(queries, dimension=self.info.dimension)
@@ -304,6 +315,7 @@ class Index(WholeIndex):
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
         """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
+        self._check_open("candidates")
         scope = self._scope(within, where, consistency)
         return self._checked.candidates(
             validate.queries(queries, dimension=self.info.dimension),
@@ -315,6 +327,7 @@ class Index(WholeIndex):
 
     def close(self) -> None:
         """Lets go of what this index alone holds. May be called twice."""
+        self._lifetime.end()
         self._engine.close()
 
     def _scope(

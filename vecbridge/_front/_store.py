@@ -7,12 +7,13 @@ from types import TracebackType
 
 from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._metric import Metric, parse_metric
-from vecbridge._contract._protocols import Backend
+from vecbridge._contract._protocols import Backend, VectorIndex
 from vecbridge._contract._records import FieldType, IndexInfo
 from vecbridge._errors import IndexExistsError, SchemaMismatchError
 from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
+from vecbridge._front._lifetime import Lifetime
 
 
 class Store:
@@ -41,6 +42,7 @@ class Store:
         self._backend = backend
         self._metric: Metric = metric
         self._consistency: Consistency | None = consistency
+        self._lifetime = Lifetime(backend.name)
 
     def __repr__(self) -> str:
         return f"<Store {self.name!r}>"
@@ -98,7 +100,7 @@ class Store:
             fields=field_values.field_types(fields),
             consistency=wanted,
         )
-        return Index(engine)
+        return _Opened(engine, self._lifetime)
 
     def open_index(
         self,
@@ -130,7 +132,7 @@ class Store:
         except SchemaMismatchError:
             engine.close()
             raise
-        return Index(engine, consistency=level)
+        return _Opened(engine, self._lifetime, consistency=level)
 
     def open_or_create_index(
         self,
@@ -171,7 +173,18 @@ class Store:
 
     def close(self) -> None:
         """Closes the connection and every index opened over it. May be called twice."""
+        self._lifetime.end()
         self._backend.close()
+
+
+class _Opened(Index):
+    """An index that is closed with its store."""
+
+    def __init__(
+        self, engine: VectorIndex, store: Lifetime, *, consistency: Consistency | None = None
+    ) -> None:
+        super().__init__(engine, consistency=consistency)
+        self._lifetime = Lifetime(store.backend, over=store)
 
 
 def _check_schema(info: IndexInfo, dimension: int | None, metric: Metric | None) -> None:

@@ -13,7 +13,10 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._protocols import RangeIndex, VectorIndex
 from vecbridge._contract._records import IndexInfo
+from vecbridge._errors import ClosedError
 from vecbridge._front import _validate as validate
+from vecbridge._front._answers import CheckedEngine
+from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._range import native_range, radius_of, scanned_range
 from vecbridge._front._scan import Scope, candidates_in
 from vecbridge.ranking import Pairs
@@ -28,7 +31,8 @@ _MOST = 4096
 class WholeIndex(ABC):
     """The part of :class:`vecbridge.Index` that asks for neighbourhoods, not for the best few."""
 
-    _engine: VectorIndex
+    _checked: CheckedEngine
+    _lifetime: Lifetime
 
     @property
     @abstractmethod
@@ -55,6 +59,16 @@ class WholeIndex(ABC):
         consistency: Consistency | None,
     ) -> Scope:
         """Which records are candidates."""
+
+    def _check_open(self, operation: str) -> None:
+        """Refuses whatever is asked after the end, be there nothing to ask the engine for."""
+        if self._lifetime.ended:
+            raise ClosedError(
+                f"{operation} was asked of index {self.info.name!r}, which was closed, or its "
+                f"store was; open it again",
+                backend=self._lifetime.backend,
+                operation=operation,
+            )
 
     def range_search(
         self,
@@ -89,11 +103,12 @@ class WholeIndex(ABC):
             >>> index.range_search([0, 0], 1.0)[0].ids
             ('origin', 'near')
         """
+        self._check_open("range_search")
         array = validate.queries(queries, dimension=self.info.dimension)
         limit = radius_of(radius)
         scope = self._scope(within, where, consistency)
-        if isinstance(self._engine, RangeIndex) and len(array):
-            return native_range(self._engine, self.info.metric, array, limit, scope)
+        if isinstance(self._checked, RangeIndex) and len(array):
+            return native_range(self._checked, self.info.metric, array, limit, scope)
         answers: dict[int, Hits] = {}
         waiting, k = list(range(len(array))), _FIRST
         while waiting and k <= _MOST:
@@ -105,7 +120,7 @@ class WholeIndex(ABC):
                     answers[at] = _first(hits, limit)
             waiting, k = [at for at in waiting if at not in answers], k * _GROWTH
         if waiting:
-            scanned = scanned_range(self._engine, array[waiting], limit, scope)
+            scanned = scanned_range(self._checked, array[waiting], limit, scope)
             answers.update(zip(waiting, scanned, strict=True))
         return [answers[at] for at in range(len(array))]
 
@@ -142,9 +157,10 @@ class WholeIndex(ABC):
             >>> [(name, hits.ids) for name, hits in index.neighbors(1)]
             [('a', ('b',)), ('b', ('a',)), ('c', ('b',))]
         """
+        self._check_open("neighbors")
         count = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
-        return _neighbors(self._engine, scope, count, progress)
+        return _neighbors(self._checked, scope, count, progress)
 
     def neighbors_within(
         self,
@@ -160,9 +176,10 @@ class WholeIndex(ABC):
         Raises:
             InvalidArgumentError: the radius is no number.
         """
+        self._check_open("neighbors_within")
         limit = radius_of(radius)
         scope = self._scope(within, where, consistency)
-        return _neighbors_within(self._engine, scope, limit, progress)
+        return _neighbors_within(self._checked, scope, limit, progress)
 
     def duplicates(
         self,
@@ -201,8 +218,9 @@ class WholeIndex(ABC):
             >>> {name: hits.ids for name, hits in index.duplicates(1.0).items()}
             {'a': ('b',)}
         """
+        self._check_open("duplicates")
         limit = radius_of(radius)
-        pairs = _pairs(self._engine, self._scope(within, where, consistency))
+        pairs = _pairs(self._checked, self._scope(within, where, consistency))
         owners: dict[int, list[tuple[float, int]]] = {}
         kept = pairs.apart(limit, progress=progress)
         for row, (owner, distance) in pairs.nearest_among(kept, limit).items():

@@ -59,3 +59,23 @@ class RadiusCutOff(_Ranged):
     def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
         kept = super()._kept(query, found, radius)
         return Candidates(kept.ids[:16], kept.vectors[:16], kept.floor)
+
+
+@mutant("radius-half-precision", clause="CAND-8")
+class RadiusHalfPrecision(_Ranged):
+    """Lists the records within a radius with vectors that went through half precision."""
+
+    def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
+        kept = super()._kept(query, found, radius)
+        with np.errstate(over="ignore"):
+            return Candidates(
+                kept.ids, kept.vectors.astype(np.float16).astype(np.float32), kept.floor
+            )
+
+
+@mutant("radius-shrunk", clause="CAND-8")
+class RadiusShrunk(_Ranged):
+    """Compares with the radius less a rounding error, so that the farthest within is lost."""
+
+    def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
+        return np.asarray(table * (1.0 + 1e-6) <= radius * (1.0 - 1e-6))

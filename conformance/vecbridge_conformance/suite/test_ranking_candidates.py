@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vecbridge import METRICS, Candidates, Metric
+from vecbridge import METRICS, Candidates, Metric, RangeIndex
 from vecbridge.ranking import distances
-from vecbridge_conformance import Harness, clause, requires
+from vecbridge_conformance import Harness, clause, requires, vacuous
 from vecbridge_conformance._data import DIMENSIONS, KINDS, Data, make
 from vecbridge_conformance._effort import some
 from vecbridge_conformance.suite._checks import bits
@@ -102,6 +102,28 @@ def test_candidates_of_an_empty_index(harness: Harness) -> None:
         assert listed.vectors.shape == (0, 3)
         if harness.capabilities.exact:
             assert listed.floor == math.inf
+
+
+@clause("CAND-8", "CAND-2")
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_engine_that_finds_by_distance_lists_all_within(
+    harness: Harness, metric: Metric
+) -> None:
+    """Look at distances that records have exactly, where rounding may lose one."""
+    engine = harness.engine(dimension=16, metric=metric)
+    if not isinstance(engine, RangeIndex):
+        vacuous("the engine does not find by distance")
+    for kind in some(harness, KINDS, turn=METRICS.index(metric)):
+        data = make(kind, 16, count=COUNT)
+        engine.upsert(data.ids, data.vectors, {})
+        for query in data.queries:
+            table = distances(metric, query, data.vectors)
+            radius = float(np.sort(table)[20])
+            (listed,) = engine.in_range(query[np.newaxis], radius)
+            _check_listed(listed, data, 0, f"{kind}: ")
+            if listed.floor > radius:
+                inside = {data.ids[row] for row in np.flatnonzero(table <= radius).tolist()}
+                assert inside <= set(listed.ids), f"{kind}: a record within is not listed"
 
 
 def _check_listed(listed: Candidates, data: Data, k: int, told: str) -> None:

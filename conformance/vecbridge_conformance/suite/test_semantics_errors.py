@@ -44,10 +44,10 @@ def test_errors_of_usage_are_builtins_too_and_say_what_was_given(harness: Harnes
 @clause("ERR-4")
 def test_an_error_of_the_store_says_whose_it_is(harness: Harness) -> None:
     """Look at where the store's errors are mapped: backend, operation, retryable."""
-    index = harness.index(dimension=2)
-    index.close()
+    engine = harness.engine(dimension=2)
+    engine.close()
     with pytest.raises(BackendError) as caught:
-        index.count()
+        engine.count()
     assert caught.value.backend == harness.store.name
     assert caught.value.operation
     assert caught.value.retryable is False

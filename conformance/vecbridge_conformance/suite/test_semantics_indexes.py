@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vecbridge import (
     METRICS,
     ClosedError,
+    Index,
     IndexExistsError,
     IndexNotFoundError,
     InvalidArgumentError,
@@ -31,6 +33,17 @@ USES: dict[str, Callable[[Any], Any]] = {
     "scan": lambda index: list(index.scan()),
     "search": lambda index: index.search([1, 2], k=1),
     "native": lambda index: index.search([1, 2], k=1, ranking="native"),
+}
+USES_OF_NOTHING: dict[str, Callable[[Any], Any]] = {
+    "upsert": lambda index: index.upsert([], np.empty((0, 2))),
+    "delete": lambda index: index.delete([]),
+    "fetch": lambda index: index.fetch([]),
+    "contains": lambda index: index.contains([]),
+    "scan": lambda index: index.scan(),
+    "search": lambda index: index.search(np.empty((0, 2)), k=1),
+    "farthest": lambda index: index.farthest(np.empty((0, 2)), k=1),
+    "range_search": lambda index: index.range_search(np.empty((0, 2)), 1.0),
+    "neighbors": lambda index: index.neighbors(1),
 }
 
 
@@ -192,12 +205,28 @@ def test_a_closed_index_is_used_no_more(harness: Harness) -> None:
     index.upsert(["a"], [[1, 2]])
     index.close()
     index.close()
-    for use, call in USES.items():
-        try:
-            call(index)
-        except ClosedError:
-            continue
-        pytest.fail(f"{use} of a closed index answers")
+    # Behind a front that was not closed, the engine has to know by itself.
+    for front in (index, Index(index.engine)):
+        for use, call in USES.items():
+            assert _is_refused(call, front), f"{use} of a closed index answers"
+
+
+@clause("INDEX-10")
+@pytest.mark.parametrize("closed", ["index", "store"])
+def test_what_is_closed_refuses_calls_that_ask_for_nothing(harness: Harness, closed: str) -> None:
+    """Look at the front: it answers these without the engine."""
+    store = harness.deployment.open()
+    name = f"conformance_{uuid.uuid4().hex}"
+    try:
+        index = store.create_index(name, dimension=2)
+        (index if closed == "index" else store).close()
+        for use, call in USES_OF_NOTHING.items():
+            assert _is_refused(call, index), f"{use} of a closed index answers"
+    finally:
+        store.close()
+        with harness.deployment.open() as cleaner:
+            if name in cleaner.index_names():
+                cleaner.drop_index(name)
 
 
 @clause("INDEX-10")
@@ -234,3 +263,11 @@ def test_a_closed_store_is_used_no_more(harness: Harness) -> None:
         with harness.deployment.open() as cleaner:
             if name in cleaner.index_names():
                 cleaner.drop_index(name)
+
+
+def _is_refused(call: Callable[[Any], Any], index: Index) -> bool:
+    try:
+        call(index)
+    except ClosedError:
+        return True
+    return False

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -48,3 +52,49 @@ def test_candidates_from_outside_the_allow_list_are_not_ranked() -> None:
 
     with pytest.raises(BackendError, match="'c' is not among"):
         broken("candidates", strange).search([0, 0], k=1, within=["a"])
+
+
+class RangeEngine(Engine):
+    """Finds by distance, and answers with what ``spoil`` makes of it."""
+
+    spoil: Callable[[list[Candidates]], Any] = staticmethod(lambda found: found)
+
+    def in_range(self, queries: Any, radius: float, **scope: Any) -> Any:
+        return self.spoil(self.candidates(queries, len(self.records), **scope))
+
+
+def _each(change: Callable[[Candidates], Any]) -> Callable[[list[Candidates]], Any]:
+    return lambda found: [change(one) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda _: None, "not 1 Candidates"),
+        (lambda found: [*found, *found], "not 1 Candidates"),
+        (_each(lambda one: Candidates(one.ids, one.vectors, math.nan)), "floor is NaN"),
+        (_each(lambda one: Candidates(one.ids, one.vectors[1:], one.floor)), "its vectors are not"),
+        (_each(lambda one: Candidates(("a", "a"), one.vectors, one.floor)), "an id is there twice"),
+        (_each(lambda one: Candidates(("a", "c"), one.vectors, one.floor)), "'c' is not among"),
+    ],
+)
+def test_what_an_engine_finds_by_distance_is_checked(spoil: Any, told: str) -> None:
+    engine = RangeEngine(info=IndexInfo("photos", 2, "euclidean"))
+    index = Index(engine)
+    index.upsert(["a", "b"], [[0, 0], [3, 4]])
+    assert index.range_search([0, 0], 5.0, within=["a", "b"])[0].ids == ("a", "b")
+
+    engine.spoil = spoil
+    with pytest.raises(BackendError, match=told) as caught:
+        index.range_search([0, 0], 5.0, within=["a", "b"])
+    assert caught.value.operation == "in_range"
+
+
+def test_scans_for_neighbourhoods_are_checked() -> None:
+    for call in (
+        lambda index: list(index.neighbors(1)),
+        lambda index: list(index.neighbors_within(1.0)),
+        lambda index: index.duplicates(1.0),
+    ):
+        with pytest.raises(BackendError, match="NoneType, not Records"):
+            call(broken("scan", lambda _: None))
