@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vecbridge._errors import ClosedError
+
 
 class Lifetime:
     """Ends when its owner is closed, or with what the owner was opened over.
@@ -24,3 +26,23 @@ class Lifetime:
     def end(self) -> None:
         """Ends it, which it may be told twice."""
         self._ended = True
+
+    def check(self, operation: str, index: str) -> None:
+        """Refuses an operation on an index after the end.
+
+        Raises:
+            ClosedError: the index was closed, or what it was opened over.
+        """
+        if self._ended:
+            raise ClosedError(
+                f"{operation}: index {index!r} was closed; open it again with open_index()",
+                backend=self.backend,
+                operation=operation,
+            )
+        if self.ended:
+            raise ClosedError(
+                f"{operation}: the store of index {index!r} was closed; get another one from "
+                f"vecbridge.get_backend({self.backend!r}, ...)",
+                backend=self.backend,
+                operation=operation,
+            )

@@ -13,7 +13,6 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._protocols import RangeIndex, VectorIndex
 from vecbridge._contract._records import IndexInfo
-from vecbridge._errors import ClosedError
 from vecbridge._front import _validate as validate
 from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._lifetime import Lifetime
@@ -62,13 +61,7 @@ class WholeIndex(ABC):
 
     def _check_open(self, operation: str) -> None:
         """Refuses whatever is asked after the end, be there nothing to ask the engine for."""
-        if self._lifetime.ended:
-            raise ClosedError(
-                f"{operation} was asked of index {self.info.name!r}, which was closed, or its "
-                f"store was; open it again",
-                backend=self._lifetime.backend,
-                operation=operation,
-            )
+        self._lifetime.check(operation, self.info.name)
 
     def range_search(
         self,

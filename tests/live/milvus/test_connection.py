@@ -58,7 +58,7 @@ def test_a_closed_store_says_so(milvus_uri: str) -> None:
     index = store.open_or_create_index("closing", dimension=3)
     store.close()
     store.close()
-    with pytest.raises(ClosedError, match="store was closed"):
+    with pytest.raises(ClosedError, match="store of index 'closing' was closed"):
         index.count()
     with pytest.raises(ClosedError):
         store.index_names()
