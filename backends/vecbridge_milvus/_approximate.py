@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Candidates
+from vecbridge_milvus._candidates import Ranker
 from vecbridge_milvus._collection import Collection
-from vecbridge_milvus._expr import both
 from vecbridge_milvus._foreign import search_with_vectors
-from vecbridge_milvus._geometry import USELESS, Geometry, Query
+from vecbridge_milvus._found import Found
+from vecbridge_milvus._geometry import USELESS, Query
 from vecbridge_milvus._index_settings import IndexSettings
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
 from vecbridge_milvus._tuning import Effort, Tuning
@@ -26,13 +27,14 @@ class Approximate:
 
     Args:
         collection: the collection.
+        ranker: what knows the records that the engine's arithmetic is not safe with.
         settings: the recall or the effort that the user names.
     """
 
-    def __init__(self, collection: Collection, settings: IndexSettings) -> None:
-        self._collection = collection
+    def __init__(self, collection: Collection, ranker: Ranker, settings: IndexSettings) -> None:
         self._layout = collection.layout
-        self._geometry = Geometry(self._layout.info.metric, self._layout.stored_dimension)
+        self._ranker = ranker
+        self._geometry = ranker.geometry
         self._tuning = Tuning(collection, settings)
         self._given = settings.search_params
 
@@ -46,20 +48,18 @@ class Approximate:
         found = self._found(view, stored, k, scope, effort, vectors=True)
         pairs = zip(asked, found, strict=True)
         doubtful = any(self._doubtful(query, hits, k) for query, hits in pairs)
-        outliers = self._outliers(view, scope, effort.limit(k)) if doubtful else []
+        outliers = self._ranker.outliers(view, scope, effort.limit(k)) if doubtful else []
         count = view.count(scope) if doubtful else None
         return [
             self._offered(query, hits, k, outliers, count, effort)
             for query, hits in zip(asked, found, strict=True)
         ]
 
-    def hits(
-        self, view: View, queries: NDArray[np.float32], k: int, scope: str
-    ) -> list[list[Entity]]:
+    def hits(self, view: View, queries: NDArray[np.float32], k: int, scope: str) -> list[Found]:
         """The engine's hits of each query, as it is sent."""
         effort = self._tuning.effort(view, queries, k)
         found = self._found(view, queries, k, scope, effort, vectors=False)
-        return [hits[:k] for hits in found]
+        return [Found(hits.ids[:k], hits.numbers[:k], hits.vectors[:k]) for hits in found]
 
     def _found(
         self,
@@ -70,10 +70,10 @@ class Approximate:
         effort: Effort,
         *,
         vectors: bool,
-    ) -> list[list[Entity]]:
+    ) -> list[Found]:
         """What the engine finds; it tries harder where it finds less than ``k``."""
         kind, limit = self._layout.index, effort.limit(k)
-        found: list[list[Entity]] = [[] for _ in queries]
+        found: dict[int, Found] = {}
         short = list(range(len(queries)))
         values = [effort.value, _WIDER * effort.value, kind.most()]
         for value in dict.fromkeys(min(value, kind.most()) for value in values):
@@ -84,47 +84,41 @@ class Approximate:
                 if vectors
                 else view.search(asked, limit, scope, vectors=False, parameters=parameters)
             )
-            for place, hits in zip(short, again, strict=True):
-                found[place] = hits
-            short = [place for place in short if len(found[place]) < k]
+            found |= zip(short, again, strict=True)
+            short = [place for place in short if len(found[place].ids) < k]
             if not short or kind.knob is None:
                 break
-        return found
+        return [found[place] for place in range(len(queries))]
 
-    def _doubtful(self, query: Query, hits: Sequence[Entity], k: int) -> bool:
+    def _doubtful(self, query: Query, hits: Found, k: int) -> bool:
         """Whether records that the engine drops, zero vectors above all, may belong here."""
-        if len(hits) < k or not self._geometry.trusts(query):
+        if len(hits.ids) < k or not self._geometry.trusts(query):
             return True
         if self._layout.info.metric != "cosine":
             return False
-        return bool(self._geometry.contract([hits[k - 1]["distance"]], query)[0] >= 1.0)
+        return bool(self._geometry.contract([hits.numbers[k - 1]], query)[0] >= 1.0)
 
     def _offered(
         self,
         query: Query,
-        hits: Sequence[Entity],
+        hits: Found,
         k: int,
         outliers: Sequence[Entity],
         count: int | None,
         effort: Effort,
     ) -> Candidates:
-        listed = {row[self._layout.key]: row for row in (hit["entity"] for hit in hits)}
-        listed |= {row[self._layout.key]: row for row in outliers}
-        rows = list(listed.values())
+        names = set(to_ids(self._layout, outliers))
+        kept = [place for place, name in enumerate(hits.ids) if name not in names]
+        ids = (*to_ids(self._layout, outliers), *(hits.ids[place] for place in kept))
         floor = -math.inf
-        if count is not None and len(rows) >= count:
+        if count is not None and len(ids) >= count:
             floor = math.inf
-        elif len(rows) < k or not effort.met or self._lacks(query, hits, k):
+        elif len(ids) < k or not effort.met or self._lacks(query, hits, k):
             # Not what was asked for, and a scan is.
             floor = USELESS
-        return Candidates(to_ids(self._layout, rows), to_vectors(self._layout, rows), floor)
+        vectors = np.concatenate([to_vectors(self._layout, outliers), hits.vectors[kept]])
+        return Candidates(ids, vectors, floor)
 
-    def _lacks(self, query: Query, hits: Sequence[Entity], k: int) -> bool:
+    def _lacks(self, query: Query, hits: Found, k: int) -> bool:
         """Whether zero vectors may belong here, and nothing tells which records they are."""
         return self._layout.norm is None and self._doubtful(query, hits, k)
-
-    def _outliers(self, view: View, scope: str, limit: int) -> list[Entity]:
-        if self._layout.norm is None:
-            return []
-        beyond = self._collection.beyond(*self._geometry.band)
-        return view.query(both(scope, beyond), [self._layout.key, self._layout.vector], limit=limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,13 +15,21 @@ from vecbridge import Candidates
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._foreign import search_with_vectors
+from vecbridge_milvus._found import Found
 from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
-from vecbridge_milvus._tuning import SPARE
 from vecbridge_milvus._view import Entity, View
 
 _SAMPLE = 64
 _ROUNDS = 40
+
+# Spare hits tell near ties at the end apart, and those come with their vectors, which is what costs
+# a server most; the deeper a ranking goes, the closer its distances are.
+_SPARE, _SPARE_SHARE = 4, 32
+_MOST_OUTSIDE = 16
+_FRESH_S = 1.0
+"""How long nothing is taken to be outside of the band where nothing was, by reads that need not
+see what others wrote since."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +64,17 @@ class Ranker:
         # A filter slows a search down, so it goes without while nothing is seen to be outside.
         # Lite fails on what overflows, and has to be kept from it.
         self._all_inside = not collection.lite
+        self._looked = -_FRESH_S
 
     def candidates(
         self, view: View, queries: NDArray[np.float32], k: int, scope: str
     ) -> list[Candidates]:
         """Candidates of each query among the records that match ``scope``."""
-        limit = k + SPARE
+        limit = min(k + _SPARE + k // _SPARE_SHARE, MAX_LIMIT)
         sent, asked = self.geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
-        supposed, bare = self._high, self._all_inside
         quiet = self._collection.session.ended()
-        with ThreadPoolExecutor(1) as pool:
-            view.wait()
-            looking = pool.submit(self._outside, view, scope, limit)
-            band = None if bare else supposed
-            found = self._inside(view, stored, limit, scope, band)
-            outside, high = looking.result()
-        everything = not outside.ids and outside.floor == math.inf
-        self._all_inside = everything and not self._collection.lite
-        if high != supposed or (bare and not everything):
-            found = self._inside(view, stored, limit, scope, high)
+        outside, high, found = self._read(view, stored, limit, scope)
         if self._layout.norm is not None and self._collection.session.begun() != quiet:
             outside, high, found = self._again(view, stored, limit, scope, outside, high)
             if outside.ids or self._collection.session.left(self.geometry.band[0], high):
@@ -88,6 +87,36 @@ class Ranker:
             for query, hits in zip(asked, found, strict=True)
         ]
 
+    def _read(
+        self, view: View, queries: NDArray[np.float32], limit: int, scope: str
+    ) -> tuple[Outside, float, list[Found]]:
+        """What is outside, the band's upper end, and the hits inside of the band."""
+        supposed, bare = self._high, self._all_inside
+        if bare and self._seen_inside(view, supposed):
+            return self._nothing(), supposed, self._inside(view, queries, limit, scope, None)
+        begun = time.monotonic()
+        with ThreadPoolExecutor(1) as pool:
+            view.wait()
+            looking = pool.submit(self._outside, view, scope, limit)
+            band = None if bare else supposed
+            found = self._inside(view, queries, limit, scope, band)
+            outside, high = looking.result()
+        everything = not outside.ids and outside.floor == math.inf
+        self._all_inside = everything and not self._collection.lite
+        if high != supposed or (bare and not everything):
+            found = self._inside(view, queries, limit, scope, high)
+        elif everything and not scope:
+            self._looked = begun
+        return outside, high, found
+
+    def _seen_inside(self, view: View, high: float) -> bool:
+        """Whether a read this fresh may go by a look that found no record outside of the band."""
+        return (
+            view.lenient
+            and time.monotonic() - self._looked < _FRESH_S
+            and not self._collection.session.left(self.geometry.band[0], high)
+        )
+
     def _again(
         self,
         view: View,
@@ -96,7 +125,7 @@ class Ranker:
         scope: str,
         before: Outside,
         high: float,
-    ) -> tuple[Outside, float, list[list[Entity]]]:
+    ) -> tuple[Outside, float, list[Found]]:
         """Reads once more, in an order in which no record can slip from one read to the other.
 
         What came into the band after the search of it was outside before; what left the band
@@ -106,7 +135,7 @@ class Ranker:
         after, widened = self._outside(view, scope, limit)
         if widened != high:
             return after, widened, self._inside(view, queries, limit, scope, widened)
-        new = set(after.ids) | {hit["entity"][self._layout.key] for hits in found for hit in hits}
+        new = set(after.ids).union(*(hits.ids for hits in found))
         kept = [row for row, name in enumerate(before.ids) if name not in new]
         both_times = Outside(
             (*after.ids, *(before.ids[row] for row in kept)),
@@ -123,61 +152,52 @@ class Ranker:
 
     def _inside(
         self, view: View, queries: NDArray[np.float32], limit: int, scope: str, high: float | None
-    ) -> list[list[Entity]]:
+    ) -> list[Found]:
         """The engine's hits among the records inside of the band; of all where it is ``None``."""
         if self._layout.norm is not None and high is not None:
             scope = self._collection.inside(self.geometry.band[0], high, scope)
         return search_with_vectors(self._layout, view, queries, limit, scope)
 
     def _listed(
-        self,
-        query: Query,
-        hits: Sequence[Entity],
-        limit: int,
-        outside: Outside,
-        high: float,
+        self, query: Query, hits: Found, limit: int, outside: Outside, high: float
     ) -> Candidates:
-        entities = [hit["entity"] for hit in hits]
-        ids, vectors = to_ids(self._layout, entities), to_vectors(self._layout, entities)
-        floor = self._floor(query, hits, vectors, limit, high)
+        floor = min(self._floor(query, hits, limit, high), outside.floor)
         if not outside.ids:
-            return Candidates(ids, vectors, min(floor, outside.floor))
+            return Candidates(hits.ids, hits.vectors, floor)
         doubled = set(outside.ids)
-        kept = [row for row, name in enumerate(ids) if name not in doubled]
+        kept = [row for row, name in enumerate(hits.ids) if name not in doubled]
         return Candidates(
-            (*outside.ids, *(ids[row] for row in kept)),
-            np.concatenate([outside.vectors, vectors[kept]]),
-            min(floor, outside.floor),
+            (*outside.ids, *(hits.ids[row] for row in kept)),
+            np.concatenate([outside.vectors, hits.vectors[kept]]),
+            floor,
         )
 
-    def _floor(
-        self,
-        query: Query,
-        hits: Sequence[Entity],
-        vectors: NDArray[np.float32],
-        limit: int,
-        high: float,
-    ) -> float:
+    def _floor(self, query: Query, hits: Found, limit: int, high: float) -> float:
         """Lower bound of the distance of what the search left out of the band."""
-        if self._layout.norm is None:
-            # Shortness proves nothing: copies of one key shorten answers, and what overflows is
-            # dropped, but that is farther than any norm of the band.
-            native = self.geometry.contract([hit["distance"] for hit in hits], query)
-            floor = self.geometry.floor(query, native, vectors, high) if hits else USELESS
-            return min(floor, self.geometry.band[1])
-        if len(hits) < limit and self.geometry.trusts(query):
-            return math.inf
-        if not hits:
+        if self._layout.norm is not None:
+            if len(hits.ids) < limit and self.geometry.trusts(query):
+                return math.inf
+            return self._floor_after(query, hits, high)
+        # Shortness proves nothing: copies of one key shorten answers, and what overflows is
+        # dropped, but that is farther than any norm of the band.
+        return min(self._floor_after(query, hits, high), self.geometry.band[1])
+
+    def _floor_after(self, query: Query, hits: Found, high: float) -> float:
+        """Lower bound of the distance of what the engine ranks after these hits."""
+        if not hits.ids:
             return USELESS
-        native = self.geometry.contract([hit["distance"] for hit in hits], query)
-        return self.geometry.floor(query, native, vectors, high)
+        native = self.geometry.contract(hits.numbers, query)
+        return self.geometry.floor(query, native, hits.vectors, high)
+
+    def _nothing(self) -> Outside:
+        return Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
 
     def _outside(self, view: View, scope: str, limit: int) -> tuple[Outside, float]:
         """What lies outside of the band, and the band's upper end."""
         low = self.geometry.band[0]
-        nothing = Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
         if self._layout.norm is None:
-            return nothing, self._high
+            return self._nothing(), self._high
+        limit = max(limit, _MOST_OUTSIDE)
         for _ in range(_ROUNDS):
             high = self._high
             rows = self._query(view, self._collection.beyond(low, high), scope, limit)

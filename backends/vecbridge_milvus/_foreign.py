@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge_milvus._expr import one_of
+from vecbridge_milvus._found import Found
+from vecbridge_milvus._rows import to_vectors
 from vecbridge_milvus._schema import Layout
 from vecbridge_milvus._view import Entity, View
 
@@ -22,7 +24,7 @@ def search_with_vectors(
     limit: int,
     scope: str,
     parameters: Mapping[str, Any] | None = None,
-) -> list[list[Entity]]:
+) -> list[Found]:
     """The engine's hits of each query, with their vectors.
 
     Where keys may have several rows, a server cannot bring vectors along: it looks for as many rows
@@ -31,17 +33,17 @@ def search_with_vectors(
     if layout.norm is not None:
         return view.search(queries, limit, scope, vectors=True, parameters=parameters)
     found = view.search(queries, limit, scope, vectors=False, parameters=parameters)
-    keys = sorted({hit["entity"][layout.key] for hits in found for hit in hits})
+    keys = sorted({name for hits in found for name in hits.ids})
     rows: dict[str, Entity] = {}
     for start in range(0, len(keys), _KEYS):
         wanted = one_of(layout.key, keys[start : start + _KEYS])
         rows |= {row[layout.key]: row for row in view.query(wanted, [layout.key, layout.vector])}
+    return [_with_vectors(layout, hits, rows) for hits in found]
+
+
+def _with_vectors(layout: Layout, hits: Found, rows: Mapping[str, Entity]) -> Found:
     # What was deleted in between is left out.
-    return [
-        [
-            {"distance": hit["distance"], "entity": rows[hit["entity"][layout.key]]}
-            for hit in hits
-            if hit["entity"][layout.key] in rows
-        ]
-        for hits in found
-    ]
+    kept = [place for place, name in enumerate(hits.ids) if name in rows]
+    ids = tuple(hits.ids[place] for place in kept)
+    numbers = [hits.numbers[place] for place in kept]
+    return Found(ids, numbers, to_vectors(layout, [rows[name] for name in ids]))

@@ -26,9 +26,10 @@ from vecbridge_milvus._completion import Completion
 from vecbridge_milvus._copies import Copies
 from vecbridge_milvus._errors import BACKEND, TooLargeError
 from vecbridge_milvus._expr import FilterCompiler, both, one_of
+from vecbridge_milvus._found import Found
 from vecbridge_milvus._geometry import Query
 from vecbridge_milvus._index_settings import IndexSettings
-from vecbridge_milvus._rows import to_ids, to_records, to_rows, to_stored
+from vecbridge_milvus._rows import to_records, to_rows, to_stored
 from vecbridge_milvus._tuning import SPARE
 from vecbridge_milvus._view import Entity
 
@@ -56,7 +57,9 @@ class MilvusIndex:
         self._completion = Completion(self._layout)
         self._copies = Copies(collection)
         # What proves nothing is asked like an index that is approximate.
-        self._approximate = None if self._layout.provable else Approximate(collection, settings)
+        self._approximate = (
+            None if self._layout.provable else Approximate(collection, self._ranker, settings)
+        )
         levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
         self._capabilities = Capabilities(
             exact=self._layout.provable,
@@ -241,13 +244,12 @@ class MilvusIndex:
                     found[row[self._layout.key]] = row
         return found
 
-    def _answers(self, asked: Sequence[Query], found: Sequence[Sequence[Entity]]) -> list[Hits]:
-        answers = []
-        for query, hits in zip(asked, found, strict=True):
-            ids = to_ids(self._layout, [hit["entity"] for hit in hits])
-            table = self._ranker.geometry.contract([hit["distance"] for hit in hits], query)
-            answers.append(Hits(ids, table))
-        return answers
+    def _answers(self, asked: Sequence[Query], found: Sequence[Found]) -> list[Hits]:
+        contract = self._ranker.geometry.contract
+        return [
+            Hits(hits.ids, contract(hits.numbers, query))
+            for query, hits in zip(asked, found, strict=True)
+        ]
 
 
 def _slices(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

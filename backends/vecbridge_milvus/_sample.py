@@ -102,7 +102,7 @@ def _moved(collection: Collection, view: View, keys: Sequence[str]) -> NDArray[n
     usual = layout.index.parameters(_NEAR, layout.index.usual(_NEAR))
     near = search_with_vectors(layout, view, vectors, _NEAR, "", usual)
     gaps = [
-        _gap(vector, to_stored(layout, to_vectors(layout, [hit["entity"] for hit in hits])))
+        _gap(vector, to_stored(layout, hits.vectors))
         for vector, hits in zip(vectors, near, strict=True)
     ]
     noise = np.random.default_rng(1).standard_normal(vectors.shape)

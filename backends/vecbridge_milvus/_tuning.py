@@ -175,9 +175,8 @@ class Tuning:
             vectors=False,
             parameters=self._kind.parameters(limit, effort.value),
         )
-        key = self._collection.layout.key
         shares = [
-            len({hit["entity"][key] for hit in hits}.intersection(true[:k])) / len(true[:k])
+            len(set(hits.ids).intersection(true[:k])) / len(true[:k])
             for hits, true in zip(found, probe.truth, strict=True)
         ]
         return float(np.mean(shares)) if shares else 1.0

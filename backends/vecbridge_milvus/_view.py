@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._expr import both, string_literal
+from vecbridge_milvus._found import Found, to_found
 from vecbridge_milvus._schema import Layout
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class View:
         *,
         vectors: bool,
         parameters: Mapping[str, Any] | None = None,
-    ) -> list[list[Entity]]:
-        """The engine's hits of each query, each with its ``distance`` and ``entity``.
+    ) -> list[Found]:
+        """The engine's hits of each query.
 
         Args:
             queries: ``(q, d)`` as they are sent.
@@ -123,20 +124,24 @@ class View:
         """
         output = [self._layout.key, self._layout.vector] if vectors else [self._layout.key]
         size = self._queries_at_a_time(limit, vectors=vectors)
-        hits: list[list[Entity]] = []
+        found: list[Found] = []
         for start in range(0, len(queries), size):
-            hits.extend(
-                self._ask(
-                    "search",
-                    data=list(queries[start : start + size]),
-                    anns_field=self._layout.vector,
-                    filter=expression,
-                    limit=limit,
-                    output_fields=output,
-                    search_params={"params": dict(parameters)} if parameters else {},
-                )
+            reply = self._ask(
+                "search",
+                data=list(queries[start : start + size]),
+                anns_field=self._layout.vector,
+                filter=expression,
+                limit=limit,
+                output_fields=output,
+                search_params={"params": dict(parameters)} if parameters else {},
             )
-        return hits
+            found.extend(to_found(self._layout, reply, vectors=vectors))
+        return found
+
+    @property
+    def lenient(self) -> bool:
+        """Whether the read need see nothing that others wrote of late."""
+        return self._word in {"Session", "Eventually"}
 
     def wait(self) -> None:
         """Waits now, so that reads which run beside each other need not."""
