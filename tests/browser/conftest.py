@@ -31,16 +31,9 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="package")
-def digits(
-    fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Digits]:
+def digits(fob: Any, tmp_path_factory: pytest.TempPathFactory) -> Digits:
     """A dataset of fifty digits, with patches."""
-    import vecbridge.fiftyone
-
-    vecbridge.fiftyone.enable()
-    yield make_digits(tmp_path_factory.mktemp("digits"), count=50)
-    vecbridge.fiftyone.disable()
-    vecbridge.fiftyone.close_stores()
+    return make_digits(tmp_path_factory.mktemp("digits"), count=50)
 
 
 @pytest.fixture(scope="package")

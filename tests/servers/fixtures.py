@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tests.servers.fiftyone_brain import fob
 from tests.servers.milvus import milvus_server_uri
 from tests.servers.mongo import fiftyone_env, mongo_uri
 
-__all__ = ["fiftyone_env", "milvus_server_uri", "mongo_uri"]
+__all__ = ["fiftyone_env", "fob", "milvus_server_uri", "mongo_uri"]

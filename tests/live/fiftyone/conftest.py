@@ -22,19 +22,6 @@ RUNS = [
 
 
 @pytest.fixture(scope="session")
-def fob(fiftyone_env: dict[str, str]) -> Iterator[Any]:
-    """``fiftyone.brain`` with vecbridge enabled."""
-    import fiftyone.brain
-
-    import vecbridge.fiftyone
-
-    vecbridge.fiftyone.enable()
-    yield fiftyone.brain
-    vecbridge.fiftyone.disable()
-    vecbridge.fiftyone.close_stores()
-
-
-@pytest.fixture(scope="session")
 def elsewhere(fiftyone_env: dict[str, str]) -> Iterator[Elsewhere]:
     """Another process, started once: importing FiftyOne takes seconds."""
     process = Elsewhere()
