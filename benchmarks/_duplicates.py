@@ -2,7 +2,8 @@
 
 Run by ``bench_duplicates.py`` with a database of its own in ``FIFTYONE_DATABASE_URI``. Prints JSON:
 seconds of each step, peak megabytes beyond what was held before it, how many were kept; and the
-peak of the whole process, building the index included.
+peak of the whole process, building the index included. The samples and their embeddings are made
+by a process before it, whose memory is nobody's.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ def embeddings(count: int, dimension: int) -> Any:
     return vectors
 
 
+def make(name: str, path: Path, count: int, dimension: int) -> None:
+    """A dataset of so many samples, and a file of their embeddings."""
+    import fiftyone as fo
+
+    dataset = fo.Dataset(name, persistent=True, overwrite=True)
+    dataset.add_samples([fo.Sample(filepath=f"/none/{number}.png") for number in range(count)])
+    np.save(path, embeddings(count, dimension))
+
+
 def measured(work: Callable[[], object]) -> tuple[float, float]:
     """Seconds, and the peak of memory beyond what was in use before: the kernel counts anew."""
     Path("/proc/self/clear_refs").write_text("5")
@@ -41,7 +51,7 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - start, memory("VmHWM") - before
 
 
-def main(backend: str, count: int, dimension: int, *, unique: bool) -> dict[str, Any]:
+def main(backend: str, name: str, path: Path, *, unique: bool) -> dict[str, Any]:
     """Builds the index and times both questions, or the first."""
     warnings.simplefilter("ignore")
     import fiftyone as fo
@@ -52,25 +62,26 @@ def main(backend: str, count: int, dimension: int, *, unique: bool) -> dict[str,
         import vecbridge.fiftyone
 
         vecbridge.fiftyone.enable(backend)
-    name = f"duplicates-{backend}"
-    dataset = fo.Dataset(name, overwrite=True)
-    dataset.add_samples([fo.Sample(filepath=f"/none/{number}.png") for number in range(count)])
     chosen = "sklearn" if backend == "sklearn-peer" else f"vecbridge_{backend}"
-    index = fob.compute_similarity(
-        dataset, embeddings=embeddings(count, dimension), brain_key="key", backend=chosen
-    )
+    dataset = fo.load_dataset(name)
+    given = np.load(path)
+    index = fob.compute_similarity(dataset, embeddings=given, brain_key="key", backend=chosen)
+    del given
     built = memory("VmHWM")
     answers: dict[str, Any] = {}
     took, peak = measured(lambda: index.find_duplicates(thresh=0.01))
     answers["duplicates"] = [took, peak, len(index.unique_ids)]
     if unique:
-        took, peak = measured(lambda: index.find_unique(count // 10))
+        took, peak = measured(lambda: index.find_unique(len(dataset) // 10))
         answers["unique"] = [took, peak, len(index.unique_ids)]
-    fo.delete_dataset(name)
     answers["whole"] = max(built, memory("VmHWM"))
+    fo.delete_dataset(name)
     return answers
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    print(json.dumps(main(given[0], int(given[1]), int(given[2]), unique=given[3] == "unique")))
+    what, name, path, *given = sys.argv[1:]
+    if what == "make":
+        make(name, Path(path), *map(int, given))
+    else:
+        print(json.dumps(main(what, name, Path(path), unique=given == ["unique"])))

@@ -24,24 +24,25 @@ UNIQUE_SHARE = 5
 def asked(backend: str, count: int, dimension: int, what: str) -> dict[str, Any]:
     """What a process of its own measured."""
     with tempfile.TemporaryDirectory() as home:
-        done = subprocess.run(
-            [
-                sys.executable,
-                str(HERE / "_duplicates.py"),
-                backend,
-                str(count),
-                str(dimension),
-                what,
-            ],
-            env={**os.environ, "HOME": home},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"{backend} could not be measured:\n{done.stderr}")
-    answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        data = f"duplicates-{backend}", str(Path(home) / "embeddings.npy")
+        _run(home, "make", *data, str(count), str(dimension))
+        printed = _run(home, backend, *data, what)
+    answers: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return answers
+
+
+def _run(home: str, *given: str) -> str:
+    """What a process printed; its home is a folder that goes."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "_duplicates.py"), *given],
+        env={**os.environ, "HOME": home},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(given)} failed:\n{done.stderr}")
+    return done.stdout
 
 
 def compared(backend: str, what: str, count: int, dimension: int) -> list[Row]:

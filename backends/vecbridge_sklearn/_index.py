@@ -24,14 +24,14 @@ class SklearnIndex(LocalIndex):
 
     def _search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
         """The ranking of float32 products, or of float64 ones where float32 would overflow."""
-        blocks = _blocks(queries, len(scoped))
+        blocks = _blocks(queries, _width(scoped))
         return [hits for block in blocks for hits in self._ranked(block, k, scoped)]
 
     def _candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
         if len(scoped) <= k:
             return [scoped.everything() for _ in queries]
         most = _CANDIDATE_BYTES // (4 * self.info.dimension * max(len(queries), 1))
-        blocks = _blocks(queries, len(scoped))
+        blocks = _blocks(queries, _width(scoped))
         return [found for block in blocks for found in self._offers(block, k, most, scoped)]
 
     def _offers(
@@ -76,8 +76,7 @@ class SklearnIndex(LocalIndex):
     ) -> tuple[Float32Keys, NDArray[np.float32], NDArray[np.intp]]:
         """The float32 tier, its keys, and the positions of the queries that they are for."""
         snapshot, rows = scoped.snapshot, scoped.rows
-        gathered = rows is not None and len(rows) * _SPARSE < len(snapshot)
-        if gathered:
+        if _is_gathered(scoped):
             tier = Float32Keys(self.info.metric, self.info.dimension, snapshot.norms[rows])
             vectors = snapshot.vectors[rows]
         else:
@@ -87,7 +86,7 @@ class SklearnIndex(LocalIndex):
             return tier, np.empty((0, len(scoped)), dtype=np.float32), usable
         chosen = queries if len(usable) == len(queries) else queries[usable]
         keys = tier.keys(products(chosen, vectors))
-        if rows is not None and not gathered:
+        if rows is not None and not _is_gathered(scoped):
             keys = keys[:, rows]
         return tier, keys, usable
 
@@ -100,9 +99,21 @@ class SklearnIndex(LocalIndex):
         return cached[1]
 
 
-def _blocks(queries: NDArray[np.float32], count: int) -> Iterator[NDArray[np.float32]]:
+def _is_gathered(scoped: Scoped) -> bool:
+    """Whether the records in scope are so few that a copy of their vectors is searched."""
+    return scoped.rows is not None and len(scoped) * _SPARSE < len(scoped.snapshot)
+
+
+def _width(scoped: Scoped) -> int:
+    """How many keys a query takes: those of all records, and then copies of those in scope."""
+    if scoped.rows is None or _is_gathered(scoped):
+        return len(scoped)
+    return len(scoped.snapshot) + len(scoped)
+
+
+def _blocks(queries: NDArray[np.float32], width: int) -> Iterator[NDArray[np.float32]]:
     """Queries whose keys fit the budget, in blocks of equal size."""
-    most = max(1, _KEY_BYTES // (4 * max(count, 1)))
+    most = max(1, _KEY_BYTES // (4 * max(width, 1)))
     blocks = max(1, -(-len(queries) // most))
     size = -(-len(queries) // blocks)
     for start in range(0, len(queries), max(size, 1)):

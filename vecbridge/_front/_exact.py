@@ -21,6 +21,7 @@ from vecbridge._front._scan import Scope, scan_rank
 from vecbridge.ranking import distances, rank
 
 _CANDIDATE_BYTES = 32 << 20
+_GROUP_BYTES = 2 << 20
 _GROWTH = 8
 
 
@@ -108,6 +109,25 @@ def query_blocks(count: int, k: int, dimension: int) -> list[tuple[int, int]]:
 
 
 def rank_all(
+    metric: Metric, queries: NDArray[np.float32], found: Sequence[Candidates], k: int
+) -> list[Hits]:
+    """Ranks the candidates of several queries."""
+    ranked: list[Hits] = []
+    for start, stop in _groups(found):
+        ranked += _rank_group(metric, queries[start:stop], found[start:stop], k)
+    return ranked
+
+
+def _groups(found: Sequence[Candidates]) -> list[tuple[int, int]]:
+    """Ranges of answers that are so few together that a copy of their vectors costs little."""
+    if len(found) == 1:
+        return [(0, 1)]
+    bytes_until = np.cumsum([candidates.vectors.nbytes for candidates in found])
+    starts = np.flatnonzero(np.diff(bytes_until // _GROUP_BYTES, prepend=-1)).tolist()
+    return list(zip(starts, [*starts[1:], len(found)], strict=True))
+
+
+def _rank_group(
     metric: Metric, queries: NDArray[np.float32], found: Sequence[Candidates], k: int
 ) -> list[Hits]:
     """Ranks the candidates of several queries, their distances computed in one go."""

@@ -17,6 +17,7 @@ from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
 from vecbridge.fiftyone._sifting import SMALL_VIEW, sifted
+from vecbridge.local import LocalIndex, Snapshot
 from vecbridge.ranking import Pairs
 
 _LONG_WORK = 10_000
@@ -47,6 +48,7 @@ class Neighbors:
         self._owner = owner
         self._within: list[str] | None = None
         self._pairs: Pairs | None = None
+        self._frozen: Snapshot | None = None
 
     def forget_view(self) -> None:
         """Says that the view has changed."""
@@ -55,7 +57,7 @@ class Neighbors:
     def forget(self) -> None:
         """Says that the records have changed."""
         self._within = None
-        self._pairs = None
+        self._pairs = self._frozen = None
 
     def nearest(
         self,
@@ -157,8 +159,21 @@ class Neighbors:
         ids = self._current_ids()
         if self._pairs is None or self._pairs.ids != ids:
             metric = self._owner.index.info.metric
-            self._pairs = Pairs(metric, ids, self._vectors_of(ids))
+            self._pairs = self._frozen = None
+            self._pairs = Pairs(metric, ids, self._matrix_of(ids))
         return self._pairs
+
+    def _matrix_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of records: no copy of those that a local store holds in this order."""
+        engine = self._owner.index.engine
+        if isinstance(engine, LocalIndex):
+            snapshot = engine.snapshot()
+            rows = snapshot.rows_of(ids)
+            if len(rows) == len(ids) and bool((np.diff(rows) == 1).all()):
+                self._frozen = snapshot
+                start = int(rows[0]) if len(rows) else 0
+                return snapshot.vectors[start : start + len(rows)]
+        return self._vectors_of(ids)
 
     def _neighbors_of_all(self, k: int | None, reverse: bool, return_dists: bool) -> Any:
         """For each record of the view, positions of its nearest others in the view."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._records import Scalar
 
-PART_BYTES = 4 << 20
+PART_BYTES = 1 << 20
 _PART_ROWS = 1 << 16
 # Of one character, or of a pair of surrogates for it, in JSON that is ASCII.
 _JSON_BYTES = 12

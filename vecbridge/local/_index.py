@@ -14,6 +14,7 @@ from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import ClosedError
 from vecbridge.local._scoped import Scoped
+from vecbridge.local._snapshot import Snapshot
 from vecbridge.local._store import LocalStore
 from vecbridge.local._table import LocalTable
 
@@ -97,6 +98,14 @@ class LocalIndex:
     ) -> list[Candidates]:
         """The likely best records, with a proven floor under the distance of the others."""
         return self._candidates(queries, k, self._scoped(within, where, "search"))
+
+    def snapshot(self) -> Snapshot:
+        """A frozen view of the records as they are now, for who can do without a copy of them.
+
+        Raises:
+            ClosedError: the index or its store was closed.
+        """
+        return self._table("snapshot").snapshot("snapshot")
 
     def close(self) -> None:
         """Lets go of the records in memory. May be called twice."""

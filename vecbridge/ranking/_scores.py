@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma
 
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 4 << 20
 _SAMPLE = 1024
 _ROUNDS = 3
 # What float64 arithmetic on top of the bound, and the contract's own rounding, may add.
@@ -71,8 +71,10 @@ class Frame:
         part = self._vectors[rows].astype(np.float64)
         if self.metric == "cosine":
             lengths = self._norms[rows, np.newaxis]
-            return np.divide(part, lengths, out=np.zeros_like(part), where=lengths > 0.0)
-        return (part - self._centre) * self.scale
+            return np.divide(part, lengths, out=part, where=lengths > 0.0)
+        part -= self._centre
+        part *= self.scale
+        return part
 
     def directions(self, most: int) -> NDArray[np.float64]:
         """``(d, m)`` orthonormal directions in which a sample has the most length, ``m <= most``.

@@ -64,12 +64,12 @@ def test_an_index_dropped_by_another_process_is_gone(tmp_path: Path) -> None:
 def test_an_upsert_larger_than_a_segment_is_written_in_parts_and_read_whole(
     tmp_path: Path,
 ) -> None:
-    matrix = vectors(5000, dimension=512)
+    matrix = vectors(1200, dimension=512)
     table = new_table(tmp_path, dimension=512)
-    table.upsert(named(5000), matrix)
+    table.upsert(named(1200), matrix)
     assert len(segments(tmp_path)) == 3
     assert len({seq for seq, _, _ in segments(tmp_path)}) == 1
-    assert contents(reader(tmp_path)) == as_model(named(5000), matrix)
+    assert contents(reader(tmp_path)) == as_model(named(1200), matrix)
 
 
 def test_many_small_writes_become_few_segments(tmp_path: Path) -> None:

@@ -212,11 +212,11 @@ def test_a_store_that_nobody_wrote_to_makes_no_file(tmp_path: Path) -> None:
 
 
 def test_long_texts_are_written_in_parts_that_a_row_of_the_file_can_hold() -> None:
-    texts = ["é" * 65_000] * 20 + ["short"] * 5
+    texts = ["é" * 6_500] * 20 + ["short"] * 5
     change = Change([str(number) for number in range(25)], vectors(25), {"text": texts})
     parts = list(change.parts())
     assert [name for part in parts for name in part.ids] == list(change.ids)
     assert [text for part in parts for text in part.fields["text"]] == texts
     assert all(len(encode(part).fields) <= PART_BYTES for part in parts)
-    assert len(parts) < 10
-    assert change.size > 65_000 * 20
+    assert 1 < len(parts) < 10
+    assert change.size > 6_500 * 20
