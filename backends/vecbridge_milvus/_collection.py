@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vecbridge import Consistency, OperationTimeoutError
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
+from vecbridge_milvus._requests import Columns, send, takes_requests, to_request
+from vecbridge_milvus._rows import to_rows
 from vecbridge_milvus._schema import Layout
 from vecbridge_milvus._session import Session
 from vecbridge_milvus._view import Entity, View
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
 
 MAX_LIMIT = 16384
 """Most hits of a search, and rows of a page, that a server gives."""
@@ -45,6 +50,8 @@ class Collection:
         self.lite = connection.lite
         self._calls = Calls(connection, layout.info.name, loading or {})
         self._waits_first = False
+        # Where one process serves Lite to others, that one sees to it.
+        self._settles = not connection.shared
         self._unflushed = 0
         self.session = self._session(replicated=False)
 
@@ -54,21 +61,32 @@ class Collection:
         self._waits_first = not self.lite and self._calls.copies() == 1
         self.session = self._session(replicated=not self.lite and not self._waits_first)
 
-    def upsert(self, rows: Sequence[Entity]) -> None:
-        """Writes rows, replacing those with the same keys."""
-        norm = self.layout.norm
-        if norm is not None:
-            self.session.note_norms([row[norm] for row in rows])
-        with self.connection.writing(), self.session.writing():
+    def upsert(self, columns: Columns) -> None:
+        """Writes records, replacing those with the same keys."""
+        if self.layout.norm is None or not takes_requests(self.connection.client("upsert")):
+            # What somebody else made may have fields that pymilvus fills by itself.
+            self.upsert_rows(to_rows(columns))
+            return
+        self.session.note_norms(columns[self.layout.norm])
+        request = to_request(self.layout, columns)
+
+        def step(client: MilvusClient, _attempt: int) -> None:
+            send(client, request, self.connection.timeout)
+
+        with self._writing(request.num_rows):
+            self._calls.steps("upsert", step)
+
+    def upsert_rows(self, rows: Sequence[Entity]) -> None:
+        """Writes whole rows of a collection that somebody else made."""
+        with self._writing(len(rows)):
             self._calls.call("upsert", "upsert", data=rows)
-            self._unflushed += len(rows)
 
     def settle(self) -> None:
-        """Lets Lite put away what was written in bulk, before all of it is looked at.
+        """Lets a Lite of this process's own put away what was written in bulk, before a search.
 
         A server decides that for itself: flushing there makes small segments and slow searches.
         """
-        if not self.lite or self._unflushed < _UNFLUSHED_ROWS:
+        if not self._settles or self._unflushed < _UNFLUSHED_ROWS:
             return
         with self.connection.writing():
             if self._unflushed:
@@ -135,6 +153,12 @@ class Collection:
         norm = self.layout.norm
         above = f"{norm} >= {low!r}" if low > 0.0 else ""
         return both(scope, above, f"{norm} <= {high!r}")
+
+    @contextmanager
+    def _writing(self, rows: int) -> Iterator[None]:
+        with self.connection.writing(), self.session.writing():
+            yield
+            self._unflushed += rows
 
     def _session(self, *, replicated: bool) -> Session:
         return Session(str(self.layout.collection), self.connection.place, replicated=replicated)

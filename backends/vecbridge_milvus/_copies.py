@@ -66,7 +66,7 @@ class Copies:
         with self._collection.reading("mend_duplicates", "strong") as view:
             for keys in self._repeated(view):
                 mended += len(keys)
-                self._collection.upsert(self._shown(view, keys))
+                self._collection.upsert_rows(self._shown(view, keys))
         with self._lock:
             self._known = (-1, 0)
         return mended

@@ -29,7 +29,7 @@ from vecbridge_milvus._expr import FilterCompiler, both, one_of
 from vecbridge_milvus._found import Found
 from vecbridge_milvus._geometry import Query
 from vecbridge_milvus._index_settings import IndexSettings
-from vecbridge_milvus._rows import to_records, to_rows, to_stored
+from vecbridge_milvus._rows import part_of, to_columns, to_records, to_stored
 from vecbridge_milvus._tuning import SPARE
 from vecbridge_milvus._view import Entity
 
@@ -88,11 +88,11 @@ class MilvusIndex:
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
         """Inserts records or replaces them whole; never a plain insert, which doubles keys."""
-        rows = to_rows(self._layout, ids, vectors, fields or {})
-        start, size = 0, min(len(rows), _BATCH_ROWS)
-        while start < len(rows):
+        columns = to_columns(self._layout, ids, vectors, fields or {})
+        start, size = 0, min(len(ids), _BATCH_ROWS)
+        while start < len(ids):
             try:
-                self._collection.upsert(rows[start : start + size])
+                self._collection.upsert(part_of(columns, start, start + size))
             except BackendError as error:
                 if isinstance(error, TooLargeError) and size > 1:
                     size //= 2

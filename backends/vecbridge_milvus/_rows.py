@@ -10,24 +10,32 @@ from numpy.typing import NDArray
 
 from vecbridge import Fields, InvalidArgumentError, Records, Scalar
 from vecbridge.ranking import norms
+from vecbridge_milvus._requests import Columns
 from vecbridge_milvus._schema import TEXT_BYTES, Layout
 
 _INT64 = 2**63
 
 
-def to_rows(
+def to_columns(
     layout: Layout, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields
-) -> list[dict[str, Any]]:
-    """Rows of dicts with array vectors, the form that pymilvus sends fastest."""
-    columns: dict[str, Sequence[Any]] = {
-        layout.key: ids,
-        layout.vector: list(to_stored(layout, vectors)),
-    }
+) -> Columns:
+    """What is written of records: the columns of the collection."""
+    columns: dict[str, Any] = {layout.key: ids, layout.vector: to_stored(layout, vectors)}
     if layout.norm is not None:
         columns[layout.norm] = norms(vectors).tolist()
     for name, values in fields.items():
         _check_column(name, layout.info.fields[name], values)
         columns[name] = values
+    return columns
+
+
+def part_of(columns: Columns, start: int, stop: int) -> Columns:
+    """A stretch of records."""
+    return {name: values[start:stop] for name, values in columns.items()}
+
+
+def to_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Rows of dicts, as pymilvus takes them."""
     names = tuple(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 

@@ -31,9 +31,10 @@ class MilvusSettings(IndexSettings):
 
     Attributes:
         uri: ``http://host:19530``, ``https://...``, ``tcp://...`` or ``unix:...`` of a server; or
-            a path that ends in ``.db``, for Milvus Lite inside this process. Credentials and a
-            database in the address (``http://user:password@host:19530/db``) are taken out of it
-            and mean the same as the settings ``user``, ``password`` and ``db_name``.
+            a path that ends in ``.db``, for Milvus Lite, which the processes that use it serve.
+            Credentials and a database in the address (``http://user:password@host:19530/db``) are
+            taken out of it and mean the same as the settings ``user``, ``password`` and
+            ``db_name``.
         user: name of the account, together with ``password``.
         password: its password.
         token: an API key, or ``user:password``, instead of the two.
@@ -166,7 +167,7 @@ class MilvusSettings(IndexSettings):
                 "secure=True"
             )
         if self.lite_path is not None and (self.secure or self.tls_files or self.server_name):
-            problems.append("Milvus Lite runs inside this process: it would ignore TLS settings")
+            problems.append("Milvus Lite is on no network: it would ignore TLS settings")
         return problems
 
 
