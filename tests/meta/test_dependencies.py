@@ -1,0 +1,100 @@
+"""Every dependency is declared where it is imported, and has a reason that is written down."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tests.meta.source import ROOT, modules, tree
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PAGE = (ROOT / "docs" / "reference" / "dependencies.md").read_text(encoding="utf-8")
+OURS = {"vecbridge", "vecbridge_conformance"}
+DISTRIBUTIONS = {
+    "_pytest": "pytest",
+    "bson": "fiftyone",
+    "faiss": "faiss-cpu",
+    "grpc": "pymilvus",
+    "milvus_lite": "pymilvus",
+    "sklearn": "scikit-learn",
+}
+"""Where the name of an import is not the name of what brings it."""
+EXTRAS = {
+    "vecbridge_conformance": "conformance",
+    "vecbridge_faiss": "faiss",
+    "vecbridge_milvus": "milvus",
+    "vecbridge_sklearn": "sklearn",
+    "vecbridge_torch": "torch",
+    "vecbridge.cli": "cli",
+    "vecbridge.fiftyone": "fiftyone",
+    "vecbridge.transfer": "parquet",
+}
+"""The extra that a package may count on, besides what is always installed."""
+DEMO = {"PIL", "fiftyone", "rich", "sklearn"}
+"""The demo is run from a checkout, with everything in it."""
+
+
+def test_every_dependency_has_a_row_and_every_row_a_dependency() -> None:
+    assert _names(_declared()) - OURS == set(re.findall(r"^\| `([\w-]+)` \|", PAGE, re.MULTILINE))
+
+
+def test_every_import_is_declared_where_it_is_needed() -> None:
+    wrong = [
+        f"{module} imports {package}"
+        for module, package in _imports()
+        if DISTRIBUTIONS.get(package, package) not in _allowed(module)
+        and not (module.startswith("vecbridge.demo") and package in DEMO)
+    ]
+    assert wrong == []
+
+
+def test_the_check_above_sees_imports() -> None:
+    assert ("vecbridge_faiss._library", "faiss") in set(_imports())
+    assert "faiss-cpu" not in _allowed("vecbridge._front._index")
+
+
+def _declared() -> Iterator[str]:
+    project = PROJECT["project"]
+    yield from project["dependencies"]
+    yield from PROJECT["build-system"]["requires"]
+    for group in (
+        *project["optional-dependencies"].values(),
+        *PROJECT["dependency-groups"].values(),
+    ):
+        yield from (entry for entry in group if isinstance(entry, str))
+
+
+def _names(requirements: Iterable[str]) -> set[str]:
+    return {re.split(r"[^\w-]", requirement, maxsplit=1)[0] for requirement in requirements}
+
+
+def _allowed(module: str) -> set[str]:
+    project = PROJECT["project"]
+    package = ".".join(module.split(".")[:2]) if module.startswith("vecbridge.") else module
+    extra = EXTRAS.get(package, EXTRAS.get(module.split(".", maxsplit=1)[0]))
+    optional = project["optional-dependencies"][extra] if extra else []
+    return _names([*project["dependencies"], *optional])
+
+
+def _imports() -> Iterator[tuple[str, str]]:
+    """Every shipped module with each package of others that it imports, anywhere in it."""
+    for module, path in modules():
+        for node in ast.walk(tree(path)):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [node.module]
+            for name in names:
+                package = name.split(".")[0]
+                ours = package.startswith("vecbridge")
+                if not ours and package not in sys.stdlib_module_names | {"__future__"}:
+                    yield module, package
