@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Literal
@@ -214,15 +214,17 @@ class Index(WholeIndex):
         _check_ranking(ranking)
         _check_exact(exact, ranking, allow_scan=allow_scan)
         limit = None if k is None else validate.positive(k, "k")
-        scope = self._scope(within, where, consistency)
+        # To find what is listed twice takes as long as many a search.
+        given = self._scope(within, where, consistency, as_given=True)
         if not len(array):
             return []
         if limit is None or (exact and not self.capabilities.exact):
-            return scan_rank(self._checked, array, limit, scope)
-        if self._is_sent(scope) and (ranking == "exact" or self._too_long(scope)):
+            return scan_rank(self._checked, array, limit, given.distinct())
+        if self._is_sent(given) and (ranking == "exact" or self._too_long(given)):
             return search_within(
-                self._checked, array, limit, scope, allow_scan=allow_scan, certify=exact
+                self._checked, array, limit, given, allow_scan=allow_scan, certify=exact
             )
+        scope = given.distinct()
         if ranking == "native":
             return native_search(self._checked, array, limit, scope)
         return exact_search(
@@ -335,13 +337,14 @@ class Index(WholeIndex):
         within: Iterable[str] | None,
         where: Filter | None,
         consistency: Consistency | None,
+        *,
+        as_given: bool = False,
     ) -> Scope:
         if where is not None:
             self._check_filter(where)
-        names: Sequence[str] | None = None
-        if within is not None:
-            names = validate.ids(within, unique=False)
-        return Scope(names, where, self._level(consistency))
+        names = None if within is None else validate.id_column(within)
+        scope = Scope(names, where, self._level(consistency))
+        return scope if as_given else scope.distinct()
 
     def _check_filter(self, where: Filter) -> None:
         if not self.capabilities.filters:

@@ -7,7 +7,7 @@ records, the ranking of everything, rankings by several queries at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ class Scope:
     within: Sequence[str] | None
     where: Filter | None
     consistency: Consistency
+
+    def distinct(self) -> Scope:
+        """The same records, each listed once."""
+        return self if self.within is None else replace(self, within=[*dict.fromkeys(self.within)])
 
 
 def batch_rows(index: VectorIndex, budget: int = SCAN_BATCH_BYTES) -> int:

@@ -151,10 +151,13 @@ def _plain_string(value: object, position: int) -> str:
 def _check_text(column: list[str]) -> None:
     """One pass over the joined text decides the common case; the culprit is looked for after."""
     joined = "\0".join(column)
-    clean = joined.count("\0") == max(len(column) - 1, 0) and encodable(joined)
-    short = max(map(len, column), default=1) <= MAX_ID_BYTES // 4
-    if clean and short and all(column):
-        return
+    if encodable(joined):
+        data = np.frombuffer(joined.encode(), dtype=np.uint8)
+        # In UTF-8, nothing but NUL has a byte that is zero.
+        ends = np.flatnonzero(data == 0)
+        sizes = np.diff(ends, prepend=-1, append=len(data)) - 1
+        if len(sizes) == len(column) and sizes.min() > 0 and sizes.max() <= MAX_ID_BYTES:
+            return
     for position, value in enumerate(column):
         _check_id(value, position)
 

@@ -54,13 +54,13 @@ def search_within(
         index: the engine; it has a ceiling of ``within``.
         queries: ``(q, d)`` float32.
         k: how many hits a query.
-        scope: which records are candidates; it has a list.
+        scope: which records are candidates; it has a list, which may hold an id twice.
         allow_scan: whether every record may be looked at where nothing else decides.
         certify: whether what an engine leaves undecided on purpose has to be decided.
     """
     names = scope.within or ()
     if len(names) <= _FEW * len(queries) and affordable(index, len(names), 1):
-        return scan_rank(index, queries, k, scope)
+        return scan_rank(index, queries, k, scope.distinct())
     answers: list[Hits | None] = [None] * len(queries)
     # The first query finds out whether the others are worth it.
     rest = _sift(index, queries, range(1), k, scope, answers)
@@ -71,7 +71,7 @@ def search_within(
         rest += block if useless else _sift(index, queries, block, k, scope, answers)
     if rest:
         options = {"allow_scan": allow_scan, "certify": certify}
-        listed = _in_parts(index, queries[rest], k, scope, **options)
+        listed = _in_parts(index, queries[rest], k, scope.distinct(), **options)
         for position, hits in zip(rest, listed, strict=True):
             answers[position] = hits
     return [hits for hits in answers if hits is not None]

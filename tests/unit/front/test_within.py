@@ -55,7 +55,8 @@ def chosen(kind: str, count: int) -> list[int]:
 def assert_exact(
     index: Index, metric: Metric, rows: list[int], queries: Any, k: int, **options: Any
 ) -> None:
-    within = [*(IDS[row] for row in rows), "unknown", "another"]
+    listed = [IDS[row] for row in rows]
+    within = [*listed, "unknown", "another", *listed[:2]]
     answers = index.search(queries, k, within=within, **options)
     assert len(answers) == len(queries)
     for query, hits in zip(queries, answers, strict=True):
