@@ -1,15 +1,20 @@
-"""The torch backend on a CPU against the bare products of the same data, in numpy and in torch."""
+"""The torch backend on a CPU against the bare products of the same data, in numpy and in torch.
+
+With ``--device``, against the limits of that device instead: reading its memory once, and the
+throughput of its matrix units. For a large GPU: ``--device cuda --count 10000000``.
+"""
 
 from __future__ import annotations
 
 import statistics
 from typing import Any
 
+import _torch_device as on_device
 import numpy as np
 import torch
 from _measure import Row, Work, arguments, report, seconds
 
-from vecbridge import METRICS, Index, get_backend
+from vecbridge import METRICS, ConfigurationError, Index, get_backend
 
 BATCH_LIMIT = 1.5
 SINGLE_LIMIT = 2.0
@@ -62,10 +67,20 @@ def _row(work: str, times: tuple[float, float], peer: str, limit: float) -> Row:
 
 
 def main() -> None:
-    """Measures both precisions of a CPU and prints the table."""
+    """Measures both precisions of a CPU, or one device, and prints the table."""
     parser = arguments(__doc__ or "")
     parser.set_defaults(count=100_000)
+    parser.add_argument("--device", help="of torch, as in cuda, mps or cpu: against its limits")
     options = parser.parse_args()
+    if options.device is not None:
+        try:
+            found = on_device.rows(options.device, options.count, options.dimension)
+        except ConfigurationError as error:
+            print(f"torch: nothing to measure: {error}")
+            return
+        title = f"torch {torch.__version__} on {options.device}, k={on_device.K}"
+        report(title, found, options.json)
+        return
     rows = []
     for precision in PRECISIONS:
         rows += searching(options.count, options.dimension, precision)

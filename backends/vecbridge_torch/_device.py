@@ -24,6 +24,9 @@ _TYPES: dict[Precision, torch.dtype] = {
     "float16": torch.float16,
 }
 _TF32_DROPPED = 13
+# Less than what the C library asks the system for anew, and gives back, each time.
+_CPU_SCORE_BYTES = 24 << 20
+_DEVICE_SCORE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,13 @@ class Arithmetic:
     def shares_memory(self) -> bool:
         """Whether the device reads the records where they are."""
         return self.device.type == "cpu"
+
+    @property
+    def score_bytes(self) -> int:
+        """Of a block of scores. Each step on a device takes time of its own: few steps there."""
+        if self.shares_memory:
+            return _CPU_SCORE_BYTES
+        return max(_CPU_SCORE_BYTES, min(_DEVICE_SCORE_BYTES, self.budget // 16))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -76,7 +86,8 @@ class Arithmetic:
         """``(q, n)`` float32 dot products of ``(q, d)`` and ``(n, d)``, accumulated in float32."""
         if queries.dtype != torch.float32:
             if self.device.type == "cuda":
-                return torch.mm(queries, vectors.T, out_dtype=torch.float32)
+                with float32_accumulation():
+                    return torch.mm(queries, vectors.T, out_dtype=torch.float32)
             return torch.mm(queries, vectors.T).float()
         with _float32_products(self.device, "ieee"):
             if self.shares_memory:
@@ -176,3 +187,17 @@ def _float32_products(device: torch.device, wanted: str) -> Iterator[None]:
         yield
     finally:
         switch.matmul.fp32_precision = before
+
+
+@contextmanager
+def float32_accumulation() -> Iterator[None]:
+    """Sums of float16 products are float32's, whatever a program has allowed CUDA."""
+    switch: Any = torch.backends.cuda.matmul
+    if not switch.allow_fp16_accumulation:
+        yield
+        return
+    switch.allow_fp16_accumulation = False
+    try:
+        yield
+    finally:
+        switch.allow_fp16_accumulation = True

@@ -80,7 +80,7 @@ class Resident:
         """First row, vectors and half squared norms of each block of the first ``count`` rows."""
         first = 0
         for chunk in list(self._chunks):
-            width = block_width(queries, chunk.vectors.shape[1])
+            width = block_width(self.arithmetic, queries)
             stop = min(chunk.used, count - first)
             for start in range(0, stop, width):
                 end = min(start + width, stop)

@@ -12,7 +12,6 @@ from vecbridge import Metric
 from vecbridge.ranking import Float32Keys, norms
 from vecbridge_torch._device import Arithmetic
 
-_SCORE_BYTES = 32 << 20
 _VECTOR_BYTES = 256 << 20
 
 
@@ -51,12 +50,15 @@ class Streamed:
         """Scores are keys with the sign turned."""
         put, per_record = self._arithmetic.put, self._keys.per_record
         count, dimension = self._vectors.shape
-        width = block_width(len(self._queries), dimension)
+        width = min(
+            block_width(self._arithmetic, len(self._queries)),
+            max(1, _VECTOR_BYTES // (4 * dimension)),
+        )
         for start in range(0, count, width):
             part = slice(start, start + width)
             scores = self._arithmetic.products(self._queries, put(self._vectors[part]))
             if per_record is not None and self._metric == "cosine":
-                scores.mul_(put(per_record[part])).neg_()
+                scores.mul_(put(per_record[part]).neg())
             elif per_record is not None:
                 scores.sub_(put(per_record[part]))
             if self._outside is not None:
@@ -83,8 +85,6 @@ class Streamed:
         )
 
 
-def block_width(queries: int, dimension: int) -> int:
-    """Records in a block, so that neither its scores nor its vectors take much memory."""
-    by_scores = _SCORE_BYTES // (4 * max(queries, 1))
-    by_vectors = _VECTOR_BYTES // (4 * dimension)
-    return max(1, min(by_scores, by_vectors))
+def block_width(arithmetic: Arithmetic, queries: int) -> int:
+    """Records in a block, so that its scores take no more memory than they may."""
+    return max(1, arithmetic.score_bytes // (4 * max(queries, 1)))

@@ -18,7 +18,7 @@ from vecbridge import METRICS, ConfigurationError, Metric, get_backend
 from vecbridge.local import LocalStore
 from vecbridge_torch import TorchBackend, TorchSettings
 from vecbridge_torch._best import best
-from vecbridge_torch._device import Arithmetic, arithmetic_of
+from vecbridge_torch._device import Arithmetic, arithmetic_of, float32_accumulation
 from vecbridge_torch._resident import Resident, ResidentScoring
 
 
@@ -31,6 +31,14 @@ def rounding_allowed() -> Iterator[None]:
     torch.set_float32_matmul_precision("medium")
     yield
     torch.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def float16_sums_allowed() -> Iterator[None]:
+    switch: Any = torch.backends.cuda.matmul
+    switch.allow_fp16_accumulation = True
+    yield
+    switch.allow_fp16_accumulation = False
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "CPU", "cuda:", ""])
@@ -115,6 +123,22 @@ def test_a_program_that_lets_torch_round_float32_still_gets_true_rankings(precis
         assert hits.ids == oracle("cosine", data.ids, data.vectors, query, 10)[0]
     products: Any = torch.backends.mkldnn
     assert products.matmul.fp32_precision == "bf16"
+
+
+@pytest.mark.usefixtures("float16_sums_allowed")
+def test_sums_in_float16_that_a_program_has_allowed_are_not_ours() -> None:
+    switch: Any = torch.backends.cuda.matmul
+    with float32_accumulation():
+        assert not switch.allow_fp16_accumulation
+    assert switch.allow_fp16_accumulation
+
+
+@pytest.mark.parametrize("gigabytes", [1, 8, 80])
+def test_blocks_of_scores_are_larger_on_a_device_and_never_much_of_it(gigabytes: int) -> None:
+    budget = gigabytes << 30
+    device = Arithmetic(torch.device("cuda"), "float16", budget)
+    assert on_cpu("float32").score_bytes <= device.score_bytes <= budget // 16
+    assert device.score_bytes <= 1 << 30
 
 
 @pytest.mark.parametrize("widths", [[9000], [3000, 5000, 1000], [1] * 60, [2048, 7]])
