@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vecbridge._config._names import listed, suggestion
@@ -22,9 +25,7 @@ GROUP = "vecbridge.backends"
 
 def registered_backends() -> list[str]:
     """Names of the installed backends, sorted; none of them is imported."""
-    from importlib.metadata import entry_points
-
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return sorted({entry.name for entry in _entries()})
 
 
 def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
@@ -38,9 +39,7 @@ def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
         UnknownBackendError: nobody provides it.
         AmbiguousBackendError: more than one package does.
     """
-    from importlib.metadata import entry_points
-
-    entries = list(entry_points(group=GROUP, name=name))
+    entries = [entry for entry in _entries() if entry.name == name]
     if len(entries) > 1:
         providers = listed(sorted(f"{_provider(entry)} ({entry.value})" for entry in entries))
         raise AmbiguousBackendError(
@@ -54,6 +53,29 @@ def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
             f"{suggestion(name, known)}. Installed backends: {listed(known)}"
         )
     return entries[0]
+
+
+def _entries() -> tuple[EntryPoint, ...]:
+    """The entry points of every backend: read again where something was installed since.
+
+    Reading takes tens of milliseconds where many packages are installed.
+    """
+    return _entries_in(tuple((place, _changed(place)) for place in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _entries_in(_: tuple[tuple[str, int | None], ...]) -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=GROUP))
+
+
+def _changed(place: str) -> int | None:
+    """When something was last installed in, or removed from, a place on the path."""
+    try:
+        return os.stat(place or ".").st_mtime_ns  # noqa: PTH116 - pathlib's takes longer
+    except OSError:
+        return None
 
 
 def load_backend(entry: EntryPoint) -> type[Any]:
@@ -71,7 +93,7 @@ def load_backend(entry: EntryPoint) -> type[Any]:
         if _is_absent_package(error) and error.name != own:
             raise _missing(error, entry) from error
         raise
-    from vecbridge.settings import Settings
+    from vecbridge._config._settings import Settings
 
     settings = getattr(kind, "settings_type", None)
     if not (

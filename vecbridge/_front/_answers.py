@@ -173,7 +173,7 @@ class CheckedEngine:
         distinct = set(ids)
         if len(distinct) != len(ids):
             self._refuse(operation, "an id is there twice")
-        if not all(type(name) is str for name in ids):
+        if not {str}.issuperset(map(type, ids)):
             self._refuse(operation, "an id is no string")
         if allowed is not None and not allowed.issuperset(distinct):
             name = min(distinct - allowed)

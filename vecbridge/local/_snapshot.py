@@ -73,3 +73,8 @@ class Snapshot:
         """Copies of rows, the caller's own."""
         columns = {name: column[rows].tolist() for name, column in self.fields.items()}
         return Records(self.names(rows), self.vectors[rows], columns, missing)
+
+    def part(self, start: int, stop: int) -> Records:
+        """Copies of consecutive rows, the caller's own."""
+        columns = {name: column[start:stop].tolist() for name, column in self.fields.items()}
+        return Records(tuple(self._names[start:stop]), self.vectors[start:stop].copy(), columns)

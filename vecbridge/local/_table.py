@@ -13,6 +13,9 @@ from vecbridge.local._columns import Columns
 from vecbridge.local._journal import Journal
 from vecbridge.local._snapshot import Snapshot
 
+_PART_BYTES = 2 << 20
+"""Copies that a processor's cache holds are read while they are there."""
+
 
 class LocalTable:
     """Records, read with strong consistency: every read catches up with every process first.
@@ -79,8 +82,9 @@ class LocalTable:
     def scan(self, batch_size: int) -> Iterator[Records]:
         """Copies of every record once, as they are when the scan begins."""
         view = self.snapshot("scan")
-        for start in range(0, len(view), batch_size):
-            yield view.records(np.arange(start, min(start + batch_size, len(view))))
+        size = max(1, min(batch_size, _PART_BYTES // (4 * self.info.dimension)))
+        for start in range(0, len(view), size):
+            yield view.part(start, min(start + size, len(view)))
 
     def snapshot(self, operation: str = "search") -> Snapshot:
         """A frozen view of the records, for an engine to search."""
