@@ -14,8 +14,8 @@ from vecbridge._config._environment import declared_backends, environment_settin
 from vecbridge._config._fields import MASK, is_secret, safe, shown, without
 from vecbridge._config._given import Given, Source, agreed, strongest
 from vecbridge._config._names import every_section, listed, section_names, suggestion
+from vecbridge._config._settings import Settings
 from vecbridge._errors import ConfigurationError, UnknownSettingError
-from vecbridge.settings import Settings
 
 _FIFTYONE_KEYS = frozenset(
     {

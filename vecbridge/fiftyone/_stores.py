@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vecbridge._config._registry import _configured, get_backend
+from vecbridge._config._settings import Settings
 from vecbridge._front._store import Store
-from vecbridge.settings import Settings
 
 _stores: list[tuple[str, Settings, Store]] = []
 _lock = threading.Lock()
