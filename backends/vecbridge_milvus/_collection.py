@@ -12,6 +12,7 @@ from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
+from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._requests import Columns, send, takes_requests, to_request
 from vecbridge_milvus._rows import to_rows
 from vecbridge_milvus._schema import Layout
@@ -110,9 +111,10 @@ class Collection:
         end = time.monotonic() + _PUT_AWAY_S
         while (progress := self.progress())[1] < progress[0]:
             if time.monotonic() > end:
+                needed = needs(self.layout.index.name)
                 raise OperationTimeoutError(
-                    f"of {progress[0]} records, {progress[1]} are indexed after {_PUT_AWAY_S} s; "
-                    f"try again later",
+                    f"of {progress[0]} records, {progress[1]} are indexed after {_PUT_AWAY_S:g} s; "
+                    f"try again later" + (f", or not at all: {needed}" if needed else ""),
                     backend=BACKEND,
                     operation="settle",
                     retryable=True,

@@ -23,12 +23,14 @@ from vecbridge_milvus import _schema
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index_settings import IndexSettings
-from vecbridge_milvus._index_types import build_parameters, check_for_lite
+from vecbridge_milvus._index_types import build_parameters, check_for_lite, needs
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
 
 _MMAP_SINCE = (2, 4)
+_NO_SUCH_TYPE = ("invalid index type", "index type not supported")
+_EVERYWHERE = "FLAT, HNSW, IVF_FLAT and IVF_SQ8"
 
 
 class Creation:
@@ -159,7 +161,7 @@ class Creation:
             params=built,
         )
         asked = f"index_type {kind}" + (f" with {built}" if built else "")
-        with _refusal(asked):
+        with _refusal(asked, needs(kind)):
             client.create_index(self._name, indexes, timeout=timeout)
         loading = settings.loading
         asked = f"an index loaded with {loading}" if loading else "to load the index"
@@ -199,7 +201,7 @@ class Creation:
 
 
 @contextmanager
-def _refusal(asked: str) -> Iterator[None]:
+def _refusal(asked: str, needed: str = "") -> Iterator[None]:
     """Turns what the server says against a request into an error of usage."""
     try:
         with boundary("create_index"):
@@ -209,7 +211,12 @@ def _refusal(asked: str) -> Iterator[None]:
     except BackendError as error:
         if error.retryable:
             raise
-        raise InvalidArgumentError(f"Milvus refused {asked}: {error} Nothing was made") from error
+        advice = ""
+        if any(words in str(error).lower() for words in _NO_SUCH_TYPE):
+            advice = f". {needed or 'It may be older than that type'}; every one has {_EVERYWHERE}"
+        raise InvalidArgumentError(
+            f"Milvus refused {asked}: {error} Nothing was made{advice}"
+        ) from error
 
 
 def _numbers(version: str) -> tuple[int, int] | None:

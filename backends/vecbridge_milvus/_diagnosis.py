@@ -10,6 +10,7 @@ from vecbridge import AuthenticationError, BackendError
 from vecbridge.diagnosis import Finding
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
+from vecbridge_milvus._index_types import needs
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -127,9 +128,17 @@ def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
             check,
             "warning",
             f"{found}; {waiting:,} rows are not indexed yet",
-            "searches are right but slower meanwhile; wait",
+            "; or else ".join(
+                ["searches are right but slower meanwhile; wait", *_wanting(indexes)]
+            ),
         )
     return Finding(check, "ok", found)
+
+
+def _wanting(indexes: list[dict[str, Any]]) -> list[str]:
+    """What those want that are not built yet and may never be."""
+    wanting = [needs(str(index.get("index_type"))) for index in indexes]
+    return [f"the server cannot build it: {needed}" for needed in wanting if needed]
 
 
 def _index(described: dict[str, Any]) -> str:

@@ -125,6 +125,21 @@ def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dic
     return built | dict(given)
 
 
+def needs(name: str) -> str:
+    """What index nodes must have to build an index, where not all have it; else nothing.
+
+    Servers take some such names all the same, go on trying to build, and say so in their log alone.
+    """
+    if name.startswith("GPU_"):
+        return f"{name} is built by index nodes that have a GPU, and a Milvus built for one"
+    if _FAMILIES.get(name) == "disk":
+        return (
+            f"{name} is built by servers for Linux that have indexNode.enableDisk and "
+            f"queryNode.enableDisk set to true in milvus.yaml; those packaged for pip cannot"
+        )
+    return ""
+
+
 def check_for_lite(name: str) -> None:
     """Refuses an index that Milvus Lite would take by name and make something else of.
 

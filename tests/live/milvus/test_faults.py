@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
+import pymilvus
 import pytest
 
 import vecbridge
@@ -144,7 +145,10 @@ def test_a_server_that_is_killed_costs_an_ingest_a_pause(
     np.testing.assert_array_equal(found.vectors, expected)
     assert index.count(consistency="strong") == len(ingest.live)
     waits = [record for record in caplog.records if record.name == "vecbridge.milvus"]
-    assert len([record for record in waits if record.levelno == logging.WARNING]) >= ROUNDS
+    # Before 2.6, pymilvus sat an outage out by itself, and said nothing.
+    silent = pymilvus.__version__.startswith("2.5")
+    told = [record for record in waits if record.levelno == logging.WARNING]
+    assert silent or len(told) >= ROUNDS
     store.drop_index("ingested")
 
 

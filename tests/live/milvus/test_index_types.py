@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import vecbridge
 from tests.oracle import oracle
-from vecbridge import Index, IndexExistsError, InvalidArgumentError
+from vecbridge import Index, IndexExistsError, InvalidArgumentError, OperationTimeoutError
+from vecbridge.diagnosis import diagnose
 from vecbridge_milvus import MilvusBackend, MilvusIndex
 
 COUNT, DIMENSION = 8000, 32
@@ -149,7 +150,9 @@ def test_a_type_that_the_server_lacks_is_refused_and_nothing_is_left(
     milvus_server_uri: str,
 ) -> None:
     for options, reason in (
-        ({"index_type": "IVF_RABITQ"}, "invalid index type"),
+        ({"index_type": "IVF_RABITQ"}, "may be older than that type; every one has FLAT"),
+        ({"index_type": "GPU_CAGRA"}, "have a GPU.* every one has FLAT"),
+        ({"index_type": "DISKANN"}, "indexNode.enableDisk.* every one has FLAT"),
         ({"index_type": "HNSW", "index_params": {"M": 5000}}, "out of range"),
         ({"replicas": 2}, "nodes not enough"),
         ({"resource_groups": ["none_such"]}, "none_such"),
@@ -161,6 +164,23 @@ def test_a_type_that_the_server_lacks_is_refused_and_nothing_is_left(
             with pytest.raises(InvalidArgumentError, match=reason):
                 store.create_index(f"n_{uuid.uuid4().hex}", dimension=4)
             assert store.index_names() == before
+
+
+def test_a_type_that_is_taken_and_never_built_answers_and_is_told_of(
+    milvus_server_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vecbridge_milvus._collection._PUT_AWAY_S", 1.0)
+    name, vectors = f"g_{uuid.uuid4().hex}", clustered(2000, 4)
+    ids = [f"k{number:04d}" for number in range(len(vectors))]
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, index_type="GPU_IVF_FLAT") as store:
+        index = store.create_index(name, dimension=DIMENSION)
+        index.upsert(ids, vectors)
+        assert index.search(vectors[7], 1)[0].ids == ("k0007",)
+        with pytest.raises(OperationTimeoutError, match=r"or not at all: .* have a GPU"):
+            index.engine.settle()  # type: ignore[attr-defined]
+        told = {each.check: each for each in diagnose("milvus", uri=milvus_server_uri)}
+        assert "the server cannot build it: GPU_IVF_FLAT" in told[f"collection {name}"].advice
+        store.drop_index(name)
 
 
 def test_shards_and_the_partition_key_reach_the_server(milvus_server_uri: str) -> None:
