@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from vecbridge import Metric
 from vecbridge.ranking import gamma
+from vecbridge_faiss._few import nearest_of_few
 from vecbridge_faiss._library import faiss
 
 _LARGEST = 2.0**60
@@ -89,8 +90,10 @@ class Flat:
             selected: rows that alone may be found.
         """
         matrix = vectors if self.units is None else self.units
-        differences = self._metric == "euclidean" and _by_differences(queries)
-        values, columns = _knn(self._metric, queries, matrix, count, selected)
+        few = _are_few(queries)
+        find = nearest_of_few if few else _knn
+        values, columns = find(self._metric, queries, matrix, count, selected)
+        differences = few and self._metric == "euclidean"
         return Nearest(values.astype(np.float64), columns.astype(np.intp, copy=False), differences)
 
     def in_range(
@@ -114,7 +117,7 @@ class Flat:
         found = []
         for at, norm in enumerate(query_norms):
             one = queries[at : at + 1]
-            limit = self._value_within(radius, float(norm), differences=_by_differences(one))
+            limit = self._value_within(radius, float(norm), differences=_are_few(one))
             found.append(_range(self._metric, one, matrix, limit, selected))
         return found
 
@@ -229,7 +232,8 @@ def unit_vectors(vectors: NDArray[np.float32], norms: NDArray[np.float64]) -> ND
     return units
 
 
-def _by_differences(queries: NDArray[np.float32]) -> bool:
+def _are_few(queries: NDArray[np.float32]) -> bool:
+    """Whether FAISS takes them one by one, euclidean distances from differences."""
     # Versions of FAISS compare the number of queries with it, or that of their components.
     return bool(queries.size < faiss.cvar.distance_compute_blas_threshold)
 

@@ -147,5 +147,5 @@ def _rank_one(candidates: Candidates, table: NDArray[np.float64], k: int) -> Hit
     ranked = table[order]
     everything = candidates.floor == math.inf
     certified = everything or (len(order) == k and bool(ranked[-1] < candidates.floor))
-    ids = tuple(candidates.ids[position] for position in order.tolist())
+    ids = tuple(map(candidates.ids.__getitem__, order.tolist()))
     return Hits(ids, ranked, exact=certified)

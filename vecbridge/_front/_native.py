@@ -26,5 +26,5 @@ def native_search(
 
 def _sorted(hits: Hits) -> Hits:
     order = rank(hits.ids, hits.distances)
-    ids = tuple(hits.ids[position] for position in order.tolist())
+    ids = tuple(map(hits.ids.__getitem__, order.tolist()))
     return Hits(ids, hits.distances[order], exact=False)

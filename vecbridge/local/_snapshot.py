@@ -51,8 +51,7 @@ class Snapshot:
 
     def names(self, rows: NDArray[np.intp]) -> tuple[str, ...]:
         """Ids of rows."""
-        names = self._names
-        return tuple([names[row] for row in rows.tolist()])
+        return tuple(map(self._names.__getitem__, rows.tolist()))
 
     def rows_of(self, ids: Sequence[str]) -> NDArray[np.intp]:
         """Rows of ids, in their order; ids that are not there are left out."""
