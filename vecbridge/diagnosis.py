@@ -21,7 +21,7 @@ from vecbridge._errors import UnsupportedError, VecbridgeError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 
-__all__ = ["Diagnosable", "Finding", "Status", "diagnose", "scratch_index"]
+__all__ = ["Diagnosable", "Finding", "Status", "diagnose", "lags", "scratch_index"]
 
 Status = Literal["ok", "warning", "failed"]
 """How a check ended."""
@@ -114,7 +114,7 @@ def _contents(store: Store) -> Iterator[Finding]:
 def _written(store: Store) -> Iterator[Finding]:
     with scratch_index(store) as index:
         yield _round_trip(index)
-        yield from _lags(index)
+        yield _late(index)
 
 
 @contextmanager
@@ -154,25 +154,40 @@ def _round_trip(index: Index) -> Finding:
     )
 
 
-def _lags(index: Index) -> Iterator[Finding]:
-    """How late a read at each level sees this process's own write."""
+def lags(index: Index) -> dict[Consistency, float | None]:
+    """How late a read at each level sees this process's own write.
+
+    Args:
+        index: an index to write to, such as :func:`scratch_index` gives.
+
+    Returns:
+        Milliseconds at each level that the store offers, strongest first; ``None`` where a write
+        was not seen within 15 s, after which no weaker level is tried.
+    """
     levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
-    told = []
+    found: dict[Consistency, float | None] = {}
     for level in levels:
         try:
-            lag = _lag(index, level)
+            found[level] = _lag(index, level)
         except UnsupportedError:
             continue
-        if lag is None:
-            yield Finding(
-                "consistency",
-                "failed",
-                f"a {level} read did not see a write within {_LAG_SECONDS:.0f} s",
-                "the store does not catch up: look at its own log and load",
-            )
-            return
-        told.append(f"{level} {lag:.0f} ms")
-    yield Finding("consistency", "ok", f"a write is seen by a read that is: {', '.join(told)}")
+        if found[level] is None:
+            break
+    return found
+
+
+def _late(index: Index) -> Finding:
+    found = lags(index)
+    never = [level for level, lag in found.items() if lag is None]
+    if never:
+        return Finding(
+            "consistency",
+            "failed",
+            f"a {never[0]} read did not see a write within {_LAG_SECONDS:.0f} s",
+            "the store does not catch up: look at its own log and load",
+        )
+    told = ", ".join(f"{level} {lag:.0f} ms" for level, lag in found.items())
+    return Finding("consistency", "ok", f"a write is seen by a read that is: {told}")
 
 
 def _lag(index: Index, level: Consistency) -> float | None:

@@ -7,6 +7,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from vecbridge.report import document
 from vecbridge_conformance._catalogue import LAYERS
 from vecbridge_conformance._clauses import Clause, clauses
 
@@ -14,17 +15,6 @@ SIGNS = {"pass": "✓", "deviation": "△", "fail": "✗", "vacuous": "○", "no
 """How a verdict is drawn."""
 
 _KEY = "✓ kept, △ known deviation, ✗ broken, ○ could not have failed here, · not run"
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% }
-th, td { border-bottom: 1px solid #8884; padding: .25rem .6rem; text-align: left }
-thead th { position: sticky; top: 0; background: Canvas }
-td.v { text-align: center; width: 7rem; cursor: default }
-.pass { color: #137333 } .fail { color: #fff; background: #b3261e; font-weight: 700 }
-.deviation { color: #8a5300; background: #ffb00022 } .vacuous, .not-run { color: #888 }
-tr.family th { padding-top: 1.2rem; font-size: 1.1em }
-:root { color-scheme: light dark }
-"""
 
 
 def markdown_matrix(reports: Sequence[dict[str, Any]]) -> str:
@@ -63,20 +53,19 @@ def html_matrix(reports: Sequence[dict[str, Any]]) -> str:
         f"<th>{escape(report['label'])}<br><small>{escape(_result(report))}</small></th>"
         for report in reports
     )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Conformance matrix</title>"
-        f"<style>{_STYLE}</style><h1>Conformance matrix</h1><p>{_KEY}. Point at a sign for the "
-        f"reason.</p><table><thead><tr><th>clause</th>{heads}</tr></thead><tbody>"
-        + "".join(_rows(reports))
-        + f"</tbody></table><h2>Wall time</h2><table><tr><th>seconds</th>{heads}</tr>"
+    body = (
+        f"<h1>Conformance matrix</h1><p>{_KEY}. Point at a sign for the reason.</p>"
+        f'<div class="scroll"><table class="matrix"><thead><tr><th>clause</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(_rows(reports))}</tbody></table></div><h2>Wall time</h2>"
+        f'<div class="scroll"><table class="matrix"><tr><th>seconds</th>{heads}</tr>'
         + "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in _times(reports))
-        + "</table>"
+        + "</table></div>"
         + "".join(
             f"<h2>{escape(report['label'])}</h2><p>{escape(_about(report))}</p>"
             for report in reports
         )
-        + "</html>\n"
     )
+    return document("Conformance matrix", body)
 
 
 def _rows(reports: Sequence[dict[str, Any]]) -> Iterator[str]:

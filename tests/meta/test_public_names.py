@@ -61,7 +61,14 @@ PUBLIC: dict[str, list[str]] = {
         "get_backend",
     ],
     "vecbridge.cli": ["main"],
-    "vecbridge.diagnosis": ["Diagnosable", "Finding", "Status", "diagnose", "scratch_index"],
+    "vecbridge.diagnosis": [
+        "Diagnosable",
+        "Finding",
+        "Status",
+        "diagnose",
+        "lags",
+        "scratch_index",
+    ],
     "vecbridge.filters": ["And", "Comparison", "Filter", "Not", "OneOf", "Operator", "Or"],
     "vecbridge.local": [
         "LocalBackend",
@@ -91,6 +98,16 @@ PUBLIC: dict[str, list[str]] = {
         "pick_by_keys",
         "rank",
         "smallest_columns",
+    ],
+    "vecbridge.report": [
+        "Distribution",
+        "Neighborhoods",
+        "Recall",
+        "Survey",
+        "Twins",
+        "document",
+        "html_page",
+        "survey",
     ],
     "vecbridge.settings": [
         "Settings",
@@ -148,6 +165,8 @@ PUBLIC: dict[str, list[str]] = {
 WITH_DATABASE: dict[str, list[str]] = {
     "vecbridge.demo": [],
     "vecbridge.fiftyone": [
+        "Adopted",
+        "adopt",
         "close_stores",
         "disable",
         "disable_in_config",

@@ -9,17 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
-from rich.text import Text
 
 from vecbridge._config._registry import get_backend
 from vecbridge._contract._metric import Metric, parse_metric
@@ -32,11 +21,11 @@ from vecbridge.cli._console import (
     Named,
     Options,
     emit,
-    errors,
     options_of,
     say,
 )
-from vecbridge.transfer import Progress, copy, export_records, import_records, verify
+from vecbridge.cli._progress import bar
+from vecbridge.transfer import copy, export_records, import_records, verify
 
 _PLACE = "a backend and an index of it, as in milvus:photos"
 From = Annotated[str, typer.Argument(metavar="FROM", help=_PLACE, show_default=False)]
@@ -78,7 +67,7 @@ def copy_index(
         if dry_run:
             _announce(index, copied_name, store.index_names(), target, json=json)
             return
-        with _bar(shown=not json) as progress:
+        with bar(shown=not json) as progress:
             done = copy(index, store, copied_name, resume=resume, progress=progress)
     if json:
         emit(asdict(done))
@@ -101,7 +90,7 @@ def verify_indexes(
     with (
         _opened(*_place(first), from_option) as one,
         _opened(*_place(second), to_option) as other,
-        _bar(shown=not json) as progress,
+        bar(shown=not json) as progress,
     ):
         found = verify(one, other, queries=queries, k=k, progress=progress)
     if json:
@@ -123,7 +112,7 @@ def export_index(
     json: AsJson = False,
 ) -> None:
     """Writes every record of an index to a file."""
-    with _opened(name, index, option) as opened, _bar(shown=not json) as progress:
+    with _opened(name, index, option) as opened, bar(shown=not json) as progress:
         written = export_records(opened, path, progress=progress)
     if json:
         emit({"records": written, "path": str(path), "bytes": path.stat().st_size})
@@ -143,7 +132,7 @@ def import_index(
 ) -> None:
     """Writes every record of a file to an index, which is made if need be."""
     wanted: Metric | None = None if metric is None else parse_metric(metric)
-    with get_backend(name, **options_of(option or ())) as store, _bar(shown=not json) as progress:
+    with get_backend(name, **options_of(option or ())) as store, bar(shown=not json) as progress:
         written = import_records(path, store, index, metric=wanted, progress=progress)
     if json:
         emit({"records": written, "index": index})
@@ -176,35 +165,3 @@ def _announce(index: Index, name: str, there: list[str], target: str, *, json: b
     )
     if name in there:
         say(f"{target} is there already: that needs --resume, or another name")
-
-
-class _Rate(ProgressColumn):
-    """Records a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s")
-
-
-@contextmanager
-def _bar(*, shown: bool) -> Iterator[Progress]:
-    """A progress bar for each stage: how far, how fast, how long still."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=errors, disable=not shown) as bar:
-        stages: dict[str, tuple[int, int]] = {}
-
-        def progress(stage: str, done: int, total: int) -> None:
-            number, before = stages.get(stage, (-1, 0))
-            if number < 0 or done < before:
-                number = int(bar.add_task(stage, total=total))
-            stages[stage] = (number, done)
-            bar.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
-
-        yield progress

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Run
+
+
+def test_a_page_is_written(run: Run, folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    ran = run("report", "sklearn", "corners", "-o", f"path={folder}", "--output", page)
+    assert ran.code == 0
+    assert "4 of 4 records" in ran.out
+    assert "corners in sklearn" in page.read_text(encoding="utf-8")
+
+
+def test_the_page_is_named_after_the_index(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("report", "sklearn", "corners", "-o", f"path={folder}", "--read-only").code == 0
+    assert (tmp_path / "corners.html").exists()
+
+
+def test_the_figures_come_as_json_and_no_page(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = run("report", "sklearn", "corners", "-o", f"path={folder}", "--json").json
+    assert (seen["records"], seen["whole"], seen["neighborhoods"]["nearest"]["mean"]) == (
+        4,
+        True,
+        3,
+    )
+    assert set(seen["lags"]) == {"strong", "session", "bounded", "eventual"}
+    assert not (tmp_path / "corners.html").exists()
+
+
+def test_an_index_that_is_not_there_writes_nothing(run: Run, folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    ran = run("report", "sklearn", "absent", "-o", f"path={folder}", "--output", page)
+    assert ran.code == 1
+    assert "absent" in ran.err
+    assert not page.exists()

@@ -1,0 +1,53 @@
+"""How far long work is, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from vecbridge.cli._console import errors
+from vecbridge.transfer import Progress
+
+
+class _Rate(ProgressColumn):
+    """Records a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
+@contextmanager
+def bar(*, shown: bool) -> Iterator[Progress]:
+    """A progress bar for each stage: how far, how fast, how long still."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=errors, disable=not shown) as bar:
+        stages: dict[str, tuple[int, int]] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            number, before = stages.get(stage, (-1, 0))
+            if number < 0 or done < before:
+                number = int(bar.add_task(stage, total=total))
+            stages[stage] = (number, done)
+            bar.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
+
+        yield progress

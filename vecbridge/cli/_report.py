@@ -1,0 +1,67 @@
+"""``vecbridge report``: a page that shows an index."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vecbridge._config._registry import get_backend
+from vecbridge.cli._console import AsJson, IndexName, Named, Options, emit, options_of, say
+from vecbridge.cli._progress import bar
+from vecbridge.report import html_page, survey
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("report")(report)
+
+
+def report(
+    name: Named,
+    index: IndexName,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The page; INDEX.html by default.")
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Most records to look at.")] = 10_000,
+    scan: Annotated[
+        int, typer.Option(min=1, help="Most records to read: these are drawn from the first.")
+    ] = 200_000,
+    queries: Annotated[int, typer.Option(min=0, help="Records to search with.")] = 100,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits of a search.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    read_only: Annotated[
+        bool, typer.Option(help="Write nothing to the store; then no lag is measured.")
+    ] = False,
+    option: Options = None,
+    json: AsJson = False,
+) -> None:
+    """Writes a page about an index: sizes, distances, duplicates, hubs, recall, lag.
+
+    With --json, its figures are printed instead.
+    """
+    with (
+        get_backend(name, **options_of(option or ())) as store,
+        bar(shown=not json) as progress,
+    ):
+        seen = survey(
+            store,
+            index,
+            sample=sample,
+            scan=scan,
+            queries=queries,
+            k=k,
+            seed=seed,
+            write=not read_only,
+            progress=progress,
+        )
+    if json:
+        emit({**asdict(seen), "whole": seen.whole})
+        if output is None:
+            return
+    path = output or Path(f"{index}.html")
+    path.write_text(html_page(seen), encoding="utf-8")
+    if not json:
+        say(f"{path}: {seen.sampled:,} of {seen.records:,} records, {path.stat().st_size:,} bytes")

@@ -1,0 +1,156 @@
+"""``survey``: what an index looks like, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._consistency import Consistency
+from vecbridge._errors import InvalidArgumentError
+from vecbridge._front import _validate as validate
+from vecbridge._front._index import Index
+from vecbridge._front._store import Store
+from vecbridge.diagnosis import lags, scratch_index
+from vecbridge.ranking import norms
+from vecbridge.report._distribution import Distribution
+from vecbridge.report._neighborhoods import Neighborhoods, neighborhoods
+from vecbridge.report._recall import Recall, recall
+from vecbridge.report._sample import draw
+from vecbridge.transfer._progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What an index looks like.
+
+    Attributes:
+        backend: name of its store's backend.
+        index: its name.
+        records: how many it holds.
+        dimension: of its vectors.
+        metric: its distance.
+        consistency: what its reads see that ask for no level.
+        capabilities: what it can do.
+        seed: of the draws.
+        scanned: how many records the sample was drawn from.
+        sampled: how many records were looked at.
+        zeros: how many of these have only zeros in their vector.
+        norms: lengths of these vectors; ``None`` of an empty index.
+        neighborhoods: who is near whom among these; ``None`` with fewer than two records.
+        recall: what ordinary answers lack; ``None`` where no query was asked, or where the exact
+            answer of an approximate index would have read more records than were to be scanned.
+        lags: milliseconds until a read of each level saw a write, ``None`` where it did not in
+            15 s; empty where nothing was to be written.
+    """
+
+    backend: str
+    index: str
+    records: int
+    dimension: int
+    metric: str
+    consistency: str
+    capabilities: Mapping[str, Any]
+    seed: int
+    scanned: int
+    sampled: int
+    zeros: int
+    norms: Distribution | None
+    neighborhoods: Neighborhoods | None
+    recall: Recall | None
+    lags: Mapping[Consistency, float | None]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every record was looked at."""
+        return self.sampled >= self.records
+
+
+def survey(
+    store: Store,
+    name: str,
+    *,
+    sample: int = 10_000,
+    scan: int = 200_000,
+    queries: int = 100,
+    k: int = 10,
+    seed: int = 0,
+    write: bool = True,
+    progress: Progress = silent,
+) -> Survey:
+    """Looks at an index; its records stay as they are.
+
+    Memory: four copies of the sample's vectors, which never exceed 256 MiB each, and 128 MiB.
+
+    Args:
+        store: where the index is.
+        name: its name.
+        sample: most records to look at.
+        scan: most records to draw them from: the first that a scan gives.
+        queries: how many of them to search with.
+        k: hits of a search, and neighbours of a record.
+        seed: of the draws; the same one draws the same records from the same index.
+        write: also measure how late reads see a write, in a small index that is dropped again.
+        progress: told how far the work is.
+
+    Raises:
+        IndexNotFoundError: there is no such index.
+        InvalidArgumentError: a number is unusable.
+
+    Example:
+        >>> import vecbridge
+        >>> store = vecbridge.get_backend("sklearn")
+        >>> index = store.create_index("points", dimension=2, metric="euclidean")
+        >>> index.upsert(["a", "b", "c"], [[3, 4], [3, 4], [0, 9]])
+        >>> seen = survey(store, "points")
+        >>> seen.records, seen.neighborhoods.identical, seen.norms.median
+        (3, 2, 5.0)
+    """
+    size = validate.positive(sample, "sample")
+    most = validate.positive(scan, "scan")
+    hits = validate.positive(k, "k")
+    if queries < 0:
+        raise InvalidArgumentError(f"queries must be 0 or more; got {queries}")
+    with store.open_index(name) as index:
+        records, info = index.count(), index.info
+        drawn = draw(index, size, most, seed, progress)
+        lengths = norms(drawn.vectors)
+        return Survey(
+            backend=store.name,
+            index=info.name,
+            records=records,
+            dimension=info.dimension,
+            metric=info.metric,
+            consistency=info.consistency,
+            capabilities=asdict(index.capabilities),
+            seed=seed,
+            scanned=drawn.scanned,
+            sampled=len(drawn.ids),
+            zeros=int((lengths == 0).sum()),
+            norms=Distribution.of(lengths) if len(lengths) else None,
+            neighborhoods=neighborhoods(info.metric, drawn.ids, drawn.vectors, hits, progress)
+            if len(drawn.ids) > 1
+            else None,
+            recall=recall(index, _some(drawn.vectors, queries, seed), hits, progress)
+            if min(len(drawn.ids), queries) and _affordable(index, records, most)
+            else None,
+            lags=_lags(store) if write else {},
+        )
+
+
+def _some(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).permutation(len(vectors))[:count]
+    return vectors[np.sort(rows)]
+
+
+def _affordable(index: Index, records: int, scan: int) -> bool:
+    """Whether exact answers may be asked for: an approximate index reads everything for them."""
+    return index.capabilities.exact or records <= scan
+
+
+def _lags(store: Store) -> Mapping[Consistency, float | None]:
+    with scratch_index(store) as index:
+        return lags(index)
