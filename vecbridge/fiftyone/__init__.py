@@ -12,11 +12,14 @@ In every process from now on, the App's server too, without a line of code: run
 
 from __future__ import annotations
 
+from vecbridge.fiftyone._adopted import Adopted, adopt
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 from vecbridge.fiftyone._registration import disable, enable
 from vecbridge.fiftyone._stores import close_stores
 
 __all__ = [
+    "Adopted",
+    "adopt",
     "close_stores",
     "disable",
     "disable_in_config",

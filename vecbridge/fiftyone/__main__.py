@@ -1,4 +1,4 @@
-"""``python -m vecbridge.fiftyone enable | disable | status``."""
+"""``python -m vecbridge.fiftyone enable | disable | status | adopt``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from vecbridge._errors import VecbridgeError
+from vecbridge.fiftyone._adopted import adopt
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 
 
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said = f"enabled in {enable_in_config(given.backend, default=given.default)}"
         elif given.command == "disable":
             said = f"disabled in {disable_in_config()}"
+        elif given.command == "adopt":
+            said = _adopted(given)
         else:
             found = status()
             said = json.dumps(found, indent=2) if given.json else _told(found)
@@ -48,7 +52,58 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("disable", help="take it out again")
     told = commands.add_parser("status", help="what a new process would use, and who says so")
     told.add_argument("--json", action="store_true", help="as JSON")
+    _add_adopt(commands)
     return parser
+
+
+def _add_adopt(commands: Any) -> None:
+    adopting = commands.add_parser("adopt", help="take over a run of FiftyOne's sklearn or Milvus")
+    adopting.add_argument("dataset", help="the dataset's name")
+    adopting.add_argument("brain_key", help="key of the run, which stays")
+    adopting.add_argument("--to", metavar="BACKEND", help="default: the one of the same name")
+    adopting.add_argument(
+        "--option",
+        "-o",
+        metavar="KEY=VALUE",
+        type=_setting,
+        action="append",
+        default=[],
+        help="a setting of the store, such as uri=vectors.db; secrets belong in the environment",
+    )
+    adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")
+    adopting.add_argument("--dry-run", action="store_true", help="say what would be done")
+    adopting.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("a setting is KEY=VALUE")
+    return key, value
+
+
+def _adopted(given: argparse.Namespace) -> str:
+    done = adopt(
+        given.dataset,
+        given.brain_key,
+        given.to,
+        back=given.back,
+        dry_run=given.dry_run,
+        **dict(given.option),
+    )
+    if given.json:
+        return json.dumps(asdict(done), indent=2)
+    how = "in place" if done.in_place else "copied"
+    state = "is now" if done.done else "would be"
+    lines = [
+        f"{done.brain_key}: {done.source} -> {done.target}, {how}",
+        f"{done.records:,} records; the run {state} of {done.target}",
+    ]
+    if done.mended:
+        lines.append(f"{done.mended:,} ids had several rows, and have one now")
+    if done.left is not None and not done.in_place:
+        lines.append(f"{done.left} stays where it is: drop it when you need it no more")
+    return "\n".join(lines)
 
 
 def _told(found: dict[str, Any]) -> str:
