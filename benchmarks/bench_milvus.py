@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ NATIVE_LIMIT, EXACT_LIMIT, BATCH_LIMIT, VIEW_LIMIT = 1.1, 1.5, 1.3, 3.0
 SCAN_LIMIT = 1.5
 SCANNED = (20_000, 200_000)
 K = 10
+SETTLE_S = 5.0
+"""A server goes on working for a while after an ingest."""
 BATCH = 5000
 ROUNDS = 3
 
@@ -60,9 +63,14 @@ class ByHand:
         schema.add_field("sample_id", self._types.VARCHAR, max_length=512)
         indexes = self._client.prepare_index_params()
         indexes.add_index("vector", index_type="FLAT", metric_type="COSINE")
-        self._client.create_collection(
-            self._name, schema=schema, index_params=indexes, consistency_level="Session"
-        )
+        self._client.create_collection(self._name, schema=schema, consistency_level="Session")
+        # Nothing that is written has to wait for these.
+        self._client.create_index(self._name, indexes, sync=False)
+        self._client.load_collection(self._name, _async=True)
+
+    def wait(self) -> None:
+        """Returns when the collection can be searched."""
+        self._client.load_collection(self._name)
 
     def upsert(self, ids: list[str], vectors: Any) -> None:
         """Batches of rows; upserts, since only those can be sent again after a failure."""
@@ -115,6 +123,9 @@ def searching(uri: str, store: Store, count: int, dimension: int) -> list[Row]:
     theirs = seconds(lambda: hand.upsert(ids, vectors))
     ours = seconds(lambda: index.upsert(ids, vectors, {"sample_id": ids}))
     rows = [Row(f"{size}: ingest", ours, theirs, "pymilvus upsert", "s", INGEST_LIMIT)]
+    hand.wait()
+    index.count(consistency="strong")
+    time.sleep(SETTLE_S)
     rows += _searches(size, index, hand, queries, half)
     hand.drop()
     store.drop_index("ours")
@@ -123,7 +134,6 @@ def searching(uri: str, store: Store, count: int, dimension: int) -> list[Row]:
 
 def _searches(size: str, index: Index, hand: ByHand, queries: Any, half: list[str]) -> list[Row]:
     one = queries[:1]
-    index.count(consistency="strong")
 
     def native() -> object:
         return index.search(one, K, ranking="native")

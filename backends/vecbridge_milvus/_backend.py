@@ -60,7 +60,7 @@ class MilvusBackend:
             fields=fields,
             consistency=consistency or "session",
         )
-        return self._opened(name)
+        return MilvusIndex(self._collection(name), self._settings)
 
     def open_index(self, name: str) -> MilvusIndex:
         """Opens a collection, ours or one that somebody else made, and loads it.
@@ -70,7 +70,9 @@ class MilvusBackend:
             SchemaMismatchError: it is not laid out in a way that an index can be kept in.
         """
         self._require(name, "open_index")
-        return self._opened(name)
+        collection = self._collection(name)
+        collection.load()
+        return MilvusIndex(collection, self._settings)
 
     def index_names(self) -> list[str]:
         """Names of the collections, sorted."""
@@ -116,7 +118,7 @@ class MilvusBackend:
             f"create_index() makes one"
         )
 
-    def _opened(self, name: str) -> MilvusIndex:
+    def _collection(self, name: str) -> Collection:
         connection = self._connection
         lite, timeout = connection.lite, connection.timeout
 
@@ -131,6 +133,4 @@ class MilvusBackend:
             )
 
         layout = connection.trying("open_index", read)
-        collection = Collection(connection, layout, loading=self._settings.loading)
-        collection.load()
-        return MilvusIndex(collection, self._settings)
+        return Collection(connection, layout, loading=self._settings.loading)

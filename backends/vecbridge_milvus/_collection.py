@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ class Collection:
         self.lite = connection.lite
         self._calls = Calls(connection, layout.info.name, loading or {})
         self._waits_first = False
+        self._loaded = False
+        self._loading = threading.Lock()
         # Where one process serves Lite to others, that one sees to it.
         self._settles = not connection.shared
         self._unflushed = 0
@@ -61,6 +64,7 @@ class Collection:
         self._calls.load()
         self._waits_first = not self.lite and self._calls.copies() == 1
         self.session = self._session(replicated=not self.lite and not self._waits_first)
+        self._loaded = True
 
     def upsert(self, columns: Columns) -> None:
         """Writes records, replacing those with the same keys."""
@@ -133,7 +137,11 @@ class Collection:
 
     @contextmanager
     def reading(self, operation: str, level: Consistency) -> Iterator[View]:
-        """What an operation reads, as fresh as the level asks."""
+        """What an operation reads, as fresh as the level asks; waits until it can be read."""
+        if not self._loaded:
+            with self._loading:
+                if not self._loaded:
+                    self.load()
         with self.session.reading(level) as word:
             yield View(
                 self._calls,

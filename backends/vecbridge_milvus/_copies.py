@@ -18,7 +18,7 @@ from vecbridge_milvus._view import Entity, View
 
 _AT_ONCE = 500
 
-_log = logging.getLogger("vecbridge_milvus")
+_log = logging.getLogger("vecbridge.milvus")
 
 
 class Copies:

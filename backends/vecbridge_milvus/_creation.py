@@ -57,7 +57,7 @@ class Creation:
         fields: Mapping[str, FieldType],
         consistency: Consistency,
     ) -> None:
-        """Makes the collection with its vector index, and loads it.
+        """Makes the collection with its vector index, and begins to load it.
 
         Raises:
             IndexExistsError: there is a collection of that name, or somebody just made one.
@@ -162,11 +162,13 @@ class Creation:
         )
         asked = f"index_type {kind}" + (f" with {built}" if built else "")
         with _refusal(asked, needs(kind)):
-            client.create_index(self._name, indexes, timeout=timeout)
+            # There is nothing to be built yet, for which pymilvus would wait half a second.
+            client.create_index(self._name, indexes, timeout=timeout, sync=False)
         loading = settings.loading
         asked = f"an index loaded with {loading}" if loading else "to load the index"
         with _refusal(asked):
-            client.load_collection(self._name, timeout=timeout, **loading)
+            # Writes need not wait for what only reads do; what may be refused is waited for.
+            client.load_collection(self._name, timeout=timeout, _async=not loading, **loading)
 
     def _withdraw(self) -> None:
         """Leaves nothing half-made behind; a server that is gone keeps what it has."""

@@ -45,7 +45,7 @@ class MilvusIndex:
     """Implements :class:`vecbridge.VectorIndex` on one collection.
 
     Args:
-        collection: the collection, loaded.
+        collection: the collection.
         settings: how it is searched where it is approximate.
     """
 

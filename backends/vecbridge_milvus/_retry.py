@@ -8,7 +8,7 @@ import time
 
 from vecbridge import BackendError, OperationTimeoutError
 
-LOGGER = logging.getLogger("vecbridge.milvus")
+_log = logging.getLogger("vecbridge.milvus")
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 2.0
@@ -50,7 +50,7 @@ class Patience:
         full = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**self._tries)
         if full > _UNSPOKEN_S and not self._told:
             self._told = True
-            LOGGER.warning("%s - trying again, for up to %.0f s", error, left)
+            _log.warning("%s - trying again, for up to %.0f s", error, left)
         self._tries += 1
         time.sleep(min(left, full * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
 
@@ -58,7 +58,7 @@ class Patience:
         """Says that a try succeeded."""
         if self._told:
             waited = time.monotonic() - self._started
-            LOGGER.warning("Milvus is back: %s went on after %.1f s", self._operation, waited)
+            _log.warning("Milvus is back: %s went on after %.1f s", self._operation, waited)
 
     def _given_up(self, error: BackendError) -> BackendError:
         return type(error)(

@@ -27,7 +27,7 @@ _SETTLED_S = 120.0
 _GROWN = 1.5
 _STALLED = 0.01
 
-_log = logging.getLogger("vecbridge_milvus")
+_log = logging.getLogger("vecbridge.milvus")
 
 
 class Effort(NamedTuple):
