@@ -21,6 +21,7 @@ OURS = {"vecbridge", "vecbridge_conformance"}
 DISTRIBUTIONS = {
     "_pytest": "pytest",
     "bson": "fiftyone",
+    "eta": "fiftyone",
     "faiss": "faiss-cpu",
     "grpc": "pymilvus",
     "milvus_lite": "pymilvus",

@@ -23,6 +23,7 @@ from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import BackendError
+from vecbridge._front._tracing import traced
 
 
 class CheckedEngine:
@@ -45,16 +46,19 @@ class CheckedEngine:
         """The engine's."""
         return self._engine.capabilities
 
+    @traced
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
         """Writes."""
         self._engine.upsert(ids, vectors, fields)
 
+    @traced
     def delete(self, ids: Sequence[str]) -> None:
         """Deletes."""
         self._engine.delete(ids)
 
+    @traced
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
         """Records of the ids asked for, and no other, in their order."""
         found = self._engine.fetch(ids, consistency=consistency)
@@ -65,6 +69,7 @@ class CheckedEngine:
             self._refuse("fetch", "its records and its missing ids are not those asked for")
         return found
 
+    @traced
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
@@ -74,6 +79,7 @@ class CheckedEngine:
             self._refuse("contains", f"it is not {len(ids)} booleans")
         return found
 
+    @traced
     def count(self, *, consistency: Consistency | None = None) -> int:
         """A number of records."""
         found = self._engine.count(consistency=consistency)
@@ -81,6 +87,7 @@ class CheckedEngine:
             self._refuse("count", f"{found!r} is no number of records")
         return found
 
+    @traced
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         """Batches of the size asked for."""
         pages = self._engine.scan(batch_size, consistency=consistency)
@@ -95,6 +102,7 @@ class CheckedEngine:
                 self._refuse("scan", f"a batch has {len(records)} records; {batch_size} were asked")
             yield records
 
+    @traced
     def search(
         self,
         queries: NDArray[np.float32],
@@ -119,6 +127,7 @@ class CheckedEngine:
                 self._refuse("search", "a distance is NaN")
         return found
 
+    @traced
     def candidates(
         self,
         queries: NDArray[np.float32],
@@ -138,6 +147,12 @@ class CheckedEngine:
     def close(self) -> None:
         """Closes the engine."""
         self._engine.close()
+
+    def _span_attributes(self) -> dict[str, str | int]:
+        return {
+            "db.collection.name": self.info.name,
+            "vecbridge.engine": type(self._engine).__name__,
+        }
 
     def _check_candidates(
         self, found: list[Candidates], count: int, within: Sequence[str] | None, operation: str
@@ -207,6 +222,7 @@ class CheckedRangeEngine(CheckedEngine):
         super().__init__(engine)
         self._ranges = ranges
 
+    @traced
     def in_range(
         self,
         queries: NDArray[np.float32],

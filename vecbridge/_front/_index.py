@@ -26,6 +26,7 @@ from vecbridge._front._farthest import farthest_search
 from vecbridge._front._filter_values import filter_values
 from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._native import native_search
+from vecbridge._front._operation import operation
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
 from vecbridge._front._whole import WholeIndex
 from vecbridge._front._within import search_within
@@ -91,6 +92,7 @@ class Index(WholeIndex):
         """What the live store can do."""
         return self._engine.capabilities
 
+    @operation
     def upsert(self, ids: Iterable[str], vectors: ArrayLike, fields: Fields | None = None) -> None:
         """Inserts records, or replaces those whose ids are there already.
 
@@ -106,7 +108,6 @@ class Index(WholeIndex):
             PartialWriteError: the store failed part-way; it says which ids are written.
             BackendError: the store failed before anything was acknowledged.
         """
-        self._check_open("upsert")
         info = self.info
         names = validate.ids(ids, unique=True)
         array = validate.vectors(vectors, dimension=info.dimension)
@@ -116,8 +117,9 @@ class Index(WholeIndex):
             )
         columns = field_values.fields(fields, info.fields, len(names))
         if names:
-            upsert_in_batches(self._engine, names, array, columns)
+            upsert_in_batches(self._checked, names, array, columns)
 
+    @operation
     def delete(self, ids: Iterable[str]) -> None:
         """Removes records; ids that are not there are ignored.
 
@@ -125,40 +127,40 @@ class Index(WholeIndex):
             InvalidIdError: an id is unusable; nothing was deleted.
             BackendError: the store failed; doing the same call again is always safe.
         """
-        self._check_open("delete")
         names = validate.ids(ids, unique=False)
         if names:
-            self._engine.delete(names)
+            self._checked.delete(names)
 
+    @operation
     def fetch(self, ids: Iterable[str], *, consistency: Consistency | None = None) -> Records:
         """Records in request order, bit for bit as they were written.
 
         Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
         comes once.
         """
-        self._check_open("fetch")
         names = validate.ids(ids, unique=False)
         return self._checked.fetch(names, consistency=self._level(consistency))
 
+    @operation
     def contains(
         self, ids: Iterable[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
         """Whether each id is there: one bool an id, in request order."""
-        self._check_open("contains")
         names = validate.id_column(ids)
         distinct = list(dict.fromkeys(names))
         found = self._checked.contains(distinct, consistency=self._level(consistency))
         known = dict(zip(distinct, found.tolist(), strict=True))
         return np.array([known[name] for name in names], dtype=np.bool_)
 
+    @operation
     def count(self, *, consistency: Consistency | None = None) -> int:
         """The number of live records, exact at its consistency level."""
-        self._check_open("count")
         return self._checked.count(consistency=self._level(consistency))
 
     def __len__(self) -> int:
         return self.count()
 
+    @operation
     def scan(
         self, batch_size: int | None = None, *, consistency: Consistency | None = None
     ) -> Iterator[Records]:
@@ -168,7 +170,6 @@ class Index(WholeIndex):
             batch_size: most records at a time; by default as many as fit 16 MiB.
             consistency: level of the read.
         """
-        self._check_open("scan")
         size = (
             batch_rows(self._engine)
             if batch_size is None
@@ -176,6 +177,7 @@ class Index(WholeIndex):
         )
         return self._checked.scan(size, consistency=self._level(consistency))
 
+    @operation
     def search(
         self,
         queries: ArrayLike,
@@ -209,7 +211,6 @@ class Index(WholeIndex):
         Raises:
             InvalidArgumentError: an argument is unusable, or ``exact`` contradicts another one.
         """
-        self._check_open("search")
         array = validate.queries(queries, dimension=self.info.dimension)
         _check_ranking(ranking)
         _check_exact(exact, ranking, allow_scan=allow_scan)
@@ -231,6 +232,7 @@ class Index(WholeIndex):
             self._checked, array, limit, scope, allow_scan=allow_scan, certify=exact
         )
 
+    @operation
     def farthest(
         self,
         queries: ArrayLike,
@@ -249,7 +251,6 @@ class Index(WholeIndex):
             where: only records that match are candidates.
             consistency: level of the read.
         """
-        self._check_open("farthest")
         array = validate.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
@@ -260,6 +261,7 @@ class Index(WholeIndex):
         mirror = not self._is_sent(scope)
         return farthest_search(self._checked, array, limit, scope, mirror=mirror)
 
+    @operation
     def search_aggregated(
         self,
         queries: ArrayLike,
@@ -287,7 +289,6 @@ class Index(WholeIndex):
             exact: insist on the exact ranking, as :meth:`search` does; every other ranking than
                 the nearest to the mean is exact anyway.
         """
-        self._check_open("search_aggregated")
         wanted = parse_aggregation(aggregation)
         _check_exact(exact, "exact", allow_scan=True)
         array = validate.queries(queries, dimension=self.info.dimension)
@@ -307,6 +308,7 @@ class Index(WholeIndex):
         reduce = reducer(wanted)
         return scan_rank(self._checked, array, limit, scope, farthest=farthest, reduce=reduce)[0]
 
+    @operation
     def candidates(
         self,
         queries: ArrayLike,
@@ -317,7 +319,6 @@ class Index(WholeIndex):
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
         """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
-        self._check_open("candidates")
         scope = self._scope(within, where, consistency)
         return self._checked.candidates(
             validate.queries(queries, dimension=self.info.dimension),
@@ -331,6 +332,15 @@ class Index(WholeIndex):
         """Lets go of what this index alone holds. May be called twice."""
         self._lifetime.end()
         self._engine.close()
+
+    def _span_attributes(self) -> dict[str, str | int]:
+        info = self.info
+        return {
+            "db.system.name": self._lifetime.backend,
+            "db.collection.name": info.name,
+            "vecbridge.dimension": info.dimension,
+            "vecbridge.metric": info.metric,
+        }
 
     def _scope(
         self,

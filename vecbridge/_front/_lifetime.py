@@ -27,22 +27,17 @@ class Lifetime:
         """Ends it, which it may be told twice."""
         self._ended = True
 
-    def check(self, operation: str, index: str) -> None:
-        """Refuses an operation on an index after the end.
-
-        Raises:
-            ClosedError: the index was closed, or what it was opened over.
-        """
+    def refusal(self, operation: str, index: str) -> ClosedError:
+        """The error for an operation on an index after the end."""
         if self._ended:
-            raise ClosedError(
+            return ClosedError(
                 f"{operation}: index {index!r} was closed; open it again with open_index()",
                 backend=self.backend,
                 operation=operation,
             )
-        if self.ended:
-            raise ClosedError(
-                f"{operation}: the store of index {index!r} was closed; get another one from "
-                f"vecbridge.get_backend({self.backend!r}, ...)",
-                backend=self.backend,
-                operation=operation,
-            )
+        return ClosedError(
+            f"{operation}: the store of index {index!r} was closed; get another one from "
+            f"vecbridge.get_backend({self.backend!r}, ...)",
+            backend=self.backend,
+            operation=operation,
+        )

@@ -14,6 +14,7 @@ from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
 from vecbridge._front._lifetime import Lifetime
+from vecbridge._front._tracing import traced
 
 
 class Store:
@@ -68,6 +69,7 @@ class Store:
         """The store's own object, for what only that store can do."""
         return self._backend
 
+    @traced
     def create_index(
         self,
         name: str,
@@ -102,6 +104,7 @@ class Store:
         )
         return _Opened(engine, self._lifetime)
 
+    @traced
     def open_index(
         self,
         name: str,
@@ -159,10 +162,12 @@ class Store:
                 name, dimension=dimension, metric=wanted, consistency=consistency
             )
 
+    @traced
     def index_names(self) -> list[str]:
         """Names of the indexes, sorted."""
         return self._backend.index_names()
 
+    @traced
     def drop_index(self, name: str) -> None:
         """Removes an index and its records.
 
@@ -175,6 +180,9 @@ class Store:
         """Closes the connection and every index opened over it. May be called twice."""
         self._lifetime.end()
         self._backend.close()
+
+    def _span_attributes(self) -> dict[str, str | int]:
+        return {"db.system.name": self.name}
 
 
 class _Opened(Index):

@@ -16,6 +16,7 @@ from vecbridge._contract._records import IndexInfo
 from vecbridge._front import _validate as validate
 from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._lifetime import Lifetime
+from vecbridge._front._operation import operation
 from vecbridge._front._range import native_range, radius_of, scanned_range
 from vecbridge._front._scan import Scope, candidates_in
 from vecbridge.ranking import Pairs
@@ -51,6 +52,10 @@ class WholeIndex(ABC):
         """The index's."""
 
     @abstractmethod
+    def _span_attributes(self) -> dict[str, str | int]:
+        """What a span says of it."""
+
+    @abstractmethod
     def _scope(
         self,
         within: Iterable[str] | None,
@@ -59,10 +64,7 @@ class WholeIndex(ABC):
     ) -> Scope:
         """Which records are candidates."""
 
-    def _check_open(self, operation: str) -> None:
-        """Refuses whatever is asked after the end, be there nothing to ask the engine for."""
-        self._lifetime.check(operation, self.info.name)
-
+    @operation
     def range_search(
         self,
         queries: ArrayLike,
@@ -96,7 +98,6 @@ class WholeIndex(ABC):
             >>> index.range_search([0, 0], 1.0)[0].ids
             ('origin', 'near')
         """
-        self._check_open("range_search")
         array = validate.queries(queries, dimension=self.info.dimension)
         limit = radius_of(radius)
         scope = self._scope(within, where, consistency)
@@ -117,6 +118,7 @@ class WholeIndex(ABC):
             answers.update(zip(waiting, scanned, strict=True))
         return [answers[at] for at in range(len(array))]
 
+    @operation
     def neighbors(
         self,
         k: int | None = 10,
@@ -150,11 +152,11 @@ class WholeIndex(ABC):
             >>> [(name, hits.ids) for name, hits in index.neighbors(1)]
             [('a', ('b',)), ('b', ('a',)), ('c', ('b',))]
         """
-        self._check_open("neighbors")
         count = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
         return _neighbors(self._checked, scope, count, progress)
 
+    @operation
     def neighbors_within(
         self,
         radius: float,
@@ -169,11 +171,11 @@ class WholeIndex(ABC):
         Raises:
             InvalidArgumentError: the radius is no number.
         """
-        self._check_open("neighbors_within")
         limit = radius_of(radius)
         scope = self._scope(within, where, consistency)
         return _neighbors_within(self._checked, scope, limit, progress)
 
+    @operation
     def duplicates(
         self,
         radius: float,
@@ -211,7 +213,6 @@ class WholeIndex(ABC):
             >>> {name: hits.ids for name, hits in index.duplicates(1.0).items()}
             {'a': ('b',)}
         """
-        self._check_open("duplicates")
         limit = radius_of(radius)
         pairs = _pairs(self._checked, self._scope(within, where, consistency))
         owners: dict[int, list[tuple[float, int]]] = {}
