@@ -92,7 +92,7 @@ class Ranker:
     ) -> tuple[Outside, float, list[Found]]:
         """What is outside, the band's upper end, and the hits inside of the band."""
         supposed, bare = self._high, self._all_inside
-        if bare and self._seen_inside(view, supposed):
+        if bare and self._seen_inside(view):
             return self._nothing(), supposed, self._inside(view, queries, limit, scope, None)
         begun = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
@@ -109,13 +109,10 @@ class Ranker:
             self._looked = begun
         return outside, high, found
 
-    def _seen_inside(self, view: View, high: float) -> bool:
+    def _seen_inside(self, view: View) -> bool:
         """Whether a read this fresh may go by a look that found no record outside of the band."""
-        return (
-            view.lenient
-            and time.monotonic() - self._looked < _FRESH_S
-            and not self._collection.session.left(self.geometry.band[0], high)
-        )
+        fresh = time.monotonic() - self._looked < _FRESH_S
+        return view.lenient and fresh and not self._collection.session.moved_since(self._looked)
 
     def _again(
         self,

@@ -122,6 +122,11 @@ class Session:
         with _guard:
             return self._ledger.least < low or self._ledger.greatest > high
 
+    def moved_since(self, moment: float) -> bool:
+        """Whether an own write ended, or a session was joined, since; on the monotonic clock."""
+        with _guard:
+            return self._ledger.latest >= moment
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Lets own writes end, and keeps new ones waiting; not for those that hang."""

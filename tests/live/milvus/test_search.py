@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.oracle import oracle
-from vecbridge import Index, field
+from vecbridge import Index, Store, field
 
 COUNT = 300
 CATS = field("label") == "cat"
@@ -40,6 +40,25 @@ def test_zero_vectors_stay_findable_under_cosine(make_index: Callable[..., Index
     (native,) = index.search(vectors[1], COUNT, ranking="native")
     assert set(native.ids) == set(ids)
     assert native.distances[[name in ids[::3] for name in native.ids]] == pytest.approx(1.0)
+
+
+def test_a_zero_vector_is_found_as_soon_as_it_may_be(
+    make_index: Callable[..., Index], milvus_store: Store
+) -> None:
+    index = make_index(dimension=4, metric="cosine")
+    east = np.array([1, 0, 0, 0], np.float32)
+    near = east + 0.1 * np.random.default_rng(3).standard_normal((50, 4)).astype(np.float32)
+    index.upsert([f"id{number:02}" for number in range(50)], near)
+    # All others lie on the other side, and searches have seen that nothing is special.
+    assert index.search(-east, 1, consistency="strong")[0].distances[0] > 1.5
+    assert index.search(-east, 1)[0].distances[0] > 1.5
+    index.upsert(["own"], np.zeros((1, 4)))
+    assert index.search(-east, 1)[0].ids == ("own",)
+    index.delete(["own"])
+    assert index.search(-east, 1)[0].distances[0] > 1.5
+    row = {"pk": "theirs", "vector": [0.0] * 4, "vecbridge_norm": 0.0}
+    milvus_store.backend.client.upsert(index.info.name, [row])  # type: ignore[attr-defined]
+    assert index.search(-east, 1, consistency="strong")[0].ids == ("theirs",)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "dotproduct", "cosine"])
