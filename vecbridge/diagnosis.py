@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -17,6 +17,8 @@ import numpy as np
 
 from vecbridge._config._registry import get_backend
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import FieldType
 from vecbridge._errors import UnsupportedError, VecbridgeError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
@@ -26,7 +28,7 @@ __all__ = ["Diagnosable", "Finding", "Status", "diagnose", "lags", "scratch_inde
 Status = Literal["ok", "warning", "failed"]
 """How a check ended."""
 
-_SCRATCH = "vecbridge_doctor_"
+_SCRATCH = "vecbridge_scratch_"
 _DIMENSION = 8
 _LAG_SECONDS = 15.0
 _LISTED = 20
@@ -118,14 +120,23 @@ def _written(store: Store) -> Iterator[Finding]:
 
 
 @contextmanager
-def scratch_index(store: Store) -> Iterator[Index]:
+def scratch_index(
+    store: Store,
+    *,
+    dimension: int = _DIMENSION,
+    metric: Metric = "euclidean",
+    fields: Mapping[str, FieldType] | None = None,
+) -> Iterator[Index]:
     """An empty index under a name that nobody has, which is dropped whatever happens.
 
     Args:
         store: where it is made.
+        dimension: as :meth:`vecbridge.Store.create_index` takes it.
+        metric: likewise.
+        fields: likewise.
     """
     name = f"{_SCRATCH}{uuid.uuid4().hex[:12]}"
-    with store.create_index(name, dimension=_DIMENSION, metric="euclidean") as index:
+    with store.create_index(name, dimension=dimension, metric=metric, fields=fields) as index:
         try:
             yield index
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vecbridge.cli import _backends, _config, _doctor, _indexes, _others, _report, _transfer
+from vecbridge.cli import _backends, _bench, _config, _doctor, _indexes, _others, _report, _transfer
 
 app = typer.Typer(
     name="vecbridge",
@@ -13,6 +13,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (_backends, _doctor, _indexes, _report, _transfer, _others):
+for part in (_backends, _doctor, _indexes, _report, _bench, _transfer, _others):
     part.add_to(app)
 app.add_typer(_config.app, name="config")

@@ -73,11 +73,14 @@ def emit(value: object) -> None:
     typer.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: int = 0
+) -> None:
+    """Prints a table, whose last columns may be numbers."""
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for at, column in enumerate(columns):
+        is_number = at >= len(columns) - numbers
+        drawn.add_column(column, overflow="fold", justify="right" if is_number else "left")
     for row in rows:
         drawn.add_row(*(_escaped(cell) for cell in row))
     out.print(drawn)

@@ -93,7 +93,7 @@ def search(
 
 def _show(hits: Hits, title: str) -> None:
     rows = [(place, hit.id, f"{hit.distance:.9g}") for place, hit in enumerate(hits, start=1)]
-    table(title, ["", "id", "distance"], rows)
+    table(title, ["", "id", "distance"], rows, numbers=1)
     if not hits.exact:
         say("not certified: the index is approximate")
 

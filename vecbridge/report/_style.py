@@ -17,11 +17,12 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.7rem; margin: 0; overflow-wrap: anywhere }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem }
 p { max-width: 52rem; margin: .4rem 0 } .soft, figcaption, small { color: var(--soft) }
-.scroll { overflow-x: auto }
+/* Not where there is room: within it, heads would not stick to the window. */
+@media (max-width: 60rem) { .scroll { overflow-x: auto } }
 table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left;
   overflow-wrap: anywhere }
-.matrix th, .matrix td { overflow-wrap: normal }
+.matrix th, .matrix td { overflow-wrap: normal } .matrix td:first-child { white-space: nowrap }
 thead th { position: sticky; top: 0; background: var(--ground) }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 td.v { text-align: center; width: 7rem; cursor: default }
