@@ -68,6 +68,12 @@ class Harness:
             self._indexes.give_back(schema, probe.info.name, probe)
         return self._capabilities
 
+    @property
+    def strongest(self) -> Consistency:
+        """The strongest level that the store offers."""
+        offered = self.capabilities.consistency
+        return next(level for level in CONSISTENCY_LEVELS if level in offered)
+
     def index(
         self,
         *,
@@ -78,7 +84,8 @@ class Harness:
     ) -> Index:
         """An empty index that nobody else uses; it goes at the end of the test.
 
-        Its reads are as strong as the store offers, unless another level is asked for.
+        Its reads see what this process wrote, unless another level is asked for: a test that
+        looks at what other processes write asks for :attr:`strongest`.
         """
         return self.recorder.index(self._take(dimension, metric, fields, consistency))
 
@@ -207,16 +214,17 @@ class Harness:
         fields: Mapping[str, FieldType] | None,
         consistency: Consistency | None,
     ) -> VectorIndex:
-        offered = self.capabilities.consistency
-        strongest: list[Consistency] = [level for level in CONSISTENCY_LEVELS if level in offered]
-        level = consistency or strongest[0]
+        # Session reads are answered at once where strong ones wait; the layers of histories and
+        # scale ask for strong ones.
+        own = "session" if "session" in self.capabilities.consistency else self.strongest
+        level = consistency or own
         schema = Schema(dimension, metric, tuple((fields or {}).items()), level)
         taken = self._indexes.take(schema)
         self._lent[taken.info.name] = schema, taken
         return taken.engine
 
     def _probe(self) -> tuple[Schema, Index]:
-        """An index to ask for capabilities; a strong one, as tests take it, where that is made."""
+        """An index to ask for capabilities; a strong one, as histories use, where that is made."""
         strong = Schema(4, "euclidean", (), "strong")
         with suppress(vecbridge.VecbridgeError):
             return strong, self._indexes.take(strong)

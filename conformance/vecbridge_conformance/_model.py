@@ -69,7 +69,9 @@ def same_bits(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None
     """Raises where two arrays of vectors are not equal bit for bit."""
     expect(found.dtype == np.float32, f"vectors are float32; got {found.dtype}")
     expect(found.shape == expected.shape, f"expected shape {expected.shape}, got {found.shape}")
-    expect(found.tobytes() == expected.tobytes(), f"expected {expected}, got {found}")
+    for row, (got, wanted) in enumerate(zip(found, expected, strict=True)):
+        told = f"vector {row}: expected {wanted.tolist()}, got {got.tolist()}"
+        expect(got.tobytes() == wanted.tobytes(), told)
 
 
 def expect(holds: bool, message: str) -> None:  # noqa: FBT001  (it reads as an assertion)

@@ -87,6 +87,8 @@ class Recorder:
     def _begin(self, engine: VectorIndex) -> list[Call]:
         info = engine.info
         calls: list[Call] = []
+        # An index that is used again becomes the one made last.
+        self.calls.pop(info.name, None)
         self.calls[info.name] = calls
         self.infos[info.name] = info
         return calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from vecbridge_conformance._secrets import is_secret, secret_settings
 
 _MOST_VALUES = 600
 _MOST_CALLS = 40
+_NO_NUMBER = re.compile(r"\b(inf|nan)\b")
 
 
 def reproducer(recorder: Recorder, folder: Path | None = None) -> str:
@@ -46,6 +48,8 @@ def reproducer(recorder: Recorder, folder: Path | None = None) -> str:
         imports.insert(0, "import os")
     if any("field(" in line for line in lines):
         imports.append("from vecbridge import field")
+    if any(_NO_NUMBER.search(line) for line in lines):
+        imports.insert(imports.index("import uuid") + 1, "from math import inf, nan")
     return "\n".join([*imports, "", *lines])
 
 
@@ -92,12 +96,13 @@ class _Writer:
             return self._array(value)
         if isinstance(value, (list, tuple)) and len(value) > _MOST_VALUES:
             return f"{self._array(np.array(value))}.tolist()"
+        if isinstance(value, (list, tuple)) and any(isinstance(each, np.ndarray) for each in value):
+            return f"[{', '.join(map(self.value, value))}]"
         return _plain(value)
 
     def _array(self, array: Any) -> str:
         if array.size <= _MOST_VALUES and array.dtype.kind in "fiu":
-            literal = f"np.array({array.tolist()!r}, dtype={array.dtype.name!r})"
-            return literal.replace("nan", "np.nan").replace("inf", "np.inf")
+            return f"np.array({array.tolist()!r}, dtype={array.dtype.name!r})"
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="vecbridge-reproducer-"))
         self._folder.mkdir(parents=True, exist_ok=True)

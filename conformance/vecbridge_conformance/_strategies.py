@@ -17,7 +17,11 @@ DIMENSION = 3
 
 _EVEN = np.float32(1.0)
 _COORDINATES = (
-    *(float(value) for value in range(-2, 3)),
+    0.0,
+    1.0,
+    -1.0,
+    2.0,
+    -2.0,
     -0.0,
     float(np.nextafter(_EVEN, np.float32(2))),
     float(np.nextafter(_EVEN, np.float32(0))),

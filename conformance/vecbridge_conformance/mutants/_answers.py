@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -197,6 +198,14 @@ class DishonestFloor(ReferenceIndex):
     def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
         found = super().candidates(queries, k, **scope)
         return [Candidates(each.ids[:k], each.vectors[:k], math.inf) for each in found]
+
+
+@mutant("modest-floor", clause="CAND-4")
+class ModestFloor(ReferenceIndex):
+    """Never says that nothing is left out, so that an index of few records is always scanned."""
+
+    def floor(self, table: NDArray[np.float64], count: int) -> float:
+        return min(super().floor(table, count), sys.float_info.max)
 
 
 @mutant(

@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from vecbridge import Candidates, Capabilities, Consistency, IndexInfo, Metric, Records
 from vecbridge.ranking import distances
+from vecbridge_conformance.mutants._backend import ReferenceBackend
 from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange
-from vecbridge_conformance.mutants._registry import mutant
+from vecbridge_conformance.mutants._registry import MutantSettings, mutant
 from vecbridge_conformance.mutants._shelf import Row, Shelf, Table, Tables
 
 Vectors = NDArray[np.float32]
@@ -71,6 +73,23 @@ class ScanHoldsEverything(ReferenceIndex):
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         return iter(list(super().scan(batch_size, consistency=consistency)))
+
+
+class LenientSettings(MutantSettings):
+    """Settings that take whatever they are given."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+@mutant(
+    "unknown-settings-ignored",
+    link="https://github.com/rocketride-org/rocketride-server/issues/1837",
+    clause="CAP-4",
+)
+class UnknownSettingsIgnored(ReferenceBackend):
+    """Takes a misspelled setting without a word, and works as if it had not been given."""
+
+    settings_type = LenientSettings
 
 
 @mutant("upsert-is-delete-and-insert", clause="WRITE-9")

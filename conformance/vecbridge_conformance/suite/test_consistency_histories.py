@@ -18,7 +18,7 @@ _WRITERS = 2
 
 def _recorded(harness: Harness, *levels: Consistency) -> History:
     """Two writers and two readers, in processes where the store is shared by processes."""
-    index = harness.index(dimension=DIMENSION, metric="euclidean")
+    index = harness.index(dimension=DIMENSION, metric="euclidean", consistency=harness.strongest)
     crowd = _crowd(harness, 4, _SECONDS, levels)
     if harness.capabilities.shared:
         history = in_processes(harness, index, crowd)

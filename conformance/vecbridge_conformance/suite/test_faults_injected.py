@@ -23,7 +23,7 @@ _WAIT_S = 30.0
 
 def _faulty(harness: Harness, *, batches: bool = False) -> tuple[Index, FaultyIndex]:
     """An index of old records behind a proxy; ``batches`` makes a write take several calls."""
-    engine = harness.engine(dimension=DIMENSION, metric="euclidean", consistency="strong")
+    engine = harness.engine(dimension=DIMENSION, metric="euclidean")
     proxy = FaultyIndex(engine, max_batch_bytes=400 if batches else None)
     index = Index(proxy)
     index.upsert(_IDS, _OLD)

@@ -21,7 +21,7 @@ def test_native_answers_are_right_within_the_error_of_float32(
     harness: Harness, metric: Metric, kind: str
 ) -> None:
     """Look at the engine's distances one id at a time; order and membership follow from them."""
-    dimension = 48
+    dimension = 64
     data = make(kind, dimension, count=300, queries=20)
     index = harness.index(dimension=dimension, metric=metric)
     index.upsert(data.ids, data.vectors)
@@ -43,9 +43,9 @@ def test_native_answers_are_right_within_the_error_of_float32(
 @clause("RANK-7", "RANK-1")
 def test_a_native_answer_is_in_order_and_says_that_it_is_not_exact(harness: Harness) -> None:
     """Look at the front: it sorts what the engine gives by (distance, id)."""
-    data = make("duplicates", 8, count=100)
+    data = make("duplicates", 64, count=100)
     for metric in METRICS:
-        index = harness.index(dimension=8, metric=metric)
+        index = harness.index(dimension=64, metric=metric)
         index.upsert(data.ids, data.vectors)
         for hits in index.search(data.queries, k=30, ranking="native"):
             pairs = [(hit.distance, hit.id) for hit in hits]
@@ -57,8 +57,8 @@ def test_a_native_answer_is_in_order_and_says_that_it_is_not_exact(harness: Harn
 @clause("RANK-7", "RANK-3")
 def test_beyond_what_the_engine_takes_the_answer_is_the_exact_one(harness: Harness) -> None:
     """Look at k=None under native ranking."""
-    data = make("gaussian", 8, count=50)
-    index = harness.index(dimension=8, metric="cosine")
+    data = make("gaussian", 64, count=50)
+    index = harness.index(dimension=64, metric="cosine")
     index.upsert(data.ids, data.vectors)
     for query in data.queries:
         everything = index.search(query, k=None, ranking="native")[0]

@@ -23,8 +23,8 @@ Ranked = list[tuple[float, str]]
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_radius_holds_those_at_its_very_edge(harness: Harness, metric: Metric, kind: str) -> None:
     """Look at distances that records have exactly; the next smaller float leaves them out."""
-    data = make(kind, 6, count=80)
-    index = harness.index(dimension=6, metric=metric)
+    data = make(kind, 3, count=80)
+    index = harness.index(dimension=3, metric=metric)
     index.upsert(data.ids, data.vectors)
     table = distance_matrix(metric, data.queries, data.vectors)
     edge = float(np.sort(table[0])[20])
@@ -37,8 +37,8 @@ def test_a_radius_holds_those_at_its_very_edge(harness: Harness, metric: Metric,
 @clause("NEAR-1", "SEARCH-7")
 def test_a_radius_is_searched_among_the_ids_allowed(harness: Harness) -> None:
     """Look at an allow-list that holds half of the records and one that nobody knows."""
-    data = make("gaussian", 6, count=80)
-    index = harness.index(dimension=6)
+    data = make("gaussian", 3, count=80)
+    index = harness.index(dimension=3)
     index.upsert(data.ids, data.vectors)
     row = distance_matrix("cosine", data.queries[:1], data.vectors[::2])[0]
     (hits,) = index.range_search(data.queries[0], 1.0, within=[*data.ids[::2], "nobody"])
@@ -65,8 +65,8 @@ def test_a_radius_that_is_no_number_is_refused(harness: Harness, radius: object)
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_neighbours_of_each_record_are_the_others(harness: Harness, metric: Metric) -> None:
     """Look at copies: a record leaves itself out, never its like."""
-    data = make("duplicates", 5, count=40)
-    index = harness.index(dimension=5, metric=metric)
+    data = make("duplicates", 3, count=40)
+    index = harness.index(dimension=3, metric=metric)
     index.upsert(data.ids, data.vectors)
     table = distance_matrix(metric, data.vectors, data.vectors)
     edge = float(np.sort(table, axis=None)[200])

@@ -101,11 +101,12 @@ def test_the_level_of_an_index_is_found_again(harness: Harness, level: Any) -> N
 @clause("CAP-4", "ERR-2")
 def test_an_unknown_setting_is_refused(harness: Harness) -> None:
     """Look at the settings type: it must forbid what it does not know."""
-    if harness.deployment.opener is not None:
-        vacuous("the deployment is opened by a function of its own, without settings")
-    options = {**harness.deployment.options, "vecbridge_no_such_setting": 1}
-    with pytest.raises(UnknownSettingError, match="vecbridge_no_such_setting"):
-        get_backend(harness.deployment.backend, **options)
+    unknown = {"vecbridge_no_such_setting": 1}
+    if harness.deployment.opener is None:
+        with pytest.raises(UnknownSettingError, match="vecbridge_no_such_setting"):
+            get_backend(harness.deployment.backend, **harness.deployment.options, **unknown)
+    with pytest.raises(ValueError, match="vecbridge_no_such_setting"):
+        type(harness.store.backend).settings_type(**unknown)
 
 
 @requires("durable")
@@ -127,7 +128,7 @@ def test_records_outlive_the_connection(harness: Harness) -> None:
 @clause("WRITE-7", "CONS-1", "CAP-3")
 def test_another_process_reads_and_writes_the_same_records(harness: Harness) -> None:
     """Look for caches in this process, and for writes that stay in it."""
-    index = harness.index(dimension=2, metric="euclidean")
+    index = harness.index(dimension=2, metric="euclidean", consistency=harness.strongest)
     index.upsert(["a", "b"], [[1, 2], [3, 4]])
     assert harness.other_process(_read_and_write, index) == ["a", "b"]
     assert index.count() == 2
@@ -143,7 +144,7 @@ def test_a_second_connection_and_another_process_lose_nothing(harness: Harness) 
     On POSIX, closing any handle of a file drops every lock that the process holds on it, and the
     next process takes the file for its own.
     """
-    index = harness.index(dimension=2, metric="euclidean")
+    index = harness.index(dimension=2, metric="euclidean", consistency=harness.strongest)
     index.upsert(["a", "b"], [[1, 2], [3, 4]])
     with harness.deployment.open() as second:
         assert second.open_index(index.info.name).count() == 2

@@ -63,7 +63,7 @@ def test_what_is_no_name_is_refused(harness: Harness, name: str) -> None:
 def test_names_are_told_apart_by_case_and_may_be_long(harness: Harness) -> None:
     """Look for names that are folded, cut, or clash with the store's own."""
     tag = uuid.uuid4().hex[:8]
-    names = [f"_{tag}_Case", f"_{tag}_case", f"_{tag}_{'x' * 245}", f"_{tag}_{'x' * 244}y"]
+    names = [f"_{tag}_{'x' * 244}{last}" for last in "yYz"]
     try:
         for number, name in enumerate(names):
             index = harness.store.create_index(name, dimension=2, metric="euclidean")
@@ -93,7 +93,7 @@ def test_a_dimension_or_metric_that_is_none_is_refused(harness: Harness) -> None
 
 
 @clause("INDEX-2")
-@pytest.mark.parametrize("dimension", [1, 31, 4097, 32768])
+@pytest.mark.parametrize("dimension", [1, 4097, 32768])
 def test_every_dimension_up_to_the_largest_works(harness: Harness, dimension: int) -> None:
     """Look at dimension 1 and at the largest: stores have limits of their own."""
     index = harness.index(dimension=dimension, metric="euclidean")
@@ -119,11 +119,11 @@ def test_a_taken_name_is_refused_and_what_is_there_stays(harness: Harness) -> No
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_opened_index_is_what_was_created(harness: Harness, metric: Any) -> None:
     """Look at what the store keeps of metric and dimension; open must not assume."""
-    index = harness.index(dimension=7, metric=metric)
-    index.upsert(["a"], [[1] * 7])
+    index = harness.index(dimension=3, metric=metric)
+    index.upsert(["a"], [[1] * 3])
     for opened in (harness.store.open_index(index.info.name), index):
         assert opened.info.name == index.info.name
-        assert opened.info.dimension == 7
+        assert opened.info.dimension == 3
         assert opened.info.metric == metric
         assert dict(opened.info.fields) == {}
         assert opened.count() == 1

@@ -86,8 +86,8 @@ def test_k_has_no_ceiling(harness: Harness) -> None:
 @pytest.mark.parametrize("ranking", ["exact", "native"])
 def test_a_batch_answers_as_its_queries_do_alone(harness: Harness, ranking: str) -> None:
     """Look at large batches: limits of the store, and answers that come in another order."""
-    data = make("gaussian", 8, count=200, queries=120)
-    index = harness.index(dimension=8, metric="cosine")
+    data = make("gaussian", 64, count=200, queries=120)
+    index = harness.index(dimension=64, metric="cosine")
     index.upsert(data.ids, data.vectors)
     batch = index.search(data.queries, k=7, ranking=ranking)  # type: ignore[arg-type]
     assert len(batch) == 120
@@ -103,9 +103,9 @@ def test_a_smaller_k_gives_the_beginning_of_a_larger_one(harness: Harness) -> No
     """Look for a search whose best hit depends on how many are asked for."""
     if not harness.capabilities.exact:
         vacuous("what an approximate index finds may depend on k")
-    data = make("duplicates", 8, count=80)
+    data = make("duplicates", 64, count=80)
     for metric in ("cosine", "dotproduct", "euclidean"):
-        index = harness.index(dimension=8, metric=metric)
+        index = harness.index(dimension=64, metric=metric)
         index.upsert(data.ids, data.vectors)
         everything = index.search(data.queries, k=None)
         for k in (1, 2, 5, 20, 79):
@@ -136,9 +136,9 @@ def test_within_leaves_only_the_listed_records(harness: Harness, ranking: str) -
 @clause("SEARCH-7", "RANK-3")
 def test_a_search_within_is_the_full_ranking_without_the_others(harness: Harness) -> None:
     """Look at within together with ties and with every metric."""
-    data = make("duplicates", 4, count=60)
+    data = make("duplicates", 3, count=60)
     for metric in ("cosine", "dotproduct", "euclidean"):
-        index = harness.index(dimension=4, metric=metric)
+        index = harness.index(dimension=3, metric=metric)
         index.upsert(data.ids, data.vectors)
         listed = set(data.ids[::3])
         full = index.search(data.queries, k=None)
@@ -166,9 +166,9 @@ def test_within_has_no_ceiling(harness: Harness) -> None:
 @clause("SEARCH-10", "DIST-1")
 def test_farthest_ranks_the_other_way(harness: Harness) -> None:
     """Look at ties: they stay in ascending order of id."""
-    data = make("duplicates", 4, count=40)
+    data = make("duplicates", 3, count=40)
     for metric in ("cosine", "dotproduct", "euclidean"):
-        index = harness.index(dimension=4, metric=metric)
+        index = harness.index(dimension=3, metric=metric)
         index.upsert(data.ids, data.vectors)
         full = index.search(data.queries, k=None)
         for hits, whole in zip(index.farthest(data.queries, k=12), full, strict=True):

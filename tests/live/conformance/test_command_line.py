@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,23 @@ def test_a_failure_names_the_clause_and_gives_a_script_that_shows_it(toy: Path) 
     report = json.loads((toy / "reports" / "toy.json").read_text())
     assert report["clauses"]["READ-3"]["verdict"] == "fail"
     assert report["partial"]
+
+
+def test_a_property_that_fails_gives_a_small_example_as_a_script(toy: Path) -> None:
+    code, shown = command(toy, "run", "toy", "-k", "test_records_come_back_bit_for_bit")
+
+    assert code == 1
+    assert "READ-3. A vector comes back bit for bit" in shown
+    assert "Look at types and encodings" in shown
+    assert re.search(r"vector \d: expected \[.*-0.0.*\], got", shown)
+    script = shown.partition("run this:\n")[2].partition("store.drop_index(name)")[0]
+    calls = [line for line in script.splitlines() if "index.upsert" in line]
+    assert len(calls) == 1
+    assert calls[0].count("-0.0") == 1
+    assert calls[0].count("], [") <= 1, "there are more records than it takes"
+    code, printed = run(toy, "-c", script)
+    assert code == 0, printed
+    assert "Records(" in printed
 
 
 def test_an_admitted_deviation_conforms_and_is_shown_as_one(toy: Path) -> None:

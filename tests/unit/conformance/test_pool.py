@@ -58,7 +58,19 @@ def test_an_index_of_another_schema_is_not_used_again(store: vecbridge.Store) ->
     store.create_index(taken.info.name, dimension=3, metric="euclidean")
     indexes.give_back(schema(2), taken.info.name, taken)
 
-    assert store.index_names() == []
+    assert indexes.take(schema(2)).info.name != taken.info.name
+    assert taken.info.name not in store.index_names()
+
+
+def test_what_nobody_told_of_is_deleted_too(store: vecbridge.Store) -> None:
+    indexes = IndexPool(store)
+    for _ in range(2):
+        taken = indexes.take(schema(2))
+        assert taken.count() == 0
+        taken.upsert(["nobody told"], [[1, 2]])
+        indexes.give_back(schema(2), taken.info.name, taken)
+
+    assert len(store.index_names()) == 1
 
 
 def test_folders_and_processes_leave_nothing_behind(

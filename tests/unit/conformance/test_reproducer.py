@@ -107,5 +107,21 @@ def test_of_many_calls_the_writes_and_the_last_ones_are_written(harness: Harness
     assert "upsert" in script
 
 
+def test_lists_of_arrays_and_numbers_that_are_none_can_be_pasted(harness: Harness) -> None:
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(["a", "nan"], [np.array([3, 4], dtype=np.float32), np.zeros(2)])
+    index.range_search(np.zeros((1, 2)), float("inf"))
+
+    assert "ids=('nan', 'a')" in run(reproducer(harness.recorder))
+
+
+def test_an_index_that_is_used_again_is_the_one_made_last(harness: Harness) -> None:
+    first = harness.engine(dimension=1)
+    harness.engine(dimension=2).count()
+    harness.recorder.engine(first).upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
+
+    assert "dimension=1" in reproducer(harness.recorder)
+
+
 def test_without_an_index_there_is_no_script(harness: Harness) -> None:
     assert reproducer(harness.recorder) == ""
