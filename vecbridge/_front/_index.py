@@ -29,7 +29,7 @@ from vecbridge._front._native import native_search
 from vecbridge._front._operation import operation
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
 from vecbridge._front._whole import WholeIndex
-from vecbridge._front._within import search_within
+from vecbridge._front._within import is_sent, is_too_long, search_within
 from vecbridge._front._writing import upsert_in_batches
 
 Ranking = Literal["exact", "native"]
@@ -221,7 +221,7 @@ class Index(WholeIndex):
             return []
         if limit is None or (exact and not self.capabilities.exact):
             return scan_rank(self._checked, array, limit, given.distinct())
-        if self._is_sent(given) and (ranking == "exact" or self._too_long(given)):
+        if is_sent(self, given) and (ranking == "exact" or is_too_long(self, given)):
             return search_within(
                 self._checked, array, limit, given, allow_scan=allow_scan, certify=exact
             )
@@ -258,7 +258,7 @@ class Index(WholeIndex):
             return []
         if limit is None:
             return scan_rank(self._checked, array, None, scope, farthest=True)
-        mirror = not self._is_sent(scope)
+        mirror = not is_sent(self, scope)
         return farthest_search(self._checked, array, limit, scope, mirror=mirror)
 
     @operation
@@ -364,15 +364,6 @@ class Index(WholeIndex):
                 capability="filters",
             )
         filter_values(where, self.info.fields)
-
-    def _is_sent(self, scope: Scope) -> bool:
-        """Whether there is a list of ids that a search would have to be sent."""
-        return scope.within is not None and self.capabilities.max_within is not None
-
-    def _too_long(self, scope: Scope) -> bool:
-        """Whether the list is more than the store takes in one native search."""
-        most = self.capabilities.max_within
-        return scope.within is not None and most is not None and len(scope.within) > most
 
     def _level(self, wanted: Consistency | None) -> Consistency:
         asked = self.info.consistency if wanted is None else parse_consistency(wanted)

@@ -39,6 +39,17 @@ _MARGIN = 1.5
 _HIT_COST = 4
 
 
+def is_sent(index: VectorIndex, scope: Scope) -> bool:
+    """Whether there is a list of ids that a search would have to be sent."""
+    return scope.within is not None and index.capabilities.max_within is not None
+
+
+def is_too_long(index: VectorIndex, scope: Scope) -> bool:
+    """Whether the list is more than the store takes in one native search."""
+    most = index.capabilities.max_within
+    return scope.within is not None and most is not None and len(scope.within) > most
+
+
 def search_within(
     index: VectorIndex,
     queries: NDArray[np.float32],
