@@ -13,6 +13,23 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
         "an exact search asks for more hits than k, and for their vectors, to prove the order",
     ),
     (
+        "duplicates",
+        "unique",
+        "the distance that leaves as many as are wanted is found by halving, each time over all "
+        "records",
+    ),
+    (
+        "local",
+        "opening",
+        "the table that finds a row by its id outgrows the processor's caches",
+    ),
+    (
+        "torch",
+        "100 queries",
+        "what the libraries' threads wait for each other between the product and the choice of "
+        "the best",
+    ),
+    (
         "milvus",
         "exact",
         "an exact search asks for more hits than k, and for their vectors, to prove the order",

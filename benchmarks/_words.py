@@ -27,6 +27,15 @@ that are kept, in `benchmarks/results/`.
 - A load well above the number of cores at the start or the end says that the machine was busy
   with something else, and figures of less than a few milliseconds mean little then.
 """
+GPU = """\
+## On a GPU
+
+`python benchmarks/bench_torch.py --device cuda --count 10000000` compares one query with a single
+reading of the vectors as they are held there, in 16 bits, at the bandwidth that is measured first;
+a thousand queries with the throughput of bfloat16 products that is measured first; and says what
+share of the answers is proven exact. `--device` takes `mps` and `cpu` too. It has not been run on
+a GPU yet: there are no figures to show.
+"""
 SWEEP = """\
 ## Growth with size and with dimension
 

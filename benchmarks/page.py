@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks import _plots as plots
 from benchmarks._remarks import remark
 from benchmarks._results import LATEST, Run, latest
-from benchmarks._words import HEAD, SWEEP
+from benchmarks._words import GPU, HEAD, SWEEP
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "reference" / "benchmarks.md"
@@ -27,6 +27,7 @@ def page(run: Run) -> str:
     for name, entry in scripts.items():
         if name != "sweep" and entry["rows"]:
             parts.append(f"## {entry['title']}\n\n{_table(entry['rows'])}")
+    parts.append(GPU)
     if rows := swept(run):
         parts.append(_sweep(rows))
     return "\n".join(parts)

@@ -28,20 +28,22 @@ from benchmarks import page
 
 HERE = Path(__file__).parent
 BUDGETS = {
-    "duplicates": 100,
-    "faiss": 60,
-    "fiftyone": 120,
-    "import": 20,
-    "langchain": 60,
-    "milvus": 360,
-    "neighbors": 120,
-    "sklearn": 60,
-    "sweep": 330,
-    "torch": 60,
+    "duplicates": 150,
+    "faiss": 50,
+    "fiftyone": 60,
+    "import": 15,
+    "langchain": 40,
+    "local": 40,
+    "milvus": 240,
+    "neighbors": 60,
+    "profile": 20,
+    "sklearn": 75,
+    "sweep": 150,
+    "torch": 40,
 }
 """Seconds that each may take on two quiet cores."""
 ARGUMENTS = {
-    "fiftyone": ["--count", "20000"],
+    "fiftyone": ["--count", "10000"],
     "neighbors": ["--runs", "1"],
     "sweep": ["--seconds", str(BUDGETS["sweep"])],
 }

@@ -97,8 +97,9 @@ class Columns:
         fields: Mapping[str, Sequence[Scalar]],
     ) -> None:
         start, columns = len(self), _objects(fields, len(ids))
-        known = np.fromiter((name in self._rows for name in ids), np.bool_, len(ids))
-        if known.any():
+        rows = list(map(self._rows.get, ids))
+        if rows.count(None) < len(rows):
+            known = np.fromiter((row is not None for row in rows), np.bool_, len(rows))
             old, new = np.flatnonzero(known), np.flatnonzero(~known)
             self._replace(list(compress(ids, known)), vectors[old], _taken(columns, old))
             ids = list(compress(ids, ~known))
