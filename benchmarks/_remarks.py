@@ -15,8 +15,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
         "duplicates",
         "unique",
-        "the distance that leaves as many as are wanted is found by halving, each time over all "
-        "records",
+        "the distance that leaves as many as are wanted is found by halving, over all records",
     ),
     (
         "local",
@@ -26,8 +25,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
         "torch",
         "100 queries",
-        "what the libraries' threads wait for each other between the product and the choice of "
-        "the best",
+        "two libraries' threads wait for each other: one multiplies, the other picks the best",
     ),
     (
         "milvus",
