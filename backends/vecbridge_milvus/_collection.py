@@ -68,21 +68,25 @@ class Collection:
 
     def upsert(self, columns: Columns) -> None:
         """Writes records, replacing those with the same keys."""
-        if self.layout.norm is None or not takes_requests(self.connection.client("upsert")):
+        norm = self.layout.norm
+        if norm is None:
             # What somebody else made may have fields that pymilvus fills by itself.
             self.upsert_rows(to_rows(columns))
             return
-        self.session.note_norms(columns[self.layout.norm])
-        request = to_request(self.layout, columns)
+        self.session.note_norms(columns[norm])
+        request, timeout = to_request(self.layout, columns), self.connection.timeout
 
         def step(client: MilvusClient, _attempt: int) -> None:
-            send(client, request, self.connection.timeout)
+            if takes_requests(client):
+                send(client, request, timeout)
+            else:
+                client.upsert(self.layout.info.name, to_rows(columns), timeout=timeout)
 
         with self._writing(request.num_rows):
             self._calls.steps("upsert", step)
 
     def upsert_rows(self, rows: Sequence[Entity]) -> None:
-        """Writes whole rows of a collection that somebody else made."""
+        """Writes rows as pymilvus takes them."""
         with self._writing(len(rows)):
             self._calls.call("upsert", "upsert", data=rows)
 
