@@ -51,7 +51,8 @@ def run_outside(labels: list[str], layers: str, report: Path, words: str) -> Non
 
 def main() -> int:
     """Runs what was asked for, and writes the page."""
-    from tests.neighbours._columns import COLUMNS
+    from tests.neighbours._columns import COLUMNS, OVERLAID
+    from tests.neighbours._overlay import ensure
     from tests.neighbours._page import write
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -69,8 +70,11 @@ def main() -> int:
         return run_inside(given.labels[0], layers, given.report, given.k)
     if given.k and given.report == REPORTS:
         given.report = Path(tempfile.mkdtemp(prefix="neighbours-"))
+    labels = given.labels or list(COLUMNS)
     if not given.page:
-        run_outside(given.labels or list(COLUMNS), given.layer, given.report, given.k)
+        if set(labels) & set(OVERLAID):
+            ensure()
+        run_outside(labels, given.layer, given.report, given.k)
     if given.report == REPORTS:
         write(REPORTS, REPORTS.parent / "conformance", PAGE)
     return 0

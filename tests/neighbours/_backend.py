@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any, ClassVar
 
-from tests.neighbours._index import NeighbourIndex, Use, scoped
+from tests.neighbours._index import NeighbourIndex, Use
+from tests.neighbours._makers import Make
 from vecbridge import (
     Capabilities,
     ClosedError,
@@ -20,11 +21,8 @@ from vecbridge import (
 )
 from vecbridge.settings import Settings
 
-Known = dict[str, tuple[IndexInfo, Any, dict[str, None]]]
+Known = dict[str, tuple[IndexInfo, Any, dict[str, str]]]
 """What FiftyOne keeps of each index: what it is, its object, and the ids of the dataset."""
-
-Make = Callable[[IndexInfo], Any]
-"""Makes their index object for an index that may be there already."""
 
 
 class NeighbourBackend:
@@ -137,33 +135,3 @@ class NeighbourBackend:
     def _check_open(self, operation: str) -> None:
         if self._closed:
             raise ClosedError("the store was closed", backend=self.name, operation=operation)
-
-
-def sklearn_maker(samples: Any) -> Make:
-    """Their sklearn index, whose embeddings are in the object."""
-    import numpy as np
-    from fiftyone.brain.internal.core import sklearn as theirs
-
-    kind = scoped(theirs.SklearnSimilarityIndex)
-
-    def make(info: IndexInfo) -> Any:
-        config = theirs.SklearnSimilarityConfig(metric=info.metric)
-        nothing = np.empty((0, info.dimension), np.float32)
-        return kind(samples, config, None, embeddings=nothing, sample_ids=np.empty(0, dtype=object))
-
-    return make
-
-
-def milvus_maker(samples: Any, uri: str) -> Make:
-    """Their Milvus index, with reads as strong as its setting makes them."""
-    from fiftyone.brain.internal.core import milvus as theirs
-
-    kind = scoped(theirs.MilvusSimilarityIndex)
-
-    def make(info: IndexInfo) -> Any:
-        config = theirs.MilvusSimilarityConfig(
-            collection_name=info.name, metric=info.metric, consistency_level="Strong", uri=uri
-        )
-        return kind(samples, config, None)
-
-    return make

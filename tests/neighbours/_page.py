@@ -18,6 +18,7 @@ _KEY = (
     "✓ kept, △ known deviation, ✗ differs, – not offered, ○ could not have failed here, · not run"
 )
 _HEAD = Path(__file__).with_name("page.md")
+_REPRODUCERS = Path(__file__).with_name("reproducers")
 
 
 class Cell(NamedTuple):
@@ -42,6 +43,7 @@ def page(theirs: Sequence[dict[str, Any]], ours: Sequence[dict[str, Any]]) -> st
     )
     lines += ["", ours_are, ""]
     lines += _defects(theirs)
+    lines += _scripts()
     for report in theirs:
         lines += _details(report)
     return "\n".join(lines) + "\n"
@@ -103,6 +105,16 @@ def _defects(theirs: Sequence[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
+def _scripts() -> list[str]:
+    """Scripts that show the plainest cases on FiftyOne's own classes, without a wrapper."""
+    lines = ["## To see it without us", ""]
+    lines += ["Each runs as it stands where FiftyOne and the store's client are installed.", ""]
+    for script in sorted(_REPRODUCERS.glob("*.txt")):
+        text = script.read_text(encoding="utf-8").rstrip()
+        lines += [f"### {script.stem}", "", "```python", text, "```", ""]
+    return lines
+
+
 def _details(report: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     ran = sum(test["verdict"] != "not-run" for test in report["tests"])
@@ -113,5 +125,5 @@ def _details(report: dict[str, Any]) -> list[str]:
         if found.verdict in {"fail", NOT_OFFERED}:
             reason = " ".join(found.reason.replace("|", "\\|").replace("`", "'").split())[:200]
             lines.append(f"- {_SIGNS[found.verdict]} **{name}** `{found.test}`: `{reason}`")
-    lines += ["", "To see one again, with its clause and the calls that show it:", "", "```bash"]
+    lines += ["", "To see one again, in a clone, with its clause and the calls:", "", "```bash"]
     return [*lines, f"python -m tests.neighbours {report['label']} -k TEST", "```", ""]
