@@ -174,6 +174,7 @@ WITH_DATABASE: dict[str, list[str]] = {
         "enable_in_config",
         "status",
     ],
+    "vecbridge.fiftyone.plugin": ["register"],
     "vecbridge.fiftyone.similarity": [
         "MilvusSimilarity",
         "MilvusSimilarityConfig",

@@ -12,6 +12,7 @@ from typing import Any
 from vecbridge._errors import VecbridgeError
 from vecbridge.fiftyone._adopted import adopt
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
+from vecbridge.fiftyone.plugin._folder import place_plugin, plugin_status, remove_plugin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,13 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         if given.command == "enable":
-            said = f"enabled in {enable_in_config(given.backend, default=given.default)}"
+            config = enable_in_config(given.backend, default=given.default)
+            said = f"enabled in {config}\npanel in the App: {place_plugin()}"
         elif given.command == "disable":
-            said = f"disabled in {disable_in_config()}"
+            config = disable_in_config()
+            said = f"disabled in {config}\npanel taken away: {remove_plugin()}"
         elif given.command == "adopt":
             said = _adopted(given)
         else:
-            found = status()
+            found = {**status(), "panel": plugin_status()}
             said = json.dumps(found, indent=2) if given.json else _told(found)
     except VecbridgeError as error:
         sys.stderr.write(f"{error}\n")
@@ -44,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         description="FiftyOne's similarity backends, answered by vecbridge.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    enable = commands.add_parser("enable", help="write vecbridge into brain_config.json")
+    enable = commands.add_parser("enable", help="use vecbridge in FiftyOne, and show its panel")
     enable.add_argument("--backend", help="only this backend (default: every installed one)")
     enable.add_argument(
         "--default", action="store_true", help="use it where no backend is named; needs --backend"
@@ -107,9 +110,11 @@ def _adopted(given: argparse.Namespace) -> str:
 
 
 def _told(found: dict[str, Any]) -> str:
+    panel = "enabled" if found["panel"]["enabled"] else "not enabled"
     lines = [
         f"configuration  {found['config']}",
         f"default        {found['default']} ({found['default_source']})",
+        f"panel          {panel} ({found['panel']['folder']})",
     ]
     for backend, about in found["backends"].items():
         lines += ["", backend]

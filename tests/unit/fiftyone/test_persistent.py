@@ -39,6 +39,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     path = tmp_path / "folder" / "brain_config.json"
     monkeypatch.setenv("FIFTYONE_BRAIN_CONFIG_PATH", str(path))
+    monkeypatch.setenv("FIFTYONE_PLUGINS_DIR", str(tmp_path / "plugins"))
     return path
 
 
