@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +86,28 @@ def checksum(
         1
     """
     summing = Summing(index.info.dimension)
-    total, done = index.count(consistency=consistency), 0
-    for records in index.scan(consistency=consistency):
+    total = index.count(consistency=consistency)
+    for records in batches(index, total, consistency, progress):
         summing.add(records)
+    return summing.result()
+
+
+def batches(
+    index: Index, total: int, consistency: Consistency, progress: Progress
+) -> Iterator[Records]:
+    """Every record of an index, with progress after each batch.
+
+    Args:
+        index: what is read.
+        total: how many records there are.
+        consistency: level of the read.
+        progress: called after each batch.
+    """
+    done = 0
+    for records in index.scan(consistency=consistency):
+        yield records
         done += len(records)
         progress("reading", done, total)
-    return summing.result()
 
 
 def _names(records: Records) -> list[bytes]:

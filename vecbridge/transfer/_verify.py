@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Hits
 from vecbridge._front._index import Index
-from vecbridge.transfer._checksum import Checksum, checksum
+from vecbridge.transfer._checksum import Checksum, Summing, batches, checksum
 from vecbridge.transfer._progress import Progress, silent
 
 _SEED = 20
@@ -54,9 +54,8 @@ def verify(
         k: how many hits of each are compared.
         progress: called after each batch.
     """
-    one = checksum(first, progress=progress)
+    one, asked = _summed_and_sampled(first, queries, progress)
     other = checksum(second, progress=progress)
-    asked = _sample(first, one.records, queries)
     answers = list(
         zip(
             first.search(asked, k, consistency="strong"),
@@ -69,19 +68,21 @@ def verify(
     return Verified(one, other, len(asked), differing, certified)
 
 
-def _sample(index: Index, records: int, wanted: int) -> NDArray[np.float32]:
-    """Vectors of records spread over the whole index; always the same ones."""
-    size = min(wanted, records)
-    rows = np.sort(np.random.default_rng(_SEED).choice(records, size, replace=False))
+def _summed_and_sampled(
+    index: Index, wanted: int, progress: Progress
+) -> tuple[Checksum, NDArray[np.float32]]:
+    """The checksum, and vectors of records spread over the whole index; always the same ones."""
+    total = index.count(consistency="strong")
+    rows = np.random.default_rng(_SEED).choice(total, min(wanted, total), replace=False)
+    rows.sort()
+    summing, start = Summing(index.info.dimension), 0
     taken = [np.empty((0, index.info.dimension), np.float32)]
-    start = 0
-    for batch in index.scan(consistency="strong"):
-        here = rows[(rows >= start) & (rows < start + len(batch))] - start
-        taken.append(batch.vectors[here])
-        start += len(batch)
-        if start > (rows[-1] if size else -1):
-            break
-    return np.concatenate(taken)
+    for records in batches(index, total, "strong", progress):
+        summing.add(records)
+        here = rows[(rows >= start) & (rows < start + len(records))] - start
+        taken.append(records.vectors[here])
+        start += len(records)
+    return summing.result(), np.concatenate(taken)
 
 
 def _equal(mine: Hits, theirs: Hits) -> bool:
