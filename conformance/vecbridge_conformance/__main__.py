@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,12 +91,20 @@ def _explain(given: argparse.Namespace) -> int:
     if wanted is None:
         known = ", ".join(clauses())
         raise ValueError(f"the contract has no clause {given.clause!r}; it has {known}")
-    print(f"{wanted.id} ({wanted.family})\n\n{wanted.text}\n\nTests:")
+    print(f"{wanted.id} ({wanted.family})\n\n{_filled(wanted.text)}\n\nTests:")
     for name, function in functions().items():
         if wanted.id in mark_of(function).clauses:
             hint = " ".join((function.__doc__ or "").split())
-            print(f"  {name}\n      {hint}")
+            print(f"  {name}\n{_filled(hint, ' ' * 6)}")
     return CONFORMS
+
+
+def _filled(text: str, indent: str = "") -> str:
+    """Text in lines that the terminal need not break."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def _compare(given: argparse.Namespace) -> int:

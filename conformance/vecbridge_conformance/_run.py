@@ -74,7 +74,7 @@ class _Shown:
         self._counts: Counter[str] = Counter()
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[found]}"),
@@ -82,6 +82,7 @@ class _Shown:
             transient=True,
         )
         self._tasks: dict[str, Any] = {}
+        self._left: Counter[str] = Counter()
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -92,7 +93,7 @@ class _Shown:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         from vecbridge_conformance import plugin
 
-        counts = Counter(plugin.layer_of_item(item) for item in session.items)
+        self._left = counts = Counter(plugin.layer_of_item(item) for item in session.items)
         self._progress.start()
         for layer in LAYERS:
             if counts[layer]:
@@ -124,6 +125,10 @@ class _Shown:
         told = "  ".join(f"{self._counts[name]} {name}" for name in VERDICTS if self._counts[name])
         if outcome.layer in self._tasks:
             self._progress.update(self._tasks[outcome.layer], advance=1, found=told)
+            self._left[outcome.layer] -= 1
+            if not self._left[outcome.layer] and not self._console.is_terminal:
+                # A pipe or a log shows no bars: it is told where the run has got to.
+                self._console.print(f"{outcome.layer} is through; so far {told}")
         if outcome.verdict == "fail":
             self._console.rule(f"[bold red]{', '.join(outcome.clauses)}[/]  {outcome.test}")
             self._console.print(outcome.reason, markup=False)

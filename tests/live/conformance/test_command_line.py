@@ -119,6 +119,7 @@ def test_an_admitted_deviation_conforms_and_is_shown_as_one(toy: Path) -> None:
 
     code, shown = command(toy, "run", "toy", "-k", SHOWN, "--report", "reports")
     assert code == 0, shown
+    assert "semantics is through; so far 1 deviation" in shown, "a pipe is told of progress too"
     report = json.loads((toy / "reports" / "toy.json").read_text())
     assert report["clauses"]["READ-3"]["verdict"] == "deviation"
     assert report["clauses"]["READ-3"]["reason"] == (
