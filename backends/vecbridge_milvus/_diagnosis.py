@@ -82,8 +82,9 @@ def _database(client: MilvusClient, connection: Connection) -> Finding:
             names = [str(name) for name in client.list_databases(timeout=connection.timeout)]
     except BackendError:
         return Finding("database", "ok", f"{current} (others are not listed to this account)")
-    others = ", ".join(name for name in names if name != current) or "no other"
-    return Finding("database", "ok", f"{current} (there is also: {others})")
+    others = ", ".join(name for name in names if name != current)
+    beside = f"there is also: {others}" if others else "there is no other"
+    return Finding("database", "ok", f"{current} ({beside})")
 
 
 def _collections(client: MilvusClient, connection: Connection) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 import typer
 
 from vecbridge._config._registry import backend_names, get_backend
-from vecbridge._contract._capabilities import Capabilities
 from vecbridge._errors import MissingDependencyError, VecbridgeError
 from vecbridge.cli._console import AsJson, Options, emit, options_of, table, worded
 from vecbridge.diagnosis import scratch_index
@@ -53,11 +52,8 @@ def _show_live(name: str, options: dict[str, str], *, json: bool) -> None:
     if json:
         emit(declared)
         return
-    table(f"{name}, connected", ["capability", ""], [_row(*item) for item in declared.items()])
-
-
-def _row(name: str, value: object) -> tuple[str, str]:
-    return name, worded(value, _NONE.get(name, "-"))
-
-
-_NONE = {name: "no limit" for name in Capabilities.__dataclass_fields__ if name.startswith("max_")}
+    table(
+        f"{name}, connected",
+        ["capability", ""],
+        [(key, worded(key, value)) for key, value in declared.items()],
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vecbridge._config._registry import backend_names, describe_settings
+from vecbridge._config._registry import backend_names, describe_settings, get_backend
 from vecbridge._errors import ConfigurationError, MissingDependencyError
 from vecbridge.cli._console import AsJson, Backend, Exit, Options, emit, options_of, say, table
 
@@ -18,8 +18,9 @@ def show(name: Backend = None, option: Options = None, json: AsJson = False) -> 
     if json:
         emit([{**_row(each), "secret": each.secret} for each in found])
         return
+    shown = name or f"{get_backend(**options_of(option or ())).name}, the default backend"
     table(
-        f"Settings of {name or 'the default backend'}",
+        f"Settings of {shown}",
         ["setting", "value", "from"],
         [tuple(_row(each).values()) for each in found],
     )

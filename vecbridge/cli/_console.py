@@ -47,8 +47,13 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except VecbridgeError as error:
-        errors.print(f"[bold red]error[/] {_escaped(error)}", highlight=False)
+        complain(error)
         sys.exit(code_of(error))
+
+
+def complain(what: object) -> None:
+    """Says on the error stream why a command cannot be followed."""
+    errors.print(f"[bold red]error[/] {_escaped(what)}", highlight=False)
 
 
 def code_of(error: VecbridgeError) -> Exit:
@@ -91,13 +96,15 @@ def say(text: str) -> None:
     out.print(_escaped(text), highlight=False)
 
 
-def worded(value: object, none: str = "-") -> str:
+def worded(name: str, value: object) -> str:
     """A capability as a person reads it."""
     if isinstance(value, frozenset):
         return ", ".join(sorted(map(str, value)))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return none if value is None else f"{value:,}"
+    if value is None:
+        return "no limit" if name.startswith("max_") else "-"
+    return f"{value:,}"
 
 
 def _escaped(value: object) -> str:

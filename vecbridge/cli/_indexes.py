@@ -21,6 +21,7 @@ from vecbridge.cli._console import (
     Named,
     Options,
     emit,
+    errors,
     options_of,
     say,
     table,
@@ -44,6 +45,8 @@ def list_indexes(name: Backend = None, option: Options = None, json: AsJson = Fa
         return
     for each in names:
         say(each)
+    if not names:
+        errors.print("there are no indexes here yet", highlight=False)
 
 
 def describe(name: Named, index: IndexName, option: Options = None, json: AsJson = False) -> None:
@@ -58,9 +61,9 @@ def describe(name: Named, index: IndexName, option: Options = None, json: AsJson
         emit(about)
         return
     capabilities = about.pop("capabilities")
-    table(f"{index} in {name}", ["", ""], [(key, str(value)) for key, value in about.items()])
+    table(f"{index} in {name}", ["", ""], [(key, _told(value)) for key, value in about.items()])
     say("")
-    table("It can", ["", ""], [(key, worded(value)) for key, value in capabilities.items()])
+    table("It can", ["", ""], [(key, worded(key, value)) for key, value in capabilities.items()])
 
 
 def search(
@@ -96,6 +99,12 @@ def _show(hits: Hits, title: str) -> None:
     table(title, ["", "id", "distance"], rows, numbers=1)
     if not hits.exact:
         say("not certified: the index is approximate")
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} ({kind})" for name, kind in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _from_file(path: Path) -> NDArray[Any]:

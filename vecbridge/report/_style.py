@@ -31,7 +31,7 @@ tr.family th { padding-top: 1.2rem; font-size: 1.1em }
 .fail { color: var(--ground); background: var(--bad); font-weight: 700 }
 .vacuous, .not-run { color: var(--soft) }
 .cards, .grid { display: grid; gap: .8rem; margin: 1.2rem 0 0 }
-.cards { grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)) }
+.cards { grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)) }
 .grid { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
 .cards div, figure { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: .7rem .9rem; margin: 0; min-width: 0 }

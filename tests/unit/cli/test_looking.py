@@ -142,3 +142,31 @@ def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_suite_is_reached(run: Run) -> None:
     assert run("conformance", "explain", "NONE-1").code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"), [("fiftyone", "fiftyone"), ("conformance", "conformance")]
+)
+def test_a_part_that_is_not_installed_says_how_to_get_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, extra: str
+) -> None:
+    monkeypatch.setattr("vecbridge.cli._others.find_spec", lambda _: None)
+    ran = run(command, "status")
+    assert ran.code == 2
+    assert f"pip install 'vecbridge[{extra}]'" in ran.err
+
+
+def test_an_empty_store_says_so_where_scripts_do_not_read(run: Run, tmp_path: Path) -> None:
+    ran = run("list", "sklearn", "-o", f"path={tmp_path}")
+    assert (ran.code, ran.out) == (0, "")
+    assert "no indexes" in ran.err
+
+
+def test_what_is_described_reads_well(run: Run, folder: Path) -> None:
+    shown = run("describe", "sklearn", "corners", "-o", f"path={folder}").out
+    assert "name (string)" in shown
+    assert "no limit" in shown
+
+
+def test_the_default_backend_is_named(run: Run) -> None:
+    assert "Settings of sklearn, the default backend" in run("config", "show").out
