@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 from fiftyone.brain.similarity import SimilarityConfig
 
 from vecbridge._config._registry import describe_settings
+from vecbridge._config._settings import Settings
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import MissingDependencyError, UnknownBackendError
 from vecbridge._front._aggregate import AGGREGATIONS
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _settings as settings
-from vecbridge.fiftyone._stores import remember, remembered, shared_store
+from vecbridge.fiftyone._stores import remember, remembered, resolved_settings, shared_store
 
 _FIFTYONE = frozenset(inspect.signature(SimilarityConfig.__init__).parameters) - {"self", "kwargs"}
 _OWN = frozenset({"collection_name", "metric", "consistency_level"})
@@ -146,9 +147,15 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             ConfigurationError: a setting is unusable.
             MissingDependencyError: the backend needs a package that is not installed.
         """
+        return shared_store(self.backend_name, self._options())
+
+    def resolved(self) -> Settings:
+        """Every setting of the backend, from wherever it is configured; secrets too."""
+        return resolved_settings(self.backend_name, self._options())
+
+    def _options(self) -> dict[str, Any]:
         given = {**remembered(self.backend_name, self.collection_name), **self._settings}
-        options = settings.with_default_path(self.backend_name, given)
-        return shared_store(self.backend_name, options)
+        return settings.with_default_path(self.backend_name, given)
 
     @property
     def given(self) -> dict[str, Any]:

@@ -26,6 +26,11 @@ def closings() -> int:
     return _closings
 
 
+def resolved_settings(backend: str, options: Mapping[str, Any]) -> Settings:
+    """The settings of a store; those that are left out are read where they are configured."""
+    return _configured(backend, options)[1].settings
+
+
 def shared_store(backend: str, options: Mapping[str, Any]) -> Store:
     """The store with these settings, opened once in this process.
 
@@ -33,7 +38,7 @@ def shared_store(backend: str, options: Mapping[str, Any]) -> Store:
         backend: name of the backend.
         options: settings; those that are left out are read where they are configured.
     """
-    wanted = _configured(backend, options)[1].settings
+    wanted = resolved_settings(backend, options)
     with _lock:
         for name, settings, store in _stores:
             if name == backend and settings == wanted:

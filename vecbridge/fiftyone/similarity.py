@@ -22,6 +22,7 @@ from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._factory import BackendSimilarity
 from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._naming import backend_of, method_of
+from vecbridge.fiftyone._pymilvus import connect_default
 
 __all__ = [
     "MilvusSimilarity",
@@ -44,6 +45,18 @@ class MilvusSimilarityConfig(BackendSimilarityConfig):
 
 class MilvusSimilarityIndex(BackendSimilarityIndex):
     """A similarity index in Milvus."""
+
+    @property
+    def collection(self) -> Any:
+        """The store's own object for the index, or ``None`` where it does not exist.
+
+        pymilvus's default alias is then connected to the server too, unless it is connected
+        already or the server asks for credentials.
+        """
+        found = super().collection
+        if found is not None:
+            connect_default(self.config.resolved())
+        return found
 
 
 class MilvusSimilarity(BackendSimilarity):

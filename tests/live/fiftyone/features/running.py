@@ -11,23 +11,17 @@ GROUP = "Runs"
 
 LOAD = """
 import fiftyone as fo
-import vecbridge.fiftyone
 name, key, options, query = arguments
 dataset = fo.load_dataset(name)
 dataset.reload()
 index = dataset.load_brain_results(key, **options)
 view = index.sort_by_similarity(query, k=5, dist_field="elsewhere")
 answer = [index.total_index_size, view.values("id"), view.values("elsewhere")]
-vecbridge.fiftyone.close_stores()
 """
 
 
 @feature(GROUP, "`load_brain_results` with credentials, in another process")
 def loaded_elsewhere(world: World) -> None:
-    import vecbridge.fiftyone
-
-    # A directory of Milvus Lite is open in one process at a time.
-    vecbridge.fiftyone.close_stores()
     secrets = {name: value for name, value in world.case.options.items() if name != "path"}
     if not world.ours:
         world.images.save()

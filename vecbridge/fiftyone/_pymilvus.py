@@ -1,0 +1,35 @@
+"""pymilvus's own default connection, for scripts that go on with its functions."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+_ALIAS = "default"
+_CREDENTIALS = ("user", "password", "token", "client_key_path", "ca_pem_path", "server_pem_path")
+
+
+def connect_default(settings: Any) -> None:
+    """Connects pymilvus's default alias to the server of an index, where nobody has done so.
+
+    FiftyOne's adapter does it on a server that needs no settings, and its documentation goes on
+    with ``pymilvus.utility``. Here it is done wherever the server asks for no credentials: those
+    are for the index alone.
+
+    Args:
+        settings: of the Milvus backend.
+    """
+    if not settings.uri.startswith(("http://", "tcp:")):
+        return
+    if settings.secure or any(getattr(settings, name) is not None for name in _CREDENTIALS):
+        return
+    try:
+        from pymilvus import connections
+    except ImportError:
+        # Gone from pymilvus 3.1 on.
+        return
+    with warnings.catch_warnings():
+        # The script that uses this interface is warned; that it is there for it is no reason to.
+        warnings.simplefilter("ignore")
+        if not connections.has_connection(_ALIAS):
+            connections.connect(_ALIAS, uri=settings.uri, db_name=settings.db_name or "")
