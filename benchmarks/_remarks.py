@@ -28,6 +28,21 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
         "two libraries' threads wait for each other: one multiplies, the other picks the best",
     ),
     (
+        "fiftyone",
+        "^Milvus: (sort_by|the same in a view of 1 %)",
+        "the answer is proven exact, from vectors that come along; its milvus misses half of them",
+    ),
+    (
+        "fiftyone",
+        "get_embeddings",
+        "pymilvus decodes the rows of a query one by one, for both",
+    ),
+    (
+        "fiftyone",
+        "index_size",
+        "its sklearn reads an attribute, whatever others have written; ours asks the store",
+    ),
+    (
         "milvus",
         "exact",
         "an exact search asks for more hits than k, and for their vectors, to prove the order",

@@ -1,0 +1,35 @@
+"""pymilvus's default connection is left alone where that would lend credentials."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+vecbridge_milvus = pytest.importorskip("vecbridge_milvus")
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"uri": NOBODY, "user": "carol", "password": "s3cret"},
+        {"uri": NOBODY, "token": "carol:s3cret"},
+        {"uri": "http://carol:s3cret@127.0.0.1:9"},
+        {"uri": "https://127.0.0.1:9"},
+        {"uri": NOBODY, "secure": True},
+        {"uri": "vectors.db"},
+    ],
+    ids=["password", "token", "address", "https", "secure", "lite"],
+)
+def test_no_connection_is_made_with_credentials(given: dict[str, Any]) -> None:
+    from vecbridge.fiftyone._pymilvus import connect_default
+
+    connect_default(vecbridge_milvus.MilvusBackend.settings_type(**given))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pymilvus import connections
+
+        assert not connections.has_connection("default")
