@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.unit.local.helpers import named, vectors
@@ -85,3 +86,16 @@ def test_capabilities_say_where_the_records_are(tmp_path: Path) -> None:
     in_memory = local_capabilities(LocalStore(":memory:", "test"), exact=True)
     assert (on_disk.durable, on_disk.shared, on_disk.exact) == (True, True, False)
     assert (in_memory.durable, in_memory.shared, in_memory.exact) == (False, False, True)
+
+
+def test_a_snapshot_copies_nothing_and_stays_as_it_was() -> None:
+    index = new_index()
+    before = index.snapshot()
+    values = before.vectors.copy()
+    assert np.shares_memory(before.vectors, index.snapshot().vectors)
+    index.upsert(["id0"], 1.0 + vectors(1), {"n": [7]})
+    assert (before.vectors == values).all()
+    assert (index.snapshot().vectors[0] != values[0]).any()
+    index.close()
+    with pytest.raises(ClosedError, match="snapshot"):
+        index.snapshot()
