@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -23,10 +24,9 @@ def connect_default(settings: Any) -> None:
         return
     if settings.secure or any(getattr(settings, name) is not None for name in _CREDENTIALS):
         return
-    try:
-        from pymilvus import connections
-    except ImportError:
-        # Gone from pymilvus 3.1 on.
+    # The backend has imported pymilvus, whose old interface is gone from 3.1 on.
+    connections = getattr(sys.modules.get("pymilvus"), "connections", None)
+    if connections is None:
         return
     with warnings.catch_warnings():
         # The script that uses this interface is warned; that it is there for it is no reason to.
