@@ -22,7 +22,7 @@ STORE_COLUMNS = (
     ("key", "Brain key"),
     ("where", "Where it lives"),
     ("collection", "Collection"),
-    ("lag", "Reads see writes after"),
+    ("lag", "Read lag"),
     ("conformance", "Conformance"),
 )
 """What a second table shows, of where it lives."""
@@ -50,15 +50,18 @@ def rows(ctx: Any) -> list[dict[str, str]]:
 
 
 def notes(found: list[dict[str, str]]) -> list[dict[str, str]]:
-    """What is wrong and what to do about it, for each row that needs it."""
+    """What is wrong and what to do about it, once for all the rows of which it is true."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for row in found:
+        if row["advice"]:
+            alike.setdefault((row["store"], row["state"], row["advice"]), []).append(row["key"])
     return [
         {
-            "severity": _SEVERITIES.get(row["state"], "error"),
-            "title": f"{row['key']} ({row['store']}) is {_said(row['state'])}",
-            "text": row["advice"],
+            "severity": _SEVERITIES.get(state, "error"),
+            "title": f"{', '.join(keys)} ({store}): {state}",
+            "text": advice,
         }
-        for row in found
-        if row["advice"]
+        for (store, state, advice), keys in alike.items()
     ]
 
 
@@ -77,10 +80,6 @@ def _row(run: Run, health: Health, found: dict[str, str]) -> dict[str, str]:
         "state": health.state,
         "advice": health.advice,
     }
-
-
-def _said(state: str) -> str:
-    return "FiftyOne's own" if state == "FiftyOne's" else state
 
 
 def _short_lag(told: str | None) -> str:

@@ -29,8 +29,11 @@ def steps(work: Callable[[Progress], Told]) -> Iterator[Step | Told]:
 
     worker = threading.Thread(target=lambda: ended.append(_told(work, progress)), daemon=True)
     worker.start()
-    while worker.is_alive():
+    working = True
+    while working:
         worker.join(_EVERY_S)
+        # Asked before the steps are read: what was told at the very end is not lost.
+        working = worker.is_alive()
         if (step := _last(latest)) is not None:
             yield step
     yield ended[0]
