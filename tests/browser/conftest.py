@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from tests.browser.app import BROWSER_FLAGS, App, serving_app
 from tests.live.fiftyone.cases import Case, Digits, make_digits, new_run
 from tools.ensure_browser import find_browser, install_browser
+from vecbridge.fiftyone.plugin._folder import place_plugin
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 STORES = ["milvus-server", "milvus-lite", "sklearn", "faiss"]
@@ -104,14 +105,15 @@ def app_url(
         patch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI", milvus_server_uri)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         vecbridge.fiftyone.enable_in_config()
+        place_plugin()
         environment = dict(os.environ)
     with serving_app(folder, environment) as url:
         yield url
 
 
 @pytest.fixture(scope="package")
-def app(app_url: str, digits: Digits) -> Iterator[App]:
-    """The App, showing the dataset."""
+def new_page() -> Iterator[Callable[[], Any]]:
+    """Makes pages of a browser that reaches this machine only."""
     from playwright.sync_api import sync_playwright
 
     chromium = find_browser() or install_browser()
@@ -119,18 +121,28 @@ def app(app_url: str, digits: Digits) -> Iterator[App]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=BROWSER_FLAGS)
-        page = browser.new_page(viewport={"width": 2200, "height": 1300})
-        page.set_default_timeout(20_000)
-        page.route(
-            "**/*",
-            lambda route: (
-                route.continue_() if "//127.0.0.1:" in route.request.url else route.abort()
-            ),
-        )
-        shown = App(page, app_url, PICTURES)
-        shown.open(digits.dataset.name)
-        yield shown
+
+        def make() -> Any:
+            page = browser.new_page(viewport={"width": 2200, "height": 1300})
+            page.set_default_timeout(20_000)
+            page.route(
+                "**/*",
+                lambda route: (
+                    route.continue_() if "//127.0.0.1:" in route.request.url else route.abort()
+                ),
+            )
+            return page
+
+        yield make
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def app(app_url: str, digits: Digits, new_page: Callable[[], Any]) -> App:
+    """The App, showing the dataset."""
+    shown = App(new_page(), app_url, PICTURES)
+    shown.open(digits.dataset.name)
+    return shown
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def examine_store(run: Run, progress: Progress) -> tuple[Told, dict[str, str]]:
         kept["conformance"] = smoke(run.config.backend_name, run.options)
     lines = [_line(finding) for finding in findings]
     if "conformance" in kept:
-        lines.append(f"conformance: {kept['conformance']}")
+        lines.append(f"**conformance**: {kept['conformance']}")
     worst = "error" if failed else "success"
     if not failed and any(finding.status == "warning" for finding in findings):
         worst = "warning"

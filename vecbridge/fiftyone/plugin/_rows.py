@@ -83,7 +83,7 @@ def _row(run: Run, health: Health, found: dict[str, str]) -> dict[str, str]:
 
 
 def _short_lag(told: str | None) -> str:
-    return _UNKNOWN if told is None else told.rpartition(": ")[2]
+    return _UNKNOWN if told is None else told.rpartition(": ")[2].partition(",")[0]
 
 
 def _short_verdict(told: str | None) -> str:

@@ -1,0 +1,82 @@
+"""The panel *Similarity indexes*, as a person uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.browser.app import App
+
+_PANEL = '[data-cy="panel-content-similarity_indexes"]'
+_LOADED = 60_000
+
+
+class IndexesPanel:
+    """The panel, opened beside the grid.
+
+    Args:
+        page: of the browser, showing a dataset.
+        app: the same page.
+    """
+
+    def __init__(self, page: Any, app: App) -> None:
+        self._page, self._app = page, app
+        self._panel = page.locator(_PANEL)
+        self._form = page.get_by_role("dialog")
+        page.locator('[data-cy="new-panel-btn"]').first.click()
+        page.locator('[data-cy="new-panel-option-similarity_indexes"]').click()
+        self._panel.locator("table").first.wait_for(timeout=_LOADED)
+
+    def rows(self, table: int = 0) -> dict[str, list[str]]:
+        """The cells of each row of a table, by brain key."""
+        lines = self._panel.locator("table").nth(table).locator("tbody tr").all()
+        cells = [[cell.inner_text() for cell in line.locator("td, th").all()] for line in lines]
+        return {row[0]: row[1:] for row in cells}
+
+    def text(self) -> str:
+        """Everything that it says."""
+        said: str = self._panel.inner_text()
+        return said
+
+    def refresh(self) -> None:
+        """Looks again."""
+        self._panel.get_by_role("button", name="Refresh").click()
+
+    def await_row(self, key: str) -> None:
+        """Waits until an index is shown."""
+        self._row(key).wait_for(timeout=_LOADED)
+
+    def do(self, key: str, action: str, choices: dict[int, str], place: str = "") -> None:
+        """Chooses an action of an index, fills in its form and runs it.
+
+        Args:
+            key: of the index.
+            action: as the menu names it.
+            choices: what is chosen in the lists of the form, by their number.
+            place: a path, where the form asks for one.
+        """
+        self._row(key).get_by_role("button").first.click()
+        self._page.get_by_role("menuitem", name=action).click()
+        for number, value in choices.items():
+            self._form.locator("[role=combobox]").nth(number).click()
+            self._page.get_by_role("option", name=value, exact=True).click()
+        if place:
+            self._form.locator("input:not([aria-hidden])").first.fill(place)
+        word, _, _ = action.lower().partition(" ")
+        self._app.picture(f"panel-{word}-asked")
+        self._form.get_by_role("button", name="Execute").first.click()
+
+    def await_told(self, title: str) -> str:
+        """Waits until it tells what was done, and gives everything that it says."""
+        self._panel.get_by_text(title).first.wait_for(timeout=_LOADED)
+        done = self._form.get_by_role("button", name="Done")
+        if done.count():
+            done.first.click()
+        return self.text()
+
+    def light(self) -> None:
+        """Shows everything in light colours."""
+        self._page.locator('[title="Light mode"]').first.click()
+
+    def _row(self, key: str) -> Any:
+        rows = self._panel.locator("table").first.locator("tbody tr")
+        return rows.filter(has=self._page.get_by_text(key, exact=True))
