@@ -29,7 +29,7 @@ class Session:
     Attributes:
         harness: what its tests are given.
         outcomes: what came of each test so far.
-        partial: whether tests were left out by choice.
+        partial: whether tests were left out by choice, or the run was stopped.
         seconds: spent on each layer, on making, emptying and dropping its indexes too.
     """
 

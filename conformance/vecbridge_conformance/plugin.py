@@ -112,11 +112,13 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Closes the ledgers, writes the reports and drops what was made."""
     config = session.config
     folder = config.getoption("--vecbridge-report", None)
     for _, each in config.stash[SESSIONS].values():
+        # Who stops a run leaves the rest out.
+        each.partial = each.partial or exitstatus == pytest.ExitCode.INTERRUPTED
         try:
             unexpected = each.unexpected_passes() if each.outcomes else []
             each.outcomes += unexpected

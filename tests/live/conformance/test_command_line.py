@@ -143,6 +143,15 @@ def test_a_deviation_that_nothing_shows_any_more_fails(toy: Path) -> None:
     assert "Remove the entry" in shown
 
 
+def test_a_run_that_is_stopped_was_a_part_of_the_suite(toy: Path) -> None:
+    stopping = PACKAGE.replace("found = super()", "raise KeyboardInterrupt; found = super()")
+    (toy / "vecbridge_toy" / "__init__.py").write_text(stopping)
+
+    code, shown = command(toy, "run", "toy")
+    assert code == 1
+    assert "in what was run, which is a part of the suite" in shown
+
+
 def test_a_ledger_that_is_wrong_is_an_error_of_usage(toy: Path) -> None:
     (toy / "vecbridge_toy" / "deviations.toml").write_text("[[deviation]]\nclause = 'READ-3'\n")
 
