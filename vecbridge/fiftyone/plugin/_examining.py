@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from vecbridge._config._fields import without_credentials
 from vecbridge.diagnosis import Finding, diagnose
 from vecbridge.fiftyone.plugin._jobs import Told
 from vecbridge.fiftyone.plugin._places import Run
@@ -83,8 +84,9 @@ def _own_place(options: Mapping[str, Any], folder: Path) -> dict[str, str]:
         given["path"] = folder / "store"
     elif "uri" in given and "://" not in str(given["uri"]):
         given["uri"] = folder / "store.db"
-    # Settings that are not places are secrets as like as not: a command line shows them to all.
-    return {name: str(given[name]) for name in ("path", "uri") if name in given}
+    # A command line is seen by everybody: nothing that may be a secret is in it.
+    places = {name: str(given[name]) for name in ("path", "uri") if name in given}
+    return {name: text for name, text in places.items() if without_credentials(text) == text}
 
 
 def _lag(findings: list[Finding]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from vecbridge._errors import IndexNotFoundError, VecbridgeError
 from vecbridge.fiftyone import _settings as settings
+from vecbridge.fiftyone._own import own_backend
 from vecbridge.fiftyone.plugin._places import Run, opened
 
 _PATIENCE_S = 8.0
@@ -61,6 +62,12 @@ def expected_ids(dataset: Any, patches_field: str | None) -> list[str]:
 
 
 def _health(dataset: Any, run: Run) -> Health:
+    if not run.ours and own_backend(run.config) is None:
+        return Health(
+            "unknown",
+            advice="vecbridge cannot open it: install the package that made it, or compute the "
+            "similarity again with a backend of vecbridge's.",
+        )
     if not run.ours:
         return Health(
             "FiftyOne's",

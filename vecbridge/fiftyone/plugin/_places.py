@@ -145,5 +145,7 @@ def _run(key: str, config: Any) -> Run:
             options = config.given
         return Run(key, config, backend, where(backend, options))
     cls = str(config.cls)
+    if not cls.startswith(_OWN):
+        return Run(key, config, "unknown", "")
     name = cls.removeprefix(_OWN).partition(".")[0]
     return Run(key, config, f"FiftyOne's own {name}", "the dataset" if name == "sklearn" else "")
