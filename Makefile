@@ -47,6 +47,10 @@ test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 test-pymilvus: $(DEV_ENV) ## The live Milvus tests on older releases of pymilvus
 	@$(BIN)/python -m tools.pymilvus_overlay
 
+.PHONY: test-extras
+test-extras: $(DEV_ENV) ## Each extra of the wheel, alone in an environment of its own
+	@$(BIN)/python -m pytest tests/packaging/test_extras.py -m extras
+
 .PHONY: lint
 lint: $(DEV_ENV) ## Style and import contracts
 	@$(BIN)/ruff check $(SOURCES)
