@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,6 @@ from tests.neighbours._page import NOT_OFFERED, cell
 @pytest.fixture
 def report(fiftyone_env: dict[str, str], tmp_path: Path) -> dict[str, Any]:
     """What the suite finds in a few tests of FiftyOne's Milvus backend on Milvus Lite."""
-    import subprocess
-    import sys
-
     from tests.neighbours.__main__ import ROOT
 
     label = "fiftyone-milvus-lite"
@@ -46,3 +45,21 @@ def test_a_neighbour_is_told_what_it_keeps_what_differs_and_what_it_lacks(
     assert lacking.verdict == NOT_OFFERED
     assert "Milvus does not support" in lacking.reason
     assert cell(report, "RANK-8").verdict == "not-run"
+
+
+def test_a_script_of_the_page_runs_as_it_stands(
+    fiftyone_env: dict[str, str], tmp_path: Path
+) -> None:
+    script = Path(__file__).with_name("reproducers") / "milvus.txt"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script.read_text(encoding="utf-8")],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "distances of the origin to 1, 2 and 3: [1.0, 4.0, 9.0]" in done.stdout
+    assert "removing with a check: unhashable type" in done.stdout
