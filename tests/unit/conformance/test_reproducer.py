@@ -109,7 +109,7 @@ def test_of_many_calls_the_writes_and_the_last_ones_are_written(harness: Harness
 
 def test_lists_of_arrays_and_numbers_that_are_none_can_be_pasted(harness: Harness) -> None:
     index = harness.index(dimension=2, metric="euclidean")
-    index.upsert(["a", "nan"], [np.array([3, 4], dtype=np.float32), np.zeros(2)])
+    index.upsert(["a", "nan"], [np.array([3, 4], dtype=np.float32), np.zeros(2, dtype=np.float32)])
     index.range_search(np.zeros((1, 2)), float("inf"))
 
     assert "ids=('nan', 'a')" in run(reproducer(harness.recorder))
