@@ -27,7 +27,7 @@ _ROUNDS = 40
 # a server most; the deeper a ranking goes, the closer its distances are.
 _SPARE, _SPARE_SHARE = 4, 32
 _MOST_OUTSIDE = 16
-_FRESH_S = 1.0
+_LOOK_S = 1.0
 """How long nothing is taken to be outside of the band where nothing was, by reads that need not
 see what others wrote since."""
 
@@ -64,7 +64,7 @@ class Ranker:
         # A filter slows a search down, so it goes without while nothing is seen to be outside.
         # Lite fails on what overflows, and has to be kept from it.
         self._all_inside = not collection.lite
-        self._looked = -_FRESH_S
+        self._looked = -_LOOK_S
 
     def candidates(
         self, view: View, queries: NDArray[np.float32], k: int, scope: str
@@ -111,7 +111,7 @@ class Ranker:
 
     def _seen_inside(self, view: View) -> bool:
         """Whether a read this fresh may go by a look that found no record outside of the band."""
-        fresh = time.monotonic() - self._looked < _FRESH_S
+        fresh = time.monotonic() - self._looked < _LOOK_S
         return view.lenient and fresh and not self._collection.session.moved_since(self._looked)
 
     def _again(
