@@ -145,7 +145,8 @@ class Collection:
         if not self._loaded:
             with self._loading:
                 if not self._loaded:
-                    self.load()
+                    # A load that takes longer than one call may is waited for again.
+                    self.connection.trying(operation, lambda _client, _attempt: self.load())
         with self.session.reading(level) as word:
             yield View(
                 self._calls,

@@ -153,7 +153,10 @@ def test_a_server_that_is_killed_costs_an_ingest_a_pause(
 
 
 def test_a_frozen_server_is_told_in_time_and_goes_on(server: MilvusServer, store: Store) -> None:
-    store.create_index("frozen", dimension=2).upsert(["a"], [[1, 2]])
+    made = store.create_index("frozen", dimension=2)
+    made.upsert(["a"], [[1, 2]])
+    # It is loaded by then, which takes longer than the impatient one waits.
+    assert made.count() == 1
     with vecbridge.get_backend("milvus", uri=server.uri, timeout=2) as impatient:
         index = impatient.open_index("frozen")
         server.signal(signal.SIGSTOP)
