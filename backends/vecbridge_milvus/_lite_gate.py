@@ -109,7 +109,7 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
                     reply = handler.unary_unary(request, context)
             except NotImplementedError:
                 # pymilvus goes without, and gRPC would log a traceback in the user's face.
-                context.abort(grpc.StatusCode.UNIMPLEMENTED, f"Milvus Lite has no {name}")
+                return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"Milvus Lite has no {name}")
             self._settling.note(name, request)
             return reply
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import eta.core.utils as etau
 from fiftyone.core.brain import BrainMethod
 
+from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._records import Records
 from vecbridge._errors import CorruptStoreError, IndexNotFoundError, InvalidArgumentError
 from vecbridge._front._index import Index
@@ -161,23 +163,22 @@ class Move:
     def _send(
         self, config: BackendSimilarityConfig, batches: Iterator[Records], count: int
     ) -> None:
-        index: Index | None = None
+        first = next(batches, None)
+        if first is None:
+            return
+        index = config.connect().create_index(
+            config.collection_name or "",
+            dimension=first.vectors.shape[1],
+            metric=parse_metric(config.metric),
+            fields={SAMPLE_ID: "string"},
+        )
+        read = Summing(index.info.dimension)
         done = 0
-        for records in batches:
-            if index is None:
-                index = config.connect().create_index(
-                    config.collection_name or "",
-                    dimension=records.vectors.shape[1],
-                    metric=config.metric,
-                    fields={SAMPLE_ID: "string"},
-                )
-                read = Summing(index.info.dimension)
+        for records in chain([first], batches):
             index.upsert(records.ids, records.vectors, records.fields)
             read.add(records)
             done += len(records)
             self._progress("copying", done, count)
-        if index is None:
-            return
         arrived = checksum(index, progress=self._progress)
         if arrived != read.result():
             raise _different(config.backend_name, done, arrived.records)
@@ -204,7 +205,7 @@ def _opened(config: BackendSimilarityConfig) -> Index:
     name = config.collection_name
     if name is None:
         raise IndexNotFoundError("the run has no index yet: nothing was added to it")
-    return config.connect().open_index(name, metric=config.metric)
+    return config.connect().open_index(name, metric=parse_metric(config.metric))
 
 
 def _batches(index: Index) -> Iterator[Records]:

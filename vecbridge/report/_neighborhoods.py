@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +63,7 @@ class Neighborhoods:
 
 
 def neighborhoods(
-    metric: Metric, ids: Sequence[str], vectors: NDArray[np.float32], k: int, progress: Progress
+    metric: Metric, ids: tuple[str, ...], vectors: NDArray[np.float32], k: int, progress: Progress
 ) -> Neighborhoods:
     """Finds who is near whom.
 
@@ -110,7 +109,7 @@ def _identical(vectors: NDArray[np.float32]) -> int:
 
 
 def _twins(
-    ids: Sequence[str],
+    ids: tuple[str, ...],
     others: NDArray[np.intp],
     nearest: NDArray[np.float64],
     close: NDArray[np.bool_],
