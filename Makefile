@@ -47,6 +47,14 @@ test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 test-pymilvus: $(DEV_ENV) ## The live Milvus tests on older releases of pymilvus
 	@$(BIN)/python -m tools.pymilvus_overlay
 
+.PHONY: test-lowest
+test-lowest: $(DEV_ENV) ## The unit tests on the oldest versions that are allowed (LEG_PYTHON=python3.10)
+	@$(BIN)/python -m tools.version_leg lowest $(if $(LEG_PYTHON),--python $(LEG_PYTHON))
+
+.PHONY: test-newest
+test-newest: $(DEV_ENV) ## The unit tests on the newest versions there are (LEG_PYTHON=python3.13)
+	@$(BIN)/python -m tools.version_leg newest $(if $(LEG_PYTHON),--python $(LEG_PYTHON))
+
 .PHONY: test-extras
 test-extras: $(DEV_ENV) ## Each extra of the wheel, alone in an environment of its own
 	@$(BIN)/python -m pytest tests/packaging/test_extras.py -m extras
