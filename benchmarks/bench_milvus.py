@@ -33,7 +33,7 @@ NATIVE_LIMIT, EXACT_LIMIT, BATCH_LIMIT, VIEW_LIMIT = 1.1, 1.5, 1.3, 3.0
 SCAN_LIMIT = 1.5
 SCANNED = (20_000, 200_000)
 K = 10
-SETTLE_S = 5.0
+SETTLE_S = 15.0
 """A server goes on working for a while after an ingest."""
 BATCH = 5000
 ROUNDS = 3
@@ -146,10 +146,6 @@ def _searches(size: str, index: Index, hand: ByHand, queries: Any, half: list[st
 
     return [
         _ratio(
-            f"{size}: one query, native", medians(native, by_hand, 41), "pymilvus", NATIVE_LIMIT
-        ),
-        _ratio(f"{size}: one query, exact", medians(exact, by_hand, 41), "pymilvus", EXACT_LIMIT),
-        _ratio(
             f"{size}: 100 queries, native",
             medians(
                 lambda: index.search(queries, K, ranking="native"),
@@ -165,6 +161,10 @@ def _searches(size: str, index: Index, hand: ByHand, queries: Any, half: list[st
             "pymilvus, one call",
             BATCH_LIMIT,
         ),
+        _ratio(
+            f"{size}: one query, native", medians(native, by_hand, 41), "pymilvus", NATIVE_LIMIT
+        ),
+        _ratio(f"{size}: one query, exact", medians(exact, by_hand, 41), "pymilvus", EXACT_LIMIT),
         _ratio(
             f"{size}: one query in half of all",
             medians(lambda: index.search(one, K, within=half), exact, 15),

@@ -128,7 +128,9 @@ def read(
     # What the settings say of foreign collections is not meant for our own.
     key = _key(name, columns, None if norm else key)
     vector = _vector(name, columns, None if norm else vector)
-    index, metric = _vector_index(client, name, vector, timeout, patient=bool(made))
+    # Lite keeps no description, but our own norms tell whose collection it is.
+    ours = bool(made) or norm is not None
+    index, metric = _vector_index(client, name, vector, timeout, patient=ours)
     stored = int(columns[vector]["params"]["dim"])
     info = IndexInfo(
         name=name,

@@ -19,7 +19,8 @@ import sys
 import fiftyone as fo
 import fiftyone.zoo as foz
 name, folder = sys.argv[1:]
-dataset = fo.load_dataset(name).clone()
+# A view, whose clone has no brain runs of other tests.
+dataset = fo.load_dataset(name).view().clone()
 dataset.rename_sample_field("halves", "ground_truth")
 dataset.export(export_dir=folder, dataset_type=fo.types.FiftyOneDataset)
 info = foz.ZooDatasetInfo(foz.get_zoo_dataset("quickstart"), fo.types.FiftyOneDataset, 150)
@@ -112,7 +113,7 @@ part, ids, _ = custom.compute_embeddings(dataset.take(10))
 custom.add_to_index(part, ids)
 print(custom.collection)
 import pymilvus
-assert pymilvus.utility.list_collections() == ["custom_page_collection"]
+assert "custom_page_collection" in pymilvus.utility.list_collections()
 assert type(custom).__module__ == "vecbridge.fiftyone.similarity"
 custom.delete()
 print("the page is done")

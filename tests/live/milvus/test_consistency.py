@@ -102,6 +102,8 @@ def test_strong_reads_beside_writers_show_no_record_as_it_was_long_ago_or_not_at
     store: Store, tmp_path: Path
 ) -> None:
     index = store.create_index(f"c_{uuid.uuid4().hex}", dimension=DIMENSION, metric="euclidean")
+    # The first read waits until a new collection is loaded.
+    assert index.count() == 0
     crowd = plans(4, barrier=tmp_path, writers=2, seconds=4.0, levels=["strong"])
     history = in_threads(index, crowd)
     assert len(history.writes) > 10

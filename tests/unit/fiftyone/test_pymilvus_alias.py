@@ -31,6 +31,8 @@ def test_no_connection_is_made_with_credentials(given: dict[str, Any]) -> None:
         warnings.simplefilter("ignore")
         from pymilvus import connections
 
+        # Another test may have connected it.
+        connections.remove_connection("default")
         # It would fail here, and not only connect: nobody answers.
         connect_default(vecbridge_milvus.MilvusBackend.settings_type(**given))
         assert not connections.has_connection("default")
