@@ -5,7 +5,7 @@ its sides, and each record keeps the few best that it was shown: all that costs 
 matrix product. The exact distances of what was kept then rank it, and prove for nearly every record
 that nothing else belongs there; the others are looked at again in float64.
 
-Memory: a copy of the vectors, 24 bytes a record and neighbour that is kept, and 32 MiB a thread.
+Memory: a copy of the vectors, 24 bytes a record and neighbour that is kept, and 20 MiB a thread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vecbridge.ranking._select import smallest_columns
 
 BLOCK = 4096
 STRIP = 1024
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(8, os.cpu_count() or 1)
 
 Progress = Callable[[int, int], None]
 """Told how much of the work is done: how many of how many."""
@@ -105,10 +105,12 @@ def nearest_others(
         columns = keys.columns(slice(right, right + BLOCK))
         _show(keys, kept, left, right, min(left + BLOCK, records), columns, held.table)
 
-    # While one thread multiplies, another picks.
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    from threadpoolctl import threadpool_limits
+
+    # Products that share threads wait for each other, while others pick: each has one of its own.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(WORKERS) as pool:
         for pairs in _rounds(blocks):
             for _ in pool.map(show, pairs):
                 done += 1

@@ -31,7 +31,8 @@ Others = tuple[NDArray[np.intp], NDArray[np.float64]]
 class Pairs:
     """The pairs of some records.
 
-    Memory beside what is answered: two copies of the vectors at most, and about 128 MiB.
+    Memory beside what is answered: two copies of the vectors at most, about 64 MiB, and 20 MiB a
+    core, of eight at most.
 
     Args:
         metric: of the index.
