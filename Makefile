@@ -60,10 +60,15 @@ test-extras: $(DEV_ENV) ## Each extra of the wheel, alone in an environment of i
 	@$(BIN)/python -m pytest tests/packaging/test_extras.py -m extras
 
 .PHONY: lint
-lint: $(DEV_ENV) ## Style and import contracts
+lint: $(DEV_ENV) ## Style, import contracts and changelog fragments
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format"; exit 1; }
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/towncrier build --draft --version next &>/dev/null || { echo "changelog.d is not sound: make changelog"; exit 1; }
+
+.PHONY: changelog
+changelog: $(DEV_ENV) ## What the next release will say
+	@$(BIN)/towncrier build --draft --version next
 
 .PHONY: format
 format: $(DEV_ENV) ## Format and repair what can be
