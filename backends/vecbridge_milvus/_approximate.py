@@ -12,12 +12,12 @@ from vecbridge import Candidates
 from vecbridge_milvus._candidates import Ranker
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._foreign import search_with_vectors
-from vecbridge_milvus._found import Found
+from vecbridge_milvus._found import Entity, Found
 from vecbridge_milvus._geometry import USELESS, Query
 from vecbridge_milvus._index_settings import IndexSettings
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
 from vecbridge_milvus._tuning import Effort, Tuning
-from vecbridge_milvus._view import Entity, View
+from vecbridge_milvus._view import View
 
 _WIDER = 8
 

@@ -15,10 +15,10 @@ from vecbridge import Candidates
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._foreign import search_with_vectors
-from vecbridge_milvus._found import Found
+from vecbridge_milvus._found import Entity, Found
 from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
-from vecbridge_milvus._view import Entity, View
+from vecbridge_milvus._view import View
 
 _SAMPLE = 64
 _ROUNDS = 40

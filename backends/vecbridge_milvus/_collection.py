@@ -13,12 +13,13 @@ from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
+from vecbridge_milvus._found import Entity
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._requests import Columns, send, takes_requests, to_request
 from vecbridge_milvus._rows import to_rows
 from vecbridge_milvus._schema import Layout
 from vecbridge_milvus._session import Session
-from vecbridge_milvus._view import Entity, View
+from vecbridge_milvus._view import View
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from vecbridge import Hits
 from vecbridge.ranking import distances, rank
 from vecbridge_milvus._collection import MAX_LIMIT
+from vecbridge_milvus._found import Entity
 from vecbridge_milvus._rows import to_ids, to_vectors
 from vecbridge_milvus._schema import Layout
-from vecbridge_milvus._view import Entity, View
+from vecbridge_milvus._view import View
 
 _PAGE_BYTES = 16 << 20
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both, one_of, string_literal
-from vecbridge_milvus._view import Entity, View
+from vecbridge_milvus._found import Entity
+from vecbridge_milvus._view import View
 
 _AT_ONCE = 500
 

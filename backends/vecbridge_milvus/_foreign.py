@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge_milvus._expr import one_of
-from vecbridge_milvus._found import Found
+from vecbridge_milvus._found import Entity, Found
 from vecbridge_milvus._rows import to_vectors
 from vecbridge_milvus._schema import Layout
-from vecbridge_milvus._view import Entity, View
+from vecbridge_milvus._view import View
 
 _KEYS = 2000
 

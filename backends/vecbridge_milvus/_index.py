@@ -26,12 +26,11 @@ from vecbridge_milvus._completion import Completion
 from vecbridge_milvus._copies import Copies
 from vecbridge_milvus._errors import BACKEND, TooLargeError
 from vecbridge_milvus._expr import FilterCompiler, both, one_of
-from vecbridge_milvus._found import Found
+from vecbridge_milvus._found import Entity, Found
 from vecbridge_milvus._geometry import Query
 from vecbridge_milvus._index_settings import IndexSettings
 from vecbridge_milvus._rows import part_of, to_columns, to_records, to_stored
 from vecbridge_milvus._tuning import SPARE
-from vecbridge_milvus._view import Entity
 
 MAX_WITHIN = 10_000
 _BATCH_BYTES = 16 << 20

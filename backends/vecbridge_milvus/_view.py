@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._expr import both, string_literal
-from vecbridge_milvus._found import Found, to_found
+from vecbridge_milvus._found import Entity, Found, to_entities, to_found
 from vecbridge_milvus._schema import Layout
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-
-Entity = dict[str, Any]
 
 _MAX_QUERIES = 16384
 _MESSAGE_BYTES = 32 << 20
@@ -72,7 +70,8 @@ class View:
     ) -> list[Entity]:
         """Rows that match, in any order."""
         bound = {} if limit is None else {"limit": limit}
-        return list(self._ask("query", filter=expression, output_fields=list(output), **bound))
+        reply = self._ask("query", filter=expression, output_fields=list(output), **bound)
+        return to_entities(self._layout, reply)
 
     def count(self, expression: str) -> int:
         """The number of rows that match."""
@@ -89,17 +88,18 @@ class View:
         # A server told of an iterator answers weak reads from a snapshot before earlier reads.
         by_key = {"iterator": "True"} if self._lite else {"reduce_stop_for_best": "True"}
         while True:
-            page = self._ask(
+            reply = self._ask(
                 "query",
                 filter=both(scope, f"{key} > {string_literal(last)}"),
                 output_fields=list(output),
                 limit=rows,
                 **by_key,
             )
-            if not page:
+            if not reply:
                 return
             # A server may give more than a page where segments overlap, or cut it short where they
             # end: the first of what it gives are right, and only an empty page is the last.
+            page = to_entities(self._layout, reply)
             ordered = sorted(page, key=itemgetter(key))[:rows]
             last = ordered[-1][key]
             yield ordered
