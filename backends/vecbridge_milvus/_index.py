@@ -35,7 +35,7 @@ from vecbridge_milvus._tuning import SPARE
 MAX_WITHIN = 10_000
 _BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 5000
-# pymilvus makes a Python number of every coordinate: some ten times the bytes that come.
+# Not all of pymilvus gives vectors as arrays: as numbers they take some ten times their bytes.
 _REPLY_BYTES = 4 << 20
 _KEYS = 2000
 

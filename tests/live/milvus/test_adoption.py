@@ -141,4 +141,5 @@ def test_a_newer_layout_is_refused(milvus_server_uri: str) -> None:
     store = vecbridge.get_backend("milvus", uri=milvus_server_uri)
     with store, pytest.raises(SchemaMismatchError, match="newer vecbridge"):
         store.open_index(name)
+    client.drop_collection(name)
     client.close()
