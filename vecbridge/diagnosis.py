@@ -105,7 +105,8 @@ def _contents(store: Store) -> Iterator[Finding]:
     started = time.perf_counter()
     names = store.index_names()
     answered = 1000 * (time.perf_counter() - started)
-    yield Finding("store", "ok", f"answers in {answered:.0f} ms; {len(names)} indexes")
+    counted = f"{len(names)} index{'' if len(names) == 1 else 'es'}"
+    yield Finding("store", "ok", f"answers in {answered:.0f} ms; {counted}")
     for name in names[:_LISTED]:
         with store.open_index(name) as index:
             info = index.info

@@ -8,7 +8,7 @@ from vecbridge._config._registry import backend_names, describe_settings, get_ba
 from vecbridge._errors import ConfigurationError, MissingDependencyError
 from vecbridge.cli._console import AsJson, Backend, Exit, Options, emit, options_of, say, table
 
-app = typer.Typer(help="What is configured, and whether it can be.", no_args_is_help=True)
+app = typer.Typer(help="Shows and checks what is configured.", no_args_is_help=True)
 
 
 @app.command()

@@ -43,12 +43,15 @@ class Exit(IntEnum):
 
 
 def run(app: typer.Typer) -> None:
-    """Runs the command line; where vecbridge refuses, one line and an exit code, no traceback."""
+    """Runs the command line; where it cannot go on, one line and an exit code, no traceback."""
     try:
         app()
     except VecbridgeError as error:
         complain(error)
         sys.exit(code_of(error))
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
+        sys.exit(Exit.USAGE)
 
 
 def complain(what: object) -> None:
@@ -128,10 +131,18 @@ def _plain(value: object) -> object:
 
 Backend = Annotated[
     str | None,
-    typer.Argument(help="A backend, such as milvus; the configured default where none is named."),
+    typer.Argument(
+        metavar="BACKEND",
+        help="A backend, such as milvus; the configured default where none is named.",
+        show_default=False,
+    ),
 ]
-Named = Annotated[str, typer.Argument(help="A backend, such as milvus.", show_default=False)]
-IndexName = Annotated[str, typer.Argument(help="An index of that backend.", show_default=False)]
+Named = Annotated[
+    str, typer.Argument(metavar="BACKEND", help="A backend, such as milvus.", show_default=False)
+]
+IndexName = Annotated[
+    str, typer.Argument(metavar="INDEX", help="An index of that backend.", show_default=False)
+]
 Options = Annotated[
     list[str] | None,
     typer.Option(

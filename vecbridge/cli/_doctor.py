@@ -22,7 +22,7 @@ def doctor(
     name: Backend = None,
     option: Options = None,
     read_only: Annotated[
-        bool, typer.Option(help="Write nothing, not even to an own index.")
+        bool, typer.Option("--read-only", help="Write nothing, not even to an own index.")
     ] = False,
     json: AsJson = False,
 ) -> None:

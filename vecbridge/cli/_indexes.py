@@ -73,10 +73,13 @@ def search(
         str | None, typer.Option("--id", help="Search with the vector of this record.")
     ] = None,
     vector: Annotated[
-        Path | None, typer.Option(help="Search with the vectors of this .npy file.")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Search with the vectors of this .npy file."
+        ),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
-    farthest: Annotated[bool, typer.Option(help="The farthest instead.")] = False,
+    farthest: Annotated[bool, typer.Option("--farthest", help="The farthest instead.")] = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
@@ -110,9 +113,13 @@ def _told(value: object) -> str:
 def _from_file(path: Path) -> NDArray[Any]:
     try:
         # Never with pickles: a file of vectors must not be able to run anything.
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError) as error:
+        loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
         raise InvalidArgumentError(f"{path} is no .npy file of vectors: {error}") from error
+    if not isinstance(loaded, np.ndarray):
+        loaded.close()
+        raise InvalidArgumentError(f"{path} holds several arrays; a .npy file holds one")
+    return loaded
 
 
 def _of_record(index: Index, name: str) -> NDArray[np.float32]:

@@ -17,9 +17,9 @@ _PASSED_ON = {
     "help_option_names": [],
 }
 _PARTS = {
-    "conformance": ("vecbridge_conformance", "conformance", "Prove that a store conforms."),
-    "fiftyone": ("vecbridge.fiftyone", "fiftyone", "Switch FiftyOne to vecbridge, and back."),
-    "demo": ("vecbridge.demo", "fiftyone", "The main job on real images, on three stores."),
+    "conformance": ("vecbridge_conformance", "conformance", "Proves that a store conforms."),
+    "fiftyone": ("vecbridge.fiftyone", "fiftyone", "Switches FiftyOne to vecbridge, and back."),
+    "demo": ("vecbridge.demo", "fiftyone", "Does the main job on real images, on three stores."),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vecbridge._config._registry import get_backend
+from vecbridge._errors import InvalidArgumentError
 from vecbridge.cli._console import AsJson, IndexName, Named, Options, emit, options_of, say
 from vecbridge.cli._progress import bar
 from vecbridge.report import html_page, survey
@@ -33,7 +34,8 @@ def report(
     k: Annotated[int, typer.Option("-k", min=1, help="Hits of a search.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     read_only: Annotated[
-        bool, typer.Option(help="Write nothing to the store; then no lag is measured.")
+        bool,
+        typer.Option("--read-only", help="Write nothing to the store; then no lag is measured."),
     ] = False,
     option: Options = None,
     json: AsJson = False,
@@ -42,6 +44,9 @@ def report(
 
     With --json, its figures are printed instead.
     """
+    path = output or Path(f"{index}.html")
+    if not path.parent.is_dir():
+        raise InvalidArgumentError(f"there is no folder {str(path.parent)!r} for {path.name!r}")
     with (
         get_backend(name, **options_of(option or ())) as store,
         bar(shown=not json) as progress,
@@ -61,7 +66,6 @@ def report(
         emit({**asdict(seen), "whole": seen.whole})
         if output is None:
             return
-    path = output or Path(f"{index}.html")
     path.write_text(html_page(seen), encoding="utf-8")
     if not json:
         say(f"{path}: {seen.sampled:,} of {seen.records:,} records, {path.stat().st_size:,} bytes")

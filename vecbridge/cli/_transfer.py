@@ -14,6 +14,7 @@ from vecbridge._config._registry import get_backend
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
+from vecbridge._front._store import Store
 from vecbridge.cli._console import (
     AsJson,
     Exit,
@@ -21,6 +22,7 @@ from vecbridge.cli._console import (
     Named,
     Options,
     emit,
+    errors,
     options_of,
     say,
 )
@@ -28,8 +30,10 @@ from vecbridge.cli._progress import bar
 from vecbridge.transfer import copy, export_records, import_records, verify
 
 _PLACE = "a backend and an index of it, as in milvus:photos"
-From = Annotated[str, typer.Argument(metavar="FROM", help=_PLACE, show_default=False)]
-To = Annotated[str, typer.Argument(metavar="TO", help=_PLACE, show_default=False)]
+From = Annotated[
+    str, typer.Argument(metavar="FROM", help=f"Where from: {_PLACE}.", show_default=False)
+]
+To = Annotated[str, typer.Argument(metavar="TO", help=f"Where to: {_PLACE}.", show_default=False)]
 FromOptions = Annotated[
     list[str] | None,
     typer.Option("--from-option", "-f", metavar="KEY=VALUE", help="A setting of FROM's backend."),
@@ -53,8 +57,12 @@ def copy_index(
     target: To,
     from_option: FromOptions = None,
     to_option: ToOptions = None,
-    resume: Annotated[bool, typer.Option(help="Go on with a copy that was cut short.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a copy that was cut short.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Copies an index to another store, and proves that the copy is whole."""
@@ -69,6 +77,7 @@ def copy_index(
             return
         with bar(shown=not json) as progress:
             done = copy(index, store, copied_name, resume=resume, progress=progress)
+        _warn_of_memory(store, copied_name)
     if json:
         emit(asdict(done))
         return
@@ -107,7 +116,10 @@ def verify_indexes(
 def export_index(
     name: Named,
     index: IndexName,
-    path: Annotated[Path, typer.Argument(help="A .parquet or .npz file.", show_default=False)],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .parquet or .npz file.", show_default=False),
+    ],
     option: Options = None,
     json: AsJson = False,
 ) -> None:
@@ -121,7 +133,16 @@ def export_index(
 
 
 def import_index(
-    path: Annotated[Path, typer.Argument(help="A .parquet or .npz file.", show_default=False)],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="A .parquet or .npz file.",
+            show_default=False,
+        ),
+    ],
     name: Named,
     index: IndexName,
     metric: Annotated[
@@ -132,12 +153,25 @@ def import_index(
 ) -> None:
     """Writes every record of a file to an index, which is made if need be."""
     wanted: Metric | None = None if metric is None else parse_metric(metric)
-    with get_backend(name, **options_of(option or ())) as store, bar(shown=not json) as progress:
-        written = import_records(path, store, index, metric=wanted, progress=progress)
+    with get_backend(name, **options_of(option or ())) as store:
+        with bar(shown=not json) as progress:
+            written = import_records(path, store, index, metric=wanted, progress=progress)
+        _warn_of_memory(store, index)
     if json:
         emit({"records": written, "index": index})
         return
     say(f"{name}:{index}: {written:,} records from {path}")
+
+
+def _warn_of_memory(store: Store, name: str) -> None:
+    with store.open_index(name) as index:
+        if index.capabilities.durable:
+            return
+    errors.print(
+        f"[yellow]warning[/] the records were in memory, and are gone with this command: "
+        f"{store.name} keeps them where it is given a place for them, as in path=FOLDER",
+        highlight=False,
+    )
 
 
 def _place(text: str) -> tuple[str, str]:

@@ -120,7 +120,8 @@ def _told(found: dict[str, Any]) -> str:
         lines += ["", backend]
         for name, each in about["names"].items():
             word = "enabled" if each["enabled"] else "not enabled"
-            lines.append(f"  {name}: {word}, {each['config_cls']} ({each['source']})")
+            answered = f"{each['config_cls']} " if each["config_cls"] else ""
+            lines.append(f"  {name}: {word}, {answered}({each['source']})")
         for name, each in about["settings"].items():
             lines.append(f"    {name} = {each['value']} ({each['source']})")
         if "problem" in about:

@@ -73,7 +73,7 @@ def copy(
         if there and not resume:
             raise IndexExistsError(
                 f"the target has an index {called!r} with {there:,} records: choose another name, "
-                f"or go on with a copy that was cut short (resume)"
+                f"or go on with a copy that was cut short (resume=True; --resume for the command)"
             )
         read, written, skipped = _send(source, copied, careful=bool(there), progress=progress)
         arrived = checksum(copied, progress=progress)

@@ -41,11 +41,13 @@ def export_records(
         The number of records written.
 
     Raises:
-        InvalidArgumentError: the name ends in neither.
+        InvalidArgumentError: the name ends in neither, or there is no such folder.
         MissingDependencyError: Parquet needs pyarrow, which is not installed.
     """
     target = Path(path)
     form = _form(target)
+    if not target.parent.is_dir():
+        raise InvalidArgumentError(f"there is no folder {str(target.parent)!r} for {target.name!r}")
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         written = form.write(index, partial, consistency, progress)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,15 @@ def test_what_is_described_reads_well(run: Run, folder: Path) -> None:
 
 def test_the_default_backend_is_named(run: Run) -> None:
     assert "Settings of sklearn, the default backend" in run("config", "show").out
+
+
+def test_the_version(run: Run) -> None:
+    ran = run("--version")
+    assert (ran.code, ran.out) == (0, f"vecbridge {version('vecbridge')}\n")
+
+
+def test_an_archive_is_no_file_of_vectors(run: Run, folder: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "several.npz", ids=np.array(["a"]))
+    words = ("--vector", tmp_path / "several.npz", "-o", f"path={folder}")
+    ran = run("search", "sklearn", "corners", *words)
+    assert (ran.code, "several arrays" in ran.err) == (2, True)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.unit.cli.conftest import Run
 
 
@@ -50,3 +52,18 @@ def test_files_are_written_and_read(run: Run, folder: Path, tmp_path: Path) -> N
 def test_a_place_is_a_backend_and_an_index(run: Run) -> None:
     ran = run("copy", "sklearn", "faiss:copied")
     assert (ran.code, "as in milvus:photos" in " ".join(ran.err.split())) == (2, True)
+
+
+def test_a_copy_into_memory_warns_that_it_is_gone(run: Run, folder: Path, tmp_path: Path) -> None:
+    words = ("copy", "sklearn:corners", "sklearn:copied", "-f", f"path={folder}")
+    assert "in memory, and are gone" in run(*words).err
+    assert "in memory" not in run(*words, "-t", f"path={tmp_path / 'kept'}").err
+
+
+@pytest.mark.parametrize("name", ["corners.npz", "corners.parquet"])
+def test_a_folder_that_is_not_there_is_told_before_anything_is_read(
+    run: Run, folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "nowhere" / name
+    ran = run("export", "sklearn", "corners", path, "-o", f"path={folder}")
+    assert (ran.code, "there is no folder" in ran.err) == (2, True)

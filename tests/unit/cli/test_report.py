@@ -43,3 +43,11 @@ def test_an_index_that_is_not_there_writes_nothing(run: Run, folder: Path, tmp_p
     assert ran.code == 1
     assert "absent" in ran.err
     assert not page.exists()
+
+
+def test_a_page_that_cannot_be_written_is_one_line(run: Run, folder: Path, tmp_path: Path) -> None:
+    options = ("-o", f"path={folder}", "--queries", 0, "--read-only")
+    ran = run("report", "sklearn", "corners", "--output", tmp_path / "no" / "page.html", *options)
+    assert (ran.code, "there is no folder" in ran.err) == (2, True)
+    ran = run("report", "sklearn", "corners", "--output", tmp_path, *options)
+    assert (ran.code, str(tmp_path) in ran.err, "Traceback" in ran.err) == (2, True, False)
