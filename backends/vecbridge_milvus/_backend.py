@@ -71,7 +71,7 @@ class MilvusBackend:
         """
         self._require(name, "open_index")
         collection = self._collection(name)
-        collection.load()
+        collection.load("open_index")
         return MilvusIndex(collection, self._settings)
 
     def index_names(self) -> list[str]:

@@ -29,14 +29,22 @@ class Calls:
         self._loading = loading
         self._closed = threading.Event()
 
-    def load(self) -> None:
-        """Brings the collection into the server's memory, where it is not yet."""
+    def load(self, operation: str = "load") -> None:
+        """Brings the collection into the server's memory, where it is not yet.
+
+        A load that takes longer than one call may is waited for, as a server that is away is.
+
+        Args:
+            operation: the contract's name of what waits for it.
+        """
         timeout = self.connection.timeout
-        client = self.connection.client("load")
-        with boundary("load"):
+
+        def step(client: MilvusClient, _attempt: int) -> None:
             state = client.get_load_state(self._name, timeout=timeout)["state"]
             if state.name != "Loaded":
                 client.load_collection(self._name, timeout=timeout, **self._loading)
+
+        self.connection.trying(operation, step)
 
     def copies(self) -> int | None:
         """How many copies of the collection answer reads; ``None`` where nobody may tell."""

@@ -60,9 +60,9 @@ class Collection:
         self._unflushed = 0
         self.session = self._session(replicated=False)
 
-    def load(self) -> None:
+    def load(self, operation: str = "load") -> None:
         """Brings the collection into the server's memory, and learns what reads need there."""
-        self._calls.load()
+        self._calls.load(operation)
         self._waits_first = not self.lite and self._calls.copies() == 1
         self.session = self._session(replicated=not self.lite and not self._waits_first)
         self._loaded = True
@@ -146,8 +146,7 @@ class Collection:
         if not self._loaded:
             with self._loading:
                 if not self._loaded:
-                    # A load that takes longer than one call may is waited for again.
-                    self.connection.trying(operation, lambda _client, _attempt: self.load())
+                    self.load(operation)
         with self.session.reading(level) as word:
             yield View(
                 self._calls,

@@ -42,7 +42,7 @@ _PASSING = (
     "query delegator",
 )
 _LIMITED = ("rate", "quota", "too many requests")
-_LATE = ("deadline exceeded", "retry timeout", "loading collection timeout", "index timeout")
+_LATE = ("deadline exceeded", "retry timeout", "index timeout")
 _CLOSED_CHANNEL = "closed channel"
 _THEIRS = frozenset({"pymilvus", "grpc", "google", "milvus_lite"})
 """Packages whose failures are the store's; a failure in a line of ours is a defect."""
@@ -66,6 +66,10 @@ class TooLargeError(BackendError):
 
 class NotLoadedError(BackendError):
     """The collection is not in the server's memory: load it."""
+
+
+class StillLoadingError(OperationTimeoutError):
+    """The server goes on bringing the collection into its memory: wait."""
 
 
 class OvertakenError(BackendError):
@@ -188,6 +192,8 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         kind, retryable = NotLoadedError, True
     elif "incomplete query result" in lowered:
         kind, retryable = OvertakenError, True
+    elif "loading collection timeout" in lowered:
+        kind, retryable = StillLoadingError, True
     elif any(words in lowered for words in _LATE):
         kind, retryable = OperationTimeoutError, True
     elif any(words in lowered for words in _DAMAGED):

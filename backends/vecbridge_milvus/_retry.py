@@ -7,6 +7,7 @@ import random
 import time
 
 from vecbridge import BackendError, OperationTimeoutError
+from vecbridge_milvus._errors import StillLoadingError
 
 _log = logging.getLogger("vecbridge.milvus")
 
@@ -70,5 +71,8 @@ class Patience:
 
 
 def _passes(error: BackendError) -> bool:
+    if isinstance(error, StillLoadingError):
+        # The server answers all the time, and no call is as long as a load.
+        return True
     # The caller has said how long a call may take; three times as long is not what was asked.
     return error.retryable and not isinstance(error, OperationTimeoutError)

@@ -129,6 +129,30 @@ def test_a_released_collection_is_loaded_again(milvus_store: Store, client: Any)
     assert milvus_store.open_index(index.info.name).count() == 1
 
 
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_load_that_takes_longer_than_a_call_may_is_waited_for(
+    milvus_store: Store, client: Any, monkeypatch: pytest.MonkeyPatch, *, opened: bool
+) -> None:
+    from pymilvus import MilvusClient, MilvusException
+
+    index = milvus_store.create_index(f"l_{uuid.uuid4().hex}", dimension=3)
+    index.upsert(["a"], [[1, 2, 3]])
+    assert index.count(consistency="strong") == 1
+    client.release_collection(index.info.name)
+    late = iter(range(3))
+
+    def load_collection(self: Any, name: str, *args: Any, **options: Any) -> None:
+        if next(late, None) is not None:
+            raise MilvusException(1, f"wait for loading collection timeout, collection: {name}")
+        taken(self, name, *args, **options)
+
+    taken = MilvusClient.load_collection
+    monkeypatch.setattr(MilvusClient, "load_collection", load_collection)
+    read = index if opened else milvus_store.open_index(index.info.name)
+    assert read.search([1, 2, 3], 1)[0].ids == ("a",)
+    assert next(late, None) is None
+
+
 def test_a_newer_layout_is_refused(milvus_server_uri: str) -> None:
     from pymilvus import DataType, MilvusClient
 

@@ -18,7 +18,13 @@ from vecbridge import (
     OperationTimeoutError,
     VecbridgeError,
 )
-from vecbridge_milvus._errors import NotLoadedError, OvertakenError, TooLargeError, boundary
+from vecbridge_milvus._errors import (
+    NotLoadedError,
+    OvertakenError,
+    StillLoadingError,
+    TooLargeError,
+    boundary,
+)
 from vecbridge_milvus._pymilvus import load, quietly
 
 
@@ -75,7 +81,7 @@ def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> 
         (65535, "Timestamp lag too large", BackendError, True),
         (65535, "context deadline exceeded", OperationTimeoutError, True),
         (1, "[search] Retry timeout: 3s", OperationTimeoutError, True),
-        (1, "wait for loading collection timeout", OperationTimeoutError, True),
+        (1, "wait for loading collection timeout", StillLoadingError, True),
         (65535, "cannot parse expression", BackendError, False),
         (1100, "invalid parameter", BackendError, False),
     ],

@@ -9,7 +9,7 @@ import pytest
 from vecbridge import BackendError, ConnectionFailedError, OperationTimeoutError
 from vecbridge_milvus import MilvusSettings
 from vecbridge_milvus._connection import Connection
-from vecbridge_milvus._errors import NotLoadedError
+from vecbridge_milvus._errors import NotLoadedError, StillLoadingError
 from vecbridge_milvus._retry import Patience
 
 
@@ -42,6 +42,15 @@ def test_what_is_useless_to_try_again_is_raised_at_once(
         Patience(seconds, "count").pause(error)
     assert caught.value is error
     assert time.monotonic() - started < 0.5
+
+
+def test_a_load_is_waited_for_longer_than_one_call_may_take() -> None:
+    def step(_client: object, attempt: int) -> str:
+        if attempt < 3:
+            raise failure(StillLoadingError)
+        return "loaded"
+
+    assert Reached(retry_timeout=9).trying("count", step) == "loaded"
 
 
 def test_patience_ends_with_what_it_waited_for() -> None:
