@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from _measure import Row, Work, arguments, report, seconds, together
-from bench_milvus import EXACT_LIMIT, K, data, server
+from bench_milvus import EXACT_LIMIT, K, data, server, settle
 
 from vecbridge import Index, get_backend
 
@@ -53,6 +53,7 @@ def compared(uri: str, count: int, dimension: int) -> list[Row]:
             lambda: peer.add_embeddings(ids, vectors.tolist(), ids=ids, batch_size=5000)
         )
         ingest = seconds(lambda: index.upsert(ids, vectors, {"text": ids}))
+        settle(uri, {"langchain": count, "ours": count})
         index.count(consistency="strong")
         rows = [Row("ingest", ingest, ingest_peer, PEER, "s", INGEST_LIMIT, repeats=1)]
         rows += _searches(index, queries[:1], lambda: theirs(1), "one query")
