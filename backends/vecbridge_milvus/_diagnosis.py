@@ -106,7 +106,8 @@ def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
     check = f"collection {name}"
     loaded = client.get_load_state(name, timeout=timeout)["state"].name == "Loaded"
     indexes = [
-        client.describe_index(name, index, timeout=timeout) for index in client.list_indexes(name)
+        client.describe_index(name, index, timeout=timeout)
+        for index in client.list_indexes(name, timeout=timeout)
     ]
     told = ", ".join(_index(index) for index in indexes)
     if not indexes:

@@ -46,8 +46,8 @@ class MilvusSettings(IndexSettings):
         server_pem_path: the server's certificate or its authority, for one-way TLS.
         server_name: name in the server's certificate, where it is not the address.
         timeout: seconds that one call may take, connecting included.
-        retry_timeout: seconds that a call goes on trying while the server is away, starting or
-            busy; 0 to try once. The first connection is tried once in any case.
+        retry_timeout: seconds that a call goes on trying while the server is away, starting,
+            loading or busy; 0 to try once. The first connection is tried once in any case.
     """
 
     uri: Annotated[str, BeforeValidator(_plain)] = "http://localhost:19530"

@@ -200,6 +200,18 @@ def test_shards_and_the_partition_key_reach_the_server(milvus_server_uri: str) -
         assert index.fetch(["a"]).fields["team"] == ["blue"]
 
 
+def test_copies_are_loaded_where_the_settings_say(milvus_server_uri: str) -> None:
+    options: dict[str, Any] = {"replicas": 1, "resource_groups": ["__default_resource_group"]}
+    name = f"w_{uuid.uuid4().hex}"
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
+        store.create_index(name, dimension=2).upsert(["a"], [[1, 2]])
+        client_of(store).release_collection(name)
+        assert store.open_index(name).count(consistency="strong") == 1
+        (copy,) = client_of(store).describe_replica(name)
+        assert copy.resource_group == "__default_resource_group"
+        store.drop_index(name)
+
+
 @pytest.mark.parametrize("place", ["lite", "server"])
 def test_one_of_racing_creations_wins(
     place: str, request: pytest.FixtureRequest, tmp_path: Path

@@ -16,6 +16,7 @@ import vecbridge
 from tests.servers.certificates import Authority
 from tests.servers.milvus import MilvusServer, running_milvus
 from vecbridge import AuthenticationError, ConfigurationError, ConnectionFailedError, VecbridgeError
+from vecbridge.diagnosis import diagnose
 
 SECRET = "Pl4nted-s3cret"
 PASSWORD = "Milvus"  # which the server's root begins with
@@ -256,6 +257,31 @@ def test_databases_are_apart(milvus_server_uri: str) -> None:
             assert "only_here" not in store.index_names()
             inner.drop_index("only_here")
         client.drop_database("paintings")
+
+
+def test_the_doctor_tells_each_mistake_from_the_others(
+    guarded: MilvusServer, one_way: int, milvus_server_uri: str, files: Files
+) -> None:
+    tls = f"https://127.0.0.1:{one_way}"
+    mistakes: list[tuple[dict[str, str], str]] = [
+        ({"uri": "http://127.0.0.1:1"}, "Start a Milvus server"),
+        ({"uri": guarded.uri}, "none were given"),
+        ({"uri": guarded.uri, "user": "root", "password": SECRET}, "does not accept"),
+        ({"uri": milvus_server_uri, "db_name": "films"}, "no such database"),
+        ({"uri": f"http://127.0.0.1:{one_way}"}, PLAIN),
+        ({"uri": tls, "server_pem_path": files["other_ca"]}, UNTRUSTED),
+        (
+            {"uri": tls, "server_pem_path": files["ca"], "server_name": "wrong.name"},
+            "Hostname mismatch",
+        ),
+        ({"uri": tls, "ca_pem_path": files["ca"]}, "client_pem_path"),
+    ]
+    for options, said in mistakes:
+        *_, last = diagnose("milvus", timeout=5, **options)
+        print(f"{last.check}: {last.found}")
+        assert last.status == "failed"
+        assert re.search(said, last.found)
+        assert SECRET not in last.found + last.advice
 
 
 def test_no_secret_is_in_errors_logs_or_settings(
