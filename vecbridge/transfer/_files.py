@@ -41,13 +41,22 @@ def export_records(
         The number of records written.
 
     Raises:
-        InvalidArgumentError: the name ends in neither, or there is no such folder.
+        InvalidArgumentError: the name ends in neither, there is no such folder, or a field has a
+            name that the format keeps for itself.
         MissingDependencyError: Parquet needs pyarrow, which is not installed.
     """
     target = Path(path)
     form = _form(target)
     if not target.parent.is_dir():
         raise InvalidArgumentError(f"there is no folder {str(target.parent)!r} for {target.name!r}")
+    if target.is_dir():
+        raise InvalidArgumentError(f"{str(target)!r} is a folder; give the name of a file")
+    clash = sorted(form.taken & set(index.info.fields))
+    if clash:
+        raise InvalidArgumentError(
+            f"{target.suffix} files keep ids and vectors under the names {sorted(form.taken)}, and "
+            f"the index has fields of these names: {clash}. Choose the other format"
+        )
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         written = form.write(index, partial, consistency, progress)

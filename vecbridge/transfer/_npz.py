@@ -6,23 +6,24 @@ import json
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.lib import format as npy
 
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._metric import METRICS
 from vecbridge._contract._records import FieldType, Records
 from vecbridge._front._index import Index
 from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._source import Source, batch_rows, unusable
+from vecbridge.transfer._source import Source, batch_rows, metric_said, unusable
 
 _ABOUT, _IDS, _VECTORS = "about", "ids", "vectors"
 _KINDS: dict[str, FieldType] = {"U": "string", "i": "integer", "f": "float", "b": "boolean"}
+_BROKEN = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 _DTYPES: dict[FieldType, Any] = {"integer": np.int64, "float": np.float64, "boolean": np.bool_}
 
 
@@ -30,7 +31,12 @@ class Format:
     """Writes and reads the format.
 
     Ids and fields are kept in memory whole, vectors are not.
+
+    Attributes:
+        taken: names that no field can have beside it.
     """
+
+    taken: ClassVar[frozenset[str]] = frozenset({_ABOUT, _IDS, _VECTORS})
 
     @staticmethod
     def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
@@ -77,7 +83,7 @@ def _source(archive: zipfile.ZipFile, path: Path) -> Source:
     columns = {
         name: _array(archive, name, path) for name in sorted(names - {_IDS, _VECTORS, _ABOUT})
     }
-    said = json.loads(str(_array(archive, _ABOUT, path))) if _ABOUT in names else {}
+    metric = metric_said(str(_array(archive, _ABOUT, path))) if _ABOUT in names else None
     with archive.open(f"{_VECTORS}.npy") as file:
         shape, dtype = _header(file, path)
     if len(shape) != 2 or shape[0] != len(ids) or ids.dtype.kind != "U":
@@ -89,18 +95,16 @@ def _source(archive: zipfile.ZipFile, path: Path) -> Source:
             rows = batch_rows(shape[1])
             for start in range(0, shape[0], rows):
                 stop = min(start + rows, shape[0])
-                data = file.read((stop - start) * shape[1] * dtype.itemsize)
                 yield Records(
                     tuple(ids[start:stop].tolist()),
-                    np.frombuffer(data, dtype).reshape(stop - start, shape[1]),
+                    _vectors(file, (stop - start, shape[1]), dtype, path),
                     {name: column[start:stop].tolist() for name, column in columns.items()},
                 )
 
-    metric = said.get("metric")
     fields: dict[str, FieldType] = {
         name: _kind(name, column, len(ids), path) for name, column in columns.items()
     }
-    return Source(len(ids), shape[1], metric if metric in METRICS else None, fields, batches)
+    return Source(len(ids), shape[1], metric, fields, batches)
 
 
 def _put(archive: zipfile.ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
@@ -119,8 +123,18 @@ def _array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[Any, A
     try:
         with archive.open(f"{name}.npy") as file:
             return npy.read_array(file, allow_pickle=False)
-    except ValueError as error:
+    except _BROKEN as error:
         raise unusable(path, f"array {name!r}: {error}") from error
+
+
+def _vectors(
+    file: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], path: Path
+) -> np.ndarray[Any, Any]:
+    try:
+        data = file.read(shape[0] * shape[1] * dtype.itemsize)
+        return np.frombuffer(data, dtype).reshape(shape)
+    except _BROKEN as error:
+        raise unusable(path, f"array {_VECTORS!r}: {error}") from error
 
 
 def _header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -128,7 +142,7 @@ def _header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]
         major, _ = npy.read_magic(file)
         read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except ValueError as error:
+    except _BROKEN as error:
         raise unusable(path, f"array {_VECTORS!r}: {error}") from error
     if fortran and min(shape, default=0) > 1:
         raise unusable(path, "its vectors are in Fortran order; save np.ascontiguousarray of them")

@@ -7,24 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._metric import METRICS
 from vecbridge._contract._records import FieldType, IndexInfo, Records
 from vecbridge._errors import MissingDependencyError
 from vecbridge._front._index import Index
 from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._source import Source, batch_rows, unusable
+from vecbridge.transfer._source import Source, batch_rows, metric_said, unusable
 
 _MARK = b"vecbridge"
 _ID, _VECTOR = "id", "vector"
 
 
 class Format:
-    """Writes and reads the format."""
+    """Writes and reads the format.
+
+    Attributes:
+        taken: names that no field can have beside it.
+    """
+
+    taken: ClassVar[frozenset[str]] = frozenset({_ID, _VECTOR})
 
     @staticmethod
     def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
@@ -33,7 +38,7 @@ class Format:
         info = index.info
         schema = _schema(arrow, info)
         total, written = index.count(consistency=consistency), 0
-        with parquet.ParquetWriter(path, schema) as writer:
+        with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
             for records in index.scan(consistency=consistency):
                 writer.write_batch(_encoded(arrow, schema, records))
                 written += len(records)
@@ -46,8 +51,8 @@ class Format:
         """The file, while the block lasts."""
         arrow, parquet = _pyarrow()
         try:
-            file = parquet.ParquetFile(path)
-        except (OSError, arrow.ArrowInvalid) as error:
+            file = parquet.ParquetFile(path, page_checksum_verification=True)
+        except (OSError, arrow.ArrowException) as error:
             raise unusable(path, error) from error
         with file:
             yield _source(arrow, file, path)
@@ -58,23 +63,40 @@ def _source(arrow: ModuleType, file: Any, path: Path) -> Source:
     names = set(schema.names)
     if not {_ID, _VECTOR} <= names:
         raise unusable(path, f"it has the columns {sorted(names)}, not {_ID!r} and {_VECTOR!r}")
-    said = json.loads((schema.metadata or {}).get(_MARK, b"{}"))
-    kind = schema.field(_VECTOR).type
-    dimension = getattr(kind, "list_size", None) or _first_length(file)
+    _check_types(arrow, schema, path)
     fields: dict[str, FieldType] = {
         name: _field_type(arrow, schema.field(name).type, path)
         for name in schema.names
         if name not in {_ID, _VECTOR}
     }
+    try:
+        dimension = getattr(schema.field(_VECTOR).type, "list_size", None) or _first_length(file)
+    except (OSError, arrow.ArrowException) as error:
+        raise unusable(path, error) from error
 
     def batches() -> Iterator[Records]:
-        for batch in file.iter_batches(batch_size=batch_rows(dimension)):
-            yield _decoded(batch, dimension, list(fields), path)
+        try:
+            for batch in file.iter_batches(batch_size=batch_rows(dimension)):
+                yield _decoded(batch, dimension, list(fields), path)
+        except (OSError, arrow.ArrowException) as error:
+            raise unusable(path, error) from error
 
-    metric = said.get("metric")
-    return Source(
-        file.metadata.num_rows, dimension, metric if metric in METRICS else None, fields, batches
-    )
+    metric = metric_said((schema.metadata or {}).get(_MARK, b""))
+    return Source(file.metadata.num_rows, dimension, metric, fields, batches)
+
+
+def _check_types(arrow: ModuleType, schema: Any, path: Path) -> None:
+    types = arrow.types
+    ids, vectors = schema.field(_ID).type, schema.field(_VECTOR).type
+    text = ids.value_type if types.is_dictionary(ids) else ids
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    number = (types.is_integer, types.is_floating)
+    if (
+        not (types.is_string(text) or types.is_large_string(text))
+        or not any(is_kind(vectors) for is_kind in lists)
+        or not any(is_kind(vectors.value_type) for is_kind in number)
+    ):
+        raise unusable(path, f"ids are {ids}, vectors {vectors}")
 
 
 def _schema(arrow: ModuleType, info: IndexInfo) -> Any:
@@ -110,14 +132,20 @@ def _encoded(arrow: ModuleType, schema: Any, records: Records) -> Any:
 
 def _decoded(batch: Any, dimension: int, fields: list[str], path: Path) -> Records:
     column = batch.column(_VECTOR)
-    values = np.asarray(column.flatten())
-    if column.null_count or len(values) != dimension * batch.num_rows:
+    # A list of any length: the sum of the lengths says nothing about each.
+    if column.null_count or (np.asarray(_lengths(column)) != dimension).any():
         raise unusable(path, f"a vector is missing, or is not of {dimension} values")
     return Records(
         tuple(batch.column(_ID).to_pylist()),
-        values.reshape(-1, dimension),
+        np.asarray(column.flatten()).reshape(-1, dimension),
         {name: batch.column(name).to_pylist() for name in fields},
     )
+
+
+def _lengths(column: Any) -> Any:
+    from pyarrow import compute
+
+    return compute.list_value_length(column)
 
 
 def _first_length(file: Any) -> int:

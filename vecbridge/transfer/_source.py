@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vecbridge._contract._metric import Metric
+from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import FieldType, Records
 from vecbridge._errors import InvalidArgumentError
 
@@ -35,6 +36,16 @@ class Source:
 def batch_rows(dimension: int) -> int:
     """Records of a batch."""
     return max(1, BATCH_BYTES // (4 * dimension))
+
+
+def metric_said(about: str | bytes) -> Metric | None:
+    """The metric in what a file says about itself; a file from elsewhere may say anything."""
+    try:
+        said = json.loads(about)
+    except ValueError:
+        return None
+    metric = said.get("metric") if isinstance(said, dict) else None
+    return metric if metric in METRICS else None
 
 
 def unusable(path: Path, reason: object) -> InvalidArgumentError:
