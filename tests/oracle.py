@@ -22,7 +22,7 @@ def fold(terms: Any) -> Any:
 
 def oracle_distances(metric: str, query: Any, vectors: Any) -> Any:
     """Distances of one query to all vectors, in float64."""
-    q, v = np.float64(query)[None, :], np.float64(vectors)
+    q, v = np.asarray(query, np.float64)[None, :], np.asarray(vectors, np.float64)
     if metric == "euclidean":
         return np.sqrt(fold((q - v) ** 2))
     dots = fold(q * v)
