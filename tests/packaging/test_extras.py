@@ -69,6 +69,7 @@ def test_every_extra_is_tried(artifacts: Artifacts) -> None:
 
 
 @pytest.mark.extras
+@pytest.mark.timeout(1200)  # FiftyOne alone brings a hundred packages
 @pytest.mark.parametrize(("alone", "extra"), [(name, name) for name in SMOKE], indirect=["alone"])
 def test_an_extra_works_alone(alone: Installation, extra: str) -> None:
     arguments, expected = SMOKE[extra]

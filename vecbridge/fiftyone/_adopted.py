@@ -69,7 +69,7 @@ def adopt(
         What was done.
 
     Raises:
-        InvalidArgumentError: there is no such run, or it is of another backend.
+        InvalidArgumentError: there is no such dataset or run, or it is of another backend.
         UnknownBackendError: the backend is not installed.
         IndexNotFoundError: the run's index does not exist in the store.
         CorruptStoreError: a copy is not what was copied; the run stays what it was.
@@ -78,12 +78,10 @@ def adopt(
     Example:
         >>> vecbridge.fiftyone.adopt("photos", "similar", uri="vectors.db")  # doctest: +SKIP
     """
-    import fiftyone as fo
-
     from vecbridge.fiftyone._moving import Move
 
     if isinstance(dataset, str):
-        dataset = fo.load_dataset(dataset)
+        dataset = _loaded(dataset)
     if not dataset.has_brain_run(brain_key):
         raise InvalidArgumentError(
             f"dataset {dataset.name!r} has no brain run {brain_key!r}; it has "
@@ -91,3 +89,15 @@ def adopt(
         )
     move = Move(dataset, brain_key, to, options, progress)
     return move.back(dry_run) if back else move.forth(dry_run)
+
+
+def _loaded(name: str) -> Any:
+    import fiftyone as fo
+
+    try:
+        return fo.load_dataset(name)
+    except ValueError as error:
+        datasets = ", ".join(fo.list_datasets()[:10]) or "none"
+        raise InvalidArgumentError(
+            f"there is no dataset {name!r}; FiftyOne has {datasets}"
+        ) from error

@@ -213,6 +213,8 @@ def test_failed_copy_leaves_the_run_and_nothing_else(
 def test_what_cannot_be_adopted_is_refused(fob: Any, digits: Digits, tmp_path: Path) -> None:
     from vecbridge.fiftyone import adopt
 
+    with pytest.raises(ValueError, match="no dataset 'nowhere'; FiftyOne has"):
+        adopt("nowhere", "nothing")
     with pytest.raises(ValueError, match="no brain run 'nothing'"):
         adopt(digits.dataset, "nothing")
     key = theirs(digits, SKLEARN, embeddings=digits.vectors).key
