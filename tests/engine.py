@@ -45,6 +45,11 @@ class Engine:
     capabilities: Capabilities = CAPABILITIES
     floors: str = "exact"
     fail_at_batch: int | None = None
+    fault: Exception = field(
+        default_factory=lambda: BackendError(
+            "the store went away.", backend="test", operation="upsert"
+        )
+    )
     spare: int = 4
     records: dict[str, Any] = field(default_factory=dict)
     calls: list[tuple[str, int]] = field(default_factory=list)
@@ -52,7 +57,7 @@ class Engine:
     def upsert(self, ids: Sequence[str], vectors: Any, fields: Fields | None = None) -> None:
         self.calls.append(("upsert", len(ids)))
         if self.fail_at_batch == len([call for call in self.calls if call[0] == "upsert"]):
-            raise BackendError("the store went away.", backend="test", operation="upsert")
+            raise self.fault
         self.records.update(zip(ids, np.array(vectors, copy=True), strict=True))
 
     def delete(self, ids: Sequence[str]) -> None:

@@ -117,7 +117,7 @@ class Index(WholeIndex):
             )
         columns = field_values.fields(fields, info.fields, len(names))
         if names:
-            upsert_in_batches(self._checked, names, array, columns)
+            upsert_in_batches(self._checked, names, array, columns, self._lifetime.backend)
 
     @operation
     def delete(self, ids: Iterable[str]) -> None:

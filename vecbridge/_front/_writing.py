@@ -20,11 +20,19 @@ def upsert_in_batches(
     ids: Sequence[str],
     vectors: NDArray[np.float32],
     fields: dict[str, list[Scalar]],
+    backend: str,
 ) -> None:
     """Writes canonical records batch by batch.
 
+    Args:
+        index: where to.
+        ids: of the records.
+        vectors: ``(n, d)``.
+        fields: a column of each field.
+        backend: its name, for an error that says none.
+
     Raises:
-        PartialWriteError: a batch failed after others were acknowledged.
+        PartialWriteError: a batch failed, for whatever reason, after others were acknowledged.
         BackendError: the first batch failed.
     """
     size = _batch_size(index, ids, vectors, fields)
@@ -33,10 +41,10 @@ def upsert_in_batches(
         columns = {name: column[start:stop] for name, column in fields.items()}
         try:
             index.upsert(ids[start:stop], vectors[start:stop], columns)
-        except BackendError as error:
+        except Exception as error:
             if not start and not isinstance(error, PartialWriteError):
                 raise
-            raise _partial(error, ids, start) from error
+            raise _partial(error, ids, start, backend) from error
 
 
 def _batch_size(
@@ -56,18 +64,21 @@ def _batch_size(
     return max(1, budget // int(row))
 
 
-def _partial(error: BackendError, ids: Sequence[str], start: int) -> PartialWriteError:
+def _partial(error: Exception, ids: Sequence[str], start: int, backend: str) -> PartialWriteError:
+    operation, retryable = "upsert", False
+    if isinstance(error, BackendError):
+        backend, operation, retryable = error.backend, error.operation, error.retryable
     written = [*ids[:start]]
     if isinstance(error, PartialWriteError):
         written += error.written
     done = set(written)
     unknown = [name for name in ids[start:] if name not in done]
     return PartialWriteError(
-        f"{len(written)} of {len(ids)} records were acknowledged before the store failed: {error} "
-        f"Do the same call again: it is safe, and completes the rest.",
-        backend=error.backend,
-        operation=error.operation,
+        f"{len(written)} of {len(ids)} records were acknowledged before the store failed: "
+        f"{str(error).rstrip('.')}. Do the same call again: it is safe, and completes the rest.",
+        backend=backend,
+        operation=operation,
         written=written,
         unknown=unknown,
-        retryable=error.retryable,
+        retryable=retryable,
     )

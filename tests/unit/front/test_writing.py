@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.engine import make_engine
-from vecbridge import BackendError, Index, PartialWriteError
+from vecbridge import BackendError, Index, IndexNotFoundError, PartialWriteError
 
 IDS = [f"{number:03d}" for number in range(100)]
 VECTORS = np.arange(800, dtype=np.float32).reshape(100, 8)
@@ -48,6 +48,17 @@ def test_the_same_call_again_completes_a_partial_write() -> None:
     index.upsert(IDS, VECTORS)
     assert index.count() == 100
     assert np.array_equal(index.fetch(IDS).vectors, VECTORS)
+
+
+@pytest.mark.parametrize("fault", [MemoryError("no room"), IndexNotFoundError("dropped")])
+def test_whatever_fails_part_way_what_is_written_is_told(fault: Exception) -> None:
+    engine = make_engine(8, max_batch_bytes=1000, fail_at_batch=3, fault=fault)
+    with pytest.raises(PartialWriteError, match=str(fault)) as caught:
+        Index(engine).upsert(IDS, VECTORS)
+    assert set(caught.value.written) == set(engine.records)
+    assert caught.value.__cause__ is fault
+    assert caught.value.operation == "upsert"
+    assert not caught.value.retryable
 
 
 def test_a_failure_of_the_first_batch_is_the_stores_own_error() -> None:
