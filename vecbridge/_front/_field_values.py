@@ -74,7 +74,7 @@ def _field_type(name: str, wanted: object) -> FieldType:
 
 
 def _column(name: str, values: Any, kind: FieldType, count: int) -> list[Scalar]:
-    single = isinstance(values, (str, bytes)) or not isinstance(values, Iterable)
+    single = isinstance(values, (str, bytes, set, frozenset)) or not isinstance(values, Iterable)
     if single or (isinstance(values, np.ndarray) and not values.ndim):
         raise InvalidArgumentError(
             f"field {name!r} must have one value a record, {count}, in a sequence; got {values!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._scan import Scope, candidates_in
 from vecbridge.ranking import distance_matrix, distances, rank
 
+_LARGEST = int(sys.float_info.max)
+
 
 def radius_of(value: object) -> float:
     """Checks a distance: a real number or infinity, never NaN.
@@ -23,9 +26,12 @@ def radius_of(value: object) -> float:
         InvalidArgumentError: it is none.
     """
     number = value.item() if isinstance(value, np.generic) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
+    if isinstance(number, int) and not isinstance(number, bool):
+        # An integer may be beyond every float, and no distance is.
+        return float(max(-_LARGEST, min(number, _LARGEST)))
+    if not isinstance(number, float) or math.isnan(number):
         raise InvalidArgumentError(f"radius must be a distance, a real number; got {value!r}")
-    return float(number)
+    return number
 
 
 def native_range(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 
 from vecbridge._contract._consistency import Consistency, parse_consistency
@@ -146,21 +147,39 @@ class Store:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """Opens an index, or makes it; arguments and errors as those two have."""
+        """Opens an index, or makes it; arguments and errors as those two have.
+
+        Args:
+            name: its name.
+            dimension: what it has or gets.
+            metric: likewise; the configured one, or cosine, by default.
+            fields: likewise; by default whatever an index that exists has, and none in a new one.
+            consistency: what a read sees that asks for no level.
+
+        Raises:
+            SchemaMismatchError: it exists with another dimension, metric or set of fields.
+        """
         wanted: Metric = self._metric if metric is None else metric
-        if name in self.index_names():
-            return self.open_index(
-                name, dimension=dimension, metric=wanted, consistency=consistency
-            )
-        try:
-            return self.create_index(
-                name, dimension=dimension, metric=wanted, fields=fields, consistency=consistency
-            )
-        except IndexExistsError:
-            # Another process made it in between.
-            return self.open_index(
-                name, dimension=dimension, metric=wanted, consistency=consistency
-            )
+        declared = None if fields is None else field_values.field_types(fields)
+        if name not in self.index_names():
+            # Another process may make it in between.
+            with suppress(IndexExistsError):
+                return self.create_index(
+                    name,
+                    dimension=dimension,
+                    metric=wanted,
+                    fields=declared,
+                    consistency=consistency,
+                )
+        index = self.open_index(name, dimension=dimension, metric=wanted, consistency=consistency)
+        found = dict(index.info.fields)
+        if declared is None or declared == found:
+            return index
+        index.close()
+        raise SchemaMismatchError(
+            f"index {name!r}: the fields {declared} were asked for, the index has {found}. Open it "
+            f"as it is, or make another index"
+        )
 
     @traced
     def index_names(self) -> list[str]:

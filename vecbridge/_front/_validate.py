@@ -56,13 +56,18 @@ def ids(values: Iterable[str], *, unique: bool) -> list[str]:
 
     Args:
         values: the ids; a single string is refused, since it is a sequence of characters.
-        unique: whether two equal ids are an error; otherwise the later ones are dropped.
+        unique: whether each stands for one row of other columns, so that two equal ids are an
+            error, and a set is too; otherwise the later ones are dropped.
 
     Raises:
         InvalidIdError: one is not a str, is empty, holds NUL or a lone surrogate, or is over
-            512 bytes of UTF-8.
+            512 bytes of UTF-8; or they are in no order and must be.
         DuplicateIdError: two are equal.
     """
+    if unique and isinstance(values, (set, frozenset)):
+        raise InvalidIdError(
+            "ids must be in the order of their vectors, and a set has none; give a list"
+        )
     column = id_column(values)
     distinct = dict.fromkeys(column)
     if len(distinct) == len(column):

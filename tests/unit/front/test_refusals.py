@@ -8,7 +8,14 @@ from operator import or_
 import numpy as np
 import pytest
 
-from vecbridge import InvalidArgumentError, InvalidVectorError, field, get_backend
+from vecbridge import (
+    InvalidArgumentError,
+    InvalidIdError,
+    InvalidVectorError,
+    SchemaMismatchError,
+    field,
+    get_backend,
+)
 from vecbridge._front._filter_values import MAX_DEPTH
 
 
@@ -20,6 +27,37 @@ def test_masked_values_are_refused_and_a_mask_of_nothing_is_not() -> None:
     index.upsert(["a"], np.ma.masked_greater([[1.0, 5.0]], 9.0))
     with pytest.raises(InvalidVectorError, match="queries must not have masked"):
         index.search(np.ma.masked_greater([1.0, 5.0], 2.0))
+
+
+def test_what_has_no_order_is_no_column() -> None:
+    index = get_backend("sklearn").create_index("ordered", dimension=1, fields={"n": "integer"})
+    with pytest.raises(InvalidIdError, match="give a list"):
+        index.upsert({"a", "b"}, [[1], [2]], {"n": [1, 2]})
+    with pytest.raises(InvalidArgumentError, match="in a sequence"):
+        index.upsert(["a", "b"], [[1], [2]], {"n": frozenset({1, 2})})  # type: ignore[dict-item]
+    assert index.count() == 0
+    index.upsert({"a": 0, "b": 0}.keys(), [[1], [2]], {"n": [1, 2]})
+    index.delete({"a"})
+    assert index.search([1], within={"a", "b"})[0].ids == ("b",)
+
+
+def test_a_radius_beyond_every_float_is_one() -> None:
+    index = get_backend("sklearn").create_index("far", dimension=1, metric="dotproduct")
+    index.upsert(["a"], [[1]])
+    assert index.range_search([1], 10**400)[0].ids == ("a",)
+    assert index.range_search([1], -(10**400))[0].ids == ()
+
+
+def test_an_index_that_exists_with_other_fields_is_not_opened_for_these() -> None:
+    store = get_backend("sklearn")
+    store.create_index("one", dimension=1, fields={"n": "integer"})
+    assert store.open_or_create_index("one", dimension=1).info.fields == {"n": "integer"}
+    store.open_or_create_index("one", dimension=1, fields={"n": "integer"})
+    for other in ({}, {"n": "float"}, {"n": "integer", "s": "string"}):
+        with pytest.raises(SchemaMismatchError, match="fields"):
+            store.open_or_create_index("one", dimension=1, fields=other)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="integer"):
+        store.open_or_create_index("one", dimension=1, fields={"n": "whole"})  # type: ignore[dict-item]
 
 
 def test_a_filter_that_is_nested_too_deeply_is_refused() -> None:
