@@ -115,9 +115,12 @@ def _names(records: Records) -> list[bytes]:
     names = [name.encode() for name in records.ids]
     if not records.fields:
         return names
-    columns = sorted(records.fields.items())
-    rows = zip(*(column for _, column in columns), strict=True)
-    return [name + b"\0" + json.dumps(row).encode() for name, row in zip(names, rows, strict=True)]
+    keys = sorted(records.fields)
+    heading = b"\0" + json.dumps(keys).encode()
+    rows = zip(*(records.fields[key] for key in keys), strict=True)
+    return [
+        name + heading + json.dumps(row).encode() for name, row in zip(names, rows, strict=True)
+    ]
 
 
 def _hashed(names: list[bytes]) -> NDArray[np.uint64]:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Hits
+from vecbridge._errors import SchemaMismatchError
+from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
 from vecbridge.transfer._checksum import Checksum, Summing, batches, checksum
 from vecbridge.transfer._progress import Progress, silent
@@ -44,8 +46,7 @@ def verify(
 ) -> Verified:
     """Compares two indexes: every record, and the ranking of sampled queries, bit for bit.
 
-    Streams in bounded memory. Both should have the same dimension and metric, and not be written
-    to meanwhile.
+    Streams in bounded memory. Neither should be written to meanwhile.
 
     Args:
         first: an index.
@@ -53,7 +54,19 @@ def verify(
         queries: how many records of the first are searched for in both.
         k: how many hits of each are compared.
         progress: called after each batch.
+
+    Raises:
+        InvalidArgumentError: ``queries`` is negative, or ``k`` below 1.
+        SchemaMismatchError: their dimensions differ, so that nothing of them compares.
     """
+    if queries:
+        validate.positive(queries, "queries")
+    validate.positive(k, "k")
+    if first.info.dimension != second.info.dimension:
+        raise SchemaMismatchError(
+            f"index {first.info.name!r} has {first.info.dimension} dimensions and index "
+            f"{second.info.name!r} has {second.info.dimension}; they hold other vectors"
+        )
     one, asked = _summed_and_sampled(first, queries, progress)
     other = checksum(second, progress=progress)
     answers = list(

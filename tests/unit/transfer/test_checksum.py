@@ -50,6 +50,15 @@ def test_the_sign_of_a_zero_and_swapped_vectors_show(store: Store) -> None:
     assert len(digests) == 3
 
 
+def test_the_names_of_fields_show(store: Store) -> None:
+    digests = set()
+    for name in ("label", "caption"):
+        index = store.create_index(name, dimension=1, fields={name: "string"})
+        index.upsert(["a"], [[1.0]], {name: ["cat"]})
+        digests.add(checksum(index).digest)
+    assert len(digests) == 2
+
+
 def test_an_empty_index_has_one_too(store: Store) -> None:
     assert checksum(store.create_index("none", dimension=2)).records == 0
 

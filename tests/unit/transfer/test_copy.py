@@ -9,7 +9,14 @@ import pytest
 
 import vecbridge
 from tests.unit.transfer.conftest import DIMENSION, RECORDS, fill
-from vecbridge import CorruptStoreError, Index, IndexExistsError, SchemaMismatchError, Store
+from vecbridge import (
+    CorruptStoreError,
+    Index,
+    IndexExistsError,
+    InvalidArgumentError,
+    SchemaMismatchError,
+    Store,
+)
 from vecbridge.transfer import checksum, copy, verify
 
 
@@ -62,6 +69,23 @@ def test_another_dimension_is_refused_before_anything_is_written(
     target.create_index("photos", dimension=7, metric="euclidean")
     with pytest.raises(SchemaMismatchError, match="dimension"):
         copy(source, target)
+
+
+def test_what_cannot_be_compared_is_not_read(source: Index, store: Store) -> None:
+    other = store.create_index("other", dimension=DIMENSION + 1)
+    told: list[int] = []
+
+    def tell(stage: str, done: int, total: int) -> None:
+        told.append(done)
+
+    with pytest.raises(SchemaMismatchError, match=r"3 dimensions .* 4"):
+        verify(source, other, progress=tell)
+    with pytest.raises(InvalidArgumentError, match="queries"):
+        verify(source, source, queries=-1, progress=tell)
+    with pytest.raises(InvalidArgumentError, match="k must be"):
+        verify(source, source, k=0, progress=tell)
+    assert told == []
+    assert verify(source, source, queries=0).same
 
 
 def test_verify_names_the_rankings_that_differ(source: Index, store: Store) -> None:
