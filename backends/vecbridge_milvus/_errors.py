@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,9 @@ _PASSING = (
     "shard delegator",
     "query delegator",
 )
+_UNTOLD = "unrecoverable error"
+"""All that is said of a load which counts on a query node that is gone; why, only the log tells."""
+
 _LIMITED = ("rate", "quota", "too many requests")
 _LATE = ("deadline exceeded", "retry timeout", "index timeout")
 _CLOSED_CHANNEL = "closed channel"
@@ -56,6 +60,9 @@ _DAMAGED = (
     "invalid: parquet",
 )
 """What Milvus Lite's readers of files say of one that is not as it was written."""
+
+_OTHER_PROTOCOL = re.compile(r"^protocol message \w+ has no ")
+"""What Milvus Lite says where it answers in words that an older pymilvus does not know."""
 
 _LONGEST = 500
 
@@ -186,24 +193,32 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         return _unreachable(operation, "nobody answers")
     if "create connection first" in lowered:
         return _unreachable(operation, "the connection was closed")
-    kind: type[BackendError] = BackendError
-    retryable = code in _RATE_LIMITED or any(words in lowered for words in _PASSING)
-    if code == _NOT_LOADED or "not loaded" in lowered:
-        kind, retryable = NotLoadedError, True
-    elif "incomplete query result" in lowered:
-        kind, retryable = OvertakenError, True
-    elif "loading collection timeout" in lowered:
-        kind, retryable = StillLoadingError, True
-    elif any(words in lowered for words in _LATE):
-        kind, retryable = OperationTimeoutError, True
-    elif any(words in lowered for words in _DAMAGED):
-        kind, retryable = CorruptStoreError, False
+    kind, retryable = _kind(code, lowered)
+    advice = ""
+    if _OTHER_PROTOCOL.search(lowered):
+        advice = " Milvus Lite is newer than the pymilvus that is installed: upgrade pymilvus."
     return kind(
-        f"Milvus could not {operation} (code {code}): {said}",
+        f"Milvus could not {operation} (code {code}): {said}{advice}",
         backend=BACKEND,
         operation=operation,
         retryable=retryable,
     )
+
+
+def _kind(code: Any, lowered: str) -> tuple[type[BackendError], bool]:
+    """What a failure is that was none of reaching the server, and whether it passes by itself."""
+    if code == _NOT_LOADED or "not loaded" in lowered:
+        return NotLoadedError, True
+    if "incomplete query result" in lowered:
+        return OvertakenError, True
+    if "loading collection timeout" in lowered:
+        return StillLoadingError, True
+    if any(words in lowered for words in _LATE):
+        return OperationTimeoutError, True
+    if any(words in lowered for words in _DAMAGED):
+        return CorruptStoreError, False
+    passing = lowered == _UNTOLD or any(words in lowered for words in _PASSING)
+    return BackendError, code in _RATE_LIMITED or passing
 
 
 def _unreachable(operation: str, said: str) -> ConnectionFailedError:

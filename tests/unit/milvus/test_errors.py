@@ -82,6 +82,8 @@ def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> 
         (65535, "context deadline exceeded", OperationTimeoutError, True),
         (1, "[search] Retry timeout: 3s", OperationTimeoutError, True),
         (1, "wait for loading collection timeout", StillLoadingError, True),
+        (65535, "unrecoverable error", BackendError, True),
+        (65535, "no such group: unrecoverable error", BackendError, False),
         (65535, "cannot parse expression", BackendError, False),
         (1100, "invalid parameter", BackendError, False),
     ],
@@ -98,6 +100,12 @@ def test_milvus_errors(
 
 def test_a_collection_that_is_gone_is_an_index_not_found() -> None:
     assert isinstance(raised(MilvusException(100, "collection not found")), IndexNotFoundError)
+
+
+def test_a_lite_newer_than_pymilvus_is_told_with_what_to_do() -> None:
+    said = 'Protocol message ShowCollectionsResponse has no "shards_num" field.'
+    assert "upgrade pymilvus" in str(raised(MilvusException(1, said), "index_names"))
+    assert "upgrade" not in str(raised(MilvusException(1, "no such field"), "index_names"))
 
 
 def test_a_code_that_is_a_method_is_read() -> None:
