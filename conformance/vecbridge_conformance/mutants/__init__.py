@@ -9,6 +9,7 @@ from __future__ import annotations
 from vecbridge_conformance.mutants import (
     _answers,  # noqa: F401  (registers its mutants)
     _distances,  # noqa: F401
+    _fields,  # noqa: F401
     _ids,  # noqa: F401
     _indexes,  # noqa: F401
     _radius,  # noqa: F401

@@ -15,7 +15,7 @@ from vecbridge_conformance.mutants._registry import mutant
 Vectors = NDArray[np.float32]
 
 
-class _Ranged(ReferenceIndex):
+class Ranged(ReferenceIndex):
     """Finds by distance natively."""
 
     def in_range(self, queries: Vectors, radius: float, **scope: Any) -> list[Candidates]:
@@ -33,7 +33,7 @@ class _Ranged(ReferenceIndex):
 
 
 @mutant("radius-open", clause="NEAR-1")
-class RadiusOpen(_Ranged):
+class RadiusOpen(Ranged):
     """Leaves out the records at the radius itself."""
 
     def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
@@ -45,7 +45,7 @@ class RadiusOpen(_Ranged):
     link="https://github.com/facebookresearch/faiss/issues/413",
     clause="NEAR-1",
 )
-class RadiusSquared(_Ranged):
+class RadiusSquared(Ranged):
     """Compares the squares of distances with the radius."""
 
     def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
@@ -53,7 +53,7 @@ class RadiusSquared(_Ranged):
 
 
 @mutant("radius-cut-off", clause="NEAR-1")
-class RadiusCutOff(_Ranged):
+class RadiusCutOff(Ranged):
     """Lists at most sixteen records within a radius, and does not say that there are more."""
 
     def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
@@ -62,7 +62,7 @@ class RadiusCutOff(_Ranged):
 
 
 @mutant("radius-half-precision", clause="CAND-8")
-class RadiusHalfPrecision(_Ranged):
+class RadiusHalfPrecision(Ranged):
     """Lists the records within a radius with vectors that went through half precision."""
 
     def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
@@ -74,7 +74,7 @@ class RadiusHalfPrecision(_Ranged):
 
 
 @mutant("radius-shrunk", clause="CAND-8")
-class RadiusShrunk(_Ranged):
+class RadiusShrunk(Ranged):
     """Compares with the radius less a rounding error, so that the farthest within is lost."""
 
     def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:

@@ -67,6 +67,17 @@ class ContainsInServerOrder(ReferenceIndex):
         return super().contains(sorted(ids))
 
 
+@mutant("contains-guessed", clause="READ-4")
+class ContainsGuessed(ReferenceIndex):
+    """Of more ids than one request takes, the rest is said to be there."""
+
+    def contains(
+        self, ids: Sequence[str], *, consistency: Consistency | None = None
+    ) -> NDArray[np.bool_]:
+        there = super().contains(ids[:16384])
+        return np.concatenate([there, np.ones(len(ids) - len(there), dtype=np.bool_)])
+
+
 @mutant(
     "output-is-the-store",
     link="https://github.com/qdrant/qdrant-client/issues/624",

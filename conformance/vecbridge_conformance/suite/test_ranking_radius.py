@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vecbridge import METRICS, Hits, InvalidArgumentError, Metric
+from vecbridge import METRICS, Hits, InvalidArgumentError, Metric, field
 from vecbridge.ranking import distance_matrix
-from vecbridge_conformance import Harness, clause
+from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance._data import make
 
 Ranked = list[tuple[float, str]]
@@ -42,6 +42,18 @@ def test_a_radius_is_searched_among_the_ids_allowed(harness: Harness) -> None:
     index.upsert(data.ids, data.vectors)
     row = distance_matrix("cosine", data.queries[:1], data.vectors[::2])[0]
     (hits,) = index.range_search(data.queries[0], 1.0, within=[*data.ids[::2], "nobody"])
+    _check(hits, _sorted(row, data.ids[::2], 1.0), whole=harness.capabilities.exact)
+
+
+@requires("fields", "filters")
+@clause("NEAR-1", "SEARCH-8")
+def test_a_radius_is_searched_among_the_records_that_match(harness: Harness) -> None:
+    """Look at a native search by radius: the filter is easily forgotten there."""
+    data = make("gaussian", 3, count=80)
+    index = harness.index(dimension=3, fields={"even": "boolean"})
+    index.upsert(data.ids, data.vectors, {"even": [True, False] * 40})
+    row = distance_matrix("cosine", data.queries[:1], data.vectors[::2])[0]
+    (hits,) = index.range_search(data.queries[0], 1.0, where=field("even") == True)  # noqa: E712
     _check(hits, _sorted(row, data.ids[::2], 1.0), whole=harness.capabilities.exact)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -40,6 +41,16 @@ FILTERS: dict[str, tuple[Filter, str]] = {
     "precedence": (~((field("size") > 0) | (field("ok") == True)), "b"),  # noqa: E712
 }
 
+# Values that become another where integers pass through floats, floats through fewer bits,
+# and texts through collations, normal forms, trimming or columns of a fixed width.
+CLOSE: dict[str, list[Any]] = {
+    "name": ["cat", "cat ", "caf\u00e9", "cafe\u0301", "a\r\nb", "x" * 65535],
+    "size": [2**63 - 1, -(2**63), 2**53, 2**53 + 1, -(2**53) - 1, 0],
+    "share": [0.1, 0.1 + 2.0**-56, 5e-324, 1.7976931348623157e308, -1e-300, 1 / 3],
+    "ok": [True, False, True, False, True, False],
+}
+CLOSE_IDS = ["a", "b", "c", "d", "e", "f"]
+
 MISFITS: tuple[dict[str, Any], ...] = (
     {"name": None},
     {"other": ["x"]},
@@ -54,9 +65,11 @@ MISFITS: tuple[dict[str, Any], ...] = (
 )
 
 
-def _filled(harness: Harness) -> Any:
+def _filled(
+    harness: Harness, ids: Sequence[str] = IDS, rows: Mapping[str, list[Any]] = ROWS
+) -> Any:
     index = harness.index(dimension=2, metric="euclidean", fields=FIELDS)
-    index.upsert(IDS, [[number, 0] for number in range(5)], ROWS)
+    index.upsert(ids, [[number, 0] for number in range(len(ids))], rows)
     return index
 
 
@@ -72,6 +85,16 @@ def test_fields_come_back_as_plain_values_of_their_type(harness: Harness) -> Non
     for page in index.scan(2):
         for name, values in ROWS.items():
             assert list(page.fields[name]) == [values[IDS.index(each)] for each in page.ids]
+
+
+@requires("fields")
+@clause("REC-6", "READ-3")
+def test_fields_keep_their_last_digit_and_every_character(harness: Harness) -> None:
+    """Look for integers kept as floats, floats kept in few bits, texts trimmed or normalised."""
+    index = _filled(harness, CLOSE_IDS, CLOSE)
+    found = index.fetch(CLOSE_IDS)
+    for name, values in CLOSE.items():
+        assert list(found.fields[name]) == values, name
 
 
 @requires("fields")
@@ -124,6 +147,28 @@ def test_where_leaves_only_the_matching_records(harness: Harness, ranking: str) 
     for kind, (where, expected) in FILTERS.items():
         hits = index.search([0, 0], k=9, where=where, ranking=ranking)[0]
         assert hits.ids == tuple(expected), kind
+
+
+@requires("fields", "filters")
+@clause("SEARCH-8")
+def test_where_tells_values_apart_that_are_nearly_the_same(harness: Harness) -> None:
+    """Look for a filter that compares integers as floats, or texts by a collation."""
+    index = _filled(harness, CLOSE_IDS, CLOSE)
+    for name in ("name", "size", "share"):
+        for expected, value in zip(CLOSE_IDS, CLOSE[name], strict=True):
+            for where in (field(name) == value, field(name).is_in([value])):
+                assert index.search([0, 0], k=9, where=where)[0].ids == (expected,), where
+    assert index.search([0, 0], k=9, where=field("size") > 2**53)[0].ids == ("a", "d")
+    assert index.search([0, 0], k=9, where=field("size") < -(2**53))[0].ids == ("b", "e")
+
+
+@requires("fields", "filters")
+@clause("SEARCH-8")
+def test_a_filter_may_list_many_values(harness: Harness) -> None:
+    """Look for a list in a filter that is cut, or dropped, where it is long."""
+    index = _filled(harness)
+    many = [*range(1000, 6000), 2, 3]
+    assert index.search([0, 0], k=9, where=field("size").is_in(many))[0].ids == ("a", "e")
 
 
 @requires("fields", "filters")

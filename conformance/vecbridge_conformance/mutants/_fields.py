@@ -1,0 +1,126 @@
+"""Mutants that keep other fields than they were given, or filter by something like them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Candidates, Filter, Scalar
+from vecbridge.filters import OneOf
+from vecbridge_conformance.mutants._radius import Ranged
+from vecbridge_conformance.mutants._reference import ReferenceIndex
+from vecbridge_conformance.mutants._registry import mutant
+from vecbridge_conformance.mutants._shelf import Row
+
+
+class _Column(ReferenceIndex):
+    """Keeps a value that is like the one it was given."""
+
+    def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
+        return super().merged(rows, [row._replace(fields=self._kept(row.fields)) for row in new])
+
+    def _kept(self, fields: dict[str, Scalar]) -> dict[str, Scalar]:
+        return {name: self.like(value) for name, value in fields.items()}
+
+    def like(self, value: Scalar) -> Scalar:
+        """What is kept of a value."""
+        return value
+
+
+@mutant("integers-through-floats", clause="REC-6")
+class IntegersThroughFloats(_Column):
+    """Keeps integers as floats, which tell none apart beyond 53 bits."""
+
+    def like(self, value: Scalar) -> Scalar:
+        return int(float(value)) if type(value) is int else value
+
+
+@mutant("texts-trimmed", clause="REC-6")
+class TextsTrimmed(_Column):
+    """Blanks at the end of a text are lost."""
+
+    def like(self, value: Scalar) -> Scalar:
+        return value.rstrip() if isinstance(value, str) else value
+
+
+@mutant("texts-cut", clause="REC-6")
+class TextsCut(_Column):
+    """Keeps the first 255 characters of a text, and does not say so."""
+
+    def like(self, value: Scalar) -> Scalar:
+        return value[:255] if isinstance(value, str) else value
+
+
+class _Matching(ReferenceIndex):
+    """Filters rows by something that is like their values."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        looked_at = [row._replace(fields=self._seen(row.fields)) for row in rows]
+        names = {row.id for row in super().in_scope(looked_at, within, where)}
+        return [row for row in rows if row.id in names]
+
+    def _seen(self, fields: dict[str, Scalar]) -> dict[str, Scalar]:
+        return {name: self.seen_as(value) for name, value in fields.items()}
+
+    def seen_as(self, value: Scalar) -> Scalar:
+        """What a filter takes a value for."""
+        return value
+
+
+@mutant(
+    "filter-pads-texts",
+    link="https://github.com/trinodb/trino/pull/29952",
+    clause="SEARCH-8",
+)
+class FilterPadsTexts(_Matching):
+    """To a filter, blanks at the end of a text do not count."""
+
+    def seen_as(self, value: Scalar) -> Scalar:
+        return value.rstrip(" ") if isinstance(value, str) else value
+
+
+@mutant(
+    "filter-by-first-word",
+    link="https://github.com/weaviate/weaviate/issues/8035",
+    clause="SEARCH-8",
+)
+class FilterByFirstWord(_Matching):
+    """A filter for a text finds longer texts that begin with it as a word."""
+
+    def seen_as(self, value: Scalar) -> Scalar:
+        return value.partition(" ")[0] if isinstance(value, str) else value
+
+
+@mutant("filter-integers-as-floats", clause="SEARCH-8")
+class FilterIntegersAsFloats(_Matching):
+    """A filter compares integers as floats, so large neighbours are the same."""
+
+    def seen_as(self, value: Scalar) -> Scalar:
+        return float(value) if type(value) is int else value
+
+
+@mutant("filter-list-cut", clause="SEARCH-8")
+class FilterListCut(ReferenceIndex):
+    """Of a list of values in a filter, the first thousand count."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        if isinstance(where, OneOf):
+            where = OneOf(where.name, where.values[:1000])
+        return super().in_scope(rows, within, where)
+
+
+@mutant("radius-without-filter", clause="SEARCH-8")
+class RadiusWithoutFilter(Ranged):
+    """Filters searches, and forgets to filter what is within a radius."""
+
+    def in_range(
+        self, queries: NDArray[np.float32], radius: float, **scope: Any
+    ) -> list[Candidates]:
+        return super().in_range(queries, radius, **{**scope, "where": None})
