@@ -17,6 +17,7 @@ else:
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PAGE = (ROOT / "docs" / "reference" / "dependencies.md").read_text(encoding="utf-8")
+INSTALLATION = (ROOT / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")
 OURS = {"vecbridge", "vecbridge_conformance"}
 DISTRIBUTIONS = {
     "_pytest": "pytest",
@@ -45,6 +46,16 @@ DEMO = {"PIL", "fiftyone", "rich", "sklearn"}
 
 def test_every_dependency_has_a_row_and_every_row_a_dependency() -> None:
     assert _names(_declared()) - OURS == set(re.findall(r"^\| `([\w-]+)` \|", PAGE, re.MULTILINE))
+
+
+def test_the_page_of_the_installation_names_every_extra_and_its_oldest_versions() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", INSTALLATION, re.MULTILINE))
+    optional = PROJECT["project"]["optional-dependencies"]
+
+    assert set(rows) == set(optional)
+    for extra, told in rows.items():
+        oldest = optional[extra][0].partition(">=")[2]
+        assert not oldest or re.search(rf" {re.escape(oldest)}(,|$)", told), extra
 
 
 def test_every_import_is_declared_where_it_is_needed() -> None:
