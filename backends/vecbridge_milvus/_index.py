@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,8 +142,7 @@ class MilvusIndex:
         self._collection.settle()
         rows = min(batch_size, self._page_rows())
         with self._collection.reading("scan", self._level(consistency)) as view:
-            for page in view.pages(output, rows):
-                yield to_records(self._layout, page)
+            yield from map(partial(to_records, self._layout), view.pages(output, rows))
 
     def search(
         self,

@@ -83,26 +83,29 @@ class View:
 
         pymilvus's own iterator puts keys into its filters unescaped, so the pages are made here.
         """
-        key, last = self._layout.key, ""
+        last = ""
+        while page := self._page(output, rows, scope, last):
+            last = page[-1][self._layout.key]
+            yield page
+            # It is not kept while the next one comes.
+            del page
+
+    def _page(self, output: Sequence[str], rows: int, scope: str, last: str) -> list[Entity]:
+        """At most ``rows`` rows of a scope, the first ones after a key."""
+        key = self._layout.key
         # Lite sorts by key when told that it serves an iterator, servers merge segments by key.
         # A server told of an iterator answers weak reads from a snapshot before earlier reads.
         by_key = {"iterator": "True"} if self._lite else {"reduce_stop_for_best": "True"}
-        while True:
-            reply = self._ask(
-                "query",
-                filter=both(scope, f"{key} > {string_literal(last)}"),
-                output_fields=list(output),
-                limit=rows,
-                **by_key,
-            )
-            if not reply:
-                return
-            # A server may give more than a page where segments overlap, or cut it short where they
-            # end: the first of what it gives are right, and only an empty page is the last.
-            page = to_entities(self._layout, reply)
-            ordered = sorted(page, key=itemgetter(key))[:rows]
-            last = ordered[-1][key]
-            yield ordered
+        reply = self._ask(
+            "query",
+            filter=both(scope, f"{key} > {string_literal(last)}"),
+            output_fields=list(output),
+            limit=rows,
+            **by_key,
+        )
+        # A server may give more than a page where segments overlap, or cut it short where they
+        # end: the first of what it gives are right, and only an empty page is the last.
+        return sorted(to_entities(self._layout, reply), key=itemgetter(key))[:rows]
 
     def search(
         self,
