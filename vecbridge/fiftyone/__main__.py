@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from vecbridge._errors import VecbridgeError
+from vecbridge._errors import ConfigurationError, VecbridgeError
 from vecbridge.fiftyone._adopted import adopt
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 from vecbridge.fiftyone.plugin._folder import place_plugin, plugin_status, remove_plugin
+from vecbridge.transfer import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,14 +88,23 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _adopted(given: argparse.Namespace) -> str:
-    done = adopt(
-        given.dataset,
-        given.brain_key,
-        given.to,
-        back=given.back,
-        dry_run=given.dry_run,
-        **dict(given.option),
-    )
+    # The other commands do without FiftyOne, which takes seconds to import.
+    from fiftyone.core.config import FiftyOneConfigError
+
+    try:
+        # JSON is for programs: nothing else may be on stdout.
+        with _bars(shown=not given.json) as progress:
+            done = adopt(
+                given.dataset,
+                given.brain_key,
+                given.to,
+                back=given.back,
+                dry_run=given.dry_run,
+                progress=progress,
+                **dict(given.option),
+            )
+    except FiftyOneConfigError as error:
+        raise ConfigurationError(f"FiftyOne finds no database: {error}") from error
     if given.json:
         return json.dumps(asdict(done), indent=2)
     how = "in place" if done.in_place else "copied"
@@ -107,6 +118,24 @@ def _adopted(given: argparse.Namespace) -> str:
     if done.left is not None and not done.in_place:
         lines.append(f"{done.left} stays where it is: drop it when you need it no more")
     return "\n".join(lines)
+
+
+@contextmanager
+def _bars(*, shown: bool) -> Iterator[Progress]:
+    """FiftyOne's progress bar, one for each stage: how far, how fast, how long still."""
+    import fiftyone.core.utils as fou
+
+    bars: dict[str, Any] = {}
+    with ExitStack() as stack:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in bars:
+                stack.close()
+                sys.stdout.write(f"{stage}\n" if shown else "")
+                bars[stage] = stack.enter_context(fou.ProgressBar(total=total, progress=shown))
+            bars[stage].set_iteration(done)
+
+        yield progress
 
 
 def _told(found: dict[str, Any]) -> str:

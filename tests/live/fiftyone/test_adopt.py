@@ -226,3 +226,25 @@ def test_what_cannot_be_adopted_is_refused(fob: Any, digits: Digits, tmp_path: P
     with pytest.raises(ValueError, match="vecbridge copy"):
         adopt(digits.dataset, key)
     digits.dataset.load_brain_results(key).delete()
+
+
+def test_each_stage_has_a_bar(fob: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from vecbridge.fiftyone.__main__ import _bars
+
+    with _bars(shown=True) as progress:
+        progress("copying", 400, 1000)
+        progress("reading", 300, 1000)
+    copying, reading = capsys.readouterr().out.split("reading")
+    assert copying.startswith("copying\n")
+    assert "400/1000" in copying
+    assert "300/1000" in reading
+
+
+def test_nothing_but_the_answer_is_on_stdout_where_no_bar_is_shown(
+    fob: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vecbridge.fiftyone.__main__ import _bars
+
+    with _bars(shown=False) as progress:
+        progress("copying", 1000, 1000)
+    assert capsys.readouterr().out == ""

@@ -116,6 +116,24 @@ def test_unreachable_store_is_told_soon_and_without_its_secrets(digits: Digits) 
     assert "planted" not in health.advice
 
 
+def test_settings_that_do_not_go_together_are_no_unreachable_store(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vecbridge.fiftyone.plugin._health import examine
+    from vecbridge.fiftyone.plugin._places import Run
+    from vecbridge.fiftyone.similarity import MilvusSimilarityConfig
+
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_USER", "me")
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_PASSWORD", "planted")
+    uri = str(tmp_path / "vectors.db")
+    config = MilvusSimilarityConfig(collection_name="here", uri=uri)
+    config.load_credentials()
+    (health,) = examine(digits.dataset, [Run("lite", config, "milvus", uri)])
+    assert health.state == "misconfigured"
+    assert "Milvus Lite has no accounts" in health.advice
+    assert "planted" not in health.advice
+
+
 def test_verify_tells_same_from_different_and_refuses_what_cannot_be(
     runs: dict[str, Any], digits: Digits
 ) -> None:

@@ -98,16 +98,29 @@ def test_credentials_of_keywords_are_not_stored(
     index.delete()
 
 
+@pytest.mark.parametrize(
+    ("in_file", "in_environment"),
+    [({"password": SECRET}, {"USER": USER}), ({}, {"TOKEN": f"{USER}:{SECRET}"})],
+    ids=["password", "token"],
+)
 def test_credentials_of_environment_and_file_are_not_stored(
-    fob: Any, digits: Digits, guarded: str, tmp_path: Path
+    fob: Any,
+    digits: Digits,
+    guarded: str,
+    tmp_path: Path,
+    in_file: dict[str, str],
+    in_environment: dict[str, str],
 ) -> None:
     path = tmp_path / "brain_config.json"
-    section = {"uri": guarded, "password": SECRET}
+    section = {"uri": guarded, **in_file}
     path.write_text(json.dumps({"similarity_backends": {"milvus": section}}))
     environment = {
         **os.environ,
         "FIFTYONE_BRAIN_CONFIG_PATH": str(path),
-        "FIFTYONE_BRAIN_SIMILARITY_MILVUS_USER": USER,
+        **{
+            f"FIFTYONE_BRAIN_SIMILARITY_MILVUS_{name}": each
+            for name, each in in_environment.items()
+        },
     }
     enable = [sys.executable, "-m", "vecbridge.fiftyone", "enable", "--backend", "milvus"]
     subprocess.run(enable, env=environment, timeout=60, check=True, stdout=subprocess.DEVNULL)

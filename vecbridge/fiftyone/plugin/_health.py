@@ -7,7 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vecbridge._errors import IndexNotFoundError, VecbridgeError
+from vecbridge._errors import (
+    ConfigurationError,
+    IndexNotFoundError,
+    MissingDependencyError,
+    VecbridgeError,
+)
 from vecbridge.fiftyone import _settings as settings
 from vecbridge.fiftyone._own import own_backend
 from vecbridge.fiftyone.plugin._places import Run, opened
@@ -17,7 +22,15 @@ _SHORT = {"timeout": 3.0, "retry_timeout": 0.0}
 _CHECKED = 20_000
 _AT_ONCE = 8
 
-State = Literal["healthy", "incomplete", "missing", "unreachable", "unknown", "FiftyOne's"]
+State = Literal[
+    "healthy",
+    "incomplete",
+    "missing",
+    "misconfigured",
+    "unreachable",
+    "unknown",
+    "FiftyOne's",
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,9 @@ def _health(dataset: Any, run: Run) -> Health:
             advice=f"The store answers, but has no index {run.collection!r}. It was deleted, or "
             f"the settings lead to another store. Compute the similarity again, or delete the run.",
         )
+    except (ConfigurationError, MissingDependencyError) as error:
+        # Nothing was asked of the store: that it is unreachable would send people to the network.
+        return Health("misconfigured", advice=str(error))
     except VecbridgeError as error:
         return Health("unreachable", advice=str(error))
 

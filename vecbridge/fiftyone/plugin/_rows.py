@@ -33,6 +33,7 @@ _MARKS = {
     "healthy": "✓ healthy",
     "incomplete": "! incomplete",
     "missing": "✗ missing",
+    "misconfigured": "✗ misconfigured",
     "unreachable": "✗ unreachable",
     "unknown": "? unknown",
     "FiftyOne's": "FiftyOne's own",
