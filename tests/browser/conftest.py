@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -17,6 +17,7 @@ from vecbridge.fiftyone.plugin._folder import place_plugin
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 STORES = ["milvus-server", "milvus-lite", "sklearn", "faiss"]
+Indexes: TypeAlias = dict[tuple[str, str], Any]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -49,30 +50,29 @@ def cases(milvus_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> d
     }
 
 
+def run_key(store: str, kind: str) -> str:
+    """The brain key of a store's index of ``kind``."""
+    name = store.replace("-", "_")
+    return name if kind == "samples" else f"{name}_{kind}"
+
+
 @pytest.fixture(scope="package")
-def indexes(digits: Digits, cases: dict[str, Case], zoo: str) -> dict[str, Any]:
-    """An index in each store, which this process, the notebook, holds open; patches; words."""
-    made = {
-        name: new_run(
-            digits,
-            case,
-            metric="euclidean",
-            embeddings=digits.vectors,
-            brain_key=name.replace("-", "_"),
-        )
-        for name, case in cases.items()
+def indexes(digits: Digits, cases: dict[str, Case], zoo: str) -> Indexes:
+    """Three indexes in each store, which this process, the notebook, holds open."""
+    inputs: dict[str, dict[str, Any]] = {
+        "samples": {"metric": "euclidean", "embeddings": digits.vectors},
+        "patches": {
+            "metric": "euclidean",
+            "embeddings": digits.patches,
+            "patches_field": "halves",
+        },
+        "words": {"metric": "cosine", "model": zoo},
     }
-    server = cases["milvus-server"]
-    made["patches"] = new_run(
-        digits,
-        server,
-        metric="euclidean",
-        embeddings=digits.patches,
-        patches_field="halves",
-        brain_key="patches",
-    )
-    made["words"] = new_run(digits, server, metric="cosine", model=zoo, brain_key="words")
-    return made
+    return {
+        (store, kind): new_run(digits, case, brain_key=run_key(store, kind), **given)
+        for store, case in cases.items()
+        for kind, given in inputs.items()
+    }
 
 
 @pytest.fixture(scope="package")
@@ -92,7 +92,7 @@ def zoo(fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="package")
 def app_url(
-    indexes: dict[str, Any],
+    indexes: Indexes,
     milvus_server_uri: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 
 import vecbridge
 from tests.browser.app import App, serving_app
-from tests.browser.conftest import PICTURES
+from tests.browser.conftest import PICTURES, Indexes
 from tests.browser.panel import IndexesPanel
 from tests.live.fiftyone.cases import Case, Digits, new_run
 from tests.servers.mongo import free_port
@@ -19,7 +19,7 @@ from tests.servers.mongo import free_port
 
 @pytest.fixture(scope="module")
 def shown(
-    app_url: str, digits: Digits, indexes: dict[str, Any], new_page: Callable[[], Any]
+    app_url: str, digits: Digits, indexes: Indexes, new_page: Callable[[], Any]
 ) -> Iterator[tuple[App, IndexesPanel]]:
     """The App with the panel open."""
     page = new_page()
@@ -37,7 +37,7 @@ def test_panel_tells_where_each_index_lives_and_how_it_is(
     assert rows["milvus_server"][:5] == ["✓ healthy", "milvus", "50", "64", "euclidean"]
     assert rows["milvus_lite"][:3] == ["✓ healthy", "milvus", "50"]
     assert rows["faiss"][:3] == ["✓ healthy", "faiss", "50"]
-    assert rows["patches"][:4] == ["✓ healthy", "milvus", "49", "32"]
+    assert rows["milvus_server_patches"][:4] == ["✓ healthy", "milvus", "49", "32"]
     assert stores["milvus_server"][0] == cases["milvus-server"].options["uri"]
     assert stores["milvus_lite"][0] == cases["milvus-lite"].options["uri"]
     assert stores["faiss"][1].startswith("fiftyone_digits")
@@ -94,7 +94,7 @@ def test_store_is_examined_from_the_panel(shown: tuple[App, IndexesPanel]) -> No
     stores = panel.rows(1)
     assert "strong" in stores["milvus_server"][2]
     # Another index of the same store is of the same verdict.
-    assert stores["words"][3] == stores["milvus_server"][3] == "✓ smoke layer"
+    assert stores["milvus_server_words"][3] == stores["milvus_server"][3] == "✓ smoke layer"
     app.picture("panel-examined")
     panel.light()
     app.picture("panel-examined-light")
@@ -120,8 +120,13 @@ def test_dead_store_is_shown_as_unreachable_and_breaks_nothing(
         panel.light()
         app.picture("panel-dead-light")
         page.close()
-    assert rows["milvus_server"][0] == rows["patches"][0] == "✗ unreachable"
+    assert rows["milvus_server"][0] == rows["milvus_server_patches"][0] == "✗ unreachable"
     assert rows["faiss"][:3] == ["✓ healthy", "faiss", "50"]
-    assert "milvus_server, patches, words (milvus): unreachable" in told
+    # A file of Milvus Lite and a user do not go together, which is no fault of a store.
+    assert rows["milvus_lite"][0] == "✗ misconfigured"
+    keys = "milvus_server, milvus_server_patches, milvus_server_words"
+    assert f"{keys} (milvus): unreachable" in told
+    keys = keys.replace("server", "lite")
+    assert f"{keys} (milvus): misconfigured" in told
     assert "Traceback" not in told
     assert "planted-secret" not in told
