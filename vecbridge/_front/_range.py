@@ -13,8 +13,8 @@ from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._protocols import RangeIndex, VectorIndex
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front._scan import Scope, candidates_in
-from vecbridge.ranking import distance_matrix, distances, rank
+from vecbridge._front._scan import Scope, candidates_in, distance_rows
+from vecbridge.ranking import distances, rank
 
 _LARGEST = int(sys.float_info.max)
 
@@ -59,11 +59,10 @@ def scanned_range(
     ids: list[list[str]] = [[] for _ in queries]
     near: list[list[NDArray[np.float64]]] = [[] for _ in queries]
     for records in candidates_in(index, scope):
-        table = distance_matrix(index.info.metric, queries, records.vectors)
-        for row, names, kept in zip(table, ids, near, strict=True):
+        for at, row in distance_rows(index.info.metric, queries, records.vectors):
             inside = np.flatnonzero(row <= radius)
-            names.extend(records.ids[at] for at in inside.tolist())
-            kept.append(row[inside])
+            ids[at].extend(records.ids[place] for place in inside.tolist())
+            near[at].append(row[inside])
     return [
         _ranked(names, np.concatenate([np.empty(0), *kept]), exact=True)
         for names, kept in zip(ids, near, strict=True)

@@ -16,15 +16,17 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._matching import matches
+from vecbridge._contract._metric import Metric
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Records
 from vecbridge._front._topk import TopK
 from vecbridge.ranking import distance_matrix
 
 SCAN_BATCH_BYTES = 16 << 20
+_TABLE_BYTES = 32 << 20
 
 Reducer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Turns the ``(q, n)`` distances of several queries into rows to rank: ``(r, n)``."""
+"""Turns the ``(q, n)`` distances of several queries into one row to rank: ``(1, n)``."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,31 @@ def scan_rank(
     reduce: Reducer | None = None,
 ) -> list[Hits]:
     """Ranks every candidate by its exact distance; one answer a query, or a reduced row."""
-    best: list[TopK] = []
+    metric = index.info.metric
+    best = [TopK(k, farthest=farthest) for _ in range(len(queries) if reduce is None else 1)]
     for records in candidates_in(index, scope):
-        table = distance_matrix(index.info.metric, queries, records.vectors)
-        rows = table if reduce is None else reduce(table)
-        best = best or [TopK(k, farthest=farthest) for _ in rows]
-        for top, row in zip(best, rows, strict=True):
-            top.add(records.ids, row)
-    if not best:
-        answers = len(queries) if reduce is None else 1
-        best = [TopK(k) for _ in range(answers)]
+        if reduce is None:
+            for at, row in distance_rows(metric, queries, records.vectors):
+                best[at].add(records.ids, row)
+        else:
+            for start, stop in _blocks(len(records), len(queries)):
+                table = distance_matrix(metric, queries, records.vectors[start:stop])
+                best[0].add(records.ids[start:stop], reduce(table)[0])
     return [top.hits() for top in best]
+
+
+def distance_rows(
+    metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """The position of each query, and its distances to every vector; never those of all queries."""
+    for start, stop in _blocks(len(queries), len(vectors)):
+        yield from enumerate(distance_matrix(metric, queries[start:stop], vectors), start)
+
+
+def _blocks(count: int, width: int) -> list[tuple[int, int]]:
+    """Ranges of rows, ``width`` float64 each, that fit the budget of bytes; or single ones."""
+    size = max(1, _TABLE_BYTES // (8 * max(width, 1)))
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def candidates_in(index: VectorIndex, scope: Scope) -> Iterator[Records]:
