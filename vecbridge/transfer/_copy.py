@@ -61,7 +61,7 @@ def copy(
         BackendError: a store failed; call again with ``resume=True``.
     """
     info = source.info
-    called = name or info.name
+    called = info.name if name is None else name
     with target.open_or_create_index(
         called,
         dimension=info.dimension,

@@ -63,6 +63,12 @@ def test_a_copy_over_other_records_is_found_out(source: Index, target: Store) ->
         copy(source, target, resume=True)
 
 
+def test_no_name_is_not_the_sources_name(source: Index, target: Store) -> None:
+    with pytest.raises(InvalidArgumentError, match="index name"):
+        copy(source, target, "")
+    assert target.index_names() == []
+
+
 def test_another_dimension_is_refused_before_anything_is_written(
     source: Index, target: Store
 ) -> None:
