@@ -26,7 +26,6 @@ TOOLS = ["cryptography", "opentelemetry-sdk", "psutil", "pytest-timeout", "tomli
 TESTS = [
     "cli",
     "config",
-    "conformance",
     "faiss_backend",
     "front",
     "local",
@@ -80,7 +79,7 @@ def main() -> int:
     given = parser.parse_args()
     python = environment(given.leg, given.python)
     tests = [str(ROOT / "tests" / "unit" / name) for name in TESTS]
-    command = [str(python), "-m", "pytest", "-q", "-m", "not slow", "-k", "not torch"]
+    command = [str(python), "-m", "pytest", "-q", "-k", "not torch"]
     return subprocess.run([*command, "-W", WARNINGS, *tests], cwd=ROOT, check=False).returncode
 
 
