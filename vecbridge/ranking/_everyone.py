@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vecbridge.ranking._scores import PairKeys
 from vecbridge.ranking._select import smallest_columns
+from vecbridge.ranking._threads import single_products
 
 BLOCK = 4096
 STRIP = 1024
@@ -107,10 +108,7 @@ def nearest_others(
 
     from concurrent.futures import ThreadPoolExecutor
 
-    from threadpoolctl import threadpool_limits
-
-    # Products that share threads wait for each other, while others pick: each has one of its own.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(WORKERS) as pool:
+    with single_products(), ThreadPoolExecutor(WORKERS) as pool:
         for pairs in _rounds(blocks):
             for _ in pool.map(show, pairs):
                 done += 1
