@@ -18,7 +18,7 @@ RELEASES = ("2.5.18", "2.6.17")
 
 # What a version needs, and newer ones do not bring into the environment.
 _COMPANIONS = {"2.5": ["ujson>=2"]}
-# Milvus Lite 3 asks for calls that these versions do not know.
+# Milvus Lite 3 answers in words that these versions do not know, and cannot list its collections.
 _WITHOUT_LITE = frozenset({"2.5"})
 
 
