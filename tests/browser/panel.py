@@ -8,6 +8,7 @@ from tests.browser.app import App
 
 _PANEL = '[data-cy="panel-content-similarity_indexes"]'
 _LOADED = 60_000
+_DONE = 150_000
 
 
 class IndexesPanel:
@@ -67,7 +68,8 @@ class IndexesPanel:
 
     def await_told(self, title: str) -> str:
         """Waits until it tells what was done, and gives everything that it says."""
-        self._panel.get_by_text(title).first.wait_for(timeout=_LOADED)
+        # The smoke layer alone may take two minutes on a busy machine.
+        self._panel.get_by_text(title).first.wait_for(timeout=_DONE)
         done = self._form.get_by_role("button", name="Done")
         if done.count():
             done.first.click()
