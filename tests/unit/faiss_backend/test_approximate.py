@@ -270,7 +270,8 @@ def test_a_mapped_index_is_copied_before_it_grows(kind: str, tmp_path: Path) -> 
     with get_backend("faiss", index=kind, path=tmp_path) as store:
         again: Any = store.open_index("t")
         again.search(vectors[:1], 1)
-        assert again.engine._approximate._built._mapped
+        can_map = hasattr(faiss, "IO_FLAG_MMAP_IFC")  # older releases read into memory
+        assert again.engine._approximate._built._mapped is can_map
         again.upsert(ids[2500:], vectors[2500:])
         found = again.search(vectors[2500:], 1)
         assert (
