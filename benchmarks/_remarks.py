@@ -34,6 +34,16 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "fiftyone",
+        "^(sklearn|FAISS): (sort_by|the same in a view of 1 %|find_duplicates)",
+        "its sklearn keeps the distances of all pairs of up to 15,000 records from its first query",
+    ),
+    (
+        "fiftyone",
+        "^(sklearn|FAISS): the same, least similar",
+        "as for the most similar; and for the farthest by Euclidean distance, all are looked at",
+    ),
+    (
+        "fiftyone",
         "get_embeddings",
         "pymilvus decodes the rows of a query one by one, for both",
     ),

@@ -28,18 +28,18 @@ from benchmarks import page
 
 HERE = Path(__file__).parent
 BUDGETS = {
-    "duplicates": 150,
-    "faiss": 50,
-    "fiftyone": 60,
+    "duplicates": 240,
+    "faiss": 60,
+    "fiftyone": 120,
     "import": 15,
     "langchain": 40,
     "local": 40,
     "milvus": 240,
-    "neighbors": 60,
+    "neighbors": 120,
     "profile": 20,
-    "sklearn": 75,
+    "sklearn": 90,
     "sweep": 150,
-    "torch": 40,
+    "torch": 55,
 }
 """Seconds that each may take on two quiet cores."""
 ARGUMENTS = {
