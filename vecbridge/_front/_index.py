@@ -160,6 +160,10 @@ class Index(WholeIndex):
     def __len__(self) -> int:
         return self.count()
 
+    def __bool__(self) -> bool:
+        # Or ``if index:`` would ask the store, and be false of an empty one.
+        return True
+
     @operation
     def scan(
         self, batch_size: int | None = None, *, consistency: Consistency | None = None
@@ -212,8 +216,8 @@ class Index(WholeIndex):
             InvalidArgumentError: an argument is unusable, or ``exact`` contradicts another one.
         """
         array = validate.queries(queries, dimension=self.info.dimension)
-        _check_ranking(ranking)
-        _check_exact(exact, ranking, allow_scan=allow_scan)
+        validate.ranking(ranking)
+        validate.exactness(exact, ranking, allow_scan=allow_scan)
         limit = None if k is None else validate.positive(k, "k")
         # To find what is listed twice takes as long as many a search.
         given = self._scope(within, where, consistency, as_given=True)
@@ -290,7 +294,7 @@ class Index(WholeIndex):
                 the nearest to the mean is exact anyway.
         """
         wanted = parse_aggregation(aggregation)
-        _check_exact(exact, "exact", allow_scan=True)
+        validate.exactness(exact, "exact", allow_scan=True)
         array = validate.queries(queries, dimension=self.info.dimension)
         if not len(array):
             raise InvalidArgumentError("an aggregated search needs at least one query; got none")
@@ -375,23 +379,3 @@ class Index(WholeIndex):
                 capability="consistency",
             )
         return level
-
-
-def _check_ranking(ranking: object) -> None:
-    if not isinstance(ranking, str) or ranking not in ("exact", "native"):
-        raise InvalidArgumentError(f"ranking must be 'exact' or 'native'; got {ranking!r}")
-
-
-def _check_exact(exact: object, ranking: Ranking, *, allow_scan: bool) -> None:
-    if not isinstance(exact, bool):
-        raise InvalidArgumentError(f"exact must be True or False; got {exact!r}")
-    if exact and ranking == "native":
-        raise InvalidArgumentError(
-            "exact=True asks for the contract's ranking, ranking='native' for the engine's own; "
-            "give one of them"
-        )
-    if exact and not allow_scan:
-        raise InvalidArgumentError(
-            "exact=True may have to look at every record, and allow_scan=False forbids that; give "
-            "one of them"
-        )

@@ -8,7 +8,9 @@ from operator import or_
 import numpy as np
 import pytest
 
+from tests.engine import make_engine
 from vecbridge import (
+    Index,
     InvalidArgumentError,
     InvalidIdError,
     InvalidVectorError,
@@ -70,3 +72,15 @@ def test_a_filter_that_is_nested_too_deeply_is_refused() -> None:
         deep = reduce(or_, [field("n") == number for number in range(MAX_DEPTH + count)])
         with pytest.raises(InvalidArgumentError, match=f"nested {MAX_DEPTH} deep"):
             index.search([1.0, 0.0], where=deep)
+
+
+def test_whether_a_scan_is_allowed_is_yes_or_no() -> None:
+    index = Index(make_engine(3))
+    with pytest.raises(InvalidArgumentError, match="allow_scan"):
+        index.search([1.0, 0.0, 0.0], allow_scan="no")  # type: ignore[arg-type]
+
+
+def test_an_index_is_true_though_nothing_is_in_it_and_the_store_is_not_asked() -> None:
+    engine = make_engine(3)
+    assert Index(engine)
+    assert engine.calls == []
