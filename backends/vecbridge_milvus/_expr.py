@@ -84,9 +84,10 @@ class FilterCompiler:
             texts = sorted({value for value in values if isinstance(value, str)})
             return one_of(name, texts) if texts else self._never
         # Each value has a type of its own: 1, 1.0 and True are equal, "1" is not.
-        parts = {self._comparison(name, "==", value) for value in values}
-        possible = sorted(parts - {self._never})
-        return " or ".join(f"({part})" for part in possible) if possible else self._never
+        parts = {self._comparison(name, "==", value) for value in values} - {self._never}
+        if kind != "boolean":
+            parts = _listed(name, parts)
+        return " or ".join(f"({part})" for part in sorted(parts)) if parts else self._never
 
     def _comparison(self, name: str, word: Operator, value: Scalar) -> str:
         kind = self._fields[name]
@@ -133,3 +134,13 @@ class FilterCompiler:
     def _outside(self, word: Operator, value: float) -> str:
         """A comparison with what is above or below every value of the field, or is NaN."""
         return self._always if _OPERATORS[word](0.0, value) else self._never
+
+
+def _listed(name: str, parts: set[str]) -> set[str]:
+    """The same, with equalities as one list: a server takes seconds to read a thousand of them."""
+    equal = f"{name} == "
+    values = sorted(part.removeprefix(equal) for part in parts if part.startswith(equal))
+    if len(values) < 2:
+        return parts
+    rest = {part for part in parts if not part.startswith(equal)}
+    return {f"{name} in [{','.join(values)}]", *rest}
