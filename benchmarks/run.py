@@ -28,7 +28,7 @@ from benchmarks import page
 
 HERE = Path(__file__).parent
 BUDGETS = {
-    "duplicates": 240,
+    "duplicates": 320,
     "faiss": 60,
     "fiftyone": 120,
     "import": 15,
