@@ -118,6 +118,33 @@ def distances(
     return out
 
 
+def pair_distances(
+    metric: Metric,
+    left: Float32Array,
+    right: Float32Array,
+    left_norms: Float64Array,
+    right_norms: Float64Array,
+) -> Float64Array:
+    """Exact distances of pairs whose norms are known.
+
+    Args:
+        metric: one of :data:`vecbridge.METRICS`.
+        left: ``(n, d)`` float32.
+        right: ``(n, d)`` float32, one a row of ``left``.
+        left_norms: ``(n,)``, from :func:`norms`.
+        right_norms: likewise.
+
+    Returns:
+        ``(n,)`` float64; the same bits as :func:`distances` gives.
+    """
+    out = np.empty(len(left))
+    for start, stop in _blocks(len(left), left.shape[1]):
+        part = slice(start, stop)
+        wide, others = left[part].astype(np.float64), right[part].astype(np.float64)
+        out[part] = _block_distances(metric, wide, others, left_norms[part], right_norms[part])
+    return out
+
+
 def distance_matrix(metric: Metric, queries: Float32Array, vectors: Float32Array) -> Float64Array:
     """Exact distances of every query to every vector.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._double import float64_bounds
-from vecbridge.ranking._kernel import distances, norms
+from vecbridge.ranking._kernel import norms, pair_distances
 from vecbridge.ranking._scores import Frame, PairKeys
 
 _DIRECTIONS = (16, 32, 64, 128)
@@ -69,8 +69,14 @@ class Records:
         out = np.empty(len(rows))
         for at in range(0, len(rows), _EXACT_PAIRS):
             part = slice(at, at + _EXACT_PAIRS)
-            left, right = self.vectors[rows[part]], self.vectors[columns[part]]
-            out[part] = distances(self.metric, left, right)
+            left, right = rows[part], columns[part]
+            out[part] = pair_distances(
+                self.metric,
+                self.vectors[left],
+                self.vectors[right],
+                self.norms[left],
+                self.norms[right],
+            )
         return out
 
     def _framed(self) -> Frame:

@@ -13,6 +13,7 @@ from tests.adversarial import DIMENSIONS, KINDS, make
 from tests.oracle import oracle_distances
 from vecbridge import METRICS, Metric
 from vecbridge.ranking import distance_matrix, distances, norms
+from vecbridge.ranking._kernel import pair_distances
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -84,3 +85,12 @@ def test_no_distance_is_a_negative_zero() -> None:
 def test_norms_are_the_kernels_own() -> None:
     assert norms(np.array([[3, 4], [0, 0]], np.float32)).tolist() == [5.0, 0.0]
     assert norms(np.empty((0, 4), np.float32)).shape == (0,)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_pairs_of_known_norms_have_the_same_distances_to_the_last_bit(metric: Metric) -> None:
+    rng = np.random.default_rng(5)
+    left, right = (rng.standard_normal((3000, 67)).astype(np.float32) for _ in range(2))
+    left[7] = right[9] = 0.0
+    found = pair_distances(metric, left, right, norms(left), norms(right))
+    assert found.tobytes() == distances(metric, left, right).tobytes()
