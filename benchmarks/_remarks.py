@@ -8,6 +8,21 @@ from typing import Any
 UNKNOWN = "no reason is known yet"
 _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
+        "milvus",
+        "one query, native",
+        "a millisecond of checks, session and distances, beside a server that answers in seven",
+    ),
+    (
+        "milvus",
+        "half of all",
+        "100,000 ids cannot be sent with each query: more hits are asked for, and sifted here",
+    ),
+    (
+        "langchain",
+        "one query, native",
+        "a millisecond of checks, session and distances, beside a server that answers in seven",
+    ),
+    (
         "langchain",
         "one query, exact",
         "an exact search asks for more hits than k, and for their vectors, to prove the order",
