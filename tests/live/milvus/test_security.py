@@ -263,7 +263,7 @@ def test_the_doctor_tells_each_mistake_from_the_others(
     guarded: MilvusServer, one_way: int, milvus_server_uri: str, files: Files
 ) -> None:
     tls = f"https://127.0.0.1:{one_way}"
-    mistakes: list[tuple[dict[str, str], str]] = [
+    mistakes: list[tuple[dict[str, Any], str]] = [
         ({"uri": "http://127.0.0.1:1"}, "Start a Milvus server"),
         ({"uri": guarded.uri}, "none were given"),
         ({"uri": guarded.uri, "user": "root", "password": SECRET}, "does not accept"),
