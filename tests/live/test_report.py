@@ -29,7 +29,8 @@ def test_an_approximate_index_of_milvus_lite_is_measured(tmp_path: Path) -> None
         assert (seen.records, seen.sampled, seen.scanned) == (2000, 500, 2000)
         assert seen.recall is not None
         assert seen.recall.certified == 0
-        assert 0.1 < seen.recall.share.mean < 1
+        # Lite looks at every record that is not in the index yet.
+        assert 0.1 < seen.recall.share.mean <= 1
         assert set(seen.lags) == {"strong", "session", "bounded", "eventual"}
         assert None not in seen.lags.values()
         assert "the index is approximate" in html_page(seen)
