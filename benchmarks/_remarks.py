@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 UNKNOWN = "no reason is known yet"
+_OUR_SHARE = "a millisecond of checks, session and distances, beside a server that answers in seven"
 _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
         "milvus",
         "one query, native",
-        "a millisecond of checks, session and distances, beside a server that answers in seven",
+        _OUR_SHARE,
     ),
     (
         "milvus",
@@ -20,7 +21,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
         "langchain",
         "one query, native",
-        "a millisecond of checks, session and distances, beside a server that answers in seven",
+        _OUR_SHARE,
     ),
     (
         "langchain",

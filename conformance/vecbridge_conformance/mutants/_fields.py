@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,16 @@ from vecbridge_conformance.mutants._registry import mutant
 from vecbridge_conformance.mutants._shelf import Row
 
 
+def _with_each(row: Row, change: Callable[[Scalar], Scalar]) -> Row:
+    """The row with each of its values changed."""
+    return row._replace(fields={name: change(value) for name, value in row.fields.items()})
+
+
 class _Column(ReferenceIndex):
     """Keeps a value that is like the one it was given."""
 
     def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
-        return super().merged(rows, [row._replace(fields=self._kept(row.fields)) for row in new])
-
-    def _kept(self, fields: dict[str, Scalar]) -> dict[str, Scalar]:
-        return {name: self.like(value) for name, value in fields.items()}
+        return super().merged(rows, [_with_each(row, self.like) for row in new])
 
     def like(self, value: Scalar) -> Scalar:
         """What is kept of a value."""
@@ -60,12 +62,9 @@ class _Matching(ReferenceIndex):
     def in_scope(
         self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
     ) -> list[Row]:
-        looked_at = [row._replace(fields=self._seen(row.fields)) for row in rows]
+        looked_at = [_with_each(row, self.seen_as) for row in rows]
         names = {row.id for row in super().in_scope(looked_at, within, where)}
         return [row for row in rows if row.id in names]
-
-    def _seen(self, fields: dict[str, Scalar]) -> dict[str, Scalar]:
-        return {name: self.seen_as(value) for name, value in fields.items()}
 
     def seen_as(self, value: Scalar) -> Scalar:
         """What a filter takes a value for."""
