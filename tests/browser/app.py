@@ -94,8 +94,10 @@ class App:
     def show_ids(self) -> None:
         """Ticks the field ``id``, so that every tile tells which it is."""
         self._page.wait_for_selector('[data-cy="looker"]', timeout=_LOADED)
-        if not self._page.locator('[data-cy="tag-id"]').count():
-            self._page.locator('[data-cy="checkbox-id"]').first.click()
+        # Tiles that are drawn anew have no tags for a while: they do not tell if it is ticked.
+        field = self._page.locator('[data-cy="checkbox-id"]').first
+        if not field.locator("input").is_checked(timeout=_LOADED):
+            field.click()
         self._page.wait_for_selector('[data-cy="tag-id"]', timeout=_LOADED)
 
     def order(self) -> list[str]:

@@ -26,7 +26,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keeps a screenshot of what a failing test sees."""
     report = yield
-    shown = getattr(item, "funcargs", {}).get("app")
+    arguments = getattr(item, "funcargs", {})
+    shown = arguments.get("app") or next(iter(arguments.get("shown", ())), None)
     if report.failed and isinstance(shown, App):
         shown.picture(f"failed-{item.name}")
     return report
@@ -90,13 +91,16 @@ def zoo(fiftyone_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         yield models.ZOO
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def app_url(
     indexes: Indexes,
     milvus_server_uri: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The App's server: another process, which knows vecbridge by its configuration alone."""
+    """The App's server: another process, which knows vecbridge by its configuration alone.
+
+    It remembers which panels are open, so that each module has a server of its own.
+    """
     import vecbridge.fiftyone
 
     folder = tmp_path_factory.mktemp("app")
@@ -137,7 +141,7 @@ def new_page() -> Iterator[Callable[[], Any]]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def app(app_url: str, digits: Digits, new_page: Callable[[], Any]) -> App:
     """The App, showing the dataset."""
     shown = App(new_page(), app_url, PICTURES)
