@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from vecbridge._contract._records import IndexInfo
 from vecbridge._front._lifetime import Lifetime
@@ -28,12 +28,30 @@ T = TypeVar("T", bound=Operated)
 
 
 def operation(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
-    """Makes a method refuse calls after the end, be there anything to do or not, and a span."""
+    """Makes a method refuse calls after the end, be there anything to do or not, and a span.
+
+    What a method gives bit by bit ends with the owner too, however far it was read.
+    """
 
     @functools.wraps(method)
     def while_open(self: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if self._lifetime.ended:
             raise self._lifetime.refusal(method.__name__, self.info.name)
-        return method(self, *args, **kwargs)
+        answer = method(self, *args, **kwargs)
+        if isinstance(answer, Iterator):
+            return cast(R, _until_the_end(answer, self._lifetime, method.__name__, self.info.name))
+        return answer
 
     return traced(while_open)
+
+
+def _until_the_end(
+    answers: Iterator[Any], lifetime: Lifetime, operation: str, index: str
+) -> Iterator[Any]:
+    nothing = object()
+    while not lifetime.ended:
+        answer = next(answers, nothing)
+        if answer is nothing:
+            return
+        yield answer
+    raise lifetime.refusal(operation, index)

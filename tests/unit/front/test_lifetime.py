@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,28 @@ def test_a_call_with_nothing_to_do_is_refused_too(backend: str, closed: str) -> 
         assert (caught.value.backend, caught.value.operation) == (backend, operation)
     index.close()
     store.close()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("operation", ["scan", "neighbors", "neighbors_within"])
+@pytest.mark.parametrize("backend", ["sklearn", "faiss", "torch"])
+def test_what_is_read_bit_by_bit_ends_with_its_index(
+    backend: str, operation: str, begun: bool
+) -> None:
+    calls: dict[str, Callable[[Index], Iterator[Any]]] = {
+        "scan": lambda index: index.scan(batch_size=1),
+        "neighbors": lambda index: index.neighbors(1),
+        "neighbors_within": lambda index: index.neighbors_within(1.0),
+    }
+    with get_backend(backend) as store:
+        index = store.create_index("photos", dimension=2, metric="euclidean")
+        index.upsert(["a", "b", "c"], np.eye(3, 2))
+        answers = calls[operation](index)
+        if begun:
+            next(answers)
+        index.close()
+        with pytest.raises(ClosedError, match=f"{operation}: index 'photos' was closed"):
+            next(answers)
 
 
 def test_closing_an_index_ends_neither_another_nor_its_store() -> None:
