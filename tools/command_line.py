@@ -20,6 +20,21 @@ something have `--json`.
 | 2 | the command or the configuration cannot be followed |
 | 3 | the store cannot be reached, or failed |
 
+With `--json`, what is asked for goes to the standard output as JSON, an answer that is no among
+it (a check that failed, indexes that differ). Where there is no answer, nothing goes there, and
+the last line of the error stream is JSON, with the same exit code:
+
+```json
+{"error": {"type": "IndexNotFoundError", "message": "there is no index named ...", "exit_code": 1}}
+```
+
+`type` is one of [the errors](errors.md), `UsageError` where the words are wrong (`hint` is the
+command that helps then), or what Python calls an error of the operating system. Errors of a store
+also have `backend`, `operation` and `retryable`: whether the same command may succeed later.
+
+`vecbridge --install-completion` lets the shell complete commands, options and names of backends;
+it works in a new shell.
+
 Settings of a backend are given as `--option KEY=VALUE`, or come from the environment and
 `brain_config.json` as everywhere ([Switch a store](../how-to/switch-a-store.md)). Passwords and
 tokens belong into the environment: other users of a machine can read its command lines.

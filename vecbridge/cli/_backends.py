@@ -8,7 +8,7 @@ import typer
 
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import MissingDependencyError, VecbridgeError
-from vecbridge.cli._console import AsJson, Options, emit, options_of, table, worded
+from vecbridge.cli._console import AsJson, Options, completed, emit, options_of, table, worded
 from vecbridge.diagnosis import scratch_index
 
 
@@ -19,7 +19,10 @@ def add_to(app: typer.Typer) -> None:
 
 def backends(
     live: str | None = typer.Option(
-        None, metavar="NAME", help="Connect to this backend, and show what it can do."
+        None,
+        metavar="NAME",
+        help="Connect to this backend, and show what it can do.",
+        autocompletion=completed,
     ),
     option: Options = None,
     json: AsJson = False,

@@ -6,7 +6,8 @@ import typer
 
 from vecbridge._config._registry import backend_names, describe_settings, get_backend
 from vecbridge._errors import ConfigurationError, MissingDependencyError
-from vecbridge.cli._console import AsJson, Backend, Exit, Options, emit, options_of, say, table
+from vecbridge.cli._console import AsJson, Backend, Options, emit, options_of, say, table
+from vecbridge.cli._failures import Exit
 
 app = typer.Typer(help="Shows and checks what is configured.", no_args_is_help=True)
 

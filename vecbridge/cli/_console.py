@@ -6,65 +6,51 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from vecbridge._errors import (
-    BackendError,
-    ConfigurationError,
-    InvalidArgumentError,
-    InvalidInputError,
-    MissingDependencyError,
-    UnsupportedError,
-    VecbridgeError,
-)
+from vecbridge._config._registry import backend_names
+from vecbridge._errors import InvalidArgumentError, VecbridgeError
+from vecbridge.cli._failures import Exit, as_json, asked_for_json, code_of, failure, message_of
 
 out = Console(soft_wrap=True, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, emoji=False)
 
 
-class Exit(IntEnum):
-    """Exit codes, for scripts."""
-
-    OK = 0
-    NO = 1
-    """The answer is no: a check failed, two stores differ, an index is not there."""
-
-    USAGE = 2
-    """The command or the configuration cannot be followed."""
-
-    STORE = 3
-    """The store cannot be reached, or failed."""
+# Typer brings the errors of its parser under no name that all its releases have.
+_Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def run(app: typer.Typer) -> None:
     """Runs the command line; where it cannot go on, one line and an exit code, no traceback."""
+    for_program = asked_for_json()
     try:
-        app()
-    except VecbridgeError as error:
-        complain(error)
+        # Left to itself, Typer draws a box around what is misused, and exits.
+        ended = app(standalone_mode=not for_program)
+    except (VecbridgeError, OSError) as error:
+        _tell(error, for_program=for_program)
         sys.exit(code_of(error))
-    except OSError as error:
-        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
+    except _Misuse as error:
+        typer.echo(_misused(error), err=True)
         sys.exit(Exit.USAGE)
+    sys.exit(ended)
 
 
-def complain(what: object) -> None:
-    """Says on the error stream why a command cannot be followed."""
-    errors.print(f"[bold red]error[/] {_escaped(what)}", highlight=False)
+def _tell(error: Exception, *, for_program: bool) -> None:
+    if for_program:
+        typer.echo(as_json(error), err=True)
+    else:
+        errors.print(f"[bold red]error[/] {_escaped(message_of(error))}", highlight=False)
 
 
-def code_of(error: VecbridgeError) -> Exit:
-    """The exit code of an error."""
-    if isinstance(error, BackendError):
-        return Exit.STORE
-    usage = (ConfigurationError, InvalidInputError, MissingDependencyError, UnsupportedError)
-    return Exit.USAGE if isinstance(error, usage) else Exit.NO
+def _misused(error: Any) -> str:
+    command = error.ctx.command_path if error.ctx else "vecbridge"
+    hint = f"{command} --help"
+    return failure("UsageError", error.format_message(), Exit.USAGE, hint=hint)
 
 
 def options_of(given: Sequence[str]) -> dict[str, str]:
@@ -116,6 +102,11 @@ def _escaped(value: object) -> str:
     return escape(str(value))
 
 
+def completed(incomplete: str) -> list[str]:
+    """The backends whose names begin so, for the shell."""
+    return [name for name in backend_names() if name.startswith(incomplete)]
+
+
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
@@ -135,10 +126,17 @@ Backend = Annotated[
         metavar="BACKEND",
         help="A backend, such as milvus; the configured default where none is named.",
         show_default=False,
+        autocompletion=completed,
     ),
 ]
 Named = Annotated[
-    str, typer.Argument(metavar="BACKEND", help="A backend, such as milvus.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="BACKEND",
+        help="A backend, such as milvus.",
+        show_default=False,
+        autocompletion=completed,
+    ),
 ]
 IndexName = Annotated[
     str, typer.Argument(metavar="INDEX", help="An index of that backend.", show_default=False)
@@ -154,4 +152,4 @@ Options = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vecbridge.cli._console import AsJson, Backend, Exit, Options, emit, options_of, out
+from vecbridge.cli._console import AsJson, Backend, Options, emit, options_of, out
+from vecbridge.cli._failures import Exit
 from vecbridge.diagnosis import Finding, diagnose
 
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}

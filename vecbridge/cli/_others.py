@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import typer
 
-from vecbridge.cli._console import Exit, complain
+from vecbridge._errors import MissingDependencyError
 
 _PASSED_ON = {
     "allow_extra_args": True,
@@ -35,11 +35,11 @@ def _runner(module: str, extra: str) -> Callable[[typer.Context], None]:
     def run(context: typer.Context) -> None:
         # A process of its own: these programs read arguments, set variables and exit as they like.
         if find_spec(_NEEDED[extra]) is None:
-            complain(
+            raise MissingDependencyError(
                 f"this needs the package {_NEEDED[extra]!r}, which is not installed: "
-                f"pip install 'vecbridge[{extra}]'"
+                f"pip install 'vecbridge[{extra}]'",
+                name=_NEEDED[extra],
             )
-            raise typer.Exit(Exit.USAGE)
         command = [sys.executable, "-m", module, *context.args]
         done = subprocess.run(command, check=False)  # noqa: S603 - our own program
         raise typer.Exit(done.returncode)

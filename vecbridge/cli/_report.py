@@ -47,6 +47,8 @@ def report(
     path = output or Path(f"{index}.html")
     if not path.parent.is_dir():
         raise InvalidArgumentError(f"there is no folder {str(path.parent)!r} for {path.name!r}")
+    if path.is_dir():
+        raise InvalidArgumentError(f"{str(path)!r} is a folder; give the name of a file")
     with (
         get_backend(name, **options_of(option or ())) as store,
         bar(shown=not json) as progress,

@@ -17,7 +17,6 @@ from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.cli._console import (
     AsJson,
-    Exit,
     IndexName,
     Named,
     Options,
@@ -26,6 +25,7 @@ from vecbridge.cli._console import (
     options_of,
     say,
 )
+from vecbridge.cli._failures import Exit
 from vecbridge.cli._progress import bar
 from vecbridge.transfer import copy, export_records, import_records, verify
 

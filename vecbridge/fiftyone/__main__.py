@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 from vecbridge._errors import ConfigurationError, VecbridgeError
+from vecbridge.cli._failures import Exit, as_json, asked_for_json, code_of, failure
 from vecbridge.fiftyone._adopted import adopt
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 from vecbridge.fiftyone.plugin._folder import place_plugin, plugin_status, remove_plugin
@@ -21,30 +22,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        The exit status: 0, or 2 where something is refused.
+        The exit status, as of every command.
     """
-    given = _parser().parse_args(arguments)
+    for_program = asked_for_json(arguments)
+    given = _parser(_ForPrograms if for_program else argparse.ArgumentParser).parse_args(arguments)
     try:
         if given.command == "enable":
             config = enable_in_config(given.backend, default=given.default)
-            said = f"enabled in {config}\npanel in the App: {place_plugin()}"
+            said = _changed(given, config, place_plugin(), "enabled in", "panel in the App")
         elif given.command == "disable":
             config = disable_in_config()
-            said = f"disabled in {config}\npanel taken away: {remove_plugin()}"
+            said = _changed(given, config, remove_plugin(), "disabled in", "panel taken away")
         elif given.command == "adopt":
             said = _adopted(given)
         else:
             found = {**status(), "panel": plugin_status()}
             said = json.dumps(found, indent=2) if given.json else _told(found)
     except VecbridgeError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        sys.stderr.write(f"{as_json(error) if for_program else error}\n")
+        return code_of(error)
     sys.stdout.write(f"{said}\n")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _ForPrograms(argparse.ArgumentParser):
+    """Says in JSON what is misused."""
+
+    def error(self, message: str) -> NoReturn:
+        told = failure("UsageError", message, Exit.USAGE, hint=f"{self.prog} --help")
+        self.exit(Exit.USAGE, f"{told}\n")
+
+
+def _parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = kind(
         prog="python -m vecbridge.fiftyone",
         description="FiftyOne's similarity backends, answered by vecbridge.",
     )
@@ -55,9 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--default", action="store_true", help="use it where no backend is named; needs --backend"
     )
     commands.add_parser("disable", help="take it out again")
-    told = commands.add_parser("status", help="what a new process would use, and who says so")
-    told.add_argument("--json", action="store_true", help="as JSON")
+    commands.add_parser("status", help="what a new process would use, and who says so")
     _add_adopt(commands)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="as JSON, errors too")
     return parser
 
 
@@ -77,7 +88,6 @@ def _add_adopt(commands: Any) -> None:
     )
     adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")
     adopting.add_argument("--dry-run", action="store_true", help="say what would be done")
-    adopting.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -85,6 +95,14 @@ def _setting(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError("a setting is KEY=VALUE")
     return key, value
+
+
+def _changed(
+    given: argparse.Namespace, config: object, panel: object, changed: str, placed: str
+) -> str:
+    if given.json:
+        return json.dumps({"config": str(config), "panel": str(panel)}, indent=2)
+    return f"{changed} {config}\n{placed}: {panel}"
 
 
 def _adopted(given: argparse.Namespace) -> str:

@@ -183,11 +183,29 @@ def test_command_enables_tells_and_disables(path: Path, capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     assert f"vecbridge_sklearn: enabled, {SKLEARN}" in told
     assert "milvus: not enabled" in told
-    assert main(["disable"]) == 0
+    assert main(["disable", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["config"] == str(path)
     assert not path.exists()
 
 
 def test_command_says_what_is_wrong(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["enable", "--backend", "milvs"]) == 2
     assert "did you mean 'milvus'" in capsys.readouterr().err
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [(["enable", "--backend", "milvs"], "UnknownBackendError"), (["statu"], "UsageError")],
+)
+def test_programs_are_told_in_json_what_is_wrong(
+    words: list[str], kind: str, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main([*words, "--json"])
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    printed = capsys.readouterr()
+    error = json.loads(printed.err)["error"]
+    assert (printed.out, code, error["exit_code"], error["type"]) == ("", 2, 2, kind)
     assert not path.exists()

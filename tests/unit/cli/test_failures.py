@@ -1,0 +1,105 @@
+"""What programs are told where a command cannot be followed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.conftest import Ran, Run
+from vecbridge import BackendError
+from vecbridge.cli import _indexes
+
+
+def told(ran: Ran) -> dict[str, Any]:
+    """The error of a command that failed: one line, and nothing where answers are read."""
+    assert ran.out == ""
+    (line,) = ran.err.splitlines()
+    error: dict[str, Any] = json.loads(line)["error"]
+    assert error["exit_code"] == ran.code
+    return error
+
+
+def test_an_error_is_a_line_of_json_with_its_type_and_exit_code(run: Run, folder: Path) -> None:
+    error = told(run("describe", "sklearn", "absent", "-o", f"path={folder}", "--json"))
+    assert (error["type"], error["exit_code"]) == ("IndexNotFoundError", 1)
+    assert "corners" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "sklearn"], "INDEX"),
+        (["bench", "--records", "many"], "--records"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_misuse_is_json_with_the_command_that_helps(run: Run, words: list[str], said: str) -> None:
+    error = told(run(*words, "--json"))
+    assert (error["type"], error["exit_code"]) == ("UsageError", 2)
+    assert said in error["message"]
+    assert error["hint"].split()[-1] == "--help"
+
+
+def test_a_failing_store_says_whether_to_try_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise BackendError("full [disk]", backend="milvus", operation="upsert", retryable=True)
+
+    monkeypatch.setattr(_indexes, "get_backend", failing)
+    error = told(run("list", "milvus", "--json"))
+    assert error == {
+        "type": "BackendError",
+        "message": "full [disk]",
+        "exit_code": 3,
+        "backend": "milvus",
+        "operation": "upsert",
+        "retryable": True,
+    }
+
+
+def test_an_error_of_the_operating_system_names_the_file(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    page = f"{'p' * 300}.html"
+    words = ["report", "sklearn", "corners", "-o", f"path={folder}", "--output", tmp_path / page]
+    ran = run(*words, "--read-only", "--json")
+    error = json.loads(ran.err)["error"]
+    assert (ran.code, error["type"], error["exit_code"]) == (2, "OSError", 2)
+    assert page in error["message"]
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_survey(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    words = ["report", "sklearn", "corners", "-o", f"path={folder}", "--output", tmp_path]
+    assert "is a folder" in told(run(*words, "--json"))["message"]
+
+
+def test_an_answer_that_is_no_stays_an_answer(run: Run, no_configuration: Path) -> None:
+    no_configuration.write_text('{"similarity_backends": {"milvus": {"urii": "x"}}}')
+    ran = run("config", "check", "--json")
+    assert (ran.code, ran.err, ran.json["ok"]) == (2, "", False)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [("vecbridge verif", "verify"), ("vecbridge doctor skl", "sklearn")]
+)
+def test_the_shell_completes_commands_and_backends(line: str, expected: str) -> None:
+    at = str(len(line.split()) - 1)
+    asked = {"_VECBRIDGE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": at}
+    entry = "import sys; sys.argv[0] = 'vecbridge'; from vecbridge.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", entry],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [expected]

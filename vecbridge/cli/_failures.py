@@ -1,0 +1,68 @@
+"""How a command ends that cannot go on: its exit code, and what it says, to people and programs.
+
+Without Typer, since the programs that parse arguments by themselves end in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+
+from vecbridge._errors import (
+    BackendError,
+    ConfigurationError,
+    InvalidInputError,
+    MissingDependencyError,
+    UnsupportedError,
+    VecbridgeError,
+)
+
+_DETAILS = ("backend", "operation", "retryable", "capability")
+_USAGE = (ConfigurationError, InvalidInputError, MissingDependencyError, UnsupportedError)
+
+
+class Exit(IntEnum):
+    """Exit codes, for scripts."""
+
+    OK = 0
+    NO = 1
+    """The answer is no: a check failed, two stores differ, an index is not there."""
+
+    USAGE = 2
+    """The command or the configuration cannot be followed."""
+
+    STORE = 3
+    """The store cannot be reached, or failed."""
+
+
+def code_of(error: Exception) -> Exit:
+    """The exit code of an error of vecbridge's, or of the operating system about a file."""
+    if isinstance(error, BackendError):
+        return Exit.STORE
+    return Exit.USAGE if isinstance(error, (*_USAGE, OSError)) else Exit.NO
+
+
+def message_of(error: Exception) -> str:
+    """What an error says, without the number that the operating system gives it."""
+    if isinstance(error, OSError) and error.filename and not isinstance(error, VecbridgeError):
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def as_json(error: Exception) -> str:
+    """An error in one line of JSON: its type, message and exit code, and what else it knows."""
+    details = {name: getattr(error, name) for name in _DETAILS if hasattr(error, name)}
+    return failure(type(error).__name__, message_of(error), code_of(error), **details)
+
+
+def failure(kind: str, message: str, code: int, **more: object) -> str:
+    """A line of JSON that says why a command cannot be followed."""
+    told = {"type": kind, "message": message, "exit_code": int(code), **more}
+    return json.dumps({"error": told}, ensure_ascii=False)
+
+
+def asked_for_json(words: Sequence[str] | None = None) -> bool:
+    """Whether a program reads the answer; asked before the words are parsed, which may fail."""
+    return "--json" in (sys.argv[1:] if words is None else words)
