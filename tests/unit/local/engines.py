@@ -47,7 +47,8 @@ class Engine:
         before = faiss.cvar.distance_compute_blas_threshold
         if self.blas_threshold is not None:
             faiss.cvar.distance_compute_blas_threshold = self.blas_threshold
-        monkeypatch.setattr("vecbridge_torch._cache._PATIENCE", 0)
+        if self.backend == "torch":
+            monkeypatch.setattr("vecbridge_torch._cache._PATIENCE", 0)
         try:
             yield
         finally:
