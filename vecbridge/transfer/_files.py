@@ -13,6 +13,8 @@ from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.transfer import _npz, _parquet
 from vecbridge.transfer._progress import Progress, silent
+from vecbridge.transfer._repeated import refuse_repeated
+from vecbridge.transfer._source import Source
 
 _Format: TypeAlias = type[_parquet.Format] | type[_npz.Format]
 _FORMATS: dict[str, _Format] = {".parquet": _parquet.Format, ".npz": _npz.Format}
@@ -25,11 +27,14 @@ def export_records(
     consistency: Consistency = "strong",
     progress: Progress = silent,
 ) -> int:
-    """Writes every record of an index to a file, in bounded memory.
+    """Writes every record of an index to a file, a batch at a time.
 
     ``.parquet`` files have the columns ``id``, ``vector`` (a fixed-size list of float32) and one
     a field; ``.npz`` files the arrays ``ids``, ``vectors`` and one a field. Both say the metric.
     The file appears whole or not at all.
+
+    NumPy keeps texts as wide as the longest of them, and they are in memory until the file is
+    written: where the ids or a field would need more than 2 GiB so, ``.npz`` is refused.
 
     Args:
         index: what is written.
@@ -41,8 +46,8 @@ def export_records(
         The number of records written.
 
     Raises:
-        InvalidArgumentError: the name ends in neither, there is no such folder, or a field has a
-            name that the format keeps for itself.
+        InvalidArgumentError: the name ends in neither, there is no such folder, a field has a
+            name that the format keeps for itself, or texts are too wide for ``.npz``.
         MissingDependencyError: Parquet needs pyarrow, which is not installed.
     """
     target = Path(path)
@@ -74,10 +79,11 @@ def import_records(
     metric: Metric | None = None,
     progress: Progress = silent,
 ) -> int:
-    """Writes every record of a file to an index, in bounded memory; the index is made if need be.
+    """Writes every record of a file to an index, which is made if need be.
 
     Records whose ids are there already are replaced, so an import that was cut short is done again
-    by the same call.
+    by the same call. The ids are read first, since an id that the file has twice is an error.
+    Memory holds a few batches and 16 bytes a record; of an ``.npz`` file all ids and fields too.
 
     Args:
         path: a file as :func:`export_records` writes it; one from elsewhere needs ids and vectors
@@ -91,25 +97,29 @@ def import_records(
         The number of records written.
 
     Raises:
+        DuplicateIdError: an id is in the file twice; nothing was changed.
         InvalidArgumentError: the file cannot be read, or is not such a file.
         MissingDependencyError: Parquet needs pyarrow, which is not installed.
         SchemaMismatchError: the index has another dimension or metric.
     """
     source = Path(path)
-    with (
-        _form(source).opened(source) as file,
-        target.open_or_create_index(
+    with _form(source).opened(source) as file:
+        refuse_repeated(file.ids, source)
+        with target.open_or_create_index(
             name,
             dimension=file.dimension,
             metric=metric or file.metric,
             fields=dict(file.fields),
-        ) as index,
-    ):
-        written = 0
-        for records in file.batches():
-            index.upsert(records.ids, records.vectors, records.fields or None)
-            written += len(records)
-            progress("importing", written, file.records)
+        ) as index:
+            return _written(file, index, progress)
+
+
+def _written(file: Source, index: Index, progress: Progress) -> int:
+    written = 0
+    for records in file.batches():
+        index.upsert(records.ids, records.vectors, records.fields or None)
+        written += len(records)
+        progress("importing", written, file.records)
     return written
 
 

@@ -16,13 +16,17 @@ import numpy as np
 from numpy.lib import format as npy
 
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._records import FieldType, Records
+from vecbridge._contract._records import FieldType, IndexInfo, Records
+from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._source import Source, batch_rows, metric_said, unusable
+from vecbridge.transfer._source import BATCH_IDS, Source, batch_rows, metric_said, unusable
 
 _ABOUT, _IDS, _VECTORS = "about", "ids", "vectors"
 _KINDS: dict[str, FieldType] = {"U": "string", "i": "integer", "f": "float", "b": "boolean"}
+_MOST_BYTES = 2 << 30
+"""Of ids, or of a field, which are in memory whole."""
+
 _BROKEN = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 _DTYPES: dict[FieldType, Any] = {"integer": np.int64, "float": np.float64, "boolean": np.bool_}
 
@@ -30,7 +34,7 @@ _DTYPES: dict[FieldType, Any] = {"integer": np.int64, "float": np.float64, "bool
 class Format:
     """Writes and reads the format.
 
-    Ids and fields are kept in memory whole, vectors are not.
+    Ids and fields are kept in memory whole, vectors are not. Texts are as wide as the longest one.
 
     Attributes:
         taken: names that no field can have beside it.
@@ -45,6 +49,7 @@ class Format:
         ids: list[str] = []
         columns: dict[str, list[Any]] = {name: [] for name in info.fields}
         total = index.count(consistency=consistency)
+        texts = _Texts(info, total)
         # How many there are is in the header, and known at the end.
         with tempfile.TemporaryFile(dir=path.parent) as spool:
             for records in index.scan(consistency=consistency):
@@ -52,6 +57,7 @@ class Format:
                 ids.extend(records.ids)
                 for name, column in columns.items():
                     column.extend(records.fields[name])
+                texts.check(records)
                 progress("exporting", len(ids), total)
             spool.seek(0)
             with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
@@ -73,6 +79,29 @@ class Format:
             raise unusable(path, error) from error
         with archive:
             yield _source(archive, path)
+
+
+class _Texts:
+    """How wide the texts of each array are: NumPy keeps every text as wide as the longest."""
+
+    def __init__(self, info: IndexInfo, records: int) -> None:
+        named = (name for name, kind in info.fields.items() if kind == "string")
+        self._widest = dict.fromkeys([_IDS, *named], 0)
+        self._records = records
+
+    def check(self, records: Records) -> None:
+        """Refuses, as soon as one is known, texts that would be too large together."""
+        for name, before in self._widest.items():
+            texts = records.ids if name == _IDS else records.fields[name]
+            widest = self._widest[name] = max(before, max(map(len, map(str, texts)), default=0))
+            size = 4 * widest * self._records
+            if size > _MOST_BYTES:
+                raise InvalidArgumentError(
+                    f"an .npz file keeps every text as wide as the longest: {name!r}, with one of "
+                    f"{widest:,} characters in {self._records:,} records, needs {size:,} bytes of "
+                    f"memory, of at most {_MOST_BYTES:,}. Choose .parquet, which keeps texts as "
+                    f"they are"
+                )
 
 
 def _source(archive: zipfile.ZipFile, path: Path) -> Source:
@@ -101,10 +130,14 @@ def _source(archive: zipfile.ZipFile, path: Path) -> Source:
                     {name: column[start:stop].tolist() for name, column in columns.items()},
                 )
 
+    def parts() -> Iterator[list[str | None]]:
+        for start in range(0, len(ids), BATCH_IDS):
+            yield ids[start : start + BATCH_IDS].tolist()
+
     fields: dict[str, FieldType] = {
         name: _kind(name, column, len(ids), path) for name, column in columns.items()
     }
-    return Source(len(ids), shape[1], metric, fields, batches)
+    return Source(len(ids), shape[1], metric, fields, parts, batches)
 
 
 def _put(archive: zipfile.ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
@@ -120,6 +153,9 @@ def _put_vectors(archive: zipfile.ZipFile, spool: IO[bytes], shape: tuple[int, i
 
 
 def _array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[Any, Any]:
+    size = archive.getinfo(f"{name}.npy").file_size
+    if size > _MOST_BYTES:
+        raise unusable(path, f"array {name!r} has {size:,} bytes, of at most {_MOST_BYTES:,}")
     try:
         with archive.open(f"{name}.npy") as file:
             return npy.read_array(file, allow_pickle=False)

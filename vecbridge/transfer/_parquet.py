@@ -16,7 +16,7 @@ from vecbridge._contract._records import FieldType, IndexInfo, Records
 from vecbridge._errors import MissingDependencyError
 from vecbridge._front._index import Index
 from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._source import Source, batch_rows, metric_said, unusable
+from vecbridge.transfer._source import BATCH_IDS, Source, batch_rows, metric_said, unusable
 
 _MARK = b"vecbridge"
 _ID, _VECTOR = "id", "vector"
@@ -81,8 +81,15 @@ def _source(arrow: ModuleType, file: Any, path: Path) -> Source:
         except (OSError, arrow.ArrowException) as error:
             raise unusable(path, error) from error
 
+    def ids() -> Iterator[list[str | None]]:
+        try:
+            for batch in file.iter_batches(batch_size=BATCH_IDS, columns=[_ID]):
+                yield batch.column(_ID).to_pylist()
+        except (OSError, arrow.ArrowException) as error:
+            raise unusable(path, error) from error
+
     metric = metric_said((schema.metadata or {}).get(_MARK, b""))
-    return Source(file.metadata.num_rows, dimension, metric, fields, batches)
+    return Source(file.metadata.num_rows, dimension, metric, fields, ids, batches)
 
 
 def _check_types(arrow: ModuleType, schema: Any, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from vecbridge._contract._records import FieldType, Records
 from vecbridge._errors import InvalidArgumentError
 
 BATCH_BYTES = 16 << 20
+BATCH_IDS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Source:
         dimension: length of the vectors.
         metric: as the file says; ``None`` where it does not.
         fields: name and type of each scalar field.
+        ids: gives the ids alone, some at a time, in the order of the records.
         batches: gives the records, a few at a time.
     """
 
@@ -30,6 +32,7 @@ class Source:
     dimension: int
     metric: Metric | None
     fields: Mapping[str, FieldType]
+    ids: Callable[[], Iterator[Sequence[str | None]]]
     batches: Callable[[], Iterator[Records]]
 
 

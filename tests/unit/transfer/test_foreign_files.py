@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from vecbridge import Index, InvalidArgumentError, Store
+from vecbridge import DuplicateIdError, Index, InvalidArgumentError, Store
 from vecbridge.transfer import export_records, import_records
 
 FORMATS = ["parquet", "npz"]
@@ -111,3 +111,75 @@ def test_a_folder_is_no_place_for_records(tmp_path: Path, source: Index) -> None
     folder.mkdir()
     with pytest.raises(InvalidArgumentError, match="folder"):
         export_records(source, folder)
+
+
+def repeated(path: Path, ids: list[str]) -> Path:
+    """A file of these ids, in several row groups where it can have them."""
+    if path.suffix == ".npz":
+        np.savez(path, ids=np.array(ids), vectors=np.ones((len(ids), 2), np.float32))
+        return path
+    table = pa.table({"id": ids, "vector": np.ones((len(ids), 2), np.float32).tolist()})
+    parquet.write_table(table, path, row_group_size=3)
+    return path
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_ids_that_a_file_has_twice_are_named_and_nothing_is_changed(
+    suffix: str, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every part of the file has each id once.
+    for module in ("_npz", "_parquet"):
+        monkeypatch.setattr(f"vecbridge.transfer.{module}.BATCH_IDS", 3)
+    path = repeated(tmp_path / f"twice.{suffix}", ["a", "b", "c", "d", "b", "e", "f", "a"])
+    index = store.create_index("there", dimension=2, metric="cosine")
+    index.upsert(["b"], np.array([[3.0, 4.0]]))
+    for name in ("there", "new"):
+        with pytest.raises(DuplicateIdError, match=r"'a' in rows 0, 7; 'b' in rows 1, 4\."):
+            import_records(path, store, name)
+    assert store.index_names() == ["there"]
+    assert index.fetch(["b"]).vectors.tolist() == [[3.0, 4.0]]
+    assert index.count() == 1
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_many_repeated_ids_are_counted(suffix: str, tmp_path: Path, store: Store) -> None:
+    names = [f"id{number}" for number in range(1000)]
+    path = repeated(tmp_path / f"doubled.{suffix}", names * 5)
+    with pytest.raises(DuplicateIdError, match=r"'id0' in rows 0, 1000, 2000 \.\.\..*997 ids more"):
+        import_records(path, store, "doubled")
+
+
+def test_ids_of_one_hash_are_still_different_ids(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vecbridge.transfer._repeated.hash", lambda _: 7, raising=False)
+    assert import_records(repeated(tmp_path / "few.npz", ["a", "b", "c"]), store, "few") == 3
+
+
+def test_a_missing_id_is_told_with_its_row(tmp_path: Path, store: Store) -> None:
+    path = written(tmp_path / "none.parquet", ["a", "b", None], [[1.0], [2.0], [3.0]])
+    with pytest.raises(InvalidArgumentError, match="row 2, counted from 0, has no id"):
+        import_records(path, store, "none")
+    assert store.index_names() == []
+
+
+def test_texts_too_wide_for_an_npz_are_refused_and_parquet_takes_them(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vecbridge.transfer._npz._MOST_BYTES", 4 * 99 * 100)
+    index = store.create_index("told", dimension=1, metric="euclidean", fields={"said": "string"})
+    said = ["short"] * 99 + ["long" * 25]
+    index.upsert([str(row) for row in range(100)], np.ones((100, 1)), {"said": said})
+    with pytest.raises(InvalidArgumentError, match=r"'said'.*100 characters.*\.parquet"):
+        export_records(index, tmp_path / "told.npz")
+    assert export_records(index, tmp_path / "told.parquet") == 100
+    assert [each.name for each in tmp_path.iterdir()] == ["told.parquet"]
+
+
+def test_an_npz_whose_texts_would_fill_the_memory_is_refused(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = repeated(tmp_path / "wide.npz", ["a" * 500, "b"])
+    monkeypatch.setattr("vecbridge.transfer._npz._MOST_BYTES", 1000)
+    with pytest.raises(InvalidArgumentError, match=r"'ids' has .* bytes"):
+        import_records(path, store, "wide")
