@@ -19,9 +19,12 @@ from _measure import Row, arguments, report
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
+ABOVE_THE_TABLE = 20_000
+"""So many records that FiftyOne's sklearn keeps no table of the distances of all pairs."""
 WORK = {
     "create": ("compute_similarity, from an array", "s"),
     "reload": ("load_brain_results and one query", "ms"),
+    "session": ("load_brain_results, then 100 sorts", "s"),
     "sort": ("sort_by_similarity, k=25", "ms"),
     "least": ("the same, least similar", "ms"),
     "view1": ("the same in a view of 1 %", "ms"),
@@ -29,31 +32,36 @@ WORK = {
     "hundred": ("100 vectors, k=10", "ms"),
     "size": ("reload() and index_size", "ms"),
     "some": ("get_embeddings of a tenth", "ms"),
-    "duplicates": ("find_duplicates", "s"),
+    "duplicates": ("load_brain_results, then find_duplicates", "s"),
+    "again": ("find_duplicates again", "s"),
 }
+QUERIES = ["session", "sort", "least", "view1", "view50", "hundred", "duplicates", "again"]
+"""The work that is as different above the table as below it."""
+Figures = dict[str, dict[str, float]]
 
 
-def asked(column: str, count: int, dimension: int, options: dict[str, Any]) -> dict[str, float]:
-    """What one backend's process measured."""
-    words = [column, str(count), str(dimension), json.dumps(options)]
+def asked(columns: dict[str, Any], works: list[str], count: int, dimension: int) -> Figures:
+    """What backends measured, in turn, in a process of their own."""
+    words = {"columns": columns, "works": works, "count": count, "dimension": dimension}
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(
-            [sys.executable, str(HERE / "_fiftyone_workload.py"), *words],
+            [sys.executable, str(HERE / "_fiftyone_workload.py"), json.dumps(words)],
             env={**os.environ, "HOME": home},
             capture_output=True,
             text=True,
             check=False,
         )
     if done.returncode:
-        raise RuntimeError(f"{column} could not be measured:\n{done.stderr}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        raise RuntimeError(f"{', '.join(columns)} could not be measured:\n{done.stderr}")
+    found: Figures = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def rows(name: str, ours: dict[str, float], theirs: dict[str, float], peer: str) -> list[Row]:
     """The table of one pair; a piece of work that the peer cannot do stands without it."""
     made = []
-    for key, (what, unit) in WORK.items():
+    for key in (key for key in WORK if key in ours):
+        what, unit = WORK[key]
         scale = 1.0 if unit == "s" else 1e3
         other = theirs.get(key)
         made.append(
@@ -64,33 +72,51 @@ def rows(name: str, ours: dict[str, float], theirs: dict[str, float], peer: str)
                 peer if other is not None else f"{peer}, which has none",
                 unit,
                 # FiftyOne's sklearn reads a number in memory, whatever others have written.
-                None if key == "size" and name != "Milvus" else 1.0,
+                None if key == "size" and peer == "its sklearn" else 1.0,
             )
         )
     return made
 
 
+def local(works: list[str], count: int, dimension: int) -> list[Row]:
+    """Both local backends against FiftyOne's sklearn."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = {"path": folder}
+        columns = {"sklearn": {}, "vecbridge_sklearn": place, "vecbridge_faiss": place}
+        found = asked(columns, works, count, dimension)
+    peer, size = found["sklearn"], f"{count // 1000}k"
+    return [
+        *rows(f"{size} sklearn", found["vecbridge_sklearn"], peer, "its sklearn"),
+        *rows(f"{size} FAISS", found["vecbridge_faiss"], peer, "its sklearn"),
+    ]
+
+
+def milvus(works: list[str], count: int, dimension: int) -> list[Row]:
+    """Ours against FiftyOne's, on one server."""
+    from tests.servers.milvus import running_milvus
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_milvus(Path(folder) / "milvus") as server,
+    ):
+        place = {"uri": server.uri}
+        found = asked({"milvus": place, "vecbridge_milvus": place}, works, count, dimension)
+    name = f"{count // 1000}k Milvus"
+    return rows(name, found["vecbridge_milvus"], found["milvus"], "its milvus")
+
+
 def main() -> None:
-    """Measures everything and prints the tables."""
+    """Measures everything and prints the table."""
     options = arguments(__doc__ or "").parse_args()
     if not os.environ.get("FIFTYONE_DATABASE_URI"):
         print("FiftyOne is not measured: FIFTYONE_DATABASE_URI names no database")
         return
-    size = options.count, options.dimension
-    with tempfile.TemporaryDirectory() as folder:
-        place = {"path": folder}
-        peer = asked("sklearn", *size, {})
-        table = rows("sklearn", asked("vecbridge_sklearn", *size, place), peer, "its sklearn")
-        table += rows("FAISS", asked("vecbridge_faiss", *size, place), peer, "its sklearn")
-        if find_spec("milvus") is not None:
-            from tests.servers.milvus import running_milvus
-
-            with running_milvus(Path(folder) / "milvus") as server:
-                place = {"uri": server.uri}
-                peer = asked("milvus", *size, place)
-                ours = asked("vecbridge_milvus", *size, place)
-                table += rows("Milvus", ours, peer, "its milvus")
-    report(f"FiftyOne, {size[0]} x {size[1]} float32", table, options.json)
+    everything = [key for key in WORK if key != "create"]
+    table = local(everything, options.count, options.dimension)
+    if find_spec("milvus") is not None:
+        table += milvus(everything, options.count, options.dimension)
+    table += local(QUERIES, ABOVE_THE_TABLE, options.dimension)
+    report(f"FiftyOne, {options.dimension} dimensions, float32", table, options.json)
 
 
 if __name__ == "__main__":
