@@ -2,7 +2,7 @@
 
 `python -m tools.version_leg lowest` takes the oldest versions that `pyproject.toml` allows,
 `newest` the newest there are; `--python` names another interpreter. The environment is made below
-`build/legs`, once; remove the folder to make it anew.
+`build/legs`, once for what it is to hold; remove the folder to have the newest of a later day.
 """
 
 from __future__ import annotations
@@ -59,15 +59,17 @@ def environment(leg: str, python: str) -> Path:
     )
     folder = ROOT / "build" / "legs" / f"{leg}-{told.stdout.strip()}"
     inside, ready = folder / "bin" / "python", folder / "ready"
-    if ready.exists():
+    wanted = [f"{ROOT}[{','.join(EXTRAS)}]", *TOOLS]
+    bounds = lowest() if leg == "lowest" else []
+    held = "\n".join([*wanted, *bounds])
+    if ready.exists() and ready.read_text() == held:
         return inside
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
     constraints = folder / "constraints.txt"
-    constraints.write_text("\n".join(lowest()) if leg == "lowest" else "")
+    constraints.write_text("\n".join(bounds))
     command = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    wanted = f"{ROOT}[{','.join(EXTRAS)}]"
-    subprocess.run([*command, "-c", str(constraints), "--editable", wanted, *TOOLS], check=True)
-    ready.touch()
+    subprocess.run([*command, "-c", str(constraints), "--editable", *wanted], check=True)
+    ready.write_text(held)
     return inside
 
 
