@@ -16,7 +16,7 @@ from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
-from vecbridge.fiftyone._sifting import SMALL_VIEW, sifted
+from vecbridge.fiftyone._sifting import SMALL_VIEW, ids_of, sifted
 from vecbridge.local import LocalIndex, Snapshot
 from vecbridge.ranking import Pairs
 
@@ -131,9 +131,9 @@ class Neighbors:
         patches = owner.config.patches_field is not None or owner.view._is_patches
         if patches or self._within is not None or not owner.has_view:
             return False
-        some = fbu.filter_ids(owner.view.limit(SMALL_VIEW + 1), None, None)[0]
+        some = ids_of(owner.view.limit(SMALL_VIEW + 1))
         if len(some) <= SMALL_VIEW:
-            self._within = some.tolist()
+            self._within = some
         return self._within is None
 
     def _view_ids(self) -> list[str] | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -122,5 +123,11 @@ def reason(error: BaseException) -> str:
         return "nothing was refused"
     if type(error) is AssertionError and not str(error).startswith("an unknown"):
         return "the answer was another"
-    text = " ".join(str(error).split("\n")[0].split()).replace("|", "/")[:160]
+    # A set is written in another order by each process.
+    text = re.sub(r"(?<=\{)[^{}:]+(?=\})", _in_order, str(error).split("\n")[0])
+    text = " ".join(text.split()).replace("|", "/")[:160]
     return f"`{type(error).__name__}`" + (f": {text}" if text else "")
+
+
+def _in_order(members: re.Match[str]) -> str:
+    return ", ".join(sorted(members[0].split(", ")))

@@ -12,13 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.live.fiftyone.cases import Digits
+from tests.live.fiftyone.cases import Digits, Elsewhere
 
 PREPARE = """
-import sys
 import fiftyone as fo
 import fiftyone.zoo as foz
-name, folder = sys.argv[1:]
+name, folder = arguments
 # A view, whose clone has no brain runs of other tests.
 dataset = fo.load_dataset(name).view().clone()
 dataset.rename_sample_field("halves", "ground_truth")
@@ -26,6 +25,7 @@ dataset.export(export_dir=folder, dataset_type=fo.types.FiftyOneDataset)
 info = foz.ZooDatasetInfo(foz.get_zoo_dataset("quickstart"), fo.types.FiftyOneDataset, 150)
 info.write_json(f"{folder}/info.json")
 dataset.delete()
+answer = None
 """
 
 PAGE = """
@@ -121,7 +121,7 @@ print("the page is done")
 
 
 def test_page_on_milvus_runs_unchanged(
-    digits: Digits, milvus_server_uri: str, zoo_model: str, tmp_path: Path
+    digits: Digits, elsewhere: Elsewhere, milvus_server_uri: str, zoo_model: str, tmp_path: Path
 ) -> None:
     kept = ("FIFTYONE_DATABASE_", "FIFTYONE_DO_NOT")
     environment = {
@@ -137,10 +137,10 @@ def test_page_on_milvus_runs_unchanged(
         "FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI": milvus_server_uri,
     }
 
-    def run(*words: str, **others: str) -> str:
+    def run(*words: str) -> str:
         done = subprocess.run(
             [sys.executable, "-W", "ignore", *words],
-            env={**environment, **others},
+            env=environment,
             cwd=Path(__file__).parents[3],
             capture_output=True,
             text=True,
@@ -150,8 +150,6 @@ def test_page_on_milvus_runs_unchanged(
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
-    place = os.environ["FIFTYONE_DATABASE_NAME"]
-    zoo = str(tmp_path / "zoo" / "quickstart")
-    run("-c", PREPARE, digits.dataset.name, zoo, FIFTYONE_DATABASE_NAME=place)
+    elsewhere.run(PREPARE, digits.dataset.name, str(tmp_path / "zoo" / "quickstart"))
     run("-m", "vecbridge.cli", "fiftyone", "enable")
     assert run("-c", f"MODEL = {zoo_model!r}\n{PAGE}").endswith("the page is done\n")
