@@ -106,8 +106,22 @@ class MilvusServer:
         self.stop()
 
     def signal(self, number: int) -> None:
-        """Sends the server process a signal, such as ``SIGSTOP``."""
-        os.kill(int((self.folder / "milvus.pid").read_text()), number)
+        """Sends the server process a signal, such as ``SIGCONT``."""
+        os.kill(self._pid(), number)
+
+    def freeze(self) -> None:
+        """Stops the server where it is, until ``SIGCONT``, and waits until all of it stands."""
+        self.signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._pid()}/task")
+        states: set[str] = set()
+        while states != {"T"}:
+            time.sleep(0.01)
+            # After the name, which is in brackets and may hold anything.
+            lines = [(each / "stat").read_text() for each in threads.iterdir()]
+            states = {line.rpartition(")")[2].split()[0] for line in lines}
+
+    def _pid(self) -> int:
+        return int((self.folder / "milvus.pid").read_text())
 
     def _write_configuration(self) -> int:
         """Writes what differs from Milvus's own defaults, and returns the port of the metrics."""

@@ -10,6 +10,7 @@ import pytest
 
 import vecbridge
 from tests.live.fiftyone.cases import Case, Digits, make_digits, new_run
+from tests.live.fiftyone.features.lasting import dumped
 from tests.servers.mongo import free_port
 
 
@@ -81,6 +82,21 @@ def test_fiftyone_lists_the_plugin_with_its_panel_and_operators(fob: Any) -> Non
     found = {each.uri for each in foo.list_operators(builtin=False)}
     names = {"similarity_indexes", "copy_index", "switch_store", "verify_indexes", "examine_store"}
     assert found == {f"@vecbridge/indexes/{name}" for name in names}
+
+
+def test_address_of_a_store_is_not_kept_in_mongodb(
+    runs: dict[str, Any], digits: Digits, context: Any
+) -> None:
+    from vecbridge.fiftyone.plugin import _kept as kept
+
+    address = f"http://127.0.0.1:{free_port()}"
+    told = do(digits, "copy_index", key="one", backend="milvus", place=address)
+    assert told.title == "It was not done"
+    assert "the server" in told.text
+    kept.keep_examined(context, "milvus", address, {"lag": "3 ms"})
+    assert kept.examined(context, "milvus", address) == {"lag": "3 ms"}
+    assert kept.examined(context, "milvus", f"{address}1") == {}
+    assert address.removeprefix("http://") not in dumped()
 
 
 def test_healthy_incomplete_and_missing_indexes_are_told_apart(

@@ -159,7 +159,7 @@ def test_a_frozen_server_is_told_in_time_and_goes_on(server: MilvusServer, store
     assert made.count() == 1
     with vecbridge.get_backend("milvus", uri=server.uri, timeout=2) as impatient:
         index = impatient.open_index("frozen")
-        server.signal(signal.SIGSTOP)
+        server.freeze()
         try:
             started = time.monotonic()
             with pytest.raises(OperationTimeoutError) as late:

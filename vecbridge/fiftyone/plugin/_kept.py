@@ -1,18 +1,27 @@
-"""What is kept with the dataset for the panel: what was done last, lags, verdicts."""
+"""What is kept with the dataset for the panel: what was done last, lags, verdicts.
+
+It is kept in MongoDB, where no address of a store is: those come from each process's configuration.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 from vecbridge.fiftyone.plugin._jobs import Told
 
 _STORE = "vecbridge_panel"
 _LAST = "last"
+_URL = r"[a-z][a-z0-9+.-]*://[^\s`'\",;()<>]*[^\s`'\",;()<>.:]"
+_HOST_AND_PORT = r"(?:(?:[\w-]+\.)+[\w-]+|\[[0-9a-f:]+\]|localhost):\d+\b|[a-z][\w-]*:\d{4,5}\b"
+_ADDRESS = re.compile(rf"\b{_URL}|(?<![\w.-])(?:{_HOST_AND_PORT})", re.IGNORECASE)
 
 
 def keep_last(ctx: Any, told: Told) -> None:
     """Keeps what was done last, for the panel to show, whoever did it."""
-    ctx.store(_STORE).set(_LAST, told.kept())
+    said = {name: _ADDRESS.sub("the server", text) for name, text in told.kept().items()}
+    ctx.store(_STORE).set(_LAST, said)
 
 
 def last(ctx: Any) -> Told | None:
@@ -37,4 +46,4 @@ def examined(ctx: Any, store: str, where: str) -> dict[str, str]:
 
 
 def _name(store: str, where: str) -> str:
-    return f"examined {store} {where}"
+    return f"examined {store} {hashlib.sha256(where.encode()).hexdigest()}"
