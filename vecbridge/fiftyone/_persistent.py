@@ -5,11 +5,13 @@ Only the names of classes and of the default backend are written, never a settin
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +55,16 @@ def enable_in_config(backend: str | None = None, *, default: bool = False) -> Pa
     sections = content.setdefault(BACKENDS, {})
     fresh = not any(map(_is_ours, sections.values()))
     for each in chosen:
-        for name in {PREFIX + each, method_of(each)}:
+        for name in sorted({PREFIX + each, method_of(each)}):
             sections.setdefault(name, {})[CLASS] = config_class(each)
     if default:
         content[DEFAULT] = method_of(chosen[0])
     if json.dumps(content) != before:
+        _refuse_protected(path)
         # The copy is of the file before vecbridge, however often this is done.
         if fresh:
             _back_up(path)
-        _write(path, content)
+        _write(path, _text(content))
     return path
 
 
@@ -78,6 +81,10 @@ def disable_in_config() -> Path:
     """
     path, content = _read()
     backup = _backup_of(path)
+    if not any(map(_is_ours, content.get(BACKENDS, {}).values())):
+        _remove(backup)
+        return path
+    _refuse_protected(path)
     earlier = _earlier(backup)
     sections = content.get(BACKENDS, {})
     ours = [name for name, section in sections.items() if _is_ours(section)]
@@ -88,17 +95,20 @@ def disable_in_config() -> Path:
             sections[name][CLASS] = before[CLASS]
         if not sections[name] and name not in earlier.get(BACKENDS, {}):
             del sections[name]
-    if ours and content.get(DEFAULT) in ours and content.get(DEFAULT) != earlier.get(DEFAULT):
+    if content.get(DEFAULT) in ours and content.get(DEFAULT) != earlier.get(DEFAULT):
         content.pop(DEFAULT)
         if DEFAULT in earlier:
             content[DEFAULT] = earlier[DEFAULT]
     if not sections and BACKENDS not in earlier:
         content.pop(BACKENDS, None)
-    if not content and not backup.exists():
-        path.unlink(missing_ok=True)
-    elif ours:
-        _write(path, content)
-    backup.unlink(missing_ok=True)
+    if content == earlier and backup.exists():
+        _write(path, backup.read_bytes())
+    elif not content and not backup.exists():
+        # Where it is a link, the link is the user's.
+        _remove(path.resolve())
+    else:
+        _write(path, _text(content))
+    _remove(backup)
     return path
 
 
@@ -189,10 +199,24 @@ def _backup_of(path: Path) -> Path:
 
 
 def _back_up(path: Path) -> None:
-    backup = _backup_of(path)
-    if path.exists():
-        # It may hold secrets: copy2 keeps it as private as it is.
-        shutil.copy2(path, backup)
+    with _told(path):
+        if path.exists():
+            # It may hold secrets: copy2 keeps it as private as it is.
+            shutil.copy2(path, _backup_of(path))
+
+
+def _remove(path: Path) -> None:
+    with _told(path):
+        path.unlink(missing_ok=True)
+
+
+def _refuse_protected(path: Path) -> None:
+    """Refuses to replace a file that may not be written: that would only need its directory."""
+    with _told(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _earlier(backup: Path) -> dict[str, Any]:
@@ -204,22 +228,31 @@ def _earlier(backup: Path) -> dict[str, Any]:
     )
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _text(content: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(content, indent=4, ensure_ascii=False)}\n".encode()
+
+
+def _write(path: Path, text: bytes) -> None:
     """Replaces the file at once, so that nobody ever reads half of it."""
     # Where the file is a link, what it leads to is replaced.
     path = path.resolve()
-    try:
+    with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=4, ensure_ascii=False)
-                file.write("\n")
+            with os.fdopen(handle, "wb") as file:
+                file.write(text)
             if path.exists():
                 shutil.copymode(path, name)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error

@@ -209,3 +209,49 @@ def test_programs_are_told_in_json_what_is_wrong(
     error = json.loads(printed.err)["error"]
     assert (printed.out, code, error["exit_code"], error["type"]) == ("", 2, 2, kind)
     assert not path.exists()
+
+
+def test_disabling_gives_the_file_back_to_the_byte(present: Path) -> None:
+    before = present.read_bytes()
+    enable_in_config("milvus", default=True)
+    disable_in_config()
+    assert present.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["{}", '{"similarity_backends": {}}'])
+def test_file_that_says_nothing_is_left_where_vecbridge_was_never_enabled(
+    path: Path, text: str
+) -> None:
+    path.parent.mkdir()
+    path.write_text(text)
+    disable_in_config()
+    assert path.read_text() == text
+
+
+def test_link_to_a_file_that_is_yet_to_be_made_stays(path: Path) -> None:
+    path.parent.mkdir()
+    real = path.with_name("elsewhere.json")
+    path.symlink_to(real)
+    enable_in_config("sklearn")
+    assert "vecbridge_sklearn" in read(real)["similarity_backends"]
+    disable_in_config()
+    assert path.is_symlink()
+    assert not real.exists()
+
+
+def test_protected_file_is_not_replaced(present: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = present.read_bytes()
+    # The tests may run as root, to whom no file is protected.
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    with pytest.raises(ConfigurationError, match=r"brain_config\.json: Permission denied"):
+        enable_in_config("milvus")
+    assert [each.read_bytes() for each in present.parent.iterdir()] == [before]
+
+
+def test_what_is_no_file_is_told_without_a_traceback(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.mkdir(parents=True)
+    assert main(["enable", "--backend", "sklearn"]) == 2
+    assert f"cannot write {path}: Is a directory" in capsys.readouterr().err
+    assert list(path.parent.iterdir()) == [path]
