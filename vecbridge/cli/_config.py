@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import typer
 
 from vecbridge._config._registry import backend_names, describe_settings, get_backend
@@ -17,13 +19,13 @@ def show(name: Backend = None, option: Options = None, json: AsJson = False) -> 
     """Shows every setting of a backend, its value and where it comes from; secrets are masked."""
     found = describe_settings(name, **options_of(option or ()))
     if json:
-        emit([{**_row(each), "secret": each.secret} for each in found])
+        emit([{**asdict(each), "source": str(each.source)} for each in found])
         return
     shown = name or f"{get_backend(**options_of(option or ())).name}, the default backend"
     table(
         f"Settings of {shown}",
         ["setting", "value", "from"],
-        [tuple(_row(each).values()) for each in found],
+        [(each.name, _told(each.value), each.source) for each in found],
     )
 
 
@@ -41,8 +43,8 @@ def check(json: AsJson = False) -> None:
     raise typer.Exit(Exit.USAGE if problems else Exit.OK)
 
 
-def _row(each: object) -> dict[str, str]:
-    return {name: str(getattr(each, name)) for name in ("name", "value", "source")}
+def _told(value: object) -> object:
+    return "-" if value is None else value
 
 
 def _problem(name: str) -> str:

@@ -7,9 +7,14 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+
+from vecbridge import ConfigurationError
+from vecbridge.cli._failures import Exit
 
 NEIGHBOURS = 10
 
@@ -22,13 +27,18 @@ def main() -> int:
     _remove_earlier_indexes(folder)
     console = Console()
     started = time.perf_counter()
-    identical = _demo(console, folder, open_app=options.app)
+    try:
+        identical = _demo(console, folder, open_app=options.app)
+    except ConfigurationError as error:
+        console.print(f"[bold red]error[/] {error}", soft_wrap=True, highlight=False)
+        return Exit.USAGE
     console.print(f"\nDone in {time.perf_counter() - started:.0f} s.")
     return 0 if identical else 1
 
 
 def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
-    console.print("Starting FiftyOne (with a MongoDB of its own) ...")
+    its = "your database" if "FIFTYONE_DATABASE_URI" in os.environ else "a MongoDB of its own"
+    console.print(f"Starting FiftyOne (with {its}) ...")
     import vecbridge.fiftyone
     from vecbridge.demo import _report as report
     from vecbridge.demo._digits import digits_dataset
@@ -36,7 +46,8 @@ def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
     from vecbridge.demo._stores import choices, run
 
     vecbridge.fiftyone.enable()
-    dataset = digits_dataset(folder / "images")
+    with _database_needed():
+        dataset = digits_dataset(folder / "images")
     console.print("Embedding the images ...")
     embeddings = dataset.compute_embeddings(PixelModel(), progress=True)
     ids, names, files = dataset.values(["id", "ground_truth.label", "filepath"])
@@ -62,8 +73,24 @@ def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
     return identical
 
 
+@contextmanager
+def _database_needed() -> Iterator[None]:
+    from fiftyone.core.config import FiftyOneConfigError
+
+    try:
+        yield
+    except FiftyOneConfigError as error:
+        raise ConfigurationError(
+            "FiftyOne finds no database, and brings none for this system. Start a MongoDB server, "
+            "and name it: FIFTYONE_DATABASE_URI=mongodb://127.0.0.1:27017 vecbridge demo"
+        ) from error
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m vecbridge.demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m vecbridge.demo",
+        description="Finds similar images on three stores, through FiftyOne, and compares them.",
+    )
     parser.add_argument("--app", action="store_true", help="open the FiftyOne App at the end")
     parser.add_argument("--output", default="demo-output", help="folder for everything it makes")
     return parser.parse_args()
@@ -88,9 +115,9 @@ def _remove_earlier_indexes(folder: Path) -> None:
 def _say_what_next(console: Console, *, open_app: bool) -> None:
     console.print("\nTry next:")
     if not open_app:
-        console.print("  make demo APP=1        the same, and the FiftyOne App on it")
-    console.print("  make test              every test, on real servers")
-    console.print("  docs/tutorial/         the same by hand, on your own images")
+        console.print("  vecbridge demo --app         the same, and the FiftyOne App on it")
+    console.print("  vecbridge doctor BACKEND     whether a store of your own is well")
+    console.print("  vecbridge fiftyone enable    your own FiftyOne, on these stores")
 
 
 def _open_app(console: Console, dataset: object) -> None:

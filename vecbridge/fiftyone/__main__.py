@@ -167,12 +167,14 @@ def _told(found: dict[str, Any]) -> str:
         lines += ["", backend]
         for name, each in about["names"].items():
             word = "enabled" if each["enabled"] else "not enabled"
-            answered = f"{each['config_cls']} " if each["config_cls"] else ""
-            lines.append(f"  {name}: {word}, {answered}({each['source']})")
+            answered = f", {each['config_cls']}" if each["config_cls"] else ""
+            lines.append(f"  {name}: {word}{answered} ({each['source']})")
         for name, each in about["settings"].items():
-            lines.append(f"    {name} = {each['value']} ({each['source']})")
+            if each["source"] != "default":
+                lines.append(f"    {name} = {each['value']} ({each['source']})")
         if "problem" in about:
             lines.append(f"    {about['problem']}")
+    lines += ["", "settings that are not shown have their defaults; --json tells all of them"]
     return "\n".join(lines)
 
 
