@@ -119,6 +119,28 @@ class RangeIndex(Protocol):
 
 
 @runtime_checkable
+class FarIndex(Protocol):
+    """What the indexes of the local store have besides: no backend has to.
+
+    Without it, the front mirrors the query, or looks at every record.
+    """
+
+    def far_candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """For each query, records that are likely the farthest.
+
+        Their floor is a proven lower bound of *minus* the exact distance of every other record.
+        """
+
+
+@runtime_checkable
 class Backend(Protocol):
     """A configured store. Connects on first use, never while it is constructed.
 

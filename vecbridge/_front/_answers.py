@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._protocols import RangeIndex, VectorIndex
+from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import BackendError
 from vecbridge._front._tracing import traced
@@ -142,6 +142,28 @@ class CheckedEngine:
             queries, k, within=within, where=where, consistency=consistency
         )
         self._check_candidates(found, len(queries), within, "candidates")
+        return found
+
+    @property
+    def looks_far(self) -> bool:
+        """Whether the engine is a :class:`FarIndex`."""
+        return isinstance(self._engine, FarIndex)
+
+    @traced
+    def far_candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """Records for each query, and a floor; only of an engine that looks far."""
+        found = cast(FarIndex, self._engine).far_candidates(
+            queries, k, within=within, where=where, consistency=consistency
+        )
+        self._check_candidates(found, len(queries), within, "far_candidates")
         return found
 
     def close(self) -> None:

@@ -1,16 +1,18 @@
-"""The farthest records: the nearest of the opposite query, or a scan that computes few distances.
+"""The farthest records: the nearest of the opposite query, or those that float32 cannot rule out.
 
 Where a metric looks at the angle, what is far from ``q`` is near ``-q``, so the engine's own search
 finds it. With ``c`` the cosine, the distances are ``1 - c`` and ``1 + c``; with ``s`` the dot
 product, ``-s`` and ``s``. A record that the engine puts at or beyond ``floor`` from ``-q`` is
 therefore at most ``2 - floor``, or ``-floor``, away from ``q``. The Euclidean distance has no such
-mirror: every record is looked at, in float32, and the exact distance is computed of the few that
-its rounding leaves in question.
+mirror, and the search of an approximate engine proves nothing: there an engine of the local store
+multiplies every record by the query once. What is left is scanned, in float32 where the distance is
+Euclidean, and the exact distance is computed of the few that its rounding leaves in question.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._protocols import VectorIndex
+from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._exact import affordable, query_blocks
 from vecbridge._front._scan import Scope, candidates_in, scan_rank
 from vecbridge.ranking import distances, gamma, rank
@@ -32,9 +35,12 @@ _CACHED_BYTES = 1 << 20
 Best = tuple[list[str], NDArray[np.float64]]
 """Ids and distances, farthest first."""
 
+Ask = Callable[[NDArray[np.float32], int], list[Candidates]]
+"""Candidates of queries, with a floor under minus the distance of the others."""
+
 
 def farthest_search(
-    index: VectorIndex, queries: NDArray[np.float32], k: int, scope: Scope, *, mirror: bool = True
+    index: CheckedEngine, queries: NDArray[np.float32], k: int, scope: Scope, *, mirror: bool = True
 ) -> list[Hits]:
     """Ranks the farthest records by (exact distance, id), farthest first.
 
@@ -48,35 +54,52 @@ def farthest_search(
     answers: list[Hits] = []
     for start, stop in query_blocks(len(queries), k, index.info.dimension):
         block = queries[start:stop]
-        found = _mirrored(index, block, k, scope) if mirror else [None] * len(block)
+        found: list[Hits | None] = [None] * len(block)
+        for ask in _ways(index, scope) if mirror else []:
+            _prove(index, ask, block, k, found)
         left = [position for position, hits in enumerate(found) if hits is None]
         scanned = iter(_scanned(index, block[left], k, scope))
         answers += [next(scanned) if hits is None else hits for hits in found]
     return answers
 
 
-def _mirrored(
-    index: VectorIndex, queries: NDArray[np.float32], k: int, scope: Scope
-) -> list[Hits | None]:
-    """Answers that the engine's search with the opposite queries proves."""
-    answers: list[Hits | None] = [None] * len(queries)
-    metric, asked = index.info.metric, k
-    undecided = [] if metric == "euclidean" else list(range(len(queries)))
-    while undecided and affordable(index, asked, len(undecided)):
-        found = index.candidates(
-            -queries[undecided],
-            asked,
-            within=scope.within,
-            where=scope.where,
-            consistency=scope.consistency,
+def _ways(index: CheckedEngine, scope: Scope) -> list[Ask]:
+    """What may prove an answer, the cheapest first."""
+    metric = index.info.metric
+
+    def mirrored(queries: NDArray[np.float32], k: int) -> list[Candidates]:
+        near = index.candidates(
+            -queries, k, within=scope.within, where=scope.where, consistency=scope.consistency
         )
+        shift = 0.0 if metric == "dotproduct" else 2.0 + _SLACK
+        return [Candidates(each.ids, each.vectors, each.floor - shift) for each in near]
+
+    def far(queries: NDArray[np.float32], k: int) -> list[Candidates]:
+        return index.far_candidates(
+            queries, k, within=scope.within, where=scope.where, consistency=scope.consistency
+        )
+
+    ways: list[Ask] = [] if metric == "euclidean" else [mirrored]
+    return [*ways, far] if index.looks_far else ways
+
+
+def _prove(
+    index: VectorIndex,
+    ask: Ask,
+    queries: NDArray[np.float32],
+    k: int,
+    answers: list[Hits | None],
+) -> None:
+    """Fills in the answers that candidates prove."""
+    undecided, asked = [at for at, hits in enumerate(answers) if hits is None], k
+    while undecided and affordable(index, asked, len(undecided)):
+        found = ask(queries[undecided], asked)
         still = []
         for position, candidates in zip(undecided, found, strict=True):
-            answers[position] = _proven(metric, queries[position], candidates, k)
+            answers[position] = _proven(index.info.metric, queries[position], candidates, k)
             if answers[position] is None and candidates.floor > -math.inf:
                 still.append(position)
         undecided, asked = still, asked * _GROWTH + 64
-    return answers
 
 
 def _proven(
@@ -85,9 +108,8 @@ def _proven(
     table = distances(metric, query, candidates.vectors)
     order = rank(candidates.ids, -table, k)
     ranked = table[order]
-    ceiling = -candidates.floor if metric == "dotproduct" else 2.0 - candidates.floor + _SLACK
     everything = candidates.floor == math.inf
-    if not everything and not (len(order) == k and ranked[-1] > ceiling):
+    if not everything and not (len(order) == k and ranked[-1] > -candidates.floor):
         return None
     return Hits(tuple(candidates.ids[at] for at in order.tolist()), ranked, exact=True)
 

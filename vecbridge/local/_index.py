@@ -13,6 +13,7 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import ClosedError
+from vecbridge.local._far import far_candidates
 from vecbridge.local._scoped import Scoped
 from vecbridge.local._snapshot import Snapshot
 from vecbridge.local._store import LocalStore
@@ -98,6 +99,19 @@ class LocalIndex:
     ) -> list[Candidates]:
         """The likely best records, with a proven floor under the distance of the others."""
         return self._candidates(queries, k, self._scoped(within, where, "search"))
+
+    def far_candidates(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """The likely farthest records, with a proven floor under *minus* the others' distance."""
+        scoped = self._scoped(within, where, "farthest")
+        return far_candidates(self.info.metric, queries, k, scoped)
 
     def snapshot(self) -> Snapshot:
         """A frozen view of the records as they are now, for who can do without a copy of them.

@@ -94,6 +94,17 @@ class Float32Keys:
         squared -= _SLACK * (query_norm + self._largest) ** 2
         return math.sqrt(squared) * (1.0 - _SLACK) if squared > 0.0 else 0.0
 
+    def ceiling(self, key: float, error: float, query_norm: float) -> float:
+        """Upper bound of the distance of a record whose computed key is at most ``key``."""
+        key += error
+        if self._metric == "dotproduct":
+            return key + _SLACK * query_norm * self._largest
+        if self._metric == "cosine":
+            return 1.0 + key / query_norm + _SLACK
+        squared = query_norm * query_norm + 2.0 * key
+        squared += _SLACK * (query_norm + self._largest) ** 2
+        return math.sqrt(max(squared, 0.0)) * (1.0 + _SLACK)
+
     def native(self, keys: NDArray[np.float32], query_norm: float) -> NDArray[np.float64]:
         """Keys as distances."""
         wide = keys.astype(np.float64)

@@ -11,6 +11,7 @@ from tests.adversarial import DIMENSIONS, KINDS, make
 from tests.engine import make_engine
 from tests.oracle import oracle
 from vecbridge import METRICS, Index, Metric, get_backend
+from vecbridge.local import LocalIndex
 
 
 def filled(metric: Metric, ids: list[str], vectors: Any) -> Index:
@@ -73,3 +74,37 @@ def test_many_queries_are_answered_together() -> None:
     for query, hits in zip(data.queries, index.farthest(data.queries, 4), strict=True):
         ids, distances = oracle("euclidean", data.ids, data.vectors, query, 4, farthest=True)
         assert (hits.ids, hits.distances.tolist()) == (ids, distances)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("backend", ["sklearn", "faiss", "torch"])
+def test_local_engines_answer_without_a_scan(
+    backend: str, metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make("gaussian", 64, count=500)
+    with get_backend(backend) as store:
+        index = store.create_index("far", dimension=64, metric=metric)
+        index.upsert(data.ids, data.vectors)
+        monkeypatch.delattr(LocalIndex, "scan")
+        for within in (None, data.ids[::3]):
+            rows = slice(None, None, None if within is None else 3)
+            answers = index.farthest(data.queries, 7, within=within)
+            for query, hits in zip(data.queries, answers, strict=True):
+                ids, distances = oracle(
+                    metric, data.ids[rows], data.vectors[rows], query, 7, farthest=True
+                )
+                assert (hits.ids, hits.distances.tolist()) == (ids, distances)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_engine_that_proves_nothing_of_its_own_search_needs_no_scan(
+    metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make("gaussian", 64, count=500)
+    with get_backend("faiss", index="HNSW16") as store:
+        index = store.create_index("far", dimension=64, metric=metric)
+        index.upsert(data.ids, data.vectors)
+        monkeypatch.delattr(LocalIndex, "scan")
+        for query, hits in zip(data.queries, index.farthest(data.queries, 7), strict=True):
+            ids, distances = oracle(metric, data.ids, data.vectors, query, 7, farthest=True)
+            assert (hits.ids, hits.distances.tolist()) == (ids, distances)
