@@ -20,6 +20,8 @@ import fiftyone.brain.similarity as fbs
 import fiftyone.core.utils as fou
 import numpy as np
 
+from vecbridge.fiftyone._records import ids_within
+
 logger = logging.getLogger(__name__)
 
 _FIRST_PART = 256
@@ -148,7 +150,7 @@ class Embedding:
 
     def _without_known_labels(self, view: Any) -> Any:
         field = self._index.config.patches_field
-        _, labels = fbu.get_ids(view, patches_field=field)
+        _, labels = ids_within(view, field)
         known = [name for name, there in self._known(labels.tolist()) if there]
         return fbu.skip_ids(view, known, patches_field=field)
 

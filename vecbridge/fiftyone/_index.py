@@ -17,7 +17,7 @@ from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _sorting as sorting
 from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
 from vecbridge.fiftyone._neighbors import Neighbors
-from vecbridge.fiftyone._records import StoredRecords
+from vecbridge.fiftyone._records import StoredRecords, ids_within
 
 logger = logging.getLogger(__name__)
 
@@ -225,11 +225,11 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
             return
         # What a view holds is looked up in the index, which may hold far more.
         patches = self.config.patches_field
-        samples, labels, _, _ = fbu.filter_ids(self._curr_view, None, None, patches_field=patches)
-        there = self.are_known((samples if patches is None else labels).tolist())
+        samples, ids = ids_within(self._curr_view, patches)
+        there = self.are_known(ids.tolist())
         missing = len(there) - int(there.sum())
         self._curr_sample_ids = samples[there]
-        self._curr_label_ids = None if patches is None else labels[there]
+        self._curr_label_ids = None if patches is None else ids[there]
         self._curr_keep_inds = None
         self._curr_missing_size = missing or None
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone.brain.internal.core.utils as fbu
 import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
+from vecbridge.fiftyone._records import ids_within
 from vecbridge.fiftyone._sifting import SMALL_VIEW, ids_of, sifted
 from vecbridge.local import LocalIndex, Snapshot
 from vecbridge.ranking import Pairs
@@ -141,11 +141,8 @@ class Neighbors:
         if not self._owner.has_view:
             return None
         if self._within is None:
-            patches = self._owner.config.patches_field
-            samples, labels, _, _ = fbu.filter_ids(
-                self._owner.view, None, None, patches_field=patches
-            )
-            self._within = (samples if patches is None else labels).tolist()
+            _, ids = ids_within(self._owner.view, self._owner.config.patches_field)
+            self._within = ids.tolist()
         return self._within
 
     def _current_ids(self) -> list[str]:

@@ -18,6 +18,20 @@ logger = logging.getLogger(__name__)
 _FETCH_AT_MOST = 1024
 
 
+def ids_within(samples: Any, patches_field: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The sample's id and the record's id of each record that a collection would have.
+
+    A field of one label a sample, and not of a list, has none in some samples.
+    """
+    owners, labels, _, _ = fbu.filter_ids(samples, None, None, patches_field=patches_field)
+    if patches_field is None:
+        return owners, owners
+    if labels.dtype != np.object_:
+        return owners, labels
+    there = np.array([name is not None for name in labels])
+    return owners[there], labels[there]
+
+
 class StoredRecords:
     """What a similarity index does with its records.
 
@@ -42,9 +56,7 @@ class StoredRecords:
         index = self._handle.find()
         if index is None:
             return IdTable([], [])
-        patches = self.config.patches_field
-        samples, labels, _, _ = fbu.filter_ids(self._samples, None, None, patches_field=patches)
-        ids = samples if patches is None else labels
+        samples, ids = ids_within(self._samples, self.config.patches_field)
         there = self.are_known(ids.tolist())
         if int(there.sum()) != index.count():
             return read_table(index)
