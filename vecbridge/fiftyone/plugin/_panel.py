@@ -9,7 +9,7 @@ from fiftyone.operators import types
 
 from vecbridge.fiftyone.plugin import _kept as kept
 from vecbridge.fiftyone.plugin._folder import NAME
-from vecbridge.fiftyone.plugin._rows import COLUMNS, STORE_COLUMNS, notes, rows
+from vecbridge.fiftyone.plugin._rows import COLUMNS, LONG, STORE_COLUMNS, notes, rows
 
 _ACTIONS = (
     ("verify", "Verify against another", "rule"),
@@ -100,7 +100,11 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
             view=types.GridView(
                 gap=2,
                 orientation="vertical",
-                componentsProps={"gridContainer": {"sx": {"p": 2}}, "container": {"sx": {"p": 2}}},
+                # As wide as the panel, and not as the widest table in it.
+                componentsProps={
+                    "grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}},
+                    "container": {"sx": {"p": 2}},
+                },
             ),
         )
 
@@ -127,7 +131,10 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
 
 
 def _table(columns: tuple[tuple[str, str], ...]) -> types.TableView:
-    table = types.TableView()
+    broken = [number for number, (name, _) in enumerate(columns, 1) if name in LONG]
+    cells = ", ".join(f"& tbody td:nth-of-type({number})" for number in broken)
+    breaking = {"minWidth": "12rem", "overflowWrap": "anywhere"}
+    table = types.TableView(componentsProps={"table": {"sx": {cells: breaking}}})
     for name, label in columns:
         table.add_column(name, label=label)
     return table

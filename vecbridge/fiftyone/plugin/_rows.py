@@ -27,6 +27,9 @@ STORE_COLUMNS = (
 )
 """What a second table shows, of where it lives."""
 
+LONG = {"key", "where", "collection"}
+"""Columns whose values are broken anywhere rather than make a table wider than the panel."""
+
 _UNKNOWN = "–"
 _NOT_EXAMINED = "–"
 _MARKS = {
