@@ -35,15 +35,13 @@ class Found(NamedTuple):
 
 def to_found(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[Found]:
     """What pymilvus gives, one answer a query."""
-    answers = [list(list.__iter__(hits)) for hits in reply]
-    total = sum(map(len, answers))
+    total = sum(map(len, reply))
     table = _vectors(layout, reply, total) if vectors else np.empty((total, 0), np.float32)
     found, start = [], 0
-    for rows in answers:
-        ids = tuple(row["entity"][layout.key] for row in rows)
-        numbers = [row["distance"] for row in rows]
-        found.append(Found(ids, numbers, table[start : start + len(rows)]))
-        start += len(rows)
+    for hits in reply:
+        stop = start + len(hits)
+        found.append(Found(tuple(hits.ids), hits.distances, table[start:stop]))
+        start = stop
     return found
 
 

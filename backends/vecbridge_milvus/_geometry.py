@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Metric
-from vecbridge.ranking import distances, float32_floor, norms
+from vecbridge.ranking import float32_floor, norms
 
 USELESS = -1e300
 """A floor that certifies nothing, but promises that a scan would decide."""
@@ -62,19 +62,21 @@ class Geometry:
     def prepare(self, queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Query]]:
         """Queries as they are to be sent, ``(q, d)``: where direction is all, of norm 1/2 to 1."""
         lengths = norms(queries)
+        exponents = self._exponents(lengths)
         # A power of two changes the exponents only, so nothing is rounded.
-        exponents = np.frexp(lengths)[1].astype(np.int64)
+        sent = np.ldexp(queries, -exponents[:, np.newaxis]) if exponents.any() else queries
+        scales = np.ldexp(1.0, exponents)
+        asked = list(map(Query, queries, lengths.tolist(), scales.tolist()))
+        return sent, asked
+
+    def _exponents(self, lengths: NDArray[np.float64]) -> NDArray[np.int32]:
+        """By which power of two each query is shortened."""
+        exponents: NDArray[np.int32] = np.frexp(lengths)[1]
         if self._metric == "euclidean":
             # Only a query that would overflow is moved; what it finds is then not certified.
             excess = exponents - math.frexp(self.band[1])[1] + 1
-            exponents = np.where(lengths > self.band[1], excess, 0)
-        sent = np.ldexp(queries, -exponents[:, np.newaxis])
-        scales = np.ldexp(1.0, exponents).tolist()
-        asked = [
-            Query(query, length, scale)
-            for query, length, scale in zip(queries, lengths.tolist(), scales, strict=True)
-        ]
-        return sent.astype(np.float32), asked
+            return np.where(lengths > self.band[1], excess, 0)
+        return exponents
 
     def contract(self, raw: list[float], query: Query) -> NDArray[np.float64]:
         """Milvus's numbers as the contract's distances: L2 comes squared, the others upside down.
@@ -111,11 +113,22 @@ class Geometry:
         """
         if not self.trusts(query):
             return USELESS
-        exact = distances(self._metric, query.asked, vectors)
         floors = [self._floor_of(distance, query, largest_norm) for distance in native.tolist()]
-        if bool(np.any(exact < np.array(floors))):
+        if bool((self._measured(query, vectors) < np.array(floors)).any()):
             return USELESS
-        return max(self._floor_of(float(native.max()), query, largest_norm), USELESS)
+        return max(floors[int(native.argmax())], USELESS)
+
+    def _measured(self, query: Query, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Distances in float64, whose error is nothing beside that of float32."""
+        asked, wide = query.asked.astype(np.float64), vectors.astype(np.float64)
+        if self._metric == "euclidean":
+            wide -= asked
+            return _lengths(wide)
+        products: NDArray[np.float64] = wide @ asked
+        if self._metric == "dotproduct":
+            return -products
+        scale = query.norm * _lengths(wide)
+        return 1.0 - np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0.0)
 
     def trusts(self, query: Query) -> bool:
         """Whether the engine's arithmetic is safe with a query."""
@@ -135,3 +148,8 @@ class Geometry:
             largest_norm=largest_norm,
         )
         return floor * query.scale if self._metric == "dotproduct" else floor
+
+
+def _lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors)
+    return np.sqrt(squares)

@@ -125,7 +125,8 @@ class View:
             vectors: whether hits bring their vectors.
             parameters: what an approximate index is told.
         """
-        output = [self._layout.key, self._layout.vector] if vectors else [self._layout.key]
+        # Keys come with every answer.
+        output = [self._layout.vector] if vectors else []
         size = self._queries_at_a_time(limit, vectors=vectors)
         found: list[Found] = []
         for start in range(0, len(queries), size):

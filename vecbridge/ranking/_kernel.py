@@ -49,11 +49,11 @@ def pairwise_sum(terms: Float64Array) -> Float64Array:
         half >>= 1
         folded = np.add(folded[..., :half], folded[..., half:], out=folded[..., :half])
     # A short last axis is slow to loop over; its transpose is the same sum, contiguous.
-    lanes = np.ascontiguousarray(np.moveaxis(folded, -1, 0))
+    lanes = np.ascontiguousarray(folded.T)
     while half > 1:
         half >>= 1
         lanes = np.add(lanes[:half], lanes[half:], out=lanes[:half])
-    result: Float64Array = lanes[0]
+    result: Float64Array = lanes[0].T
     return result
 
 
