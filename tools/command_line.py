@@ -10,8 +10,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "command-line.md"
 _INTRODUCTION = """\
 # The command line
 
-`pip install 'vecbridge[cli]'` brings `vecbridge`. Every command has `--help`, and those that print
-something have `--json`.
+`pip install 'vecbridge[cli]'` brings `vecbridge`. Every command has `--help`, and `--json` for
+programs; only `demo` is for people alone, and `conformance` writes its reports as JSON files.
 
 | exit code | meaning |
 |---|---|
