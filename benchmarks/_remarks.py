@@ -49,13 +49,28 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "fiftyone",
-        "Milvus: (sort_by|the same in a view of 1 %)",
+        "Milvus: (sort_by|the same in a view of 1 %|load_brain_results)",
         "the answer is proven exact, from vectors that come along; its milvus misses half of them",
     ),
     (
         "fiftyone",
         "^10k (sklearn|FAISS): (sort_by|the same|find_duplicates)",
         _THEIR_TABLE,
+    ),
+    (
+        "fiftyone",
+        "least similar",
+        "for the farthest by Euclidean distance, all are looked at",
+    ),
+    (
+        "fiftyone",
+        "view of 1 %",
+        "a millisecond of checks and exact distances, beside ids that take MongoDB one or two",
+    ),
+    (
+        "fiftyone",
+        "Milvus: .*index_size",
+        "its milvus reads a counter that counts deleted and repeated rows too; ours counts records",
     ),
     (
         "fiftyone",
