@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._records import Scalar
 from vecbridge.local._change import Change
+from vecbridge.local._names import Names
 from vecbridge.local._snapshot import Snapshot
 from vecbridge.ranking import norms
+
+_BLOCK_ROWS = 4096
 
 
 class Columns:
@@ -32,15 +35,14 @@ class Columns:
         self.clear()
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._names.ids)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._rows
+        return name in self._names.rows
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._ids: list[str] = []
-        self._rows: dict[str, int] = {}
+        self._names = Names()
         self._matrix = np.empty((0, self._dimension), dtype=np.float32)
         self._norms = np.empty(0)
         self._normed = 0
@@ -64,11 +66,32 @@ class Columns:
         if change.ids:
             self._put(change.ids, change.vectors, change.fields)
 
+    def load(self, change: Change) -> None:
+        """Adds records without a look at whether their ids are new; :meth:`settle` comes next."""
+        self._append(change.vectors, _objects(change.fields, len(change.ids)))
+        self._names.load(change.ids)
+
+    def settle(self) -> None:
+        """Of what was loaded, what was written last stays, in the row of what was first."""
+        rows = self._names.settle()
+        if rows is None:
+            return
+        columns: list[NDArray[Any]] = [self._matrix, *self._fields.values()]
+        for start in range(0, len(rows), _BLOCK_ROWS):
+            # The last of an id is no earlier than its place now: nothing is overwritten unread.
+            part = rows[start : start + _BLOCK_ROWS]
+            for column in columns:
+                column[start : start + len(part)] = column[part]
+        for column in self._fields.values():
+            column[len(rows) :] = None
+        self._normed = 0
+        self._touch(rewritten=True)
+
     def as_change(self) -> Change:
         """All the records as one change; its arrays are views, good until the next change."""
         count = len(self)
         fields = {name: column[:count].tolist() for name, column in self._fields.items()}
-        return Change(self._ids, self._matrix[:count], fields)
+        return Change(self._names.ids, self._matrix[:count], fields)
 
     def snapshot(self) -> Snapshot:
         """A frozen view of the records as they are now."""
@@ -81,8 +104,7 @@ class Columns:
         view = Snapshot(
             generation=self._generation,
             appended_since=self._appended_since,
-            names=self._ids,
-            rows=self._rows,
+            names=self._names,
             vectors=vectors,
             norms=exact,
             fields={name: column[:count] for name, column in self._fields.items()},
@@ -96,20 +118,25 @@ class Columns:
         vectors: NDArray[np.float32],
         fields: Mapping[str, Sequence[Scalar]],
     ) -> None:
-        start, columns = len(self), _objects(fields, len(ids))
-        rows = list(map(self._rows.get, ids))
+        columns = _objects(fields, len(ids))
+        rows = list(map(self._names.rows.get, ids))
         if rows.count(None) < len(rows):
             known = np.fromiter((row is not None for row in rows), np.bool_, len(rows))
             old, new = np.flatnonzero(known), np.flatnonzero(~known)
             self._replace(list(compress(ids, known)), vectors[old], _taken(columns, old))
             ids = list(compress(ids, ~known))
             vectors, columns = vectors[new], _taken(columns, new)
-        stop = start + len(ids)
+        self._append(vectors, columns)
+        self._names.ids.extend(ids)
+
+    def _append(
+        self, vectors: NDArray[np.float32], columns: Mapping[str, NDArray[np.object_]]
+    ) -> None:
+        """Adds what the next rows hold, but for their ids."""
+        start, stop = len(self), len(self) + len(vectors)
         self._matrix[start:stop] = vectors
         for name, column in columns.items():
             self._fields[name][start:stop] = column
-        self._rows.update(zip(ids, range(start, stop), strict=True))
-        self._ids.extend(ids)
         self._touch(rewritten=False)
 
     def _replace(
@@ -119,7 +146,8 @@ class Columns:
         columns: Mapping[str, NDArray[np.object_]],
     ) -> None:
         self._part_from_views()
-        rows = np.array([self._rows[name] for name in ids])
+        row_of = self._names.rows
+        rows = np.array([row_of[name] for name in ids])
         self._matrix[rows] = vectors
         self._norms[rows] = norms(vectors)
         for name, column in columns.items():
@@ -127,19 +155,19 @@ class Columns:
         self._touch(rewritten=True)
 
     def _remove(self, ids: Sequence[str]) -> None:
-        doomed = {self._rows[name] for name in ids if name in self._rows}
+        row_of = self._names.rows
+        doomed = {row_of[name] for name in ids if name in row_of}
         if not doomed:
             return
         self._part_from_views()
-        for row in doomed:
-            del self._rows[self._ids[row]]
+        self._names.forget(doomed)
         end = len(self) - len(doomed)
         holes = [row for row in doomed if row < end]
         movers = [row for row in range(end, len(self)) if row not in doomed]
         self._fill(holes, movers)
         for column in self._fields.values():
             column[end : len(self)] = None
-        del self._ids[end:]
+        self._names.cut(end)
         self._normed = min(self._normed, end)
         self._touch(rewritten=True)
 
@@ -151,13 +179,12 @@ class Columns:
         for column in columns:
             column[holes] = column[movers]
         for hole, mover in zip(holes, movers, strict=True):
-            self._ids[hole] = self._ids[mover]
-            self._rows[self._ids[hole]] = hole
+            self._names.moved(hole, mover)
 
     def _part_from_views(self) -> None:
         """Leaves the present arrays to the snapshots that look at them."""
         if self._views:
-            self._ids, self._rows = list(self._ids), dict(self._rows)
+            self._names = self._names.copy()
             self._reallocate(len(self._matrix))
             self._views = weakref.WeakSet()
 

@@ -154,7 +154,7 @@ class DiskJournal:
         else:
             position = self._seen.seq
         columns.reserve(log.kept_after(self._connection, self._index_id, position))
-        weight = 0
+        weight, loading = 0, not position
         for number, change in log.read_after(
             self._connection,
             self._database.blame,
@@ -163,8 +163,16 @@ class DiskJournal:
             position,
             self._info.dimension,
         ):
-            columns.apply(change)
+            if loading and change.deleted:
+                columns.settle()
+                loading = False
+            if loading:
+                columns.load(change)
+            else:
+                columns.apply(change)
             position, weight = number, weight + change.weight
+        if loading:
+            columns.settle()
         whole = position == head.seq or not head.logged
         if not whole or (self._seen is None and weight != head.logged):
             raise self._database.blame.corrupt(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._matching import matches
 from vecbridge._contract._records import Records, Scalar
+from vecbridge.local._names import Names
 
 
 class Snapshot:
@@ -32,8 +33,7 @@ class Snapshot:
         *,
         generation: int,
         appended_since: int,
-        names: list[str],
-        rows: Mapping[str, int],
+        names: Names,
         vectors: NDArray[np.float32],
         norms: NDArray[np.float64],
         fields: Mapping[str, NDArray[np.object_]],
@@ -44,18 +44,17 @@ class Snapshot:
         self.norms = norms
         self.fields = fields
         self._names = names
-        self._rows = rows
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def names(self, rows: NDArray[np.intp]) -> tuple[str, ...]:
         """Ids of rows."""
-        return tuple(map(self._names.__getitem__, rows.tolist()))
+        return tuple(map(self._names.ids.__getitem__, rows.tolist()))
 
     def rows_of(self, ids: Sequence[str]) -> NDArray[np.intp]:
         """Rows of ids, in their order; ids that are not there are left out."""
-        get, count = self._rows.get, len(self)
+        get, count = self._names.rows.get, len(self)
         # Rows beyond the end were added after the snapshot was taken.
         found = [row for row in map(get, ids) if row is not None and row < count]
         return np.array(found, dtype=np.intp)
@@ -76,4 +75,4 @@ class Snapshot:
     def part(self, start: int, stop: int) -> Records:
         """Copies of consecutive rows, the caller's own."""
         columns = {name: column[start:stop].tolist() for name, column in self.fields.items()}
-        return Records(tuple(self._names[start:stop]), self.vectors[start:stop].copy(), columns)
+        return Records(tuple(self._names.ids[start:stop]), self.vectors[start:stop].copy(), columns)
