@@ -40,14 +40,20 @@ def bar(*, shown: bool) -> Iterator[Progress]:
         _Rate(),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=errors, disable=not shown) as bar:
-        stages: dict[str, tuple[int, int]] = {}
+    drawn = Bar(*columns, console=errors, disable=not shown)
+    stages: dict[str, tuple[int, int]] = {}
 
-        def progress(stage: str, done: int, total: int) -> None:
-            number, before = stages.get(stage, (-1, 0))
-            if number < 0 or done < before:
-                number = int(bar.add_task(stage, total=total))
-            stages[stage] = (number, done)
-            bar.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
+    def progress(stage: str, done: int, total: int) -> None:
+        # Where nothing is begun, nothing is drawn: not even the empty line that ends a bar.
+        drawn.start()
+        number, before = stages.get(stage, (-1, 0))
+        if number < 0 or done < before:
+            number = int(drawn.add_task(stage, total=total))
+        stages[stage] = (number, done)
+        drawn.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
 
+    try:
         yield progress
+    finally:
+        if stages:
+            drawn.stop()
