@@ -40,7 +40,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
         "local",
         "opening",
-        "the table that finds a row by its id outgrows the processor's caches",
+        "each id is a string of its own, and a million of them outgrow the processor's caches",
     ),
     (
         "torch",

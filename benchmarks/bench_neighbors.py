@@ -1,8 +1,13 @@
-"""The ten nearest others of every record, against scikit-learn and FAISS raw."""
+"""The ten nearest others of every record by each local engine, against scikit-learn and FAISS raw.
+
+The pairs are multiplied by the core, whatever the engine: what differs is how records get there.
+"""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import faiss
@@ -10,9 +15,10 @@ import numpy as np
 from _measure import Row, arguments, report, seconds
 from sklearn.neighbors import NearestNeighbors
 
-from vecbridge import METRICS, Metric, get_backend
+from vecbridge import METRICS, Index, Metric, get_backend
 
 K = 10
+ENGINES = ("sklearn", "faiss", "torch")
 
 
 def raw(metric: Metric, vectors: Any) -> Any:
@@ -26,9 +32,13 @@ def raw(metric: Metric, vectors: Any) -> Any:
 def neighbours(metric: Metric, count: int, dimension: int, runs: int) -> list[Row]:
     """Median seconds of each, run in turn."""
     vectors = np.random.default_rng(0).standard_normal((count, dimension), dtype=np.float32)
-    index = get_backend("sklearn").create_index("bench", dimension=dimension, metric=metric)
-    index.upsert([f"record-{number}" for number in range(count)], vectors)
-    works = {"ours": lambda: sum(len(hits) for _, hits in index.neighbors(K))}
+    ids = [f"record-{number}" for number in range(count)]
+    stores = {engine: get_backend(engine) for engine in ENGINES}
+    works: dict[str, Callable[[], Any]] = {}
+    for engine, store in stores.items():
+        index = store.create_index("bench", dimension=dimension, metric=metric)
+        index.upsert(ids, vectors)
+        works[engine] = partial(_listed, index)
     works["FAISS flat"] = raw(metric, vectors)
     if metric != "dotproduct":
         peer = NearestNeighbors(n_neighbors=K + 1, algorithm="brute", metric=metric).fit(vectors)
@@ -37,11 +47,19 @@ def neighbours(metric: Metric, count: int, dimension: int, runs: int) -> list[Ro
     for _ in range(runs):
         for name, work in works.items():
             times[name].append(seconds(work))
-    ours = statistics.median(times.pop("ours"))
+    for store in stores.values():
+        store.close()
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
     return [
-        Row(f"{metric}: all neighbours, k={K}", ours, statistics.median(taken), name, "s", 1.0)
-        for name, taken in times.items()
+        Row(f"{metric}: all neighbours, k={K}, {engine}", medians[engine], taken, name, "s", 1.0)
+        for engine in ENGINES
+        for name, taken in medians.items()
+        if name not in ENGINES
     ]
+
+
+def _listed(index: Index) -> int:
+    return sum(len(hits) for _, hits in index.neighbors(K))
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ BUDGETS = {
     "langchain": 40,
     "local": 40,
     "milvus": 240,
-    "neighbors": 120,
+    "neighbors": 150,
     "profile": 20,
     "sklearn": 90,
     "sweep": 150,
