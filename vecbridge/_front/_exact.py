@@ -19,6 +19,7 @@ from vecbridge._contract._metric import Metric
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._front._scan import Scope, scan_rank
 from vecbridge.ranking import distances, rank
+from vecbridge.ranking._order import taken
 
 _CANDIDATE_BYTES = 32 << 20
 _GROUP_BYTES = 2 << 20
@@ -147,5 +148,4 @@ def _rank_one(candidates: Candidates, table: NDArray[np.float64], k: int) -> Hit
     ranked = table[order]
     everything = candidates.floor == math.inf
     certified = everything or (len(order) == k and bool(ranked[-1] < candidates.floor))
-    ids = tuple(map(candidates.ids.__getitem__, order.tolist()))
-    return Hits(ids, ranked, exact=certified)
+    return Hits(taken(candidates.ids, order), ranked, exact=certified)

@@ -24,6 +24,7 @@ from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._exact import affordable, query_blocks
 from vecbridge._front._scan import Scope, candidates_in, scan_rank
 from vecbridge.ranking import distances, gamma, rank
+from vecbridge.ranking._order import taken
 
 _GROWTH = 8
 # Two roundings of numbers up to 2.
@@ -111,7 +112,7 @@ def _proven(
     everything = candidates.floor == math.inf
     if not everything and not (len(order) == k and ranked[-1] > -candidates.floor):
         return None
-    return Hits(tuple(candidates.ids[at] for at in order.tolist()), ranked, exact=True)
+    return Hits(taken(candidates.ids, order), ranked, exact=True)
 
 
 def _scanned(index: VectorIndex, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:

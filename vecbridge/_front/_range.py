@@ -15,6 +15,7 @@ from vecbridge._contract._protocols import RangeIndex, VectorIndex
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._scan import Scope, candidates_in, distance_rows
 from vecbridge.ranking import distances, rank
+from vecbridge.ranking._order import taken
 
 _LARGEST = int(sys.float_info.max)
 
@@ -71,14 +72,12 @@ def scanned_range(
 
 def _cut(metric: Metric, query: NDArray[np.float32], found: Candidates, radius: float) -> Hits:
     table = distances(metric, query, found.vectors)
-    inside = np.flatnonzero(table <= radius)
-    names = [found.ids[at] for at in inside.tolist()]
     # Where nothing is left out, not even an infinite radius reaches beyond the floor.
     whole = found.floor > radius or found.floor == math.inf
-    return _ranked(names, table[inside], exact=whole)
+    order = rank(found.ids, table)[: np.count_nonzero(table <= radius)]
+    return Hits(taken(found.ids, order), table[order], exact=whole)
 
 
 def _ranked(ids: Sequence[str], table: NDArray[np.float64], *, exact: bool) -> Hits:
     order = rank(ids, table)
-    positions: list[int] = order.tolist()
-    return Hits(tuple(ids[at] for at in positions), table[order], exact=exact)
+    return Hits(taken(ids, order), table[order], exact=exact)

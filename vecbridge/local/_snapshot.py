@@ -11,6 +11,7 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._matching import matches
 from vecbridge._contract._records import Records, Scalar
 from vecbridge.local._names import Names
+from vecbridge.ranking._order import taken
 
 
 class Snapshot:
@@ -50,7 +51,7 @@ class Snapshot:
 
     def names(self, rows: NDArray[np.intp]) -> tuple[str, ...]:
         """Ids of rows."""
-        return tuple(map(self._names.ids.__getitem__, rows.tolist()))
+        return taken(self._names.ids, rows)
 
     def rows_of(self, ids: Sequence[str]) -> NDArray[np.intp]:
         """Rows of ids, in their order; ids that are not there are left out."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecbridge.ranking import dot_error, float32_floor, gamma, rank, smallest_columns
+from vecbridge.ranking._order import taken
 
 
 @given(
@@ -89,3 +90,9 @@ def test_a_long_ranking_is_cut_before_it_is_sorted(k: int | None, values: int) -
     ids = [f"{number:03d}" for number in rng.permutation(500)]
     expected = sorted(range(500), key=lambda row: (table[row], ids[row]))
     assert rank(ids, table, k).tolist() == expected[:k]
+
+
+@pytest.mark.parametrize("positions", [[], [2], [2, 0], [1, 1, 2, 0]])
+def test_ids_at_positions_are_a_tuple_however_few(positions: list[int]) -> None:
+    expected = tuple("abc"[at] for at in positions)
+    assert taken(["a", "b", "c"], np.array(positions, dtype=np.intp)) == expected
