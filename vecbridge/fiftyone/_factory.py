@@ -60,9 +60,13 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
         """An index, which is adopted where it exists in the backend already.
 
         Raises:
+            ValueError: ``patches_field`` is no field of labels.
             SchemaMismatchError: the index exists with another metric.
             BackendError: the store cannot be used.
         """
+        if self.config.patches_field is not None:
+            # FiftyOne would find out at the first query, when the run is saved.
+            samples._get_label_field_path(self.config.patches_field, "id")
         self.config.complete()
         self.attempt = Attempt(samples._root_dataset, brain_key, self.config)
         index = self.index_type(samples, self.config, brain_key, backend=self)

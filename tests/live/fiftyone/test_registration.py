@@ -215,6 +215,15 @@ def test_unknown_parameters_are_refused_by_name_only(digits: Digits, path_case: 
     assert not digits.dataset.has_brain_run("typo")
 
 
+def test_patches_of_what_is_no_label_are_refused(digits: Digits, path_case: Case) -> None:
+    wanted = {"embeddings": False, "brain_key": "typo"}
+    with pytest.raises(ValueError, match="no field 'halvs'"):
+        new_run(digits, path_case, patches_field="halvs", **wanted)
+    with pytest.raises(ValueError, match="'filepath' is not a Label"):
+        new_run(digits, path_case, patches_field="filepath", **wanted)
+    assert not digits.dataset.has_brain_run("typo")
+
+
 def test_settings_read_like_attributes_and_unknown_ones_cannot_be_set(fob: Any) -> None:
     from vecbridge.fiftyone.similarity import SklearnSimilarityConfig
 
