@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import VectorIndex
+from vecbridge._front import _validate as validate
 from vecbridge._front._exact import affordable, exact_search, query_blocks, rank_all
 from vecbridge._front._scan import Scope, scan_rank
 from vecbridge.ranking import rank
@@ -130,7 +131,7 @@ def _kept(found: Sequence[Candidates], names: Sequence[str]) -> list[Candidates]
     """Of candidates, those on the list. The floor of what was left out stays what it was."""
     seen = {name for candidates in found for name in candidates.ids}
     # The list is by far the longer one: it is gone through once, and not made a set of.
-    allowed = seen.intersection(names)
+    allowed = set[str]().union(*(seen.intersection(part) for _, part in validate.slices(names)))
     return [_those(candidates, allowed) for candidates in found]
 
 
