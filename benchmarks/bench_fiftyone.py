@@ -35,7 +35,7 @@ WORK = {
     "duplicates": ("load_brain_results, then find_duplicates", "s"),
     "again": ("find_duplicates again", "s"),
 }
-QUERIES = ["session", "sort", "least", "view1", "view50", "hundred", "duplicates", "again"]
+QUERIES = ["session", "sort", "least", "view1", "view50", "hundred", "duplicates"]
 """The work that is as different above the table as below it."""
 Figures = dict[str, dict[str, float]]
 
