@@ -16,7 +16,7 @@ class Names:
     Safe to look into from several threads while one adds to it.
 
     Attributes:
-        ids: of the rows; whoever changes one, or drops some, says so by :meth:`moved`.
+        ids: of the rows. They may be added to; all other changes are made by the methods.
     """
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
