@@ -60,7 +60,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
         "fiftyone",
         "least similar",
-        "for the farthest by Euclidean distance, all are looked at",
+        "a server is not asked for the farthest by Euclidean distance: all records are read",
     ),
     (
         "fiftyone",
