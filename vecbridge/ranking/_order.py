@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,7 @@ def taken(ids: Sequence[str], positions: NDArray[np.intp]) -> tuple[str, ...]:
     """The ids at positions, in half of the time that indexing one after the other takes."""
     if len(positions) < _FEW:
         return tuple([ids[at] for at in positions.tolist()])
-    found: tuple[str, ...] = itemgetter(*positions.tolist())(ids)
-    return found
+    return cast(tuple[str, ...], itemgetter(*positions.tolist())(ids))
 
 
 def _order_ties(
