@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import cast
 
@@ -48,7 +48,8 @@ def taken(ids: Sequence[str], positions: NDArray[np.intp]) -> tuple[str, ...]:
     """The ids at positions, in half of the time that indexing one after the other takes."""
     if len(positions) < _FEW:
         return tuple([ids[at] for at in positions.tolist()])
-    return cast(tuple[str, ...], itemgetter(*positions.tolist())(ids))
+    pick = cast(Callable[[Sequence[str]], tuple[str, ...]], itemgetter(*positions.tolist()))
+    return pick(ids)
 
 
 def _order_ties(
