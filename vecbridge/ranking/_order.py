@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +46,9 @@ def rank(
 def taken(ids: Sequence[str], positions: NDArray[np.intp]) -> tuple[str, ...]:
     """The ids at positions, in half of the time that indexing one after the other takes."""
     if len(positions) < _FEW:
-        return tuple([ids[at] for at in positions.tolist()])
-    pick = cast(Callable[[Sequence[str]], tuple[str, ...]], itemgetter(*positions.tolist()))
-    return pick(ids)
+        return tuple(map(ids.__getitem__, positions.tolist()))
+    found: tuple[str, ...] = itemgetter(*positions.tolist())(ids)
+    return found
 
 
 def _order_ties(
