@@ -12,6 +12,7 @@ from tests.browser.app import App
 _PANEL = '[data-cy="panel-content-similarity_indexes"]'
 _LOADED = 60_000
 _DONE = 150_000
+_PRESSED = 20_000
 
 
 class IndexesPanel:
@@ -82,9 +83,10 @@ class IndexesPanel:
         """Presses the button until it is gone: one press is lost where the form is checked anew."""
         button = self._form.get_by_role("button", name="Execute").first
         for _ in range(3):
-            button.click()
             with suppress(NotInTimeError):
-                button.wait_for(state="hidden", timeout=10_000)
+                button.click(timeout=5_000)
+            with suppress(NotInTimeError):
+                button.wait_for(state="hidden", timeout=_PRESSED)
                 return
         raise AssertionError("the form stays as it is, however often it is executed")
 
