@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from vecbridge_milvus._rows import to_stored, to_vectors
 from vecbridge_milvus._view import View
 
 _ASKED = 16
+_FEWEST_ASKED = 8
 _MADE = 64
 _NEAR = 8
 _PAGE_BYTES = 16 << 20
@@ -31,17 +33,16 @@ class Probe(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What an effort is chosen by, and what it is checked with.
+    """What an effort is chosen by.
 
     Attributes:
-        chosen: queries that were asked, and made ones.
-        held_out: other made ones.
+        probes: queries that were asked, on their own where they are enough to say something, and
+            two lots of made ones. Made queries lie where records do, and find more than others.
         depth: how many neighbours of each are known.
         records: how many there were.
     """
 
-    chosen: Probe
-    held_out: Probe
+    probes: list[Probe]
     depth: int
     records: int
 
@@ -73,10 +74,10 @@ def draw(collection: Collection, view: View, asked: NDArray[np.float32], depth: 
     queries = np.concatenate([asked[:_ASKED], made])
     truth = _neighbours(collection, view, queries, depth)
     middle = len(queries) - len(made) // 2
-    return Sample(
-        Probe(queries[:middle], truth[:middle]), Probe(queries[middle:], truth[middle:]),
-        depth, count,
-    )  # fmt: skip
+    first = len(asked[:_ASKED]) if len(asked) >= _FEWEST_ASKED else 0
+    ends = sorted({0, first, middle, len(queries)})
+    probes = [Probe(queries[start:stop], truth[start:stop]) for start, stop in pairwise(ends)]
+    return Sample(probes, depth, count)
 
 
 def _keys(view: View, key: str) -> tuple[list[str], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from typing import NamedTuple
@@ -94,22 +95,22 @@ class Tuning:
         return effort._replace(value=effort.value * (bucket // shallow))
 
     def _find(self, view: View, queries: NDArray[np.float32], k: int, recall: float) -> Effort:
-        """Doubles the effort until chosen queries and others, held out, both find enough.
-
-        Half of what the target allows to be missed is kept in reserve.
-        """
+        """Doubles the effort until each kind of query finds enough."""
         if self._sample is None or self._sample.depth < min(k, self._sample.records):
             self._progress = self._collection.progress()
             self._sample = draw(self._collection, view, queries, max(k, _SHALLOWEST))
             self._tuned = self._checked = time.monotonic()
-        sample, wanted = self._sample, 0.5 * (1.0 + recall)
+        sample = self._sample
         effort = Effort(self._kind.least(k + SPARE), 1, met=True)
         share = 0.0
         while True:
-            before, share = share, self._share(view, sample.chosen, k, effort)
-            if share >= wanted:
-                share = self._share(view, sample.held_out, k, effort)
-            if share >= wanted:
+            before, share = share, 1.0
+            for probe in sample.probes:
+                shares = self._shares(view, probe, k, effort)
+                share = min(share, _mean(shares))
+                if not _enough(shares, recall):
+                    break
+            else:
                 return effort
             harder = self._harder(effort, k, stalled=share - before < _STALLED)
             if harder is None:
@@ -160,13 +161,13 @@ class Tuning:
 
     def _still_meets(self, view: View, sample: Sample) -> bool:
         return all(
-            self._share(view, sample.held_out, k, effort) >= (self._recall or 0.0)
+            _mean(self._shares(view, sample.probes[-1], k, effort)) >= (self._recall or 0.0)
             for k, effort in self._efforts.items()
             if effort.met
         )
 
-    def _share(self, view: View, probe: Probe, k: int, effort: Effort) -> float:
-        """What share of the true neighbours is among the candidates, on average."""
+    def _shares(self, view: View, probe: Probe, k: int, effort: Effort) -> NDArray[np.float64]:
+        """What share of the true neighbours of each query is among the candidates."""
         limit = effort.limit(k)
         found = view.search(
             probe.queries,
@@ -175,8 +176,25 @@ class Tuning:
             vectors=False,
             parameters=self._kind.parameters(limit, effort.value),
         )
-        shares = [
-            len(set(hits.ids).intersection(true[:k])) / len(true[:k])
-            for hits, true in zip(found, probe.truth, strict=True)
-        ]
-        return float(np.mean(shares)) if shares else 1.0
+        return np.array(
+            [
+                len(set(hits.ids).intersection(true[:k])) / len(true[:k])
+                for hits, true in zip(found, probe.truth, strict=True)
+            ]
+        )
+
+
+def _enough(shares: NDArray[np.float64], recall: float) -> bool:
+    """Whether other queries of the kind will find that much too.
+
+    Half of what the target allows to be missed is kept in reserve, and two standard errors are:
+    where queries differ much, as in a poor graph, the mean of a few says little.
+    """
+    if not len(shares):
+        return True
+    error = float(shares.std()) / math.sqrt(len(shares))
+    return _mean(shares) >= max(0.5 * (1.0 + recall), recall + 2.0 * error)
+
+
+def _mean(shares: NDArray[np.float64]) -> float:
+    return float(shares.mean()) if len(shares) else 1.0
