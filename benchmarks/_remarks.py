@@ -23,6 +23,11 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
         "100,000 ids cannot be sent with each query: more hits are asked for, and sifted here",
     ),
     (
+        "milvus",
+        "(100 queries|one query), exact",
+        "mostly the vectors, which pymilvus takes as long to fetch: see the row with them",
+    ),
+    (
         "langchain",
         "one query, native",
         _OUR_SHARE,

@@ -90,17 +90,24 @@ def id_column(values: Any) -> list[str]:
         raise InvalidIdError(
             f"ids must be a sequence of strings; got {values!r} ({type(values).__name__})"
         )
-    column = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    for start, part in slices(column):
+    column: list[str] = []
+    for start, part in slices(_listed(values)):
         plain = part
-        if set(map(type, part)) - {str}:
+        if list(map(type, part)).count(str) < len(part):
             plain = [
                 value if type(value) is str else _plain_string(value, position)
                 for position, value in enumerate(part, start)
             ]
-            column[start : start + len(part)] = plain
         _check_text(plain, start)
+        column += plain
     return column
+
+
+def _listed(values: Iterable[Any]) -> Sequence[Any]:
+    """As what can be sliced; slices are copies, which is all that a list has to be safe."""
+    if isinstance(values, np.ndarray):
+        return values.tolist()  # type: ignore[no-any-return]
+    return values if type(values) is list else list(values)
 
 
 def slices(column: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
