@@ -87,11 +87,6 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
         "index_size",
         "its sklearn reads an attribute, whatever others have written; ours asks the store",
     ),
-    (
-        "milvus",
-        "exact",
-        "an exact search asks for more hits than k, and for their vectors, to prove the order",
-    ),
 )
 """Benchmark, pattern of the work, reason; the first that fits counts."""
 
