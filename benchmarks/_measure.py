@@ -59,19 +59,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 Work = Callable[[], object]
-LEAST_RUNS = 3
-
-
-def in_turn(first: Work, second: Work, runs: int) -> list[tuple[float, float]]:
-    """Seconds of two pieces of work, run in turn so that noise hits both alike."""
-    first()
-    second()
-    return [(seconds(first), seconds(second)) for _ in range(runs)]
+_IN_A_ROW = 3
 
 
 def medians(first: Work, second: Work, runs: int) -> tuple[float, float]:
     """Median seconds of two pieces of work."""
-    ours, theirs = zip(*in_turn(first, second, runs), strict=True)
+    ours, theirs = in_turn([first, second], runs)
     return statistics.median(ours), statistics.median(theirs)
 
 
@@ -83,15 +76,29 @@ def together(
     They are run at least three times, and then until ``wanted_seconds`` are used up.
     """
     start = time.perf_counter()
-    for work in works.values():
-        work()
     taken: dict[str, list[float]] = {name: [] for name in works}
-    for runs in range(1, most + 1):
+    runs = 0
+    while runs < most and (not runs or time.perf_counter() - start < wanted_seconds):
+        runs += _IN_A_ROW
         for name, work in works.items():
-            taken[name].append(seconds(work))
-        if runs >= LEAST_RUNS and time.perf_counter() - start > wanted_seconds:
-            break
+            taken[name] += _in_a_row(work)
     return {name: statistics.median(times) for name, times in taken.items()}, runs
+
+
+def in_turn(works: Sequence[Work], runs: int) -> list[list[float]]:
+    """Seconds of each piece of work, run in turn so that noise hits all alike."""
+    rounds = [[_in_a_row(work) for work in works] for _ in range(0, runs, _IN_A_ROW)]
+    return [[taken for times in column for taken in times] for column in zip(*rounds, strict=True)]
+
+
+def _in_a_row(work: Work) -> list[float]:
+    """Seconds of several runs after one that is not counted.
+
+    The threads of one library go on spinning for a while after its work, on the cores that the
+    next library's threads would have.
+    """
+    work()
+    return [seconds(work) for _ in range(_IN_A_ROW)]
 
 
 def best_difference(first: Work, second: Work, runs: int) -> float:
@@ -100,7 +107,7 @@ def best_difference(first: Work, second: Work, runs: int) -> float:
     The difference of two times that are each many times as long drowns in noise but for the
     fastest runs, which nothing disturbed.
     """
-    ours, theirs = zip(*in_turn(first, second, runs), strict=True)
+    ours, theirs = in_turn([first, second], runs)
     return min(ours) - min(theirs)
 
 

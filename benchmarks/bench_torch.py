@@ -12,13 +12,12 @@ from typing import Any
 import _torch_device as on_device
 import numpy as np
 import torch
-from _measure import Row, Work, arguments, report, seconds
+from _measure import Row, Work, arguments, in_turn, report
 
 from vecbridge import METRICS, ConfigurationError, Index, get_backend
 
 BATCH_LIMIT = 1.5
 SINGLE_LIMIT = 2.0
-_ROUNDS = 3
 PRECISIONS = ("bfloat16", "float32")
 
 
@@ -54,17 +53,8 @@ def _against_products(index: Index, title: str, vectors: Any, queries: Any) -> l
 
 
 def _medians(ours: Work, peers: list[Work], runs: int) -> tuple[float, float]:
-    """Median seconds of ours and of the fastest peer, in turn, each several times in a row.
-
-    The threads of numpy's BLAS go on spinning for a while after a product, on the core that the
-    next library's would have; the first run after another's is not counted.
-    """
-    times: dict[Work, list[float]] = {work: [] for work in (ours, *peers)}
-    for _ in range(_ROUNDS):
-        for work, taken in times.items():
-            work()
-            taken += [seconds(work) for _ in range(runs // _ROUNDS)]
-    mine, *theirs = map(statistics.median, times.values())
+    """Median seconds of ours and of the fastest peer."""
+    mine, *theirs = map(statistics.median, in_turn([ours, *peers], runs))
     return mine, min(theirs)
 
 
