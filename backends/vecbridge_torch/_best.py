@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vecbridge_torch._small import group_maxima
+
 _SMALL_ROW = 2048
 
 
@@ -61,7 +63,7 @@ def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if columns <= _SMALL_ROW or members < 4:
         return _top(scores, count)
     groups = columns // members
-    maxima = scores[:, : groups * members].reshape(rows, members, groups).amax(dim=1)
+    maxima = group_maxima(scores[:, : groups * members].reshape(rows, members, groups))
     _, chosen = _top(maxima, count)
     steps = groups * torch.arange(members, device=scores.device)
     inside = (chosen[:, None, :] + steps[:, None]).flatten(1)

@@ -31,6 +31,7 @@ from vecbridge.local import Snapshot
 from vecbridge.ranking import FLOAT32_ROUNDOFF, gamma
 from vecbridge_torch._device import Arithmetic
 from vecbridge_torch._frame import Frame, Framed
+from vecbridge_torch._small import subtract
 from vecbridge_torch._streamed import block_width
 
 _BLOCK_BYTES = 16 << 20
@@ -160,7 +161,7 @@ class ResidentScoring:
         for start, vectors, halves in self._resident.blocks(len(self._queries), self._count):
             scores = arithmetic.reduced_products(self._queries, vectors)
             if halves is not None:
-                scores.sub_(halves)
+                subtract(scores, halves)
             if self._outside is not None:
                 stop = start + scores.shape[1]
                 scores.masked_fill_(arithmetic.put(self._outside[start:stop]), float("-inf"))

@@ -11,6 +11,7 @@ from torch import Tensor
 from vecbridge import Metric
 from vecbridge.ranking import Float32Keys, norms
 from vecbridge_torch._device import Arithmetic
+from vecbridge_torch._small import multiply, subtract
 
 _VECTOR_BYTES = 256 << 20
 
@@ -58,9 +59,9 @@ class Streamed:
             part = slice(start, start + width)
             scores = self._arithmetic.products(self._queries, put(self._vectors[part]))
             if per_record is not None and self._metric == "cosine":
-                scores.mul_(put(per_record[part]).neg())
+                multiply(scores, put(-per_record[part]))
             elif per_record is not None:
-                scores.sub_(put(per_record[part]))
+                subtract(scores, put(per_record[part]))
             if self._outside is not None:
                 scores.masked_fill_(put(self._outside[part]), float("-inf"))
             yield start, scores
