@@ -8,8 +8,10 @@ import typer
 
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import MissingDependencyError, VecbridgeError
-from vecbridge.cli._console import AsJson, Options, completed, emit, options_of, table, worded
+from vecbridge.cli._console import emit, table
+from vecbridge.cli._options import AsJson, Options, completed, store_of
 from vecbridge.diagnosis import scratch_index
+from vecbridge.report._wording import worded
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +31,7 @@ def backends(
 ) -> None:
     """Lists the backends, whether they can be used, and how to install what is missing."""
     if live is not None:
-        _show_live(live, options_of(option or ()), json=json)
+        _show_live(live, option, json=json)
         return
     found = [_state(name) for name in backend_names()]
     if json:
@@ -49,8 +51,8 @@ def _state(name: str) -> dict[str, str]:
     return {"name": name, "state": "installed", "advice": ""}
 
 
-def _show_live(name: str, options: dict[str, str], *, json: bool) -> None:
-    with get_backend(name, **options) as store, scratch_index(store) as index:
+def _show_live(name: str, option: list[str] | None, *, json: bool) -> None:
+    with store_of(name, option) as store, scratch_index(store) as index:
         declared = asdict(index.capabilities)
     if json:
         emit(declared)

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from vecbridge._config._registry import get_backend
 from vecbridge._contract._metric import parse_metric
 from vecbridge._errors import UnsupportedError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
-from vecbridge.cli._console import AsJson, Backend, Options, emit, options_of, say, table
+from vecbridge.cli._console import emit, say, table
 from vecbridge.cli._measuring import FIELD, Measured, Workload, measure
+from vecbridge.cli._options import AsJson, Backend, Options, store_of
 from vecbridge.cli._progress import bar
 from vecbridge.diagnosis import scratch_index
 
@@ -40,7 +40,7 @@ def bench(
     """
     work = Workload(records, dimension, k)
     with (
-        get_backend(name, **options_of(option or ())) as store,
+        store_of(name, option) as store,
         _index(store, dimension, metric) as index,
         bar(shown=not json) as progress,
     ):

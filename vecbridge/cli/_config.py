@@ -6,10 +6,11 @@ from dataclasses import asdict
 
 import typer
 
-from vecbridge._config._registry import backend_names, describe_settings, get_backend
+from vecbridge._config._registry import backend_names, describe_settings
 from vecbridge._errors import ConfigurationError, MissingDependencyError
-from vecbridge.cli._console import AsJson, Backend, Options, emit, options_of, say, table
+from vecbridge.cli._console import emit, say, table
 from vecbridge.cli._failures import Exit
+from vecbridge.cli._options import AsJson, Backend, Options, options_of, store_of
 
 app = typer.Typer(help="Shows and checks what is configured.", no_args_is_help=True)
 
@@ -17,11 +18,11 @@ app = typer.Typer(help="Shows and checks what is configured.", no_args_is_help=T
 @app.command()
 def show(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
     """Shows every setting of a backend, its value and where it comes from; secrets are masked."""
-    found = describe_settings(name, **options_of(option or ()))
+    found = describe_settings(name, **options_of(option))
     if json:
         emit([{**asdict(each), "source": str(each.source)} for each in found])
         return
-    shown = name or f"{get_backend(**options_of(option or ())).name}, the default backend"
+    shown = name or f"{store_of(None, option).name}, the default backend"
     table(
         f"Settings of {shown}",
         ["setting", "value", "from"],

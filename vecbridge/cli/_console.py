@@ -1,4 +1,4 @@
-"""What every command shares: options of a store, exit codes, tables, JSON."""
+"""What every command ends in: lines, tables, JSON, and one line where it cannot go on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from vecbridge._config._registry import backend_names
-from vecbridge._errors import InvalidArgumentError, VecbridgeError
+from vecbridge._errors import VecbridgeError
 from vecbridge.cli._failures import Exit, as_json, asked_for_json, code_of, failure, message_of
 
 out = Console(soft_wrap=True, emoji=False)
@@ -44,22 +44,13 @@ def _tell(error: Exception, *, for_program: bool) -> None:
     if for_program:
         typer.echo(as_json(error), err=True)
     else:
-        errors.print(f"[bold red]error[/] {_escaped(message_of(error))}", highlight=False)
+        errors.print(f"[bold red]error[/] {escape(message_of(error))}", highlight=False)
 
 
 def _misused(error: Any) -> str:
     command = error.ctx.command_path if error.ctx else "vecbridge"
     hint = f"{command} --help"
     return failure("UsageError", error.format_message(), Exit.USAGE, hint=hint)
-
-
-def options_of(given: Sequence[str]) -> dict[str, str]:
-    """The settings in ``KEY=VALUE`` words."""
-    if wrong := [text.partition("=")[0] for text in given if "=" not in text]:
-        raise InvalidArgumentError(
-            f"an option is KEY=VALUE; there is no = after {', '.join(wrong)}"
-        )
-    return dict(text.split("=", 1) for text in given)
 
 
 def emit(value: object) -> None:
@@ -76,35 +67,13 @@ def table(
         is_number = at >= len(columns) - numbers
         drawn.add_column(column, overflow="fold", justify="right" if is_number else "left")
     for row in rows:
-        drawn.add_row(*(_escaped(cell) for cell in row))
+        drawn.add_row(*(escape(str(cell)) for cell in row))
     out.print(drawn)
 
 
 def say(text: str) -> None:
     """Prints a line as it is."""
-    out.print(_escaped(text), highlight=False)
-
-
-def worded(name: str, value: object) -> str:
-    """A capability as a person reads it."""
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(map(str, value)))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "no limit" if name.startswith("max_") else "-"
-    return f"{value:,}"
-
-
-def _escaped(value: object) -> str:
-    from rich.markup import escape
-
-    return escape(str(value))
-
-
-def completed(incomplete: str) -> list[str]:
-    """The backends whose names begin so, for the shell."""
-    return [name for name in backend_names() if name.startswith(incomplete)]
+    out.print(escape(text), highlight=False)
 
 
 def _plain(value: object) -> object:
@@ -118,38 +87,3 @@ def _plain(value: object) -> object:
     if isinstance(value, frozenset | set):
         return sorted(value)
     return str(value)
-
-
-Backend = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="BACKEND",
-        help="A backend, such as milvus; the configured default where none is named.",
-        show_default=False,
-        autocompletion=completed,
-    ),
-]
-Named = Annotated[
-    str,
-    typer.Argument(
-        metavar="BACKEND",
-        help="A backend, such as milvus.",
-        show_default=False,
-        autocompletion=completed,
-    ),
-]
-IndexName = Annotated[
-    str, typer.Argument(metavar="INDEX", help="An index of that backend.", show_default=False)
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--option",
-        "-o",
-        metavar="KEY=VALUE",
-        help="A setting of the backend, such as uri=vectors.db. Give a secret by its "
-        "environment variable instead: other users can read command lines.",
-        show_default=False,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]

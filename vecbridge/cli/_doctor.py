@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from vecbridge.cli._console import AsJson, Backend, Options, emit, options_of, out
+from vecbridge.cli._console import emit, out
 from vecbridge.cli._failures import Exit
+from vecbridge.cli._options import AsJson, Backend, Options, options_of
 from vecbridge.diagnosis import Finding, diagnose
 
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
@@ -29,7 +31,7 @@ def doctor(
 ) -> None:
     """Says what is wrong with a store, and what to do about it."""
     found = []
-    for finding in diagnose(name, write=not read_only, **options_of(option or ())):
+    for finding in diagnose(name, write=not read_only, **options_of(option)):
         found.append(finding)
         if not json:
             _show(finding)
@@ -40,8 +42,6 @@ def doctor(
 
 
 def _show(finding: Finding) -> None:
-    from rich.markup import escape
-
     out.print(
         f"{_SIGNS[finding.status]} [bold]{escape(finding.check)}[/]  {escape(finding.found)}",
         highlight=False,

@@ -10,23 +10,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from vecbridge._config._registry import get_backend
 from vecbridge._contract._hits import Hits
 from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._front._index import Index
-from vecbridge.cli._console import (
-    AsJson,
-    Backend,
-    IndexName,
-    Named,
-    Options,
-    emit,
-    errors,
-    options_of,
-    say,
-    table,
-    worded,
-)
+from vecbridge.cli._console import emit, errors, say, table
+from vecbridge.cli._options import AsJson, Backend, IndexName, Named, Options, opened, store_of
+from vecbridge.report._wording import worded
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 def list_indexes(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
     """Lists the indexes of a store."""
-    with get_backend(name, **options_of(option or ())) as store:
+    with store_of(name, option) as store:
         names = store.index_names()
     if json:
         emit(names)
@@ -51,11 +40,11 @@ def list_indexes(name: Backend = None, option: Options = None, json: AsJson = Fa
 
 def describe(name: Named, index: IndexName, option: Options = None, json: AsJson = False) -> None:
     """Shows what an index is, how many records it holds, and what can be asked of it."""
-    with get_backend(name, **options_of(option or ())) as store, store.open_index(index) as opened:
+    with opened(name, index, option) as held:
         about: dict[str, Any] = {
-            **_information(opened),
-            "records": opened.count(),
-            "capabilities": asdict(opened.capabilities),
+            **_information(held),
+            "records": held.count(),
+            "capabilities": asdict(held.capabilities),
         }
     if json:
         emit(about)
@@ -86,9 +75,9 @@ def search(
     """Ranks the records of an index by their distance to a record or to vectors of a file."""
     if (like is None) == (vector is None):
         raise InvalidArgumentError("give one of --id and --vector")
-    with get_backend(name, **options_of(option or ())) as store, store.open_index(index) as opened:
-        queries = _from_file(vector) if vector is not None else _of_record(opened, str(like))
-        answers = opened.farthest(queries, k) if farthest else opened.search(queries, k)
+    with opened(name, index, option) as held:
+        queries = _from_file(vector) if vector is not None else _of_record(held, str(like))
+        answers = held.farthest(queries, k) if farthest else held.search(queries, k)
     if json:
         names = ("ids", "distances", "exact")
         emit([{name: getattr(hits, name) for name in names} for hits in answers])

@@ -21,6 +21,9 @@ _PARTS = {
     "fiftyone": ("vecbridge.fiftyone", "fiftyone", "Switches FiftyOne to vecbridge, and back."),
     "demo": ("vecbridge.demo", "fiftyone", "Does the main job on real images, on three stores."),
 }
+"""Each command's module, the extra that it needs, and what it says of itself."""
+_NEEDED = {"conformance": "hypothesis", "fiftyone": "fiftyone"}
+"""The package by which an extra is known to be installed."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +48,3 @@ def _runner(module: str, extra: str) -> Callable[[typer.Context], None]:
         raise typer.Exit(done.returncode)
 
     return run
-
-
-_NEEDED = {"conformance": "hypothesis", "fiftyone": "fiftyone"}

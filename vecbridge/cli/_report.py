@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from vecbridge._config._registry import get_backend
 from vecbridge._errors import InvalidArgumentError
-from vecbridge.cli._console import AsJson, IndexName, Named, Options, emit, options_of, say
+from vecbridge.cli._console import emit, say
+from vecbridge.cli._options import AsJson, IndexName, Named, Options, store_of
 from vecbridge.cli._progress import bar
 from vecbridge.report import html_page, survey
 
@@ -50,7 +50,7 @@ def report(
     if path.is_dir():
         raise InvalidArgumentError(f"{str(path)!r} is a folder; give the name of a file")
     with (
-        get_backend(name, **options_of(option or ())) as store,
+        store_of(name, option) as store,
         bar(shown=not json) as progress,
     ):
         seen = survey(

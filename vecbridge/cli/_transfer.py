@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vecbridge._config._registry import get_backend
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
-from vecbridge.cli._console import (
-    AsJson,
-    IndexName,
-    Named,
-    Options,
-    emit,
-    errors,
-    options_of,
-    say,
-)
+from vecbridge.cli._console import emit, errors, say
 from vecbridge.cli._failures import Exit
+from vecbridge.cli._options import AsJson, IndexName, Named, Options, opened, store_of
 from vecbridge.cli._progress import bar
 from vecbridge.transfer import copy, export_records, import_records, verify
 
@@ -69,8 +58,8 @@ def copy_index(
     from_name, index_name = _place(source)
     to_name, copied_name = _place(target)
     with (
-        _opened(from_name, index_name, from_option) as index,
-        get_backend(to_name, **options_of(to_option or ())) as store,
+        opened(from_name, index_name, from_option) as index,
+        store_of(to_name, to_option) as store,
     ):
         if dry_run:
             _announce(index, copied_name, store.index_names(), target, json=json)
@@ -97,8 +86,8 @@ def verify_indexes(
 ) -> None:
     """Says whether two indexes hold the same records, and rank the same to the last bit."""
     with (
-        _opened(*_place(first), from_option) as one,
-        _opened(*_place(second), to_option) as other,
+        opened(*_place(first), from_option) as one,
+        opened(*_place(second), to_option) as other,
         bar(shown=not json) as progress,
     ):
         found = verify(one, other, queries=queries, k=k, progress=progress)
@@ -124,8 +113,8 @@ def export_index(
     json: AsJson = False,
 ) -> None:
     """Writes every record of an index to a file."""
-    with _opened(name, index, option) as opened, bar(shown=not json) as progress:
-        written = export_records(opened, path, progress=progress)
+    with opened(name, index, option) as held, bar(shown=not json) as progress:
+        written = export_records(held, path, progress=progress)
     if json:
         emit({"records": written, "path": str(path), "bytes": path.stat().st_size})
         return
@@ -153,7 +142,7 @@ def import_index(
 ) -> None:
     """Writes every record of a file to an index, which is made if need be."""
     wanted: Metric | None = None if metric is None else parse_metric(metric)
-    with get_backend(name, **options_of(option or ())) as store:
+    with store_of(name, option) as store:
         with bar(shown=not json) as progress:
             written = import_records(path, store, index, metric=wanted, progress=progress)
         _warn_of_memory(store, index)
@@ -179,12 +168,6 @@ def _place(text: str) -> tuple[str, str]:
     if not (backend and colon and index):
         raise InvalidArgumentError(f"{text!r} is not {_PLACE}")
     return backend, index
-
-
-@contextmanager
-def _opened(backend: str, name: str, option: list[str] | None) -> Iterator[Index]:
-    with get_backend(backend, **options_of(option or ())) as store, store.open_index(name) as index:
-        yield index
 
 
 def _announce(index: Index, name: str, there: list[str], target: str, *, json: bool) -> None:

@@ -7,10 +7,11 @@ from html import escape
 
 from vecbridge.report._distribution import Distribution
 from vecbridge.report._neighborhoods import Neighborhoods
-from vecbridge.report._plot import histogram, short
+from vecbridge.report._plot import histogram
 from vecbridge.report._recall import Recall
 from vecbridge.report._style import document
 from vecbridge.report._survey import Survey
+from vecbridge.report._wording import worded
 
 _HUBS = 2.0
 
@@ -54,7 +55,9 @@ def _sections(survey: Survey) -> Iterator[str]:
         yield from _lists(near)
     yield from _answers(survey)
     yield "<h2>What the index can do</h2>"
-    rows = [(name.replace("_", " "), _said(value)) for name, value in survey.capabilities.items()]
+    rows = [
+        (name.replace("_", " "), worded(name, value)) for name, value in survey.capabilities.items()
+    ]
     yield _table(("", ""), rows)
 
 
@@ -175,14 +178,6 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0
 
 def _warning(text: str) -> str:
     return f'<p class="warn">{escape(text)}</p>'
-
-
-def _said(value: object) -> str:
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else short(float(str(value)))
 
 
 def _bytes(count: int) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.cli.conftest import Ran, Run
 from vecbridge import BackendError
-from vecbridge.cli import _indexes
+from vecbridge.cli import _options
 
 
 def told(ran: Ran) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def test_a_failing_store_says_whether_to_try_again(
     def failing(*_: object, **__: object) -> None:
         raise BackendError("full [disk]", backend="milvus", operation="upsert", retryable=True)
 
-    monkeypatch.setattr(_indexes, "get_backend", failing)
+    monkeypatch.setattr(_options, "get_backend", failing)
     error = told(run("list", "milvus", "--json"))
     assert error == {
         "type": "BackendError",

@@ -12,7 +12,9 @@ def test_a_page_is_written(run: Run, folder: Path, tmp_path: Path) -> None:
     ran = run("report", "sklearn", "corners", "-o", f"path={folder}", "--output", page)
     assert ran.code == 0
     assert "4 of 4 records" in ran.out
-    assert "corners in sklearn" in page.read_text(encoding="utf-8")
+    written = page.read_text(encoding="utf-8")
+    assert "corners in sklearn" in written
+    assert "<td>max k</td><td>no limit</td>" in written
 
 
 def test_the_page_is_named_after_the_index(

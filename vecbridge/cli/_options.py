@@ -1,0 +1,75 @@
+"""What commands are told: a backend, settings of it, an index; and the store that these name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from vecbridge._config._registry import backend_names, get_backend
+from vecbridge._errors import InvalidArgumentError
+from vecbridge._front._index import Index
+from vecbridge._front._store import Store
+
+
+def completed(incomplete: str) -> list[str]:
+    """The backends whose names begin so, for the shell."""
+    return [name for name in backend_names() if name.startswith(incomplete)]
+
+
+Backend = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="BACKEND",
+        help="A backend, such as milvus; the configured default where none is named.",
+        show_default=False,
+        autocompletion=completed,
+    ),
+]
+Named = Annotated[
+    str,
+    typer.Argument(
+        metavar="BACKEND",
+        help="A backend, such as milvus.",
+        show_default=False,
+        autocompletion=completed,
+    ),
+]
+IndexName = Annotated[
+    str, typer.Argument(metavar="INDEX", help="An index of that backend.", show_default=False)
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        "-o",
+        metavar="KEY=VALUE",
+        help="A setting of the backend, such as uri=vectors.db. Give a secret by its "
+        "environment variable instead: other users can read command lines.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
+
+
+def options_of(given: Sequence[str] | None) -> dict[str, str]:
+    """The settings in ``KEY=VALUE`` words."""
+    if wrong := [text.partition("=")[0] for text in given or () if "=" not in text]:
+        raise InvalidArgumentError(
+            f"an option is KEY=VALUE; there is no = after {', '.join(wrong)}"
+        )
+    return dict(text.split("=", 1) for text in given or ())
+
+
+def store_of(backend: str | None, option: Sequence[str] | None) -> Store:
+    """The store of a backend, with these settings."""
+    return get_backend(backend, **options_of(option))
+
+
+@contextmanager
+def opened(backend: str, name: str, option: Sequence[str] | None) -> Iterator[Index]:
+    """An index of a store, while the block lasts."""
+    with store_of(backend, option) as store, store.open_index(name) as index:
+        yield index
