@@ -132,9 +132,16 @@ def test_a_reader_that_is_under_way_notices_damage_in_what_is_new(tmp_path: Path
 
 
 def test_a_killed_maker_leaves_no_file_under_the_real_name(tmp_path: Path) -> None:
-    (tmp_path / ".making-abc").mkdir()
-    (tmp_path / ".making-abc" / FILE).write_bytes(b"half")
+    code = """
+import os, sys
+from vecbridge.local import LocalStore
+os.link = lambda *_: os._exit(0)
+LocalStore(sys.argv[1], backend="test").create("t", dimension=4, metric="euclidean")
+"""
+    run(code, tmp_path)
+    assert [path.name[:8] for path in tmp_path.iterdir()] == [".making-"]
     assert LocalStore(tmp_path, backend="test").names() == []
+    assert new_table(tmp_path).count() == 0
 
 
 def test_a_full_disk_changes_nothing_and_writing_goes_on_when_there_is_room(
