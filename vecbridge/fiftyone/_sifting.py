@@ -23,9 +23,12 @@ _ROUNDS = 3
 
 
 def ids_of(view: Any) -> list[str]:
-    """What ``values("id")`` of a view of samples gives, in half of its time for a few ids."""
-    found = view._aggregate(post_pipeline=[{"$project": {"_id": True}}])
-    return [str(document["_id"]) for document in found]
+    """What ``values("id")`` of a view of samples gives, in less of its time for a few thousand ids.
+
+    They come in one document: of documents, the database gives no more than a hundred at once.
+    """
+    found = view._aggregate(post_pipeline=[{"$group": {"_id": None, "ids": {"$push": "$_id"}}}])
+    return [str(name) for document in found for name in document["ids"]]
 
 
 def sifted(view: Any, k: int | None, ask: Callable[[int], Hits]) -> Hits | None:
