@@ -97,6 +97,7 @@ def _ask(
 
 
 def affordable(index: VectorIndex, k: int, count: int) -> bool:
+    """Whether the store gives, and memory holds, ``k`` candidates of each of ``count`` queries."""
     ceiling = index.capabilities.max_k
     if ceiling is not None and k > ceiling:
         return False

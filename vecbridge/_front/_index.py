@@ -136,7 +136,10 @@ class Index(WholeIndex):
         """Records in request order, bit for bit as they were written.
 
         Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
-        comes once.
+        comes once. The vectors are ``(m, d)`` float32.
+
+        Raises:
+            InvalidIdError: an id is unusable.
         """
         names = validate.ids(ids, unique=False)
         return self._checked.fetch(names, consistency=self._level(consistency))
@@ -145,7 +148,11 @@ class Index(WholeIndex):
     def contains(
         self, ids: Iterable[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """Whether each id is there: one bool an id, in request order."""
+        """Whether each id is there: ``(n,)`` bools, one an id, in request order.
+
+        Raises:
+            InvalidIdError: an id is unusable.
+        """
         names = validate.id_column(ids)
         distinct = list(dict.fromkeys(names))
         found = self._checked.contains(distinct, consistency=self._level(consistency))
@@ -213,7 +220,8 @@ class Index(WholeIndex):
             One :class:`Hits` a query.
 
         Raises:
-            InvalidArgumentError: an argument is unusable, or ``exact`` contradicts another one.
+            InvalidInputError: an argument is unusable, or ``exact`` contradicts another one.
+            UnsupportedError: the store has no filters, or no level as strong as is asked for.
         """
         array = validate.queries(queries, dimension=self.info.dimension)
         validate.ranking(ranking)
@@ -247,6 +255,8 @@ class Index(WholeIndex):
         consistency: Consistency | None = None,
     ) -> list[Hits]:
         """The farthest records of each query, farthest first, ties by id.
+
+        Answers and errors are those of :meth:`search`.
 
         Args:
             queries: ``(q, d)``, or ``(d,)`` for one query.
@@ -292,6 +302,10 @@ class Index(WholeIndex):
             consistency: level of the read.
             exact: insist on the exact ranking, as :meth:`search` does; every other ranking than
                 the nearest to the mean is exact anyway.
+
+        Raises:
+            InvalidInputError: an argument is unusable, or there is no query.
+            UnsupportedError: as of :meth:`search`.
         """
         wanted = parse_aggregation(aggregation)
         validate.exactness(exact, "exact", allow_scan=True)

@@ -87,7 +87,8 @@ class WholeIndex(ABC):
             One :class:`Hits` a query.
 
         Raises:
-            InvalidArgumentError: the radius is no number.
+            InvalidInputError: an argument is unusable, such as a radius that is no number.
+            UnsupportedError: as of :meth:`Index.search`.
 
         Example:
             >>> import vecbridge
