@@ -1,4 +1,4 @@
-"""An index with every kind of field, whose scan takes several batches."""
+"""An index with every kind of field, which is read and written in several batches."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from vecbridge import Index, Store
 
 RECORDS = 500
 DIMENSION = 3
+BATCH = 70
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vecbridge._front._index.batch_rows", lambda _: BATCH)
+    monkeypatch.setattr("vecbridge.transfer._source.BATCH_BYTES", 4 * DIMENSION * BATCH)
 
 
 @pytest.fixture
