@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from tests.unit.transfer.conftest import RECORDS
+from tests.unit.transfer.conftest import BATCH, RECORDS
 from vecbridge import Index, InvalidArgumentError, InvalidVectorError, Store
 from vecbridge.transfer import checksum, export_records, import_records
 
@@ -27,6 +27,23 @@ def test_records_come_back_bit_for_bit(
     assert back.info.fields == source.info.fields
     assert checksum(back) == checksum(source)
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_progress_is_told_after_each_batch(
+    suffix: str, tmp_path: Path, source: Index, store: Store
+) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        told.append((stage, done, total))
+
+    path = tmp_path / f"records.{suffix}"
+    export_records(source, path, progress=progress)
+    import_records(path, store, "back", progress=progress)
+    steps = [*range(BATCH, RECORDS, BATCH), RECORDS]
+    expected = [(stage, done, RECORDS) for stage in ("exporting", "importing") for done in steps]
+    assert told == expected
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
