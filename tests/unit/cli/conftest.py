@@ -26,6 +26,8 @@ class Ran:
 
     @property
     def json(self) -> Any:
+        # A program is shown no progress.
+        assert self.err == ""
         return json.loads(self.out)
 
 
