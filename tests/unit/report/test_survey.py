@@ -19,7 +19,9 @@ Fill = Callable[..., Store]
 
 
 @pytest.fixture
-def fill() -> Iterator[Fill]:
+def fill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fill]:
+    """A store with one index, which is read in several batches."""
+    monkeypatch.setattr("vecbridge._front._index.batch_rows", lambda _: 37)
     with vecbridge.get_backend("sklearn") as store:
 
         def filled(vectors: NDArray[np.float32], metric: Metric = "euclidean") -> Store:
