@@ -23,6 +23,7 @@ from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import BackendError
+from vecbridge._front import _validate as validate
 from vecbridge._front._tracing import traced
 
 
@@ -115,9 +116,8 @@ class CheckedEngine:
         """At most ``k`` hits a query, each at a distance."""
         found = self._engine.search(queries, k, within=within, where=where, consistency=consistency)
         self._check_answers(found, len(queries), Hits, "search")
-        allowed = None if within is None else frozenset(within)
         for hits in found:
-            self._check_ids(hits.ids, allowed, "search")
+            self._check_ids(hits.ids, "search")
             if len(hits.ids) > k or np.shape(hits.distances) != (len(hits.ids),):
                 shape = np.shape(hits.distances)
                 self._refuse(
@@ -125,6 +125,7 @@ class CheckedEngine:
                 )
             if np.isnan(hits.distances).any():
                 self._refuse("search", "a distance is NaN")
+        self._check_scope([hits.ids for hits in found], within, "search")
         return found
 
     @traced
@@ -180,12 +181,12 @@ class CheckedEngine:
         self, found: list[Candidates], count: int, within: Sequence[str] | None, operation: str
     ) -> None:
         self._check_answers(found, count, Candidates, operation)
-        allowed = None if within is None else frozenset(within)
         for listed in found:
-            self._check_ids(listed.ids, allowed, operation)
+            self._check_ids(listed.ids, operation)
             self._check_vectors(listed.vectors, len(listed.ids), operation)
             if math.isnan(listed.floor):
                 self._refuse(operation, "the floor is NaN")
+        self._check_scope([listed.ids for listed in found], within, operation)
 
     def _check_answers(self, found: object, count: int, kind: type[Any], operation: str) -> None:
         if (
@@ -198,22 +199,27 @@ class CheckedEngine:
     def _check_records(self, found: object, operation: str) -> None:
         if not isinstance(found, Records):
             self._refuse(operation, f"it is {type(found).__name__}, not Records")
-        self._check_ids(found.ids, None, operation)
+        self._check_ids(found.ids, operation)
         self._check_vectors(found.vectors, len(found), operation)
         lengths = {name: len(column) for name, column in found.fields.items()}
         if lengths != dict.fromkeys(self.info.fields, len(found)):
             self._refuse(operation, f"of {len(found)} records, it has fields {lengths}")
 
-    def _check_ids(
-        self, ids: Sequence[str], allowed: frozenset[str] | None, operation: str
-    ) -> None:
-        distinct = set(ids)
-        if len(distinct) != len(ids):
+    def _check_ids(self, ids: Sequence[str], operation: str) -> None:
+        if len(set(ids)) != len(ids):
             self._refuse(operation, "an id is there twice")
         if not {str}.issuperset(map(type, ids)):
             self._refuse(operation, "an id is no string")
-        if allowed is not None and not allowed.issuperset(distinct):
-            name = min(distinct - allowed)
+
+    def _check_scope(
+        self, answers: Sequence[Sequence[str]], within: Sequence[str] | None, operation: str
+    ) -> None:
+        if within is None:
+            return
+        seen = set[str]().union(*answers)
+        outside = seen - validate.listed(seen, within)
+        if outside:
+            name = min(outside)
             self._refuse(operation, f"{name!r} is not among the ids that it was to search within")
 
     def _check_vectors(self, vectors: object, count: int, operation: str) -> None:

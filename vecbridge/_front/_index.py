@@ -29,7 +29,7 @@ from vecbridge._front._native import native_search
 from vecbridge._front._operation import operation
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
 from vecbridge._front._whole import WholeIndex
-from vecbridge._front._within import is_sent, is_too_long, search_within
+from vecbridge._front._within import is_most, is_sent, is_too_long, search_within
 from vecbridge._front._writing import upsert_in_batches
 
 Ranking = Literal["exact", "native"]
@@ -233,7 +233,8 @@ class Index(WholeIndex):
             return []
         if limit is None or (exact and not self.capabilities.exact):
             return scan_rank(self._checked, array, limit, given.distinct())
-        if is_sent(self, given) and (ranking == "exact" or is_too_long(self, given)):
+        sent = is_sent(self, given) and (ranking == "exact" or is_too_long(self, given))
+        if sent or (ranking == "exact" and is_most(self._checked, given, len(array))):
             return search_within(
                 self._checked, array, limit, given, allow_scan=allow_scan, certify=exact
             )

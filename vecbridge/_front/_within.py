@@ -1,7 +1,7 @@
-"""Exact ranking within a list of ids, for stores that are sent the list with every search.
+"""Exact ranking within a list of ids, where the list costs more than the search.
 
-What a store is sent it has to parse, so a long list costs more than the search itself. Three plans
-answer the same:
+What a store is sent it has to parse; in a store of this process, each id has to be looked up. Three
+plans answer the same:
 
 - few ids: their vectors are fetched and ranked here; there is no search at all.
 - many of all: the search goes without the list, for more than is wanted, and what is not listed is
@@ -9,7 +9,8 @@ answer the same:
   certificate is the usual one. Nearly all ids need hardly more than the search itself.
 - some: the list goes along, in parts that the store takes, and the answers are merged.
 
-How many of all a list is, nobody has to know: the first search tells, by how many it keeps.
+How many of all a list is, nobody has to know: the first search tells, by how many it keeps. Only a
+store of this process, which is quick to look ids up and to count, is asked before.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ _MARGIN = 1.5
 # long for one part has to be parsed by several searches.
 _HIT_COST = 4
 
+_LOOKUP = 8000
+"""Multiplications of a search that take as long as to look up one id in this process."""
+
+_LONG = 4096
+_SHARE = 8
+
 
 def is_sent(index: VectorIndex, scope: Scope) -> bool:
     """Whether there is a list of ids that a search would have to be sent."""
@@ -49,6 +56,16 @@ def is_too_long(index: VectorIndex, scope: Scope) -> bool:
     """Whether the list is more than the store takes in one native search."""
     most = index.capabilities.max_within
     return scope.within is not None and most is not None and len(scope.within) > most
+
+
+def is_most(index: VectorIndex, scope: Scope, queries: int) -> bool:
+    """Whether a list that is not sent is longer to look up than all the rest is to search."""
+    listed = len(scope.within or ())
+    if listed < _LONG or scope.where is not None or is_sent(index, scope):
+        return False
+    count = index.count(consistency=scope.consistency)
+    more = (count - listed) * queries * index.info.dimension
+    return count <= _SHARE * listed and more <= _LOOKUP * listed
 
 
 def search_within(
@@ -63,7 +80,7 @@ def search_within(
     """Ranks the records of a list by (exact distance, id), as :func:`exact_search` does.
 
     Args:
-        index: the engine; it has a ceiling of ``within``.
+        index: the engine.
         queries: ``(q, d)`` float32.
         k: how many hits a query.
         scope: which records are candidates; it has a list, which may hold an id twice.
@@ -130,8 +147,7 @@ def _worth_it(index: VectorIndex, asked: int, count: int, listed: int) -> bool:
 def _kept(found: Sequence[Candidates], names: Sequence[str]) -> list[Candidates]:
     """Of candidates, those on the list. The floor of what was left out stays what it was."""
     seen = {name for candidates in found for name in candidates.ids}
-    # The list is by far the longer one: it is gone through once, and not made a set of.
-    allowed = set[str]().union(*(seen.intersection(part) for _, part in validate.slices(names)))
+    allowed = validate.listed(seen, names)
     return [_those(candidates, allowed) for candidates in found]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import vecbridge
 from vecbridge import METRICS, Index, Metric, field
-from vecbridge._front import _scan
+from vecbridge._front import _scan, _whole
 
 RANDOM = np.random.default_rng(3)
 IDS = [f"{number:02}" for number in RANDOM.permutation(60)]
@@ -21,7 +21,7 @@ CALLS: dict[str, Callable[[Index], Any]] = {
     "farthest": lambda index: index.farthest(QUERIES, None),
     "within": lambda index: index.search(QUERIES, None, within=IDS[::2]),
     "where": lambda index: index.search(QUERIES, None, where=field("even") == True),  # noqa: E712
-    "in range": lambda index: index.range_search(QUERIES, 0.5, within=IDS[1:]),
+    "in range": lambda index: index.range_search(QUERIES, 0.5),
     "neighbours": lambda index: list(index.neighbors(3)),
     "aggregated": lambda index: index.search_aggregated(QUERIES, 9, aggregation="post-mean"),
 }
@@ -36,7 +36,17 @@ def test_batches_do_not_show_in_a_ranking(
         index = store.create_index("t", dimension=4, metric=metric, fields={"even": "boolean"})
         index.upsert(IDS, VECTORS, {"even": [int(name) % 2 == 0 for name in IDS]})
         at_once = call(index)
-        # Seven records a batch, and ten distances at a time.
+        # Seven records a batch, ten distances at a time, and ranges by no ranking.
         monkeypatch.setattr(_scan, "batch_rows", lambda _: 7)
         monkeypatch.setattr(_scan, "_TABLE_BYTES", 8 * 10)
+        monkeypatch.setattr(_whole, "_MOST", 0)
         assert call(index) == at_once
+
+
+def test_a_range_for_which_every_record_was_read_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_whole, "_MOST", 0)
+    with vecbridge.get_backend("sklearn") as store:
+        index = store.create_index("t", dimension=4, metric="euclidean")
+        index.upsert(IDS, VECTORS)
+        answers = index.range_search(QUERIES, 1.5)
+        assert [hits.exact for hits in answers] == [True] * len(QUERIES)

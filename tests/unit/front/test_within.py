@@ -11,6 +11,7 @@ import pytest
 from tests.engine import Engine, make_engine
 from tests.oracle import oracle
 from vecbridge import METRICS, Candidates, Index, Metric
+from vecbridge._front import _within as within
 
 COUNT = 1600
 IDS = [f"id{number:04}" for number in range(COUNT)]
@@ -56,8 +57,8 @@ def assert_exact(
     index: Index, metric: Metric, rows: list[int], queries: Any, k: int, **options: Any
 ) -> None:
     listed = [IDS[row] for row in rows]
-    within = [*listed, "unknown", "another", *listed[:2]]
-    answers = index.search(queries, k, within=within, **options)
+    names = [*listed, "unknown", "another", *listed[:2]]
+    answers = index.search(queries, k, within=names, **options)
     assert len(answers) == len(queries)
     for query, hits in zip(queries, answers, strict=True):
         listed = [IDS[row] for row in rows]
@@ -126,9 +127,59 @@ def test_an_engine_without_a_ceiling_is_asked_at_once() -> None:
     assert engine.lists == [802]
 
 
+@pytest.fixture
+def no_list_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of a hundred ids are looked at as those of thousands are."""
+    monkeypatch.setattr(within, "_LONG", 100)
+
+
+@pytest.mark.usefixtures("no_list_is_short")
+@pytest.mark.parametrize("k", [1, 10, 700])
+@pytest.mark.parametrize("kind", ["random", "nearest", "farthest"])
+@pytest.mark.parametrize("count", [400, 1590])
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_list_that_is_looked_up_is_ranked_exactly(
+    metric: Metric, count: int, kind: str, k: int
+) -> None:
+    index, _ = make(metric, max_within=None)
+    assert_exact(index, metric, chosen(kind, count), QUERIES, k)
+    assert_exact(index, metric, chosen(kind, count), QUERIES[:1], k, exact=True)
+
+
+@pytest.mark.usefixtures("no_list_is_short")
+def test_a_good_share_of_all_is_not_looked_up() -> None:
+    index, engine = make(max_within=None)
+    assert_exact(index, "euclidean", chosen("random", 800), QUERIES, 10)
+    assert set(engine.lists) == {None}
+
+
+@pytest.mark.usefixtures("no_list_is_short")
+def test_a_list_that_lies_far_away_is_looked_up_in_the_end() -> None:
+    index, engine = make(max_within=None)
+    assert_exact(index, "euclidean", chosen("farthest", 300), QUERIES[:1], 10)
+    assert (engine.lists[0], engine.lists[-1]) == (None, 302)
+
+
+@pytest.mark.usefixtures("no_list_is_short")
+def test_a_small_share_of_all_is_looked_up_at_once() -> None:
+    index, engine = make(max_within=None)
+    assert_exact(index, "euclidean", chosen("random", 150), QUERIES, 10)
+    assert engine.lists == [152]
+
+
+@pytest.mark.usefixtures("no_list_is_short")
+def test_a_list_is_looked_up_where_that_costs_less_than_to_search_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(within, "_LOOKUP", 1)
+    index, engine = make(max_within=None)
+    assert_exact(index, "euclidean", chosen("random", 800), QUERIES, 10)
+    assert engine.lists == [802]
+
+
 def test_a_native_ranking_within_a_list_that_the_store_takes_is_the_stores_own() -> None:
     index, engine = make()
-    within = [IDS[row] for row in chosen("random", 400)]
-    (hits,) = index.search(QUERIES[:1], 10, within=within, ranking="native")
+    listed = [IDS[row] for row in chosen("random", 400)]
+    (hits,) = index.search(QUERIES[:1], 10, within=listed, ranking="native")
     assert not hits.exact
     assert engine.lists == [400]
