@@ -24,8 +24,8 @@ class View:
         self.selected.append(len(ids))
         return View(self.ids & set(ids))
 
-    def _aggregate(self, post_pipeline: object) -> list[dict[str, str]]:
-        return [{"_id": name} for name in sorted(self.ids)]
+    def _aggregate(self, post_pipeline: object) -> list[dict[str, list[str]]]:
+        return [{"ids": sorted(self.ids)}] if self.ids else []
 
 
 def ask(count: int) -> Hits:
