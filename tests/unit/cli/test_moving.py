@@ -13,7 +13,8 @@ def places(folder: Path, tmp_path: Path) -> tuple[str, ...]:
 
 def test_copy_verify_and_back_again(run: Run, folder: Path, tmp_path: Path) -> None:
     where = places(folder, tmp_path / "faiss")
-    assert "4 records" in run("copy", *where, "--dry-run").out
+    planned = run("copy", *where, "--dry-run").out
+    assert "4 records of 2 dimensions (0.0 MB of vectors), euclidean, to faiss:copied" in planned
     assert run("list", "faiss", "-o", f"path={tmp_path / 'faiss'}").out == ""
     done = run("copy", *where, "--json").json
     assert (done["written"], done["checksum"]["records"]) == (4, 4)

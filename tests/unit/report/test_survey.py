@@ -110,9 +110,11 @@ def test_an_approximate_index_is_measured_against_exact_answers(tmp_path: Path) 
 
 
 def test_a_certified_answer_needs_no_comparison(fill: Fill) -> None:
-    asked = survey(fill(CLOUD), "points", queries=30, write=False).recall
+    seen = survey(fill(CLOUD), "points", queries=30, write=False)
+    asked = seen.recall
     assert asked is not None
     assert (asked.certified, asked.complete, asked.share.mean) == (30, 30, 1.0)
+    assert "All 30 answers came with a proof that they are exact." in html_page(seen)
 
 
 def test_lags_are_measured_and_nothing_stays(fill: Fill) -> None:
