@@ -88,7 +88,7 @@ def _database_needed() -> Iterator[None]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m vecbridge.demo",
+        prog="vecbridge demo",
         description="Finds similar images on three stores, through FiftyOne, and compares them.",
     )
     parser.add_argument("--app", action="store_true", help="open the FiftyOne App at the end")

@@ -5,7 +5,7 @@
     >>> fob.compute_similarity(dataset, backend="milvus", brain_key="similar")  # doctest: +SKIP
 
 In every process from now on, the App's server too, without a line of code: run
-``python -m vecbridge.fiftyone enable``, or set an environment variable::
+``vecbridge fiftyone enable``, or set an environment variable::
 
     FIFTYONE_BRAIN_SIMILARITY_MILVUS_CONFIG_CLS=vecbridge.fiftyone.similarity.MilvusSimilarityConfig
 """

@@ -1,4 +1,4 @@
-"""``python -m vecbridge.fiftyone enable | disable | status | adopt``."""
+"""``vecbridge fiftyone enable | disable | status | adopt``, or ``python -m vecbridge.fiftyone``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser(_ForPrograms if for_program else argparse.ArgumentParser).parse_args(arguments)
     try:
         if given.command == "enable":
-            config = enable_in_config(given.backend, default=given.default)
-            said = _changed(given, config, place_plugin(), "enabled in", "panel in the App")
+            said = _changed(given, *_enable(given), "enabled in", "panel in the App")
         elif given.command == "disable":
             config = disable_in_config()
             said = _changed(given, config, remove_plugin(), "disabled in", "panel taken away")
@@ -55,7 +54,7 @@ class _ForPrograms(argparse.ArgumentParser):
 
 def _parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = kind(
-        prog="python -m vecbridge.fiftyone",
+        prog="vecbridge fiftyone",
         description="FiftyOne's similarity backends, answered by vecbridge.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
@@ -95,6 +94,18 @@ def _setting(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError("a setting is KEY=VALUE")
     return key, value
+
+
+def _enable(given: argparse.Namespace) -> tuple[object, object]:
+    """The configuration and the folder of the panel, both changed, or neither."""
+    was_there = plugin_status()["enabled"]
+    panel = place_plugin()
+    try:
+        return enable_in_config(given.backend, default=given.default), panel
+    except BaseException:
+        if not was_there:
+            remove_plugin()
+        raise
 
 
 def _changed(

@@ -211,6 +211,27 @@ def test_programs_are_told_in_json_what_is_wrong(
     assert not path.exists()
 
 
+def test_configuration_stays_where_the_panel_cannot_be_placed(
+    present: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = present.read_bytes()
+    theirs = tmp_path / "plugins" / "vecbridge"
+    theirs.mkdir(parents=True)
+    (theirs / "fiftyone.yml").write_text("name: theirs", encoding="utf-8")
+    assert main(["enable", "--backend", "milvus"]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert present.read_bytes() == before
+
+
+def test_panel_goes_again_where_the_configuration_cannot_be_edited(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.mkdir(parents=True)
+    assert main(["enable", "--backend", "milvus"]) == 2
+    assert str(path) in capsys.readouterr().err
+    assert not (tmp_path / "plugins" / "vecbridge").exists()
+
+
 def test_disabling_gives_the_file_back_to_the_byte(present: Path) -> None:
     before = present.read_bytes()
     enable_in_config("milvus", default=True)
