@@ -184,7 +184,8 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
                 self.method_name, self.backend_name, given, known
             )
             settings.refuse_unknown(self.backend_name, given, known)
-        values = settings.said_here(self.backend_name, given, self._section()) if given else {}
+        section = self._section() if given else {}
+        values = settings.said_here(self.backend_name, given, section, self._configured)
         for name, value in values.items():
             self._settings[name] = settings.absolute_place(name, value)
 
@@ -196,6 +197,9 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     def _section(self) -> dict[str, Any]:
         return settings.fiftyone_section(self.method_name, self.backend_name)
+
+    def _configured(self) -> dict[str, Any]:
+        return settings.fiftyone_section(self.method_name, self.backend_name, afresh=True)
 
     def _known(self) -> frozenset[str]:
         return settings.setting_names(self.backend_name) | _FIFTYONE | _OWN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -67,32 +67,52 @@ def without_other_backends(
 
 
 def said_here(
-    backend: str, values: Mapping[str, Any], section: Mapping[str, Any]
+    backend: str,
+    values: Mapping[str, Any],
+    section: Mapping[str, Any],
+    configured: Callable[[], Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The values that only this process knows of.
 
     FiftyOne passes on what it read from the environment and ``brain_config.json``, with its own
     guess at the types: a password ``12345`` arrives as a number. vecbridge reads both places
-    itself, so such values are left to it.
+    itself, so such values are left to it. What a program has set in FiftyOne's ``brain_config``
+    is in neither, and holds against both.
 
     Args:
         backend: the backend's name.
         values: arguments that FiftyOne or the caller gave.
         section: FiftyOne's parameters of the backend.
+        configured: what they would be if FiftyOne read both places now.
     """
-    repeated = {key for key, value in values.items() if key in section and section[key] == value}
+    repeated = _alike(values, section)
     if repeated:
         others = {key: value for key, value in values.items() if key not in repeated}
         described = describe_settings(backend, **others)
         repeated &= {item.name for item in described if item.source.kind in ("environment", "file")}
+    if repeated:
+        repeated &= _alike(section, configured())
     return {key: value for key, value in values.items() if key not in repeated}
 
 
-def fiftyone_section(method: str, backend: str) -> dict[str, Any]:
-    """FiftyOne's parameters of a backend, under any of its names."""
-    import fiftyone.brain as fob
+def _alike(values: Mapping[str, Any], others: Mapping[str, Any]) -> set[str]:
+    return {key for key, value in values.items() if key in others and others[key] == value}
 
-    configured = fob.brain_config.similarity_backends
+
+def fiftyone_section(method: str, backend: str, *, afresh: bool = False) -> dict[str, Any]:
+    """FiftyOne's parameters of a backend, under any of its names.
+
+    Args:
+        method: the backend's name in FiftyOne.
+        backend: its name in vecbridge.
+        afresh: as the environment and ``brain_config.json`` have them now, and not as this
+            process has them.
+    """
+    import fiftyone.brain as fob
+    from fiftyone.brain.config import load_brain_config
+
+    config = load_brain_config() if afresh else fob.brain_config
+    configured = config.similarity_backends
     merged: dict[str, Any] = {}
     for name in (method, *section_names(backend)):
         # FiftyOne's own sklearn backend has settings of its own, which are none of ours.

@@ -103,6 +103,42 @@ def test_default_of_the_environment_is_honoured(
     assert disabled.brain_config.default_similarity_backend == "vecbridge_sklearn"
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "other"),
+    [
+        ("uri", "http://127.0.0.1:1", "http://127.0.0.1:2"),
+        ("user", "one", "two"),
+        ("password", "12345", "54321"),
+        ("db_name", "one", "two"),
+        ("metric", "cosine", "euclidean"),
+        ("consistency_level", "Strong", "Bounded"),
+    ],
+)
+def test_a_setting_holds_as_this_process_has_it_and_a_keyword_against_all(
+    fob: Any, monkeypatch: pytest.MonkeyPatch, name: str, said: str, other: str
+) -> None:
+    from vecbridge.fiftyone import similarity
+
+    prefix = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
+    monkeypatch.setenv(f"{prefix}USER", "somebody")
+    monkeypatch.setenv(f"{prefix}PASSWORD", "something")
+    section = fob.brain_config.similarity_backends["milvus"]
+
+    def found(**keywords: str) -> str:
+        given = {**section, **keywords}
+        config = similarity.MilvusSimilarityConfig(**given)
+        config.complete()
+        value = getattr(config if name in config.attributes() else config.resolved(), name)
+        # Levels are spelled as Milvus spells them, or as vecbridge does.
+        return str(getattr(value, "get_secret_value", lambda: value)()).lower()
+
+    monkeypatch.setenv(f"{prefix}{name.upper()}", other)
+    assert found() == other.lower()
+    monkeypatch.setitem(section, name, said)
+    assert found() == said.lower()
+    assert found(**{name: other}) == other.lower()
+
+
 def test_environment_variables_alone_bring_an_unchanged_script_to_vecbridge(
     digits: Digits, tmp_path: Path
 ) -> None:

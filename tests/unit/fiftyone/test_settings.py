@@ -27,8 +27,9 @@ def test_known_arguments_pass() -> None:
 def test_what_the_environment_says_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_VECBRIDGE_SKLEARN_PATH", "12345")
     mangled = {"path": 12345}
-    assert settings.said_here("sklearn", mangled, mangled) == {}
-    assert settings.said_here("sklearn", {"path": "mine"}, mangled) == {"path": "mine"}
+    assert settings.said_here("sklearn", mangled, mangled, lambda: mangled) == {}
+    given = {"path": "mine"}
+    assert settings.said_here("sklearn", given, mangled, lambda: mangled) == given
 
 
 def test_variables_of_a_longer_named_backend_are_not_taken_for_this_ones(
@@ -49,7 +50,16 @@ def test_variables_of_a_longer_named_backend_are_not_taken_for_this_ones(
 
 def test_what_only_this_process_configured_is_kept() -> None:
     section = {"path": "set_at_run_time"}
-    assert settings.said_here("sklearn", section, section) == section
+    assert settings.said_here("sklearn", section, section, dict) == section
+
+
+def test_what_a_program_sets_holds_against_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_VECBRIDGE_SKLEARN_PATH", "environment")
+    section = {"path": "set_at_run_time"}
+    configured = {"path": "environment"}
+    assert settings.said_here("sklearn", section, section, lambda: configured) == section
 
 
 @pytest.mark.parametrize(
