@@ -19,6 +19,7 @@ from vecbridge_milvus._settings import MilvusSettings
 
 _PROBE_S = 2.0
 _GUESS_S = 1.0
+_SHARE = 0.25
 # A server that wants a client's certificate says so after the handshake, at once.
 _AFTERTHOUGHT_S = 0.5
 _ASKED = "/milvus.proto.milvus.MilvusService/GetVersion"
@@ -36,18 +37,23 @@ def cause(settings: MilvusSettings) -> BackendError:
     if address is None:
         return _failed(f"nobody answers at {settings.uri}. Start the server there", passes=True)
     place = f"{address[0]}:{address[1]}"
-    unheard = _nobody(address, place)
+    # Who gave the call little time does not want to wait longer for the reason.
+    seconds = min(_PROBE_S, settings.timeout * _SHARE)
+    unheard = _nobody(address, place, seconds)
     if unheard is not None:
         return unheard
-    trouble = _tls_trouble(settings, address) if settings.encrypts else _wants_tls(address)
+    if settings.encrypts:
+        trouble = _tls_trouble(settings, address, seconds)
+    else:
+        trouble = _wants_tls(address, min(_GUESS_S, seconds))
     if trouble:
         return _failed(f"something answers at {place}, but {trouble}")
-    return _refusal(settings, place)
+    return _refusal(settings, place, seconds)
 
 
-def _nobody(address: tuple[str, int], place: str) -> BackendError | None:
+def _nobody(address: tuple[str, int], place: str, seconds: float) -> BackendError | None:
     try:
-        socket.create_connection(address, _PROBE_S).close()
+        socket.create_connection(address, seconds).close()
     except socket.gaierror:
         return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
     except OSError:
@@ -59,7 +65,7 @@ def _nobody(address: tuple[str, int], place: str) -> BackendError | None:
     return None
 
 
-def _tls_trouble(settings: MilvusSettings, address: tuple[str, int]) -> str | None:
+def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: float) -> str | None:
     """What is wrong between our TLS settings and the server, or ``None``."""
     try:
         context = _context(settings)
@@ -73,7 +79,7 @@ def _tls_trouble(settings: MilvusSettings, address: tuple[str, int]) -> str | No
     authority = settings.server_pem_path or settings.ca_pem_path
     given = authority or "the authorities that this machine trusts"
     try:
-        _shake_hands(context, address, host)
+        _shake_hands(context, address, host, seconds)
     except ssl.SSLCertVerificationError as error:
         said = error.verify_message or _reason(error)
         return (
@@ -99,14 +105,14 @@ def _tls_trouble(settings: MilvusSettings, address: tuple[str, int]) -> str | No
     return None
 
 
-def _wants_tls(address: tuple[str, int]) -> str | None:
+def _wants_tls(address: tuple[str, int], seconds: float) -> str | None:
     """Whether a server that we spoke plain text to expects TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     # Nothing is sent: it is only asked whether there is a handshake to be had.
     context.verify_mode = ssl.CERT_NONE
     try:
-        _shake_hands(context, address, address[0], _GUESS_S)
+        _shake_hands(context, address, address[0], seconds)
     except ssl.SSLError as error:
         if not any(words in _reason(error) for words in _OF_THE_CLIENT):
             return None
@@ -131,7 +137,7 @@ def _context(settings: MilvusSettings) -> ssl.SSLContext:
 
 
 def _shake_hands(
-    context: ssl.SSLContext, address: tuple[str, int], host: str, seconds: float = _PROBE_S
+    context: ssl.SSLContext, address: tuple[str, int], host: str, seconds: float
 ) -> None:
     context.set_alpn_protocols(["h2"])
     with (
@@ -143,13 +149,13 @@ def _shake_hands(
             wrapped.recv(1)
 
 
-def _refusal(settings: MilvusSettings, place: str) -> BackendError:
+def _refusal(settings: MilvusSettings, place: str, seconds: float) -> BackendError:
     """What Milvus itself says to the credentials."""
     import grpc
 
     try:
         with closing(_channel(settings, place)) as channel:
-            channel.unary_unary(_ASKED)(b"", timeout=_PROBE_S, metadata=_identity(settings))
+            channel.unary_unary(_ASKED)(b"", timeout=seconds, metadata=_identity(settings))
     except grpc.RpcError as error:
         status = error.code().name
     else:

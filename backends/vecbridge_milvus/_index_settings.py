@@ -112,7 +112,7 @@ class IndexSettings(Settings):
             )
         if "index_type" in self.model_fields_set and family not in {"flat", "other"}:
             problems += self._misplaced(family)
-        problems += self._contradictions()
+        problems += self._contradictions() + self._unusable()
         if lite:
             problems += [
                 f"Milvus Lite would ignore {name}: it needs a Milvus server"
@@ -140,6 +140,13 @@ class IndexSettings(Settings):
                 f"replicas={len(self.resource_groups)}"
             )
         return problems
+
+    def _unusable(self) -> list[str]:
+        return [
+            f"search_params[{name!r}] must be a whole number of at least 1; got {value!r}"
+            for name, value in self.search_params.items()
+            if name in _BY_PARAMETER and (type(value) is not int or value < 1)
+        ]
 
     def _misplaced(self, family: str) -> list[str]:
         return [

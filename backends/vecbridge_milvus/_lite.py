@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import Counter
 from importlib.metadata import version
@@ -86,6 +87,17 @@ def writing(path: Path) -> threading.RLock:
     """The lock that this process's writes take turns on: the engine wants one at a time."""
     with _guard:
         return _writing.setdefault(path, threading.RLock())
+
+
+def _after_fork() -> None:
+    """Other threads are not here any more, nor what they held."""
+    global _guard  # noqa: PLW0603 - it was made for this process alone
+    _guard = threading.RLock()
+    _writing.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def check_readable(path: Path) -> None:

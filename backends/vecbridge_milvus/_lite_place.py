@@ -26,7 +26,7 @@ SUPPORTED = sys.platform != "win32"
 _SOCKET = "lite.sock"
 _PREFIX = "vecbridge-lite-"
 _SHORT_BASE = "/tmp"  # noqa: S108 - only for a private directory inside
-_MAX_BASE_BYTES = 70
+_MAX_BASE_BYTES = 69
 """Of a temporary directory's path: that of a socket may have 103 on macOS, 107 on Linux."""
 
 _MAX_FILE_BYTES = 4096

@@ -160,24 +160,32 @@ class Share:
         try:
             self._path.mkdir(exist_ok=True)
             held = places.take(self._path)
+        except PermissionError as error:
+            raise failed(
+                f"{self._path}: {error.strerror}. Processes of one user can share a directory; for "
+                f"several users, run a Milvus server and give its address"
+            ) from error
         except OSError as error:
             raise failed(f"{self._path}: {error.strerror}") from error
         if held is None:
             return False
+        server: Server | None = None
         try:
             self._check(self._path)
             since = places.broken_off(held)
             if since is not None:
                 discard_torn(self._path, since)
-            self._server = Server(self._path, places.prepare(self._path))
-            places.announce(held, self._server.address)
+            server = Server(self._path, places.prepare(self._path))
+            places.announce(held, server.address)
         except BaseException as error:
+            if server is not None:
+                server.stop()
             os.close(held)
             if isinstance(error, VecbridgeError) or not isinstance(error, Exception):
                 raise
             raise failed(f"{self._path}: {error}") from error
-        self._held = held
-        self.address = f"unix:{self._server.address}"
+        self._held, self._server = held, server
+        self.address = f"unix:{server.address}"
         return True
 
     def _find(self) -> bool:

@@ -62,14 +62,14 @@ def draw(collection: Collection, view: View, asked: NDArray[np.float32], depth: 
         InvalidArgumentError: there is too much to look at.
     """
     layout = collection.layout
-    keys, count = _keys(view, layout.key)
-    size = 4 * layout.stored_dimension * count
+    size = 4 * layout.stored_dimension * view.count("")
     if size > _MOST_BYTES:
         raise InvalidArgumentError(
             f"to meet a recall, index {layout.info.name!r} would have to be read once, and it "
             f"holds {size >> 30} GiB of vectors; name the effort instead: "
             f"search_params={{{layout.index.knob or 'level'!r}: ...}}"
         )
+    keys, count = _keys(view, layout.key)
     made = _moved(collection, view, keys)
     queries = np.concatenate([asked[:_ASKED], made])
     truth = _neighbours(collection, view, queries, depth)

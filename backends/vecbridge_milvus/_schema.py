@@ -223,7 +223,7 @@ def _vector_index(
     """The vectors' index; one that another caller is just making is waited for."""
     deadline = time.monotonic() + min(timeout, _MAKING_S)
     while True:
-        for index in client.list_indexes(name, field_name=vector):
+        for index in client.list_indexes(name, field_name=vector, timeout=timeout):
             described: dict[str, Any] = client.describe_index(name, index, timeout=timeout)
             for metric, word in METRICS.items():
                 if str(described.get("metric_type", "")).upper() == word:

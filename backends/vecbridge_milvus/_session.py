@@ -197,6 +197,20 @@ class Session:
                 self._ledger.note()
 
 
+def _after_fork() -> None:
+    """Other threads are not here any more, nor what they held or had begun."""
+    global _guard, _idle  # noqa: PLW0603 - the only locks of this module
+    _guard = threading.Lock()
+    _idle = threading.Condition(_guard)
+    for ledger in _ledgers.values():
+        ledger.ended = ledger.begun
+        ledger.paused = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def _parts(rest: str) -> tuple[str, str, str]:
     collection, _, tail = rest.partition(":")
     writer, _, number = tail.partition(":")

@@ -7,17 +7,29 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from vecbridge_milvus._index_settings import IndexSettings
 
 _SCHEMES = ("http", "https", "tcp")
+_SOCKET = "unix:"
 _CREDENTIALS = ("user", "password", "token")
 _PORT, _HTTPS_PORT = 19530, 443
 _FORMS = (
     "must be http://host:port, https://, tcp:// or unix: of a Milvus server, or a path that ends "
     "in .db for Milvus Lite"
 )
+
+
+def _is_lite(uri: str) -> bool:
+    return uri.endswith(".db") and "://" not in uri and not uri.startswith(_SOCKET)
 
 
 def _plain(value: Any) -> Any:
@@ -63,13 +75,14 @@ class MilvusSettings(IndexSettings):
     server_name: str | None = None
     timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     retry_timeout: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    _lite_path: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
     def _taken_apart(cls, given: Any) -> Any:
         """Moves credentials and a database out of the address, into settings of their own."""
         uri = given.get("uri") if isinstance(given, dict) else None
-        if not isinstance(uri, str) or "://" not in uri:
+        if not isinstance(uri, str) or "://" not in uri or uri.startswith(_SOCKET):
             return given
         parts = _split(uri)
         inside = _inside(parts)
@@ -86,7 +99,7 @@ class MilvusSettings(IndexSettings):
     @field_validator("uri")
     @classmethod
     def _known_form(cls, uri: str) -> str:
-        if ("://" not in uri and uri.endswith(".db")) or uri.startswith("unix:"):
+        if _is_lite(uri) or uri.startswith(_SOCKET):
             return uri
         parts = _split(uri)
         if parts.scheme.lower() not in _SCHEMES or not parts.hostname:
@@ -95,6 +108,9 @@ class MilvusSettings(IndexSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> MilvusSettings:
+        if _is_lite(self.uri):
+            # Once: a program may change its directory while it has the store.
+            self._lite_path = Path(self.uri).expanduser().absolute()
         problems = [
             *self._credential_problems(),
             *self._tls_problems(),
@@ -107,13 +123,12 @@ class MilvusSettings(IndexSettings):
     @property
     def lite_path(self) -> Path | None:
         """Directory of Milvus Lite; ``None`` where a server is meant."""
-        is_path = self.uri.endswith(".db") and "://" not in self.uri
-        return Path(self.uri).expanduser().absolute() if is_path else None
+        return self._lite_path
 
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port of the server; ``None`` for Milvus Lite and for a socket file."""
-        if "://" not in self.uri:
+        if "://" not in self.uri or self.uri.startswith(_SOCKET):
             return None
         parts = urlsplit(self.uri)
         default = _HTTPS_PORT if parts.scheme.lower() == "https" else _PORT
@@ -181,6 +196,10 @@ def _split(uri: str) -> SplitResult:
         raise ValueError(f"{_FORMS}; percent-encode a password in it") from None
     if "@" in parts.path + parts.query + parts.fragment:
         raise ValueError("a user or password in the address must be percent-encoded")
+    if parts.query or parts.fragment:
+        raise ValueError("the address ends with the database: what follows ? or # means nothing")
+    if parts.password is not None and not (parts.username and parts.password):
+        raise ValueError("an address that holds a user or a password must hold both")
     return parts
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -159,6 +161,41 @@ def test_a_forked_process_is_another_one(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"session_token\(\)"):
         opened(collection()).join(token)
+
+
+FORKING = """
+import os, signal, sys, threading, time
+from vecbridge_milvus._session import Session
+
+session, begun, end = Session("forked", "here"), threading.Event(), threading.Event()
+
+def busy():
+    with getattr(session, sys.argv[1])():
+        begun.set()
+        end.wait()
+
+threading.Thread(target=busy).start()
+begun.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    started = time.monotonic()
+    with session.writing():
+        pass
+    with session.paused():
+        pass
+    os._exit(time.monotonic() - started > 1)
+_, status = os.waitpid(child, 0)
+end.set()
+sys.exit(status != 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@pytest.mark.parametrize("busy", ["writing", "paused"])
+def test_a_child_does_not_wait_for_what_only_its_parent_does(busy: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, busy]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_a_token_of_another_collection_is_refused() -> None:

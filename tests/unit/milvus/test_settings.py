@@ -143,11 +143,39 @@ def test_what_the_address_says_is_not_said_twice(options: dict[str, Any]) -> Non
         ("https://h", ("h", 443)),
         ("https://h:1", ("h", 1)),
         ("unix:/s.sock", None),
+        ("unix:///s.sock", None),
+        ("unix:/s.db", None),
         ("v.db", None),
     ],
 )
 def test_the_address_that_is_meant(uri: str, address: tuple[str, int] | None) -> None:
-    assert MilvusSettings(uri=uri).address == address
+    settings = MilvusSettings(uri=uri)
+    assert (settings.uri, settings.address, settings.db_name) == (uri, address, None)
+    assert (settings.lite_path is None) == (uri != "v.db")
+
+
+def test_a_relative_path_stays_where_it_was_when_the_program_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = MilvusSettings(uri="v.db")
+    monkeypatch.chdir(tmp_path.parent)
+    assert settings.lite_path == tmp_path / "v.db"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"http://:{SECRET}@h:1",
+        f"http://{SECRET}:@h:1",
+        f"http://h:1/db?token={SECRET}",
+        f"http://h:1/#{SECRET}",
+    ],
+)
+def test_nothing_in_an_address_is_ignored(uri: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"must hold both|means nothing") as caught:
+        vecbridge.get_backend("milvus", uri=uri)
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("options", [{"token": SECRET}, {"uri": f"http://u:{SECRET}@h:1"}])
