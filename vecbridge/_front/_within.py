@@ -33,6 +33,9 @@ from vecbridge.ranking import rank
 _FEW = 128
 """Ids a query that cost less to fetch than to search for."""
 
+_RANKED = 1 << 20
+"""Numbers whose exact distances to one query take longer than a search of one among many."""
+
 _SPARE = 24
 _MARGIN = 1.5
 
@@ -88,7 +91,7 @@ def search_within(
         certify: whether what an engine leaves undecided on purpose has to be decided.
     """
     names = scope.within or ()
-    if len(names) <= _FEW * len(queries) and affordable(index, len(names), 1):
+    if is_sent(index, scope) and _is_few(index, len(names), len(queries)):
         return scan_rank(index, queries, k, scope.distinct())
     answers: list[Hits | None] = [None] * len(queries)
     # The first query finds out whether the others are worth it.
@@ -104,6 +107,13 @@ def search_within(
         for position, hits in zip(rest, listed, strict=True):
             answers[position] = hits
     return [hits for hits in answers if hits is not None]
+
+
+def _is_few(index: VectorIndex, listed: int, queries: int) -> bool:
+    """Whether to fetch what is listed and to rank it here costs less than a search does."""
+    if listed * index.info.dimension > _RANKED or not affordable(index, listed, 1):
+        return False
+    return listed <= _FEW * queries
 
 
 def _sift(

@@ -84,6 +84,17 @@ def test_few_ids_are_fetched_and_not_searched_for() -> None:
     assert [name for name, _ in engine.calls] == ["fetch"]
 
 
+@pytest.mark.parametrize(("most", "plan"), [(8000, ["fetch"]), (6000, ["candidates"] * 2)])
+def test_many_queries_rank_a_list_here_only_while_that_is_less_than_to_search(
+    most: int, plan: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(within, "_RANKED", most)
+    index, engine = make()
+    queries = np.tile(QUERIES, (4, 1))
+    assert_exact(index, "euclidean", chosen("random", 1590), queries, 10)
+    assert [name for name, _ in engine.calls] == plan
+
+
 @pytest.mark.parametrize("count", [400, 800, 1590])
 def test_a_good_share_of_all_is_searched_for_without_the_list(count: int) -> None:
     index, engine = make()
@@ -147,10 +158,13 @@ def test_every_list_that_is_looked_up_is_ranked_exactly(
 
 
 @pytest.mark.usefixtures("no_list_is_short")
-def test_a_good_share_of_all_is_not_looked_up() -> None:
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_good_share_of_all_is_not_looked_up(times: int) -> None:
     index, engine = make(max_within=None)
-    assert_exact(index, "euclidean", chosen("random", 800), QUERIES, 10)
+    queries = np.tile(QUERIES, (times, 1))
+    assert_exact(index, "euclidean", chosen("random", 800), queries, 10)
     assert set(engine.lists) == {None}
+    assert "fetch" not in dict(engine.calls)
 
 
 @pytest.mark.usefixtures("no_list_is_short")
