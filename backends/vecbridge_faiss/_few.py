@@ -21,8 +21,8 @@ from vecbridge_faiss._library import faiss
 _VALUE_BYTES = 32 << 20
 # What stays in a core's cache while one query after the other is compared to it.
 _TILE_BYTES = 1 << 20
-# Less than this is done before a second thread has begun.
-_THREADED_BYTES = 8 << 20
+# Less than this is done hardly later than a second thread has begun.
+_THREADED_BYTES = 24 << 20
 _WORKERS = min(8, os.cpu_count() or 1)
 
 
@@ -78,12 +78,15 @@ def _keys(
         if metric != "euclidean":
             np.negative(keys[:, rows], out=keys[:, rows])
 
-    parts = _parts(len(queries), vectors)
-    if len(parts) == 1:
-        fill(parts[0])
+    own, *others = _parts(len(queries), vectors)
+    if not others:
+        fill(own)
         return keys
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        list(pool.map(fill, parts))
+    with ThreadPoolExecutor(len(others)) as pool:
+        filled = pool.map(fill, others)
+        fill(own)
+        # Where one of them failed, this raises its error.
+        list(filled)
     return keys
 
 
