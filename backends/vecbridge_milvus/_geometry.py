@@ -113,10 +113,17 @@ class Geometry:
         """
         if not self.trusts(query):
             return USELESS
-        floors = [self._floor_of(distance, query, largest_norm) for distance in native.tolist()]
-        if bool((self._measured(query, vectors) < np.array(floors)).any()):
+        scale = query.scale if self._metric == "dotproduct" else 1.0
+        floors = scale * float32_floor(
+            self._metric,
+            native / scale,
+            dimension=self._dimension,
+            query_norm=query.norm / query.scale,
+            largest_norm=largest_norm,
+        )
+        if bool((self._measured(query, vectors) < floors).any()):
             return USELESS
-        return max(floors[int(native.argmax())], USELESS)
+        return max(float(floors[native.argmax()]), USELESS)
 
     def _measured(self, query: Query, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Distances in float64, whose error is nothing beside that of float32."""
@@ -136,18 +143,6 @@ class Geometry:
             return query.norm <= self.band[1]
         # Everything is equally far from a zero vector under cosine; then ids alone decide.
         return self._metric == "dotproduct" or query.norm > 0.0
-
-    def _floor_of(self, distance: float, query: Query, largest_norm: float) -> float:
-        if not math.isfinite(distance):
-            return -math.inf
-        floor = float32_floor(
-            self._metric,
-            distance / query.scale if self._metric == "dotproduct" else distance,
-            dimension=self._dimension,
-            query_norm=query.norm / query.scale,
-            largest_norm=largest_norm,
-        )
-        return floor * query.scale if self._metric == "dotproduct" else floor
 
 
 def _lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,10 @@ every BLAS and every server.
 from __future__ import annotations
 
 import math
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 
@@ -56,14 +60,27 @@ def dot_error(
     return gamma(dimension + 2, roundoff) * magnitude + underflow
 
 
+@overload
+def float32_floor(
+    metric: Metric, distance: float, *, dimension: int, query_norm: float, largest_norm: float
+) -> float: ...
+@overload
 def float32_floor(
     metric: Metric,
-    distance: float,
+    distance: NDArray[np.float64],
     *,
     dimension: int,
     query_norm: float,
     largest_norm: float,
-) -> float:
+) -> NDArray[np.float64]: ...
+def float32_floor(
+    metric: Metric,
+    distance: float | NDArray[np.float64],
+    *,
+    dimension: int,
+    query_norm: float,
+    largest_norm: float,
+) -> float | NDArray[np.float64]:
     """Lower bound of the exact distance of a record that a float32 engine put at ``distance``.
 
     Rounding is monotone nowhere, but bounded everywhere: a record that the engine ranked at or
@@ -71,22 +88,25 @@ def float32_floor(
 
     Args:
         metric: the index's metric.
-        distance: a distance in the contract's scale, computed by the engine in float32 from the
-            definition (for euclidean: a sum of squared *differences*; the expanded form
-            ``q.q - 2*q.v + v.v`` has no such bound).
+        distance: a distance in the contract's scale, or ``(n,)`` of them, computed by the engine in
+            float32 from the definition (for euclidean: a sum of squared *differences*; the expanded
+            form ``q.q - 2*q.v + v.v`` has no such bound).
         dimension: length of the vectors.
         query_norm: Euclidean norm of the query.
         largest_norm: an upper bound of the norms of the records; only ``dotproduct`` needs it.
 
     Returns:
-        The bound; ``-inf`` where float32 decides nothing.
+        The bound of each; ``-inf`` where float32 decides nothing.
     """
-    if not math.isfinite(distance):
-        return -math.inf
-    if metric == "dotproduct":
-        return distance - dot_error(dimension, query_norm, largest_norm)
-    if metric == "cosine":
-        # The product and both norms are rounded sums; a few more steps divide and subtract.
-        return distance - gamma(2 * dimension + 16)
-    shrunk = distance * distance * (1.0 - gamma(dimension + 8)) - dimension * _FLOAT32_TINY
-    return math.sqrt(shrunk) if shrunk > 0.0 else 0.0
+    table = np.asarray(distance, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if metric == "dotproduct":
+            floors = table - dot_error(dimension, query_norm, largest_norm)
+        elif metric == "cosine":
+            # The product and both norms are rounded sums; a few more steps divide and subtract.
+            floors = table - gamma(2 * dimension + 16)
+        else:
+            squares = table * table * (1.0 - gamma(dimension + 8)) - dimension * _FLOAT32_TINY
+            floors = np.sqrt(np.maximum(squares, 0.0))
+    floors = np.where(np.isfinite(floors), floors, -math.inf)
+    return floors if isinstance(distance, np.ndarray) else float(floors)
