@@ -96,7 +96,7 @@ class Approximate:
             return True
         if self._layout.info.metric != "cosine":
             return False
-        return bool(self._geometry.contract([hits.numbers[k - 1]], query)[0] >= 1.0)
+        return bool(self._geometry.contract(hits.numbers[k - 1 : k], query)[0] >= 1.0)
 
     def _offered(
         self,

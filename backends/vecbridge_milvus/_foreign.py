@@ -45,5 +45,5 @@ def _with_vectors(layout: Layout, hits: Found, rows: Mapping[str, Entity]) -> Fo
     # What was deleted in between is left out.
     kept = [place for place, name in enumerate(hits.ids) if name in rows]
     ids = tuple(hits.ids[place] for place in kept)
-    numbers = [hits.numbers[place] for place in kept]
+    numbers = hits.numbers[np.array(kept, dtype=np.intp)]
     return Found(ids, numbers, to_vectors(layout, [rows[name] for name in ids]))

@@ -6,12 +6,14 @@ which takes more time and memory than the rest of a read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge import BackendError
+from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._rows import to_vectors
 from vecbridge_milvus._schema import Layout
 
@@ -24,23 +26,44 @@ class Found(NamedTuple):
 
     Attributes:
         ids: of the records.
-        numbers: Milvus's own of each, which :meth:`Geometry.contract` makes distances of.
+        numbers: ``(n,)`` Milvus's own of each, which :meth:`Geometry.contract` makes distances of.
         vectors: ``(n, d)`` float32; ``(n, 0)`` where they were not asked for.
     """
 
     ids: tuple[str, ...]
-    numbers: list[float]
+    numbers: NDArray[np.float64]
     vectors: NDArray[np.float32]
 
 
-def to_found(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[Found]:
-    """What pymilvus gives, one answer a query."""
+def to_found(layout: Layout, results: Any, *, vectors: bool) -> list[Found]:
+    """What a server answers to a search, one answer a query."""
+    names, numbers = tuple(results.ids.str_id.data), np.array(results.scores, dtype=np.float64)
+    columns = results.fields_data if vectors else None
+    table = _table(layout, columns, len(names))
+    if table is None:
+        raise BackendError(
+            f"Milvus sent not one vector for each of {len(names)} hits; please report this",
+            backend=BACKEND,
+            operation="search",
+        )
+    ends = np.cumsum(results.topks, dtype=np.intp).tolist()
+    parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    return [Found(names[part], numbers[part], table[part]) for part in parts]
+
+
+def to_found_by_pymilvus(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[Found]:
+    """What pymilvus makes of it, one answer a query."""
     total = sum(map(len, reply))
-    table = _vectors(layout, reply, total) if vectors else np.empty((total, 0), np.float32)
+    columns = (getattr(reply[0], "lazy_field_data", ()) if total else ()) if vectors else None
+    table = _table(layout, columns, total)
+    if table is None:
+        # Versions of pymilvus that keep no columns have the vectors in the rows.
+        table = to_vectors(layout, [hit["entity"] for hits in reply for hit in hits])
     found, start = [], 0
     for hits in reply:
         stop = start + len(hits)
-        found.append(Found(tuple(hits.ids), hits.distances, table[start:stop]))
+        numbers = np.array(hits.distances, dtype=np.float64)
+        found.append(Found(tuple(hits.ids), numbers, table[start:stop]))
         start = stop
     return found
 
@@ -58,14 +81,19 @@ def to_entities(layout: Layout, reply: Any) -> list[Entity]:
     return list(reply)
 
 
-def _vectors(layout: Layout, reply: Sequence[Any], total: int) -> NDArray[np.float32]:
-    for column in getattr(reply[0], "lazy_field_data", ()) if total else ():
+def _table(layout: Layout, columns: Iterable[Any] | None, total: int) -> NDArray[np.float32] | None:
+    """The vectors among the columns that came with hits; of no width where none were asked for.
+
+    ``None`` where they are not one a hit.
+    """
+    if columns is None or not total:
+        return np.empty((total, 0 if columns is None else layout.info.dimension), np.float32)
+    for column in columns:
         if column.field_name == layout.vector:
             stored = _stored(layout, column, total)
             if stored is not None:
                 return np.ascontiguousarray(stored[:, : layout.info.dimension])
-    # Versions of pymilvus that keep no columns have the vectors in the rows.
-    return to_vectors(layout, [hit["entity"] for hits in reply for hit in hits])
+    return None
 
 
 def _stored(layout: Layout, column: Any, total: int) -> NDArray[np.float32] | None:

@@ -78,18 +78,17 @@ class Geometry:
             return np.where(lengths > self.band[1], excess, 0)
         return exponents
 
-    def contract(self, raw: list[float], query: Query) -> NDArray[np.float64]:
+    def contract(self, raw: NDArray[np.float64], query: Query) -> NDArray[np.float64]:
         """Milvus's numbers as the contract's distances: L2 comes squared, the others upside down.
 
         What overflowed in the engine is infinitely far.
         """
-        table = np.array(raw, dtype=np.float64)
         if self._metric == "euclidean":
-            table = np.sqrt(np.maximum(table, 0.0)) * query.scale
+            table = np.sqrt(np.maximum(raw, 0.0)) * query.scale
         elif self._metric == "cosine":
-            table = 1.0 - table
+            table = 1.0 - raw
         else:
-            table = 0.0 - table * query.scale
+            table = 0.0 - raw * query.scale
         return np.where(np.isnan(table), np.inf, table)
 
     def floor(

@@ -53,12 +53,17 @@ def to_request(layout: Layout, columns: Columns) -> Any:
 def send(client: MilvusClient, request: Any, timeout: float) -> None:
     """Hands a request to pymilvus, which adds the database and tells of failures as ever."""
     handler = client._get_connection()  # noqa: SLF001 - nothing public sends what it has not made
-    # Since 2.6, calls name the database, not connections.
-    context = getattr(client, "_generate_call_context", None)
-    named = {} if context is None else {"context": context()}
+    context = call_context(client)
+    named = {} if context is None else {"context": context}
     # With a schema, it does not ask for one, which only what it makes itself would need.
     options = {"timeout": timeout, "schema": {"fields": []}, **named}
     handler.upsert(request.collection_name, [], upsert_param=request, **options)
+
+
+def call_context(client: MilvusClient) -> Any:
+    """What names the database in a call; ``None`` before 2.6, where connections name it."""
+    generate = getattr(client, "_generate_call_context", None)
+    return None if generate is None else generate()
 
 
 def _add_vectors(request: Any, name: str, vectors: NDArray[np.float32]) -> None:

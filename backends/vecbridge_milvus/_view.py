@@ -20,8 +20,14 @@ from numpy.typing import NDArray
 
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._expr import both, string_literal
-from vecbridge_milvus._found import Entity, Found, to_entities, to_found
+from vecbridge_milvus._found import Entity, Found, to_entities
 from vecbridge_milvus._schema import Layout
+from vecbridge_milvus._searches import (
+    Search,
+    answered_by_pymilvus,
+    answered_here,
+    takes_searches,
+)
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -125,21 +131,24 @@ class View:
             vectors: whether hits bring their vectors.
             parameters: what an approximate index is told.
         """
-        # Keys come with every answer.
-        output = [self._layout.vector] if vectors else []
         size = self._queries_at_a_time(limit, vectors=vectors)
         found: list[Found] = []
         for start in range(0, len(queries), size):
-            reply = self._ask(
-                "search",
-                data=list(queries[start : start + size]),
-                anns_field=self._layout.vector,
-                filter=expression,
-                limit=limit,
-                output_fields=output,
-                search_params={"params": dict(parameters)} if parameters else {},
+            search = Search(
+                self._layout, queries[start : start + size], limit, expression, vectors, parameters
             )
-            found.extend(to_found(self._layout, reply, vectors=vectors))
+            found += self._found(search)
+        return found
+
+    def _found(self, search: Search) -> list[Found]:
+        timeout = self._calls.connection.timeout
+
+        def step(client: MilvusClient, attempt: int) -> list[Found]:
+            level = self._level(client, attempt)
+            answered = answered_here if takes_searches(client) else answered_by_pymilvus
+            return answered(client, search, level, timeout)
+
+        found: list[Found] = self._calls.steps(self._operation, step)
         return found
 
     @property
