@@ -15,11 +15,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from vecbridge._errors import VecbridgeError
-from vecbridge.cli._failures import Exit, as_json, asked_for_json, code_of, failure, message_of
+from vecbridge.cli._failures import (
+    Exit,
+    as_json,
+    asked_for_json,
+    code_of,
+    failure,
+    message_of,
+    tell_bug,
+)
 
 out = Console(soft_wrap=True, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, emoji=False)
 
+
+_INTERRUPTED = 130
+"""What shells, and Typer, give a command that was ended by Ctrl-C."""
 
 # Typer brings the errors of its parser under no name that all its releases have.
 _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
@@ -37,6 +48,11 @@ def run(app: typer.Typer) -> None:
     except _Misuse as error:
         typer.echo(_misused(error), err=True)
         sys.exit(Exit.USAGE)
+    except Exception as error:  # noqa: BLE001 - whatever it is, scripts must not take it for a no
+        tell_bug(error, for_program=for_program)
+        sys.exit(Exit.BUG)
+    if for_program and ended == _INTERRUPTED:
+        typer.echo(failure("Interrupted", "the command was interrupted", ended), err=True)
     sys.exit(ended)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -36,12 +37,17 @@ class Exit(IntEnum):
     STORE = 3
     """The store cannot be reached, or failed."""
 
+    BUG = 70
+    """What nobody foresaw, and ought to be reported; the number that ``sysexits.h`` has for it."""
+
 
 def code_of(error: Exception) -> Exit:
-    """The exit code of an error of vecbridge's, or of the operating system about a file."""
+    """The exit code of an error."""
     if isinstance(error, BackendError):
         return Exit.STORE
-    return Exit.USAGE if isinstance(error, (*_USAGE, OSError)) else Exit.NO
+    if isinstance(error, (*_USAGE, OSError)):
+        return Exit.USAGE
+    return Exit.NO if isinstance(error, VecbridgeError) else Exit.BUG
 
 
 def message_of(error: Exception) -> str:
@@ -55,6 +61,13 @@ def as_json(error: Exception) -> str:
     """An error in one line of JSON: its type, message and exit code, and what else it knows."""
     details = {name: getattr(error, name) for name in _DETAILS if hasattr(error, name)}
     return failure(type(error).__name__, message_of(error), code_of(error), **details)
+
+
+def tell_bug(error: Exception, *, for_program: bool) -> None:
+    """Says on the error stream what nobody foresaw, and where it comes from."""
+    traceback.print_exception(error)
+    told = "this is a bug; please report it, with the lines above and the command"
+    sys.stderr.write(f"{as_json(error) if for_program else told}\n")
 
 
 def failure(kind: str, message: str, code: int, **more: object) -> str:

@@ -64,6 +64,35 @@ def test_a_failing_store_says_whether_to_try_again(
     }
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_bug_is_no_answer_and_can_be_traced(
+    words: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of nobody's making")
+
+    monkeypatch.setattr(_options, "get_backend", broken)
+    ran = run("list", "milvus", *words)
+    assert (ran.code, ran.out) == (70, "")
+    *before, last = ran.err.splitlines()
+    assert before[0].startswith("Traceback")
+    assert before[-1] == "ZeroDivisionError: of nobody's making"
+    if words:
+        error = {"type": "ZeroDivisionError", "message": "of nobody's making", "exit_code": 70}
+        assert json.loads(last) == {"error": error}
+    else:
+        assert "please report it" in last
+
+
+def test_an_interrupted_command_ends_as_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_options, "get_backend", interrupted)
+    error = told(run("list", "milvus", "--json"))
+    assert (error["type"], error["exit_code"]) == ("Interrupted", 130)
+
+
 def test_an_error_of_the_operating_system_names_the_file(
     run: Run, folder: Path, tmp_path: Path
 ) -> None:

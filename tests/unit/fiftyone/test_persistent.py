@@ -276,3 +276,18 @@ def test_what_is_no_file_is_told_without_a_traceback(
     assert main(["enable", "--backend", "sklearn"]) == 2
     assert f"cannot write {path}: Is a directory" in capsys.readouterr().err
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_bug_is_no_answer(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("of nobody's making")
+
+    monkeypatch.setattr("vecbridge.fiftyone.__main__.status", broken)
+    assert main(["status", *words]) == 70
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("Traceback")
+    assert "ZeroDivisionError" in said.err.splitlines()[-1] if words else "report" in said.err
