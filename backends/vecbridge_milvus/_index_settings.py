@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field
 
 from vecbridge.settings import Settings
-from vecbridge_milvus._index_types import IndexType
+from vecbridge_milvus._index_types import IndexType, misbuilt, resembled
 
 _BY_PARAMETER = {
     "ef": {"graph", "auto"},
@@ -113,6 +113,7 @@ class IndexSettings(Settings):
         if "index_type" in self.model_fields_set and family not in {"flat", "other"}:
             problems += self._misplaced(family)
         problems += self._contradictions() + self._unusable()
+        problems += misbuilt(self.index_type, self.index_params) + self._misspelt()
         if lite:
             problems += [
                 f"Milvus Lite would ignore {name}: it needs a Milvus server"
@@ -146,6 +147,19 @@ class IndexSettings(Settings):
             f"search_params[{name!r}] must be a whole number of at least 1; got {value!r}"
             for name, value in self.search_params.items()
             if name in _BY_PARAMETER and (type(value) is not int or value < 1)
+        ]
+
+    def _misspelt(self) -> list[str]:
+        """Names that servers would pass over without a word."""
+        misplaced = [
+            f"{name!r} belongs into search_params, not into index_params"
+            for name in self.index_params
+            if name in _BY_PARAMETER
+        ]
+        return misplaced + [
+            f"search_params has no {name!r}; did you mean {meant!r}?"
+            for name in self.search_params
+            if name not in _BY_PARAMETER and (meant := resembled(name, _BY_PARAMETER))
         ]
 
     def _misplaced(self, family: str) -> list[str]:

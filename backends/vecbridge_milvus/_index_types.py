@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from vecbridge import InvalidArgumentError
@@ -33,6 +34,23 @@ _KNOBS: dict[Family, str] = {
 # Those that keep every vector as it is; the others also mistake one record for another.
 _LOSSLESS = frozenset({"FLAT", "BRUTE_FORCE", "HNSW", "IVF_FLAT", "GPU_IVF_FLAT", "AUTOINDEX"})
 _LITE = frozenset({"FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"})
+
+
+_ALIKE = 0.85
+_REFINED = frozenset({"refine", "refine_type"})
+_GRAPH = frozenset({"M", "efConstruction"})
+_BUILT_WITH: dict[str, frozenset[str]] = {
+    "HNSW": _GRAPH,
+    "HNSW_SQ": _GRAPH | _REFINED | {"sq_type"},
+    "HNSW_PQ": _GRAPH | _REFINED | {"m", "nbits"},
+    "HNSW_PRQ": _GRAPH | _REFINED | {"m", "nbits", "nrq"},
+    "IVF_FLAT": frozenset({"nlist"}),
+    "IVF_SQ8": frozenset({"nlist"}),
+    "IVF_PQ": frozenset({"nlist", "m", "nbits"}),
+    "IVF_RABITQ": _REFINED | {"nlist"},
+    "SCANN": frozenset({"nlist", "with_raw_data"}),
+}
+"""What indexes are built with, as Milvus's documentation has it."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +141,35 @@ def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dic
     if name == "HNSW_PRQ":
         built |= {"nrq": 1}
     return built | dict(given)
+
+
+def misbuilt(name: str, given: Iterable[str]) -> list[str]:
+    """What is wrong with the names of build parameters: servers pass over those they do not know.
+
+    A name that resembles none may be one that a later server knows.
+
+    Args:
+        name: Milvus's name of the index.
+        given: names of the user's parameters.
+    """
+    known = _BUILT_WITH.get(name)
+    if known is None:
+        return []
+    of_others = frozenset[str]().union(*_BUILT_WITH.values()) - known
+    problems = []
+    for word in given:
+        meant = resembled(word, known)
+        if word not in known and (meant or word in of_others):
+            hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(sorted(known))}"
+            problems.append(f"index_type {name} is not built with {word!r}; {hint}")
+    return problems
+
+
+def resembled(word: str, known: Iterable[str]) -> str:
+    """The known name that another one looks like, capitals aside; else nothing."""
+    plain = {name.lower().replace("_", ""): name for name in known}
+    close = get_close_matches(word.lower().replace("_", ""), plain, n=1, cutoff=_ALIKE)
+    return plain[close[0]] if close else ""
 
 
 def needs(name: str) -> str:

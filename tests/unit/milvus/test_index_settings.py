@@ -51,6 +51,13 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         ({"index_type": "HNSW", "search_params": {"ef": 0}}, "whole number of at least 1"),
         ({"search_params": {"reorder_k": 1.5}}, "whole number of at least 1"),
         ({"index_params": "{", "index_type": "HNSW"}, "JSON object"),
+        ({"index_type": "HNSW", "index_params": {"efConstrution": 9}}, "mean 'efConstruction'"),
+        ({"index_type": "HNSW", "index_params": {"m": 16}}, "did you mean 'M'"),
+        ({"index_type": "HNSW", "index_params": {"nlist": 16}}, "it has M, efConstruction"),
+        ({"index_type": "IVF_FLAT", "index_params": {"N_List": 16}}, "did you mean 'nlist'"),
+        ({"index_type": "HNSW", "index_params": {"ef": 16}}, "belongs into search_params"),
+        ({"index_type": "HNSW", "search_params": {"EF": 16}}, "did you mean 'ef'"),
+        ({"index_type": "IVF_FLAT", "search_params": {"n_probe": 16}}, "did you mean 'nprobe'"),
         ({"resource_groups": ["a", "b"], "replicas": 3}, "replicas=2"),
         ({"recall": 1.1}, "recall"),
         ({"index_type": "no such"}, "index_type"),
@@ -62,6 +69,24 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
 def test_nonsense_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         vecbridge.get_backend("milvus", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"index_type": "HNSW_PQ", "index_params": {"M": 16, "m": 8, "nbits": 8, "refine": True}},
+        {"index_type": "SCANN", "index_params": {"nlist": 64, "with_raw_data": True}},
+        {"index_type": "HNSW", "index_params": {"M": 16, "mmap.enabled": True}},
+        {"index_type": "DISKANN", "index_params": {"search_list_size": 100}},
+        {"index_type": "GPU_CAGRA", "search_params": {"itopk_size": 64, "search_width": 4}},
+        {"index_type": "IVF_RABITQ", "search_params": {"rbq_query_bits": 6, "refine_k": 2}},
+        {"index_type": "TOMORROWS", "index_params": {"efConstrution": 9}},
+    ],
+)
+def test_what_a_server_may_know_is_passed_on(options: dict[str, Any]) -> None:
+    backend: Any = vecbridge.get_backend("milvus", **options).backend
+    for name, value in options.items():
+        assert getattr(backend._settings, name) == value
 
 
 def test_a_recall_alone_is_meant_for_indexes_that_are_there() -> None:
