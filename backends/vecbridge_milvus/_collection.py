@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity
 from vecbridge_milvus._index_types import needs
+from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._requests import Columns, send, takes_requests, to_request
 from vecbridge_milvus._rows import to_rows
 from vecbridge_milvus._schema import Layout
@@ -54,7 +54,7 @@ class Collection:
         self._calls = Calls(connection, layout.info.name, loading or {})
         self._waits_first = False
         self._loaded = False
-        self._loading = threading.Lock()
+        self._loading = Lock()
         # Where one process serves Lite to others, that one sees to it.
         self._settles = not connection.shared
         self._unflushed = 0

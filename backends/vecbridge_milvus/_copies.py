@@ -7,7 +7,6 @@ so that answers come short. Ours are only ever upserted.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both, one_of, string_literal
 from vecbridge_milvus._found import Entity
+from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._view import View
 
 _AT_ONCE = 500
@@ -32,7 +32,7 @@ class Copies:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._key = collection.layout.key
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._known = (-1, 0)
 
     def count(self, view: View) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._index_settings import IndexSettings, effort_given
+from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._sample import Probe, Sample, draw
 from vecbridge_milvus._view import View
 
@@ -62,7 +62,7 @@ class Tuning:
         self._kind = collection.layout.index
         self._recall = settings.recall
         self._given = effort_given(settings.search_params, self._kind)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._sample: Sample | None = None
         self._efforts: dict[int, Effort] = {}
         self._progress = (0, 0)
