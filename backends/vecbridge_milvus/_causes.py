@@ -33,12 +33,12 @@ def cause(settings: MilvusSettings) -> BackendError:
     Args:
         settings: where the server is, and who asks.
     """
-    address = settings.address
-    if address is None:
-        return _failed(f"nobody answers at {settings.uri}. Start the server there", passes=True)
-    place = f"{address[0]}:{address[1]}"
     # Who gave the call little time does not want to wait longer for the reason.
     seconds = min(_PROBE_S, settings.timeout * _SHARE)
+    address = settings.address
+    if address is None:
+        return _nobody_at_file(settings.uri, seconds) or _refusal(settings, settings.uri, seconds)
+    place = f"{address[0]}:{address[1]}"
     unheard = _nobody(address, place, seconds)
     if unheard is not None:
         return unheard
@@ -62,6 +62,29 @@ def _nobody(address: tuple[str, int], place: str, seconds: float) -> BackendErro
             f"embedded one: uri='vectors.db'",
             passes=True,
         )
+    return None
+
+
+def _nobody_at_file(uri: str, seconds: float) -> BackendError | None:
+    path = uri.partition(":")[2].removeprefix("//")
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.settimeout(seconds)
+        try:
+            plain.connect(path)
+        except FileNotFoundError:
+            return _failed(
+                f"nobody answers at {uri}: there is no such file. Start the server that makes it, "
+                f"or correct the uri",
+                passes=True,
+            )
+        except PermissionError:
+            return _failed(f"this user may not connect to {uri}: change the file's permissions")
+        except OSError as error:
+            return _failed(
+                f"nobody answers at {uri} ({_reason(error)}). Start the server there, or correct "
+                f"the uri",
+                passes=True,
+            )
     return None
 
 

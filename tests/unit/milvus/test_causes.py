@@ -53,6 +53,37 @@ def test_a_socket_file_that_nobody_serves(tmp_path: Path) -> None:
     assert error.retryable
 
 
+def test_a_file_that_is_no_socket(tmp_path: Path) -> None:
+    (tmp_path / "milvus.sock").write_text("")
+    error = told(f"unix://{tmp_path}/milvus.sock")
+    assert "nobody answers at unix:" in str(error)
+    assert "onnection refused" in str(error)
+
+
+def test_a_socket_file_that_is_not_ours_to_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forbidden(socket.socket):
+        def connect(self, _address: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Forbidden)
+    error = told(f"unix:{tmp_path}/milvus.sock")
+    assert "this user may not connect to" in str(error)
+    assert not error.retryable
+
+
+def test_another_grpc_server_at_a_socket_file(tmp_path: Path) -> None:
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    server.add_insecure_port(f"unix:{tmp_path}/other.sock")
+    server.start()
+    try:
+        error = told(f"unix:{tmp_path}/other.sock")
+    finally:
+        server.stop(None).wait()
+    assert f"a gRPC server answers at unix:{tmp_path}/other.sock, but it is no Milvus" in str(error)
+
+
 def test_another_grpc_server(other_server: int) -> None:
     error = told(f"http://127.0.0.1:{other_server}")
     assert isinstance(error, ConnectionFailedError)
