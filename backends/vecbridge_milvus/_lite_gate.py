@@ -84,11 +84,18 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
 
     The engine takes one writer at a time, and its server has many threads. A read beside a write
     that puts rows away into a segment could find them in neither place.
+
+    Args:
+        gate: whose turn it is.
+        settling: when rows are put away.
+        mended: sees to it that a write which failed, given reply, request and context, does no
+            harm later.
     """
 
-    def __init__(self, gate: Gate, settling: Settling) -> None:
+    def __init__(self, gate: Gate, settling: Settling, mended: Callable[..., Any]) -> None:
         self._gate = gate
         self._settling = settling
+        self._mended = mended
 
     def intercept_service(
         self, continuation: Callable[[Any], Any], handler_call_details: Any
@@ -98,7 +105,8 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
         if handler is None or handler.unary_unary is None:
             return handler
         name = handler_call_details.method.rpartition("/")[2]
-        turn = self._gate.reading if name in _READS else self._gate.writing
+        reads = name in _READS
+        turn = self._gate.reading if reads else self._gate.writing
 
         def in_turn(request: Any, context: Any) -> Any:
             if self._settling.is_due(name, request):
@@ -107,6 +115,8 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
             try:
                 with turn():
                     reply = handler.unary_unary(request, context)
+                    if not reads:
+                        self._mended(reply, request, context)
             except NotImplementedError:
                 # pymilvus goes without, and gRPC would log a traceback in the user's face.
                 return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"Milvus Lite has no {name}")

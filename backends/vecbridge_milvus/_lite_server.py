@@ -18,6 +18,7 @@ import grpc
 from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._lite import failed
 from vecbridge_milvus._lite_gate import Gate, Turns
+from vecbridge_milvus._lite_mending import Mending
 from vecbridge_milvus._lite_settling import Settling
 
 if TYPE_CHECKING:
@@ -139,11 +140,14 @@ def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
     from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 
     servicer = MilvusServicer(engine)
+    mending = Mending(engine)
 
-    def flush(request: Any, context: Any) -> object:
+    def flush(request: Any, context: Any) -> str:
         names = [request.collection_name]
         wanted = milvus_pb2.FlushRequest(db_name=request.db_name, collection_names=names)
-        return servicer.Flush(wanted, context)
+        reply = servicer.Flush(wanted, context)
+        mending.mended(reply, wanted, context)
+        return str(reply.status.reason) if reply.status.code else ""
 
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
@@ -155,7 +159,8 @@ def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
     ]
     # gRPC asks of its threads no more than any executor does, whatever the type it names.
     workers: Any = _Workers()
-    server = grpc.server(workers, interceptors=[Turns(gate, Settling(flush))], options=options)
+    turns = Turns(gate, Settling(flush), mending.mended)
+    server = grpc.server(workers, interceptors=[turns], options=options)
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{address}")
     server.start()

@@ -22,7 +22,12 @@ def flushed() -> list[str]:
 @pytest.fixture
 def settling(flushed: list[str]) -> Settling:
     """One that has seen the collection, and found nothing to put away."""
-    made = Settling(lambda asked, _context: flushed.append(asked.collection_name))
+
+    def flush(asked: Any, _context: Any) -> str:
+        flushed.append(asked.collection_name)
+        return ""
+
+    made = Settling(flush)
     made.settle("Search", request(), None)
     flushed.clear()
     return made
@@ -68,3 +73,19 @@ def test_two_that_wait_put_away_once(settling: Settling, flushed: list[str]) -> 
     settling.settle("Search", request(), None)
     settling.settle("Search", request(), None)
     assert flushed == ["photos"]
+
+
+def test_what_could_not_be_put_away_is_left_in_peace_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = ["no space left"]
+    settling = Settling(lambda _asked, _context: full.pop() if full else "")
+    settling.settle("Search", request(), None)
+    assert "'photos'" in caplog.text
+    assert "no space left" in caplog.text
+    assert not settling.is_due("Search", request())
+    assert settling.is_due("Search", request(name="another"))
+    monkeypatch.setattr("vecbridge_milvus._lite_settling._PAUSE_S", 0.0)
+    assert settling.is_due("Search", request())
+    settling.settle("Search", request(), None)
+    assert not settling.is_due("Search", request())
