@@ -92,7 +92,7 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
             harm later.
     """
 
-    def __init__(self, gate: Gate, settling: Settling, mended: Callable[..., Any]) -> None:
+    def __init__(self, gate: Gate, settling: Settling, mended: Callable[..., object]) -> None:
         self._gate = gate
         self._settling = settling
         self._mended = mended

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _FAILED = 1
 """The code of what nobody foresaw; what Lite refuses on purpose has others, and changes nothing."""
 
+_TOO_LATE = "cannot schedule new futures"
+"""What Lite says where the interpreter is at its end, and what it would tidy up later stays so."""
+
 _log = logging.getLogger("vecbridge.milvus")
 
 
@@ -31,20 +34,24 @@ class Mending:
     def __init__(self, engine: MilvusLite) -> None:
         self._engine = engine
 
-    def mended(self, reply: Any, request: Any, context: Any) -> None:
+    def mended(self, reply: Any, request: Any, context: Any) -> bool:
         """Looks at the reply to a write. Needs a writer's turn.
 
         Args:
             reply: of Lite's.
             request: what it replies to.
             context: of the call.
+
+        Returns:
+            Whether it had failed half-way.
         """
         status = getattr(reply, "status", reply)
-        if getattr(status, "code", 0) != _FAILED:
-            return
+        if getattr(status, "code", 0) != _FAILED or _TOO_LATE in status.reason:
+            return False
         for name in _named(request):
             _log.debug("Milvus Lite opens %r again: %s", name, status.reason)
             self._open_again(name, _database(request, context))
+        return True
 
     def _open_again(self, name: str, database: str) -> None:
         opened: dict[tuple[str, str], Any] = self._engine._collections  # noqa: SLF001 - no other way

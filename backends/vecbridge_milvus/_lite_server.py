@@ -146,8 +146,7 @@ def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
         names = [request.collection_name]
         wanted = milvus_pb2.FlushRequest(db_name=request.db_name, collection_names=names)
         reply = servicer.Flush(wanted, context)
-        mending.mended(reply, wanted, context)
-        return str(reply.status.reason) if reply.status.code else ""
+        return str(reply.status.reason) if mending.mended(reply, wanted, context) else ""
 
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
