@@ -87,6 +87,7 @@ class Creation:
                 f"partition_key={key!r} must name a field of strings or integers of the index; "
                 f"index {self._name!r} is to have {dict(fields) or 'no fields'}"
             )
+        # No probe can tell: 2.3 keeps any property, whatever it is, and repeats it when asked.
         version = _numbers(self._connection.version)
         if settings.mmap and version is not None and version < _MMAP_SINCE:
             raise InvalidArgumentError(

@@ -25,6 +25,9 @@ _FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("GPU_IVF_FLAT", "GPU_IVF_PQ"), "cells"),
     "AUTOINDEX": "auto",
 }
+# AUTOINDEX is a graph on servers of one's own, where ef is seen to matter; a cloud's has a level
+# instead, for the user to give. GPU_CAGRA has several that go together: its recall is tuned by
+# asking for more hits.
 _KNOBS: dict[Family, str] = {
     "graph": "ef",
     "auto": "ef",
