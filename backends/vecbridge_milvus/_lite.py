@@ -146,9 +146,15 @@ class _Alone:
 
 
 def _check_place(path: Path) -> None:
-    if not path.parent.is_dir():
+    try:
+        housed, there = path.parent.is_dir(), path.resolve().exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name that is too long, links in a circle, a zero byte.
+        reason = getattr(error, "strerror", None) or error
+        raise failed(f"{path} cannot be looked at: {reason}. Correct the path") from error
+    if not housed:
         raise failed(f"there is no directory {path.parent}: make it, or correct the path")
-    if path.is_file() and not _is_old():
+    if there and not path.is_dir() and not _is_old():
         raise failed(
             f"{path} is a file, and Milvus Lite 3 keeps a directory. A file of Milvus Lite 2 must "
             f"be exported with its own version and imported again; anything else is in the way"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import os
 import socket
+import subprocess
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -15,6 +18,11 @@ import vecbridge
 from vecbridge import ClosedError, ConnectionFailedError
 
 SECRET = "Sup3r-s3cret-w0rd"
+COUNTING = """
+import sys, vecbridge
+with vecbridge.get_backend("milvus", uri=sys.argv[1]) as store:
+    print(store.open_index("kept").count())
+"""
 
 
 def dead_uri() -> str:
@@ -104,6 +112,35 @@ def test_paths_that_cannot_be_lites(tmp_path: Path) -> None:
         vecbridge.get_backend("milvus", uri=str(tmp_path / "old.db")).index_names()
     with pytest.raises(ConnectionFailedError, match="no directory"):
         vecbridge.get_backend("milvus", uri=str(tmp_path / "no" / "v.db")).index_names()
+
+
+@pytest.mark.parametrize("name", ["y" * 300 + ".db", "zero\0byte.db", "loop.db", "pipe.db"])
+def test_what_is_no_path_for_a_directory_is_said_before_anything_is_made(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "loop.db").symlink_to(tmp_path / "loop.db")
+    os.mkfifo(tmp_path / "pipe.db")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ConnectionFailedError, match="Milvus Lite cannot be opened") as caught:
+        vecbridge.get_backend("milvus", uri=f"{tmp_path}/{name}").index_names()
+    assert name in str(caught.value)
+    assert "File exists" not in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["a space.db", "漢字 ü.db", "ha#sh.db", "per%20cent.db", "l/" * 99]
+)
+def test_another_process_finds_lite_whatever_the_path(tmp_path: Path, name: str) -> None:
+    path = tmp_path / (f"{name}v.db" if name.endswith("/") else name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with vecbridge.get_backend("milvus", uri=str(path)) as store:
+        store.create_index("kept", dimension=2).upsert(["a"], [[1, 2]])
+        told = subprocess.run(
+            [sys.executable, "-c", COUNTING, str(path)], check=False, capture_output=True, text=True
+        )
+        assert told.stdout == "1\n", told.stderr
+    assert path.is_dir()
 
 
 def is_locked(path: str) -> bool:
