@@ -7,7 +7,6 @@ looked for between what the records' own distances allow.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,10 +18,9 @@ logger = logging.getLogger(__name__)
 _STEPS = 64
 
 
-def apart(pairs: Pairs, limit: float | None, ids: Sequence[str]) -> list[str]:
+def apart(pairs: Pairs, limit: float, ids: Sequence[str]) -> list[str]:
     """The ids that are kept, in order, so that no two are within a distance of each other."""
-    kept = pairs.apart(math.inf if limit is None else limit)
-    return [ids[position] for position in kept]
+    return [ids[position] for position in pairs.apart(limit)]
 
 
 def most_apart(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, SimilarityIndex
 
-from vecbridge._errors import IndexNotFoundError
+from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
@@ -298,6 +299,11 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
 
     def _remove_duplicates_thresh(self, thresh: float | None, ids: Sequence[str]) -> list[str]:
         """Ids of the largest set, in order, that are all farther apart than the distance."""
+        if thresh is None or math.isnan(thresh):
+            raise InvalidArgumentError(
+                "give thresh, the distance within which samples are duplicates, or fraction, how "
+                "many of them are"
+            )
         return duplicates.apart(self._neighbors.pairs(), thresh, ids)
 
     def _remove_duplicates_count(

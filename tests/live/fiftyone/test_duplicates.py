@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run
+from vecbridge import InvalidArgumentError
 
 METRICS = ["cosine", "dotproduct", "euclidean"]
 FROM_ZERO = ["cosine", "euclidean"]
@@ -31,6 +32,13 @@ def test_copies_are_found_with_their_originals(copies: Any, digits: Digits) -> N
         zip(digits.ids[:10], digits.ids[-10:], strict=True)
     )
     assert max(abs(pair[1]) for pair in found.values()) < 1e-12
+
+
+@pytest.mark.parametrize("copies", ["cosine"], indirect=True)
+@pytest.mark.parametrize("asked", [{}, {"thresh": float("nan")}])
+def test_duplicates_of_no_threshold_are_refused(copies: Any, asked: dict[str, float]) -> None:
+    with pytest.raises(InvalidArgumentError, match="give thresh"):
+        copies.find_duplicates(**asked)
 
 
 @pytest.mark.parametrize("copies", METRICS, indirect=True)
