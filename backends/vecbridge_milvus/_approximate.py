@@ -44,7 +44,7 @@ class Approximate:
         """At least ``min(k, n)`` records of each query, and no promise about the others."""
         sent, asked = self._geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
-        effort = self._tuning.effort(view, stored, k)
+        effort = self._effort(view, stored, k, scope)
         found = self._found(view, stored, k, scope, effort, vectors=True)
         pairs = zip(asked, found, strict=True)
         doubtful = any(self._doubtful(query, hits, k) for query, hits in pairs)
@@ -57,9 +57,15 @@ class Approximate:
 
     def hits(self, view: View, queries: NDArray[np.float32], k: int, scope: str) -> list[Found]:
         """The engine's hits of each query, as it is sent."""
-        effort = self._tuning.effort(view, queries, k)
+        effort = self._effort(view, queries, k, scope)
         found = self._found(view, queries, k, scope, effort, vectors=False)
         return [Found(hits.ids[:k], hits.numbers[:k], hits.vectors[:k]) for hits in found]
+
+    def _effort(self, view: View, queries: NDArray[np.float32], k: int, scope: str) -> Effort:
+        effort = self._tuning.effort(view, queries, k)
+        if not scope or not self._tuning.names_recall:
+            return effort
+        return self._tuning.within(effort, k, view.count(scope), view.count(""))
 
     def _found(
         self,

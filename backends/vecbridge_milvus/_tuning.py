@@ -27,6 +27,9 @@ _CHECK_S = 10.0
 _SETTLED_S = 120.0
 _GROWN = 1.5
 _STALLED = 0.01
+_LOOKED_AT = 4096
+_DEEP = 4
+_APART = 4.0
 
 _log = logging.getLogger("vecbridge.milvus")
 
@@ -93,6 +96,37 @@ class Tuning:
             effort = self._efforts[shallow]
         # Deeper searches are not measured: effort grows with k as it does below.
         return effort._replace(value=effort.value * (bucket // shallow))
+
+    def within(self, effort: Effort, k: int, matching: int, records: int) -> Effort:
+        """The effort of a search among those records alone that match a filter.
+
+        An index walks past the records that do not match: of what it looks at, their share is lost,
+        and more than that where what matches lies together, far from a query. So the effort grows
+        as the share shrinks, and few records are looked at one by one.
+
+        Args:
+            effort: of a search among all.
+            k: how many hits are wanted.
+            matching: how many records match.
+            records: how many there are.
+        """
+        if matching >= records:
+            return effort
+        if matching <= max(_LOOKED_AT, _DEEP * k):
+            return effort._replace(met=False)
+        more = _APART * records / matching
+        value = min(math.ceil(more * effort.value), self._kind.most())
+        fetched = effort.fetched
+        if self._kind.knob is None:
+            fetched = min(
+                math.ceil(more * fetched), _MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE))
+            )
+        return effort._replace(value=max(value, effort.value), fetched=fetched)
+
+    @property
+    def names_recall(self) -> bool:
+        """Whether a recall has to be met, and is not one that an effort leaves to chance."""
+        return self._recall is not None and self._given is None and not self._kind.exhaustive
 
     def _find(self, view: View, queries: NDArray[np.float32], k: int, recall: float) -> Effort:
         """Doubles the effort until each kind of query finds enough."""

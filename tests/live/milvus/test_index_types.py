@@ -74,8 +74,8 @@ def sealed(request: pytest.FixtureRequest, milvus_server_uri: str, data: Any) ->
     name = f"s_{uuid.uuid4().hex}"
     options: dict[str, Any] = {"index_type": kind, "index_params": build}
     with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
-        index = store.create_index(name, dimension=DIMENSION, metric=metric)
-        index.upsert(ids, vectors)
+        index = store.create_index(name, dimension=DIMENSION, metric=metric, fields={"n": "integer"})
+        index.upsert(ids, vectors, {"n": list(range(COUNT))})
         seal(store, name, COUNT)
     return name, metric
 
@@ -106,6 +106,27 @@ def test_a_recall_that_is_named_is_met(
         index = store.open_index(name)
         assert index.capabilities.recall == 0.95
         assert recall(index, metric, data, k) >= 0.95
+
+
+@pytest.mark.parametrize("k", [10, 100])
+@pytest.mark.parametrize("share", [0.1, 0.6])
+def test_a_recall_that_is_named_is_met_under_a_filter(
+    milvus_server_uri: str, sealed: tuple[Any, Any], data: Any, k: int, share: float
+) -> None:
+    name, metric = sealed
+    ids, vectors, queries = data
+    count = int(share * COUNT)
+    nearest = [
+        oracle(metric, ids[:count], vectors[:count], query, k)[0]
+        for query in queries
+    ]
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, recall=0.95) as store:
+        answers = store.open_index(name).search(queries, k, where=vecbridge.field("n") < count)
+    shares = [
+        len(set(hits.ids).intersection(true)) / k
+        for hits, true in zip(answers, nearest, strict=True)
+    ]
+    assert np.mean(shares) >= 0.95
 
 
 def test_little_effort_misses_some_so_that_the_recall_above_is_no_accident(
