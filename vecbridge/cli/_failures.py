@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 
+from vecbridge._config._fields import without_credentials
 from vecbridge._errors import (
     BackendError,
     ConfigurationError,
@@ -65,9 +66,10 @@ def as_json(error: Exception) -> str:
 
 def tell_bug(error: Exception, *, for_program: bool) -> None:
     """Says on the error stream what nobody foresaw, and where it comes from."""
-    traceback.print_exception(error)
     told = "this is a bug; please report it, with the lines above and the command"
-    sys.stderr.write(f"{as_json(error) if for_program else told}\n")
+    lines = [*traceback.format_exception(error), as_json(error) if for_program else told, "\n"]
+    # What others raise may quote the address of a database, password and all.
+    sys.stderr.write(without_credentials("".join(lines)))
 
 
 def failure(kind: str, message: str, code: int, **more: object) -> str:
