@@ -74,7 +74,8 @@ def sealed(request: pytest.FixtureRequest, milvus_server_uri: str, data: Any) ->
     name = f"s_{uuid.uuid4().hex}"
     options: dict[str, Any] = {"index_type": kind, "index_params": build}
     with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
-        index = store.create_index(name, dimension=DIMENSION, metric=metric, fields={"n": "integer"})
+        fields: Any = {"n": "integer"}
+        index = store.create_index(name, dimension=DIMENSION, metric=metric, fields=fields)
         index.upsert(ids, vectors, {"n": list(range(COUNT))})
         seal(store, name, COUNT)
     return name, metric
@@ -116,10 +117,7 @@ def test_a_recall_that_is_named_is_met_under_a_filter(
     name, metric = sealed
     ids, vectors, queries = data
     count = int(share * COUNT)
-    nearest = [
-        oracle(metric, ids[:count], vectors[:count], query, k)[0]
-        for query in queries
-    ]
+    nearest = [oracle(metric, ids[:count], vectors[:count], query, k)[0] for query in queries]
     with vecbridge.get_backend("milvus", uri=milvus_server_uri, recall=0.95) as store:
         answers = store.open_index(name).search(queries, k, where=vecbridge.field("n") < count)
     shares = [
