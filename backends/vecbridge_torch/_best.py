@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vecbridge_torch._small import group_maxima
+from vecbridge_torch._small import gathered, group_maxima, top
 
 _SMALL_ROW = 2048
 
@@ -28,23 +28,24 @@ class Best(NamedTuple):
     columns: NDArray[np.intp]
 
 
-def best(blocks: Iterator[tuple[int, Tensor]], count: int) -> Best:
+def best(blocks: Iterator[tuple[int, Tensor]], count: int, *, quiet: bool = False) -> Best:
     """The ``count`` largest scores of each query, on the device until all blocks are through.
 
     Args:
         blocks: the first column of a block, and its ``(q, b)`` scores.
         count: at most as many as there are columns in all.
+        quiet: whether torch's threads are to be left asleep.
     """
     scores: Tensor | None = None
     columns: Tensor | None = None
     for start, block in blocks:
-        top, at = _largest(block, min(count, block.shape[1]))
+        found, at = _largest(block, min(count, block.shape[1]), quiet=quiet)
         at = at + start
         if scores is not None and columns is not None:
-            top, at = torch.cat([scores, top], dim=1), torch.cat([columns, at], dim=1)
-            top, order = torch.topk(top, min(count, top.shape[1]), sorted=False)
-            at = at.gather(1, order)
-        scores, columns = top, at
+            found, at = torch.cat([scores, found], dim=1), torch.cat([columns, at], dim=1)
+            found, order = top(found, min(count, found.shape[1]), quiet=quiet)
+            at = gathered(at, order, quiet=quiet)
+        scores, columns = found, at
     if scores is None or columns is None:
         return Best(np.empty((0, 0)), np.empty((0, 0), dtype=np.intp))
     scores, order = scores.sort(dim=1, descending=True)
@@ -52,7 +53,7 @@ def best(blocks: Iterator[tuple[int, Tensor]], count: int) -> Best:
     return Best(wide, columns.gather(1, order).cpu().numpy())
 
 
-def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _largest(scores: Tensor, count: int, *, quiet: bool) -> tuple[Tensor, Tensor]:
     """The largest values of each row and their columns, in no particular order.
 
     The row is folded into groups whose maxima are one vectorised pass; the ``count`` largest
@@ -61,18 +62,13 @@ def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     rows, columns = scores.shape
     members = math.isqrt(columns // count)
     if columns <= _SMALL_ROW or members < 4:
-        return _top(scores, count)
+        return top(scores, count, quiet=quiet)
     groups = columns // members
-    maxima = group_maxima(scores[:, : groups * members].reshape(rows, members, groups))
-    _, chosen = _top(maxima, count)
+    grouped = scores[:, : groups * members].reshape(rows, members, groups)
+    _, chosen = top(group_maxima(grouped, quiet=quiet), count, quiet=quiet)
     steps = groups * torch.arange(members, device=scores.device)
     inside = (chosen[:, None, :] + steps[:, None]).flatten(1)
     tail = torch.arange(groups * members, columns, device=scores.device).expand(rows, -1)
     pool = torch.cat([inside, tail], dim=1)
-    top, at = _top(scores.gather(1, pool), count)
-    return top, pool.gather(1, at)
-
-
-def _top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    found, at = torch.topk(values, count, dim=1, sorted=False)
-    return found, at
+    found, at = top(gathered(scores, pool, quiet=quiet), count, quiet=quiet)
+    return found, gathered(pool, at, quiet=quiet)

@@ -155,6 +155,11 @@ class ResidentScoring:
             narrow[torch.from_numpy(~self.usable)] = 0
         self._queries = narrow.to(arithmetic.device)
 
+    @property
+    def quiet(self) -> bool:
+        """Narrow numbers are multiplied by torch itself."""
+        return False
+
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """Dot products in the frame, less half the squared norm for euclidean."""
         arithmetic = self._resident.arithmetic

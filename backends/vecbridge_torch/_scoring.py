@@ -24,6 +24,10 @@ class Scoring(Protocol):
     def usable(self) -> NDArray[np.bool_]:
         """``(q,)``: whether the errors of a query are bounded at all."""
 
+    @property
+    def quiet(self) -> bool:
+        """Whether torch's threads are to be left asleep, for others multiply."""
+
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """First column and ``(q, b)`` float32 scores of each block; ``-inf`` is out of scope."""
 

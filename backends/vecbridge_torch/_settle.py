@@ -45,12 +45,12 @@ def settle(
         most: how many to look at where those do not decide.
     """
     scoring = scoring_of(queries)
-    offers = _decided(scoring, best(scoring.blocks(), count), k)
+    offers = _decided(scoring, best(scoring.blocks(), count, quiet=scoring.quiet), k)
     wider = min(most, _WIDER * count)
     undecided = [at for at in np.flatnonzero(scoring.usable).tolist() if offers[at] is None]
     if undecided and wider > count:
         scoring = scoring_of(queries[undecided])
-        again = _decided(scoring, best(scoring.blocks(), wider), k)
+        again = _decided(scoring, best(scoring.blocks(), wider, quiet=scoring.quiet), k)
         for at, offer in zip(undecided, again, strict=True):
             offers[at] = offer
     return offers

@@ -46,6 +46,7 @@ class Streamed:
         self.usable = np.array([keys.usable(norm) for norm in self._query_norms], dtype=np.bool_)
         safe = queries if self.usable.all() else np.where(self.usable[:, np.newaxis], queries, 0)
         self._queries = arithmetic.put(safe)
+        self.quiet = self._queries.device.type == "cpu"
 
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """Scores are keys with the sign turned."""
@@ -59,9 +60,9 @@ class Streamed:
             part = slice(start, start + width)
             scores = self._arithmetic.products(self._queries, put(self._vectors[part]))
             if per_record is not None and self._metric == "cosine":
-                multiply(scores, put(-per_record[part]))
+                multiply(scores, put(-per_record[part]), quiet=self.quiet)
             elif per_record is not None:
-                subtract(scores, put(per_record[part]))
+                subtract(scores, put(per_record[part]), quiet=self.quiet)
             if self._outside is not None:
                 scores.masked_fill_(put(self._outside[part]), float("-inf"))
             yield start, scores

@@ -1,4 +1,4 @@
-"""Steps on few scores are numpy's, those on many torch's: the numbers are the same."""
+"""Steps are numpy's where torch's threads are left asleep: the numbers are the same."""
 
 from __future__ import annotations
 
@@ -31,3 +31,13 @@ def test_what_is_multiplied_is_multiplied_in_place(scores: Tensor) -> None:
 def test_maxima_are_those_of_the_groups(scores: Tensor) -> None:
     groups = scores.reshape(3, 4, 2)
     assert torch.equal(small.group_maxima(groups), groups.max(dim=1).values)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_the_largest_are_found_with_their_columns(count: int, *, quiet: bool) -> None:
+    scores = torch.rand((5, 8), generator=torch.Generator().manual_seed(0))
+    found, at = small.top(scores, count, quiet=quiet)
+    assert torch.equal(found, small.gathered(scores, at, quiet=quiet))
+    largest = scores.sort(dim=1, descending=True).values[:, :count]
+    assert torch.equal(found.sort(dim=1, descending=True).values, largest)
