@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge_milvus._found import Found, to_found, to_found_by_pymilvus
-from vecbridge_milvus._requests import call_context
+from vecbridge_milvus._requests import call_context, takes_requests
 from vecbridge_milvus._schema import Layout
 
 if TYPE_CHECKING:
@@ -47,14 +47,18 @@ class Search(NamedTuple):
         return [self.layout.vector] if self.vectors else []
 
 
+def answered(search: Search, client: MilvusClient, word: str, timeout: float) -> list[Found]:
+    """The hits of each query, read at Milvus's word for a level."""
+    ask = _answered_here if takes_searches(client) else _answered_by_pymilvus
+    return ask(search, client, word, timeout)
+
+
 def takes_searches(client: MilvusClient) -> bool:
     """Whether this pymilvus has what a search can be sent with; all so far do."""
-    connection = getattr(client, "_get_connection", None)
-    return connection is not None and hasattr(connection(), "_stub")
+    return takes_requests(client) and hasattr(client._get_connection(), "_stub")  # noqa: SLF001
 
 
-def answered_here(client: MilvusClient, search: Search, word: str, timeout: float) -> list[Found]:
-    """The hits of each query, read at Milvus's word for a level."""
+def _answered_here(search: Search, client: MilvusClient, word: str, timeout: float) -> list[Found]:
     from pymilvus.client.utils import check_status
 
     request = to_request(search)
@@ -69,8 +73,8 @@ def answered_here(client: MilvusClient, search: Search, word: str, timeout: floa
     return to_found(search.layout, answer.results, vectors=search.vectors)
 
 
-def answered_by_pymilvus(
-    client: MilvusClient, search: Search, word: str, timeout: float
+def _answered_by_pymilvus(
+    search: Search, client: MilvusClient, word: str, timeout: float
 ) -> list[Found]:
     """The same by nothing but what pymilvus makes public."""
     reply = client.search(

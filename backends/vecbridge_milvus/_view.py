@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,7 @@ from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._expr import both, string_literal
 from vecbridge_milvus._found import Entity, Found, to_entities
 from vecbridge_milvus._schema import Layout
-from vecbridge_milvus._searches import (
-    Search,
-    answered_by_pymilvus,
-    answered_here,
-    takes_searches,
-)
+from vecbridge_milvus._searches import Search, answered
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -76,7 +72,7 @@ class View:
     ) -> list[Entity]:
         """Rows that match, in any order."""
         bound = {} if limit is None else {"limit": limit}
-        reply = self._ask("query", filter=expression, output_fields=list(output), **bound)
+        reply = self._query(filter=expression, output_fields=list(output), **bound)
         return to_entities(self._layout, reply)
 
     def count(self, expression: str) -> int:
@@ -102,8 +98,7 @@ class View:
         # Lite sorts by key when told that it serves an iterator, servers merge segments by key.
         # A server told of an iterator answers weak reads from a snapshot before earlier reads.
         by_key = {"iterator": "True"} if self._lite else {"reduce_stop_for_best": "True"}
-        reply = self._ask(
-            "query",
+        reply = self._query(
             filter=both(scope, f"{key} > {string_literal(last)}"),
             output_fields=list(output),
             limit=rows,
@@ -137,18 +132,7 @@ class View:
             search = Search(
                 self._layout, queries[start : start + size], limit, expression, vectors, parameters
             )
-            found += self._found(search)
-        return found
-
-    def _found(self, search: Search) -> list[Found]:
-        timeout = self._calls.connection.timeout
-
-        def step(client: MilvusClient, attempt: int) -> list[Found]:
-            level = self._level(client, attempt)
-            answered = answered_here if takes_searches(client) else answered_by_pymilvus
-            return answered(client, search, level, timeout)
-
-        found: list[Found] = self._calls.steps(self._operation, step)
+            found += self._read(partial(answered, search))
         return found
 
     @property
@@ -161,13 +145,18 @@ class View:
         if self._waits_first:
             self._calls.steps(self._operation, self._level)
 
-    def _ask(self, method: str, **arguments: Any) -> Any:
-        def step(client: MilvusClient, attempt: int) -> Any:
-            level = self._level(client, attempt)
-            ask = getattr(client, method)
-            timeout = self._calls.connection.timeout
+    def _query(self, **arguments: Any) -> Any:
+        def ask(client: MilvusClient, level: str, timeout: float) -> Any:
             name = self._layout.info.name
-            return ask(name, timeout=timeout, consistency_level=level, **arguments)
+            return client.query(name, timeout=timeout, consistency_level=level, **arguments)
+
+        return self._read(ask)
+
+    def _read(self, ask: Callable[[MilvusClient, str, float], Any]) -> Any:
+        """What is asked at Milvus's word for the level, within a time."""
+
+        def step(client: MilvusClient, attempt: int) -> Any:
+            return ask(client, self._level(client, attempt), self._calls.connection.timeout)
 
         return self._calls.steps(self._operation, step)
 

@@ -60,7 +60,7 @@ def test_a_pymilvus_that_sends_nothing_made_here_gives_the_same(
         return [(hits.ids, hits.distances.tolist(), hits.exact) for hits in answers]
 
     made_here = found()
-    monkeypatch.setattr("vecbridge_milvus._view.takes_searches", lambda _client: False)
+    monkeypatch.setattr("vecbridge_milvus._searches.takes_searches", lambda _client: False)
     assert found() == made_here
 
 

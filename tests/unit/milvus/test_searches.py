@@ -12,7 +12,7 @@ from vecbridge import BackendError, IndexInfo
 from vecbridge_milvus._found import Found, to_found, to_found_by_pymilvus
 from vecbridge_milvus._index_types import IndexType
 from vecbridge_milvus._schema import Layout
-from vecbridge_milvus._searches import Search, answered_here, to_request
+from vecbridge_milvus._searches import Search, answered, to_request
 
 pytest.importorskip("pymilvus")
 INFO = IndexInfo("photos", 3, "cosine", MappingProxyType({}))
@@ -108,6 +108,6 @@ def test_what_the_server_refuses_is_raised() -> None:
     handler = SimpleNamespace(_stub=stub, server_address="127.0.0.1:19530")
     client: Any = SimpleNamespace(_get_connection=lambda: handler)
     with pytest.raises(MilvusException, match="field id not exist"):
-        answered_here(client, SEARCHES[0], "Bounded", 1.0)
+        answered(SEARCHES[0], client, "Bounded", 1.0)
     assert sent[0].guarantee_timestamp == 2
     assert sent[0].consistency_level == common_pb2.ConsistencyLevel.Bounded
