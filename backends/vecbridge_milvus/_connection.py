@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import uuid
 import weakref
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from vecbridge import (
 from vecbridge_milvus import _lite
 from vecbridge_milvus._causes import cause
 from vecbridge_milvus._errors import BACKEND, boundary, translate
+from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._pymilvus import forget_inherited, load, quietly
 from vecbridge_milvus._retry import Patience
 from vecbridge_milvus._settings import MilvusSettings
@@ -51,7 +51,7 @@ class Connection:
 
     def __init__(self, settings: MilvusSettings) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._client: MilvusClient | None = None
         self._version = ""
         self._endings: list[weakref.finalize[..., Any]] = []
@@ -184,7 +184,6 @@ class Connection:
 
     def abandon(self) -> None:
         """Makes a forked child connect anew: what it inherits is its parent's, and half dead."""
-        self._lock = threading.Lock()
         # Kept, because its end would hang, or end the parent's.
         _inherited.append(self._client)
         self._client = None

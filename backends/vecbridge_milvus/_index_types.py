@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from vecbridge import InvalidArgumentError
@@ -170,6 +169,8 @@ def misbuilt(name: str, given: Iterable[str]) -> list[str]:
 
 def resembled(word: str, known: Iterable[str]) -> str:
     """The known name that another one looks like, capitals aside; else nothing."""
+    from difflib import get_close_matches
+
     plain = {name.lower().replace("_", ""): name for name in known}
     close = get_close_matches(word.lower().replace("_", ""), plain, n=1, cutoff=_ALIKE)
     return plain[close[0]] if close else ""
