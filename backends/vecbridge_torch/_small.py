@@ -19,7 +19,7 @@ def subtract(scores: Tensor, terms: Tensor, *, quiet: bool = False) -> None:
     Args:
         scores: ``(q, b)``.
         terms: ``(b,)``.
-        quiet: whether torch's threads are to be left asleep.
+        quiet: whether torch's threads are to be left asleep; on a CPU alone.
     """
     if _by_numpy(scores, quiet=quiet):
         np.subtract(scores.numpy(), terms.numpy(), out=scores.numpy())
@@ -44,7 +44,7 @@ def group_maxima(scores: Tensor, *, quiet: bool = False) -> Tensor:
 
 def top(scores: Tensor, count: int, *, quiet: bool = False) -> tuple[Tensor, Tensor]:
     """The ``count`` largest of each row and their columns, ``(q, count)`` in no order."""
-    if not (quiet and _by_numpy(scores, quiet=True)):
+    if not quiet:
         found, at = topk(scores, count, dim=1, sorted=False)
         return found, at
     table = scores.numpy()
@@ -55,10 +55,10 @@ def top(scores: Tensor, count: int, *, quiet: bool = False) -> tuple[Tensor, Ten
 
 def gathered(scores: Tensor, columns: Tensor, *, quiet: bool = False) -> Tensor:
     """``(q, m)`` scores at columns of each row."""
-    if not (quiet and _by_numpy(scores, quiet=True)):
+    if not quiet:
         return scores.gather(1, columns)
     return from_numpy(np.take_along_axis(scores.numpy(), columns.numpy(), axis=1))
 
 
 def _by_numpy(scores: Tensor, *, quiet: bool) -> bool:
-    return scores.device.type == "cpu" and (quiet or scores.numel() <= _FEW)
+    return quiet or (scores.device.type == "cpu" and scores.numel() <= _FEW)
