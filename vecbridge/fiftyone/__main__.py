@@ -11,7 +11,15 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 from vecbridge._errors import ConfigurationError, VecbridgeError
-from vecbridge.cli._failures import Exit, as_json, asked_for_json, code_of, failure, tell_bug
+from vecbridge.cli._failures import (
+    Exit,
+    as_json,
+    asked_for_json,
+    code_of,
+    failure,
+    message_of,
+    tell_bug,
+)
 from vecbridge.fiftyone._adopted import adopt
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 from vecbridge.fiftyone.plugin._folder import place_plugin, plugin_status, remove_plugin
@@ -37,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             found = {**status(), "panel": plugin_status()}
             said = json.dumps(found, indent=2) if given.json else _told(found)
-    except VecbridgeError as error:
-        sys.stderr.write(f"{as_json(error) if for_program else error}\n")
+    except (VecbridgeError, OSError) as error:
+        sys.stderr.write(f"{as_json(error) if for_program else message_of(error)}\n")
         return code_of(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, scripts must not take it for a no
         tell_bug(error, for_program=for_program)

@@ -291,3 +291,19 @@ def test_a_bug_is_no_answer(
     assert said.out == ""
     assert said.err.startswith("Traceback")
     assert "ZeroDivisionError" in said.err.splitlines()[-1] if words else "report" in said.err
+
+
+def test_an_error_of_the_operating_system_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise PermissionError(13, "Permission denied", "/plugins")
+
+    monkeypatch.setattr("vecbridge.fiftyone.__main__.status", refused)
+    assert main(["status", "--json"]) == 2
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert error == {
+        "type": "PermissionError",
+        "message": "/plugins: Permission denied",
+        "exit_code": 2,
+    }
