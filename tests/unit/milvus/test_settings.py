@@ -10,6 +10,7 @@ from vecbridge import ConfigurationError
 from vecbridge_milvus import MilvusSettings
 
 SECRET = "Sup3r-s3cret-w0rd"
+WRONG = r"percent-encode|must be http"
 MUTUAL = {"client_key_path": "k", "client_pem_path": "c", "ca_pem_path": "a"}
 
 
@@ -109,18 +110,22 @@ def test_credentials_and_database_are_taken_out_of_the_address(
 
 
 @pytest.mark.parametrize(
-    "uri",
+    ("uri", "said"),
     [
-        f"http://u:{SECRET}/x@h:1",
-        f"http://u:{SECRET}?x@h:1",
-        f"http://u:1{SECRET}@h:{SECRET}",
-        f"http://u:{SECRET}@[h",
-        f"grpc://u:{SECRET}@h:1",
-        f"http://u:{SECRET}@",
+        (f"http://u:{SECRET}/x@h:1", WRONG),
+        (f"http://u:{SECRET}?x@h:1", WRONG),
+        (f"http://u:1{SECRET}@h:{SECRET}", WRONG),
+        (f"http://u:{SECRET}@[h", WRONG),
+        (f"grpc://u:{SECRET}@h:1", WRONG),
+        (f"http://u:{SECRET}@", WRONG),
+        (f"http://:{SECRET}@h:1", "must hold both"),
+        (f"http://{SECRET}:@h:1", "must hold both"),
+        (f"http://h:1/db?token={SECRET}", "means nothing"),
+        (f"http://h:1/#{SECRET}", "means nothing"),
     ],
 )
-def test_a_wrong_address_is_refused_without_its_password(uri: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"percent-encode|must be http") as caught:
+def test_a_wrong_address_is_refused_without_its_password(uri: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
         vecbridge.get_backend("milvus", uri=uri)
     assert SECRET not in str(caught.value)
 
@@ -161,21 +166,6 @@ def test_a_relative_path_stays_where_it_was_when_the_program_moves(
     settings = MilvusSettings(uri="v.db")
     monkeypatch.chdir(tmp_path.parent)
     assert settings.lite_path == tmp_path / "v.db"
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        f"http://:{SECRET}@h:1",
-        f"http://{SECRET}:@h:1",
-        f"http://h:1/db?token={SECRET}",
-        f"http://h:1/#{SECRET}",
-    ],
-)
-def test_nothing_in_an_address_is_ignored(uri: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"must hold both|means nothing") as caught:
-        vecbridge.get_backend("milvus", uri=uri)
-    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("options", [{"token": SECRET}, {"uri": f"http://u:{SECRET}@h:1"}])
