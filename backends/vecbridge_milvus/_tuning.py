@@ -30,6 +30,7 @@ _STALLED = 0.01
 _LOOKED_AT = 4096
 _DEEP = 4
 _APART = 4.0
+_POOR = 3
 
 _log = logging.getLogger("vecbridge.milvus")
 
@@ -102,7 +103,8 @@ class Tuning:
 
         An index walks past the records that do not match: of what it looks at, their share is lost,
         and more than that where what matches lies together, far from a query. So the effort grows
-        as the share shrinks, and few records are looked at one by one.
+        as the share shrinks, and few records are looked at one by one. So are all where a graph is
+        so poor that it takes much effort without a filter: some records it may not reach at all.
 
         Args:
             effort: of a search among all.
@@ -112,7 +114,8 @@ class Tuning:
         """
         if matching >= records:
             return effort
-        if matching <= max(_LOOKED_AT, _DEEP * k):
+        poor = self._kind.family == "graph" and effort.value > _POOR * self._kind.least(k + SPARE)
+        if poor or matching <= max(_LOOKED_AT, _DEEP * k):
             return effort._replace(met=False)
         more = _APART * records / matching
         value = min(math.ceil(more * effort.value), self._kind.most())
