@@ -110,7 +110,7 @@ class Index(WholeIndex):
         """
         info = self.info
         names = validate.ids(ids, unique=True)
-        array = validate.vectors(vectors, dimension=info.dimension)
+        array = validate.vectors(vectors, dimension=info.dimension, names=names)
         if len(array) != len(names):
             raise InvalidArgumentError(
                 f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"

@@ -125,10 +125,18 @@ def listed(some: set[str], column: Sequence[str]) -> set[str]:
     return set[str]().union(*(some.intersection(part) for _, part in slices(column)))
 
 
-def vectors(values: ArrayLike, *, dimension: int, what: str = "vectors") -> NDArray[np.float32]:
+def vectors(
+    values: ArrayLike, *, dimension: int, what: str = "vectors", names: Sequence[str] = ()
+) -> NDArray[np.float32]:
     """Converts anything array-like to ``(n, d)`` C-contiguous finite float32.
 
     An array that is that already is passed through, not copied.
+
+    Args:
+        values: what was given.
+        dimension: of the index.
+        what: it is called in errors.
+        names: whose rows they are, for errors too: who gives many batches knows no row of one.
 
     Raises:
         InvalidVectorError: not numeric, NaN, infinite, or too large for float32.
@@ -146,7 +154,7 @@ def vectors(values: ArrayLike, *, dimension: int, what: str = "vectors") -> NDAr
         )
     with np.errstate(over="ignore", under="ignore"):
         converted = np.ascontiguousarray(array, dtype=np.float32)
-    _check_finite(converted, array, what)
+    _check_finite(converted, array, what, names)
     return converted
 
 
@@ -236,7 +244,9 @@ def _as_array(values: Any, what: str) -> NDArray[Any]:
     return array
 
 
-def _check_finite(converted: NDArray[np.float32], given: NDArray[Any], what: str) -> None:
+def _check_finite(
+    converted: NDArray[np.float32], given: NDArray[Any], what: str, names: Sequence[str]
+) -> None:
     rows = max(1, _FINITE_BLOCK // max(converted.shape[1], 1))
     for start in range(0, len(converted), rows):
         good = np.isfinite(converted[start : start + rows]).all(axis=1)
@@ -244,9 +254,10 @@ def _check_finite(converted: NDArray[np.float32], given: NDArray[Any], what: str
             row = start + int(np.argmin(good))
             overflow = bool(np.isfinite(given[row]).all())
             found = "a value too large for float32" if overflow else "NaN or infinity"
+            whose = f", the vector of {names[row]!r}" if row < len(names) else ""
             raise InvalidVectorError(
-                f"{what} must be finite float32; row {row} has {found}. Leave such rows out, or "
-                f"mend them"
+                f"{what} must be finite float32; row {row} has {found}{whose}. Leave such rows "
+                f"out, or mend them"
             )
 
 

@@ -57,9 +57,9 @@ def test_ids_that_no_store_could_keep(index: Index, ids: Any, error: type[Except
 @pytest.mark.parametrize(
     ("vectors", "error", "words"),
     [
-        ([[0, float("nan")]], vecbridge.InvalidVectorError, "row 0 has NaN or infinity"),
+        ([[0, float("nan")]], vecbridge.InvalidVectorError, "row 0 has NaN .*, the vector of 'a'"),
         ([[float("inf"), 0]], vecbridge.InvalidVectorError, "row 0 has NaN or infinity"),
-        ([[1e39, 0]], vecbridge.InvalidVectorError, "too large for float32"),
+        ([[1e39, 0]], vecbridge.InvalidVectorError, "too large for float32, the vector of 'a'"),
         ([["a", "b"]], vecbridge.InvalidVectorError, "real numbers"),
         ([[1j, 0]], vecbridge.InvalidVectorError, "real numbers"),
         ([[True, False]], vecbridge.InvalidVectorError, "real numbers"),
