@@ -97,7 +97,7 @@ def tuned(
     flat = Flat(metric, snapshot.vectors, snapshot.norms)
     probes = np.concatenate([queries[:_ASKED], _made(flat, snapshot)])
     probes = probes[usable(metric, norms(probes), float(snapshot.norms.max(initial=0.0)))]
-    truth = flat.nearest(probes, snapshot.vectors, k).columns
+    truth = flat.nearest(probes, snapshot.vectors, k, "own").columns
     wanted = 0.5 * (1.0 + recall)
     value, fetched = knob.start(k + SPARE), 1
     while (k + SPARE) * fetched <= len(snapshot) // 2 and value < 2 * knob.most:
@@ -118,7 +118,7 @@ def _made(flat: Flat, snapshot: Snapshot) -> NDArray[np.float32]:
     generator = np.random.default_rng(0)
     rows = generator.choice(len(snapshot), min(_MADE, len(snapshot)), replace=False)
     chosen = snapshot.vectors[rows]
-    near = flat.nearest(chosen, snapshot.vectors, 2).columns[:, 1]
+    near = flat.nearest(chosen, snapshot.vectors, 2, "own").columns[:, 1]
     distance = np.linalg.norm(chosen - snapshot.vectors[near], axis=1, keepdims=True)
     noise = generator.standard_normal(chosen.shape, dtype=np.float32)
     noise *= distance / np.linalg.norm(noise, axis=1, keepdims=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vecbridge import Candidates, Hits, Metric
 from vecbridge.local import Scoped, Snapshot
 from vecbridge.ranking import SPARE, norms
-from vecbridge_faiss._flat import Flat, Nearest
+from vecbridge_faiss._flat import Flat, Nearest, Way
 
 _CANDIDATE_BYTES = 32 << 20
 _SPARSE = 4
@@ -39,7 +39,7 @@ class Exact:
         reach = self._reach(scoped)
         query_norms = norms(queries)
         usable = reach.flat.usable(query_norms)
-        found = reach.nearest(queries[usable], count)
+        found = reach.nearest(queries[usable], count, "own")
         distances = iter(reach.flat.distances(found, query_norms[usable]))
         columns = iter(found.columns)
         return [
@@ -58,14 +58,16 @@ class Exact:
         reach = self._reach(scoped)
         query_norms = norms(queries)
         usable = np.flatnonzero(reach.flat.usable(query_norms))
-        decided = self._decided(queries[usable], query_norms[usable], k, count, reach)
-        offers = dict(zip(usable.tolist(), decided, strict=True))
         wider = min(_WIDER * count, len(scoped))
-        for at, offer in offers.items():
-            if offer is None and wider <= most:
-                # One query alone: FAISS computes euclidean distances from differences.
-                one = slice(at, at + 1)
-                (offers[at],) = self._decided(queries[one], query_norms[one], k, wider, reach)
+        tries: list[tuple[int, Way]] = [
+            (count, "fast"),
+            (wider if wider <= most else count, "close"),
+        ]
+        offers: dict[int, Candidates | None] = {}
+        for size, way in tries:
+            left = np.array([at for at in usable.tolist() if not offers.get(at)], dtype=np.intp)
+            decided = self._decided(queries[left], query_norms[left], k, size, reach, way)
+            offers.update(zip(left.tolist(), decided, strict=True))
         return [
             offers.get(at) or scoped.offer(*scoped.float64_rows(self._metric, query, k, most))
             for at, query in enumerate(queries)
@@ -96,9 +98,12 @@ class Exact:
         k: int,
         count: int,
         reach: _Reach,
+        way: Way,
     ) -> list[Candidates | None]:
         """Candidates of each query, or ``None`` where float32 leaves the ``k`` best open."""
-        found = reach.nearest(queries, count)
+        if not len(queries):
+            return []
+        found = reach.nearest(queries, count, way)
         lower, upper = reach.flat.bounds(found, query_norms)
         # FAISS's order is that of its values, and so is that of the bounds.
         beyond = lower > upper[:, k - 1 : k]
@@ -151,9 +156,9 @@ class _Reach:
         self._gathered = gathered
         self._selected = selected
 
-    def nearest(self, queries: NDArray[np.float32], count: int) -> Nearest:
+    def nearest(self, queries: NDArray[np.float32], count: int, way: Way) -> Nearest:
         """The nearest records in scope; ``columns`` are rows of the matrix."""
-        return self.flat.nearest(queries, self._vectors, count, self._selected)
+        return self.flat.nearest(queries, self._vectors, count, way, self._selected)
 
     def in_range(
         self, queries: NDArray[np.float32], query_norms: NDArray[np.float64], radius: float

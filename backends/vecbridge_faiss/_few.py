@@ -18,7 +18,7 @@ from vecbridge import Metric
 from vecbridge.ranking import smallest_columns
 from vecbridge_faiss._library import faiss
 
-_VALUE_BYTES = 32 << 20
+VALUE_BYTES = 32 << 20
 # What stays in a core's cache while one query after the other is compared to it.
 _TILE_BYTES = 1 << 20
 # Less than this is done hardly later than a second thread has begun.
@@ -44,15 +44,15 @@ def nearest_of_few(
     """
     values = np.empty((len(queries), count), dtype=np.float32)
     rows = np.empty((len(queries), count), dtype=np.intp)
-    step = max(1, _VALUE_BYTES // (4 * max(len(vectors), 1)))
+    step = max(1, VALUE_BYTES // (4 * max(len(vectors), 1)))
     for start in range(0, len(queries), step):
         part = slice(start, start + step)
         keys = _keys(metric, queries[part], vectors)
-        values[part], rows[part] = _picked(keys, count, selected)
+        values[part], rows[part] = picked(keys, count, selected)
     return (values, rows) if metric == "euclidean" else (np.negative(values, out=values), rows)
 
 
-def _picked(
+def picked(
     keys: NDArray[np.float32], count: int, selected: NDArray[np.intp] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """The smallest keys of each row, in order, and whose they are."""

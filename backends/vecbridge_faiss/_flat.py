@@ -5,8 +5,9 @@ depends on the kernel that ran:
 
 - inner products, in whatever order they are summed: ``gamma(d) * |q| * |v|``;
 - euclidean distances of few queries, from differences: relative, ``gamma(d + 2)`` of the square;
-- euclidean distances of many queries, from ``|q|**2 + |v|**2 - 2 q.v``: ``gamma(d)`` of
-  ``(|q| + |v|)**2``, which decides little where vectors are long and close together.
+- euclidean distances of many queries, and of several by one product, from
+  ``|q|**2 + |v|**2 - 2 q.v``: ``gamma(d)`` of ``(|q| + |v|)**2``, which decides little where
+  vectors are long and close together.
 
 For cosine, inner products with unit vectors are taken. Records that all have the same length, to
 float32's precision, need no copy for that.
@@ -14,7 +15,7 @@ float32's precision, need no copy for that.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from vecbridge import Metric
 from vecbridge.ranking import gamma
 from vecbridge_faiss._few import nearest_of_few
 from vecbridge_faiss._library import faiss
+from vecbridge_faiss._several import SEVERAL, halves_of, nearest_of_several
 
 _LARGEST = 2.0**60
 _SMALLEST = 2.0**-40
@@ -33,6 +35,10 @@ _TINY = 2.0**-120
 _BLOCK_BYTES = 8 << 20
 # Room for a quarter more, so that few of many additions move what is there.
 _ROOM = 4
+
+
+Way = Literal["own", "fast", "close"]
+"""How queries are compared to the records."""
 
 
 class Nearest(NamedTuple):
@@ -66,6 +72,7 @@ class Flat:
         self._largest = float(norms.max(initial=0.0))
         self.units: NDArray[np.float32] | None = None
         self._length, self._spread = 1.0, 0.0
+        self._halves = halves_of(metric, norms)
         if metric == "cosine":
             self._prepare_units(vectors, norms)
         self._before = None
@@ -79,6 +86,7 @@ class Flat:
         queries: NDArray[np.float32],
         vectors: NDArray[np.float32],
         count: int,
+        way: Way,
         selected: NDArray[np.intp] | None = None,
     ) -> Nearest:
         """The nearest records of usable queries.
@@ -87,10 +95,17 @@ class Flat:
             queries: ``(q, d)`` float32.
             vectors: the matrix.
             count: how many; at most as many as there are.
+            way: as FAISS itself does with so many queries; whatever is fastest; or one by one, with
+                the least rounding.
             selected: rows that alone may be found.
         """
         matrix = vectors if self.units is None else self.units
-        few = _are_few(queries)
+        few = way == "close" or _are_few(queries)
+        if few and len(queries) >= SEVERAL and way == "fast":
+            several = nearest_of_several(
+                self._metric, queries, matrix, self._halves, count, selected
+            )
+            return Nearest(*several, differences=False)
         find = nearest_of_few if few else _knn
         values, columns = find(self._metric, queries, matrix, count, selected)
         differences = few and self._metric == "euclidean"
