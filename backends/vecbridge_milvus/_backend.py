@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from vecbridge import Consistency, FieldType, IndexNotFoundError, Metric
+from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
 from vecbridge.diagnosis import Finding
 from vecbridge_milvus import _schema
 from vecbridge_milvus._collection import Collection
@@ -69,8 +69,12 @@ class MilvusBackend:
             IndexNotFoundError: there is none of that name.
             SchemaMismatchError: it is not laid out in a way that an index can be kept in.
         """
-        self._require(name, "open_index")
-        collection = self._collection(name)
+        try:
+            collection = self._collection(name)
+        except (BackendError, IndexNotFoundError):
+            # What there is is read at once: only where that fails is it asked for.
+            self._require(name, "open_index")
+            raise
         collection.load("open_index")
         return MilvusIndex(collection, self._settings)
 

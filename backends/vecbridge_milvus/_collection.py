@@ -51,20 +51,19 @@ class Collection:
         self.connection = connection
         self.layout = layout
         self.lite = connection.lite
-        self._calls = Calls(connection, layout.info.name, loading or {})
-        self._waits_first = False
+        self._calls = Calls(connection, layout.info.name, layout.collection, loading or {})
+        self._alone: bool | None = None
         self._loaded = False
         self._loading = Lock()
         # Where one process serves Lite to others, that one sees to it.
         self._settles = not connection.shared
         self._unflushed = 0
-        self.session = self._session(replicated=False)
+        self.session = Session(str(layout.collection), connection.place)
 
     def load(self, operation: str = "load") -> None:
-        """Brings the collection into the server's memory, and learns what reads need there."""
+        """Brings the collection into the server's memory."""
         self._calls.load(operation)
-        self._waits_first = not self.lite and self._calls.copies() == 1
-        self.session = self._session(replicated=not self.lite and not self._waits_first)
+        self._alone = None
         self._loaded = True
 
     def upsert(self, columns: Columns) -> None:
@@ -147,15 +146,25 @@ class Collection:
             with self._loading:
                 if not self._loaded:
                     self.load(operation)
-        with self.session.reading(level) as word:
+
+        def replicated() -> bool:
+            return not self.lite and not self._is_alone(operation)
+
+        with self.session.reading(level, replicated) as word:
             yield View(
                 self._calls,
                 self.layout,
                 operation,
                 word,
                 lite=self.lite,
-                waits_first=self._waits_first,
+                waits_first=word == "Strong" and not self.lite and self._is_alone(operation),
             )
+
+    def _is_alone(self, operation: str) -> bool:
+        """Whether one copy of the records answers all reads; asked when a read first needs it."""
+        if self._alone is None:
+            self._alone = self._calls.copies(operation) == 1
+        return self._alone
 
     def beyond(self, low: float, high: float) -> str:
         """The rows whose norm lies outside of a band."""
@@ -174,9 +183,6 @@ class Collection:
         with self.connection.writing(), self.session.writing():
             yield
             self._unflushed += rows
-
-    def _session(self, *, replicated: bool) -> Session:
-        return Session(str(self.layout.collection), self.connection.place, replicated=replicated)
 
     def close(self) -> None:
         """Refuses every later call."""

@@ -47,6 +47,10 @@ class Connection:
 
     Args:
         settings: where the server is, and who asks.
+
+    Attributes:
+        copies_told: by a collection's number, when the server told how many copies answer, and how
+            many those were.
     """
 
     def __init__(self, settings: MilvusSettings) -> None:
@@ -59,6 +63,7 @@ class Connection:
         self._release: weakref.finalize[..., Any] | None = None
         self._reached = False
         self._closed = False
+        self.copies_told: dict[int, tuple[float, int | None]] = {}
         _connections.add(self)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -223,8 +223,7 @@ def _vector_index(
     """The vectors' index; one that another caller is just making is waited for."""
     deadline = time.monotonic() + min(timeout, _MAKING_S)
     while True:
-        for index in client.list_indexes(name, field_name=vector, timeout=timeout):
-            described: dict[str, Any] = client.describe_index(name, index, timeout=timeout)
+        for described in _described_indexes(client, name, vector, timeout, by_field=patient):
             for metric, word in METRICS.items():
                 if str(described.get("metric_type", "")).upper() == word:
                     kind = str(described["index_type"]).upper()
@@ -242,6 +241,18 @@ def _vector_index(
         f"the vectors of collection {name!r} (field {vector!r}) have no index with the metric "
         f"{', '.join(METRICS.values())}: create one on the server, then open the collection"
     )
+
+
+def _described_indexes(
+    client: MilvusClient, name: str, vector: str, timeout: float, *, by_field: bool
+) -> Iterator[dict[str, Any]]:
+    """What the server says of the vectors' indexes: first of one that is named like its field."""
+    first = client.describe_index(name, vector, timeout=timeout) if by_field else None
+    if first and first["field_name"] == vector:
+        yield first
+    for index in client.list_indexes(name, field_name=vector, timeout=timeout):
+        if index != vector or not by_field:
+            yield client.describe_index(name, index, timeout=timeout)
 
 
 def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[str, FieldType]:

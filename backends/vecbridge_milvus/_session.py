@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -86,13 +86,11 @@ class Session:
         collection: what tells the collection from every other one, whatever address it is
             reached by.
         address: the address that it is reached by here.
-        replicated: whether reads may be answered by different copies of the records.
     """
 
-    def __init__(self, collection: str, address: str, *, replicated: bool = False) -> None:
+    def __init__(self, collection: str, address: str) -> None:
         self._collection = collection
         self._address = address
-        self._replicated = replicated
         with _guard:
             self._ledger = _ledgers.setdefault(collection, _Ledger())
 
@@ -151,15 +149,21 @@ class Session:
             return self._ledger.begun
 
     @contextmanager
-    def reading(self, level: Consistency) -> Iterator[str]:
-        """Yields Milvus's word for the level that this read needs."""
+    def reading(self, level: Consistency, replicated: Callable[[], bool]) -> Iterator[str]:
+        """Yields Milvus's word for the level that this read needs.
+
+        Args:
+            level: what is asked for.
+            replicated: tells whether reads may be answered by different copies of the records;
+                asked where that matters.
+        """
         with _guard:
             written, seen = self._ledger.written, self._ledger.seen.get(self._address, 0)
             age = time.monotonic() - self._ledger.latest
         word = _WORDS[level]
         if level == "session" and written > seen:
             word = _WORDS["strong"]
-        elif level == "session" and written and self._replicated:
+        elif level == "session" and written and replicated():
             # What one replica has shown, another may still lack.
             word = _WORDS["strong" if age < GRACE_S else "bounded"]
         yield word

@@ -44,8 +44,8 @@ class View:
         operation: the contract's name of what is being done.
         word: Milvus's word for the level.
         lite: whether this is Milvus Lite.
-        waits_first: whether a strong read may be made of two; not where copies of the collection
-            answer in turn, since one may have got where another has not.
+        waits_first: whether the read is a strong one that may be made of two; not where copies of
+            the collection answer in turn, since one may have got where another has not.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class View:
         self._operation = operation
         self._word = word
         self._lite = lite
-        self._waits_first = waits_first and word == "Strong"
+        self._waits_first = waits_first
         self._lock = threading.Lock()
         self._waited = -_FRESH_S
 

@@ -20,12 +20,12 @@ def collection() -> str:
     return str(next(_NUMBERS))
 
 
-def opened(name: str, *, address: str = "here", replicated: bool = False) -> Session:
-    return Session(name, address, replicated=replicated)
+def opened(name: str, *, address: str = "here") -> Session:
+    return Session(name, address)
 
 
-def word(session: Session, level: Any = "session") -> str:
-    with session.reading(level) as sent:
+def word(session: Session, level: Any = "session", *, replicated: bool = False) -> str:
+    with session.reading(level, lambda: replicated) as sent:
         return sent
 
 
@@ -57,9 +57,9 @@ def test_a_write_that_failed_may_have_happened() -> None:
 def test_a_read_that_failed_or_began_before_the_write_settles_nothing() -> None:
     session = opened(collection())
     write(session)
-    with pytest.raises(TimeoutError), session.reading("session"):
+    with pytest.raises(TimeoutError), session.reading("session", bool):
         raise TimeoutError
-    with session.reading("strong"), session.writing():
+    with session.reading("strong", bool), session.writing():
         pass
     assert word(session) == "Strong"
 
@@ -91,12 +91,12 @@ def test_replicas_are_asked_strongly_until_a_bounded_read_sees_the_write_on_all_
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    session = opened(collection(), replicated=True)
-    assert word(session) == "Session"
+    session = opened(collection())
+    assert word(session, replicated=True) == "Session"
     write(session)
-    assert [word(session) for _ in range(3)] == ["Strong"] * 3
+    assert [word(session, replicated=True) for _ in range(3)] == ["Strong"] * 3
     now += GRACE_S
-    assert word(session) == "Bounded"
+    assert word(session, replicated=True) == "Bounded"
 
 
 def in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
