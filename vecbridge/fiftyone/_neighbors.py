@@ -15,8 +15,9 @@ from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
+from vecbridge.fiftyone._ids import first_ids_of
 from vecbridge.fiftyone._records import ids_within
-from vecbridge.fiftyone._sifting import SMALL_VIEW, ids_of, sifted
+from vecbridge.fiftyone._sifting import SMALL_VIEW, sifted
 from vecbridge.local import LocalIndex, Snapshot
 from vecbridge.ranking import Pairs
 
@@ -131,16 +132,15 @@ class Neighbors:
         patches = owner.config.patches_field is not None or owner.view._is_patches
         if patches or self._within is not None or not owner.has_view:
             return False
-        some = ids_of(owner.view.limit(SMALL_VIEW + 1))
+        some = first_ids_of(owner.view, SMALL_VIEW + 1)
         if len(some) <= SMALL_VIEW:
             self._within = some
         return self._within is None
 
     def _view_ids(self) -> list[str] | None:
         """Ids of the current view's records; ``None`` where there is no restriction."""
-        if not self._owner.has_view:
-            return None
-        if self._within is None:
+        # FiftyOne compares two views to tell whether there is one, so it is asked once.
+        if self._within is None and self._owner.has_view:
             _, ids = ids_within(self._owner.view, self._owner.config.patches_field)
             self._within = ids.tolist()
         return self._within

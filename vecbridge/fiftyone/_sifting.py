@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vecbridge._contract._hits import Hits
+from vecbridge.fiftyone._ids import ids_of
 
 SMALL_VIEW = 512
 """Ids that take no longer to read than to sift."""
@@ -20,15 +21,6 @@ SMALL_VIEW = 512
 _MOST_ASKED = 256
 _MOST_RANKED = 8192
 _ROUNDS = 3
-
-
-def ids_of(view: Any) -> list[str]:
-    """What ``values("id")`` of a view of samples gives, in less of its time for a few thousand ids.
-
-    They come in one document: of documents, the database gives no more than a hundred at once.
-    """
-    found = view._aggregate(post_pipeline=[{"$group": {"_id": None, "ids": {"$push": "$_id"}}}])
-    return [str(name) for document in found for name in document["ids"]]
 
 
 def sifted(view: Any, k: int | None, ask: Callable[[int], Hits]) -> Hits | None:

@@ -1,4 +1,4 @@
-"""The nearest others of every record, each pair multiplied once.
+"""The nearest others of every record, or how near one can be, each pair multiplied once.
 
 Records are taken in blocks, and blocks in pairs. Each product is shown to the records on both of
 its sides, and each record keeps the few best that it was shown: all that costs much is half of a
@@ -95,26 +95,70 @@ def nearest_others(
         progress: told after each block.
     """
     kept = Kept(records, count)
+
+    def show(left: int, right: int, out: NDArray[np.float32]) -> None:
+        columns = keys.columns(slice(right, right + BLOCK))
+        _show(keys, kept, left, right, min(left + BLOCK, records), columns, out)
+
+    _show_all(show, records, progress)
+    return kept
+
+
+def least_keys(
+    keys: PairKeys, records: int, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """The smallest key of each record with another: ``(n,)``.
+
+    Args:
+        keys: of pairs of records.
+        records: how many there are.
+        progress: told after each block.
+    """
+    least = np.full(records, np.inf, dtype=np.float32)
+
+    def show(left: int, right: int, out: NDArray[np.float32]) -> None:
+        columns = keys.columns(slice(right, right + BLOCK))
+        others = least[right : right + BLOCK]
+        for start in range(left, min(left + BLOCK, records), STRIP):
+            rows = slice(start, min(start + STRIP, left + BLOCK, records))
+            table = keys.keys(rows, columns, out)
+            if left == right:
+                itself = np.arange(len(table))
+                table[itself, itself + start - right] = np.inf
+            else:
+                np.minimum(others, table.min(axis=0), out=others)
+            np.minimum(least[rows], table.min(axis=1), out=least[rows])
+
+    _show_all(show, records, progress)
+    return least
+
+
+def _show_all(
+    show: Callable[[int, int, NDArray[np.float32]], None],
+    records: int,
+    progress: Progress | None,
+) -> None:
+    """Shows every pair of blocks, by where they start, with room for the keys of a strip.
+
+    No block is in two pairs at a time.
+    """
     blocks = -(-records // BLOCK)
     held = threading.local()
     done, total = 0, blocks * (blocks + 1) // 2
 
-    def show(pair: tuple[int, int]) -> None:
+    def shown(pair: tuple[int, int]) -> None:
         if not hasattr(held, "table"):
             held.table = np.empty(STRIP * BLOCK, dtype=np.float32)
-        left, right = pair[0] * BLOCK, pair[1] * BLOCK
-        columns = keys.columns(slice(right, right + BLOCK))
-        _show(keys, kept, left, right, min(left + BLOCK, records), columns, held.table)
+        show(pair[0] * BLOCK, pair[1] * BLOCK, held.table)
 
     from concurrent.futures import ThreadPoolExecutor
 
     with single_products(), ThreadPoolExecutor(WORKERS) as pool:
         for pairs in _rounds(blocks):
-            for _ in pool.map(show, pairs):
+            for _ in pool.map(shown, pairs):
                 done += 1
                 if progress is not None:
                     progress(done, total)
-    return kept
 
 
 def _rounds(blocks: int) -> Iterator[list[tuple[int, int]]]:

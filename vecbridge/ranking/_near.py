@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._double import float64_bounds
+from vecbridge.ranking._everyone import Progress, least_keys
 from vecbridge.ranking._kernel import norms, pair_distances
 from vecbridge.ranking._scores import Frame, PairKeys
 
@@ -17,6 +18,8 @@ _SKETCHED_FROM = 4096
 _SAMPLE = 1024
 # Looking at a pair costs as much as the products of some hundred pairs.
 _FEW = 1000
+# From how many others a record within the distance, as a sketch tells it, most records have one.
+_CROWDED = 0.5
 _DOUBTFUL = 64
 _EXACT_PAIRS = 1 << 14
 
@@ -38,6 +41,8 @@ class Records:
         self._basis: NDArray[np.float64] | None = None
         self._sketch: PairKeys | None = None
         self._sketched = 0
+        self._share = 1.0
+        self._floors: tuple[int, NDArray[np.float64]] | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -63,6 +68,26 @@ class Records:
                     self._sketched = directions
                 return self._sketch
         return None
+
+    def floors_for(
+        self, limit: float, progress: Progress | None = None
+    ) -> NDArray[np.float64] | None:
+        """How near to each record another can be, at least, if that tells most from a distance.
+
+        Args:
+            limit: the distance.
+            progress: told how much is done, of what is done once.
+
+        Returns:
+            ``(n,)`` lower bounds; ``None`` where many are likely to be below the distance.
+        """
+        sketch = self.sketch_for(limit)
+        if sketch is None or self._share * len(self) > _CROWDED:
+            return None
+        if self._floors is None or self._floors[0] < self._sketched:
+            least = least_keys(sketch, len(self), progress).astype(np.float64)
+            self._floors = self._sketched, sketch.floors(least - sketch.errors)
+        return self._floors[1]
 
     def exact(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
         """The distance of each row to the column beside it."""
@@ -91,6 +116,7 @@ class Records:
         table = sample.keys(slice(None), sample.columns(slice(None)))
         # Every record is near itself.
         maybe = np.count_nonzero(table <= sample.key_of(limit)) - _SAMPLE
+        self._share = maybe / table.size
         return bool(maybe * _FEW < table.size)
 
 

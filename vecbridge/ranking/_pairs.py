@@ -125,22 +125,27 @@ class Pairs:
         Args:
             limit: the distance.
             most: stop as soon as there are more than this many.
-            progress: told how many records are done.
+            progress: told how much is done of how much.
         """
         near = Near(self._records, limit)
+        doubtful = self._doubtful(limit, progress)
+        alone = np.delete(np.arange(len(self)), doubtful)
         kept: list[int] = []
-        for start, rows in self._strips():
-            free = rows
+        for start in range(0, len(doubtful), STRIP):
+            free = doubtful[start : start + STRIP]
             for first in range(0, len(kept), BLOCK):
                 columns = np.array(kept[first : first + BLOCK])
                 free = free[~near.mask(free, columns).any(axis=1)]
                 if not len(free):
                     break
             kept.extend(_apart(free, near.mask(free, free)))
-            if most is not None and len(kept) > most:
+            if most is not None and len(alone) + len(kept) > most:
                 break
-            _tell(progress, start + len(rows), len(self))
-        return kept
+            if not len(alone):
+                _tell(progress, min(start + STRIP, len(self)), len(self))
+        # Few are looked at in no time, after what has told its progress itself.
+        _tell(progress, len(self), len(self))
+        return sorted([*alone.tolist(), *kept])
 
     def nearest_among(self, kept: Sequence[int], limit: float) -> dict[int, tuple[int, float]]:
         """Of each record that is not kept, the nearest that is, and how far it is.
@@ -165,6 +170,13 @@ class Pairs:
                     if row not in found or distance < found[row][1]:
                         found[row] = owner, distance
         return found
+
+    def _doubtful(self, limit: float, progress: Progress | None) -> NDArray[np.intp]:
+        """Positions of the records that may have another within a distance, ascending."""
+        floors = self._nearest
+        if floors is None:
+            floors = self._records.floors_for(limit, progress)
+        return np.arange(len(self)) if floors is None else np.flatnonzero(floors <= limit)
 
     def _strips(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
         for start in range(0, len(self), STRIP):

@@ -26,11 +26,13 @@ class Engine:
         backend: its name.
         options: of the backend.
         blas_threshold: how many queries FAISS takes the expanded euclidean form for.
+        several: from how many queries on one product is taken.
     """
 
     backend: str
     options: dict[str, Any] = field(default_factory=dict)
     blas_threshold: int | None = None
+    several: int | None = None
 
     def index_of(self, data: Data, metric: Metric, **fields: Any) -> Index:
         """The data in an index of their own."""
@@ -47,6 +49,8 @@ class Engine:
         before = faiss.cvar.distance_compute_blas_threshold
         if self.blas_threshold is not None:
             faiss.cvar.distance_compute_blas_threshold = self.blas_threshold
+        if self.several is not None:
+            monkeypatch.setattr("vecbridge_faiss._flat.SEVERAL", self.several)
         if self.backend == "torch":
             monkeypatch.setattr("vecbridge_torch._cache._PATIENCE", 0)
         try:
@@ -59,6 +63,7 @@ ENGINES = {
     "sklearn": Engine("sklearn"),
     "faiss-differences": Engine("faiss", blas_threshold=1 << 30),
     "faiss-products": Engine("faiss", blas_threshold=1),
+    "faiss-one-product": Engine("faiss", blas_threshold=1 << 30, several=1),
     **{
         f"torch-{precision}": Engine("torch", {"device": "cpu", "precision": precision})
         for precision in ("bfloat16", "float16", "float32")

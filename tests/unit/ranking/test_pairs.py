@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tests.oracle import oracle_distances
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge.ranking import Pairs
+from vecbridge.ranking._near import Near
 
 pytestmark = pytest.mark.parametrize("metric", METRICS)
 
@@ -37,6 +38,7 @@ def pairs(metric: Metric, request: Any, monkeypatch: pytest.MonkeyPatch) -> Pair
         monkeypatch.setattr("vecbridge.ranking._near._SKETCHED_FROM", 10)
         monkeypatch.setattr("vecbridge.ranking._near._DIRECTIONS", (2,))
         monkeypatch.setattr("vecbridge.ranking._near._FEW", 0)
+        monkeypatch.setattr("vecbridge.ranking._near._CROWDED", math.inf)
         monkeypatch.setattr("vecbridge.ranking._near._DOUBTFUL", 2)
     vectors = hard_vectors()
     ids = [f"{(37 * row) % len(vectors):02d}" for row in range(len(vectors))]
@@ -72,9 +74,12 @@ def test_radius_holds_those_at_the_very_limit(pairs: Pairs, table: NDArray[np.fl
             assert near.tolist() == table[row, expected].tolist()
 
 
+@pytest.mark.parametrize("nearest_known", [False, True])
 def test_what_is_kept_is_apart_from_all_that_is_kept_before(
-    pairs: Pairs, table: NDArray[np.float64]
+    pairs: Pairs, table: NDArray[np.float64], nearest_known: bool
 ) -> None:
+    if nearest_known:
+        pairs.nearest()
     for limit in np.unique(table)[::23].tolist():
         expected: list[int] = []
         for row in range(len(pairs)):
@@ -82,6 +87,36 @@ def test_what_is_kept_is_apart_from_all_that_is_kept_before(
                 expected.append(row)
         assert pairs.apart(limit) == expected
         assert len(pairs.apart(limit, most=2)) >= min(3, len(expected))
+
+
+def test_another_distance_is_answered_from_what_the_first_one_told(
+    metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    vectors = np.float32(rng.standard_normal((4200, 8)) @ rng.standard_normal((8, 96)))
+    vectors = np.float32(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    vectors[100:110] = vectors[:10] * np.float32(1.0 - 2.0**-10)
+    pairs = Pairs(metric, [f"{row:04}" for row in range(len(vectors))], vectors)
+    table = np.array([oracle_distances(metric, query, vectors) for query in vectors[100:110]])
+    limit = float(table[np.arange(10), np.arange(10)].max())
+    copies = [*range(100, 110)]
+    told: list[tuple[int, int]] = []
+    kept = pairs.apart(limit, progress=lambda done, total: told.append((done, total)))
+    assert kept == [row for row in range(4200) if row not in copies]
+    assert told == [(1, 3), (2, 3), (3, 3), (4200, 4200)]
+    looked: list[int] = []
+    mask = Near.mask
+
+    def told_mask(self: Near, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
+        looked.append(len(rows))
+        return mask(self, rows, columns)
+
+    monkeypatch.setattr(Near, "mask", told_mask)
+    monkeypatch.setattr("vecbridge.ranking._near.least_keys", None)
+    nearer = float(np.nextafter(table[np.arange(10), np.arange(10)].min(), -np.inf))
+    assert pairs.apart(nearer) == [*range(4200)]
+    assert pairs.apart(limit) == [row for row in range(4200) if row not in copies]
+    assert max(looked) < 100
 
 
 @pytest.mark.parametrize("scale", [1e-40, 1e-30, 1.0, 1e30])
