@@ -20,6 +20,7 @@ import fiftyone.brain.similarity as fbs
 import fiftyone.core.utils as fou
 import numpy as np
 
+from vecbridge.fiftyone._ids import ids_of
 from vecbridge.fiftyone._records import ids_within
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Embedding:
     def run(self) -> None:
         """Embeds what the index lacks, and adds it, part by part."""
         attempt = self._index.backend.attempt
-        ids = self._samples.values("id")
+        ids = ids_of(self._samples)
         if attempt.resumed:
             ids = self._lacking(ids)
         attempt.begin()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.fiftyone._handle import SAMPLE_ID, IdTable, IndexHandle, read_table
+from vecbridge.fiftyone._ids import ids_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,9 @@ def ids_within(samples: Any, patches_field: str | None) -> tuple[NDArray[Any], N
 
     A field of one label a sample, and not of a list, has none in some samples.
     """
+    if patches_field is None and not samples._is_patches:
+        ids = np.array(ids_of(samples), dtype=np.str_)
+        return ids, ids
     owners, labels, _, _ = fbu.filter_ids(samples, None, None, patches_field=patches_field)
     if patches_field is None:
         return owners, owners

@@ -64,7 +64,9 @@ def test_existing_ids_may_be_refused(half: Any, digits: Digits) -> None:
 def test_bad_vectors_change_nothing(half: Any, digits: Digits) -> None:
     broken = digits.vectors[20:23].copy()
     broken[1, 0] = np.nan
-    with pytest.raises(ValueError, match="row 1 has NaN"):
+    with pytest.raises(
+        ValueError, match=f"row 1 has NaN or infinity, the vector of '{digits.ids[21]}'"
+    ):
         half.add_to_index(broken, digits.ids[20:23])
     with pytest.raises(ValueError, match="64 dimensions, as the index has; got 63"):
         half.add_to_index(digits.vectors[20:23, 1:], digits.ids[20:23])

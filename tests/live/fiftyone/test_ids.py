@@ -1,0 +1,45 @@
+"""The ids of views, read past FiftyOne's own reading of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vecbridge.fiftyone._ids as reading
+from tests.live.fiftyone.cases import Digits
+from tests.live.fiftyone.media import Media
+from vecbridge.fiftyone._ids import ids_of
+
+View = Callable[[Digits, Media], Any]
+VIEWS: dict[str, View] = {
+    "dataset": lambda digits, _: digits.dataset,
+    "part": lambda digits, _: digits.dataset[20:90],
+    "ordered": lambda digits, _: digits.dataset.select(digits.ids[40:3:-2], ordered=True),
+    "shuffled": lambda digits, _: digits.dataset.shuffle(seed=1),
+    "twice": lambda digits, _: digits.dataset[:9].concat(digits.dataset[5:15]),
+    "nothing": lambda digits, _: digits.dataset.skip(1000),
+    "frames": lambda _, media: media.frames(),
+    "clips": lambda _, media: media.clips(),
+    "groups": lambda _, media: media.slices("left")._root_dataset,
+    "slice": lambda _, media: media.slices("right"),
+    "slices": lambda _, media: media.slices(["left", "right"]),
+}
+
+
+@pytest.fixture(scope="module")
+def media(fob: Any, tmp_path_factory: pytest.TempPathFactory) -> Media:
+    folder: Path = tmp_path_factory.mktemp("media")
+    return Media(folder)
+
+
+@pytest.mark.parametrize("most", [reading._MOST, 5])
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_the_ids_are_those_that_fiftyone_tells(
+    view: View, most: int, digits: Digits, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MOST", most)
+    samples = view(digits, media)
+    assert ids_of(samples) == samples.values("id")

@@ -1,0 +1,35 @@
+"""The ids of a view's samples, in as little time as FiftyOne's database allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MOST = 200_000
+"""Ids that one document holds without coming near the size of the largest, 16 MB."""
+
+
+def ids_of(view: Any) -> list[str]:
+    """What ``values("id")`` of samples gives, in their order, in less than half of its time.
+
+    They come in one document: what documents cost the database, one for each of them costs it.
+
+    Args:
+        view: a dataset, or any view of samples.
+    """
+    found = first_ids_of(view, _MOST + 1)
+    if len(found) > _MOST:
+        every: list[str] = view.values("id")
+        return every
+    return found
+
+
+def first_ids_of(view: Any, most: int) -> list[str]:
+    """The same of the first samples.
+
+    Args:
+        view: a dataset, or any view of samples.
+        most: of how many.
+    """
+    pipeline = [{"$limit": most}, {"$group": {"_id": None, "ids": {"$push": "$_id"}}}]
+    documents = view._aggregate(post_pipeline=pipeline)
+    return [str(name) for document in documents for name in document["ids"]]
