@@ -59,13 +59,8 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "fiftyone",
-        "^10k (sklearn|FAISS): (sort_by|the same|find_duplicates)",
+        "^10k (sklearn|FAISS): (sort_by|the same)",
         _THEIR_TABLE,
-    ),
-    (
-        "fiftyone",
-        "FAISS: 100 vectors",
-        "one query after the other is compared to all, for products of many at once round more",
     ),
     (
         "fiftyone",
