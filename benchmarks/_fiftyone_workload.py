@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,11 @@ from _measure import seconds, together
 DATASET = "benchmark"
 WANTED_SECONDS = 1.0
 """How long work is repeated, by all backends together; where once takes longer, it is done once."""
-AFRESH = frozenset({"reload", "session", "duplicates"})
+AFRESH = frozenset({"reload", "session", "many", "duplicates"})
 """Work that loads the index itself, so that its first run is like any other."""
+
+SETTLED = frozenset({"sort", "least"})
+"""Work that both sides prepare for, at the first time or in the course of many."""
 
 Work = Callable[[], object]
 
@@ -100,7 +104,7 @@ class Side:
         """Each piece of work by its name."""
         dataset, ids, index = self._dataset, self._ids, self.index
         one, half = dataset[: len(ids) // 100], dataset[: len(ids) // 2]
-        hundred = self._vectors[:100]
+        hundred, names = self._vectors[:100], cycle(ids)
 
         def inside(view: Any) -> Work:
             def asked() -> None:
@@ -109,9 +113,9 @@ class Side:
 
             return asked
 
-        def session() -> None:
+        def session(sorts: int) -> None:
             loaded = self._loaded()
-            for name in ids[:100]:
+            for name in ids[:sorts]:
                 loaded.sort_by_similarity(name, k=25)
 
         def duplicates() -> None:
@@ -120,9 +124,10 @@ class Side:
 
         return {
             "reload": lambda: self._loaded()._kneighbors(ids[0], k=1),  # noqa: SLF001
-            "session": session,
-            "sort": lambda: index.sort_by_similarity(ids[7], k=25),
-            "least": lambda: index.sort_by_similarity(ids[7], k=25, reverse=True),
+            "session": lambda: session(100),
+            "many": lambda: session(2000),
+            "sort": lambda: index.sort_by_similarity(next(names), k=25),
+            "least": lambda: index.sort_by_similarity(next(names), k=25, reverse=True),
             "view1": inside(one),
             "view50": inside(half),
             "hundred": lambda: index._kneighbors(hundred, k=10),  # noqa: SLF001
@@ -147,9 +152,17 @@ def times(works: dict[str, Work], *, afresh: bool) -> dict[str, float]:
 
 
 def measured(
-    backends: dict[str, Backend], names: Sequence[str], count: int, dimension: int
+    backends: dict[str, Backend], names: Sequence[str], settled: int, count: int, dimension: int
 ) -> dict[str, dict[str, float]]:
-    """Seconds of each piece of work that is named, for each backend."""
+    """Seconds of each piece of work that is named, for each backend.
+
+    Args:
+        backends: one a column.
+        names: of the work.
+        settled: how often each is asked to sort before its sorts are measured.
+        count: how many vectors there are.
+        dimension: of each.
+    """
     import fiftyone as fo
 
     vectors, dataset = data(count, dimension), make_dataset(count)
@@ -158,6 +171,9 @@ def measured(
     found = {column: {"create": side.creation} for column, side in sides.items()}
     for name in names:
         asked = {column: work[name] for column, work in works.items()}
+        for work in asked.values() if name in SETTLED else ():
+            for _ in range(settled):
+                work()
         taken = times(asked, afresh=name in AFRESH)
         for column, figure in taken.items():
             found[column][name] = figure
@@ -177,7 +193,7 @@ def main(asked: dict[str, Any]) -> dict[str, dict[str, float]]:
     fo.config.show_progress_bars = False
     vecbridge.fiftyone.enable()
     backends = {column: backend(column, options) for column, options in asked["columns"].items()}
-    return measured(backends, asked["works"], asked["count"], asked["dimension"])
+    return measured(backends, asked["works"], asked["settled"], *asked["size"])
 
 
 if __name__ == "__main__":

@@ -7,10 +7,6 @@ from typing import Any
 
 UNKNOWN = "no reason is known yet"
 _OUR_SHARE = "a third of a millisecond of checks and session, beside a server that answers in five"
-_THEIR_TABLE = (
-    "up to 15,000 records its sklearn reads a table of the distances of all pairs, for which its "
-    "first query takes seconds, and the table 8 n² bytes: the row of 100 sorts counts the seconds"
-)
 _REMARKS: tuple[tuple[str, str, str], ...] = (
     (
         "milvus",
@@ -56,11 +52,6 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
         "fiftyone",
         "Milvus: (sort_by|the same in a view of 1 %|load_brain_results)",
         "the answer is proven, from vectors that come along; its milvus misses a tenth of these 25",
-    ),
-    (
-        "fiftyone",
-        "^10k (sklearn|FAISS): (sort_by|the same)",
-        _THEIR_TABLE,
     ),
     (
         "fiftyone",

@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 BUDGETS = {
     "duplicates": 320,
     "faiss": 60,
-    "fiftyone": 180,
+    "fiftyone": 240,
     "import": 15,
     "langchain": 40,
     "local": 40,

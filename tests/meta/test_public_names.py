@@ -87,6 +87,7 @@ PUBLIC: dict[str, list[str]] = {
         "Float32Keys",
         "Pairs",
         "Pick",
+        "Shortlists",
         "distance_matrix",
         "distances",
         "dot_error",

@@ -15,6 +15,7 @@ from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._aggregate import parse_aggregation
+from vecbridge.fiftyone._by_record import SortsByRecord
 from vecbridge.fiftyone._ids import first_ids_of
 from vecbridge.fiftyone._records import ids_within
 from vecbridge.fiftyone._sifting import SMALL_VIEW, sifted
@@ -27,15 +28,17 @@ _LONG_WORK = 10_000
 
 @dataclass(frozen=True)
 class Query:
-    """Parsed queries.
+    """Queries, of which one of the two is given.
 
     Attributes:
+        names: ids of records.
         vectors: ``(q, d)``.
         single: the caller gave one id or one vector, not a list.
     """
 
-    vectors: NDArray[Any]
-    single: bool
+    names: Sequence[str] = ()
+    vectors: NDArray[Any] | None = None
+    single: bool = False
 
 
 class Neighbors:
@@ -50,6 +53,7 @@ class Neighbors:
         self._within: list[str] | None = None
         self._pairs: Pairs | None = None
         self._frozen: Snapshot | None = None
+        self._by_record = SortsByRecord()
 
     def forget_view(self) -> None:
         """Says that the view has changed."""
@@ -59,6 +63,7 @@ class Neighbors:
         """Says that the records have changed."""
         self._within = None
         self._pairs = self._frozen = None
+        self._by_record.forget()
 
     def nearest(
         self,
@@ -71,22 +76,26 @@ class Neighbors:
         """What ``_kneighbors`` returns."""
         if query is None:
             return self._neighbors_of_all(k, reverse, return_dists)
-        parsed = self._parse(query)
+        parsed = _parsed(query)
         if aggregation is None and not parsed.single:
             search = self._owner.index.farthest if reverse else self._owner.index.search
-            found = search(parsed.vectors, k, within=self._view_ids())
+            found = search(self._vectors_of(parsed), k, within=self._view_ids())
             return self._formatted(found, False, return_dists)
         wanted = parse_aggregation("mean" if aggregation is None else aggregation)
-
-        def ask(count: int | None, within: Sequence[str] | None = None) -> Hits:
-            hits: Hits = self._owner.index.search_aggregated(
-                parsed.vectors, count, aggregation=wanted, farthest=reverse, within=within
-            )
-            return hits
-
-        best = sifted(self._owner.view, k, ask) if self._is_large_view() else None
+        large = self._is_large_view()
+        best = None if large else self._at_sight(parsed, k, reverse)
         if best is None:
-            best = ask(k, self._view_ids())
+            queries = self._vectors_of(parsed)
+
+            def ask(count: int | None, within: Sequence[str] | None = None) -> Hits:
+                hits: Hits = self._owner.index.search_aggregated(
+                    queries, count, aggregation=wanted, farthest=reverse, within=within
+                )
+                return hits
+
+            best = sifted(self._owner.view, k, ask) if large else None
+            if best is None:
+                best = ask(k, self._view_ids())
         return self._formatted([best], True, return_dists)
 
     def within_radius(self, query: Any, thresh: float | None, return_dists: bool) -> Any:
@@ -94,25 +103,27 @@ class Neighbors:
         limit = np.inf if thresh is None else thresh
         if query is None:
             return self._radius_of_all(limit, return_dists)
-        parsed = self._parse(query)
-        found = self._owner.index.search(parsed.vectors, None, within=self._view_ids())
+        parsed = _parsed(query)
+        found = self._owner.index.search(self._vectors_of(parsed), None, within=self._view_ids())
         cut = []
         for hits in found:
             count = int(np.searchsorted(hits.distances, limit, side="right"))
             cut.append(Hits(hits.ids[:count], hits.distances[:count], exact=hits.exact))
         return self._formatted(cut, parsed.single, return_dists)
 
-    def _parse(self, query: Any) -> Query:
-        if isinstance(query, str):
-            return Query(self._vectors_of([query]), True)
-        array = query if hasattr(query, "ndim") else list(query)
-        first = array[0] if len(array) else None
-        if isinstance(first, str):
-            return Query(self._vectors_of([str(name) for name in array]), False)
-        vectors = np.asarray(array)
-        return Query(np.atleast_2d(vectors), vectors.ndim == 1)
+    def _at_sight(self, query: Query, k: int | None, reverse: bool) -> Hits | None:
+        """The answer to one record's query, where that takes no search."""
+        # All aggregations of one query are the same.
+        if len(query.names) != 1:
+            return None
+        return self._by_record.nearest(
+            self._owner.index, query.names[0], k, within=self._view_ids(), farthest=reverse
+        )
 
-    def _vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+    def _vectors_of(self, query: Query) -> NDArray[Any]:
+        return self._stored(query.names) if query.vectors is None else query.vectors
+
+    def _stored(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of records anywhere in the index, as often as each is named."""
         records: Records = self._owner.index.fetch(ids)
         if records.missing:
@@ -170,7 +181,7 @@ class Neighbors:
                 self._frozen = snapshot
                 start = int(rows[0]) if len(rows) else 0
                 return snapshot.vectors[start : start + len(rows)]
-        return self._vectors_of(ids)
+        return self._stored(ids)
 
     def _neighbors_of_all(self, k: int | None, reverse: bool, return_dists: bool) -> Any:
         """For each record of the view, positions of its nearest others in the view."""
@@ -195,6 +206,17 @@ class Neighbors:
         answer = (samples, ids if patches else None, dists if return_dists else None)
         parts = [part and part[0] if single else part for part in answer]
         return tuple(parts if return_dists else parts[:2])
+
+
+def _parsed(query: Any) -> Query:
+    if isinstance(query, str):
+        return Query([query], single=True)
+    array = query if hasattr(query, "ndim") else list(query)
+    first = array[0] if len(array) else None
+    if isinstance(first, str):
+        return Query([str(name) for name in array])
+    vectors = np.asarray(array)
+    return Query((), np.atleast_2d(vectors), single=vectors.ndim == 1)
 
 
 def _positions(found: Sequence[tuple[Any, Any]], return_dists: bool) -> Any:

@@ -15,7 +15,7 @@ from vecbridge.ranking._bounds import (
 from vecbridge.ranking._double import Bounds, float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances, norms
 from vecbridge.ranking._order import rank
-from vecbridge.ranking._pairs import Pairs
+from vecbridge.ranking._pairs import Pairs, Shortlists
 from vecbridge.ranking._pick import SPARE, Pick, pick_by_bounds, pick_by_keys
 from vecbridge.ranking._select import smallest_columns
 from vecbridge.ranking._single import Float32Keys
@@ -28,6 +28,7 @@ __all__ = [
     "Float32Keys",
     "Pairs",
     "Pick",
+    "Shortlists",
     "distance_matrix",
     "distances",
     "dot_error",

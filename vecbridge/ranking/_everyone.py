@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge.ranking._scores import PairKeys
+from vecbridge.ranking._scores import FarKeys, PairKeys
 from vecbridge.ranking._select import smallest_columns
 from vecbridge.ranking._threads import single_products
 
@@ -84,7 +84,7 @@ class Kept:
 
 
 def nearest_others(
-    keys: PairKeys, records: int, count: int, progress: Progress | None = None
+    keys: PairKeys | FarKeys, records: int, count: int, progress: Progress | None = None
 ) -> Kept:
     """The ``count`` smallest keys of each record with the others.
 
@@ -174,7 +174,7 @@ def _rounds(blocks: int) -> Iterator[list[tuple[int, int]]]:
 
 
 def _show(
-    keys: PairKeys,
+    keys: PairKeys | FarKeys,
     kept: Kept,
     left: int,
     right: int,

@@ -19,6 +19,7 @@ from vecbridge.ranking._everyone import BLOCK, STRIP, WORKERS, Kept, Progress, n
 from vecbridge.ranking._kernel import distance_matrix, distances
 from vecbridge.ranking._near import Near, Records
 from vecbridge.ranking._order import rank
+from vecbridge.ranking._scores import FarKeys, PairKeys
 
 SPARE = 6
 _MOST_KEPT = 512
@@ -26,6 +27,19 @@ _FLOAT64_BYTES = 64 << 20
 
 Others = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Positions of other records, and their distances."""
+
+
+class Shortlists(NamedTuple):
+    """For each record, others that are likely its nearest, or its farthest, the likeliest first.
+
+    Attributes:
+        columns: ``(n, count)`` positions.
+        floors: ``(n, count)``: no other record is nearer that is not listed up to there; where the
+            farthest are listed, minus the distance of none is below.
+    """
+
+    columns: NDArray[np.int32]
+    floors: NDArray[np.float64]
 
 
 class Pairs:
@@ -72,17 +86,41 @@ class Pairs:
         if count < 1:
             yield from ((np.empty(0, dtype=np.intp), np.empty(0)) for _ in self.ids)
             return
-        if farthest or count + SPARE > min(_MOST_KEPT, most):
+        if count + SPARE > min(_MOST_KEPT, most):
             yield from self._by_float64(np.arange(len(self)), count, progress, farthest=farthest)
             return
-        kept = nearest_others(self._records.keys(), len(self), count + SPARE, progress)
+        kept, keys = self._kept(count + SPARE, progress, farthest=farthest)
+        floors = keys.floors(kept.keys.max(axis=1).astype(np.float64) - keys.errors)
+        if count + SPARE == most:
+            floors[:] = np.inf
+        sign = -1.0 if farthest else 1.0
         strips = [rows for _, rows in self._strips()]
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(WORKERS) as pool:
-            sorted_strips = pool.map(lambda rows: self._sorted(rows, kept, count), strips)
+            sorted_strips = pool.map(
+                lambda rows: self._sorted(rows, kept, floors, count, sign), strips
+            )
             for rows, found in zip(strips, sorted_strips, strict=True):
-                yield from self._ranked(rows, found, count)
+                yield from self._ranked(rows, found, count, farthest=farthest)
+
+    def shortlists(
+        self, count: int, *, farthest: bool = False, progress: Progress | None = None
+    ) -> Shortlists:
+        """For each record, others that are likely its nearest, and how near the rest can be.
+
+        Args:
+            count: how many; fewer than there are records.
+            farthest: the farthest instead.
+            progress: told how much is done.
+        """
+        kept, keys = self._kept(count, progress, farthest=farthest)
+        order = np.argsort(kept.keys, axis=1)
+        known = np.take_along_axis(kept.keys, order, axis=1).astype(np.float64)
+        floors = keys.floors(known - keys.errors[:, np.newaxis])
+        if count == len(self) - 1:
+            floors[:, -1] = np.inf
+        return Shortlists(np.take_along_axis(kept.columns, order, axis=1), floors)
 
     def nearest(self, progress: Progress | None = None) -> NDArray[np.float64]:
         """The distance of each record to its nearest other, computed once: ``(n,)``."""
@@ -182,31 +220,47 @@ class Pairs:
         for start in range(0, len(self), STRIP):
             yield start, np.arange(start, min(start + STRIP, len(self)))
 
-    def _sorted(self, rows: NDArray[np.intp], kept: Kept, count: int) -> _Sorted:
-        """What was kept, by exact distance, and what that proves."""
+    def _kept(
+        self, count: int, progress: Progress | None, *, farthest: bool
+    ) -> tuple[Kept, PairKeys | FarKeys]:
+        """For each record, the others with the smallest of those keys."""
+        near = self._records.keys()
+        keys = FarKeys(near) if farthest else near
+        return nearest_others(keys, len(self), count, progress), keys
+
+    def _sorted(
+        self,
+        rows: NDArray[np.intp],
+        kept: Kept,
+        floors: NDArray[np.float64],
+        count: int,
+        sign: float,
+    ) -> _Sorted:
+        """What was kept, by exact distance times a sign, and what that proves."""
         columns, size = kept.columns[rows].astype(np.intp), kept.columns.shape[1]
-        flat = self._records.exact(np.repeat(rows, size), columns.ravel())
+        flat = sign * self._records.exact(np.repeat(rows, size), columns.ravel())
         table = flat.reshape(len(rows), size)
         order = np.argsort(table, axis=1, kind="stable")
         columns = np.take_along_axis(columns, order, axis=1)
         table = np.take_along_axis(table, order, axis=1)
-        keys = self._records.keys()
-        worst = kept.keys[rows].max(axis=1).astype(np.float64)
-        decided = table[:, count - 1] < keys.floors(worst - keys.errors[rows])
+        decided = table[:, count - 1] < floors[rows]
         tied = (table[:, 1:] == table[:, :-1]).any(axis=1)
-        return _Sorted(columns, table, decided | (size == len(self) - 1), tied)
+        return _Sorted(columns, table, decided, tied)
 
-    def _ranked(self, rows: NDArray[np.intp], found: _Sorted, count: int) -> Iterator[Others]:
+    def _ranked(
+        self, rows: NDArray[np.intp], found: _Sorted, count: int, *, farthest: bool
+    ) -> Iterator[Others]:
         """The exact ranking of what was kept, and float64's where that proves too little."""
-        columns, table, decided, tied = found
+        columns, keys, decided, tied = found
+        table = -keys if farthest else keys
         left = rows[~decided]
-        settled = self._by_float64(left, count, None, farthest=False)
+        settled = self._by_float64(left, count, None, farthest=farthest)
         again = dict(zip(left.tolist(), settled, strict=True))
         for at, row in enumerate(rows.tolist()):
             if not decided[at]:
                 yield again[row]
             elif tied[at]:
-                best = rank([self.ids[other] for other in columns[at]], table[at], count)
+                best = rank([self.ids[other] for other in columns[at]], keys[at], count)
                 yield columns[at, best], table[at, best]
             else:
                 yield columns[at, :count], table[at, :count]
@@ -247,10 +301,10 @@ class Pairs:
 
 
 class _Sorted(NamedTuple):
-    """What is known of some records: ``(n, kept)`` columns and distances, ``(n,)`` flags."""
+    """What is known of some records: ``(n, count)`` columns and signed distances, flags."""
 
     columns: NDArray[np.intp]
-    table: NDArray[np.float64]
+    keys: NDArray[np.float64]
     decided: NDArray[np.bool_]
     tied: NDArray[np.bool_]
 

@@ -175,6 +175,45 @@ class PairKeys:
             return keys / self._scale**2
         return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 - _SLACK)
 
+    def ceilings(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The greatest distances of records whose true keys are no greater."""
+        if self._metric == "euclidean":
+            return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 + _SLACK)
+        return self.floors(keys)
+
+
+class FarKeys:
+    """The same keys the other way round: the smallest are of the farthest pairs.
+
+    Args:
+        near: the keys.
+
+    Attributes:
+        errors: as of :class:`PairKeys`.
+    """
+
+    def __init__(self, near: PairKeys) -> None:
+        self._near = near
+        self.errors = near.errors
+
+    def columns(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float32]:
+        """What :meth:`keys` takes on its right for some records: a copy."""
+        right = self._near.columns(rows)
+        return np.negative(right, out=right)
+
+    def keys(
+        self,
+        rows: NDArray[np.intp] | slice,
+        columns: NDArray[np.float32],
+        out: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """As of :class:`PairKeys`, of these columns."""
+        return self._near.keys(rows, columns, out)
+
+    def floors(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Under minus the distances of records whose true keys here are no smaller."""
+        return -self._near.ceilings(-keys)
+
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of the same span; twice, since once leaves what squaring has lost."""

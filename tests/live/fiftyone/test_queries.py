@@ -9,6 +9,7 @@ import pytest
 
 from tests.live.fiftyone.cases import Digits, ranked
 from tests.live.fiftyone.conftest import RUNS
+from vecbridge.local import LocalIndex
 
 pytestmark = pytest.mark.parametrize(("case", "metric"), RUNS, indirect=True, scope="session")
 
@@ -27,6 +28,24 @@ def test_view_is_sorted_by_the_exact_distance(
     view = images.sort_by_similarity(digits.ids[5], k=k, reverse=reverse, dist_field="distance")
     expected = oracle(digits, metric, digits.vectors[5], reverse=reverse)[:k]
     assert list(zip(*view.values(["id", "distance"]), strict=True)) == expected
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_after_many_sorts_the_order_is_the_same(
+    images: Any, digits: Digits, metric: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vecbridge.fiftyone._by_record as by_record
+
+    monkeypatch.setattr(by_record, "RECORDS_PER_SORT", len(digits.ids) // 2 + 1)
+    images.reload()
+    for name, vector in zip(digits.ids[:20], digits.vectors, strict=False):
+        found, _, dists = images._kneighbors(name, k=7, reverse=reverse, return_dists=True)
+        expected = oracle(digits, metric, vector, reverse=reverse)[:7]
+        assert list(zip(found, dists, strict=True)) == expected
+        view = images.sort_by_similarity(name, k=7, reverse=reverse)
+        assert view.values("id") == found
+    if isinstance(images.index.engine, LocalIndex):
+        assert images._neighbors._by_record._known._lists[reverse] is not None
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)

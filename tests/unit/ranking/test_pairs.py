@@ -65,6 +65,21 @@ def test_neighbours_are_ranked_by_distance_and_id(
         assert near.tolist() == table[row, others[:k]].tolist()
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("count", [1, 9, 44])
+def test_no_record_is_beyond_the_floor_that_is_not_listed(
+    pairs: Pairs, table: NDArray[np.float64], count: int, reverse: bool
+) -> None:
+    lists = pairs.shortlists(count, farthest=reverse)
+    keys = -table if reverse else table
+    for row in range(len(pairs)):
+        listed = lists.columns[row].tolist()
+        assert len({row, *listed}) == count + 1
+        for at in range(count):
+            rest = np.delete(keys[row], [row, *listed[: at + 1]])
+            assert lists.floors[row, at] <= rest.min(initial=np.inf)
+
+
 def test_radius_holds_those_at_the_very_limit(pairs: Pairs, table: NDArray[np.float64]) -> None:
     for limit in [*np.unique(table[:, 3]).tolist(), -math.inf, math.inf]:
         found = list(pairs.within(limit))
@@ -119,9 +134,10 @@ def test_another_distance_is_answered_from_what_the_first_one_told(
     assert max(looked) < 100
 
 
+@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("scale", [1e-40, 1e-30, 1.0, 1e30])
 def test_neighbours_of_ordinary_data_are_decided_by_float32(
-    metric: Metric, scale: float, monkeypatch: pytest.MonkeyPatch
+    metric: Metric, scale: float, reverse: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors = np.random.default_rng(0).standard_normal((300, 24))
     vectors = np.float32(vectors * scale)
@@ -131,11 +147,16 @@ def test_neighbours_of_ordinary_data_are_decided_by_float32(
         monkeypatch.setattr("vecbridge.ranking._pairs.float64_bounds", None)
     told: list[tuple[int, int]] = []
     pairs = Pairs(metric, [f"{row:03}" for row in range(300)], vectors)
-    found = list(pairs.neighbors(5, progress=lambda done, total: told.append((done, total))))
+    found = list(
+        pairs.neighbors(
+            5, farthest=reverse, progress=lambda done, total: told.append((done, total))
+        )
+    )
     for row, (columns, near) in enumerate(found):
         exact = oracle_distances(metric, vectors[row], vectors)
-        exact[row] = np.inf
-        best = np.argsort(exact, kind="stable")[:5]
+        keys = -exact if reverse else exact
+        order = np.argsort(keys, kind="stable")
+        best = order[order != row][:5]
         assert (columns.tolist(), near.tolist()) == (best.tolist(), exact[best].tolist())
     assert told[-1] == (15, 15)
 

@@ -1,0 +1,158 @@
+"""Sorting by a record of a local index, at sight of the few records that can belong there.
+
+In a small view, those are its records. Of the whole index, they are listed for each record: a
+search reads every vector, and to list what is near each of them takes as long as a number of
+searches. Who has asked so many sorts is taken to go on asking, and the lists are made then. So
+sorts never take more than twice as long in all as if it had been known before how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._hits import Hits
+from vecbridge._contract._metric import Metric
+from vecbridge._front import _validate as validate
+from vecbridge._front._index import Index
+from vecbridge.local import LocalIndex, Snapshot
+from vecbridge.ranking import Pairs, Shortlists, distances, rank
+from vecbridge.ranking._order import taken
+
+FEW = 128
+"""Records whose exact distances take no longer than a search for the best of them."""
+
+LISTED = 64
+"""Records in a list."""
+
+RECORDS_PER_SORT = 16
+"""To list what is near so many records takes as long as one search."""
+
+_SPARE = 4
+_MOST_PRODUCTS = 1 << 38
+"""A few seconds: what a sort may take at most that might have taken milliseconds."""
+
+_MOST_RECORDS = 1 << 16
+"""Of 768 bytes each."""
+
+
+class SortsByRecord:
+    """Answers sorts by a record, and counts them; starts afresh as soon as anybody writes."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Says that the records have changed."""
+        self._known: _Known | None = None
+
+    def nearest(
+        self,
+        index: Index,
+        name: str,
+        k: int | None,
+        *,
+        within: Sequence[str] | None,
+        farthest: bool,
+    ) -> Hits | None:
+        """What a search by the record's vector gives, where that takes no search.
+
+        Args:
+            index: where the record is.
+            name: its id.
+            k: how many.
+            within: only these ids are candidates.
+            farthest: the farthest instead, farthest first.
+        """
+        engine = index.engine
+        limit = None if k is None else validate.positive(k, "k")
+        if not isinstance(engine, LocalIndex) or (within is not None and len(within) > FEW):
+            return None
+        snapshot = engine.snapshot()
+        row = snapshot.rows_of([name])
+        if not len(row):
+            return None
+        question = _Question(engine.info.metric, snapshot, int(row[0]), limit, farthest)
+        if within is not None:
+            return question.among(np.unique(snapshot.rows_of(within)), np.inf)
+        if limit is None or limit > LISTED - _SPARE or not engine.capabilities.exact:
+            return None
+        known = self._known
+        if known is None or not known.holds(engine, snapshot):
+            known = self._known = _Known(engine, snapshot)
+        lists = known.listed(snapshot, farthest)
+        return None if lists is None else question.listed(lists)
+
+
+class _Known:
+    """What is known of an index as it is at one moment.
+
+    Args:
+        engine: of the index.
+        snapshot: its records then.
+    """
+
+    def __init__(self, engine: LocalIndex, snapshot: Snapshot) -> None:
+        self._engine, self._generation = engine, snapshot.generation
+        self._asked = {False: 0, True: 0}
+        self._lists: dict[bool, Shortlists | None] = {}
+
+    def holds(self, engine: LocalIndex, snapshot: Snapshot) -> bool:
+        """Whether nobody has written since."""
+        return engine is self._engine and snapshot.generation == self._generation
+
+    def listed(self, snapshot: Snapshot, farthest: bool) -> Shortlists | None:
+        """The lists, if they are there or pay; counts this sort."""
+        self._asked[farthest] += 1
+        count, dimension = snapshot.vectors.shape
+        if self._asked[farthest] * RECORDS_PER_SORT <= count or count <= LISTED:
+            return None
+        if count > _MOST_RECORDS or count * count * dimension > _MOST_PRODUCTS:
+            return None
+        if farthest not in self._lists:
+            # Who asks in the meantime searches.
+            self._lists[farthest] = None
+            names = snapshot.names(np.arange(count))
+            pairs = Pairs(self._engine.info.metric, names, snapshot.vectors)
+            self._lists[farthest] = pairs.shortlists(LISTED, farthest=farthest)
+        return self._lists[farthest]
+
+
+class _Question:
+    """A sort by a record.
+
+    Args:
+        metric: of the index.
+        snapshot: its records.
+        row: which of them.
+        k: how many are wanted.
+        farthest: the farthest instead.
+    """
+
+    def __init__(
+        self, metric: Metric, snapshot: Snapshot, row: int, k: int | None, farthest: bool
+    ) -> None:
+        self._metric: Metric = metric
+        self._snapshot, self._row, self._k, self._farthest = snapshot, row, k, farthest
+
+    def among(self, rows: NDArray[np.intp], floor: float) -> Hits | None:
+        """The ranking of some records, if all others are beyond the floor and that proves it."""
+        names = self._snapshot.names(rows)
+        vectors = self._snapshot.vectors
+        found = distances(self._metric, vectors[self._row], vectors[rows])
+        keys = -found if self._farthest else found
+        order = rank(names, keys, self._k)
+        if floor < np.inf and (len(order) != self._k or keys[order[-1]] >= floor):
+            return None
+        return Hits(taken(names, order), found[order], exact=True)
+
+    def listed(self, lists: Shortlists) -> Hits | None:
+        """The ranking of the record itself and of those listed for it."""
+        for count in ((self._k or 0) + _SPARE, LISTED):
+            rows = np.append(lists.columns[self._row, :count], self._row)
+            hits = self.among(rows.astype(np.intp), float(lists.floors[self._row, count - 1]))
+            if hits is not None:
+                return hits
+        return None
