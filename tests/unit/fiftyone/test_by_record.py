@@ -14,7 +14,7 @@ from vecbridge import Hits, Index, InvalidArgumentError
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge.fiftyone import _by_record as by_record
 from vecbridge.fiftyone._by_record import FEW, LISTED, RECORDS_PER_SORT, SortsByRecord
-from vecbridge.ranking import Pairs
+from vecbridge.ranking import Pairs, distances
 
 COUNT = 400
 IDS = [f"{(7 * row) % COUNT:03}" for row in range(COUNT)]
@@ -67,7 +67,7 @@ def test_lists_are_made_when_they_pay_and_hold_the_ranking(
 ) -> None:
     index, sorts = make(metric), SortsByRecord()
     assert [ask(sorts, index, farthest=farthest) for _ in range(DUE)] == [None] * DUE
-    for name in IDS:
+    for name in IDS[::7]:
         for k in (1, 25, LISTED - by_record._SPARE):
             found = ask(sorts, index, name, k, farthest=farthest)
             assert found == searched(index, name, k, None, farthest=farthest)
@@ -116,15 +116,31 @@ def test_what_is_written_makes_the_lists_start_afresh(
     assert found == searched(index, IDS[0], 25, None, farthest=False)
 
 
-def test_another_index_has_lists_of_its_own(make: Callable[..., Index], tmp_path: Path) -> None:
-    index, sorts = make(), SortsByRecord()
+def test_another_index_has_lists_of_its_own() -> None:
+    sorts, asked = SortsByRecord(), []
+    for order in (1, -1):
+        index = vecbridge.get_backend("sklearn", path=":memory:").create_index(
+            "records", dimension=12, metric="euclidean"
+        )
+        index.upsert(IDS, vectors()[::order])
+        found = due(sorts, index)
+        assert found == searched(index, IDS[0], 25, None, farthest=False)
+        asked.append(found)
+    assert asked[0] != asked[1]
+
+
+def test_only_the_first_of_a_list_are_looked_at(
+    make: Callable[..., Index], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, sorts, looked = make(), SortsByRecord(), []
+
+    def told(metric: Metric, query: Any, records: Any) -> Any:
+        looked.append(len(records))
+        return distances(metric, query, records)
+
+    monkeypatch.setattr(by_record, "distances", told)
     assert due(sorts, index) is not None
-    other = vecbridge.get_backend("sklearn", path=":memory:").create_index(
-        "records", dimension=12, metric="euclidean"
-    )
-    other.upsert(IDS, vectors()[::-1])
-    found = due(sorts, other)
-    assert found == searched(other, IDS[0], 25, None, farthest=False)
+    assert looked == [25 + by_record._SPARE + 1]
 
 
 def test_what_the_lists_cannot_prove_is_searched() -> None:
