@@ -1,9 +1,10 @@
-"""Sorting by a record of a local index, at sight of the few records that can belong there.
+"""Sorting by a record, at sight of the few records that can belong there.
 
-In a small view, those are its records. Of the whole index, they are listed for each record: a
-search reads every vector, and to list what is near each of them takes as long as a number of
-searches. Who has asked so many sorts is taken to go on asking, and the lists are made then. So
-sorts never take more than twice as long in all as if it had been known before how many there are.
+In a small view, those are its records: they are fetched together with the one that is asked for. Of
+a whole local index, they are listed for each record: a search reads every vector, and to list what
+is near each of them takes as long as a number of searches. Who has asked so many sorts is taken to
+go on asking, and the lists are made then. So sorts never take more than twice as long in all as if
+it had been known before how many there are.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from vecbridge.ranking import Pairs, Shortlists, distances, rank
 from vecbridge.ranking._order import taken
 
 FEW = 128
-"""Records whose exact distances take no longer than a search for the best of them."""
+"""Records that take no longer to fetch, and to compare exactly, than to search for the best."""
 
 LISTED = 64
 """Records in a list."""
@@ -66,24 +67,22 @@ class SortsByRecord:
             within: only these ids are candidates.
             farthest: the farthest instead, farthest first.
         """
-        engine = index.engine
         limit = None if k is None else validate.positive(k, "k")
-        if not isinstance(engine, LocalIndex) or (within is not None and len(within) > FEW):
+        wanted = _Wanted(index.info.metric, limit, farthest)
+        if within is not None:
+            return None if len(within) > FEW else wanted.fetched(index, name, within)
+        engine = index.engine
+        if limit is None or limit > LISTED - _SPARE or not isinstance(engine, LocalIndex):
             return None
         snapshot = engine.snapshot()
-        row = snapshot.rows_of([name])
-        if not len(row):
-            return None
-        question = _Question(engine.info.metric, snapshot, int(row[0]), limit, farthest)
-        if within is not None:
-            return question.among(np.unique(snapshot.rows_of(within)), np.inf)
-        if limit is None or limit > LISTED - _SPARE or not engine.capabilities.exact:
+        rows = snapshot.rows_of([name])
+        if not len(rows) or not engine.capabilities.exact:
             return None
         known = self._known
         if known is None or not known.holds(engine, snapshot):
             known = self._known = _Known(engine, snapshot)
         lists = known.listed(snapshot, farthest)
-        return None if lists is None else question.listed(lists)
+        return None if lists is None else wanted.listed(snapshot, int(rows[0]), lists)
 
 
 class _Known:
@@ -120,39 +119,58 @@ class _Known:
         return self._lists[farthest]
 
 
-class _Question:
-    """A sort by a record.
+class _Wanted:
+    """What is asked for.
 
     Args:
         metric: of the index.
-        snapshot: its records.
-        row: which of them.
-        k: how many are wanted.
-        farthest: the farthest instead.
+        k: how many.
+        farthest: the farthest instead of the nearest.
     """
 
-    def __init__(
-        self, metric: Metric, snapshot: Snapshot, row: int, k: int | None, farthest: bool
-    ) -> None:
+    def __init__(self, metric: Metric, k: int | None, farthest: bool) -> None:
         self._metric: Metric = metric
-        self._snapshot, self._row, self._k, self._farthest = snapshot, row, k, farthest
+        self._k, self._farthest = k, farthest
 
-    def among(self, rows: NDArray[np.intp], floor: float) -> Hits | None:
+    def fetched(self, index: Index, name: str, within: Sequence[str]) -> Hits | None:
+        """The ranking of some records, fetched; ``None`` where there is no record of the name."""
+        names, vectors = _few(index, list(dict.fromkeys([name, *within])))
+        if not names or names[0] != name:
+            return None
+        start = 0 if name in within else 1
+        return self._ranked(vectors[0], names[start:], vectors[start:], np.inf)
+
+    def listed(self, snapshot: Snapshot, row: int, lists: Shortlists) -> Hits | None:
+        """The ranking of a record itself and of those listed for it, if that is proven."""
+        for count in ((self._k or 0) + _SPARE, LISTED):
+            rows = np.append(lists.columns[row, :count], row).astype(np.intp)
+            vectors, floor = snapshot.vectors, float(lists.floors[row, count - 1])
+            hits = self._ranked(vectors[row], snapshot.names(rows), vectors[rows], floor)
+            if hits is not None:
+                return hits
+        return None
+
+    def _ranked(
+        self,
+        query: NDArray[np.float32],
+        names: Sequence[str],
+        vectors: NDArray[np.float32],
+        floor: float,
+    ) -> Hits | None:
         """The ranking of some records, if all others are beyond the floor and that proves it."""
-        names = self._snapshot.names(rows)
-        vectors = self._snapshot.vectors
-        found = distances(self._metric, vectors[self._row], vectors[rows])
+        found = distances(self._metric, query, vectors)
         keys = -found if self._farthest else found
         order = rank(names, keys, self._k)
         if floor < np.inf and (len(order) != self._k or keys[order[-1]] >= floor):
             return None
         return Hits(taken(names, order), found[order], exact=True)
 
-    def listed(self, lists: Shortlists) -> Hits | None:
-        """The ranking of the record itself and of those listed for it."""
-        for count in ((self._k or 0) + _SPARE, LISTED):
-            rows = np.append(lists.columns[self._row, :count], self._row)
-            hits = self.among(rows.astype(np.intp), float(lists.floors[self._row, count - 1]))
-            if hits is not None:
-                return hits
-        return None
+
+def _few(index: Index, ids: Sequence[str]) -> tuple[Sequence[str], NDArray[np.float32]]:
+    """The ids, of some, that are there, and their vectors."""
+    if isinstance(index.engine, LocalIndex):
+        snapshot = index.engine.snapshot()
+        rows = snapshot.rows_of(ids)
+        return snapshot.names(rows), snapshot.vectors[rows]
+    records = index.fetch(ids)
+    return records.ids, records.vectors

@@ -83,14 +83,15 @@ def test_queries_without_aggregation_are_answered_one_by_one(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("queries", [slice(0, 3), slice(0, 1), slice(50, 51)])
 def test_view_restricts_results_and_not_queries(
-    images: Any, digits: Digits, metric: str, reverse: bool
+    images: Any, digits: Digits, metric: str, queries: slice, reverse: bool
 ) -> None:
-    inside = digits.ids[40:90]
+    inside, wanted = digits.ids[40:90], digits.ids[queries]
     with images.use_view(digits.dataset.select(inside)):
-        view = images.sort_by_similarity(digits.ids[:3], k=6, reverse=reverse, dist_field="inside")
+        view = images.sort_by_similarity(wanted, k=6, reverse=reverse, dist_field="inside")
         found = list(zip(*view.values(["id", "inside"]), strict=True))
-    everything = oracle(digits, metric, digits.vectors[:3], reverse=reverse)
+    everything = oracle(digits, metric, digits.vectors[queries], reverse=reverse)
     assert found == [pair for pair in everything if pair[0] in inside][:6]
 
 
