@@ -118,6 +118,12 @@ class Side:
             for name in ids[:sorts]:
                 loaded.sort_by_similarity(name, k=25)
 
+        def sort() -> None:
+            index.sort_by_similarity(next(names), k=25)
+
+        def least() -> None:
+            index.sort_by_similarity(next(names), k=25, reverse=True)
+
         def duplicates() -> None:
             self._again = self._loaded()
             self._again.find_duplicates(thresh=1e-3)
@@ -126,8 +132,10 @@ class Side:
             "reload": lambda: self._loaded()._kneighbors(ids[0], k=1),  # noqa: SLF001
             "session": lambda: session(100),
             "many": lambda: session(2000),
-            "sort": lambda: index.sort_by_similarity(next(names), k=25),
-            "least": lambda: index.sort_by_similarity(next(names), k=25, reverse=True),
+            "early": sort,
+            "early_least": least,
+            "sort": sort,
+            "least": least,
             "view1": inside(one),
             "view50": inside(half),
             "hundred": lambda: index._kneighbors(hundred, k=10),  # noqa: SLF001
