@@ -3,7 +3,7 @@
 In a small view, those are its records: they are fetched together with the one that is asked for. Of
 a whole local index, they are listed for each record: a search reads every vector, and to list what
 is near each of them takes as long as a number of searches. Who has asked so many sorts is taken to
-go on asking, and the lists are made then. So sorts never take more than twice as long in all as if
+go on asking, and the lists are made then. So sorts take about twice as long in all, at most, as if
 it had been known before how many there are.
 """
 
