@@ -18,7 +18,7 @@ from vecbridge import Metric
 from vecbridge.ranking import smallest_columns
 from vecbridge_faiss._library import faiss
 
-VALUE_BYTES = 32 << 20
+_VALUE_BYTES = 32 << 20
 # What stays in a core's cache while one query after the other is compared to it.
 _TILE_BYTES = 1 << 20
 # Less than this is done hardly later than a second thread has begun.
@@ -42,17 +42,38 @@ def nearest_of_few(
         count: how many; at most as many as may be found.
         selected: rows that alone may be found.
     """
-    values = np.empty((len(queries), count), dtype=np.float32)
-    rows = np.empty((len(queries), count), dtype=np.intp)
-    step = max(1, VALUE_BYTES // (4 * max(len(vectors), 1)))
-    for start in range(0, len(queries), step):
-        part = slice(start, start + step)
-        keys = _keys(metric, queries[part], vectors)
-        values[part], rows[part] = picked(keys, count, selected)
+    values, rows = picked_in_blocks(
+        lambda part: _keys(metric, part, vectors), queries, len(vectors), count, selected
+    )
     return (values, rows) if metric == "euclidean" else (np.negative(values, out=values), rows)
 
 
-def picked(
+def picked_in_blocks(
+    keys_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    queries: NDArray[np.float32],
+    records: int,
+    count: int,
+    selected: NDArray[np.intp] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """The smallest keys of each query, in order, and whose they are: ``(q, count)`` each.
+
+    Args:
+        keys_of: ``(b, records)`` keys of a block of queries, of which there are as many as fit.
+        queries: ``(q, d)`` float32.
+        records: how many keys a query has.
+        count: how many to pick.
+        selected: rows that alone may be picked.
+    """
+    values = np.empty((len(queries), count), dtype=np.float32)
+    rows = np.empty((len(queries), count), dtype=np.intp)
+    step = max(1, _VALUE_BYTES // (4 * max(records, 1)))
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        values[part], rows[part] = _picked(keys_of(queries[part]), count, selected)
+    return values, rows
+
+
+def _picked(
     keys: NDArray[np.float32], count: int, selected: NDArray[np.intp] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """The smallest keys of each row, in order, and whose they are."""

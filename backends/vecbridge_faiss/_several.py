@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Metric
-from vecbridge_faiss._few import VALUE_BYTES, picked
+from vecbridge_faiss._few import picked_in_blocks
 
 SEVERAL = 32
 """From how many queries on one product is faster."""
@@ -44,14 +44,12 @@ def nearest_of_several(
         count: how many; at most as many as may be found.
         selected: rows that alone may be found.
     """
-    keys = np.empty((len(queries), count), dtype=np.float32)
-    rows = np.empty((len(queries), count), dtype=np.intp)
-    step = max(1, VALUE_BYTES // (4 * max(len(vectors), 1)))
-    for start in range(0, len(queries), step):
-        part = slice(start, start + step)
-        table = np.matmul(queries[part], vectors.T)
-        np.subtract(halves, table, out=table)
-        keys[part], rows[part] = picked(table, count, selected)
+
+    def keys_of(part: NDArray[np.float32]) -> NDArray[np.float32]:
+        table: NDArray[np.float32] = np.matmul(part, vectors.T)
+        return np.subtract(halves, table, out=table)
+
+    keys, rows = picked_in_blocks(keys_of, queries, len(vectors), count, selected)
     values = keys.astype(np.float64)
     if metric != "euclidean":
         return np.negative(values, out=values), rows

@@ -16,7 +16,7 @@ def test_the_nearest_are_found_whatever_the_blocks_and_threads(
     metric: Metric, some: bool, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(few, "_TILE_BYTES", 4 * 6 * 50)
-    monkeypatch.setattr(few, "VALUE_BYTES", 4 * 1001 * 2)
+    monkeypatch.setattr(few, "_VALUE_BYTES", 4 * 1001 * 2)
     monkeypatch.setattr(few, "_THREADED_BYTES", 1)
     rng = np.random.default_rng(0)
     # Small integers, so that every order of summing gives the same.
