@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,12 @@ LEVELS: frozenset[Consistency] = frozenset({"strong", "session", "bounded", "eve
 
 @dataclass
 class Log:
-    """Every state of the rows, and when it began: what a replica would replay."""
+    """Every state of the rows, and when it began: what a replica would replay.
 
-    states: list[tuple[float, list[Row]]] = field(default_factory=lambda: [(0.0, [])])
+    A monotonic clock may begin at 0 when the machine starts, so a moment may well be negative.
+    """
+
+    states: list[tuple[float, list[Row]]] = field(default_factory=lambda: [(-math.inf, [])])
 
     def as_of(self, moment: float) -> list[Row]:
         return next(rows for began, rows in reversed(self.states) if began <= moment)
@@ -38,6 +42,7 @@ class LaggingIndex(ReferenceIndex):
         drop: Callable[[], bool] = bool,
         drop_deletes: bool = False,
         reorder: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(info, shelf)
         self._log = log
@@ -45,6 +50,7 @@ class LaggingIndex(ReferenceIndex):
         self._drop = drop
         self._drop_deletes = drop_deletes
         self._reorder = reorder
+        self._clock = clock
         self._held: Callable[[], None] | None = None
 
     @property
@@ -69,11 +75,11 @@ class LaggingIndex(ReferenceIndex):
 
     def rows(self, consistency: Consistency | None) -> list[Row]:
         lag = self._lag.get(consistency or "strong", 0.0)
-        return self._log.as_of(time.monotonic() - lag) if lag else super().rows(None)
+        return self._log.as_of(self._clock() - lag) if lag else super().rows(None)
 
     def _change(self, change: Any) -> None:
         super()._change(change)
-        self._log.states.append((time.monotonic(), super().rows(None)))
+        self._log.states.append((self._clock(), super().rows(None)))
 
 
 def lagging_index(**faults: Any) -> Index:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -155,8 +156,11 @@ def test_a_store_that_applies_writes_in_another_order_is_caught() -> None:
     assert found_kinds("strong", reorder=True) & {"lost", "stale", "resurrected"}
 
 
-def test_a_store_that_never_converges_is_caught() -> None:
-    recording = Recording(lagging_index(lag={"eventual": 3600.0}), 0)
+@pytest.mark.parametrize("uptime", [0.0, 60.0, 3600.0, 1e8])
+def test_a_store_that_never_converges_is_caught(uptime: float) -> None:
+    ticks = itertools.count()
+    behind = lagging_index(lag={"eventual": 3600.0}, clock=lambda: uptime + 1e-3 * next(ticks))
+    recording = Recording(behind, 0)
     recording.upsert(["a"], 1)
     last = recording.read(["a"], "eventual", "fetch")
     assert [found.kind for found in unsettled(recording.history, [last])] == ["lost"]
