@@ -119,6 +119,7 @@ class Geometry:
             dimension=self._dimension,
             query_norm=query.norm / query.scale,
             largest_norm=largest_norm,
+            smallest_norm=self.band[0],
         )
         if bool((self._measured(query, vectors) < floors).any()):
             return USELESS

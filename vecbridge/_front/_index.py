@@ -19,6 +19,7 @@ from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
 from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
+from vecbridge._front import _vector_values as vector_values
 from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
 from vecbridge._front._answers import checked
 from vecbridge._front._exact import exact_search
@@ -110,7 +111,7 @@ class Index(WholeIndex):
         """
         info = self.info
         names = validate.ids(ids, unique=True)
-        array = validate.vectors(vectors, dimension=info.dimension, names=names)
+        array = vector_values.vectors(vectors, dimension=info.dimension, names=names)
         if len(array) != len(names):
             raise InvalidArgumentError(
                 f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"
@@ -223,7 +224,7 @@ class Index(WholeIndex):
             InvalidInputError: an argument is unusable, or ``exact`` contradicts another one.
             UnsupportedError: the store has no filters, or no level as strong as is asked for.
         """
-        array = validate.queries(queries, dimension=self.info.dimension)
+        array = vector_values.queries(queries, dimension=self.info.dimension)
         validate.ranking(ranking)
         validate.exactness(exact, ranking, allow_scan=allow_scan)
         limit = None if k is None else validate.positive(k, "k")
@@ -266,7 +267,7 @@ class Index(WholeIndex):
             where: only records that match are candidates.
             consistency: level of the read.
         """
-        array = validate.queries(queries, dimension=self.info.dimension)
+        array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
         if not len(array):
@@ -310,7 +311,7 @@ class Index(WholeIndex):
         """
         wanted = parse_aggregation(aggregation)
         validate.exactness(exact, "exact", allow_scan=True)
-        array = validate.queries(queries, dimension=self.info.dimension)
+        array = vector_values.queries(queries, dimension=self.info.dimension)
         if not len(array):
             raise InvalidArgumentError("an aggregated search needs at least one query; got none")
         if wanted == "mean":
@@ -340,7 +341,7 @@ class Index(WholeIndex):
         """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
         scope = self._scope(within, where, consistency)
         return self._checked.candidates(
-            validate.queries(queries, dimension=self.info.dimension),
+            vector_values.queries(queries, dimension=self.info.dimension),
             validate.positive(k, "k"),
             within=scope.within,
             where=scope.where,

@@ -9,20 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from vecbridge._errors import (
-    DimensionError,
     DuplicateIdError,
     InvalidArgumentError,
     InvalidIdError,
-    InvalidVectorError,
 )
 
 MAX_ID_BYTES = 512
 MAX_DIMENSION = 32768
 _INDEX_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
-_FINITE_BLOCK = 1 << 20
 _CACHED = 4096
 
 
@@ -125,49 +121,6 @@ def listed(some: set[str], column: Sequence[str]) -> set[str]:
     return set[str]().union(*(some.intersection(part) for _, part in slices(column)))
 
 
-def vectors(
-    values: ArrayLike, *, dimension: int, what: str = "vectors", names: Sequence[str] = ()
-) -> NDArray[np.float32]:
-    """Converts anything array-like to ``(n, d)`` C-contiguous finite float32.
-
-    An array that is that already is passed through, not copied.
-
-    Args:
-        values: what was given.
-        dimension: of the index.
-        what: it is called in errors.
-        names: whose rows they are, for errors too: who gives many batches knows no row of one.
-
-    Raises:
-        InvalidVectorError: not numeric, NaN, infinite, or too large for float32.
-        DimensionError: not two-dimensional, or of another length than ``dimension``.
-    """
-    array = _as_array(values, what)
-    if array.ndim != 2:
-        raise DimensionError(
-            f"{what} must have shape (n, {dimension}); got shape {tuple(array.shape)}"
-        )
-    if array.shape[1] != dimension:
-        raise DimensionError(
-            f"{what} must have {dimension} dimensions, as the index has; got {array.shape[1]}. "
-            f"Were they made by another model than the index's?"
-        )
-    with np.errstate(over="ignore", under="ignore"):
-        converted = np.ascontiguousarray(array, dtype=np.float32)
-    _check_finite(converted, array, what, names)
-    return converted
-
-
-def queries(values: ArrayLike, *, dimension: int) -> NDArray[np.float32]:
-    """Like :func:`vectors`; a single vector of shape ``(d,)`` is one query."""
-    array = _as_array(values, "queries")
-    if array.ndim == 1 and (array.size or not dimension):
-        array = array[np.newaxis]
-    if array.size == 0 and array.ndim == 1:
-        array = array.reshape(0, dimension)
-    return vectors(array, dimension=dimension, what="queries")
-
-
 def encodable(text: str) -> bool:
     """Whether a string has a form in UTF-8; one with a lone surrogate has none."""
     try:
@@ -217,48 +170,6 @@ def _check_id(value: str, position: int) -> None:
             f"ids must be at most {MAX_ID_BYTES} bytes of UTF-8; number {position} has {size}: "
             f"{value[:40]!r}..."
         )
-
-
-def _as_array(values: Any, what: str) -> NDArray[Any]:
-    if np.ma.is_masked(values):
-        raise InvalidVectorError(
-            f"{what} must not have masked values: there is a number under each mask, and nothing "
-            f"says what to make of it. Leave such rows out, or fill them with .filled(...)"
-        )
-    try:
-        # A torch tensor, told by its methods: the core imports no torch.
-        if hasattr(values, "detach") and hasattr(values, "cpu"):
-            values = values.detach().cpu()
-            values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-            values = values.numpy()
-        array = np.asarray(values)
-    except ValueError as error:
-        raise DimensionError(f"{what} must all have the same length: {error}") from error
-    except (TypeError, RuntimeError) as error:
-        raise InvalidVectorError(
-            f"{what} must be real numbers in an array; got a {type(values).__name__} that does "
-            f"not convert to one: {error}"
-        ) from error
-    if array.dtype.kind not in "fiu" and (array.size or array.ndim == 2):
-        raise InvalidVectorError(f"{what} must be real numbers; got dtype {array.dtype}")
-    return array
-
-
-def _check_finite(
-    converted: NDArray[np.float32], given: NDArray[Any], what: str, names: Sequence[str]
-) -> None:
-    rows = max(1, _FINITE_BLOCK // max(converted.shape[1], 1))
-    for start in range(0, len(converted), rows):
-        good = np.isfinite(converted[start : start + rows]).all(axis=1)
-        if not good.all():
-            row = start + int(np.argmin(good))
-            overflow = bool(np.isfinite(given[row]).all())
-            found = "a value too large for float32" if overflow else "NaN or infinity"
-            whose = f", the vector of {names[row]!r}" if row < len(names) else ""
-            raise InvalidVectorError(
-                f"{what} must be finite float32; row {row} has {found}{whose}. Leave such rows "
-                f"out, or mend them"
-            )
 
 
 def _integer(value: object, name: str) -> int:

@@ -14,6 +14,7 @@ from vecbridge._contract._hits import Hits
 from vecbridge._contract._protocols import RangeIndex, VectorIndex
 from vecbridge._contract._records import IndexInfo
 from vecbridge._front import _validate as validate
+from vecbridge._front import _vector_values as vector_values
 from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._operation import operation
@@ -99,7 +100,7 @@ class WholeIndex(ABC):
             >>> index.range_search([0, 0], 1.0)[0].ids
             ('origin', 'near')
         """
-        array = validate.queries(queries, dimension=self.info.dimension)
+        array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = radius_of(radius)
         scope = self._scope(within, where, consistency)
         if isinstance(self._checked, RangeIndex) and len(array):

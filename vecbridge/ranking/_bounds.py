@@ -5,6 +5,10 @@ Standard forward error analysis (N. J. Higham, *Accuracy and Stability of Numeri
 ``gamma(n) * sum(|x_i * y_i|)``, with ``gamma(n) = n*u / (1 - n*u)`` and ``u`` the unit roundoff.
 The bounds hold for any order of summation and with or without fused multiply-add, so they hold for
 every BLAS and every server.
+
+A relative bound says nothing of numbers that vanish or overflow. What vanishes adds ``2**-126`` a
+step, an input, a product or a sum that is flushed to zero included; where a step may overflow,
+nothing is claimed.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ FLOAT64_ROUNDOFF = 2.0**-53
 
 _FLOAT32_TINY = 2.0**-126
 _FLOAT32_SAFE = 2.0**126
+# What float64 adds to a bound, and the contract's own rounding to a distance.
+_SLACK = 2.0**-40
+_LOWEST = -1e300
 
 
 def gamma(terms: int, roundoff: float = FLOAT32_ROUNDOFF) -> float:
@@ -48,21 +55,45 @@ def dot_error(
     *,
     roundoff: float = FLOAT32_ROUNDOFF,
 ) -> float:
-    """Largest error of a computed dot product: ``gamma(d) * |q| * |v|``, and underflow.
+    """Return the largest error of a computed dot product: ``gamma(d) * |q| * |v|``, and underflow.
+
+    Args:
+        dimension: length of the vectors.
+        query_norm: Euclidean norm of the one.
+        vector_norm: of the other.
+        roundoff: unit roundoff of the arithmetic.
 
     Returns:
         An absolute bound; ``inf`` where float32 may overflow.
     """
     magnitude = query_norm * vector_norm
-    if roundoff == FLOAT32_ROUNDOFF and not magnitude < _FLOAT32_SAFE:
+    if roundoff != FLOAT32_ROUNDOFF:
+        return gamma(dimension + 2, roundoff) * magnitude
+    if not magnitude < _FLOAT32_SAFE:
         return math.inf
-    underflow = dimension * _FLOAT32_TINY if roundoff == FLOAT32_ROUNDOFF else 0.0
-    return gamma(dimension + 2, roundoff) * magnitude + underflow
+    return gamma(dimension + 2) * magnitude + _vanished(dimension, query_norm, vector_norm)
+
+
+def _vanished(dimension: int, one: float, other: float) -> float:
+    """What underflow takes from a float32 dot product of vectors of these norms, at most.
+
+    A product and a sum may each lose the least normal number; and an engine that takes subnormal
+    inputs for zero loses that much of a coordinate, times the other vector's.
+    """
+    flushed = math.sqrt(dimension) * (one + other)
+    return _FLOAT32_TINY * (2.0 * dimension + flushed)
 
 
 @overload
 def float32_floor(
-    metric: Metric, distance: float, *, dimension: int, query_norm: float, largest_norm: float
+    metric: Metric,
+    distance: float,
+    *,
+    dimension: int,
+    query_norm: float,
+    largest_norm: float,
+    smallest_norm: float = 0.0,
+    one_minus: bool = False,
 ) -> float: ...
 @overload
 def float32_floor(
@@ -72,6 +103,8 @@ def float32_floor(
     dimension: int,
     query_norm: float,
     largest_norm: float,
+    smallest_norm: float = 0.0,
+    one_minus: bool = False,
 ) -> NDArray[np.float64]: ...
 def float32_floor(
     metric: Metric,
@@ -80,33 +113,94 @@ def float32_floor(
     dimension: int,
     query_norm: float,
     largest_norm: float,
+    smallest_norm: float = 0.0,
+    one_minus: bool = False,
 ) -> float | NDArray[np.float64]:
-    """Lower bound of the exact distance of a record that a float32 engine put at ``distance``.
+    """Return a lower bound of the exact distance of what a float32 engine put at a distance.
 
     Rounding is monotone nowhere, but bounded everywhere: a record that the engine ranked at or
-    after ``distance`` cannot truly be nearer than this.
+    after ``distance``, or lost because its arithmetic overflowed, cannot truly be nearer than this.
+
+    The bound holds for every finite query and record, if the engine computes as follows; its
+    numbers are turned into distances in float64 by the caller.
+
+    - Every step is rounded to the nearest float32, or kept wider. Sums may be made in any order,
+      with or without fused multiply-add, and subnormal numbers may be taken for zero.
+    - ``euclidean``: the sum of squared *differences*, or its root. The expanded form
+      ``q.q - 2*q.v + v.v`` has no such bound.
+    - ``dotproduct``: ``q.v`` or ``-q.v``; ``1 - q.v`` only with ``one_minus``, since that rounds
+      by an absolute amount, however short the vectors are.
+    - ``cosine``: ``q.v`` over the norms, the square root of either or of the product of their
+      squares; or the product of vectors that were normalised first. As similarity or as 1 less it.
 
     Args:
         metric: the index's metric.
-        distance: a distance in the contract's scale, or ``(n,)`` of them, computed by the engine in
-            float32 from the definition (for euclidean: a sum of squared *differences*; the expanded
-            form ``q.q - 2*q.v + v.v`` has no such bound).
+        distance: a distance in the contract's scale, or ``(n,)`` of them.
         dimension: length of the vectors.
-        query_norm: Euclidean norm of the query.
-        largest_norm: an upper bound of the norms of the records; only ``dotproduct`` needs it.
+        query_norm: Euclidean norm of the query as the engine was sent it.
+        largest_norm: an upper bound of the norms of the records that were searched; ``euclidean``
+            does without.
+        smallest_norm: a lower bound of them; only ``cosine`` needs it. Without it, or with a zero
+            vector among the records, a cosine distance is not bounded by what float32 computes.
+        one_minus: whether the engine computes a dot product as ``1 - q.v``.
 
     Returns:
-        The bound of each; ``-inf`` where float32 decides nothing.
+        The bound of each, finite: where float32 decides nothing, the least that the distance can
+        be of vectors of these norms.
+
+    Example:
+        >>> norms = {"query_norm": 1.0, "largest_norm": 2.0, "smallest_norm": 0.5}
+        >>> round(float32_floor("cosine", 0.25, dimension=8, **norms), 5)
+        0.25
+        >>> float32_floor("euclidean", float("inf"), dimension=8, **norms)
+        0.0
     """
     table = np.asarray(distance, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         if metric == "dotproduct":
+            least = -query_norm * largest_norm * (1.0 + _SLACK)
             floors = table - dot_error(dimension, query_norm, largest_norm)
+            if one_minus:
+                floors = floors - FLOAT32_ROUNDOFF * (1.0 + np.abs(table)) * (1.0 + 2.0**-20)
         elif metric == "cosine":
-            # The product and both norms are rounded sums; a few more steps divide and subtract.
-            floors = table - gamma(2 * dimension + 16)
+            least = -_SLACK
+            floors = table - _cosine_error(dimension, query_norm, smallest_norm, largest_norm)
         else:
-            squares = table * table * (1.0 - gamma(dimension + 8)) - dimension * _FLOAT32_TINY
-            floors = np.sqrt(np.maximum(squares, 0.0))
-    floors = np.where(np.isfinite(floors), floors, -math.inf)
+            least = 0.0
+            vanished = _FLOAT32_TINY * math.sqrt(dimension)
+            # The root of what products and sums may have lost, and a term for each difference.
+            shrunk = math.sqrt(max(1.0 - gamma(dimension + 8), 0.0)) * (1.0 - _SLACK)
+            lost = math.sqrt(2.0 * dimension * _FLOAT32_TINY)
+            floors = np.sqrt(np.maximum(table - lost, 0.0)) * np.sqrt(table + lost)
+            floors = floors * shrunk - 3.0 * vanished
+        least = least if least > _LOWEST else _LOWEST
+        floors = np.where(np.isfinite(table) & np.isfinite(floors), floors, least)
+        floors = np.maximum(floors, least)
     return floors if isinstance(distance, np.ndarray) else float(floors)
+
+
+def _cosine_error(dimension: int, query: float, smallest: float, largest: float) -> float:
+    """Return how far a cosine similarity by float32 may lie from the true one.
+
+    Returns:
+        ``inf`` where a step may overflow, or the norms are too short for their squares.
+    """
+    # Squares of the norms, and their product, must neither overflow nor vanish.
+    least, greatest = min(query, smallest, query * smallest), max(query, largest, query * largest)
+    safe = _FLOAT32_TINY < least * least and greatest * greatest < _FLOAT32_SAFE
+    if not (safe and smallest <= largest):
+        return math.inf
+    # What each part loses to underflow, relative to what it is at least.
+    parts = (
+        _vanished(dimension, query, smallest) / (query * smallest),
+        _vanished(dimension, query, query) / (query * query),
+        _vanished(dimension, smallest, smallest) / (smallest * smallest),
+        _FLOAT32_TINY / (query * smallest) ** 2,
+        # Of coordinates that were divided by their norm.
+        _vanished(dimension, 1.0, 1.0),
+    )
+    relative = gamma(dimension + 2)
+    if not sum(parts) < 2.0**-4 or relative > 2.0**-2:
+        return math.inf
+    # The product and both norms are rounded sums; a few more steps divide and subtract.
+    return gamma(2 * dimension + 16) + 4.0 * sum(parts)
