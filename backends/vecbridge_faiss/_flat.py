@@ -140,7 +140,8 @@ class Flat:
         """The FAISS value that no record within a distance can miss."""
         if self._metric == "euclidean":
             relative = gamma(self._dimension + 8)
-            square = max(radius, 0.0) ** 2
+            # A product that overflows is infinite, where a power raises OverflowError.
+            square = max(radius, 0.0) * max(radius, 0.0)
             scale = square if differences else (norm + self._largest) ** 2
             return float(square + relative / (1.0 - relative) * scale + self._dimension * _TINY)
         if self._metric == "cosine":

@@ -173,7 +173,7 @@ def float32_floor(
             lost = math.sqrt(2.0 * dimension * _FLOAT32_TINY)
             floors = np.sqrt(np.maximum(table - lost, 0.0)) * np.sqrt(table + lost)
             floors = floors * shrunk - 3.0 * vanished
-        least = least if least > _LOWEST else _LOWEST
+        least = max(_LOWEST, least)
         floors = np.where(np.isfinite(table) & np.isfinite(floors), floors, least)
         floors = np.maximum(floors, least)
     return floors if isinstance(distance, np.ndarray) else float(floors)
@@ -187,7 +187,7 @@ def _cosine_error(dimension: int, query: float, smallest: float, largest: float)
     """
     # Squares of the norms, and their product, must neither overflow nor vanish.
     least, greatest = min(query, smallest, query * smallest), max(query, largest, query * largest)
-    safe = _FLOAT32_TINY < least * least and greatest * greatest < _FLOAT32_SAFE
+    safe = least * least > _FLOAT32_TINY and greatest * greatest < _FLOAT32_SAFE
     if not (safe and smallest <= largest):
         return math.inf
     # What each part loses to underflow, relative to what it is at least.

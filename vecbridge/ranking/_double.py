@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma
 from vecbridge.ranking._kernel import norms as exact_norms
+from vecbridge.ranking._quiet import quietly
 
 _BLOCK_BYTES = 8 << 20
 
@@ -26,6 +27,7 @@ class Bounds(NamedTuple):
     upper: NDArray[np.float64]
 
 
+@quietly
 def float64_bounds(
     metric: Metric,
     queries: NDArray[np.float32],

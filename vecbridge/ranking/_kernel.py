@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
+from vecbridge.ranking._quiet import quietly
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
@@ -57,6 +58,7 @@ def pairwise_sum(terms: Float64Array) -> Float64Array:
     return result
 
 
+@quietly
 def norms(vectors: Float32Array) -> Float64Array:
     """Euclidean norms in the contract's arithmetic.
 
@@ -74,6 +76,7 @@ def norms(vectors: Float32Array) -> Float64Array:
     return out
 
 
+@quietly
 def distances(
     metric: Metric,
     queries: Float32Array,
@@ -118,6 +121,7 @@ def distances(
     return out
 
 
+@quietly
 def pair_distances(
     metric: Metric,
     left: Float32Array,
@@ -145,6 +149,7 @@ def pair_distances(
     return out
 
 
+@quietly
 def distance_matrix(metric: Metric, queries: Float32Array, vectors: Float32Array) -> Float64Array:
     """Exact distances of every query to every vector.
 

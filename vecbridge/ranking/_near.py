@@ -11,6 +11,7 @@ from vecbridge._contract._metric import Metric
 from vecbridge.ranking._double import float64_bounds
 from vecbridge.ranking._everyone import Progress, least_keys
 from vecbridge.ranking._kernel import norms, pair_distances
+from vecbridge.ranking._quiet import quietly
 from vecbridge.ranking._scores import Frame, PairKeys
 
 _DIRECTIONS = (16, 32, 64, 128)
@@ -69,6 +70,7 @@ class Records:
                 return self._sketch
         return None
 
+    @quietly
     def floors_for(
         self, limit: float, progress: Progress | None = None
     ) -> NDArray[np.float64] | None:
@@ -167,6 +169,7 @@ class Near:
 class _Level:
     """What some keys say of a distance."""
 
+    @quietly
     def __init__(self, keys: PairKeys, limit: float) -> None:
         self._keys = keys
         self.is_sketch = keys.is_sketch

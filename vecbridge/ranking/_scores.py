@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma
+from vecbridge.ranking._quiet import quietly
 
 _BLOCK_BYTES = 4 << 20
 _SAMPLE = 1024
@@ -43,6 +44,7 @@ class Frame:
         norms: ``(n,)`` exact norms of them.
     """
 
+    @quietly
     def __init__(
         self, metric: Metric, vectors: NDArray[np.float32], norms: NDArray[np.float64]
     ) -> None:
@@ -76,6 +78,7 @@ class Frame:
         part *= self.scale
         return part
 
+    @quietly
     def directions(self, most: int) -> NDArray[np.float64]:
         """``(d, m)`` orthonormal directions in which a sample has the most length, ``m <= most``.
 
@@ -109,6 +112,7 @@ class PairKeys:
         errors: ``(n,)``: how far the key of a pair with that record may lie from the true one.
     """
 
+    @quietly
     def __init__(self, frame: Frame, basis: NDArray[np.float64] | None = None) -> None:
         self._metric: Metric = frame.metric
         self._scale = frame.scale
@@ -138,6 +142,7 @@ class PairKeys:
             right[:, [-2, -1]] = right[:, [-1, -2]]
         return right
 
+    @quietly
     def keys(
         self,
         rows: NDArray[np.intp] | slice,
@@ -165,8 +170,11 @@ class PairKeys:
             return limit - 1.0
         if self._metric == "dotproduct":
             return limit * self._scale**2
-        return 0.5 * (limit * self._scale) ** 2 if limit >= 0.0 else -math.inf
+        # A product that overflows is infinite, where a power raises OverflowError.
+        reach = limit * self._scale
+        return 0.5 * reach * reach if limit >= 0.0 else -math.inf
 
+    @quietly
     def floors(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
         """The least distances of records whose true keys are no smaller."""
         if self._metric == "cosine":
@@ -175,6 +183,7 @@ class PairKeys:
             return keys / self._scale**2
         return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 - _SLACK)
 
+    @quietly
     def ceilings(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
         """The greatest distances of records whose true keys are no greater."""
         if self._metric == "euclidean":

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT32_ROUNDOFF, dot_error, gamma
+from vecbridge.ranking._quiet import quietly
 
 _LARGEST = 2.0**60
 _SMALLEST = 2.0**-60
@@ -43,6 +44,7 @@ class Float32Keys:
             ``None`` for dotproduct, and where nothing is usable.
     """
 
+    @quietly
     def __init__(self, metric: Metric, dimension: int, norms: NDArray[np.float64]) -> None:
         self._metric = metric
         self._dimension = dimension
@@ -57,6 +59,7 @@ class Float32Keys:
             return False
         return self._metric != "cosine" or self._smallest > _SMALLEST
 
+    @quietly
     def keys(self, products: NDArray[np.float32]) -> NDArray[np.float32]:
         """Keys of the records that the norms are of.
 
@@ -105,6 +108,7 @@ class Float32Keys:
         squared += _SLACK * (query_norm + self._largest) ** 2
         return math.sqrt(max(squared, 0.0)) * (1.0 + _SLACK)
 
+    @quietly
     def native(self, keys: NDArray[np.float32], query_norm: float) -> NDArray[np.float64]:
         """Keys as distances."""
         wide = keys.astype(np.float64)

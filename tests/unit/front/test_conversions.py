@@ -246,7 +246,7 @@ def test_tensors(index: Index, kind: str, container: str) -> None:
         assert agrees(converted(index, given), true), given
 
 
-HELD = np.ma.array([[1.0, 2.0, 3.0, 4.0]], mask=[[0, 1, 0, 0]])
+HELD: Any = np.ma.array([[1.0, 2.0, 3.0, 4.0]], mask=[[False, True, False, False]])
 
 
 @pytest.mark.parametrize(
@@ -283,6 +283,6 @@ def test_what_is_no_real_number_of_float32_is_refused(index: Index, given: Any) 
 
 def test_an_array_of_the_standard_library(index: Index) -> None:
     hard = 2**60 + 2**36 + 1
-    rows = [array.array("q", [hard] * DIMENSION), array.array("d", [0.5] * DIMENSION)]
+    rows: list[Any] = [array.array("q", [hard] * DIMENSION), array.array("d", [0.5] * DIMENSION)]
     assert agrees(converted(index, rows), [[Fraction(hard)] * DIMENSION, [Fraction(1, 2)] * 4])
     assert agrees(converted(index, [memoryview(rows[1])]), [[Fraction(1, 2)] * DIMENSION])

@@ -53,7 +53,9 @@ class Arithmetic:
         rounded = np.asarray(values, dtype=np.float32)
         if not self.flushes:
             return rounded
-        return np.where(np.abs(rounded) < np.float32(2.0**-126), np.float32(0.0), rounded)
+        small = np.abs(rounded) < np.float32(2.0**-126)
+        flushed: Floats = np.where(small, np.float32(0.0), rounded).astype(np.float32)
+        return flushed
 
     def dot(self, left: Floats, right: Floats) -> Floats:
         left, right = np.broadcast_arrays(self.flush(left), self.flush(right))
@@ -192,7 +194,8 @@ def directions(dimension: int, count: int, rng: np.random.Generator) -> NDArray[
 
 def scaled(rows: NDArray[np.float64], exponents: Any) -> Floats:
     with np.errstate(all="ignore"):
-        return np.clip(np.ldexp(rows, exponents), -3.4e38, 3.4e38).astype(np.float32)
+        clipped: Floats = np.clip(np.ldexp(rows, exponents), -3.4e38, 3.4e38).astype(np.float32)
+    return clipped
 
 
 EXPONENTS = np.arange(-149, 128, STEP)
@@ -285,7 +288,11 @@ def test_it_is_tight_where_nothing_vanishes_or_overflows(metric: Metric, apart: 
             largest_norm=float(lengths.max()),
             smallest_norm=float(lengths.min()),
         )
-        unit = {"cosine": 2.0, "dotproduct": length * float(lengths.max()), "euclidean": true / 2}
+        unit: dict[str, Any] = {
+            "cosine": 2.0,
+            "dotproduct": length * float(lengths.max()),
+            "euclidean": true / 2,
+        }
         assert (true - floors <= 2.0**-24 * (dimension + 12) * unit[metric] * 1.01).all()
 
 
