@@ -17,6 +17,7 @@ from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._matrix import SIGNS
 from vecbridge_conformance._report import differences, read_report
 from vecbridge_conformance._run import run_suite
+from vecbridge_conformance._watch import LIMIT_S, Hung
 
 CONFORMS, FAILS, USAGE = 0, 1, 2
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CONFORMS if stop.code in {0, None} else USAGE
     try:
         code: int = given.command(given)
-    except (ValueError, VecbridgeError) as error:
+    except (ValueError, VecbridgeError, Hung) as error:
         print(error, file=sys.stderr)
         return USAGE
     return code
@@ -61,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--label", default="", help="name of the column in the matrix")
     run.add_argument("--layer", default="", help=f"some of {','.join(LAYERS)}; all by default")
     run.add_argument("--report", metavar="DIR", help="where to write JSON, Markdown and HTML")
+    run.add_argument(
+        "--limit",
+        type=float,
+        default=LIMIT_S,
+        metavar="SECONDS",
+        help="what a test may take before it is ended, 0 for no limit (default: %(default)g)",
+    )
     run.add_argument("-k", default="", metavar="WORDS", help="only tests whose names match")
     explain = commands.add_parser("explain", help="what a clause says, and what tests it")
     explain.set_defaults(command=_explain)
@@ -82,6 +90,7 @@ def _run(given: argparse.Namespace) -> int:
         layers=[word for word in given.layer.split(",") if word],
         report=None if given.report is None else Path(given.report),
         words=given.k,
+        limit=given.limit,
     )
     return {0: CONFORMS, 4: USAGE, 5: USAGE}.get(code, FAILS)
 

@@ -20,8 +20,18 @@ KINDS = (
     "tiny_norms",
     "mixed_norms",
     "zero_vectors",
+    "short_norms",
+    "queries_apart",
+    "records_apart",
 )
-"""Kinds of data that :func:`make` knows."""
+"""Kinds of data that :func:`make` knows.
+
+Of the last three, the first shows errors that are absolute, such as that of ``1 - q.v``; the others
+show those that depend on how the norms of queries and of records compare, or on one of them alone.
+"""
+
+_APART = (1e25, 1e-25, 1.0)
+_SHORT = 1e-5
 
 HOSTILE_IDS = (
     "plain",
@@ -126,6 +136,9 @@ def make(kind: str, dimension: int, *, count: int = 60, queries: int = 3, seed: 
     rng = np.random.default_rng([seed, dimension, KINDS.index(kind)])
     drawn = _draw(kind, rng, count + queries, dimension).astype(np.float32)
     vectors, asked = drawn[:count].copy(), drawn[count:].copy()
+    if kind in {"queries_apart", "records_apart"}:
+        apart = asked if kind == "queries_apart" else vectors
+        apart *= np.resize(np.array(_APART, dtype=np.float32), len(apart))[:, np.newaxis]
     asked[-1] = vectors[count // 2]
     ids = [f"id-{number:05d}" for number in rng.permutation(count)]
     return Data(ids, vectors, asked)
@@ -146,7 +159,7 @@ def _draw(kind: str, rng: np.random.Generator, count: int, dimension: int) -> ND
         return normal * np.power(10.0, rng.integers(-15, 16, (count, 1)))
     if kind == "zero_vectors":
         return np.where(rng.random((count, 1)) > 0.3, normal, 0.0)
-    return normal * {"huge_norms": 1e18, "tiny_norms": 1e-22}.get(kind, 1.0)
+    return normal * {"huge_norms": 1e18, "tiny_norms": 1e-22, "short_norms": _SHORT}.get(kind, 1.0)
 
 
 def _neighbours(

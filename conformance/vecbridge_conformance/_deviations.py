@@ -9,7 +9,7 @@ A backend keeps it as ``deviations.toml`` in its package:
     kind = "upstream"            # or "notimpl", "by-design"
     reason = "the server drops the sign of a zero"
     link = "https://example.com/issues/1"
-    test = "test_a_vector_comes_back_bit_for_bit"
+    test = "test_a_vector_comes_back_bit_for_bit"    # or with parameters: "test_x[32768]"
     raises = "AssertionError"
     applies_to = "some-server<3"
     where = { shared = true }    # only on deployments that declare so; levels are a sorted list
@@ -53,7 +53,8 @@ class Deviation:
         reason: what happens instead.
         link: where it is tracked or explained.
         raises: class of the error that its test ends with.
-        test: the one test that shows it; without it, at least one test of the clause must.
+        test: the one test that shows it, for all its parameters or with them, as reports write
+            it: ``"test_x[32768]"``; without it, at least one test of the clause must.
         applies_to: a requirement on an installed package, such as ``milvus-lite<3.4``.
         where: capabilities that a deployment must have for the entry to be about it.
     """
@@ -68,8 +69,12 @@ class Deviation:
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def is_about(self, test: str, cited: Sequence[str]) -> bool:
-        """Whether a test, by its name without parameters, may show this deviation."""
-        return self.clause in cited and self.test in {"", test}
+        """Whether a test, by its name with its parameters, may show this deviation."""
+        return self.clause in cited and (not self.test or self.names_only(test))
+
+    def names_only(self, test: str) -> bool:
+        """Whether this is the one test, or one with the parameters, that must show it."""
+        return self.test in {test, test.partition("[")[0]}
 
     def explains(self, error: BaseException) -> bool:
         """Whether the error is of the class expected."""

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vecbridge import FieldType, Index, Metric
+from vecbridge_conformance._draws import same_draws
 from vecbridge_conformance._harness import Harness
 from vecbridge_conformance._strategies import DIMENSION, Drawn
 
@@ -33,7 +34,8 @@ def for_all(harness: Harness, body: Callable[..., None], **drawn: st.SearchStrat
         drawn: strategies by name.
     """
     examples = int(min(_MOST, max(_FEWEST, _BUDGET_S / seconds_an_example(harness))))
-    effort(examples)(given(**drawn)(body))()
+    with same_draws():
+        effort(examples)(given(**drawn)(body))()
 
 
 def effort(examples: int, *, steps: int = 20) -> settings:

@@ -49,15 +49,19 @@ class Harness:
         self._pool: IndexPool | None = None
         self._capabilities: Capabilities | None = None
         self._lent: dict[str, tuple[Schema, Index]] = {}
-        self._connections: list[vecbridge.Store] = []
+        self._connections: dict[str, vecbridge.Store] = {}
         self._folders = ExitStack()
+
+    def __enter__(self) -> Harness:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def store(self) -> vecbridge.Store:
-        """The store under test, opened on first use."""
-        if self._store is None:
-            self._store = self.deployment.open()
-        return self._store
+        """The store under test, opened on first use; what is opened over it ends with the test."""
+        return self.recorder.store(self._opened)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -107,13 +111,17 @@ class Harness:
         if lent is not None:
             schema, engine = lent
             self._indexes.give_back(schema, name, engine, self.recorder.written(name))
+        self._disconnect(name)
 
     def reopen(self, index: Index) -> Index:
-        """Closes an index and opens it again over a new connection."""
+        """Closes an index and opens it again over a new connection.
+
+        The connection ends when the index is opened once more or given back: servers admit few.
+        """
         name = index.info.name
         index.close()
-        connection = self.deployment.open()
-        self._connections.append(connection)
+        self._disconnect(name)
+        connection = self._connections[name] = self.deployment.open()
         again = connection.open_index(name)
         schema, _ = self._lent[name]
         self._lent[name] = schema, again
@@ -193,9 +201,8 @@ class Harness:
         lent, self._lent = self._lent, {}
         for name, (schema, index) in lent.items():
             self._indexes.give_back(schema, name, index, self.recorder.written(name))
-        connections, self._connections = self._connections, []
-        for connection in connections:
-            connection.close()
+        for name in list(self._connections):
+            self._disconnect(name)
         self._folders.close()
         self.recorder.clear()
 
@@ -231,8 +238,18 @@ class Harness:
         own = strong._replace(consistency=None)
         return own, self._indexes.take(own)
 
+    def _disconnect(self, name: str) -> None:
+        if name in self._connections:
+            self._connections.pop(name).close()
+
     @property
     def _indexes(self) -> IndexPool:
         if self._pool is None:
-            self._pool = IndexPool(self.store)
+            self._pool = IndexPool(self._opened)
         return self._pool
+
+    @property
+    def _opened(self) -> vecbridge.Store:
+        if self._store is None:
+            self._store = self.deployment.open()
+        return self._store

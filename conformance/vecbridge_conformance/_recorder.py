@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, cast
 
 import numpy as np
 
-from vecbridge import Index, VectorIndex
+from vecbridge import Index, Store, VectorIndex
 from vecbridge_conformance._deployment import Deployment
 
 _RECORDED = frozenset(
@@ -30,18 +33,31 @@ _RECORDED = frozenset(
         "close",
     }
 )
+_OF_STORES = frozenset({"create_index", "open_index", "drop_index", "index_names"})
 
 
 class Call:
-    """One call of a method of an index."""
+    """One call of a method.
+
+    Attributes:
+        name: of the method.
+        arguments: by position.
+        keywords: by name.
+        target: whose method: ``index``, ``index.engine`` or ``store``.
+    """
 
     def __init__(
-        self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any], *, front: bool
+        self,
+        name: str,
+        arguments: tuple[Any, ...] = (),
+        keywords: dict[str, Any] | None = None,
+        *,
+        target: str = "index",
     ) -> None:
         self.name = name
         self.arguments = arguments
-        self.keywords = keywords
-        self.front = front
+        self.keywords = keywords or {}
+        self.target = target
 
 
 class Recorder:
@@ -55,20 +71,26 @@ class Recorder:
         self.deployment = deployment
         self.calls: dict[str, list[Call]] = {}
         self.infos: dict[str, Any] = {}
+        self._pending: dict[int, tuple[str, float]] = {}
+        self._opened: list[Index] = []
+
+    def store(self, store: Store) -> Store:
+        """A store that remembers its calls, those about the index made last with its own."""
+        return cast("Store", _RecordedStore(store, self))
 
     def index(self, engine: VectorIndex) -> Index:
         """A front that remembers its calls."""
-        return _RecordedFront(engine, self._begin(engine))
+        return _RecordedFront(engine, self, self._begin(engine))
 
     def engine(self, engine: VectorIndex) -> VectorIndex:
         """An engine that remembers its calls."""
-        return cast("VectorIndex", _RecordedEngine(engine, self._begin(engine)))
+        return cast("VectorIndex", _RecordedEngine(engine, self, self._begin(engine)))
 
     def reopened(self, engine: VectorIndex) -> Index:
         """A front over a new connection, whose calls go on after the old one's."""
         calls = self.calls.setdefault(engine.info.name, [])
-        calls.append(Call("reopen", (), {}, front=True))
-        return _RecordedFront(engine, calls)
+        calls.append(Call("reopen"))
+        return _RecordedFront(engine, self, calls)
 
     def written(self, name: str) -> list[str]:
         """The ids of every record that somebody tried to write to an index."""
@@ -79,10 +101,40 @@ class Recorder:
         )
         return list(dict.fromkeys(each for part in given for each in part if type(each) is str))
 
+    def pending(self) -> list[str]:
+        """The calls that have not come back yet, and for how long."""
+        now = time.monotonic()
+        held = list(self._pending.values())
+        return [f"{call} (for {now - began:.0f} s)" for call, began in held]
+
+    @contextmanager
+    def during(self, call: Call, where: str) -> Iterator[None]:
+        """While a call, or a step of what it gives, runs."""
+        self._pending[id(call)] = f"{call.target}.{call.name} of {where}", time.monotonic()
+        try:
+            yield
+        finally:
+            self._pending.pop(id(call), None)
+
+    def opened(self, index: Index) -> None:
+        """Takes down what a test has opened, which it need not close."""
+        self._opened.append(index)
+
     def clear(self) -> None:
-        """Forgets everything."""
+        """Forgets everything, and closes what was opened: a server may admit few connections."""
+        opened, self._opened = self._opened, []
+        for index in opened:
+            # A broken backend must not break the next test.
+            with contextlib.suppress(Exception):
+                index.close()
         self.calls.clear()
         self.infos.clear()
+        self._pending.clear()
+
+    def latest(self) -> list[Call]:
+        """The calls of the index made last; where there is none, those of the store alone."""
+        name = next(reversed(self.calls), "")
+        return self.calls.setdefault(name, [])
 
     def _begin(self, engine: VectorIndex) -> list[Call]:
         info = engine.info
@@ -94,27 +146,52 @@ class Recorder:
         return calls
 
 
+class _RecordedStore:
+    def __init__(self, store: Store, recorder: Recorder) -> None:
+        self._store = store
+        self._recorder = recorder
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._store, name)
+        if name not in _OF_STORES:
+            return value
+        recorder = self._recorder
+        recorded = _recording(value, name, recorder, recorder.latest(), "store")
+
+        @wraps(value)
+        def kept(*arguments: Any, **keywords: Any) -> Any:
+            answer = recorded(*arguments, **keywords)
+            if isinstance(answer, Index):
+                recorder.opened(answer)
+            return answer
+
+        return kept
+
+
 class _RecordedFront(Index):
-    def __init__(self, engine: VectorIndex, calls: list[Call]) -> None:
+    def __init__(self, engine: VectorIndex, recorder: Recorder, calls: list[Call]) -> None:
         super().__init__(engine)
+        self._recorder = recorder
         self._calls = calls
 
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
         if name in _RECORDED:
-            return _recording(value, name, super().__getattribute__("_calls"), front=True)
+            own = super().__getattribute__
+            return _recording(value, name, own("_recorder"), own("_calls"), "index")
         return value
 
 
 class _RecordedEngine:
-    def __init__(self, engine: VectorIndex, calls: list[Call]) -> None:
+    def __init__(self, engine: VectorIndex, recorder: Recorder, calls: list[Call]) -> None:
         self._engine = engine
+        self._recorder = recorder
         self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._engine, name)
         if name in _RECORDED:
-            return _recording(value, name, self._calls, front=False)
+            return _recording(value, name, self._recorder, self._calls, "index.engine")
         return value
 
 
@@ -124,12 +201,29 @@ def _kept(value: Any) -> Any:
 
 
 def _recording(
-    method: Callable[..., Any], name: str, calls: list[Call], *, front: bool
+    method: Callable[..., Any], name: str, recorder: Recorder, calls: list[Call], target: str
 ) -> Callable[..., Any]:
     @wraps(method)
     def record(*arguments: Any, **keywords: Any) -> Any:
         kept = tuple(map(_kept, arguments)), {key: _kept(value) for key, value in keywords.items()}
-        calls.append(Call(name, *kept, front=front))
-        return method(*arguments, **keywords)
+        call = Call(name, *kept, target=target)
+        calls.append(call)
+        where = next((key for key, known in recorder.calls.items() if known is calls), "")
+        with recorder.during(call, f"index {where!r}" if where else "the store"):
+            answer = method(*arguments, **keywords)
+        return _by_steps(answer, recorder, call, where) if isinstance(answer, Iterator) else answer
 
     return record
+
+
+def _by_steps(answers: Iterator[Any], recorder: Recorder, call: Call, where: str) -> Iterator[Any]:
+    nothing = object()
+    try:
+        while True:
+            with recorder.during(call, f"index {where!r}"):
+                answer = next(answers, nothing)
+            if answer is nothing:
+                return
+            yield answer
+    finally:
+        getattr(answers, "close", lambda: None)()

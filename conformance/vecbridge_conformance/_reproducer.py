@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +30,25 @@ def reproducer(recorder: Recorder, folder: Path | None = None) -> str:
         return ""
     name = next(reversed(recorder.calls))
     calls = recorder.calls[name]
-    writer = _Writer(folder)
+    writer = _Writer(folder, name)
     deployment = recorder.deployment
-    info = recorder.infos[name]
+    options, left_out = _options(deployment)
     lines = [
-        f"store = vecbridge.get_backend({deployment.backend!r}{_options(deployment)})",
-        'name = f"reproducer_{uuid.uuid4().hex[:8]}"',
-        f"index = store.create_index(name, dimension={info.dimension}, metric={info.metric!r}"
-        + (f", fields={dict(info.fields)!r}" if info.fields else "")
-        + f", consistency={info.consistency!r})",
-        *(writer.call(call) for call in _few(calls)),
-        "store.drop_index(name)",
+        *(f"# First set {variable}, which is not shown here." for variable in left_out),
+        f"store = vecbridge.get_backend({deployment.backend!r}{options})",
     ]
+    if name:
+        info = recorder.infos[name]
+        lines += [
+            'name = f"reproducer_{uuid.uuid4().hex[:8]}"',
+            f"index = store.create_index(name, dimension={info.dimension}, metric={info.metric!r}"
+            + (f", fields={dict(info.fields)!r}" if info.fields else "")
+            + f", consistency={info.consistency!r})",
+        ]
+    lines += map(writer.call, _few(calls))
+    # A call that raises is the last one that was recorded: what comes after it cleans up.
+    lines += ["store.drop_index(name)"] if name else []
     imports = ["import uuid", "", "import numpy as np", "", "import vecbridge"]
-    if "os.environ" in lines[0]:
-        imports.insert(0, "import os")
     if any("field(" in line for line in lines):
         imports.append("from vecbridge import field")
     if any(_NO_NUMBER.search(line) for line in lines):
@@ -61,32 +64,34 @@ def _few(calls: list[Call]) -> list[Call]:
     return [*writes[-_MOST_CALLS:], *calls[-5:]]
 
 
-def _options(deployment: Deployment) -> str:
-    """The options as keywords; a secret is taken from the environment of whoever pastes it."""
+def _options(deployment: Deployment) -> tuple[str, list[str]]:
+    """The options as keywords, and the variables from which the backend takes its secrets."""
     secrets = secret_settings(deployment)
-    shown: Mapping[str, str] = {
-        key: f'os.environ["VECBRIDGE_{key.upper()}"]'
-        if is_secret(key, value, secrets)
-        else _plain(value)
-        for key, value in deployment.options.items()
-    }
-    return "".join(f", {key}={value}" for key, value in shown.items())
+    hidden = [key for key, value in deployment.options.items() if is_secret(key, value, secrets)]
+    shown = {key: value for key, value in deployment.options.items() if key not in hidden}
+    prefix = f"FIFTYONE_BRAIN_SIMILARITY_{deployment.backend.upper()}_"
+    return (
+        "".join(f", {key}={_plain(value)}" for key, value in shown.items()),
+        [f"{prefix}{key.upper()}" for key in hidden],
+    )
 
 
 class _Writer:
     """Writes calls, and keeps large arrays in files."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, name: str = "") -> None:
         self._folder = folder
+        self._name = name
 
     def call(self, call: Call) -> str:
         if call.name == "reopen":
             return "index = store.open_index(name)"
         given = [self.value(value) for value in call.arguments]
         given += [f"{key}={self.value(value)}" for key, value in call.keywords.items()]
-        target = "index" if call.front else "index.engine"
-        text = f"{target}.{call.name}({', '.join(given)})"
-        if call.name in {"upsert", "delete", "close"}:
+        if call.target == "store" and call.arguments and call.arguments[0] == self._name:
+            given[0] = "name"
+        text = f"{call.target}.{call.name}({', '.join(given)})"
+        if call.name in {"upsert", "delete", "close", "create_index", "drop_index"}:
             return text
         streams = call.name in {"scan", "neighbors", "neighbors_within"}
         return f"print(list({text}))" if streams else f"print({text})"
@@ -96,7 +101,7 @@ class _Writer:
             return self._array(value)
         if isinstance(value, (list, tuple)) and len(value) > _MOST_VALUES:
             return f"{self._array(np.array(value))}.tolist()"
-        if isinstance(value, (list, tuple)) and any(isinstance(each, np.ndarray) for each in value):
+        if isinstance(value, (list, tuple)) and any(map(_holds_values, value)):
             return f"[{', '.join(map(self.value, value))}]"
         return _plain(value)
 
@@ -111,6 +116,13 @@ class _Writer:
         ) as file:
             np.save(file, array)
         return f"np.load({str(Path(file.name).absolute())!r})"
+
+
+def _holds_values(value: Any) -> bool:
+    """Whether it is an array, or a list that may be too long to be shown."""
+    return isinstance(value, np.ndarray) or (
+        isinstance(value, (list, tuple)) and len(value) > _MOST_VALUES
+    )
 
 
 def _plain(value: Any) -> str:

@@ -16,6 +16,7 @@ from vecbridge_conformance._catalogue import LAYERS, suite_modules
 from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._report import build_report, write_report
 from vecbridge_conformance._verdicts import VERDICTS, Outcome
+from vecbridge_conformance._watch import LIMIT_S, OPENING_S, Watch
 
 _STYLES = {"fail": "bold red", "deviation": "yellow", "pass": "green"}
 
@@ -26,6 +27,7 @@ def run_suite(
     layers: Sequence[str] = (),
     report: Path | None = None,
     words: str = "",
+    limit: float = LIMIT_S,
     console: Console | None = None,
 ) -> int:
     """Runs the suite on a deployment, and shows what it finds.
@@ -35,6 +37,7 @@ def run_suite(
         layers: the layers to run; all by default.
         report: folder for the reports.
         words: only tests whose names match, as pytest's ``-k`` has it.
+        limit: seconds that a test may take; 0 for no limit.
         console: where to show it.
 
     Returns:
@@ -45,10 +48,12 @@ def run_suite(
     """
     from vecbridge_conformance import plugin
 
-    with deployment.open() as store:
+    watch = Watch(limit, list)
+    with watch.over("listing the indexes", least_s=OPENING_S), deployment.open() as store:
         store.index_names()
     shown = _Shown(deployment, report, console or Console())
     arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(_no_settings())]
+    arguments += ["--vecbridge-limit", str(limit)]
     arguments += ["--vecbridge-layer", ",".join(layers)] + (["-k", words] if words else [])
     modules = [name for name in suite_modules() if _in(name, layers)]
     arguments += ["--pyargs", *(modules or suite_modules())]

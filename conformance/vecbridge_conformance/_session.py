@@ -17,6 +17,7 @@ from vecbridge_conformance._harness import Harness
 from vecbridge_conformance._reproducer import reproducer
 from vecbridge_conformance._secrets import shown_options
 from vecbridge_conformance._verdicts import Outcome, Verdict
+from vecbridge_conformance._watch import LIMIT_S, Watch
 
 
 class Session:
@@ -25,16 +26,21 @@ class Session:
     Args:
         deployment: what is under test.
         folder: where the arrays of reproducers are kept.
+        limit_s: seconds that a test may take; 0 for no limit.
 
     Attributes:
         harness: what its tests are given.
+        watch: ends tests that take too long.
         outcomes: what came of each test so far.
         partial: whether tests were left out by choice, or the run was stopped.
         seconds: spent on each layer, on making, emptying and dropping its indexes too.
     """
 
-    def __init__(self, deployment: Deployment, folder: Path | None = None) -> None:
+    def __init__(
+        self, deployment: Deployment, folder: Path | None = None, limit_s: float = LIMIT_S
+    ) -> None:
         self.harness = Harness(deployment)
+        self.watch = Watch(limit_s, self.harness.recorder.pending)
         self._folder = folder
         self.outcomes: list[Outcome] = []
         self.partial = False
@@ -70,7 +76,7 @@ class Session:
     ) -> Outcome:
         """Takes down what came of a test that ran, and judges it by the ledger."""
         shown = len(self._shown)
-        verdict, reason = self._judge(test.partition("[")[0], mark, error)
+        verdict, reason = self._judge(test, mark, error)
         # A known departure is one of its own clause; of the others that it cites, the test that
         # ended with it tells nothing.
         known = tuple(dict.fromkeys(each.clause for each in self._shown[shown:]))
@@ -108,13 +114,13 @@ class Session:
         if isinstance(error, Vacuous):
             return "vacuous", str(error.msg).removeprefix("vacuous: ")
         if error is None:
-            wrong = next((each for each in known if each.test == name), None)
+            wrong = next((each for each in known if each.names_only(name)), None)
             if wrong is None or wrong in self._shown:
                 return "pass", ""
             return "fail", f"passes, although the ledger says: {wrong.reason}. Remove the entry"
         shown = next((each for each in known if each.explains(error)), None)
         if shown is None:
-            return "fail", f"{type(error).__name__}: {_first_line(error)}"
+            return "fail", _told(error)
         self._shown.append(shown)
         return "deviation", f"{shown.kind}: {shown.reason} ({shown.link})"
 
@@ -124,9 +130,19 @@ class Session:
         about = [
             outcome
             for outcome in self.outcomes
-            if deviation.is_about(outcome.test.partition("[")[0], outcome.clauses)
+            if deviation.is_about(outcome.test, outcome.clauses)
         ]
         return bool(about) and not any(outcome.verdict in {"not-run", "fail"} for outcome in about)
+
+
+def _told(error: BaseException) -> str:
+    """An error, and what is behind it where it is hypothesis's own: such a one says little."""
+    told = f"{type(error).__name__}: {_first_line(error)}"
+    if not type(error).__module__.startswith("hypothesis"):
+        return told
+    held: list[BaseException | None] = [*getattr(error, "exceptions", ())]
+    behind = next(filter(None, [*held, error.__cause__, error.__context__]), None)
+    return told if behind is None else f"{told}; behind it {_told(behind)}"
 
 
 def _first_line(error: BaseException) -> str:

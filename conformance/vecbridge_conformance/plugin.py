@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from vecbridge_conformance._deviations import LedgerError
 from vecbridge_conformance._harness import Harness
 from vecbridge_conformance._report import build_report, write_report
 from vecbridge_conformance._session import Session
+from vecbridge_conformance._watch import LIMIT_S, OPENING_S, Hung
 
 SESSIONS = pytest.StashKey[dict[int, tuple[Deployment, Session]]]()
 _FROM_OPTIONS = pytest.StashKey[Deployment]()
 _REPORT = pytest.StashKey[Path]()
 _SUITE = f"{__package__}.suite."
+_MOST_HUNG = 3
+"""After so many tests that hang, the others are not tried: each would wait as long."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--vecbridge-label", default="", help="name of its column in reports")
     group.addoption("--vecbridge-layer", default="", help="layers to run, separated by commas")
     group.addoption("--vecbridge-report", metavar="DIR", help="where to write the reports")
+    group.addoption(
+        "--vecbridge-limit",
+        type=float,
+        default=LIMIT_S,
+        metavar="SECONDS",
+        help="what a test may take before it is ended, 0 for no limit (default: %(default)g)",
+    )
     group.addoption(
         "--vecbridge-option",
         action="append",
@@ -86,6 +97,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Limits the time of what comes before a test."""
+    with _limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Limits the time of a test."""
+    with _limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Limits the time of what comes after a test."""
+    with _limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -94,6 +126,9 @@ def pytest_runtest_makereport(
     if not _is_ours(item):
         return report
     session = _session_of(item.config, getattr(item, "cls", None))
+    if session.watch.hung >= _MOST_HUNG:
+        session.partial = True
+        item.session.shouldstop = f"{session.watch.hung} tests hang"
     function = _function(item)
     session.seconds[layer_of(function.__module__)] += call.duration
     if call.when != "call" and call.excinfo is None:
@@ -130,7 +165,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             if folder and each.outcomes:
                 write_report(build_report(each), Path(folder))
         finally:
-            each.harness.close()
+            try:
+                with each.watch.over("dropping what the run has made", least_s=OPENING_S):
+                    each.harness.close()
+            finally:
+                each.watch.let_the_process_end(int(session.exitstatus))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -153,22 +192,30 @@ def layer_of_item(item: pytest.Item) -> str:
     return layer_of(_function(item).__module__)
 
 
+def _limited(item: pytest.Item) -> AbstractContextManager[None]:
+    if not _is_ours(item):
+        return nullcontext()
+    return _session_of(item.config, getattr(item, "cls", None)).watch.over(item.name)
+
+
 def _session_of(config: pytest.Config, suite: type | None) -> Session:
     deployment = getattr(suite, "deployment", None) or _from_options(config)
     known = config.stash[SESSIONS]
     if id(deployment) not in known:
         folder = config.stash.get(_REPORT, None) or config.getoption("--vecbridge-report", None)
         arrays = Path(folder) / "reproducers" if folder else None
-        known[id(deployment)] = deployment, Session(deployment, arrays)
+        limit = config.getoption("--vecbridge-limit")
+        known[id(deployment)] = deployment, Session(deployment, arrays, limit)
     return known[id(deployment)][1]
 
 
 def _check_ledger(session: Session) -> None:
     try:
-        _ = session.ledger
+        with session.watch.over("making the first index", least_s=OPENING_S):
+            _ = session.ledger
     except LedgerError as error:
         raise pytest.UsageError(str(error)) from error
-    except Exception as error:
+    except (Exception, Hung) as error:
         raise pytest.UsageError(
             f"no index can be made on {session.harness.deployment.label}, so there is nothing to "
             f"test: {type(error).__name__}: {error}"

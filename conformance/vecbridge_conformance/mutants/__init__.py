@@ -10,6 +10,7 @@ from vecbridge_conformance.mutants import (
     _answers,  # noqa: F401  (registers its mutants)
     _distances,  # noqa: F401
     _fields,  # noqa: F401
+    _float32,  # noqa: F401
     _ids,  # noqa: F401
     _indexes,  # noqa: F401
     _radius,  # noqa: F401

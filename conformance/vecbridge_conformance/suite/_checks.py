@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -31,6 +31,31 @@ def assert_same_hits(found: Hits, expected: Hits, told: str = "") -> None:
     )
     assert found == expected, (
         f"{told}equal as numbers, but not bit for bit: the sign of a zero differs"
+    )
+
+
+def raised_by(call: Callable[[], object]) -> Exception | None:
+    """The error of a call, if it has one."""
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001  (the caller judges it)
+        return error
+    return None
+
+
+def described(error: BaseException | None) -> str:
+    """An error as a message shows it: its class and its own words."""
+    return "nothing" if error is None else f"{type(error).__name__}: {error}"
+
+
+def assert_same_vectors(found: ArrayLike, expected: ArrayLike) -> None:
+    """Wants equal numbers, and says where the first two differ: whole vectors fill pages."""
+    one, other = np.asarray(found), np.asarray(expected)
+    assert one.shape == other.shape, f"vectors of shape {one.shape}; written were {other.shape}"
+    wrong = np.argwhere(one != other)
+    assert len(wrong) == 0, (
+        f"{len(wrong)} of {one.size} numbers differ, the first at {wrong[0].tolist()}: "
+        f"{one[tuple(wrong[0])]!r} for {other[tuple(wrong[0])]!r}"
     )
 
 

@@ -29,7 +29,7 @@ def test_candidates_are_the_records_and_the_floor_is_honest(
     engine = harness.engine(dimension=dimension, metric=metric)
     at = DIMENSIONS.index(dimension)
     # Three at a turn: each kind has its turn with each metric and with each dimension.
-    kinds = some(harness, KINDS, turn=len(DIMENSIONS) * METRICS.index(metric) + at, few=3)
+    kinds = some(harness, KINDS, turn=METRICS.index(metric) + at, few=3)
     for turn, kind in enumerate(kinds, at):
         data = make(kind, dimension, count=COUNT)
         engine.upsert(data.ids, data.vectors, {})

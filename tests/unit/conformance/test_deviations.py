@@ -99,4 +99,7 @@ def test_an_entry_is_about_its_test_or_about_every_test_of_its_clause() -> None:
     assert entry(test="test_x").is_about("test_x", ["READ-3", "REC-1"])
     assert not entry(test="test_x").is_about("test_y", ["READ-3"])
     assert entry().is_about("test_y", ["READ-3"])
+    assert entry(test="test_x").is_about("test_x[32768]", ["READ-3"])
+    assert entry(test="test_x[32768]").is_about("test_x[32768]", ["READ-3"])
+    assert not entry(test="test_x[32768]").is_about("test_x[4097]", ["READ-3"])
     assert not entry().is_about("test_y", ["REC-1"])

@@ -15,7 +15,14 @@ import vecbridge
 from tests.unit.conformance.conftest import BACKEND
 from vecbridge_conformance import LAYERS, Case, Deployment, Harness, Vacuous, cases
 from vecbridge_conformance._catalogue import reason_not_to_run
-from vecbridge_conformance.mutants import MUTANTS, Mutant, MutantBackend, MutantSettings
+from vecbridge_conformance.mutants import (
+    MUTANTS,
+    Mutant,
+    MutantBackend,
+    MutantSettings,
+    ReferenceBackend,
+)
+from vecbridge_conformance.mutants._float32 import Float32Index
 from vecbridge_conformance.mutants._table import table
 from vecbridge_conformance.suite import (
     test_concurrency_histories,
@@ -55,9 +62,8 @@ def in_use(name: str | None, path: Path | None = None) -> Iterator[Harness]:
     settings = {"mutant": name, "path": path}
     options = {key: value for key, value in settings.items() if value is not None}
     opener = partial(opened, name, path)
-    harness = Harness(Deployment(BACKEND, options, name or "reference", None, opener))
-    yield harness
-    harness.close()
+    with Harness(Deployment(BACKEND, options, name or "reference", None, opener)) as harness:
+        yield harness
 
 
 def own_tests(*layers: str) -> list[Case]:
@@ -98,6 +104,21 @@ def test_the_reference_keeps_the_contract(layer: str, tmp_path: Path) -> None:
     with in_use(None, tmp_path / "store" if many else None) as harness:
         failures = [text for case in own_tests(layer) if (text := fails(case, harness))]
     assert failures == []
+
+
+@pytest.mark.parametrize("layer", ["ranking", "properties"])
+def test_an_engine_in_float32_that_knows_its_bound_keeps_the_contract(layer: str) -> None:
+    with Harness(Deployment(BACKEND, {}, "float32", None, in_float32)) as harness:
+        failures = [text for case in own_tests(layer) if (text := fails(case, harness))]
+    assert failures == []
+
+
+def in_float32() -> vecbridge.Store:
+    return vecbridge.Store(Float32Backend(MutantSettings()))
+
+
+class Float32Backend(ReferenceBackend):
+    index_type = Float32Index
 
 
 def test_there_are_enough_mutants_and_each_says_what_it_is() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.engine import Engine
-from vecbridge import IndexInfo, field
+from vecbridge import IndexExistsError, IndexInfo, IndexNotFoundError, field
 from vecbridge_conformance import Deployment, Harness
 from vecbridge_conformance._recorder import Recorder
 from vecbridge_conformance._reproducer import reproducer
@@ -77,8 +77,9 @@ def test_a_secret_is_left_to_the_environment() -> None:
     script = reproducer(recorder)
 
     assert "hidden" not in script
-    assert "import os" in script
-    assert 'token=os.environ["VECBRIDGE_TOKEN"], timeout=2.0' in script
+    # The variable from which vecbridge itself takes the setting.
+    assert "# First set FIFTYONE_BRAIN_SIMILARITY_MILVUS_TOKEN, which is not shown" in script
+    assert "get_backend('milvus', uri='http://127.0.0.1:1', timeout=2.0)" in script
     assert shown_options(recorder.deployment) == {
         "uri": "http://127.0.0.1:1",
         "token": "**********",
@@ -121,6 +122,47 @@ def test_an_index_that_is_used_again_is_the_one_made_last(harness: Harness) -> N
     harness.recorder.engine(first).upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
 
     assert "dimension=1" in reproducer(harness.recorder)
+
+
+def test_a_list_of_long_lists_is_kept_in_files(harness: Harness, tmp_path: Path) -> None:
+    index = harness.index(dimension=20_000, metric="euclidean")
+    index.upsert(["a", "b"], [[1.0] * 20_000, [2.0] * 20_000])
+    index.fetch(["a"]).vectors.sum()
+    script = reproducer(harness.recorder, tmp_path / "new")
+
+    assert len(script) < 1500
+    run(script)
+
+
+def test_calls_of_the_store_are_in_the_script(harness: Harness) -> None:
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(["a"], [[1, 2]])
+    with pytest.raises(IndexExistsError):
+        harness.store.create_index(index.info.name, dimension=3)
+    script = reproducer(harness.recorder)
+
+    assert "store.create_index(name, dimension=3)\nstore.drop_index(name)" in script
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "IndexExistsError" in done.stderr
+
+
+def test_calls_of_a_store_without_an_index_are_a_script_too(harness: Harness) -> None:
+    with pytest.raises(IndexNotFoundError):
+        harness.store.open_index("absent")
+
+    assert reproducer(harness.recorder).endswith("print(store.open_index('absent'))")
+
+
+def test_what_is_under_way_is_known(harness: Harness) -> None:
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(["a", "b"], [[1, 2], [3, 4]])
+    seen: list[str] = []
+    for _ in index.neighbors(1, progress=lambda *_: seen.extend(harness.recorder.pending())):
+        # Between two of its answers nothing is asked of the store.
+        assert harness.recorder.pending() == []
+    assert seen[0].startswith(f"index.neighbors of index {index.info.name!r} (for ")
 
 
 def test_without_an_index_there_is_no_script(harness: Harness) -> None:
