@@ -204,7 +204,7 @@ def _session_of(config: pytest.Config, suite: type | None) -> Session:
     if id(deployment) not in known:
         folder = config.stash.get(_REPORT, None) or config.getoption("--vecbridge-report", None)
         arrays = Path(folder) / "reproducers" if folder else None
-        limit = config.getoption("--vecbridge-limit")
+        limit: Any = config.getoption("--vecbridge-limit")
         known[id(deployment)] = deployment, Session(deployment, arrays, limit)
     return known[id(deployment)][1]
 

@@ -61,7 +61,7 @@ def queries(values: ArrayLike, *, dimension: int) -> NDArray[np.float32]:
 
 
 def _as_array(values: Any, what: str) -> NDArray[Any]:
-    rows = values if isinstance(values, (list, tuple)) else ()
+    rows: Any = values if type(values) in (list, tuple) else ()
     if any(map(np.ma.is_masked, [values, *(row for row in rows if isinstance(row, _MASKED))])):
         raise InvalidVectorError(
             f"{what} must not have masked values: there is a number under each mask, and nothing "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
@@ -72,7 +72,8 @@ class CountedBackend(ReferenceBackend):
         self.server.connect(self)
 
     def opened(self, info: IndexInfo) -> ReferenceIndex:
-        index: Any = super().opened(info)
+        index = super().opened(info)
+        assert isinstance(index, CountedIndex)
         index.server = self.server
         self.server.connect(index)
         return index

@@ -70,7 +70,7 @@ class Arithmetic:
         return self._sum(self.flush(left * right))
 
     def _sum(self, terms: Floats) -> Floats:
-        columns = list(terms.T)
+        columns: list[Floats] = list(terms.T)
         if self.order == "lanes":
             lanes = [self._fold(columns[lane::4]) for lane in range(min(4, len(columns)))]
             return self._fold(lanes)
