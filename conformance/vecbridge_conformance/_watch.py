@@ -124,7 +124,7 @@ def _give_up(told: Callable[[], str]) -> None:
 def _has_alarm() -> bool:
     if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
         return False
-    # Somebody else's limit of the same test is limit enough.
+    # Another limit of the same test, such as pytest-timeout's, is enough.
     return signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
 
 
