@@ -297,7 +297,7 @@ def test_ten_fields_of_many_bytes_need_no_memory(tmp_path: Path) -> None:
             "vectors.npy": saved(np.ones((records, 2), np.float32)),
         },
     )
-    width = 5000
+    width = 5120
     for number in range(10):
         header = declared((records,), f"<U{width}")
         _zeros(path, f"f{number}.npy", 4 * width * records, header)
