@@ -15,6 +15,7 @@ import warnings
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,7 @@ def valid(store: Store, folder: Path, suffix: str) -> list[Path]:
     store.drop_index("source")
     others = folder / f"others{suffix}"
     if suffix == ".npz":
-        fields = {name: np.array(column) for name, column in records.fields.items()}
+        fields: dict[str, Any] = {name: np.array(column) for name, column in records.fields.items()}
         np.savez_compressed(others, ids=np.array(records.ids), vectors=records.vectors, **fields)
         return [ours, others]
     table = pa.table(
@@ -106,9 +107,8 @@ def reshuffled(path: Path, random: random.Random, target: Path) -> None:
     elif change == "header":
         # Most of what is damaged at random is caught by checksums: these are right.
         place = random.randrange(min(128, len(members[one])))
-        content = bytearray(members[one])
-        content[place] = random.randrange(256)
-        members[one] = bytes(content)
+        before, after = members[one][:place], members[one][place + 1 :]
+        members[one] = before + random.randbytes(1) + after
     method = random.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
     with zipfile.ZipFile(target, "w", method) as archive:
         for name, content in members.items():
