@@ -17,6 +17,7 @@ from vecbridge import (
     Metric,
     SchemaMismatchError,
 )
+from vecbridge_milvus._fields import scalar_fields, unsupported
 from vecbridge_milvus._index_types import IndexType
 
 if TYPE_CHECKING:
@@ -132,12 +133,14 @@ def read(
     ours = bool(made) or norm is not None
     index, metric = _vector_index(client, name, vector, timeout, patient=ours)
     stored = int(columns[vector]["params"]["dim"])
+    record = {key, vector, norm}
     info = IndexInfo(
         name=name,
         dimension=1 if norm == NORM_OF_PADDED else stored,
         metric=metric,
-        fields=MappingProxyType(_scalar_fields(columns, {key, vector, norm})),
+        fields=MappingProxyType(scalar_fields(columns, record)),
         consistency="strong" if lite else _level(int(described.get("consistency_level", 0))),
+        unsupported=MappingProxyType(unsupported(described, record)),
     )
     collection = int(described.get("collection_id") or 0)
     return Layout(info, collection, key, vector, norm, stored, index)
@@ -253,26 +256,6 @@ def _described_indexes(
     for index in client.list_indexes(name, field_name=vector, timeout=timeout):
         if index != vector or not by_field:
             yield client.describe_index(name, index, timeout=timeout)
-
-
-def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[str, FieldType]:
-    from pymilvus import DataType
-
-    kinds: dict[Any, FieldType] = {
-        DataType.VARCHAR: "string",
-        DataType.BOOL: "boolean",
-        DataType.DOUBLE: "float",
-        DataType.FLOAT: "float",
-        DataType.INT8: "integer",
-        DataType.INT16: "integer",
-        DataType.INT32: "integer",
-        DataType.INT64: "integer",
-    }
-    return {
-        name: kinds[column["type"]]
-        for name, column in columns.items()
-        if name not in others and column["type"] in kinds
-    }
 
 
 def _level(number: int) -> Consistency:

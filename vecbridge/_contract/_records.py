@@ -35,6 +35,10 @@ class IndexInfo:
         metric: how distance is measured in it.
         fields: name and type of each scalar field that its records carry.
         consistency: level of a read that asks for none.
+        unsupported: what its records carry and no field type expresses, such as
+            ``{"note": "JSON"}``: the store's name of it, and what it is. No read shows it, and an
+            ``upsert`` erases it; so a write or a copy that would lose it is refused. Empty in
+            every index that vecbridge made.
     """
 
     name: str
@@ -42,6 +46,7 @@ class IndexInfo:
     metric: Metric
     fields: Mapping[str, FieldType] = field(default_factory=lambda: MappingProxyType({}))
     consistency: Consistency = "strong"
+    unsupported: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, eq=False)

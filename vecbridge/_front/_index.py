@@ -29,11 +29,14 @@ from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._native import native_search
 from vecbridge._front._operation import operation
 from vecbridge._front._scan import Scope, batch_rows, scan_rank
+from vecbridge._front._unsupported import refuse_unsupported
 from vecbridge._front._whole import WholeIndex
 from vecbridge._front._within import is_most, is_sent, is_too_long, search_within
 from vecbridge._front._writing import upsert_in_batches
 
 Ranking = Literal["exact", "native"]
+
+_ERASED = "An upsert replaces records whole, and would erase it from those that are there"
 
 
 class Index(WholeIndex):
@@ -94,7 +97,14 @@ class Index(WholeIndex):
         return self._engine.capabilities
 
     @operation
-    def upsert(self, ids: Iterable[str], vectors: ArrayLike, fields: Fields | None = None) -> None:
+    def upsert(
+        self,
+        ids: Iterable[str],
+        vectors: ArrayLike,
+        fields: Fields | None = None,
+        *,
+        drop_unsupported: bool = False,
+    ) -> None:
         """Inserts records, or replaces those whose ids are there already.
 
         Any size: batches are made to fit the store. Doing the same call again is always safe.
@@ -103,9 +113,12 @@ class Index(WholeIndex):
             ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
             vectors: ``(n, d)``, anything array-like; converted to float32 once, never changed.
             fields: a column of ``n`` values for each scalar field of the index.
+            drop_unsupported: write although the store's own columns that ``info.unsupported``
+                names are erased from the records that are replaced.
 
         Raises:
             InvalidInputError: an argument is unusable; nothing was written.
+            UnsupportedError: ``info.unsupported`` names what would be erased; nothing was written.
             PartialWriteError: the store failed part-way; it says which ids are written.
             BackendError: the store failed before anything was acknowledged.
         """
@@ -117,6 +130,7 @@ class Index(WholeIndex):
                 f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"
             )
         columns = field_values.fields(fields, info.fields, len(names))
+        refuse_unsupported(info, _ERASED, dropped=drop_unsupported)
         if names:
             upsert_in_batches(self._checked, names, array, columns, self._lifetime.backend)
 

@@ -154,22 +154,25 @@ def _check_text(column: Sequence[str], first: int) -> None:
         _check_id(value, position)
 
 
-def _check_id(value: str, position: int) -> None:
+def id_fault(value: str, called: str = "this one") -> str | None:
+    """What is wrong with a string as an id; ``None`` where nothing is."""
     if not value:
-        raise InvalidIdError(f"ids must have at least one character; number {position} is empty")
+        return f"ids must have at least one character; {called} is empty"
     if "\0" in value:
-        raise InvalidIdError(f"ids must not hold NUL; number {position} is {value!r}")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidIdError(
-            f"ids must be encodable as UTF-8; number {position} is {value!r}"
-        ) from error
-    if size > MAX_ID_BYTES:
-        raise InvalidIdError(
-            f"ids must be at most {MAX_ID_BYTES} bytes of UTF-8; number {position} has {size}: "
+        return f"ids must not hold NUL; {called} is {value!r}"
+    if not encodable(value):
+        return f"ids must be encodable as UTF-8; {called} is {value!r}"
+    if (size := len(value.encode())) > MAX_ID_BYTES:
+        return (
+            f"ids must be at most {MAX_ID_BYTES} bytes of UTF-8; {called} has {size}: "
             f"{value[:40]!r}..."
         )
+    return None
+
+
+def _check_id(value: str, position: int) -> None:
+    if fault := id_fault(value, f"number {position}"):
+        raise InvalidIdError(fault)
 
 
 def _integer(value: object, name: str) -> int:

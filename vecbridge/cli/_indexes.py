@@ -125,5 +125,6 @@ def _information(index: Index) -> dict[str, Any]:
         "dimension": info.dimension,
         "metric": info.metric,
         "fields": dict(info.fields),
+        "unsupported": dict(info.unsupported),
         "consistency": info.consistency,
     }

@@ -51,6 +51,7 @@ Options = Annotated[
         show_default=False,
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
 
 

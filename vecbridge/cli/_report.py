@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from vecbridge._errors import InvalidArgumentError
 from vecbridge.cli._console import emit, say
-from vecbridge.cli._options import AsJson, IndexName, Named, Options, store_of
+from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, store_of
 from vecbridge.cli._progress import bar
 from vecbridge.report import html_page, survey
+from vecbridge.transfer._landing import check_landing, landing
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,6 +37,7 @@ def report(
         bool,
         typer.Option("--read-only", help="Write nothing to the store; then no lag is measured."),
     ] = False,
+    force: Force = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
@@ -45,10 +46,9 @@ def report(
     With --json, its figures are printed instead.
     """
     path = output or Path(f"{index}.html")
-    if not path.parent.is_dir():
-        raise InvalidArgumentError(f"there is no folder {str(path.parent)!r} for {path.name!r}")
-    if path.is_dir():
-        raise InvalidArgumentError(f"{str(path)!r} is a folder; give the name of a file")
+    written = not (json and output is None)
+    if written:
+        check_landing(path, overwrite=force)
     with (
         store_of(name, option) as store,
         bar(shown=not json) as progress,
@@ -66,8 +66,8 @@ def report(
         )
     if json:
         emit({**asdict(seen), "whole": seen.whole})
-        if output is None:
-            return
-    path.write_text(html_page(seen), encoding="utf-8")
+    if written:
+        with landing(path, overwrite=force) as partial:
+            partial.write_text(html_page(seen), encoding="utf-8")
     if not json:
         say(f"{path}: {seen.sampled:,} of {seen.records:,} records, {path.stat().st_size:,} bytes")

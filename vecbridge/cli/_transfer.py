@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
+from vecbridge._front._unsupported import named
 from vecbridge.cli._console import emit, errors, say
 from vecbridge.cli._failures import Exit
-from vecbridge.cli._options import AsJson, IndexName, Named, Options, opened, store_of
+from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, opened, store_of
 from vecbridge.cli._progress import bar
 from vecbridge.transfer import copy, export_records, import_records, verify
+from vecbridge.transfer._landing import check_landing
 
 _PLACE = "a backend and an index of it, as in milvus:photos"
 From = Annotated[
@@ -30,6 +33,13 @@ FromOptions = Annotated[
 ToOptions = Annotated[
     list[str] | None,
     typer.Option("--to-option", "-t", metavar="KEY=VALUE", help="A setting of TO's backend."),
+]
+DropUnsupported = Annotated[
+    bool,
+    typer.Option(
+        "--drop-unsupported",
+        help="Go on without what the records carry and no type of field expresses, such as JSON.",
+    ),
 ]
 
 
@@ -49,6 +59,7 @@ def copy_index(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a copy that was cut short.")
     ] = False,
+    drop_unsupported: DropUnsupported = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
@@ -63,10 +74,19 @@ def copy_index(
     ):
         if dry_run:
             _announce(index, copied_name, store.index_names(), target, json=json)
+            _warn_of_dropped(index, "copied")
             return
         with bar(shown=not json) as progress:
-            done = copy(index, store, copied_name, resume=resume, progress=progress)
+            done = copy(
+                index,
+                store,
+                copied_name,
+                resume=resume,
+                drop_unsupported=drop_unsupported,
+                progress=progress,
+            )
         _warn_of_memory(store, copied_name)
+        _warn_of_dropped(index, "copied")
     if json:
         emit(asdict(done))
         return
@@ -82,6 +102,7 @@ def verify_indexes(
     to_option: ToOptions = None,
     queries: Annotated[int, typer.Option(min=0, help="Rankings to compare.")] = 20,
     k: Annotated[int, typer.Option("-k", min=1, help="Hits of each ranking.")] = 10,
+    drop_unsupported: DropUnsupported = False,
     json: AsJson = False,
 ) -> None:
     """Says whether two indexes hold the same records, and rank the same to the last bit."""
@@ -90,7 +111,16 @@ def verify_indexes(
         opened(*_place(second), to_option) as other,
         bar(shown=not json) as progress,
     ):
-        found = verify(one, other, queries=queries, k=k, progress=progress)
+        found = verify(
+            one,
+            other,
+            queries=queries,
+            k=k,
+            drop_unsupported=drop_unsupported,
+            progress=progress,
+        )
+        for index in (one, other):
+            _warn_of_dropped(index, "compared")
     if json:
         emit({**asdict(found), "same": found.same})
     else:
@@ -109,12 +139,23 @@ def export_index(
         Path,
         typer.Argument(metavar="FILE", help="A .parquet or .npz file.", show_default=False),
     ],
+    force: Force = False,
+    drop_unsupported: DropUnsupported = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
     """Writes every record of an index to a file."""
-    with opened(name, index, option) as held, bar(shown=not json) as progress:
-        written = export_records(held, path, progress=progress)
+    check_landing(path, overwrite=force)
+    with opened(name, index, option) as held:
+        with bar(shown=not json) as progress:
+            written = export_records(
+                held,
+                path,
+                overwrite=force,
+                drop_unsupported=drop_unsupported,
+                progress=progress,
+            )
+        _warn_of_dropped(held, "written")
     if json:
         emit({"records": written, "path": str(path), "bytes": path.stat().st_size})
         return
@@ -137,14 +178,25 @@ def import_index(
     metric: Annotated[
         str | None, typer.Option(help="cosine, dotproduct or euclidean; the file's by default.")
     ] = None,
+    drop_unsupported: DropUnsupported = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Writes every record of a file to an index, which is made if need be."""
+    """Writes every record of a file to an index, which is made if need be.
+
+    The whole file is checked first: nothing is written of one that has an unusable value.
+    """
     wanted: Metric | None = None if metric is None else parse_metric(metric)
     with store_of(name, option) as store:
         with bar(shown=not json) as progress:
-            written = import_records(path, store, index, metric=wanted, progress=progress)
+            written = import_records(
+                path,
+                store,
+                index,
+                metric=wanted,
+                drop_unsupported=drop_unsupported,
+                progress=progress,
+            )
         _warn_of_memory(store, index)
     if json:
         emit({"records": written, "index": index})
@@ -161,6 +213,15 @@ def _warn_of_memory(store: Store, name: str) -> None:
         f"{store.name} keeps them where it is given a place for them, as in path=FOLDER",
         highlight=False,
     )
+
+
+def _warn_of_dropped(index: Index, done: str) -> None:
+    if index.info.unsupported:
+        errors.print(
+            f"[yellow]warning[/] not {done} of {escape(index.info.name)}: "
+            f"{escape(named(index.info))}",
+            highlight=False,
+        )
 
 
 def _place(text: str) -> tuple[str, str]:

@@ -71,7 +71,9 @@ class Summing:
 def checksum(
     index: Index, *, consistency: Consistency = "strong", progress: Progress = silent
 ) -> Checksum:
-    """Reads every record of an index, in bounded memory.
+    """Sum up every record of an index, in bounded memory.
+
+    What ``index.info.unsupported`` names is not in it.
 
     Args:
         index: what is read.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import Records
 from vecbridge._errors import CorruptStoreError, IndexExistsError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
+from vecbridge._front._unsupported import refuse_unsupported
 from vecbridge.transfer._checksum import Checksum, Summing, checksum
 from vecbridge.transfer._progress import Progress, silent
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,31 +41,37 @@ def copy(
     name: str | None = None,
     *,
     resume: bool = False,
+    drop_unsupported: bool = False,
     consistency: Consistency | None = None,
     progress: Progress = silent,
 ) -> Copied:
-    """Copies an index to another store, and proves that the copy is whole.
+    """Copy an index to another store, and prove that the copy is whole.
 
     Streams in bounded memory. A copy that was cut short, by a kill for one, is finished by the
-    same call with ``resume=True``: records that arrived are not sent again. At the end the copy is
-    read back and compared with what was read from the source, by count and by checksum.
+    same call with ``resume=True``: what is there is compared with the source first, and is not sent
+    again. At the end the copy is read back and compared with what was read from the source, by
+    count and by checksum.
 
     Args:
         source: what is copied. It should not be written to meanwhile.
         target: where to.
         name: the copy's name; the source's by default.
         resume: go on with a copy that was cut short.
+        drop_unsupported: copy without what ``source.info.unsupported`` names.
         consistency: default level of the copy's reads; the source's where the target has it.
         progress: called after each batch.
 
     Raises:
         IndexExistsError: the target has an index of that name that holds records, and ``resume``
-            was not asked for.
+            was not asked for, or they are not the source's; nothing was written.
         SchemaMismatchError: it has another dimension or metric.
+        UnsupportedError: the source holds what the contract cannot express, and
+            ``drop_unsupported`` was not asked for; nothing was written.
         CorruptStoreError: what was read back is not what was written.
         BackendError: a store failed; call again with ``resume=True``.
     """
     info = source.info
+    refuse_unsupported(info, "The copy would be without it", dropped=drop_unsupported)
     called = info.name if name is None else name
     with target.open_or_create_index(
         called,
@@ -75,7 +86,23 @@ def copy(
                 f"the target has an index {called!r} with {there:,} records: choose another name, "
                 f"or go on with a copy that was cut short (resume=True; --resume for the command)"
             )
-        read, written, skipped = _send(source, copied, careful=bool(there), progress=progress)
+        if there:
+            _refuse_others(source, copied, there, progress)
+        sending = _Sending(source, copied, careful=bool(there), dropped=drop_unsupported)
+        try:
+            sending.run(progress)
+        except BaseException:
+            if sending.done:
+                logger.warning(
+                    "the copy was cut short: %s of %s records are in index %r of %s; resume=True "
+                    "(--resume for the command) goes on with it",
+                    f"{sending.done:,}",
+                    f"{sending.total:,}",
+                    called,
+                    target.name,
+                )
+            raise
+        read = sending.summing.result()
         arrived = checksum(copied, progress=progress)
     if arrived != read:
         raise CorruptStoreError(
@@ -85,24 +112,82 @@ def copy(
             backend=target.name,
             operation="copy",
         )
-    return Copied(written, skipped, arrived)
+    return Copied(sending.written, sending.skipped, arrived)
 
 
-def _send(
-    source: Index, copied: Index, *, careful: bool, progress: Progress
-) -> tuple[Checksum, int, int]:
-    summing = Summing(source.info.dimension)
-    total = source.count(consistency="strong")
-    written = skipped = 0
-    for records in source.scan(consistency="strong"):
-        summing.add(records)
-        missing = _missing(copied, records) if careful else records
-        if len(missing):
-            copied.upsert(missing.ids, missing.vectors, missing.fields or None)
-        written += len(missing)
-        skipped += len(records) - len(missing)
-        progress("copying", written + skipped, total)
-    return summing.result(), written, skipped
+class _Sending:
+    """Sends the records that the copy does not have, and sums up all of them.
+
+    Args:
+        source: where from.
+        copied: where to.
+        careful: whether some may be there.
+        dropped: whether the caller said that something may be lost.
+    """
+
+    def __init__(self, source: Index, copied: Index, *, careful: bool, dropped: bool) -> None:
+        self._source, self._copied = source, copied
+        self._careful, self._dropped = careful, dropped
+        self.summing = Summing(source.info.dimension)
+        self.total = source.count(consistency="strong")
+        self.written = self.skipped = 0
+
+    @property
+    def done(self) -> int:
+        """How many of the source's records are in the copy, as far as is known."""
+        return self.written + self.skipped
+
+    def run(self, progress: Progress) -> None:
+        """Sends them, in batches."""
+        for records in self._source.scan(consistency="strong"):
+            self.summing.add(records)
+            missing = _missing(self._copied, records) if self._careful else records
+            if len(missing):
+                self._copied.upsert(
+                    missing.ids,
+                    missing.vectors,
+                    missing.fields or None,
+                    drop_unsupported=self._dropped,
+                )
+            self.written += len(missing)
+            self.skipped += len(records) - len(missing)
+            progress("copying", self.done, self.total)
+
+
+def _refuse_others(source: Index, copied: Index, there: int, progress: Progress) -> None:
+    """Refuse to go on with what is not the beginning of this copy, before anything is written."""
+    seen = 0
+    for records in copied.scan(consistency="strong"):
+        same = source.fetch(records.ids, consistency="strong")
+        if same.missing or _sum_of(same) != _sum_of(records):
+            info = copied.info
+            what = (
+                f"record {same.missing[0]!r} of it is not in the source"
+                if same.missing
+                else f"record {_differing(same, records)!r} of it is another in the source"
+            )
+            raise IndexExistsError(
+                f"the target has an index {info.name!r} that is not a part of this copy: {what}. "
+                f"Nothing was written. Choose another name; or, where it is an earlier copy of a "
+                f"source that was written to since, drop it and copy again"
+            )
+        seen += len(records)
+        progress("comparing", seen, there)
+
+
+def _sum_of(records: Records) -> Checksum:
+    summing = Summing(records.vectors.shape[1])
+    summing.add(records)
+    return summing.result()
+
+
+def _differing(mine: Records, theirs: Records) -> str:
+    """The first id whose records differ, of equal ids in equal order."""
+    for row, name in enumerate(mine.ids):
+        only = np.array([row])
+        if _sum_of(_picked(mine, only)) != _sum_of(_picked(theirs, only)):
+            return name
+    raise AssertionError("their sums differ, so one of them does")
 
 
 def _missing(copied: Index, records: Records) -> Records:
@@ -111,9 +196,13 @@ def _missing(copied: Index, records: Records) -> Records:
     rows = np.flatnonzero(~there)
     if len(rows) == len(records):
         return records
-    picked = rows.tolist()
+    return _picked(records, rows)
+
+
+def _picked(records: Records, rows: NDArray[np.intp]) -> Records:
+    numbers = rows.tolist()
     return Records(
-        tuple(records.ids[row] for row in picked),
+        tuple(records.ids[row] for row in numbers),
         records.vectors[rows],
-        {key: [column[row] for row in picked] for key, column in records.fields.items()},
+        {key: [column[row] for row in numbers] for key, column in records.fields.items()},
     )

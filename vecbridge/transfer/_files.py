@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import os
+import logging
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._errors import (
+    IndexExistsError,
+    InvalidArgumentError,
+    InvalidInputError,
+    UnsupportedError,
+)
+from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
+from vecbridge._front._unsupported import refuse_unsupported
 from vecbridge.transfer import _npz, _parquet
+from vecbridge.transfer._checking import check
+from vecbridge.transfer._landing import landing
 from vecbridge.transfer._progress import Progress, silent
-from vecbridge.transfer._repeated import refuse_repeated
-from vecbridge.transfer._source import Source
+from vecbridge.transfer._source import BATCH_BYTES, Source
+
+logger = logging.getLogger(__name__)
 
 _Format: TypeAlias = type[_parquet.Format] | type[_npz.Format]
 _FORMATS: dict[str, _Format] = {".parquet": _parquet.Format, ".npz": _npz.Format}
@@ -24,21 +35,25 @@ def export_records(
     index: Index,
     path: str | Path,
     *,
+    overwrite: bool = False,
+    drop_unsupported: bool = False,
     consistency: Consistency = "strong",
     progress: Progress = silent,
 ) -> int:
-    """Writes every record of an index to a file, a batch at a time.
+    """Write every record of an index to a file, a batch at a time.
 
     ``.parquet`` files have the columns ``id``, ``vector`` (a fixed-size list of float32) and one
-    a field; ``.npz`` files the arrays ``ids``, ``vectors`` and one a field. Both say the metric.
-    The file appears whole or not at all.
+    per field; ``.npz`` files the arrays ``ids``, ``vectors`` and one per field. Both say the
+    metric. The file appears whole or not at all.
 
     NumPy keeps texts as wide as the longest of them, and they are in memory until the file is
     written: where the ids or a field would need more than 2 GiB so, ``.npz`` is refused.
 
     Args:
         index: what is written.
-        path: the file, which is replaced if it is there.
+        path: the file.
+        overwrite: replace the file if it is there.
+        drop_unsupported: write the file without what ``index.info.unsupported`` names.
         consistency: level of the read.
         progress: called after each batch.
 
@@ -46,29 +61,24 @@ def export_records(
         The number of records written.
 
     Raises:
-        InvalidArgumentError: the name ends in neither, there is no such folder, a field has a
-            name that the format keeps for itself, or texts are too wide for ``.npz``.
+        InvalidArgumentError: the name ends in neither, there is no such folder, the file is there
+            already, a field has a name that the format keeps for itself, or texts are too wide for
+            ``.npz``.
+        UnsupportedError: the records hold what no file of ours can, and ``drop_unsupported`` was
+            not asked for.
         MissingDependencyError: Parquet needs pyarrow, which is not installed.
     """
     target = Path(path)
     form = _form(target)
-    if not target.parent.is_dir():
-        raise InvalidArgumentError(f"there is no folder {str(target.parent)!r} for {target.name!r}")
-    if target.is_dir():
-        raise InvalidArgumentError(f"{str(target)!r} is a folder; give the name of a file")
     clash = sorted(form.taken & set(index.info.fields))
     if clash:
         raise InvalidArgumentError(
             f"{target.suffix} files keep ids and vectors under the names {sorted(form.taken)}, and "
             f"the index has fields of these names: {clash}. Choose the other format"
         )
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        written = form.write(index, partial, consistency, progress)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return written
+    refuse_unsupported(index.info, "The file would be without it", dropped=drop_unsupported)
+    with landing(target, overwrite=overwrite) as partial:
+        return form.write(index, partial, consistency, progress)
 
 
 def import_records(
@@ -77,13 +87,16 @@ def import_records(
     name: str,
     *,
     metric: Metric | None = None,
+    drop_unsupported: bool = False,
+    batch_bytes: int = BATCH_BYTES,
     progress: Progress = silent,
 ) -> int:
-    """Writes every record of a file to an index, which is made if need be.
+    """Write every record of a file to an index, which is made if need be.
 
-    Records whose ids are there already are replaced, so an import that was cut short is done again
-    by the same call. The ids are read first, since an id that the file has twice is an error.
-    Memory holds a few batches and 16 bytes a record; of an ``.npz`` file all ids and fields too.
+    The file is read twice: first all of it is checked, and a value that no index takes is refused
+    with its column, row and id before anything is changed; then it is written. Records whose ids
+    are there already are replaced, so an import that was cut short is done again by the same call.
+    Memory holds a few batches and some 16 bytes per record.
 
     Args:
         path: a file as :func:`export_records` writes it; one from elsewhere needs ids and vectors
@@ -91,36 +104,74 @@ def import_records(
         target: where to.
         name: the index's.
         metric: the index's; the file's by default.
-        progress: called after each batch.
+        drop_unsupported: go on where the index holds what ``info.unsupported`` names, which is
+            erased from the records that are replaced.
+        batch_bytes: most bytes of records that are read at a time.
+        progress: called after each batch, of stage ``"checking"`` first and then ``"importing"``.
 
     Returns:
         The number of records written.
 
     Raises:
         DuplicateIdError: an id is in the file twice; nothing was changed.
-        InvalidArgumentError: the file cannot be read, or is not such a file.
+        InvalidInputError: the file cannot be read, is not such a file, or a value of it is
+            unusable; nothing was changed.
         MissingDependencyError: Parquet needs pyarrow, which is not installed.
-        SchemaMismatchError: the index has another dimension or metric.
+        SchemaMismatchError: the index has another dimension, metric or set of fields.
+        UnsupportedError: the index holds what an upsert would erase; nothing was changed.
+        BackendError: the store failed; call again.
     """
     source = Path(path)
-    with _form(source).opened(source) as file:
-        refuse_repeated(file.ids, source)
-        with target.open_or_create_index(
-            name,
-            dimension=file.dimension,
-            metric=metric or file.metric,
-            fields=dict(file.fields),
-        ) as index:
-            return _written(file, index, progress)
-
-
-def _written(file: Source, index: Index, progress: Progress) -> int:
-    written = 0
-    for records in file.batches():
-        index.upsert(records.ids, records.vectors, records.fields or None)
-        written += len(records)
-        progress("importing", written, file.records)
+    form = _form(source)
+    validate.positive(batch_bytes, "batch_bytes")
+    if not source.is_file():
+        what = "is no file" if source.exists() else "is not there"
+        raise InvalidArgumentError(f"{str(source)!r} {what}; give a file of records")
+    with form.opened(source, batch_bytes) as file:
+        check(file, progress)
+        index, made = _opened(file, target, name, metric)
+        with index:
+            written = 0
+            try:
+                for rows in file.batches():
+                    index.upsert(
+                        rows.ids,  # type: ignore[arg-type]
+                        rows.vectors,
+                        rows.fields or None,
+                        drop_unsupported=drop_unsupported,
+                    )
+                    written += len(rows.ids)
+                    progress("importing", written, file.records)
+            except (InvalidInputError, UnsupportedError):
+                # What the file cannot know: this store takes less than the contract asks.
+                if made and not written:
+                    target.drop_index(name)
+                raise
+            except BaseException:
+                logger.warning(
+                    "the import of %s was cut short: %s of %s records are in index %r; the same "
+                    "call writes them again and goes on",
+                    source,
+                    f"{written:,}",
+                    f"{file.records:,}",
+                    name,
+                )
+                raise
     return written
+
+
+def _opened(file: Source, target: Store, name: str, metric: Metric | None) -> tuple[Index, bool]:
+    """The index, and whether it was made for this."""
+    what: dict[str, Any] = {
+        "dimension": file.dimension,
+        "metric": metric or file.metric,
+        "fields": dict(file.fields),
+    }
+    if name not in target.index_names():
+        # Another process may make it in between.
+        with suppress(IndexExistsError):
+            return target.create_index(name, **what), True
+    return target.open_or_create_index(name, **what), False
 
 
 def _form(path: Path) -> _Format:

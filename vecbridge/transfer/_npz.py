@@ -6,28 +6,40 @@ import json
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import FieldType, IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
+from vecbridge.transfer._arrays import Array, Arrays
 from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._source import BATCH_IDS, Source, batch_rows, metric_said, unusable
+from vecbridge.transfer._source import Place, Rows, Source, metric_said, rows_at_once
 
 _ABOUT, _IDS, _VECTORS = "about", "ids", "vectors"
-_KINDS: dict[str, FieldType] = {"U": "string", "i": "integer", "f": "float", "b": "boolean"}
+_KINDS: dict[str, FieldType] = {
+    "U": "string",
+    "i": "integer",
+    "u": "integer",
+    "f": "float",
+    "b": "boolean",
+}
 _MOST_BYTES = 2 << 30
-"""Of ids, or of a field, which are in memory whole."""
+"""Of ids, or of a field, which are in memory whole while they are written."""
 
-_BROKEN = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+_MOST_ROW_BYTES = 64 << 20
+"""Of one record, every array together: some texts of the longest that a field takes."""
+
+_MOST_ABOUT_BYTES = 1 << 16
+_LAST_CHARACTER = 0x10FFFF
 _DTYPES: dict[FieldType, Any] = {"integer": np.int64, "float": np.float64, "boolean": np.bool_}
 
 
@@ -71,14 +83,13 @@ class Format:
 
     @staticmethod
     @contextmanager
-    def opened(path: Path) -> Iterator[Source]:
+    def opened(path: Path, batch_bytes: int) -> Iterator[Source]:
         """The file, while the block lasts."""
-        try:
+        place = Place(path, "array", _IDS, _VECTORS)
+        with place.reading("the archive"):
             archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise unusable(path, error) from error
         with archive:
-            yield _source(archive, path)
+            yield _source(archive, place, batch_bytes)
 
 
 class _Texts:
@@ -104,40 +115,97 @@ class _Texts:
                 )
 
 
-def _source(archive: zipfile.ZipFile, path: Path) -> Source:
-    names = {name.removesuffix(".npy") for name in archive.namelist()}
-    if not {_IDS, _VECTORS} <= names:
-        raise unusable(path, f"it has the arrays {sorted(names)}, not {_IDS!r} and {_VECTORS!r}")
-    ids = _array(archive, _IDS, path)
-    columns = {
-        name: _array(archive, name, path) for name in sorted(names - {_IDS, _VECTORS, _ABOUT})
-    }
-    metric = metric_said(str(_array(archive, _ABOUT, path))) if _ABOUT in names else None
-    with archive.open(f"{_VECTORS}.npy") as file:
-        shape, dtype = _header(file, path)
-    if len(shape) != 2 or shape[0] != len(ids) or ids.dtype.kind != "U":
-        raise unusable(path, f"ids are {ids.shape} of {ids.dtype}, vectors {shape} of {dtype}")
+def _source(archive: zipfile.ZipFile, place: Place, batch_bytes: int) -> Source:
+    arrays = Arrays(archive, place)
+    about = arrays.all.get(_ABOUT)
+    metric = None if about is None else _metric(arrays, about, place)
+    ids, vectors, found = _columns(arrays, place)
+    columns = [ids, vectors, *found.values()]
+    count = ids.shape[0]
+    row_bytes = sum(array.row_bytes for array in columns)
+    if row_bytes > _MOST_ROW_BYTES:
+        raise place.unusable(
+            f"one record takes {row_bytes:,} bytes, of at most {_MOST_ROW_BYTES:,}"
+        )
 
-    def batches() -> Iterator[Records]:
-        with archive.open(f"{_VECTORS}.npy") as file:
-            _header(file, path)
-            rows = batch_rows(shape[1])
-            for start in range(0, shape[0], rows):
-                stop = min(start + rows, shape[0])
-                yield Records(
-                    tuple(ids[start:stop].tolist()),
-                    _vectors(file, (stop - start, shape[1]), dtype, path),
-                    {name: column[start:stop].tolist() for name, column in columns.items()},
+    def stretches(row_bytes: int) -> Iterator[tuple[int, int]]:
+        rows = rows_at_once(row_bytes, batch_bytes)
+        return ((start, min(rows, count - start)) for start in range(0, count, rows))
+
+    def batches() -> Iterator[Rows]:
+        with ExitStack() as stack:
+            opened = {array.name: stack.enter_context(arrays.rows(array)) for array in columns}
+            for start, rows in stretches(row_bytes):
+                parts = {name: each.next(rows) for name, each in opened.items()}
+                names = _listed(place, ids, parts[_IDS], start, None)
+                yield Rows(
+                    names,
+                    parts[_VECTORS],
+                    {
+                        name: _listed(place, array, parts[name], start, names)
+                        for name, array in found.items()
+                    },
                 )
 
-    def parts() -> Iterator[list[str | None]]:
-        for start in range(0, len(ids), BATCH_IDS):
-            yield ids[start : start + BATCH_IDS].tolist()
+    def names() -> Iterator[list[Any]]:
+        with arrays.rows(ids) as opened:
+            for start, rows in stretches(ids.row_bytes):
+                yield _listed(place, ids, opened.next(rows), start, None)
 
-    fields: dict[str, FieldType] = {
-        name: _kind(name, column, len(ids), path) for name, column in columns.items()
-    }
-    return Source(len(ids), shape[1], metric, fields, parts, batches)
+    fields = {name: _kind(array, place) for name, array in found.items()}
+    return Source(place, count, vectors.shape[1], metric, fields, names, batches)
+
+
+def _columns(arrays: Arrays, place: Place) -> tuple[Array, Array, dict[str, Array]]:
+    """The ids, the vectors and the fields, all of as many rows."""
+    found = {name: array for name, array in arrays.all.items() if name != _ABOUT}
+    if not {_IDS, _VECTORS} <= set(found):
+        raise place.unusable(f"it has the arrays {sorted(found)}, not {_IDS!r} and {_VECTORS!r}")
+    ids, vectors = found.pop(_IDS), found.pop(_VECTORS)
+    if len(ids.shape) != 1 or ids.dtype.kind != "U":
+        raise place.unusable(f"array {ids}: ids are one str per record")
+    if len(vectors.shape) != 2 or vectors.dtype.kind != "f":
+        raise place.unusable(f"array {vectors}: vectors are one row of floats per record")
+    for array in found.values():
+        if len(array.shape) != 1:
+            raise place.unusable(f"array {array}: a field is one value per record")
+    count = ids.shape[0]
+    if uneven := [str(each) for each in (vectors, *found.values()) if each.shape[0] != count]:
+        raise place.unusable(f"there are {count:,} ids, and not as many of {'; '.join(uneven)}")
+    return ids, vectors, found
+
+
+def _metric(arrays: Arrays, about: Array, place: Place) -> Metric | None:
+    if about.dtype.kind != "U" or about.shape or about.dtype.itemsize > _MOST_ABOUT_BYTES:
+        raise place.unusable(f"array {about}: this name is kept for what a file says of itself")
+    with arrays.rows(about) as opened:
+        (said,) = _listed(place, about, opened.next(1), 0, None)
+    return metric_said(said.encode(errors="replace"))
+
+
+def _kind(array: Array, place: Place) -> FieldType:
+    if array.dtype.kind != "U" and array.dtype.itemsize > np.dtype(np.float64).itemsize:
+        raise place.unusable(f"array {array}: a field keeps numbers of 64 bits")
+    return _KINDS[array.dtype.kind]
+
+
+def _listed(
+    place: Place, array: Array, part: NDArray[Any], start: int, names: list[Any] | None
+) -> list[Any]:
+    """The values as Python has them; NumPy keeps any 32 bits as a character."""
+    if array.dtype.kind != "U" or not array.dtype.itemsize:
+        return cast("list[Any]", part.tolist())
+    codes = np.ascontiguousarray(part.astype(part.dtype.newbyteorder("="), copy=False))
+    wrong = (codes.view(np.uint32).reshape(len(part), -1) > _LAST_CHARACTER).any(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise place.refused(
+            array.name,
+            start + row,
+            None if names is None else names[row],
+            "the text has a character that is not of Unicode",
+        )
+    return cast("list[Any]", codes.tolist())
 
 
 def _put(archive: zipfile.ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
@@ -150,45 +218,3 @@ def _put_vectors(archive: zipfile.ZipFile, spool: IO[bytes], shape: tuple[int, i
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         npy.write_array_header_2_0(file, header)
         shutil.copyfileobj(spool, file)
-
-
-def _array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray[Any, Any]:
-    size = archive.getinfo(f"{name}.npy").file_size
-    if size > _MOST_BYTES:
-        raise unusable(path, f"array {name!r} has {size:,} bytes, of at most {_MOST_BYTES:,}")
-    try:
-        with archive.open(f"{name}.npy") as file:
-            return npy.read_array(file, allow_pickle=False)
-    except _BROKEN as error:
-        raise unusable(path, f"array {name!r}: {error}") from error
-
-
-def _vectors(
-    file: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], path: Path
-) -> np.ndarray[Any, Any]:
-    try:
-        data = file.read(shape[0] * shape[1] * dtype.itemsize)
-        return np.frombuffer(data, dtype).reshape(shape)
-    except _BROKEN as error:
-        raise unusable(path, f"array {_VECTORS!r}: {error}") from error
-
-
-def _header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    try:
-        major, _ = npy.read_magic(file)
-        read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-    except _BROKEN as error:
-        raise unusable(path, f"array {_VECTORS!r}: {error}") from error
-    if fortran and min(shape, default=0) > 1:
-        raise unusable(path, "its vectors are in Fortran order; save np.ascontiguousarray of them")
-    if dtype.kind != "f":
-        raise unusable(path, f"its vectors are {dtype}")
-    return shape, dtype
-
-
-def _kind(name: str, column: np.ndarray[Any, Any], records: int, path: Path) -> FieldType:
-    kind = _KINDS.get(column.dtype.kind)
-    if kind is None or column.shape != (records,):
-        raise unusable(path, f"field {name!r} is {column.shape} of {column.dtype}")
-    return kind

@@ -1,18 +1,107 @@
-"""A file of records that is being read."""
+"""A file of records that is being read, and what is said of one that cannot be."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._records import FieldType, Records
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._contract._records import FieldType
+from vecbridge._errors import InvalidArgumentError, InvalidInputError, VecbridgeError
+from vecbridge._front import _field_values as field_values
+from vecbridge._front import _validate as validate
 
 BATCH_BYTES = 16 << 20
-BATCH_IDS = 1 << 16
+_MOST_ROWS = 1 << 16
+"""Read at a time: of small records, what Python keeps of each is many times its bytes."""
+
+_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some records as the file has them: their types and shapes are right, their values unknown.
+
+    Attributes:
+        ids: strings; ``None`` where the file has none.
+        vectors: ``(len(ids), d)`` of some type of number.
+        fields: a column of values for each field; ``None`` where the file has none.
+    """
+
+    ids: Sequence[str | None]
+    vectors: NDArray[Any]
+    fields: Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file in the words of its format, for errors.
+
+    Attributes:
+        path: of the file.
+        word: for a column of it.
+        id: name of the column of ids.
+        vector: name of the column of vectors.
+    """
+
+    path: Path
+    word: str
+    id: str
+    vector: str
+
+    def unusable(self, reason: object) -> InvalidArgumentError:
+        """The error of a file that is not one of records."""
+        return InvalidArgumentError(
+            f"{self.path} is not a file of records: {reason}. It needs ids (strings) and vectors "
+            f"(float32, all of one length), as `vecbridge export` writes them"
+        )
+
+    def refused(
+        self,
+        column: str,
+        row: int,
+        name: object,
+        reason: object,
+        kind: type[InvalidInputError] = InvalidArgumentError,
+    ) -> InvalidInputError:
+        """The error of one value.
+
+        Args:
+            column: where it stands.
+            row: likewise, from the beginning of the file.
+            name: the record's id.
+            reason: what is wrong with the value.
+            kind: the error's class.
+        """
+        whose = repr(name)
+        whose = f"{whose[:_SHOWN]}..." if len(whose) > _SHOWN else whose
+        return kind(
+            f"{self.path}, {self.word} {column!r}, row {row} (counted from 0), id {whose}: "
+            f"{reason}. Nothing was imported; leave the row out, or mend it"
+        )
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Names the file where reading it fails, whatever the reader makes of damaged bytes.
+
+        zipfile, NumPy and pyarrow raise what their own parsers, and Python's, raise underneath:
+        errors of Unicode, of overflow, of recursion and of types that no list of theirs tells.
+        """
+        try:
+            yield
+        except VecbridgeError:
+            raise
+        except MemoryError as error:
+            raise self.unusable(f"{what} needs more memory than there is") from error
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise self.unusable(f"{what} cannot be read: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -20,6 +109,7 @@ class Source:
     """What a file holds, and how to read it.
 
     Attributes:
+        place: the file.
         records: how many.
         dimension: length of the vectors.
         metric: as the file says; ``None`` where it does not.
@@ -28,32 +118,50 @@ class Source:
         batches: gives the records, a few at a time.
     """
 
+    place: Place
     records: int
     dimension: int
     metric: Metric | None
     fields: Mapping[str, FieldType]
     ids: Callable[[], Iterator[Sequence[str | None]]]
-    batches: Callable[[], Iterator[Records]]
+    batches: Callable[[], Iterator[Rows]]
+
+    def __post_init__(self) -> None:
+        """Refuses what no index can be made for."""
+        try:
+            validate.dimension(self.dimension)
+            field_values.field_types(self.fields)
+        except InvalidInputError as error:
+            raise self.place.unusable(f"no index has such a {self.place.word}: {error}") from error
 
 
-def batch_rows(dimension: int) -> int:
-    """Records of a batch."""
-    return max(1, BATCH_BYTES // (4 * dimension))
+def rows_at_once(row_bytes: int, batch_bytes: int) -> int:
+    """How many records are read at a time."""
+    return max(1, min(batch_bytes // max(row_bytes, 1), _MOST_ROWS))
+
+
+def first_refused(count: int, refused: Callable[[slice], bool]) -> int:
+    """The first of ``count`` rows that is refused alone; some of them are.
+
+    Args:
+        count: how many there are.
+        refused: tells whether one of a stretch of rows is.
+    """
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if refused(slice(low, middle)):
+            high = middle
+        else:
+            low = middle
+    return low
 
 
 def metric_said(about: str | bytes) -> Metric | None:
     """The metric in what a file says about itself; a file from elsewhere may say anything."""
     try:
         said = json.loads(about)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     metric = said.get("metric") if isinstance(said, dict) else None
     return metric if metric in METRICS else None
-
-
-def unusable(path: Path, reason: object) -> InvalidArgumentError:
-    """The error of a file that is not one of records."""
-    return InvalidArgumentError(
-        f"{path} is not a file of records: {reason}. It needs ids (strings) and vectors (float32, "
-        f"all of one length), as `vecbridge export` writes them"
-    )

@@ -11,6 +11,7 @@ from vecbridge._contract._hits import Hits
 from vecbridge._errors import SchemaMismatchError
 from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
+from vecbridge._front._unsupported import refuse_unsupported
 from vecbridge.transfer._checksum import Checksum, Summing, batches, checksum
 from vecbridge.transfer._progress import Progress, silent
 
@@ -42,9 +43,15 @@ class Verified:
 
 
 def verify(
-    first: Index, second: Index, *, queries: int = 20, k: int = 10, progress: Progress = silent
+    first: Index,
+    second: Index,
+    *,
+    queries: int = 20,
+    k: int = 10,
+    drop_unsupported: bool = False,
+    progress: Progress = silent,
 ) -> Verified:
-    """Compares two indexes: every record, and the ranking of sampled queries, bit for bit.
+    """Compare two indexes: every record, and the ranking of sampled queries, bit for bit.
 
     Streams in bounded memory. Neither should be written to meanwhile.
 
@@ -53,11 +60,15 @@ def verify(
         second: another one, of any store.
         queries: how many records of the first are searched for in both.
         k: how many hits of each are compared.
+        drop_unsupported: compare without what ``info.unsupported`` of either names, which no read
+            shows.
         progress: called after each batch.
 
     Raises:
         InvalidArgumentError: ``queries`` is negative, or ``k`` below 1.
         SchemaMismatchError: their dimensions differ, so that nothing of them compares.
+        UnsupportedError: one holds what cannot be compared, and ``drop_unsupported`` was not asked
+            for.
     """
     if queries:
         validate.positive(queries, "queries")
@@ -67,6 +78,8 @@ def verify(
             f"index {first.info.name!r} has {first.info.dimension} dimensions and index "
             f"{second.info.name!r} has {second.info.dimension}; they hold other vectors"
         )
+    for index in (first, second):
+        refuse_unsupported(index.info, "It cannot be compared", dropped=drop_unsupported)
     one, asked = _summed_and_sampled(first, queries, progress)
     other = checksum(second, progress=progress)
     answers = list(

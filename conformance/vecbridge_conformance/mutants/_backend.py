@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
@@ -79,9 +80,7 @@ class ReferenceBackend:
 
     def opened(self, info: IndexInfo) -> ReferenceIndex:
         """The object for an index that is there."""
-        shown = IndexInfo(
-            info.name, info.dimension, info.metric, MappingProxyType(info.fields), info.consistency
-        )
+        shown = replace(info, fields=MappingProxyType(info.fields))
         index = self.index_type(shown, self._shelf)
         self._opened.append(index)
         return index

@@ -220,3 +220,12 @@ class UseAfterClose(ReferenceBackend):
     """A closed index goes on answering, from a connection that nobody owns."""
 
     index_type = _Undying
+
+
+@mutant("own-columns-named", clause="REC-9")
+class OwnColumnsNamed(ReferenceBackend):
+    """At open, a column that the backend keeps for itself is taken for one of the caller's."""
+
+    def open_index(self, name: str) -> ReferenceIndex:
+        info = super().open_index(name).info
+        return self.opened(replace(info, unsupported={"norm": "float"}))

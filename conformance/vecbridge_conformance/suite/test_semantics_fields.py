@@ -205,3 +205,16 @@ def test_a_filter_is_refused_where_filters_are_not_declared(harness: Harness) ->
         index.search([1, 2], where=field("name") == "x")
     assert caught.value.capability == "filters"
     assert contents(index) == before
+
+
+@clause("REC-9", "INDEX-4")
+def test_what_the_store_keeps_for_itself_is_not_the_callers(harness: Harness) -> None:
+    """Look at columns of the store's own, such as norms or versions: none of them is anybody's."""
+    index = harness.index(dimension=2)
+    assert isinstance(index.info.unsupported, Mapping)
+    assert dict(index.info.unsupported) == {}
+    index.upsert(["a"], [[1, 2]])
+    again = harness.store.open_index(index.info.name)
+    assert dict(again.info.unsupported) == {}
+    again.upsert(["a"], [[3, 4]])
+    assert again.fetch(["a"], consistency=harness.strongest).vectors.tolist() == [[3, 4]]

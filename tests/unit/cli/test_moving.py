@@ -48,7 +48,21 @@ def test_files_are_written_and_read(run: Run, folder: Path, tmp_path: Path) -> N
     assert ran.json == {"records": 4, "index": "again"}
     assert run("export", "sklearn", "corners", tmp_path / "x.csv", "-o", f"path={folder}").code == 2
     assert "sklearn:third" in run("import", path, "sklearn", "third", "-o", f"path={folder}").out
-    assert "MB" in run("export", "sklearn", "corners", path, "-o", f"path={folder}").out
+    again = ("export", "sklearn", "corners", path, "-o", f"path={folder}")
+    assert "MB" in run(*again, "--force").out
+
+
+@pytest.mark.parametrize("name", ["corners.npz", "corners.parquet"])
+def test_a_file_that_is_there_is_replaced_by_force_alone(
+    run: Run, folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("precious")
+    words = ("export", "sklearn", "corners", path, "-o", f"path={folder}")
+    ran = run(*words)
+    assert (ran.code, "--force" in ran.err, path.read_text()) == (2, True, "precious")
+    assert run(*words, "--force", "--json").json["records"] == 4
+    assert path.read_bytes()[:2] in {b"PK", b"PA"}
 
 
 def test_a_place_is_a_backend_and_an_index(run: Run) -> None:

@@ -25,6 +25,19 @@ def test_the_page_is_named_after_the_index(
     assert (tmp_path / "corners.html").exists()
 
 
+def test_a_page_that_is_there_is_replaced_by_force_alone(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("precious")
+    words = ("report", "sklearn", "corners", "-o", f"path={folder}", "--output", page)
+    ran = run(*words, "--queries", 0, "--read-only")
+    assert (ran.code, "--force" in ran.err, page.read_text()) == (2, True, "precious")
+    assert run(*words, "--queries", 0, "--read-only", "--force").code == 0
+    assert page.read_text(encoding="utf-8").startswith("<!")
+    assert [each.name for each in tmp_path.iterdir() if "partial" in each.name] == []
+
+
 def test_the_figures_come_as_json_and_no_page(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,6 @@ BATCH = 70
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vecbridge._front._index.batch_rows", lambda _: BATCH)
-    monkeypatch.setattr("vecbridge.transfer._source.BATCH_BYTES", 4 * DIMENSION * BATCH)
 
 
 @pytest.fixture

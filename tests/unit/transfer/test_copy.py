@@ -52,15 +52,50 @@ def test_a_copy_that_was_cut_short_goes_on(source: Index, target: Store) -> None
     assert done.checksum == checksum(source)
 
 
-def test_a_copy_over_other_records_is_found_out(source: Index, target: Store) -> None:
+@pytest.mark.parametrize("difference", ["another vector", "another field", "another id"])
+def test_what_is_no_part_of_a_copy_is_not_gone_on_with(
+    difference: str, source: Index, target: Store
+) -> None:
     with target.create_index(
         "photos", dimension=DIMENSION, metric="euclidean", fields=dict(source.info.fields)
     ) as other:
-        fill(other, 1)
-        records = next(iter(other.scan(1)))
-        other.upsert(records.ids, records.vectors + 1, records.fields)
+        fill(other, 200)
+        records = other.fetch(["é'150\n"])
+        ids = ["strange"] if difference == "another id" else records.ids
+        vectors = records.vectors + (difference == "another vector")
+        number = [7] if difference == "another field" else records.fields["number"]
+        other.upsert(ids, vectors, {**records.fields, "number": number})
+        before = checksum(other)
+        with pytest.raises(IndexExistsError, match="not a part of this copy") as caught:
+            copy(source, target, resume=True)
+        assert repr(ids[0]) in str(caught.value)
+        assert checksum(other) == before
+
+
+def test_a_copy_that_is_cut_short_says_what_is_there(
+    source: Index, target: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted(stage: str, done: int, total: int) -> None:
+        if done >= RECORDS // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copy(source, target, progress=interrupted)
+    there = target.open_index("photos").count()
+    assert f"{there} of {RECORDS} records are in index 'photos' of faiss" in caplog.text
+    assert "resume=True" in caplog.text
+    done = copy(source, target, resume=True)
+    assert (done.written, done.skipped) == (RECORDS - there, there)
+
+
+def test_a_source_that_is_written_to_meanwhile_is_found_out(source: Index, target: Store) -> None:
+    def meddling(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("copying", total):
+            with target.open_index("photos") as other:
+                other.delete(["é'7\n"])
+
     with pytest.raises(CorruptStoreError, match="is not the same"):
-        copy(source, target, resume=True)
+        copy(source, target, progress=meddling)
 
 
 def test_no_name_is_not_the_sources_name(source: Index, target: Store) -> None:
