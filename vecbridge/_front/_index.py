@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -12,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter
+from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._settling import settle
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
 from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
@@ -23,7 +25,6 @@ from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregati
 from vecbridge._front._answers import checked
 from vecbridge._front._exact import exact_search
 from vecbridge._front._farthest import farthest_search
-from vecbridge._front._filter_values import filter_values
 from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._native import native_search
 from vecbridge._front._operation import operation
@@ -231,6 +232,8 @@ class Index(WholeIndex):
         given = self._scope(within, where, consistency, as_given=True)
         if not len(array):
             return []
+        if given.nothing:
+            return _no_hits(len(array), exact=ranking == "exact")
         if limit is None or (exact and not self.capabilities.exact):
             return scan_rank(self._checked, array, limit, given.distinct())
         sent = is_sent(self, given) and (ranking == "exact" or is_too_long(self, given))
@@ -271,6 +274,8 @@ class Index(WholeIndex):
         scope = self._scope(within, where, consistency)
         if not len(array):
             return []
+        if scope.nothing:
+            return _no_hits(len(array), exact=True)
         if limit is None:
             return scan_rank(self._checked, array, None, scope, farthest=True)
         mirror = not is_sent(self, scope)
@@ -339,9 +344,14 @@ class Index(WholeIndex):
     ) -> list[Candidates]:
         """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
         scope = self._scope(within, where, consistency)
+        array = validate.queries(queries, dimension=self.info.dimension)
+        count = validate.positive(k, "k")
+        if scope.nothing:
+            none = np.empty((0, self.info.dimension), dtype=np.float32)
+            return [Candidates((), none.copy(), math.inf) for _ in array]
         return self._checked.candidates(
-            validate.queries(queries, dimension=self.info.dimension),
-            validate.positive(k, "k"),
+            array,
+            count,
             within=scope.within,
             where=scope.where,
             consistency=scope.consistency,
@@ -369,20 +379,20 @@ class Index(WholeIndex):
         *,
         as_given: bool = False,
     ) -> Scope:
-        if where is not None:
-            self._check_filter(where)
+        settled = True if where is None else self._settled(where)
         names = None if within is None else validate.id_column(within)
-        scope = Scope(names, where, self._level(consistency))
+        wanted = None if isinstance(settled, bool) else settled
+        scope = Scope(names, wanted, self._level(consistency), nothing=settled is False)
         return scope if as_given else scope.distinct()
 
-    def _check_filter(self, where: Filter) -> None:
+    def _settled(self, where: Filter) -> Filter | bool:
         if not self.capabilities.filters:
             raise UnsupportedError(
                 f"this store does not declare filters, so index {self.info.name!r} cannot answer "
-                f"where={where!r}; give the candidates' ids as within=[...]",
+                f"where={shown(where)}; give the candidates' ids as within=[...]",
                 capability="filters",
             )
-        filter_values(where, self.info.fields)
+        return settle(where, self.info.fields)
 
     def _level(self, wanted: Consistency | None) -> Consistency:
         asked = self.info.consistency if wanted is None else parse_consistency(wanted)
@@ -394,3 +404,8 @@ class Index(WholeIndex):
                 capability="consistency",
             )
         return level
+
+
+def _no_hits(count: int, *, exact: bool) -> list[Hits]:
+    """The answers where no record is in scope."""
+    return [Hits((), np.empty(0), exact=exact) for _ in range(count)]

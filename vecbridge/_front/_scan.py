@@ -31,11 +31,19 @@ Reducer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Scope:
-    """Which records are candidates, and how fresh the reads must be."""
+    """Which records are candidates, and how fresh the reads must be.
+
+    Attributes:
+        within: ids of the candidates, where they are listed.
+        where: a settled filter.
+        consistency: level of the reads.
+        nothing: whether the filter matches no record: the store need not be asked.
+    """
 
     within: Sequence[str] | None
     where: Filter | None
     consistency: Consistency
+    nothing: bool = False
 
     def distinct(self) -> Scope:
         """The same records, each listed once."""
@@ -86,6 +94,8 @@ def _blocks(count: int, width: int) -> list[tuple[int, int]]:
 
 def candidates_in(index: VectorIndex, scope: Scope) -> Iterator[Records]:
     """Streams the records of a scope."""
+    if scope.nothing:
+        return
     rows = batch_rows(index)
     if scope.within is None:
         stream = index.scan(rows, consistency=scope.consistency)

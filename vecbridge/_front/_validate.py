@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vecbridge._contract._records import encodable
 from vecbridge._errors import (
     DimensionError,
     DuplicateIdError,
@@ -166,15 +167,6 @@ def queries(values: ArrayLike, *, dimension: int) -> NDArray[np.float32]:
     if array.size == 0 and array.ndim == 1:
         array = array.reshape(0, dimension)
     return vectors(array, dimension=dimension, what="queries")
-
-
-def encodable(text: str) -> bool:
-    """Whether a string has a form in UTF-8; one with a lone surrogate has none."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _plain_string(value: object, position: int) -> str:

@@ -102,6 +102,8 @@ class WholeIndex(ABC):
         array = validate.queries(queries, dimension=self.info.dimension)
         limit = radius_of(radius)
         scope = self._scope(within, where, consistency)
+        if scope.nothing:
+            return [Hits((), np.empty(0), exact=True) for _ in array]
         if isinstance(self._checked, RangeIndex) and len(array):
             return native_range(self._checked, self.info.metric, array, limit, scope)
         answers: dict[int, Hits] = {}
