@@ -78,19 +78,18 @@ class Expressions:
         return text if wanted else f"not ({text})"
 
     def _one_of(self, where: OneOf) -> str:
-        rest = [value for value in where.values if value != _LEAST or isinstance(value, float)]
-        listed = self._listed(where.name, rest)
-        if len(rest) == len(where.values):
-            return listed
-        least = self._compared(Comparison(where.name, "==", _LEAST))
-        return f"not ((not ({listed})) and (not ({least})))"
+        alone = [value for value in where.values if _stands_alone(value)]
+        if not alone:
+            return self._listed(where.name, where.values)
+        rest = [value for value in where.values if value not in alone]
+        equal = self._compared(Comparison(where.name, "==", alone[0]))
+        return f"not ((not ({self._listed(where.name, rest)})) and (not ({equal})))"
 
     def _listed(self, name: str, values: Iterable[Scalar]) -> str:
         return f"{name} in [{','.join(map(self._literal, values))}]"
 
     def _compared(self, where: Comparison) -> str:
-        if where.value == _LEAST and isinstance(where.value, int):
-            # Its digits alone are no integer to a parser, which reads the sign after them.
+        if type(where.value) is int and where.value == _LEAST:
             word = "<" if where.operator in {"==", "<="} else ">="
             return f"{where.name} {word} {_LEAST + 1}"
         return f"{where.name} {where.operator} {self._literal(where.value)}"
@@ -105,6 +104,13 @@ def both(*parts: str) -> str:
     """All of the expressions that are not empty; empty where all are."""
     given = [part for part in parts if part]
     return given[0] if len(given) == 1 else " and ".join(f"({part})" for part in given)
+
+
+def _stands_alone(value: Scalar) -> bool:
+    """Whether a value may stand in no list; of one field, there is one such value at most."""
+    # The digits of the least integer are no integer to a parser, which reads the sign after them.
+    # Zero in a list is not minus zero to Lite, which looks at the bits.
+    return value == (0.0 if type(value) is float else _LEAST)
 
 
 def _escaped(character: re.Match[str]) -> str:

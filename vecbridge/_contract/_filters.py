@@ -206,8 +206,8 @@ def several(name: str, values: object) -> tuple[Any, ...]:
             listed = None
     if listed is None:
         raise InvalidArgumentError(
-            f"field({name!r}).is_in takes several values, as in is_in([value]); got {shown(values)} "
-            f"({type(values).__name__})"
+            f"field({name!r}).is_in takes several values, as in is_in([value]); got "
+            f"{shown(values)} ({type(values).__name__})"
         )
     return listed
 

@@ -1,4 +1,4 @@
-"""What a settled filter means: evaluated on columns, for stores that keep their fields in memory."""
+"""What a settled filter means, on columns: for stores that keep their fields in memory."""
 
 from __future__ import annotations
 

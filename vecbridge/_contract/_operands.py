@@ -117,7 +117,7 @@ def _number(value: object) -> int | float | Fraction | None:
     return None
 
 
-def _integer(word: Operator, value: int | float | Fraction) -> _Word:
+def _integer(word: Operator, value: float | Fraction) -> _Word:
     if isinstance(value, float) and not math.isfinite(value):
         return word == "!=" if math.isnan(value) else (word, value)
     whole = math.floor(value)
@@ -128,7 +128,7 @@ def _integer(word: Operator, value: int | float | Fraction) -> _Word:
     return ("<=", whole) if word in ("<", "<=") else (">=", whole + 1)
 
 
-def _float(word: Operator, value: int | float | Fraction) -> _Word:
+def _float(word: Operator, value: float | Fraction) -> _Word:
     try:
         near = float(value)
     except OverflowError:
@@ -144,9 +144,9 @@ def _float(word: Operator, value: int | float | Fraction) -> _Word:
 
 
 def _text(word: Operator, value: str) -> _Word:
-    """A comparison with a string, which may be none that is stored.
+    r"""A comparison with a string, which may be none that is stored.
 
-    A string without NUL is before ``"ab\\0..."`` exactly if it is not after ``"ab"``. In the same
+    A string without NUL is before ``"ab\0..."`` exactly if it is not after ``"ab"``. In the same
     way, none that fits lies between one that is too long and the last that begins like it.
     """
     bound = value.partition("\0")[0]

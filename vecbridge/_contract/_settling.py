@@ -49,10 +49,11 @@ class _Term(NamedTuple):
 class _Chain(NamedTuple):
     """The terms of a chain of one kind, in their order; it grows at both ends."""
 
-    kind: type[And] | type[Or]
+    kind: type[And | Or]
     terms: deque[_Term]
 
 
+_Closed: TypeAlias = _Term | bool
 _Settled: TypeAlias = _Term | _Chain | bool
 
 
@@ -125,7 +126,7 @@ def _kind(name: object, fields: Mapping[str, FieldType]) -> FieldType:
     )
 
 
-def _joined(kind: type[And] | type[Or], left: _Settled, right: _Settled) -> _Settled:
+def _joined(kind: type[And | Or], left: _Settled, right: _Settled) -> _Settled:
     """Both or either of two settled filters; chains of the kind become one."""
     first, second = _opened(kind, left), _opened(kind, right)
     decisive = kind is Or
@@ -141,7 +142,7 @@ def _joined(kind: type[And] | type[Or], left: _Settled, right: _Settled) -> _Set
     return first
 
 
-def _opened(kind: type[And] | type[Or], settled: _Settled) -> _Chain | bool:
+def _opened(kind: type[And | Or], settled: _Settled) -> _Chain | bool:
     """The settled filter as a chain of a kind."""
     if isinstance(settled, _Chain) and settled.kind is kind:
         return settled
@@ -151,7 +152,7 @@ def _opened(kind: type[And] | type[Or], settled: _Settled) -> _Chain | bool:
     return _Chain(kind, deque([term]))
 
 
-def _closed(settled: _Settled) -> _Term | bool:
+def _closed(settled: _Settled) -> _Closed:
     """The settled filter as one term; a chain becomes a balanced tree."""
     if not isinstance(settled, _Chain):
         return settled
@@ -159,7 +160,7 @@ def _closed(settled: _Settled) -> _Term | bool:
     return terms if isinstance(terms, bool) else _balanced(settled.kind, terms)
 
 
-def _negated(term: _Term | bool) -> _Term | bool:
+def _negated(term: _Closed) -> _Closed:
     if isinstance(term, bool):
         return not term
     if isinstance(term.filter, Not):
@@ -196,7 +197,7 @@ def _merged(chain: _Chain) -> list[_Term] | bool:
     return terms
 
 
-def _equality(kind: type[And] | type[Or], term: Filter) -> tuple[str, tuple[object, ...]] | None:
+def _equality(kind: type[And | Or], term: Filter) -> tuple[str, tuple[object, ...]] | None:
     """The field and the values of an equality that a chain of this kind may list."""
     if kind is And:
         if isinstance(term, Comparison) and term.operator == "!=":
@@ -211,7 +212,7 @@ def _equality(kind: type[And] | type[Or], term: Filter) -> tuple[str, tuple[obje
     return None
 
 
-def _equal(kind: type[And] | type[Or], equality: Comparison | OneOf) -> _Term:
+def _equal(kind: type[And | Or], equality: Comparison | OneOf) -> _Term:
     """The term of a chain that an equality, or its opposite, is."""
     if kind is Or:
         return _Term(equality, 0)
@@ -220,7 +221,7 @@ def _equal(kind: type[And] | type[Or], equality: Comparison | OneOf) -> _Term:
     return _Term(Not(equality), 1)
 
 
-def _balanced(kind: type[And] | type[Or], terms: Iterable[_Term]) -> _Term:
+def _balanced(kind: type[And | Or], terms: Iterable[_Term]) -> _Term:
     """The terms as a tree that is as low as it can be: the two lowest are joined first."""
     heap = [(term.height, place, term.filter) for place, term in enumerate(terms)]
     heapq.heapify(heap)

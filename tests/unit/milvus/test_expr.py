@@ -78,6 +78,7 @@ def test_ids_and_conjunctions() -> None:
         (field("i").is_in([2, 1, -(2**63)]),
          f"not ((not (i in [2,1])) and (not (i < {-(2**63) + 1})))"),
         (field("f").is_in([2, 0.5, math.inf]), "f in [2.0,0.5]"),
+        (field("f").is_in([2, -0.0, 3]), "not ((not (f in [2.0,3.0])) and (not (f == 0.0)))"),
         (~(field("i") == 1), "not (i == 1)"),
         (~~(field("i") == 1), "i == 1"),
         ((field("i") == 1) & (field("f") < 2), "(i == 1) and (f < 2.0)"),
