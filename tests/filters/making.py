@@ -127,6 +127,7 @@ def conditions(count: int, seed: int) -> list[Condition]:
 
 def to_filter(condition: Condition) -> Filter:
     """The filter that a caller would write."""
+    made: dict[str, Callable[[], Filter]]
     match condition:
         case ("compare", name, word, value):
             one = field(name)
@@ -214,10 +215,10 @@ def _value(rng: random.Random, name: str, strange: float) -> Any:
 
 def _as_numpy(rng: random.Random, value: Any) -> Any:
     """The nearest scalar of a random type of numpy."""
-    kind = rng.choice(_KINDS)
+    kind: Any = rng.choice(_KINDS)
     with np.errstate(all="ignore"):
-        if issubclass(kind, np.integer):  # type: ignore[arg-type]
-            limits = np.iinfo(kind)  # type: ignore[arg-type]
+        if issubclass(kind, np.integer):
+            limits: Any = np.iinfo(kind)
             finite = 0 if isinstance(value, float) and not math.isfinite(value) else value
             return kind(min(max(int(finite), int(limits.min)), int(limits.max)))
         if kind is np.longdouble and rng.random() < 0.5:

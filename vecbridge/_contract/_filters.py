@@ -49,7 +49,7 @@ class Comparison(_Combinable):
     value: Scalar
 
     def __repr__(self) -> str:
-        return f"(field({self.name!r}) {self.operator} {self.value!r})"
+        return f"(field({self.name!r}) {self.operator} {_written(self.value)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,7 +60,7 @@ class OneOf(_Combinable):
     values: tuple[Scalar, ...]
 
     def __repr__(self) -> str:
-        return f"field({self.name!r}).is_in({list(self.values)!r})"
+        return f"field({self.name!r}).is_in({_written(list(self.values))})"
 
 
 class _Compound(_Combinable):
@@ -214,11 +214,15 @@ def several(name: str, values: object) -> tuple[Any, ...]:
 
 def shown(value: object) -> str:
     """Return the beginning of a value's ``repr``, for a message."""
+    return _written(value)[:80]
+
+
+def _written(value: object) -> str:
     try:
-        return repr(value)[:80]
+        return repr(value)
     except ValueError:
         # Python writes no integer of more than 4300 digits.
-        return "a number too long to write"
+        return "<a number too long to write>"
 
 
 def postorder(where: object) -> Iterator[object]:
