@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Operator, Or
+from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Or
+from vecbridge._contract._operands import OPERATORS
 from vecbridge._contract._records import Scalar
-
-_OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -> NDArray[np.bool_]:
@@ -44,7 +34,7 @@ def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -
             wanted = frozenset(values)
             return np.fromiter(map(wanted.__contains__, fields[name]), np.bool_, count)
         case Comparison(name, word, value):
-            compared: NDArray[np.bool_] = _OPERATORS[word](_objects(fields[name], count), value)
+            compared: NDArray[np.bool_] = OPERATORS[word](_objects(fields[name], count), value)
             return compared.astype(np.bool_)
 
 

@@ -9,6 +9,7 @@ is at most ``2.0**53``.
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -24,6 +25,15 @@ Decided: TypeAlias = Comparison | OneOf | bool
 """A condition on one field, or whether every record meets it, or none does."""
 
 _Word: TypeAlias = tuple[Operator, Any] | bool
+
+OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 _WANTED: dict[FieldType, str] = {
     "string": "strings",
@@ -52,7 +62,7 @@ def compared(name: str, kind: FieldType, word: Operator, value: object) -> Decid
     """
     exact = _plain(name, kind, value)
     if kind == "boolean":
-        passing = [each for each in (False, True) if _holds(word, each, exact)]
+        passing = [each for each in (False, True) if OPERATORS[word](each, exact)]
         return Comparison(name, "==", passing[0]) if len(passing) == 1 else bool(passing)
     found = _FITTED[kind](word, exact)
     if not isinstance(found, bool):
@@ -66,9 +76,14 @@ def listed(name: str, kind: FieldType, values: Iterable[object]) -> Decided:
     Raises:
         InvalidArgumentError: no value of the field could mean one of them.
     """
-    equalities = (compared(name, kind, "==", value) for value in values)
-    # What equals no value of the field is decided, and drops out.
-    return one_of(name, (each.value for each in equalities if isinstance(each, Comparison)))
+    exact = [_plain(name, kind, value) for value in values]
+    if kind == "boolean":
+        return one_of(name, exact)
+    fit, least, greatest = _FITTED[kind], _LEAST[kind], _GREATEST[kind]
+    equalities = [fit("==", value) for value in exact]
+    # What no value of the field can equal drops out.
+    possible = [each[1] for each in equalities if not isinstance(each, bool)]
+    return one_of(name, [value for value in possible if least <= value <= greatest])
 
 
 def one_of(name: str, values: Iterable[Scalar]) -> Decided:
@@ -169,20 +184,8 @@ _FITTED: dict[FieldType, Callable[[Operator, Any], _Word]] = {
 
 def _bounded(word: Operator, value: Any, least: Any, greatest: Any) -> _Word:
     """The same comparison, or its outcome where all values of the type have the same."""
-    at_least, at_most = _holds(word, least, value), _holds(word, greatest, value)
+    at_least, at_most = OPERATORS[word](least, value), OPERATORS[word](greatest, value)
     if word in ("==", "!="):
         return (word, value) if least <= value <= greatest else word == "!="
     # An order that holds at both ends of the type holds everywhere between them.
     return at_least if at_least == at_most else (word, value)
-
-
-def _holds(word: Operator, left: Any, right: Any) -> bool:
-    outcomes: dict[Operator, bool] = {
-        "==": left == right,
-        "!=": left != right,
-        "<": left < right,
-        "<=": left <= right,
-        ">": left > right,
-        ">=": left >= right,
-    }
-    return bool(outcomes[word])

@@ -23,7 +23,7 @@ from vecbridge._contract._filters import (
     several,
     shown,
 )
-from vecbridge._contract._operands import Decided, compared, listed, one_of
+from vecbridge._contract._operands import OPERATORS, Decided, compared, listed, one_of
 from vecbridge._contract._records import FieldType
 from vecbridge._errors import InvalidArgumentError
 
@@ -35,8 +35,7 @@ MAX_HEIGHT = 20
 """Greatest height of a settled filter. A Milvus server takes 48 levels of what it parses, of which
 a level here may need two; a chain of 10 000 conditions has a height of 14."""
 
-_MAX_PARTS = 1_000_000
-_OPERATORS = ("==", "!=", "<", "<=", ">", ">=")
+_MAX_PARTS = 100_000
 
 
 class _Term(NamedTuple):
@@ -110,7 +109,7 @@ def settle(where: object, fields: Mapping[str, FieldType]) -> Filter | bool:
 def _leaf(node: object, fields: Mapping[str, FieldType]) -> Decided:
     if isinstance(node, OneOf):
         return listed(node.name, _kind(node.name, fields), several(node.name, node.values))
-    if isinstance(node, Comparison) and node.operator in _OPERATORS:
+    if isinstance(node, Comparison) and node.operator in OPERATORS:
         return compared(node.name, _kind(node.name, fields), node.operator, node.value)
     raise InvalidArgumentError(
         f"a filter is made of fields, as in field('label') == 'cat', combined with &, | and ~; got "
