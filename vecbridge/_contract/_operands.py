@@ -12,14 +12,16 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable
-from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from vecbridge._contract._filters import Comparison, OneOf, Operator, shown
 from vecbridge._contract._records import MAX_TEXT_BYTES, FieldType, Scalar, encodable
 from vecbridge._errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Decided: TypeAlias = Comparison | OneOf | bool
 """A condition on one field, or whether every record meets it, or none does."""
@@ -126,10 +128,12 @@ def _number(value: object) -> int | float | Fraction | None:
         return float.__float__(value)
     if isinstance(value, np.integer) and value.dtype.kind in "iu":
         return int(value)
-    if isinstance(value, np.floating):
-        # A long double has more digits than a float.
-        return Fraction(*value.as_integer_ratio()) if np.isfinite(value) else float(value)
-    return None
+    if isinstance(value, np.longdouble) and np.isfinite(value):
+        # It has more digits than a float. The module is slow to load, and seldom needed.
+        from fractions import Fraction
+
+        return Fraction(*value.as_integer_ratio())
+    return float(value) if isinstance(value, np.floating) else None
 
 
 def _integer(word: Operator, value: float | Fraction) -> _Word:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -28,7 +27,7 @@ from vecbridge._front._farthest import farthest_search
 from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._native import native_search
 from vecbridge._front._operation import operation
-from vecbridge._front._scan import Scope, batch_rows, scan_rank
+from vecbridge._front._scan import Scope, batch_rows, no_candidates, no_hits, scan_rank
 from vecbridge._front._whole import WholeIndex
 from vecbridge._front._within import is_most, is_sent, is_too_long, search_within
 from vecbridge._front._writing import upsert_in_batches
@@ -233,7 +232,7 @@ class Index(WholeIndex):
         if not len(array):
             return []
         if given.nothing:
-            return _no_hits(len(array), exact=ranking == "exact")
+            return no_hits(len(array), exact=ranking == "exact")
         if limit is None or (exact and not self.capabilities.exact):
             return scan_rank(self._checked, array, limit, given.distinct())
         sent = is_sent(self, given) and (ranking == "exact" or is_too_long(self, given))
@@ -275,7 +274,7 @@ class Index(WholeIndex):
         if not len(array):
             return []
         if scope.nothing:
-            return _no_hits(len(array), exact=True)
+            return no_hits(len(array), exact=True)
         if limit is None:
             return scan_rank(self._checked, array, None, scope, farthest=True)
         mirror = not is_sent(self, scope)
@@ -345,16 +344,11 @@ class Index(WholeIndex):
         """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
         scope = self._scope(within, where, consistency)
         array = validate.queries(queries, dimension=self.info.dimension)
-        count = validate.positive(k, "k")
+        count, level = validate.positive(k, "k"), scope.consistency
         if scope.nothing:
-            none = np.empty((0, self.info.dimension), dtype=np.float32)
-            return [Candidates((), none.copy(), math.inf) for _ in array]
+            return no_candidates(len(array), self.info.dimension)
         return self._checked.candidates(
-            array,
-            count,
-            within=scope.within,
-            where=scope.where,
-            consistency=scope.consistency,
+            array, count, within=scope.within, where=scope.where, consistency=level
         )
 
     def close(self) -> None:
@@ -404,8 +398,3 @@ class Index(WholeIndex):
                 capability="consistency",
             )
         return level
-
-
-def _no_hits(count: int, *, exact: bool) -> list[Hits]:
-    """The answers where no record is in scope."""
-    return [Hits((), np.empty(0), exact=exact) for _ in range(count)]
