@@ -128,12 +128,14 @@ def _number(value: object) -> int | float | Fraction | None:
         return float.__float__(value)
     if isinstance(value, np.integer) and value.dtype.kind in "iu":
         return int(value)
-    if isinstance(value, np.longdouble) and np.isfinite(value):
-        # It has more digits than a float. The module is slow to load, and seldom needed.
-        from fractions import Fraction
+    if not isinstance(value, np.floating):
+        return None
+    if value.dtype.itemsize <= np.dtype(np.float64).itemsize or not np.isfinite(value):
+        return float(value)
+    # A long double has more digits than a float. The module is slow to load, and seldom needed.
+    from fractions import Fraction
 
-        return Fraction(*value.as_integer_ratio())
-    return float(value) if isinstance(value, np.floating) else None
+    return Fraction(*value.as_integer_ratio())
 
 
 def _integer(word: Operator, value: float | Fraction) -> _Word:

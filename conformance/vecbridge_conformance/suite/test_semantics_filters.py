@@ -39,7 +39,8 @@ class _Level(enum.IntEnum):
     TWO = 2
 
 
-HELD: list[tuple[Filter, str]] = [
+# To a type checker, numpy's scalars compare with everything themselves.
+HELD: list[tuple[Any, str]] = [
     (text == _Label.CAT, "c"),
     (text.is_in([_Label.CAT, np.str_("1")]), "ac"),
     (whole == _Level.TWO, "h"),
@@ -49,7 +50,7 @@ HELD: list[tuple[Filter, str]] = [
     (real <= np.uint64(0), "abh"),
     (truth == np.True_, "acegh"),
 ]
-EXACT: list[tuple[Filter, str]] = [
+EXACT: list[tuple[Any, str]] = [
     (real == 2**53, "e"),
     (real == 2**53 + 1, ""),
     (real < 2**53 + 1, "abcdefh"),
@@ -155,7 +156,7 @@ def test_a_comparison_is_exact(harness: Harness, ranking: str) -> None:
 def test_filters_combine_as_logic_has_it(harness: Harness) -> None:
     """Look for precedence, and for the complement of a filter that leaves records out."""
     index = _filled(harness)
-    some = [(text == "cat", "c"), (whole == 2, "h"), *EXACT[::3]]
+    some: list[tuple[Filter, str]] = [(text == "cat", "c"), (whole == 2, "h"), *EXACT[::3]]
     for (left, first), (right, second) in pairwise(some):
         cases = {
             "and": (left & right, set(first) & set(second)),

@@ -125,7 +125,7 @@ def test_a_settled_filter_is_what_it_says() -> None:
             kind = FIELDS[leaf.name]
             values: Any = leaf.values if isinstance(leaf, OneOf) else (leaf.value,)
             assert {type(value) for value in values} == {TYPES[kind]}
-            assert kind != "boolean" or leaf.operator == "=="
+            assert kind != "boolean" or (isinstance(leaf, Comparison) and leaf.operator == "==")
             assert not isinstance(leaf, OneOf) or len(set(values)) == len(values) > 1
             if kind == "string":
                 assert all("\0" not in text and len(text.encode()) <= 65535 for text in values)
