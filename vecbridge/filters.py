@@ -1,10 +1,24 @@
 """The parts of a filter, for backends that translate it into their store's own language.
 
-Callers build filters with :func:`vecbridge.field`.
+Callers build filters with :func:`vecbridge.field`. Engines are given *settled* ones: :func:`settle`
+says what they may rely on, so that a translation can be wrong only in its syntax. A store that
+keeps its fields in memory asks :func:`matches`.
 """
 
 from __future__ import annotations
 
 from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Operator, Or
+from vecbridge._contract._matching import matches
+from vecbridge._contract._settling import settle
 
-__all__ = ["And", "Comparison", "Filter", "Not", "OneOf", "Operator", "Or"]
+__all__ = [
+    "And",
+    "Comparison",
+    "Filter",
+    "Not",
+    "OneOf",
+    "Operator",
+    "Or",
+    "matches",
+    "settle",
+]

@@ -168,9 +168,7 @@ class Collection:
 
     def beyond(self, low: float, high: float) -> str:
         """The rows whose norm lies outside of a band."""
-        norm = self.layout.norm
-        below = f"{norm} < {low!r} or " if low > 0.0 else ""
-        return f"{below}{norm} > {high!r}"
+        return f"not ({self.inside(low, high, '')})"
 
     def inside(self, low: float, high: float, scope: str) -> str:
         """The rows of a scope whose norm lies inside of a band."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
-from vecbridge_milvus._expr import both, one_of, string_literal
+from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity
 from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._view import View
@@ -32,6 +32,7 @@ class Copies:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._key = collection.layout.key
+        self._expressions = collection.layout.expressions
         self._lock = Lock()
         self._known = (-1, 0)
 
@@ -83,9 +84,7 @@ class Copies:
 
     def _among(self, view: View, after: str, keys: Sequence[str]) -> Iterator[str]:
         """Those of consecutive keys that have several rows, found by halving."""
-        scope = both(
-            f"{self._key} > {string_literal(after)}", f"{self._key} <= {string_literal(keys[-1])}"
-        )
+        scope = both(self._expressions.after(after), self._expressions.until(keys[-1]))
         if view.count(scope) <= len(keys):
             return
         if len(keys) == 1:
@@ -97,5 +96,5 @@ class Copies:
 
     def _shown(self, view: View, keys: Sequence[str]) -> list[Entity]:
         vector = self._collection.layout.vector
-        rows = view.query(one_of(self._key, keys), ["*"])
+        rows = view.query(self._expressions.keys(keys), ["*"])
         return [{**row, vector: np.asarray(row[vector], dtype=np.float32)} for row in rows]

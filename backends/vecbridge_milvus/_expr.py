@@ -1,44 +1,103 @@
-"""Milvus's filter expressions: the one place where text that a server parses is made."""
+"""Milvus's filter expressions: the one place where text that a server parses is made.
+
+No expression holds ``or``: ``a or b`` is written ``not ((not (a)) and (not (b)))``. Of an ``or``
+with a partition key, servers of 2.3 to 2.5 search one side's partition alone (milvus#42903); of one
+between ranges, those since 2.6 lose a bound (milvus#52852) or fail (milvus#48261).
+"""
 
 from __future__ import annotations
 
-import math
-import operator
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable
 
-from vecbridge import FieldType, InvalidArgumentError, Scalar
-from vecbridge.filters import And, Comparison, Filter, Not, OneOf, Operator, Or
+from vecbridge import InvalidArgumentError, Scalar
+from vecbridge.filters import And, Comparison, Filter, Not, OneOf, Or
 
 # A server and Milvus Lite understand only these escapes alike; anything else stands for itself.
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-_LEAST, _GREATEST = -(2**63), 2**63 - 1
-_LARGEST_FLOAT = sys.float_info.max
-_OPERATORS: dict[Operator, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+_LONG = re.compile("[\U00010000-\U0010ffff]")
+_LEAST = -(2**63)
 
 
-def string_literal(text: str) -> str:
-    r"""A string as a literal that reads back as the same string, whatever it holds.
+class Expressions:
+    """Writes expressions over one collection.
 
-    >>> print(string_literal('say "no" or pk != ""'))
-    "say \"no\" or pk != \"\""
+    Args:
+        key: name of the primary key.
+        lite: whether this is Milvus Lite.
     """
-    if "\0" in text:
-        raise InvalidArgumentError(f"Milvus filters cannot hold NUL; got {text!r}")
-    return f'"{text.translate(_ESCAPES)}"'
 
+    def __init__(self, key: str, *, lite: bool) -> None:
+        self._key = key
+        self._lite = lite
 
-def one_of(name: str, values: Iterable[str]) -> str:
-    """The records whose string field has one of the values."""
-    return f"{name} in [{','.join(map(string_literal, values))}]"
+    def string(self, text: str) -> str:
+        r"""A string as a literal that reads back as the same string, whatever it holds.
+
+        From 2.4 on, a server takes Chinese characters for numbers of 16 bits before it parses, and
+        so one above U+FFFF for another one, but for those that are escaped already. Lite does not,
+        and does not know the escape.
+
+        >>> print(Expressions("pk", lite=False).string('say "no" or pk != "\U00020bb7"'))
+        "say \"no\" or pk != \"\U00020BB7\""
+        """
+        if "\0" in text:
+            raise InvalidArgumentError(f"Milvus filters cannot hold NUL; got {text!r}")
+        literal = text.translate(_ESCAPES)
+        if not self._lite:
+            literal = _LONG.sub(_escaped, literal)
+        return f'"{literal}"'
+
+    def keys(self, ids: Iterable[str]) -> str:
+        """The records of these ids."""
+        return self._listed(self._key, ids)
+
+    def after(self, name: str) -> str:
+        """The records whose ids come after an id."""
+        return f"{self._key} > {self.string(name)}"
+
+    def until(self, name: str) -> str:
+        """The records whose ids do not come after an id."""
+        return f"{self._key} <= {self.string(name)}"
+
+    def matching(self, where: Filter) -> str:
+        """The records that a settled filter accepts."""
+        return self._written(where, wanted=True)
+
+    def _written(self, where: Filter, *, wanted: bool) -> str:
+        """What accepts, or does not, in words that are only ``and`` and ``not``."""
+        if isinstance(where, Not):
+            return self._written(where.operand, wanted=not wanted)
+        if isinstance(where, (And, Or)):
+            both_are = isinstance(where, And)
+            left = self._written(where.left, wanted=both_are)
+            right = self._written(where.right, wanted=both_are)
+            text = f"({left}) and ({right})"
+            return text if both_are == wanted else f"not ({text})"
+        text = self._one_of(where) if isinstance(where, OneOf) else self._compared(where)
+        return text if wanted else f"not ({text})"
+
+    def _one_of(self, where: OneOf) -> str:
+        alone = [value for value in where.values if _stands_alone(value)]
+        if not alone:
+            return self._listed(where.name, where.values)
+        rest = [value for value in where.values if value not in alone]
+        equal = self._compared(Comparison(where.name, "==", alone[0]))
+        return f"not ((not ({self._listed(where.name, rest)})) and (not ({equal})))"
+
+    def _listed(self, name: str, values: Iterable[Scalar]) -> str:
+        return f"{name} in [{','.join(map(self._literal, values))}]"
+
+    def _compared(self, where: Comparison) -> str:
+        if type(where.value) is int and where.value == _LEAST:
+            word = "<" if where.operator in {"==", "<="} else ">="
+            return f"{where.name} {word} {_LEAST + 1}"
+        return f"{where.name} {where.operator} {self._literal(where.value)}"
+
+    def _literal(self, value: Scalar) -> str:
+        if isinstance(value, str):
+            return self.string(value)
+        return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def both(*parts: str) -> str:
@@ -47,100 +106,12 @@ def both(*parts: str) -> str:
     return given[0] if len(given) == 1 else " and ".join(f"({part})" for part in given)
 
 
-class FilterCompiler:
-    """Turns a filter into an expression over a collection's fields.
-
-    Args:
-        key: name of the primary key, a string that is never empty.
-        fields: type of each scalar field.
-    """
-
-    def __init__(self, key: str, fields: Mapping[str, FieldType]) -> None:
-        self._fields = fields
-        self._always = f'{key} != ""'
-        self._never = f'{key} == ""'
-
-    def compile(self, where: Filter) -> str:
-        """The expression of a filter.
-
-        Raises:
-            InvalidArgumentError: a field is compared with a value that it has no order with.
-        """
-        match where:
-            case And(left, right):
-                return f"({self.compile(left)}) and ({self.compile(right)})"
-            case Or(left, right):
-                return f"({self.compile(left)}) or ({self.compile(right)})"
-            case Not(operand):
-                return f"not ({self.compile(operand)})"
-            case OneOf(name, values):
-                return self._one_of(name, values)
-            case Comparison(name, word, value):
-                return self._comparison(name, word, value)
-
-    def _one_of(self, name: str, values: tuple[Scalar, ...]) -> str:
-        kind = self._fields[name]
-        if kind == "string":
-            texts = sorted({value for value in values if isinstance(value, str)})
-            return one_of(name, texts) if texts else self._never
-        # Each value has a type of its own: 1, 1.0 and True are equal, "1" is not.
-        parts = {self._comparison(name, "==", value) for value in values} - {self._never}
-        if kind != "boolean":
-            parts = _listed(name, parts)
-        return " or ".join(f"({part})" for part in sorted(parts)) if parts else self._never
-
-    def _comparison(self, name: str, word: Operator, value: Scalar) -> str:
-        kind = self._fields[name]
-        if isinstance(value, str) != (kind == "string"):
-            if word in {"==", "!="}:
-                return self._always if word == "!=" else self._never
-            raise InvalidArgumentError(
-                f"field {name!r} holds {kind} values, which have no order with {value!r}"
-            )
-        if isinstance(value, str):
-            return f"{name} {word} {string_literal(value)}"
-        if kind == "boolean":
-            return self._boolean(name, word, value)
-        if isinstance(value, float) and not math.isfinite(value):
-            return self._outside(word, value)
-        if kind == "integer":
-            return self._integer(name, word, value)
-        if abs(value) > _LARGEST_FLOAT:
-            return self._outside(word, math.inf if value > 0 else -math.inf)
-        return f"{name} {word} {float(value)!r}"
-
-    def _boolean(self, name: str, word: Operator, value: float) -> str:
-        matching = [choice for choice in (False, True) if _OPERATORS[word](choice, value)]
-        if len(matching) == 1:
-            return f"{name} == {str(matching[0]).lower()}"
-        return self._always if matching else self._never
-
-    def _integer(self, name: str, word: Operator, value: float) -> str:
-        whole = math.floor(value)
-        if not _LEAST <= whole <= _GREATEST:
-            return self._outside(word, math.inf if whole > 0 else -math.inf)
-        if whole == value:
-            return self._least(name, word) if whole == _LEAST else f"{name} {word} {whole}"
-        if word in {"==", "!="}:
-            return self._always if word == "!=" else self._never
-        return f"{name} <= {whole}" if word in {"<", "<="} else f"{name} > {whole}"
-
-    def _least(self, name: str, word: Operator) -> str:
-        """A comparison with the least integer, whose digits alone are no integer to a parser."""
-        if word in {">=", "<"}:
-            return self._always if word == ">=" else self._never
-        return f"{name} {'<' if word in {'==', '<='} else '>='} {_LEAST + 1}"
-
-    def _outside(self, word: Operator, value: float) -> str:
-        """A comparison with what is above or below every value of the field, or is NaN."""
-        return self._always if _OPERATORS[word](0.0, value) else self._never
+def _stands_alone(value: Scalar) -> bool:
+    """Whether a value may stand in no list; of one field, there is one such value at most."""
+    # The digits of the least integer are no integer to a parser, which reads the sign after them.
+    # Zero in a list is not minus zero to Lite, which looks at the bits.
+    return value == (0.0 if type(value) is float else _LEAST)
 
 
-def _listed(name: str, parts: set[str]) -> set[str]:
-    """The same, with equalities as one list: a server takes seconds to read a thousand of them."""
-    equal = f"{name} == "
-    values = sorted(part.removeprefix(equal) for part in parts if part.startswith(equal))
-    if len(values) < 2:
-        return parts
-    rest = {part for part in parts if not part.startswith(equal)}
-    return {f"{name} in [{','.join(values)}]", *rest}
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\U{ord(character[0]):08X}"

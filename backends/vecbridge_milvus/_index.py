@@ -26,7 +26,7 @@ from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._completion import Completion
 from vecbridge_milvus._copies import Copies
 from vecbridge_milvus._errors import BACKEND, TooLargeError
-from vecbridge_milvus._expr import FilterCompiler, both, one_of
+from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity, Found
 from vecbridge_milvus._geometry import Query
 from vecbridge_milvus._index_settings import IndexSettings
@@ -52,7 +52,7 @@ class MilvusIndex:
     def __init__(self, collection: Collection, settings: IndexSettings) -> None:
         self._collection = collection
         self._layout = collection.layout
-        self._filters = FilterCompiler(self._layout.key, self._layout.info.fields)
+        self._expressions = collection.layout.expressions
         self._ranker = Ranker(collection)
         self._completion = Completion(self._layout)
         self._copies = Copies(collection)
@@ -107,7 +107,7 @@ class MilvusIndex:
         gone = 0
         for part in _slices(ids, _KEYS):
             try:
-                self._collection.delete(one_of(self._layout.key, part))
+                self._collection.delete(self._expressions.keys(part))
             except BackendError as error:
                 if not gone:
                     raise
@@ -224,8 +224,8 @@ class MilvusIndex:
         self._collection.close()
 
     def _scope(self, within: Sequence[str] | None, where: Filter | None) -> str:
-        allowed = "" if within is None else one_of(self._layout.key, within)
-        return both(allowed, "" if where is None else self._filters.compile(where))
+        allowed = "" if within is None else self._expressions.keys(within)
+        return both(allowed, "" if where is None else self._expressions.matching(where))
 
     def _level(self, consistency: Consistency | None) -> Consistency:
         return self.info.consistency if consistency is None else consistency
@@ -239,7 +239,7 @@ class MilvusIndex:
         found: dict[str, Entity] = {}
         with self._collection.reading(operation, level) as view:
             for part in _slices(ids, min(rows, _KEYS)):
-                for row in view.query(one_of(self._layout.key, part), output):
+                for row in view.query(self._expressions.keys(part), output):
                     found[row[self._layout.key]] = row
         return found
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from vecbridge import InvalidArgumentError, Metric
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
-from vecbridge_milvus._expr import one_of
 from vecbridge_milvus._foreign import search_with_vectors
 from vecbridge_milvus._rows import to_stored, to_vectors
 from vecbridge_milvus._view import View
@@ -98,7 +97,7 @@ def _moved(collection: Collection, view: View, keys: Sequence[str]) -> NDArray[n
     layout = collection.layout
     if not keys:
         return np.empty((0, layout.stored_dimension), np.float32)
-    rows = view.query(one_of(layout.key, keys), [layout.key, layout.vector])
+    rows = view.query(layout.expressions.keys(keys), [layout.key, layout.vector])
     vectors = to_stored(layout, to_vectors(layout, rows))
     usual = layout.index.parameters(_NEAR, layout.index.usual(_NEAR))
     near = search_with_vectors(layout, view, vectors, _NEAR, "", usual)

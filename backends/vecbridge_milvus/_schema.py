@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from vecbridge import (
     Metric,
     SchemaMismatchError,
 )
+from vecbridge_milvus._expr import Expressions
 from vecbridge_milvus._fields import scalar_fields, unsupported
 from vecbridge_milvus._index_types import IndexType
 
@@ -74,6 +76,7 @@ class Layout:
             somebody else made.
         stored_dimension: length of the vectors on the server.
         index: the vector index.
+        lite: whether it is kept by Milvus Lite.
     """
 
     info: IndexInfo
@@ -83,6 +86,12 @@ class Layout:
     norm: str | None
     stored_dimension: int
     index: IndexType
+    lite: bool = False
+
+    @cached_property
+    def expressions(self) -> Expressions:
+        """Writes what is asked of it."""
+        return Expressions(self.key, lite=self.lite)
 
     @property
     def exhaustive(self) -> bool:
@@ -143,7 +152,7 @@ def read(
         unsupported=MappingProxyType(unsupported(described, record)),
     )
     collection = int(described.get("collection_id") or 0)
-    return Layout(info, collection, key, vector, norm, stored, index)
+    return Layout(info, collection, key, vector, norm, stored, index, lite)
 
 
 def marker(description: str) -> dict[str, Any]:

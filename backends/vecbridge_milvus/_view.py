@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge_milvus._calls import Calls
-from vecbridge_milvus._expr import both, string_literal
+from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity, Found, to_entities
 from vecbridge_milvus._schema import Layout
 from vecbridge_milvus._searches import Search, answered
@@ -99,7 +99,7 @@ class View:
         # A server told of an iterator answers weak reads from a snapshot before earlier reads.
         by_key = {"iterator": "True"} if self._lite else {"reduce_stop_for_best": "True"}
         reply = self._query(
-            filter=both(scope, f"{key} > {string_literal(last)}"),
+            filter=both(scope, self._layout.expressions.after(last)),
             output_fields=list(output),
             limit=rows,
             **by_key,

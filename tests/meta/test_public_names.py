@@ -69,7 +69,17 @@ PUBLIC: dict[str, list[str]] = {
         "lags",
         "scratch_index",
     ],
-    "vecbridge.filters": ["And", "Comparison", "Filter", "Not", "OneOf", "Operator", "Or"],
+    "vecbridge.filters": [
+        "And",
+        "Comparison",
+        "Filter",
+        "Not",
+        "OneOf",
+        "Operator",
+        "Or",
+        "matches",
+        "settle",
+    ],
     "vecbridge.local": [
         "LocalBackend",
         "LocalIndex",

@@ -1,31 +1,27 @@
-"""What a filter means: evaluated on columns, for stores that keep their fields in memory."""
+"""What a settled filter means, on columns: for stores that keep their fields in memory."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Operator, Or
+from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Or
+from vecbridge._contract._operands import OPERATORS
 from vecbridge._contract._records import Scalar
-
-_OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -> NDArray[np.bool_]:
-    """Which of ``count`` records a filter accepts.
+    """Return which of ``count`` records a settled filter accepts.
 
-    Strings compare by code point. Returns ``(count,)`` bool.
+    Args:
+        where: a filter that :func:`settle` returned, as every engine is given.
+        fields: one column of ``count`` values for each field that it names.
+        count: how many records there are.
+
+    Returns:
+        ``(count,)`` bool.
     """
     match where:
         case And(left, right):
@@ -36,11 +32,15 @@ def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -
             return ~matches(operand, fields, count)
         case OneOf(name, values):
             wanted = frozenset(values)
-            return np.fromiter((value in wanted for value in fields[name]), np.bool_, count)
+            return np.fromiter(map(wanted.__contains__, fields[name]), np.bool_, count)
         case Comparison(name, word, value):
-            column = np.empty(count, dtype=object)
-            column[:] = fields[name]
-            # A comparison with NaN is false, and no reason for a warning.
-            with np.errstate(invalid="ignore"):
-                compared: NDArray[np.bool_] = _OPERATORS[word](column, value).astype(np.bool_)
-            return compared
+            compared: NDArray[np.bool_] = OPERATORS[word](_objects(fields[name], count), value)
+            return compared.astype(np.bool_)
+
+
+def _objects(column: Sequence[Scalar] | NDArray[np.object_], count: int) -> NDArray[np.object_]:
+    if isinstance(column, np.ndarray) and column.dtype == object:
+        return column
+    values = np.empty(count, dtype=object)
+    values[:] = column
+    return values

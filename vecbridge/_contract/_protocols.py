@@ -27,7 +27,8 @@ class VectorIndex(Protocol):
     implementation may assume canonical input: ids are valid, distinct strings; vectors are
     C-contiguous finite float32 of shape ``(n, d)``; ``k`` is at least 1 and at most
     ``capabilities.max_k``; batches respect ``capabilities.max_batch_bytes``; ``within`` holds no
-    more ids than ``capabilities.max_within``; ``consistency`` is a declared level, never ``None``.
+    more ids than ``capabilities.max_within``; ``where`` is settled, as
+    :func:`vecbridge.filters.settle` says; ``consistency`` is a declared level, never ``None``.
     It must not keep or change what it is given, and must give away what it returns.
 
     Every method raises :class:`vecbridge.BackendError` when the store fails.

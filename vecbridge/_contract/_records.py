@@ -21,6 +21,9 @@ FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
 Scalar: TypeAlias = str | int | float | bool
 """The value of a scalar field."""
 
+MAX_TEXT_BYTES = 65535
+"""Longest string that a field keeps, in bytes of UTF-8."""
+
 Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
 """Columns of scalar values, one value a record."""
 
@@ -67,3 +70,12 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def encodable(text: str) -> bool:
+    """Whether a string has a form in UTF-8; one with a lone surrogate has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from vecbridge._contract._records import FIELD_TYPES, Fields, FieldType, Scalar
+from vecbridge._contract._records import (
+    FIELD_TYPES,
+    MAX_TEXT_BYTES,
+    Fields,
+    FieldType,
+    Scalar,
+    encodable,
+)
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front._validate import encodable, index_name
-
-MAX_TEXT_BYTES = 65535
+from vecbridge._front._validate import index_name
 
 
 def field_types(fields: Mapping[str, object] | None) -> dict[str, FieldType]:
@@ -99,7 +104,9 @@ def _scalar(name: str, value: object, kind: FieldType) -> Scalar:
     """One value of a field as a plain Python scalar."""
     accepted, _, cast = _FIELD_CASTS[kind]
     is_boolean = isinstance(value, (bool, np.bool_))
-    if not isinstance(value, accepted) or (is_boolean and kind != "boolean"):
+    # A time span of numpy is one of its integers.
+    is_span = isinstance(value, np.timedelta64)
+    if not isinstance(value, accepted) or is_span or (is_boolean and kind != "boolean"):
         raise InvalidArgumentError(
             f"field {name!r} holds {kind} values; got {value!r} ({type(value).__name__})"
         )

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter
+from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._settling import settle
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
 from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
@@ -24,11 +25,10 @@ from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregati
 from vecbridge._front._answers import checked
 from vecbridge._front._exact import exact_search
 from vecbridge._front._farthest import farthest_search
-from vecbridge._front._filter_values import filter_values
 from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._native import native_search
 from vecbridge._front._operation import operation
-from vecbridge._front._scan import Scope, batch_rows, scan_rank
+from vecbridge._front._scan import Scope, batch_rows, no_candidates, no_hits, scan_rank
 from vecbridge._front._unsupported import refuse_unsupported
 from vecbridge._front._whole import WholeIndex
 from vecbridge._front._within import is_most, is_sent, is_too_long, search_within
@@ -246,6 +246,8 @@ class Index(WholeIndex):
         given = self._scope(within, where, consistency, as_given=True)
         if not len(array):
             return []
+        if given.nothing:
+            return no_hits(len(array), exact=ranking == "exact")
         if limit is None or (exact and not self.capabilities.exact):
             return scan_rank(self._checked, array, limit, given.distinct())
         sent = is_sent(self, given) and (ranking == "exact" or is_too_long(self, given))
@@ -286,6 +288,8 @@ class Index(WholeIndex):
         scope = self._scope(within, where, consistency)
         if not len(array):
             return []
+        if scope.nothing:
+            return no_hits(len(array), exact=True)
         if limit is None:
             return scan_rank(self._checked, array, None, scope, farthest=True)
         mirror = not is_sent(self, scope)
@@ -354,12 +358,12 @@ class Index(WholeIndex):
     ) -> list[Candidates]:
         """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
         scope = self._scope(within, where, consistency)
+        array = vector_values.queries(queries, dimension=self.info.dimension)
+        count, level = validate.positive(k, "k"), scope.consistency
+        if scope.nothing:
+            return no_candidates(len(array), self.info.dimension)
         return self._checked.candidates(
-            vector_values.queries(queries, dimension=self.info.dimension),
-            validate.positive(k, "k"),
-            within=scope.within,
-            where=scope.where,
-            consistency=scope.consistency,
+            array, count, within=scope.within, where=scope.where, consistency=level
         )
 
     def close(self) -> None:
@@ -384,20 +388,20 @@ class Index(WholeIndex):
         *,
         as_given: bool = False,
     ) -> Scope:
-        if where is not None:
-            self._check_filter(where)
+        settled = True if where is None else self._settled(where)
         names = None if within is None else validate.id_column(within)
-        scope = Scope(names, where, self._level(consistency))
+        wanted = None if isinstance(settled, bool) else settled
+        scope = Scope(names, wanted, self._level(consistency), nothing=settled is False)
         return scope if as_given else scope.distinct()
 
-    def _check_filter(self, where: Filter) -> None:
+    def _settled(self, where: Filter) -> Filter | bool:
         if not self.capabilities.filters:
             raise UnsupportedError(
                 f"this store does not declare filters, so index {self.info.name!r} cannot answer "
-                f"where={where!r}; give the candidates' ids as within=[...]",
+                f"where={shown(where)}; give the candidates' ids as within=[...]",
                 capability="filters",
             )
-        filter_values(where, self.info.fields)
+        return settle(where, self.info.fields)
 
     def _level(self, wanted: Consistency | None) -> Consistency:
         asked = self.info.consistency if wanted is None else parse_consistency(wanted)

@@ -6,6 +6,7 @@ records, the ranking of everything, rankings by several queries at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
-from vecbridge._contract._hits import Hits
+from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._protocols import VectorIndex
@@ -31,15 +32,35 @@ Reducer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Scope:
-    """Which records are candidates, and how fresh the reads must be."""
+    """Which records are candidates, and how fresh the reads must be.
+
+    Attributes:
+        within: ids of the candidates, where they are listed.
+        where: a settled filter.
+        consistency: level of the reads.
+        nothing: whether the filter matches no record: the store need not be asked.
+    """
 
     within: Sequence[str] | None
     where: Filter | None
     consistency: Consistency
+    nothing: bool = False
 
     def distinct(self) -> Scope:
         """The same records, each listed once."""
         return self if self.within is None else replace(self, within=[*dict.fromkeys(self.within)])
+
+
+def no_hits(count: int, *, exact: bool) -> list[Hits]:
+    """The answers of so many queries where no record is in scope."""
+    return [Hits((), np.empty(0), exact=exact) for _ in range(count)]
+
+
+def no_candidates(count: int, dimension: int) -> list[Candidates]:
+    """The same of an engine: nothing is left out."""
+    return [
+        Candidates((), np.empty((0, dimension), dtype=np.float32), math.inf) for _ in range(count)
+    ]
 
 
 def batch_rows(index: VectorIndex, budget: int = SCAN_BATCH_BYTES) -> int:
@@ -86,6 +107,8 @@ def _blocks(count: int, width: int) -> list[tuple[int, int]]:
 
 def candidates_in(index: VectorIndex, scope: Scope) -> Iterator[Records]:
     """Streams the records of a scope."""
+    if scope.nothing:
+        return
     rows = batch_rows(index)
     if scope.within is None:
         stream = index.scan(rows, consistency=scope.consistency)

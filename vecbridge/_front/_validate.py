@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vecbridge._contract._records import encodable
 from vecbridge._errors import (
     DuplicateIdError,
     InvalidArgumentError,
@@ -119,15 +120,6 @@ def slices(column: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 def listed(some: set[str], column: Sequence[str]) -> set[str]:
     """Those of a few ids that are in a column, which is gone through once and not made a set of."""
     return set[str]().union(*(some.intersection(part) for _, part in slices(column)))
-
-
-def encodable(text: str) -> bool:
-    """Whether a string has a form in UTF-8; one with a lone surrogate has none."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _plain_string(value: object, position: int) -> str:

@@ -19,7 +19,7 @@ from vecbridge._front._answers import CheckedEngine
 from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._operation import operation
 from vecbridge._front._range import native_range, radius_of, scanned_range
-from vecbridge._front._scan import Scope, candidates_in
+from vecbridge._front._scan import Scope, candidates_in, no_hits
 from vecbridge.ranking import Pairs
 
 Progress = Callable[[int, int], None]
@@ -103,6 +103,8 @@ class WholeIndex(ABC):
         array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = radius_of(radius)
         scope = self._scope(within, where, consistency)
+        if scope.nothing:
+            return no_hits(len(array), exact=True)
         if isinstance(self._checked, RangeIndex) and len(array):
             return native_range(self._checked, self.info.metric, array, limit, scope)
         answers: dict[int, Hits] = {}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vecbridge._errors import InvalidInputError
 from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
+from vecbridge._front import _vector_values as vector_values
 from vecbridge.transfer._progress import Progress
 from vecbridge.transfer._repeated import Repeated
 from vecbridge.transfer._source import Rows, Source, first_refused
@@ -61,7 +62,7 @@ def _check_rows(file: Source, rows: Rows, start: int) -> None:
     check(
         place.vector,
         rows.vectors,
-        lambda some: validate.vectors(some, dimension=file.dimension),
+        lambda some: vector_values.vectors(some, dimension=file.dimension),
         _fault_of_vector,
     )
     for name, kind in file.fields.items():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Candidates, Filter, Scalar
-from vecbridge.filters import OneOf
+from vecbridge.filters import And, Comparison, Not, OneOf, Or
 from vecbridge_conformance.mutants._radius import Ranged
 from vecbridge_conformance.mutants._reference import ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
@@ -113,6 +113,98 @@ class FilterListCut(ReferenceIndex):
         if isinstance(where, OneOf):
             where = OneOf(where.name, where.values[:1000])
         return super().in_scope(rows, within, where)
+
+
+class _Operands(ReferenceIndex):
+    """Filters by something that is like what it was asked for."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        return super().in_scope(rows, within, None if where is None else self._changed(where))
+
+    def _changed(self, where: Filter) -> Filter:
+        if isinstance(where, Not):
+            return Not(self._changed(where.operand))
+        if isinstance(where, (And, Or)):
+            return type(where)(self._changed(where.left), self._changed(where.right))
+        return self.put(where)
+
+    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
+        """A condition as it is put into the store's language."""
+        return where
+
+
+@mutant("filter-operand-of-another-type", clause="SEARCH-13")
+class FilterOperandOfAnotherType(_Matching):
+    """To a filter, a text that reads as a number is the number: "1" equals "1.0"."""
+
+    def seen_as(self, value: Scalar) -> Scalar:
+        return value.removesuffix(".0") if isinstance(value, str) else value
+
+
+@mutant("filter-float-bound-rounded", clause="SEARCH-13")
+class FilterFloatBoundRounded(_Operands):
+    """Writes a float into the filter with 15 digits, which do not tell all floats apart."""
+
+    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
+        if isinstance(where, Comparison) and type(where.value) is float:
+            return Comparison(where.name, where.operator, float(f"{where.value:.15g}"))
+        return where
+
+
+@mutant("filter-characters-of-16-bits", clause="SEARCH-13")
+class FilterCharactersOf16Bits(_Operands):
+    """Of a character in a filter, the last 16 bits count."""
+
+    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
+        if isinstance(where, Comparison) and isinstance(where.value, str):
+            short = "".join(chr(ord(character) & 0xFFFF) for character in where.value)
+            return Comparison(where.name, where.operator, short)
+        return where
+
+
+@mutant("filter-list-by-bits", clause="SEARCH-13")
+class FilterListByBits(ReferenceIndex):
+    """Looks for the values of a list by their bits, so that minus zero is not zero."""
+
+    def in_scope(
+        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
+    ) -> list[Row]:
+        found = super().in_scope(rows, within, where)
+        if not isinstance(where, OneOf):
+            return found
+        return [row for row in found if repr(row.fields[where.name]) in map(repr, where.values)]
+
+
+@mutant(
+    "filter-or-of-one-side",
+    link="https://github.com/milvus-io/milvus/issues/42903",
+    clause="SEARCH-14",
+)
+class FilterOrOfOneSide(_Operands):
+    """Of an ``or`` with a text on one side, looks at the records of that text alone."""
+
+    def _changed(self, where: Filter) -> Filter:
+        for side in (where.left, where.right) if isinstance(where, Or) else ():
+            if isinstance(side, Comparison) and type(side.value) is str and side.operator == "==":
+                return side
+        return super()._changed(where)
+
+
+@mutant("filter-chain-cut", clause="SEARCH-16")
+class FilterChainCut(_Operands):
+    """Leaves out what nests deeper than ten levels."""
+
+    def _changed(self, where: Filter, depth: int = 0) -> Filter:
+        if isinstance(where, Not):
+            return Not(self._changed(where.operand, depth + 1))
+        if isinstance(where, (And, Or)):
+            left = self._changed(where.left, depth + 1)
+            if depth >= 10:
+                return left
+            return type(where)(left, self._changed(where.right, depth + 1))
+        return where
 
 
 @mutant("radius-without-filter", clause="SEARCH-8")

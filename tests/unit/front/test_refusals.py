@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
-
 import numpy as np
 import pytest
 
@@ -15,10 +12,8 @@ from vecbridge import (
     InvalidIdError,
     InvalidVectorError,
     SchemaMismatchError,
-    field,
     get_backend,
 )
-from vecbridge._front._filter_values import MAX_DEPTH
 
 
 def test_masked_values_are_refused_and_a_mask_of_nothing_is_not() -> None:
@@ -60,18 +55,6 @@ def test_an_index_that_exists_with_other_fields_is_not_opened_for_these() -> Non
             store.open_or_create_index("one", dimension=1, fields=other)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="integer"):
         store.open_or_create_index("one", dimension=1, fields={"n": "whole"})  # type: ignore[dict-item]
-
-
-def test_a_filter_that_is_nested_too_deeply_is_refused() -> None:
-    index = get_backend("sklearn").create_index("t", dimension=2, fields={"n": "integer"})
-    index.upsert(["a"], [[1.0, 0.0]], {"n": [7]})
-    parts = [field("n") == number for number in range(MAX_DEPTH + 1)]
-    (hits,) = index.search([1.0, 0.0], where=reduce(or_, parts))
-    assert hits.ids == ("a",)
-    for count in (2, 100_000):
-        deep = reduce(or_, [field("n") == number for number in range(MAX_DEPTH + count)])
-        with pytest.raises(InvalidArgumentError, match=f"nested {MAX_DEPTH} deep"):
-            index.search([1.0, 0.0], where=deep)
 
 
 def test_whether_a_scan_is_allowed_is_yes_or_no() -> None:

@@ -1,0 +1,1 @@
+"""Random filters over hostile records, and what they mean: no code of vecbridge's decides it."""
