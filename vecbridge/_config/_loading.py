@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vecbridge._config._names import listed, suggestion
+from vecbridge._config._redaction import quoted
 from vecbridge._errors import (
     AmbiguousBackendError,
     ConfigurationError,
@@ -49,7 +50,7 @@ def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
     if not entries:
         known = registered_backends()
         raise UnknownBackendError(
-            f"no installed package provides a backend {name!r}{asked_by}"
+            f"no installed package provides a backend {quoted(name)}{asked_by}"
             f"{suggestion(name, known)}. Installed backends: {listed(known)}"
         )
     return entries[0]

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from vecbridge._config._given import as_keywords
 from vecbridge._errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from vecbridge._config._brain_config import BrainConfig
+    from vecbridge._config._given import Given
     from vecbridge._config._resolve import Resolved, ResolvedSetting
     from vecbridge._front._store import Store
 
@@ -53,7 +55,7 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
     """
     from vecbridge._front._store import Store
 
-    kind, resolved = _configured(name, options)
+    kind, resolved = configured(name, as_keywords(options))
     settings = resolved.settings
     return Store(
         kind(settings),
@@ -67,10 +69,11 @@ def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedS
 
     Arguments and errors are those of :func:`get_backend`.
     """
-    return _configured(name, options)[1].described()
+    return configured(name, as_keywords(options))[1].described()
 
 
-def _configured(name: str | None, options: Mapping[str, Any]) -> tuple[type[Any], Resolved]:
+def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any], Resolved]:
+    """The class of the backend that is meant, and its settings."""
     from vecbridge._config._brain_config import read_brain_config
     from vecbridge._config._loading import backend_entry, load_backend, registered_backends
     from vecbridge._config._names import every_section, registered_name, section_names
@@ -85,7 +88,7 @@ def _configured(name: str | None, options: Mapping[str, Any]) -> tuple[type[Any]
     # Before the import: who configured another backend, in vain, is not to install this one.
     refuse_translations(file.path, file.content, section_names(backend), every_section(registered))
     kind = load_backend(entry)
-    resolved = resolve(backend, kind.settings_type, options, registered=registered, file=file)
+    resolved = resolve(backend, kind.settings_type, given, registered=registered, file=file)
     return kind, resolved
 
 

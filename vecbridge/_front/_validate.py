@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vecbridge._config._redaction import quoted
 from vecbridge._errors import (
     DimensionError,
     DuplicateIdError,
@@ -32,7 +33,7 @@ def index_name(name: object) -> str:
         return name
     raise InvalidArgumentError(
         f"an index name is 1 to 255 letters, digits and underscores and starts with no digit; "
-        f"got {name!r}"
+        f"got {quoted(name)}"
     )
 
 
