@@ -31,8 +31,9 @@ def _parsed(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
-        raise ValueError('must be a JSON object, as in {"M": 16}') from error
+    except (ValueError, RecursionError):
+        # Not from the error, which holds the whole text.
+        raise ValueError('must be a JSON object, as in {"M": 16}') from None
 
 
 def _listed(value: Any) -> Any:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vecbridge._config._given import as_keywords
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._config._redaction import hidden_parts, redacted_message
+from vecbridge._errors import ConfigurationError, InvalidArgumentError, VecbridgeError
 
 if TYPE_CHECKING:
     from vecbridge._config._brain_config import BrainConfig
     from vecbridge._config._given import Given
     from vecbridge._config._resolve import Resolved, ResolvedSetting
+    from vecbridge._config._settings import Settings
     from vecbridge._front._store import Store
 
 _DEFAULT_BACKEND = "sklearn"
@@ -58,7 +60,7 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
     kind, resolved = configured(name, as_keywords(options))
     settings = resolved.settings
     return Store(
-        kind(settings),
+        _made(kind, settings),
         metric=settings.metric or "cosine",
         consistency=settings.consistency_level,
     )
@@ -90,6 +92,23 @@ def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any],
     kind = load_backend(entry)
     resolved = resolve(backend, kind.settings_type, given, registered=registered, file=file)
     return kind, resolved
+
+
+def _made(kind: type[Any], settings: Settings) -> Any:
+    try:
+        return kind(settings)
+    except VecbridgeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
+        values = list(vars(settings).values())
+        secrets = [each for each in values if hasattr(each, "get_secret_value")]
+        said = f"{type(error).__name__}: {error}"
+        reason = redacted_message(said, [*secrets, *hidden_parts(values)])
+    # Not from the error: what it holds of the settings is not ours to show.
+    raise ConfigurationError(
+        f"backend {getattr(kind, 'name', kind.__name__)!r} fails when it is made ({reason}). "
+        f"Upgrade or uninstall {kind.__module__.partition('.')[0]}, or tell its authors"
+    )
 
 
 def _chosen(name: str | None, file: BrainConfig) -> tuple[str, str]:
