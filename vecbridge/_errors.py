@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 _CAUSE = "__cause__"
 
@@ -48,7 +48,7 @@ class VecbridgeError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # As exceptions do by themselves, but for the call of the class with the message alone.
-        kind, args, *state = super().__reduce__()
+        kind, args, *state = cast(tuple[Any, ...], super().__reduce__())
         attributes = {**state[0]} if state and state[0] else {}
         if self.__cause__ is not None:
             attributes[_CAUSE] = _pickled(self.__cause__)

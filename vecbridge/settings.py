@@ -10,10 +10,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator
 
-from vecbridge._config._addresses import Address, local_path, parse_address
+from vecbridge._addresses import Address, local_path, parse_address
 from vecbridge._config._loading import dependencies_of
-from vecbridge._config._redaction import redacted, redacted_message
 from vecbridge._config._settings import Settings
+from vecbridge._redaction import redacted, redacted_message
 
 __all__ = [
     "Address",

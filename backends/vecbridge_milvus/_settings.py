@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from vecbridge import ConfigurationError
-from vecbridge.settings import Address, local_path, parse_address
+from vecbridge.settings import Address, local_path, parse_address, redacted
 from vecbridge_milvus._index_settings import IndexSettings
 
 _SCHEMES = ("http", "https", "tcp")
@@ -106,6 +106,8 @@ class MilvusSettings(IndexSettings):
     def _known_form(cls, uri: str) -> str:
         if _is_lite(uri) or uri.startswith(_SOCKET):
             local_path(uri.removeprefix(_SOCKET))
+            if redacted(uri) != uri:
+                raise ValueError(f"{_FORMS}; begin a path with ./ or / where its name is unusual")
         elif "://" not in uri or _parsed(uri).scheme not in _SCHEMES:
             raise ValueError(_FORMS)
         return uri

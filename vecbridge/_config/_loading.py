@@ -10,13 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vecbridge._config._names import listed, suggestion
-from vecbridge._config._redaction import quoted, redacted_message
 from vecbridge._errors import (
     AmbiguousBackendError,
     ConfigurationError,
     MissingDependencyError,
     UnknownBackendError,
 )
+from vecbridge._redaction import quoted, redacted_message
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vecbridge._config._given import as_keywords
-from vecbridge._config._redaction import hidden_parts, redacted_message
 from vecbridge._errors import ConfigurationError, InvalidArgumentError, VecbridgeError
+from vecbridge._redaction import hidden_parts, redacted_message
 
 if TYPE_CHECKING:
     from vecbridge._config._brain_config import BrainConfig

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from vecbridge._config._addresses import MASK
+from vecbridge._addresses import MASK
 from vecbridge._config._brain_config import BrainConfig
 from vecbridge._config._environment import declared_backends, environment_settings, variable_name
 from vecbridge._config._fields import is_free_text, is_secret
 from vecbridge._config._given import Given, Source, agreed, strongest
 from vecbridge._config._names import every_section, listed, section_names, suggestion
-from vecbridge._config._redaction import hidden_parts, quoted, redacted, without_secrets
 from vecbridge._config._settings import Settings
 from vecbridge._errors import ConfigurationError, UnknownSettingError
+from vecbridge._redaction import hidden_parts, quoted, redacted, without_secrets
 
 _FIFTYONE_KEYS = frozenset(
     {

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from vecbridge._config._redaction import redacted
 from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._metric import Metric
+from vecbridge._redaction import redacted
 
 
 class Settings(BaseModel):

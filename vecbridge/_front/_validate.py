@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vecbridge._config._redaction import quoted
 from vecbridge._errors import (
     DimensionError,
     DuplicateIdError,
@@ -19,6 +18,7 @@ from vecbridge._errors import (
     InvalidIdError,
     InvalidVectorError,
 )
+from vecbridge._redaction import quoted
 
 MAX_ID_BYTES = 512
 MAX_DIMENSION = 32768

@@ -11,8 +11,7 @@ import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 
-from vecbridge._config._addresses import resembles_address
-from vecbridge._config._redaction import hidden_parts, redacted_message, without_secrets
+from vecbridge._addresses import resembles_address
 from vecbridge._errors import (
     BackendError,
     ConfigurationError,
@@ -21,6 +20,7 @@ from vecbridge._errors import (
     UnsupportedError,
     VecbridgeError,
 )
+from vecbridge._redaction import hidden_parts, redacted_message, without_secrets
 
 _DETAILS = ("backend", "operation", "retryable", "capability")
 _USAGE = (ConfigurationError, InvalidInputError, MissingDependencyError, UnsupportedError)

@@ -8,9 +8,9 @@ from typing import Any
 from vecbridge._config._brain_config import read_brain_config
 from vecbridge._config._environment import DEFAULT_BACKEND
 from vecbridge._config._names import PREFIX, listed, registered_name, suggestion
-from vecbridge._config._redaction import quoted
 from vecbridge._config._registry import backend_names
 from vecbridge._errors import InvalidArgumentError, UnknownBackendError
+from vecbridge._redaction import quoted
 from vecbridge.fiftyone._naming import config_class, method_of
 
 _ABSENT: Any = object()

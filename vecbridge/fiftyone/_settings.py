@@ -10,10 +10,10 @@ from typing import Any
 
 from vecbridge._config._loading import backend_entry, load_backend
 from vecbridge._config._names import listed, section_names, suggestion
-from vecbridge._config._redaction import quoted
 from vecbridge._config._registry import describe_settings
 from vecbridge._config._settings import Settings
 from vecbridge._errors import ConfigurationError, UnknownSettingError
+from vecbridge._redaction import quoted
 
 INDEX_LEVEL = frozenset({"metric", "consistency_level"})
 """Settings that FiftyOne's configuration holds itself, since they are facts of one index."""

@@ -9,7 +9,7 @@ import inspect
 import multiprocessing
 import pickle
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, get_args, get_origin
@@ -58,9 +58,16 @@ def is_value(kind: type[Any]) -> bool:
 
 ERRORS = [kind for kind in public_classes() if issubclass(kind, VecbridgeError)]
 VALUES = [kind for kind in public_classes() if is_value(kind)]
-WAYS: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy] + [
-    lambda value, protocol=protocol: pickle.loads(pickle.dumps(value, protocol))
-    for protocol in PROTOCOLS
+
+
+def pickled(protocol: int) -> Callable[[Any], Any]:
+    return lambda value: pickle.loads(pickle.dumps(value, protocol))
+
+
+WAYS: Sequence[Callable[[Any], Any]] = [
+    copy.copy,
+    copy.deepcopy,
+    *(pickled(protocol) for protocol in PROTOCOLS),
 ]
 DETAILS: dict[str, Any] = {
     "backend": "milvus",

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vecbridge._config._redaction import redacted
+from vecbridge._redaction import redacted
 from vecbridge.diagnosis import Finding, diagnose
 from vecbridge.fiftyone.plugin._jobs import Told
 from vecbridge.fiftyone.plugin._places import Run

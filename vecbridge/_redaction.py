@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from vecbridge._config._addresses import (
+from vecbridge._addresses import (
     MASK,
     decoded,
     explicit_path,
@@ -23,6 +23,7 @@ from vecbridge._errors import ConfigurationError
 
 _PLAIN = re.compile(r"[\w .,+()/\\~!-]*")
 _MEMORY = ":memory:"
+_SOCKET = "unix:"
 _LONGEST = 80
 _LEAST = 4
 """Characters of what is looked for in a text; shorter, it would tear ordinary words apart."""
@@ -108,12 +109,12 @@ def hidden_parts(value: object) -> list[str]:
 def _redacted_text(text: str) -> str:
     if _PLAIN.fullmatch(text) or text == _MEMORY:
         return text
-    if "://" in text:
+    if "://" in text and not text.startswith(_SOCKET):
         try:
             return str(parse_address(text))
         except ConfigurationError:
             return MASK
-    path = text.removeprefix("unix:")
+    path = text.removeprefix(_SOCKET)
     return text if explicit_path(path) and not resembles_address(path) else MASK
 
 

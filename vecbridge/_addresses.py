@@ -149,7 +149,7 @@ def resembles_address(text: str, *, relative: bool = False) -> bool:
     if relative and not explicit_path(text) and ":" in re.split(r"[/\\]", text)[0]:
         return True
     return any(
-        ("@" in part and ":" in part) or re.search(r"[?&#;].*=", part)
+        ("@" in part and re.search(r"[:;&=?#]", part)) or re.search(r"[?&#;].*=", part)
         for part in re.split(r"[/\\]", text)
     )
 
