@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from vecbridge._config._given import as_keywords
 from vecbridge._errors import ConfigurationError, InvalidArgumentError, VecbridgeError
-from vecbridge._redaction import hidden_parts, redacted_message
 
 if TYPE_CHECKING:
     from vecbridge._config._brain_config import BrainConfig
@@ -100,6 +99,8 @@ def _made(kind: type[Any], settings: Settings) -> Any:
     except VecbridgeError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
+        from vecbridge._redaction import hidden_parts, redacted_message
+
         values = list(vars(settings).values())
         secrets = [each for each in values if hasattr(each, "get_secret_value")]
         said = f"{type(error).__name__}: {error}"

@@ -18,7 +18,6 @@ from vecbridge._errors import (
     InvalidIdError,
     InvalidVectorError,
 )
-from vecbridge._redaction import quoted
 
 MAX_ID_BYTES = 512
 MAX_DIMENSION = 32768
@@ -31,6 +30,9 @@ def index_name(name: object) -> str:
     """Checks an index's name: a letter or underscore, then letters, digits, underscores."""
     if isinstance(name, str) and _INDEX_NAME.fullmatch(name):
         return name
+    # Not before it is needed: importing vecbridge is to stay cheap.
+    from vecbridge._redaction import quoted
+
     raise InvalidArgumentError(
         f"an index name is 1 to 255 letters, digits and underscores and starts with no digit; "
         f"got {quoted(name)}"
