@@ -32,11 +32,50 @@ Usage errors also derive from the builtin that a Python programmer expects, so
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
+from typing import Any, cast
+
+_CAUSE = "__cause__"
 
 
 class VecbridgeError(Exception):
-    """Base of every error that vecbridge raises on purpose."""
+    """Base of every error that vecbridge raises on purpose.
+
+    Errors pickle and copy with their attributes, so that one that is raised in a worker process
+    arrives as itself. Its cause comes along where that can be pickled too.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As exceptions do by themselves, but for the call of the class with the message alone.
+        kind, args, *state = cast(tuple[Any, ...], super().__reduce__())
+        attributes = {**state[0]} if state and state[0] else {}
+        if self.__cause__ is not None:
+            attributes[_CAUSE] = _pickled(self.__cause__)
+        return _unpickled, (kind, args, attributes)
+
+
+def _unpickled(
+    kind: type[VecbridgeError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> VecbridgeError:
+    error = kind.__new__(kind)
+    error.args = args
+    cause = attributes.pop(_CAUSE, None)
+    error.__setstate__(attributes)
+    if cause is not None:
+        error.__cause__ = pickle.loads(cause)  # noqa: S301 - a part of what is being unpickled
+    return error
+
+
+def _pickled(cause: BaseException) -> bytes | None:
+    """An exception as bytes; ``None`` where it would not come back."""
+    try:
+        text = pickle.dumps(cause)
+        # Some exceptions go in well enough and cannot come out: clients' with required arguments.
+        pickle.loads(text)  # noqa: S301 - it was pickled in the line above
+    except Exception:  # noqa: BLE001 - whatever a stranger's class does
+        return None
+    return text
 
 
 class InvalidInputError(VecbridgeError, ValueError):

@@ -5,7 +5,26 @@ Imports pydantic, which ``import vecbridge`` does not.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator
+
+from vecbridge._addresses import Address, local_path, parse_address
 from vecbridge._config._loading import dependencies_of
 from vecbridge._config._settings import Settings
+from vecbridge._redaction import redacted, redacted_message
 
-__all__ = ["Settings", "dependencies_of"]
+__all__ = [
+    "Address",
+    "LocalPath",
+    "Settings",
+    "dependencies_of",
+    "local_path",
+    "parse_address",
+    "redacted",
+    "redacted_message",
+]
+
+LocalPath: TypeAlias = Annotated[str | Path, BeforeValidator(local_path)]
+"""A file or folder of this machine: an address, an empty text and a NUL are refused."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from vecbridge.settings import Settings
+from vecbridge.settings import LocalPath, Settings
 
 _RECALL = 0.95
 
@@ -25,7 +24,7 @@ class FaissSettings(Settings):
         nprobe: effort of an IVF index instead of a recall: how many cells it looks into.
     """
 
-    path: str | Path | None = None
+    path: LocalPath | None = None
     index: Annotated[str, Field(min_length=1)] = "flat"
     recall: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     ef: Annotated[int, Field(ge=1)] | None = None

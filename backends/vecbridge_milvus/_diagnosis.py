@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecbridge import AuthenticationError, BackendError
 from vecbridge.diagnosis import Finding
+from vecbridge.settings import redacted
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index_types import needs
@@ -54,6 +55,7 @@ def _version(connection: Connection) -> Finding:
 def _account(client: MilvusClient, connection: Connection) -> Finding:
     """Who we are, and whether the server asks at all."""
     named = connection.account
+    account = redacted(named)
     try:
         with boundary("diagnose"):
             roles: dict[str, Any] = (
@@ -61,12 +63,12 @@ def _account(client: MilvusClient, connection: Connection) -> Finding:
             )
     except AuthenticationError:
         # Only administrators may read roles.
-        return Finding("account", "ok", f"{named} (its roles are for administrators to read)")
+        return Finding("account", "ok", f"{account} (its roles are for administrators to read)")
     except BackendError as error:
-        return Finding("account", "warning", f"{named or 'none'}: {error}")
+        return Finding("account", "warning", f"{account or 'none'}: {error}")
     if named:
         listed = ", ".join(map(str, roles.get("roles") or ())) or "none"
-        return Finding("account", "ok", f"{named}, roles: {listed}")
+        return Finding("account", "ok", f"{account}, roles: {listed}")
     return Finding(
         "account",
         "warning",
@@ -81,10 +83,12 @@ def _database(client: MilvusClient, connection: Connection) -> Finding:
         with boundary("diagnose"):
             names = [str(name) for name in client.list_databases(timeout=connection.timeout)]
     except BackendError:
-        return Finding("database", "ok", f"{current} (others are not listed to this account)")
+        return Finding(
+            "database", "ok", f"{redacted(current)} (others are not listed to this account)"
+        )
     others = ", ".join(name for name in names if name != current)
     beside = f"there is also: {others}" if others else "there is no other"
-    return Finding("database", "ok", f"{current} ({beside})")
+    return Finding("database", "ok", f"{redacted(current)} ({beside})")
 
 
 def _collections(client: MilvusClient, connection: Connection) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from vecbridge import (
     OperationTimeoutError,
     VecbridgeError,
 )
+from vecbridge.settings import redacted_message
 from vecbridge_milvus._pymilvus import quietly
 
 BACKEND = "milvus"
@@ -231,5 +232,5 @@ def _unreachable(operation: str, said: str) -> ConnectionFailedError:
 
 
 def _shortened(said: object) -> str:
-    text = " ".join(str(said).split())
+    text = redacted_message(" ".join(str(said).split()))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -17,6 +17,8 @@ _BY_PARAMETER = {
     "search_list": {"disk"},
     "reorder_k": {"cells"},
 }
+_FIELD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+"""Names that Milvus gives to fields."""
 
 
 def _upper(value: Any) -> Any:
@@ -29,8 +31,9 @@ def _parsed(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
-        raise ValueError('must be a JSON object, as in {"M": 16}') from error
+    except (ValueError, RecursionError):
+        # Not from the error, which holds the whole text.
+        raise ValueError('must be a JSON object, as in {"M": 16}') from None
 
 
 def _listed(value: Any) -> Any:
@@ -76,9 +79,9 @@ class IndexSettings(Settings):
     replicas: Annotated[int, Field(ge=1)] | None = None
     resource_groups: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
     mmap: bool | None = None
-    partition_key: Annotated[str, Field(min_length=1)] | None = None
-    key_field: Annotated[str, Field(min_length=1)] | None = None
-    vector_field: Annotated[str, Field(min_length=1)] | None = None
+    partition_key: Annotated[str, Field(pattern=_FIELD)] | None = None
+    key_field: Annotated[str, Field(pattern=_FIELD)] | None = None
+    vector_field: Annotated[str, Field(pattern=_FIELD)] | None = None
 
     @property
     def loading(self) -> dict[str, Any]:

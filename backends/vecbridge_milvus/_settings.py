@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import (
     BeforeValidator,
@@ -16,12 +16,15 @@ from pydantic import (
     model_validator,
 )
 
+from vecbridge import ConfigurationError
+from vecbridge.settings import Address, local_path, parse_address, redacted
 from vecbridge_milvus._index_settings import IndexSettings
 
 _SCHEMES = ("http", "https", "tcp")
 _SOCKET = "unix:"
 _CREDENTIALS = ("user", "password", "token")
 _PORT, _HTTPS_PORT = 19530, 443
+_HOST = r"^[\w.*:-]+$"
 _FORMS = (
     "must be http://host:port, https://, tcp:// or unix: of a Milvus server, or a path that ends "
     "in .db for Milvus Lite"
@@ -34,6 +37,9 @@ def _is_lite(uri: str) -> bool:
 
 def _plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+FilePath = Annotated[str, BeforeValidator(_plain), BeforeValidator(local_path)]
 
 
 class MilvusSettings(IndexSettings):
@@ -68,11 +74,11 @@ class MilvusSettings(IndexSettings):
     token: SecretStr | None = None
     secure: bool = False
     db_name: str | None = None
-    client_key_path: Annotated[str, BeforeValidator(_plain)] | None = None
-    client_pem_path: Annotated[str, BeforeValidator(_plain)] | None = None
-    ca_pem_path: Annotated[str, BeforeValidator(_plain)] | None = None
-    server_pem_path: Annotated[str, BeforeValidator(_plain)] | None = None
-    server_name: str | None = None
+    client_key_path: FilePath | None = None
+    client_pem_path: FilePath | None = None
+    ca_pem_path: FilePath | None = None
+    server_pem_path: FilePath | None = None
+    server_name: Annotated[str, Field(pattern=_HOST)] | None = None
     timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     retry_timeout: float = Field(default=60.0, ge=0, allow_inf_nan=False)
     _lite_path: Path | None = PrivateAttr(default=None)
@@ -84,8 +90,8 @@ class MilvusSettings(IndexSettings):
         uri = given.get("uri") if isinstance(given, dict) else None
         if not isinstance(uri, str) or "://" not in uri or uri.startswith(_SOCKET):
             return given
-        parts = _split(uri)
-        inside = _inside(parts)
+        address = _parsed(uri)
+        inside = _inside(address)
         if any(key in inside and given.get(key) is not None for key in inside) or (
             inside.keys() & _CREDENTIALS and any(given.get(key) is not None for key in _CREDENTIALS)
         ):
@@ -93,16 +99,16 @@ class MilvusSettings(IndexSettings):
                 "the uri holds credentials or a database that are given as settings too: give "
                 "them in one place"
             )
-        bare = parts.netloc.rpartition("@")[2]
-        return {**given, **inside, "uri": f"{parts.scheme}://{bare}"}
+        return {**given, **inside, "uri": address.bare}
 
     @field_validator("uri")
     @classmethod
     def _known_form(cls, uri: str) -> str:
         if _is_lite(uri) or uri.startswith(_SOCKET):
-            return uri
-        parts = _split(uri)
-        if parts.scheme.lower() not in _SCHEMES or not parts.hostname:
+            local_path(uri.removeprefix(_SOCKET))
+            if redacted(uri) != uri:
+                raise ValueError(f"{_FORMS}; begin a path with ./ or / where its name is unusual")
+        elif "://" not in uri or _parsed(uri).scheme not in _SCHEMES:
             raise ValueError(_FORMS)
         return uri
 
@@ -130,9 +136,9 @@ class MilvusSettings(IndexSettings):
         """Host and port of the server; ``None`` for Milvus Lite and for a socket file."""
         if "://" not in self.uri or self.uri.startswith(_SOCKET):
             return None
-        parts = urlsplit(self.uri)
-        default = _HTTPS_PORT if parts.scheme.lower() == "https" else _PORT
-        return parts.hostname or "localhost", parts.port or default
+        address = parse_address(self.uri)
+        default = _HTTPS_PORT if address.scheme == "https" else _PORT
+        return address.host.strip("[]"), address.port or default
 
     @property
     def encrypts(self) -> bool:
@@ -186,33 +192,27 @@ class MilvusSettings(IndexSettings):
         return problems
 
 
-def _split(uri: str) -> SplitResult:
+def _parsed(uri: str) -> Address:
     """The parts of an address; what is wrong with it is told without repeating it."""
     try:
-        parts = urlsplit(uri)
-        parts.port  # noqa: B018 - reading it checks it
-    except ValueError:
-        # The message would quote what may be a part of a password.
-        raise ValueError(f"{_FORMS}; percent-encode a password in it") from None
-    if "@" in parts.path + parts.query + parts.fragment:
-        raise ValueError("a user or password in the address must be percent-encoded")
-    if parts.query or parts.fragment:
+        address = parse_address(uri)
+    except ConfigurationError:
+        raise ValueError(f"{_FORMS}; percent-encode a user and a password in it") from None
+    if address.query is not None:
         raise ValueError("the address ends with the database: what follows ? or # means nothing")
-    if parts.password is not None and not (parts.username and parts.password):
+    if address.password is not None and not (address.user and address.password):
         raise ValueError("an address that holds a user or a password must hold both")
-    return parts
+    return address
 
 
-def _inside(parts: SplitResult) -> dict[str, str]:
+def _inside(address: Address) -> dict[str, str]:
     """The settings that an address holds."""
     found: dict[str, str] = {}
-    if parts.username:
-        user = unquote(parts.username)
-        if parts.password:
-            found.update(user=user, password=unquote(parts.password))
-        else:
-            found["token"] = user
-    database = parts.path.strip("/")
+    if address.user and address.password:
+        found.update(user=address.user, password=address.password)
+    elif address.user:
+        found["token"] = address.user
+    database = address.path.strip("/")
     if database:
         found["db_name"] = unquote(database)
     return found

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from vecbridge.settings import Settings
+from vecbridge.settings import LocalPath, Settings
 
 
 class SklearnSettings(Settings):
@@ -14,4 +12,4 @@ class SklearnSettings(Settings):
         path: a directory; ``None`` or ``":memory:"`` keeps the records in memory only.
     """
 
-    path: str | Path | None = None
+    path: LocalPath | None = None

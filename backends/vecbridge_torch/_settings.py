@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vecbridge.settings import Settings
+from vecbridge.settings import LocalPath, Settings
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
@@ -29,7 +28,7 @@ class TorchSettings(Settings):
             device's memory, or a quarter of the computer's where they are the same.
     """
 
-    path: str | Path | None = None
+    path: LocalPath | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = "auto"
     memory_mb: Annotated[int, Field(ge=0)] | None = None

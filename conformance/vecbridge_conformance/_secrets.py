@@ -23,6 +23,18 @@ def secret_settings(deployment: Deployment) -> list[str]:
     ]
 
 
+def place_settings(deployment: Deployment) -> list[str]:
+    """Names of the backend's settings that take text or a path, and so an address by mistake."""
+    with deployment.open() as store:
+        known = getattr(type(store.backend).settings_type, "model_fields", {})
+    return [
+        name
+        for name, setting in known.items()
+        if re.search(r"\bstr\b|\bPath\b", str(setting.annotation))
+        and SecretStr.__name__ not in str(setting.annotation)
+    ]
+
+
 def is_secret(name: str, value: Any, secrets: list[str]) -> bool:
     """Whether an option is a secret, or an address that holds one."""
     return name in secrets or bool(_PASSWORD.search(str(value)))

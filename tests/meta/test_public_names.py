@@ -121,8 +121,14 @@ PUBLIC: dict[str, list[str]] = {
         "survey",
     ],
     "vecbridge.settings": [
+        "Address",
+        "LocalPath",
         "Settings",
         "dependencies_of",
+        "local_path",
+        "parse_address",
+        "redacted",
+        "redacted_message",
     ],
     "vecbridge.transfer": [
         "Checksum",

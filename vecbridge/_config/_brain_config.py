@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vecbridge._errors import ConfigurationError
 BACKENDS = "similarity_backends"
 DEFAULT = "default_similarity_backend"
 _PATH = "FIFTYONE_BRAIN_CONFIG_PATH"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class BrainConfig:
     """The file's content; empty where there is no file."""
 
     path: str
-    content: Mapping[str, Any]
+    content: Mapping[str, Any] = field(repr=False)
 
     @property
     def sections(self) -> Mapping[str, Any]:
@@ -68,12 +70,39 @@ def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
     # Unlike pathlib's, these two never fail: not without a home, not before a locked folder.
     home = os.path.expanduser("~")  # noqa: PTH111
     path = environ.get(_PATH, f"{home}/.fiftyone/brain_config.json")
-    if not os.path.isfile(path):  # noqa: PTH113
+    try:
+        # Not a pipe, for one, from which nothing may ever come.
+        there = os.path.isfile(path)  # noqa: PTH113
+    except ValueError:
+        raise ConfigurationError(
+            f"{_PATH} names no file that a system can have: a path has no NUL and no lone surrogate"
+        ) from None
+    if not there:
+        if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
+            raise ConfigurationError(f"cannot read {path}: the link leads nowhere, or to itself")
         return BrainConfig(path, {})
     content = _parsed(path, _text(path))
+    if _has_lone_surrogate(content):
+        raise ConfigurationError(
+            f"{path} holds a lone surrogate, such as \\ud800: half of a character, which no text "
+            f"may hold. Correct it"
+        )
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} must hold a JSON object; found {_kind(content)}")
     return BrainConfig(path, content)
+
+
+def _has_lone_surrogate(content: object) -> bool:
+    waiting = [content]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list):
+            waiting += each
+        elif isinstance(each, str) and not each.isascii() and _SURROGATE.search(each):
+            return True
+    return False
 
 
 # Below, errors are raised after the ``except``, not in it: as their context, a decoding error would
@@ -85,7 +114,7 @@ def _text(path: str) -> str:
         # Editors on Windows begin a UTF-8 file with a byte order mark, which JSON does not know.
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        reason = error.strerror
+        reason = error.strerror or type(error).__name__
     except UnicodeDecodeError as error:
         reason = f"byte {error.start} is not UTF-8; save the file as UTF-8"
     raise ConfigurationError(f"cannot read {path}: {reason}")
@@ -97,8 +126,12 @@ def _parsed(path: str, text: str) -> object:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        where, reason = f"line {error.lineno}, column {error.colno}", error.msg
-    raise ConfigurationError(f"{path}, {where}: not JSON: {reason}{_advice(text)}")
+        where, reason = f"line {error.lineno}, column {error.colno}", f"{error.msg}{_advice(text)}"
+    except RecursionError:
+        where, reason = "somewhere", "it is nested too deeply"
+    except ValueError:
+        where, reason = "somewhere", "a number in it has too many digits"
+    raise ConfigurationError(f"{path}, {where}: not JSON: {reason}")
 
 
 def _advice(text: str) -> str:

@@ -44,6 +44,16 @@ class Given:
     source: Source
 
 
+def as_keywords(options: dict[str, Any]) -> dict[str, Given]:
+    """Keyword arguments as given values; empties ``options``.
+
+    A tool that shows the local variables of a traceback then shows none of them.
+    """
+    given = {key: Given(key, value, Source("keyword")) for key, value in options.items()}
+    options.clear()
+    return given
+
+
 def agreed(backend: str, given: Iterable[Given]) -> dict[str, Given]:
     """What one kind of source says, by key.
 

@@ -16,6 +16,7 @@ from vecbridge._errors import (
     MissingDependencyError,
     UnknownBackendError,
 )
+from vecbridge._redaction import quoted, redacted_message
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -49,7 +50,7 @@ def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
     if not entries:
         known = registered_backends()
         raise UnknownBackendError(
-            f"no installed package provides a backend {name!r}{asked_by}"
+            f"no installed package provides a backend {quoted(name)}{asked_by}"
             f"{suggestion(name, known)}. Installed backends: {listed(known)}"
         )
     return entries[0]
@@ -82,20 +83,23 @@ def load_backend(entry: EntryPoint) -> type[Any]:
     """Imports the backend's class.
 
     Raises:
-        MissingDependencyError: a package that the backend imports is not installed. Any other
-            import error is the backend's own, and comes through as it is.
-        ConfigurationError: the entry point does not name a backend.
+        MissingDependencyError: a package that the backend imports is not installed.
+        ConfigurationError: importing it fails in any other way, even by asking to end the process,
+            or the entry point does not name a backend.
     """
     try:
         kind = entry.load()
-    except ModuleNotFoundError as error:
-        own = entry.module.partition(".")[0]
-        if _is_absent_package(error) and error.name != own:
-            raise _missing(error, entry) from error
+        settings = getattr(kind, "settings_type", None)
+    except KeyboardInterrupt:
         raise
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and _is_absent_package(error):
+            own = entry.module.partition(".")[0]
+            if error.name != own:
+                raise _missing(error, entry) from error
+        raise _broken(error, entry) from error
     from vecbridge._config._settings import Settings
 
-    settings = getattr(kind, "settings_type", None)
     if not (
         isinstance(kind, type) and isinstance(settings, type) and issubclass(settings, Settings)
     ):
@@ -133,6 +137,14 @@ def _is_absent_package(error: ModuleNotFoundError) -> bool:
     return error.name is not None and "." not in error.name
 
 
+def _broken(error: BaseException, entry: EntryPoint) -> ConfigurationError:
+    reason = redacted_message(f"{type(error).__name__}: {error}")
+    return ConfigurationError(
+        f"backend {entry.name!r} cannot be used: the package {_provider(entry)} fails when "
+        f"{entry.value} is imported ({reason}). Upgrade or uninstall it, or tell its authors"
+    )
+
+
 def _missing(error: ModuleNotFoundError, entry: EntryPoint) -> MissingDependencyError:
     return MissingDependencyError(
         f"backend {entry.name!r} needs the package {error.name!r}, which is not installed: "
@@ -149,4 +161,4 @@ def _requirement(entry: EntryPoint) -> str:
 
 
 def _provider(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else entry.module.partition(".")[0]
+    return entry.dist.name if entry.dist is not None else entry.value.partition(".")[0]

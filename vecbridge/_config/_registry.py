@@ -6,11 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._config._given import as_keywords
+from vecbridge._errors import ConfigurationError, InvalidArgumentError, VecbridgeError
 
 if TYPE_CHECKING:
     from vecbridge._config._brain_config import BrainConfig
+    from vecbridge._config._given import Given
     from vecbridge._config._resolve import Resolved, ResolvedSetting
+    from vecbridge._config._settings import Settings
     from vecbridge._front._store import Store
 
 _DEFAULT_BACKEND = "sklearn"
@@ -53,10 +56,10 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
     """
     from vecbridge._front._store import Store
 
-    kind, resolved = _configured(name, options)
+    kind, resolved = configured(name, as_keywords(options))
     settings = resolved.settings
     return Store(
-        kind(settings),
+        _made(kind, settings),
         metric=settings.metric or "cosine",
         consistency=settings.consistency_level,
     )
@@ -67,10 +70,11 @@ def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedS
 
     Arguments and errors are those of :func:`get_backend`.
     """
-    return _configured(name, options)[1].described()
+    return configured(name, as_keywords(options))[1].described()
 
 
-def _configured(name: str | None, options: Mapping[str, Any]) -> tuple[type[Any], Resolved]:
+def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any], Resolved]:
+    """The class of the backend that is meant, and its settings."""
     from vecbridge._config._brain_config import read_brain_config
     from vecbridge._config._loading import backend_entry, load_backend, registered_backends
     from vecbridge._config._names import every_section, registered_name, section_names
@@ -85,8 +89,27 @@ def _configured(name: str | None, options: Mapping[str, Any]) -> tuple[type[Any]
     # Before the import: who configured another backend, in vain, is not to install this one.
     refuse_translations(file.path, file.content, section_names(backend), every_section(registered))
     kind = load_backend(entry)
-    resolved = resolve(backend, kind.settings_type, options, registered=registered, file=file)
+    resolved = resolve(backend, kind.settings_type, given, registered=registered, file=file)
     return kind, resolved
+
+
+def _made(kind: type[Any], settings: Settings) -> Any:
+    try:
+        return kind(settings)
+    except VecbridgeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
+        from vecbridge._redaction import hidden_parts, redacted_message
+
+        values = list(vars(settings).values())
+        secrets = [each for each in values if hasattr(each, "get_secret_value")]
+        said = f"{type(error).__name__}: {error}"
+        reason = redacted_message(said, [*secrets, *hidden_parts(values)])
+    # Not from the error: what it holds of the settings is not ours to show.
+    raise ConfigurationError(
+        f"backend {getattr(kind, 'name', kind.__name__)!r} fails when it is made ({reason}). "
+        f"Upgrade or uninstall {kind.__module__.partition('.')[0]}, or tell its authors"
+    )
 
 
 def _chosen(name: str | None, file: BrainConfig) -> tuple[str, str]:

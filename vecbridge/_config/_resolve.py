@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
+from vecbridge._addresses import MASK
 from vecbridge._config._brain_config import BrainConfig
 from vecbridge._config._environment import declared_backends, environment_settings, variable_name
-from vecbridge._config._fields import MASK, is_secret, safe, shown, without
+from vecbridge._config._fields import is_free_text, is_secret
 from vecbridge._config._given import Given, Source, agreed, strongest
 from vecbridge._config._names import every_section, listed, section_names, suggestion
 from vecbridge._config._settings import Settings
 from vecbridge._errors import ConfigurationError, UnknownSettingError
+from vecbridge._redaction import hidden_parts, quoted, redacted, without_secrets
 
 _FIFTYONE_KEYS = frozenset(
     {
@@ -32,6 +33,9 @@ _FIFTYONE_KEYS = frozenset(
     }
 )
 """What FiftyOne itself reads from the same places: its class, and the parameters of a brain run."""
+
+_LONGEST_WORD = 20
+"""Characters of a word that is shown where a number or one of a few words was expected."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Resolved:
         return [
             ResolvedSetting(
                 name,
-                safe(getattr(self.settings, name)),
+                redacted(getattr(self.settings, name)),
                 self.given[name].source if name in self.given else Source("default"),
                 is_secret(type(self.settings), name),
             )
@@ -74,7 +78,7 @@ class Resolved:
 def resolve(
     backend: str,
     settings_type: type[Settings],
-    options: Mapping[str, Any],
+    keywords: Mapping[str, Given],
     *,
     registered: list[str],
     file: BrainConfig,
@@ -84,7 +88,7 @@ def resolve(
     Args:
         backend: its registered name.
         settings_type: what it declares.
-        options: keyword arguments.
+        keywords: the keyword arguments.
         registered: names of all installed backends.
         file: FiftyOne's configuration file.
 
@@ -99,7 +103,7 @@ def resolve(
     foreign = _FIFTYONE_KEYS - settings_type.model_fields.keys()
     given = strongest(
         [
-            {key: Given(key, value, Source("keyword")) for key, value in options.items()},
+            dict(keywords),
             agreed(backend, (item for item in in_environment if item.key not in foreign)),
             agreed(backend, (item for item in file.settings(names) if item.key not in foreign)),
         ]
@@ -112,7 +116,7 @@ def _refuse_unknown(backend: str, settings: type[Settings], given: Mapping[str, 
     known = list(settings.model_fields)
     # Only the key is quoted: under a misspelled key, the value may be a secret.
     unknown = [
-        f"{item.key!r}{suggestion(item.key, known) or _foreign_hint(item.key)}, "
+        f"{quoted(item.key)}{suggestion(item.key, known) or _foreign_hint(item.key)}, "
         f"given in {item.source}"
         for item in given.values()
         if item.key not in settings.model_fields
@@ -131,14 +135,30 @@ def _foreign_hint(key: str) -> str:
 
 
 def _validated(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> Settings:
+    checked = _checked(settings, given)
+    if isinstance(checked, Settings):
+        return checked
+    # Here, what was given is in no local variable that a tool which shows tracebacks would print.
+    lines = [_problem(backend, settings, given, *problem) for problem in checked]
+    raise ConfigurationError(f"backend {backend!r}: {'; '.join(lines)}")
+
+
+def _checked(
+    settings: type[Settings], given: Mapping[str, Given]
+) -> Settings | list[tuple[tuple[int | str, ...], str]]:
+    """The settings, or the place and the reason of each problem with them."""
     values = {key: item.value for key, item in given.items() if item.value is not None}
+    hidden = [value for key, value in values.items() if is_secret(settings, key)]
+    hidden += hidden_parts(values)
     try:
         return settings.model_validate(values)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-    secrets = [value for key, value in values.items() if is_secret(settings, key)]
-    lines = [_problem(backend, settings, given, item["loc"], item["msg"]) for item in problems]
-    raise ConfigurationError(without(f"backend {backend!r}: {'; '.join(lines)}", secrets))
+    except Exception as error:  # noqa: BLE001 - whatever a validator of a stranger's raises
+        reason = f"its settings cannot be checked: {type(error).__name__}: {error}"
+        return [((), without_secrets(reason, hidden))]
+    # A validator may quote its input.
+    return [(item["loc"], without_secrets(item["msg"], hidden)) for item in problems]
 
 
 def _problem(
@@ -158,5 +178,16 @@ def _problem(
             f"{variable_name(backend, key)}, or similarity_backends.{backend}.{key} in "
             f"brain_config.json"
         )
-    found = MASK if is_secret(settings, key) else shown(given[key].value)
+    found = _found(settings, key, given[key].value)
     return f"setting {key!r} from {given[key].source}: found {found}; {accepted}"
+
+
+def _found(settings: type[Settings], key: str, value: object) -> str:
+    """A value that was refused. Text that was not understood may hold a password anywhere."""
+    if is_secret(settings, key):
+        return MASK
+    if isinstance(value, str) and (
+        is_free_text(settings, key) or ("://" not in value and len(value) > _LONGEST_WORD)
+    ):
+        return MASK
+    return quoted(value)

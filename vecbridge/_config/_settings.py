@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from vecbridge._config._fields import safe
 from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._metric import Metric
+from vecbridge._redaction import redacted
 
 
 class Settings(BaseModel):
@@ -39,4 +39,4 @@ class Settings(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         # An address may hold a password, which its type does not tell.
         for key, value in super().__repr_args__():
-            yield key, safe(value)
+            yield key, redacted(value)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._contract._values import Value
+
 
 class Hit(NamedTuple):
     """One record of an answer."""
@@ -18,7 +20,7 @@ class Hit(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Hits:
+class Hits(Value):
     """The answer to one query, nearest first, ties ordered by id.
 
     Attributes:
@@ -60,7 +62,7 @@ class Hits:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class Candidates(Value):
     """Records among which an engine promises the best answers to one query to be.
 
     Attributes:

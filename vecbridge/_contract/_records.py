@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
+from vecbridge._contract._values import Value
 
 FieldType = Literal["string", "integer", "float", "boolean"]
 """The type of a scalar field."""
@@ -29,7 +30,7 @@ Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
 
 
 @dataclass(frozen=True)
-class IndexInfo:
+class IndexInfo(Value):
     """What an index is.
 
     Attributes:
@@ -51,9 +52,14 @@ class IndexInfo:
     consistency: Consistency = "strong"
     unsupported: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    def __hash__(self) -> int:
+        # A mapping has no hash of its own, and equality does not look at the order of the fields.
+        fields = frozenset(self.fields.items())
+        return hash((self.name, self.dimension, self.metric, fields, self.consistency))
+
 
 @dataclass(frozen=True, eq=False)
-class Records:
+class Records(Value):
     """Records as columns.
 
     Attributes:

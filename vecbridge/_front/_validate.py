@@ -27,9 +27,12 @@ def index_name(name: object) -> str:
     """Checks an index's name: a letter or underscore, then letters, digits, underscores."""
     if isinstance(name, str) and _INDEX_NAME.fullmatch(name):
         return name
+    # Not before it is needed: importing vecbridge is to stay cheap.
+    from vecbridge._redaction import quoted
+
     raise InvalidArgumentError(
         f"an index name is 1 to 255 letters, digits and underscores and starts with no digit; "
-        f"got {name!r}"
+        f"got {quoted(name)}"
     )
 
 

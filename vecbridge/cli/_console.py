@@ -22,6 +22,7 @@ from vecbridge.cli._failures import (
     code_of,
     failure,
     message_of,
+    publishable,
     tell_bug,
 )
 
@@ -40,13 +41,13 @@ def run(app: typer.Typer) -> None:
     """Runs the command line; where it cannot go on, one line and an exit code, no traceback."""
     for_program = asked_for_json()
     try:
-        # Left to itself, Typer draws a box around what is misused, and exits.
-        ended = app(standalone_mode=not for_program)
+        # Left to itself, Typer shows what is misused as it is, passwords and all, and exits.
+        ended = app(standalone_mode=False)
     except (VecbridgeError, OSError) as error:
         _tell(error, for_program=for_program)
         sys.exit(code_of(error))
     except _Misuse as error:
-        typer.echo(_misused(error), err=True)
+        _tell_misuse(error, for_program=for_program)
         sys.exit(Exit.USAGE)
     except Exception as error:  # noqa: BLE001 - whatever it is, scripts must not take it for a no
         tell_bug(error, for_program=for_program)
@@ -63,10 +64,14 @@ def _tell(error: Exception, *, for_program: bool) -> None:
         errors.print(f"[bold red]error[/] {escape(message_of(error))}", highlight=False)
 
 
-def _misused(error: Any) -> str:
+def _tell_misuse(error: Any, *, for_program: bool) -> None:
+    error.message = publishable(error.message, misused=True)
+    if not for_program:
+        error.show()
+        return
     command = error.ctx.command_path if error.ctx else "vecbridge"
     hint = f"{command} --help"
-    return failure("UsageError", error.format_message(), Exit.USAGE, hint=hint)
+    typer.echo(failure("UsageError", error.format_message(), Exit.USAGE, hint=hint), err=True)
 
 
 def emit(value: object) -> None:

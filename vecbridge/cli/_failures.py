@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 
-from vecbridge._config._fields import without_credentials
+from vecbridge._addresses import resembles_address
 from vecbridge._errors import (
     BackendError,
     ConfigurationError,
@@ -20,6 +20,7 @@ from vecbridge._errors import (
     UnsupportedError,
     VecbridgeError,
 )
+from vecbridge._redaction import hidden_parts, redacted_message, without_secrets
 
 _DETAILS = ("backend", "operation", "retryable", "capability")
 _USAGE = (ConfigurationError, InvalidInputError, MissingDependencyError, UnsupportedError)
@@ -54,8 +55,21 @@ def code_of(error: Exception) -> Exit:
 def message_of(error: Exception) -> str:
     """What an error says, without the number that the operating system gives it."""
     if isinstance(error, OSError) and error.filename and not isinstance(error, VecbridgeError):
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+        return publishable(f"{error.filename}: {error.strerror}")
+    return publishable(str(error))
+
+
+def publishable(message: str, *, misused: bool = False) -> str:
+    """A message without the words of the command line that may hold a password.
+
+    Args:
+        message: it may quote any of the words.
+        misused: whether the words could not even be parsed; then an address is taken for one
+            however little is left of its form.
+    """
+    values = [part for word in sys.argv[1:] for part in (word, word.partition("=")[2])]
+    hidden = hidden_parts(values)
+    return without_secrets(message, [each for each in hidden if misused or resembles_address(each)])
 
 
 def as_json(error: Exception) -> str:
@@ -69,7 +83,7 @@ def tell_bug(error: Exception, *, for_program: bool) -> None:
     told = "this is a bug; please report it, with the lines above and the command"
     lines = [*traceback.format_exception(error), as_json(error) if for_program else told, "\n"]
     # What others raise may quote the address of a database, password and all.
-    sys.stderr.write(without_credentials("".join(lines)))
+    sys.stderr.write(publishable(redacted_message("".join(lines))))
 
 
 def failure(kind: str, message: str, code: int, **more: object) -> str:

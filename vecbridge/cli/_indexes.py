@@ -11,7 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Hits
-from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
+from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge.cli._console import emit, errors, say, table
 from vecbridge.cli._options import AsJson, Backend, IndexName, Named, Options, opened, store_of
@@ -114,7 +114,7 @@ def _from_file(path: Path) -> NDArray[Any]:
 def _of_record(index: Index, name: str) -> NDArray[np.float32]:
     found = index.fetch([name])
     if found.missing:
-        raise IndexNotFoundError(f"index {index.info.name!r} has no record {name!r}")
+        raise InvalidArgumentError(f"index {index.info.name!r} has no record of the id {name!r}")
     return found.vectors
 
 

@@ -12,6 +12,7 @@ from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
+from vecbridge._redaction import redacted
 
 
 def completed(incomplete: str) -> list[str]:
@@ -57,9 +58,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
 
 def options_of(given: Sequence[str] | None) -> dict[str, str]:
     """The settings in ``KEY=VALUE`` words."""
-    if wrong := [text.partition("=")[0] for text in given or () if "=" not in text]:
+    if wrong := [text for text in given or () if "=" not in text]:
         raise InvalidArgumentError(
-            f"an option is KEY=VALUE; there is no = after {', '.join(wrong)}"
+            f"an option is KEY=VALUE; there is no = after {', '.join(map(redacted, wrong))}"
         )
     return dict(text.split("=", 1) for text in given or ())
 

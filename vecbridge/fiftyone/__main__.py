@@ -18,6 +18,7 @@ from vecbridge.cli._failures import (
     code_of,
     failure,
     message_of,
+    publishable,
     tell_bug,
 )
 from vecbridge.fiftyone._adopted import adopt
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status, as of every command.
     """
     for_program = asked_for_json(arguments)
-    given = _parser(_ForPrograms if for_program else argparse.ArgumentParser).parse_args(arguments)
+    given = _parser(_ForPrograms if for_program else _ForPeople).parse_args(arguments)
     try:
         if given.command == "enable":
             said = _changed(given, *_enable(given), "enabled in", "panel in the App")
@@ -55,10 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _ForPeople(argparse.ArgumentParser):
+    """Quotes nothing that may be a password."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(publishable(message, misused=True))
+
+
 class _ForPrograms(argparse.ArgumentParser):
     """Says in JSON what is misused."""
 
     def error(self, message: str) -> NoReturn:
+        message = publishable(message, misused=True)
         told = failure("UsageError", message, Exit.USAGE, hint=f"{self.prog} --help")
         self.exit(Exit.USAGE, f"{told}\n")
 

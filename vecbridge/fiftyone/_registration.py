@@ -10,6 +10,7 @@ from vecbridge._config._environment import DEFAULT_BACKEND
 from vecbridge._config._names import PREFIX, listed, registered_name, suggestion
 from vecbridge._config._registry import backend_names
 from vecbridge._errors import InvalidArgumentError, UnknownBackendError
+from vecbridge._redaction import quoted
 from vecbridge.fiftyone._naming import config_class, method_of
 
 _ABSENT: Any = object()
@@ -86,7 +87,7 @@ def chosen_backends(backend: str | None) -> list[str]:
     name = registered_name(backend, installed)
     if name not in installed:
         raise UnknownBackendError(
-            f"no installed package provides a backend {backend!r}"
+            f"no installed package provides a backend {quoted(backend)}"
             f"{suggestion(backend, installed)}. Installed backends: {listed(installed)}"
         )
     return [name]
@@ -101,7 +102,8 @@ def _configured_default(known: set[str]) -> str | None:
         name, place = file.default_backend, file.path
     if name is not None and name not in known:
         raise UnknownBackendError(
-            f"{place} names the default similarity backend {name!r}{suggestion(name, known)}, "
-            f"which FiftyOne does not know. Known backends: {listed(sorted(known))}"
+            f"{place} names the default similarity backend {quoted(name)}"
+            f"{suggestion(name, known)}, which FiftyOne does not know. "
+            f"Known backends: {listed(sorted(known))}"
         )
     return name

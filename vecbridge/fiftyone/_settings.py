@@ -13,6 +13,7 @@ from vecbridge._config._names import listed, section_names, suggestion
 from vecbridge._config._registry import describe_settings
 from vecbridge._config._settings import Settings
 from vecbridge._errors import ConfigurationError, UnknownSettingError
+from vecbridge._redaction import quoted
 
 INDEX_LEVEL = frozenset({"metric", "consistency_level"})
 """Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
@@ -41,7 +42,7 @@ def refuse_unknown(backend: str, names: Collection[str], known: Collection[str])
     if unknown:
         # What is wrong in the environment or in brain_config.json is told with its place.
         _check_configuration(backend)
-        found = ", ".join(f"{name!r}{suggestion(name, known)}" for name in unknown)
+        found = ", ".join(f"{quoted(name)}{suggestion(name, known)}" for name in unknown)
         raise UnknownSettingError(
             f"FiftyOne similarity backend {backend!r} has no parameter {found}. "
             f"Known parameters: {listed(sorted(known))}. Nothing was stored"

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from vecbridge._config._registry import _configured, get_backend
+from vecbridge._config._given import as_keywords
+from vecbridge._config._registry import configured, get_backend
 from vecbridge._config._settings import Settings
 from vecbridge._front._store import Store
 
@@ -28,7 +29,7 @@ def closings() -> int:
 
 def resolved_settings(backend: str, options: Mapping[str, Any]) -> Settings:
     """The settings of a store; those that are left out are read where they are configured."""
-    return _configured(backend, options)[1].settings
+    return configured(backend, as_keywords(dict(options)))[1].settings
 
 
 def shared_store(backend: str, options: Mapping[str, Any]) -> Store:

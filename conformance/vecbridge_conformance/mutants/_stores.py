@@ -81,6 +81,28 @@ class LenientSettings(MutantSettings):
     model_config = ConfigDict(extra="ignore")
 
 
+class QuotingSettings(MutantSettings):
+    """Settings with an address, which they quote where they cannot use it."""
+
+    model_config = ConfigDict(hide_input_in_errors=False)
+
+    uri: str | None = None
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        yield from vars(self).items()
+
+
+@mutant("address-shown", clause="ERR-7")
+class AddressShown(ReferenceBackend):
+    """Shows the address that it was given, user and password included."""
+
+    settings_type = QuotingSettings
+
+    def __init__(self, settings: QuotingSettings) -> None:
+        super().__init__(settings)
+        self._settings = settings
+
+
 @mutant(
     "unknown-settings-ignored",
     link="https://github.com/rocketride-org/rocketride-server/issues/1837",

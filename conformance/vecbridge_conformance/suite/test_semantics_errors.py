@@ -8,16 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import vecbridge
 from vecbridge import BackendError, ConnectionFailedError, MissingDependencyError, VecbridgeError
 from vecbridge_conformance import Deployment, Harness, OtherProcess, clause, vacuous
-from vecbridge_conformance._secrets import secret_settings
+from vecbridge_conformance._secrets import place_settings, secret_settings
 from vecbridge_conformance.suite._checks import described, raised_by
 
 TIMEOUT_S = 2.0
 SLACK_S = 8.0
 MARKER = "correct-horse-battery-staple"
+ADDRESSES = (
+    f"root:{MARKER}@127.0.0.1:1",
+    f"http:/root:{MARKER}@127.0.0.1:1",
+    f"http:root:{MARKER}@127.0.0.1:1",
+    f"http//root:{MARKER}@127.0.0.1:1",
+    f"http://root:{MARKER}/@127.0.0.1:1",
+    f"http://root:{MARKER}#@127.0.0.1:1",
+    f"http://root:{MARKER}:127.0.0.1:1",
+    f"http://root:{MARKER}@127.0.0.1:{MARKER}",
+    f"https//127.0.0.1:1?token={MARKER}",
+    f"unix:root:{MARKER}@/nowhere",
+    f"http%3A%2F%2Froot%3A{MARKER}%40127.0.0.1",
+    f" http://root:{MARKER}@127.0.0.1:1/\n",
+)
+"""Addresses with a secret, of which most cannot be parsed."""
 
 
 @clause("ERR-1", "ERR-2", "ERR-6")
@@ -99,15 +115,24 @@ def test_no_secret_is_shown(harness: Harness, caplog: pytest.LogCaptureFixture) 
         vacuous("no setting of the backend is a secret")
     told = harness.nobody_there(TIMEOUT_S) or deployment
     for name in secrets:
-        options = {**told.options, name: MARKER}
-        shown = [repr(options.keys())]
-        try:
-            with vecbridge.get_backend(deployment.backend, **options) as store:
-                shown += [repr(store), repr(store.backend), str(vars(store.backend))]
-                store.index_names()
-        except VecbridgeError as error:
-            shown += _texts(error)
-        assert MARKER not in "\n".join([*shown, caplog.text]), name
+        shown = {"log": "", **_shown(deployment.backend, {**told.options, name: MARKER})}
+        _refuse_marker(name, {**shown, "log": caplog.text})
+
+
+@clause("ERR-7")
+def test_no_address_shows_the_secret_in_it(harness: Harness) -> None:
+    """Look at validators and at what is listed: show nothing that was not parsed.
+
+    ``vecbridge.settings`` has ``parse_address`` and ``redacted`` for it.
+    """
+    deployment = harness.deployment
+    places = place_settings(deployment)
+    if not places:
+        vacuous("no setting of the backend takes text")
+    for name in places:
+        for address in ADDRESSES:
+            shown = _shown_of_address(deployment, {name: address})
+            _refuse_marker(f"{name}={address.replace(MARKER, 'SECRET')}", shown)
 
 
 @clause("ERR-8")
@@ -148,6 +173,46 @@ def test_a_missing_package_is_named_with_what_to_install(harness: Harness) -> No
         vacuous("the backend needs no package but vecbridge and numpy")
     assert told.startswith(MissingDependencyError.__name__), told
     assert "install" in told
+
+
+def _shown(backend: str, options: dict[str, Any]) -> dict[str, str]:
+    """All that is shown where a store is configured and used, by where it is shown."""
+    shown: dict[str, str] = {}
+    try:
+        with vecbridge.get_backend(backend, **options) as store:
+            shown |= _reprs(store)
+            store.index_names()
+    except VecbridgeError as error:
+        shown |= {f"{type(error).__name__}, text {n}": text for n, text in enumerate(_texts(error))}
+    return shown
+
+
+def _shown_of_address(deployment: Deployment, options: dict[str, Any]) -> dict[str, str]:
+    """All that is shown where a store is only configured, whoever opens it."""
+    with deployment.open() as store:
+        kind: type[Any] = type(store.backend)
+    try:
+        if deployment.opener is None:
+            made = vecbridge.get_backend(deployment.backend, **options)
+        else:
+            made = vecbridge.Store(kind(kind.settings_type(**options)))
+    except (VecbridgeError, ValidationError) as error:
+        return {f"{type(error).__name__}, text {n}": text for n, text in enumerate(_texts(error))}
+    with made as store:
+        return _reprs(store)
+
+
+def _reprs(store: vecbridge.Store) -> dict[str, str]:
+    return {
+        "repr of the store": repr(store),
+        "repr of the backend": repr(store.backend),
+        "attributes of the backend": str(vars(store.backend)),
+    }
+
+
+def _refuse_marker(given: str, shown: dict[str, str]) -> None:
+    where = [place for place, text in shown.items() if MARKER.casefold() in text.casefold()]
+    assert not where, f"the secret in {given} is shown in: {', '.join(where)}"
 
 
 def _texts(error: BaseException) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 import vecbridge
 from tests.unit.config.conftest import PROBE, Install
+from vecbridge.diagnosis import diagnose
 from vecbridge.settings import dependencies_of
 
 BrainConfig = Callable[[Any], Path]
@@ -124,29 +125,48 @@ def test_a_missing_package_names_what_to_install(
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "import json.absent_part",
-        "from json import absent_name",
-        "raise ImportError('libgpu.so: cannot open')",
-        "import acme_probe.absent_part",
-    ],
-)
-def test_any_other_import_error_is_the_backends_own(source: str, install: Install) -> None:
+BROKEN = [
+    "import json.absent_part",
+    "from json import absent_name",
+    "raise ImportError('libgpu.so: cannot open')",
+    "import acme_probe.absent_part",
+    "raise SystemExit(3)",
+    "raise ZeroDivisionError('here')",
+    "def (",
+    "raise GeneratorExit",
+    "class Odd(BaseException): pass\nraise Odd('mongodb://me:hunter2@h')",
+    "x = 1",
+    "def f(): f()\nf()",
+    (
+        "class Meta(type):\n    @property\n    def settings_type(cls): raise RuntimeError('no')\n"
+        "class ProbeBackend(metaclass=Meta): pass"
+    ),
+    "ProbeBackend = None",
+    f"{PROBE}\n    def __new__(cls, settings): raise OSError(str(settings.password))",
+    f"{PROBE}\n    def __new__(cls): pass",
+]
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_broken_package_is_named_and_breaks_no_other_backend(
+    source: str, install: Install
+) -> None:
     install(source=source)
-    with pytest.raises(ImportError) as caught:
-        vecbridge.get_backend("probe")
-    assert not isinstance(caught.value, vecbridge.VecbridgeError)
+    with pytest.raises(vecbridge.ConfigurationError, match="probe") as caught:
+        vecbridge.get_backend("probe", password="hunter2")
+    assert "hunter2" not in str(caught.value)
+    assert vecbridge.get_backend("sklearn").name == "sklearn"
+    (found, *_) = diagnose("probe")
+    assert (found.check, found.status) == ("settings", "failed")
 
 
 def test_a_backend_that_is_not_there_itself_is_not_a_missing_dependency(install: Install) -> None:
     install(source=PROBE)
     for site in [path for path in sys.path if "site-acme-probe" in path]:
         Path(site, "acme_probe.py").unlink()
-    with pytest.raises(ModuleNotFoundError) as caught:
+    with pytest.raises(vecbridge.ConfigurationError, match="acme-probe") as caught:
         vecbridge.get_backend("probe")
-    assert not isinstance(caught.value, vecbridge.VecbridgeError)
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
 @pytest.mark.parametrize("source", ["ProbeBackend = 3", "class ProbeBackend: settings_type = dict"])

@@ -121,7 +121,7 @@ def test_credentials_and_database_are_taken_out_of_the_address(
         (f"http://:{SECRET}@h:1", "must hold both"),
         (f"http://{SECRET}:@h:1", "must hold both"),
         (f"http://h:1/db?token={SECRET}", "means nothing"),
-        (f"http://h:1/#{SECRET}", "means nothing"),
+        (f"http://h:1/#{SECRET}", WRONG),
     ],
 )
 def test_a_wrong_address_is_refused_without_its_password(uri: str, said: str) -> None:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vecbridge._config._fields import without_credentials
+from vecbridge._redaction import redacted
 from vecbridge.diagnosis import Finding, diagnose
 from vecbridge.fiftyone.plugin._jobs import Told
 from vecbridge.fiftyone.plugin._places import Run
@@ -86,7 +86,7 @@ def _own_place(options: Mapping[str, Any], folder: Path) -> dict[str, str]:
         given["uri"] = folder / "store.db"
     # A command line is seen by everybody: nothing that may be a secret is in it.
     places = {name: str(given[name]) for name in ("path", "uri") if name in given}
-    return {name: text for name, text in places.items() if without_credentials(text) == text}
+    return {name: text for name, text in places.items() if redacted(text) == text}
 
 
 def _lag(findings: list[Finding]) -> str:

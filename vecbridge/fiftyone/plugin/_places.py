@@ -9,11 +9,11 @@ from typing import Any
 
 from fiftyone.core.brain import BrainMethod
 
-from vecbridge._config._fields import without_credentials
 from vecbridge._config._registry import describe_settings
 from vecbridge._errors import InvalidArgumentError, VecbridgeError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
+from vecbridge._redaction import redacted
 from vecbridge.fiftyone import _settings as settings
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._stores import shared_store
@@ -107,7 +107,7 @@ def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
     """
     options: dict[str, Any] = {}
     if place:
-        if without_credentials(place) != place:
+        if redacted(place) != place:
             raise InvalidArgumentError(
                 "an address with a password in it would be kept by FiftyOne: set the password in "
                 f"the environment (FIFTYONE_BRAIN_SIMILARITY_{backend.upper()}_PASSWORD)"
@@ -130,7 +130,7 @@ def where(backend: str, options: Mapping[str, Any]) -> str:
         described = dict(options)
     for name in _WHERE:
         if described.get(name) is not None:
-            return without_credentials(str(described[name]))
+            return str(redacted(described[name]))
     return ""
 
 

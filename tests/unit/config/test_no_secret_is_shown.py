@@ -1,0 +1,200 @@
+"""ERR-7: whatever is given in whatever place, nothing that is shown holds a secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vecbridge
+from tests.addresses import SECRET, malformed, shows
+from vecbridge import VecbridgeError
+from vecbridge._config._registry import describe_settings
+from vecbridge.settings import Settings, parse_address, redacted, redacted_message
+
+SEED = int(os.environ.get("VECBRIDGE_SEED", "1"))
+MANY = int(os.environ.get("VECBRIDGE_ADDRESSES", "1500"))
+ADDRESSES = list(malformed(SEED, MANY))
+BACKENDS = ("milvus", "sklearn", "faiss", "torch")
+PLAIN: dict[str, Any] = {"user": "root", "password": "p"}
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    behind: BaseException | None = error
+    while behind is not None and behind not in seen:
+        seen.append(behind)
+        yield behind
+        behind = behind.__cause__ or behind.__context__
+
+
+def said_of(error: BaseException) -> dict[str, str]:
+    """All that an error says, by where it says it; the test's own frame is left out."""
+    said: dict[str, str] = {}
+    for number, each in enumerate(chain(error)):
+        said[f"message {number}"] = str(each)
+        said[f"repr {number}"] = repr(each)
+        said[f"args {number}"] = repr(each.args)
+        said[f"attributes {number}"] = repr(vars(each))
+    trace = error.__traceback__
+    while trace is not None:
+        for name, value in trace.tb_frame.f_locals.items():
+            if "tests" not in trace.tb_frame.f_code.co_filename:
+                said[f"local {name} of {trace.tb_frame.f_code.co_name}"] = repr(value)
+        trace = trace.tb_next
+    said["traceback"] = "".join(traceback.format_exception_only(error))
+    return said
+
+
+def outcome(backend: str | None, options: dict[str, Any]) -> dict[str, str]:
+    """All that is shown where a store is configured, by where."""
+    said: dict[str, str] = {}
+    try:
+        described = describe_settings(backend, **options)
+        said["settings"] = repr(described)
+        said["values"] = str([(each.name, each.value) for each in described])
+        said["json"] = json.dumps([each.value for each in described], default=str)
+        with vecbridge.get_backend(backend, **options) as store:
+            said["store"] = f"{store!r} {store} {store.backend!r} {vars(store.backend)}"
+    except VecbridgeError as error:
+        said.update(said_of(error))
+    return said
+
+
+def leaks(said: dict[str, str]) -> list[str]:
+    return [where for where, text in said.items() if shows(text)]
+
+
+def told(said: dict[str, str]) -> dict[str, str]:
+    """What is told, without local variables: they hold names that a caller gave."""
+    return {where: text for where, text in said.items() if not where.startswith("local")}
+
+
+def settings_of(backend: str) -> list[str]:
+    return [each.name for each in describe_settings(backend)]
+
+
+def test_there_are_thousands_of_addresses() -> None:
+    assert len(ADDRESSES) > 2000
+    assert all(SECRET.casefold() in each.casefold() or "%" in each for each in ADDRESSES)
+
+
+EVERY_SETTING = [(backend, name) for backend in BACKENDS for name in settings_of(backend)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "name"), EVERY_SETTING)
+def test_no_setting_shows_the_secret_of_an_address(
+    backend: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    # Every setting gets a share of them; an address is most likely given as one.
+    step = {"uri": 1, "path": 4}.get(name, 40)
+    found = [
+        (address, places)
+        for address in ADDRESSES[::step]
+        if (places := leaks(outcome(backend, {name: address})))
+    ]
+    assert not found, f"{len(found)}, such as {found[:3]}"
+    assert not shows(caplog.text)
+
+
+@pytest.mark.parametrize("wrap", [lambda text: {text: 1}, lambda text: {"M": text}, json.dumps])
+def test_no_container_shows_it(wrap: Callable[[str], Any]) -> None:
+    for address in ADDRESSES[::25]:
+        for name in ("index_params", "search_params", "resource_groups", "timeout"):
+            assert not leaks(outcome("milvus", {name: wrap(address), "index_type": "HNSW"}))
+
+
+def test_neither_environment_nor_file_shows_it(
+    monkeypatch: pytest.MonkeyPatch, brain_config: Callable[[Any], Path]
+) -> None:
+    for address in ADDRESSES[::40]:
+        if "\0" not in address and "\ud800" not in address:
+            monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI", address)
+            assert not leaks(outcome("milvus", {}))
+            monkeypatch.delenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI")
+        brain_config(json.dumps({"similarity_backends": {"milvus": {"uri": address}}}))
+        assert not leaks(outcome("milvus", {}))
+        brain_config(json.dumps({"similarity_backends": {"milvus": {address: "x"}}}))
+        assert not leaks(told(outcome("milvus", {})))
+        brain_config(json.dumps({"default_similarity_backend": address}))
+        assert not leaks(told(outcome(None, {})))
+        brain_config("{}")
+
+
+def test_nor_does_the_name_of_a_backend_a_setting_or_an_index() -> None:
+    with vecbridge.get_backend("sklearn") as store:
+        for address in ADDRESSES[::10]:
+            assert not leaks(told(outcome(address, {})))
+            assert not leaks(told(outcome("milvus", {address: "x"})))
+            with pytest.raises(VecbridgeError) as caught:
+                store.open_index(address)
+            assert not leaks(told(said_of(caught.value)))
+
+
+QUOTING = """
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from pydantic import field_validator
+from vecbridge.settings import Settings
+
+class ProbeSettings(Settings):
+    uri: str | None = None
+    plain: str | None = None
+
+    @field_validator("uri")
+    @classmethod
+    def _quoting(cls, uri):
+        raise ValueError(f"no host in {uri!r}, that is in {urlsplit(uri)}")
+
+    @field_validator("plain")
+    @classmethod
+    def _port(cls, plain):
+        return plain and f"{urlsplit(plain).port}"
+
+class ProbeBackend:
+    name: ClassVar[str] = "probe"
+    settings_type: ClassVar[type[Any]] = ProbeSettings
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def close(self):
+        pass
+"""
+"""A stranger's backend, whose validators quote their input whole and in parts."""
+
+
+def test_no_validator_of_a_strangers_shows_it(install: Any) -> None:
+    install(source=QUOTING)
+    for address in ADDRESSES[::5]:
+        for name in ("uri", "plain"):
+            assert not leaks(outcome("probe", {name: address})), address
+
+
+def test_settings_that_take_any_text_show_none_that_may_be_an_address() -> None:
+    class Lenient(Settings):
+        uri: str
+        extra: dict[str, Any]
+
+    for address in ADDRESSES:
+        settings = Lenient(uri=address, extra={address: [address]})
+        assert not shows(f"{settings!r} {settings} {redacted(address)} {redacted([address])}")
+        assert not shows(redacted_message(f"cannot reach it: {address}", [address]))
+
+
+def test_what_was_parsed_is_shown_without_its_credentials() -> None:
+    assert redacted(f"https://u:{SECRET}@host:1/db?x={SECRET}") == (
+        "https://**********@host:1/db?**********"
+    )
+    assert (parse_address(f"http://u:{SECRET}%40@h").password) == f"{SECRET}@"
+    assert not shows(repr(parse_address(f"http://{SECRET}:{SECRET}@h?{SECRET}")))
+    for open_one in ("http://localhost:19530", "/data/me@work/x:y", "vectors.db", "2024", "~/v.db"):
+        assert redacted(open_one) == open_one
