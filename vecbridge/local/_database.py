@@ -76,6 +76,8 @@ class Database:
         self._notice_fork()
         with self._lock, self.blame.mapped(operation):
             self.check_open(operation)
+            if self._exchanged is not None:
+                raise self._was_exchanged(operation, self._exchanged)
             if self._connection is not None:
                 self._look_around(operation)
             if self._connection is None:
@@ -138,7 +140,7 @@ class Database:
 
     def _connect(self, operation: str) -> sqlite3.Connection:
         held = process.is_held(self._identify())
-        if held and self._identify() in _exchanged:
+        if self._identify() in _exchanged:
             raise self._was_exchanged(operation, "was exchanged")
         opened = open_database(self.blame, operation, held=held, timeout=BUSY_SECONDS)
         connection = opened.connection
@@ -166,8 +168,6 @@ class Database:
         Raises:
             CorruptStoreError: the file or its log was exchanged in place.
         """
-        if self._exchanged is not None:
-            raise self._was_exchanged(operation, self._exchanged)
         if self._identity != self._identify():
             # Going on would answer from a file that no other process sees any more.
             self._disconnect()
@@ -185,7 +185,7 @@ class Database:
             try:
                 verify_again(self.blame, operation, opened.commits, timeout=BUSY_SECONDS)
                 self._watch.note_main(found)
-            except CorruptStoreError as error:
+            except (CorruptStoreError, sqlite3.Error) as error:
                 problem = f"its content was exchanged ({error})"
         if problem is not None:
             self._abandon()

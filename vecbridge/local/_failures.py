@@ -45,6 +45,9 @@ class Blame:
             yield
         except sqlite3.Error as error:
             raise self._from_sqlite(operation, error) from error
+        except UnicodeDecodeError as error:
+            # Of a message of SQLite that quotes the damaged file.
+            raise self.corrupt(operation, "SQLite says what is no text") from error
         except MemoryError as error:
             raise BackendError(
                 f"{operation} on {self.path} ran out of memory. Nothing was changed; an index is "

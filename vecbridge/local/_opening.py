@@ -131,7 +131,8 @@ def _reading(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _checked(blame: Blame, operation: str, tag: int | None, mode: str, timeout: float) -> Opened:
