@@ -15,6 +15,8 @@ _CORRUPT = ("malformed", "not a database", "unsupported file format")
 _LOCKED = ("is locked", "is busy")
 _FULL = ("is full",)
 _READ_ONLY = ("readonly", "unable to open", "authorization")
+# What a damaged file makes of our statements, which are right.
+_DAMAGED = (sqlite3.IntegrityError, sqlite3.DataError)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Blame:
 
     def _from_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
         text = str(error)
-        if any(word in text for word in _CORRUPT):
+        if isinstance(error, _DAMAGED) or any(word in text for word in _CORRUPT):
             return self.corrupt(operation, f"SQLite says: {text}")
         if any(word in text for word in _LOCKED):
             return OperationTimeoutError(
@@ -82,7 +84,8 @@ class Blame:
             advice, retryable = "Nothing was changed; make room and try again", True
         elif any(word in text for word in _READ_ONLY):
             advice = (
-                "Nothing was changed; check that this process may write the file and its folder"
+                "Nothing was changed; this process may not write the file and its folder, or the "
+                "disk is read-only: change that, or copy the folder to where it can be written"
             )
         return BackendError(
             f"{operation} failed on {self.path}: {text}. {advice}",
