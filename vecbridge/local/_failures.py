@@ -82,6 +82,11 @@ class Blame:
         advice, retryable = "Nothing was changed", False
         if any(word in text for word in _FULL):
             advice, retryable = "Nothing was changed; make room and try again", True
+            if operation in ("delete", "drop_index"):
+                advice = (
+                    "Nothing was changed: what is deleted is written to the log first, and frees "
+                    "its space then. Make a few megabytes of room elsewhere, and try again"
+                )
         elif any(word in text for word in _READ_ONLY):
             advice = (
                 "Nothing was changed; this process may not write the file and its folder, or the "

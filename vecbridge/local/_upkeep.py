@@ -25,6 +25,7 @@ CHECK_EVERY = 16
 SPARE_ROWS = 4096
 _SPARE_PAGES = 64
 _FREE = 4
+_STEP_PAGES = 32
 
 
 def level_of(change: Change) -> int:
@@ -88,7 +89,12 @@ def shrink(connection: sqlite3.Connection) -> None:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if free > max(_SPARE_PAGES, pages // _FREE):
         # Each step of the statement gives back one page, and only a script is stepped to its end.
-        connection.executescript("PRAGMA incremental_vacuum")
+        try:
+            connection.executescript("PRAGMA incremental_vacuum")
+        except sqlite3.OperationalError:
+            # A full disk: fewer pages at a time need less room in the log.
+            for _ in range(0, free, _STEP_PAGES):
+                connection.executescript(f"PRAGMA incremental_vacuum({_STEP_PAGES})")
         # Readers are not waited for: the log is as long as what was moved, and shrinks later then.
         connection.execute("PRAGMA busy_timeout = 0")
         try:
