@@ -46,7 +46,9 @@ Files = dict[str, bytes]
 def made(folder: Path, how: str) -> Files:
     """The files of a store that was closed, or whose process was killed."""
     subprocess.run([sys.executable, "-c", _MADE, str(folder), how], check=True, timeout=60)
-    return {file.name: file.read_bytes() for file in folder.iterdir() if not file.name.endswith("-shm")}
+    return {
+        file.name: file.read_bytes() for file in folder.iterdir() if not file.name.endswith("-shm")
+    }
 
 
 def answers(folder: Path) -> Any:
