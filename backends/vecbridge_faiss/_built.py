@@ -28,7 +28,7 @@ class Built:
         index: FAISS's own.
         held: ``(m,)`` fingerprints of the vectors of its entries.
         first: how many entries there were when it was trained.
-        mapped: whether it lies in a file, where nothing may be added to it.
+        memory: what it was read into and uses where it lies; nothing may be added to it there.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class Built:
         held: NDArray[np.uint64],
         first: int,
         *,
-        mapped: bool = False,
+        memory: NDArray[np.uint8] | None = None,
     ) -> None:
         self._metric: Metric = metric
         self.index = index
         self.held = held
         self.first = first
         self._rows = np.full(len(held), -1, dtype=np.intp)
-        self._mapped = mapped
+        self._memory = memory
         self._generation = -1
         self._known = 0
 
@@ -89,10 +89,10 @@ class Built:
         if not len(rows):
             return
         vectors = snapshot.vectors[rows]
-        if self._mapped:
-            # FAISS ends the process that adds to a mapped index.
+        if self._memory is not None:
+            # FAISS ends the process that adds to an index whose memory is not its own.
             self.index = faiss.deserialize_index(faiss.serialize_index(self.index))
-            self._mapped = False
+            self._memory = None
         self.index.add(_prepared(self._metric, vectors, snapshot.norms[rows]))
         self.held = np.concatenate([self.held, fingerprints(vectors)])
         self._rows = np.concatenate([self._rows, rows])

@@ -3,6 +3,9 @@
 It is what FAISS writes, followed by the fingerprints of the entries, a header in JSON and a footer
 with the header's length and a checksum of everything before. A file that is torn, foreign or of
 other settings is not used; one that is of other records matches none of them.
+
+The file is read into memory, whole, and what was checked there is what FAISS gets. It is never
+mapped: a file that is cut or overwritten in place would end every process that had mapped it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import mmap
 import os
 import struct
 import zlib
@@ -26,8 +28,9 @@ from vecbridge_faiss._library import faiss
 
 _FOOTER = struct.Struct("<8sQI")
 _MAGIC = b"vbfaiss1"
-# Replaced files live on for who has mapped them. Of other kinds FAISS maps parts, or none.
-_MAPPED = ("hnsw", "ivf") if hasattr(faiss, "IO_FLAG_MMAP_IFC") else ()
+_BLOCK_BYTES = 8 << 20
+# FAISS uses these where they were read to; of other kinds it copies parts, or all.
+_LENT = ("hnsw", "ivf") if hasattr(faiss, "ZeroCopyIOReader") else ()
 
 
 class Cache:
@@ -54,14 +57,16 @@ class Cache:
         if path is None:
             return None
         try:
-            header, held = self._read(path)
-            mapped = self._header["recipe"].lower() in _MAPPED
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
-        except (OSError, ValueError, RuntimeError):
+            content = np.fromfile(path, dtype=np.uint8)
+            header, held, size = self._checked(content)
+            lent = self._header["recipe"].lower() in _LENT
+            index = _lent(content, size) if lent else faiss.deserialize_index(content[:size])
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError):
             return None
         if index.ntotal != len(held):
             return None
-        return Built(self._metric, index, held, int(header["first"]), mapped=mapped)
+        memory = content if lent else None
+        return Built(self._metric, index, held, int(header["first"]), memory=memory)
 
     def save(self, built: Built) -> None:
         """Replaces the file in one step. A failure costs a rebuild later, and nothing else."""
@@ -82,33 +87,36 @@ class Cache:
         header = {**self._header, "first": built.first, "entries": len(built.held)}
         text = json.dumps(header).encode()
         with path.open("r+b") as file:
-            file.seek(0, os.SEEK_END)
-            file.write(built.held.astype("<u8").tobytes() + text)
-            file.flush()
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                checksum = zlib.crc32(content)
-            file.write(_FOOTER.pack(_MAGIC, len(text), checksum))
+            checksum = 0
+            while block := file.read(_BLOCK_BYTES):
+                checksum = zlib.crc32(block, checksum)
+            end = built.held.astype("<u8").tobytes() + text
+            file.write(end + _FOOTER.pack(_MAGIC, len(text), zlib.crc32(end, checksum)))
             file.flush()
             os.fsync(file.fileno())
 
-    def _read(self, path: Path) -> tuple[dict[str, Any], NDArray[np.uint64]]:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-            memoryview(content) as view,
-        ):
-            end = len(view) - _FOOTER.size
-            if end < 0:
-                raise ValueError("the file is shorter than its footer")
-            magic, length, checksum = _FOOTER.unpack(view[end:])
-            if magic != _MAGIC or length > end or zlib.crc32(view[:end]) != checksum:
-                raise ValueError("the file is torn, or not ours")
-            header = json.loads(bytes(view[end - length : end]))
-            if {key: header.get(key) for key in self._header} != self._header:
-                raise ValueError("the file is of other settings")
-            start = end - length - 8 * int(header["entries"])
-            held = np.frombuffer(bytes(view[start : end - length]), dtype="<u8")
-        return header, held.astype(np.uint64)
+    def _checked(
+        self, content: NDArray[np.uint8]
+    ) -> tuple[dict[str, Any], NDArray[np.uint64], int]:
+        """Header, fingerprints, and how many bytes are FAISS's."""
+        end = len(content) - _FOOTER.size
+        if end < 0:
+            raise ValueError("the file is shorter than its footer")
+        magic, length, checksum = _FOOTER.unpack(content[end:].tobytes())
+        if magic != _MAGIC or length > end or zlib.crc32(content[:end].data) != checksum:
+            raise ValueError("the file is torn, or not ours")
+        header = json.loads(content[end - length : end].tobytes())
+        if {key: header.get(key) for key in self._header} != self._header:
+            raise ValueError("the file is of other settings")
+        size = end - length - 8 * int(header["entries"])
+        held = np.frombuffer(content[size : end - length].tobytes(), dtype="<u8")
+        return header, held.astype(np.uint64), size
+
+
+def _lent(content: NDArray[np.uint8], size: int) -> Any:
+    """An index that uses memory that must outlive it."""
+    reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(content), size)
+    return faiss.read_index(reader, faiss.IO_FLAG_MMAP_IFC)
 
 
 def cache_path(folder: Path, name: str) -> Path:

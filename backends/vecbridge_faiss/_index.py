@@ -23,17 +23,21 @@ class FaissIndex(LocalIndex):
         table: the records.
         capabilities: what the index can do.
         settings: how it is searched.
+        folder: where what FAISS builds is kept; ``None`` keeps it in memory only.
     """
 
     def __init__(
-        self, table: LocalTable, capabilities: Capabilities, settings: FaissSettings
+        self,
+        table: LocalTable,
+        capabilities: Capabilities,
+        settings: FaissSettings,
+        folder: Path | None,
     ) -> None:
         super().__init__(table, capabilities, "faiss")
         info = table.info
         self._exact = Exact(info.metric)
         self._approximate: Approximate | None = None
         if not settings.exact:
-            folder = Path(settings.path or "").expanduser() if capabilities.durable else None
             cache = Cache(folder, info.name, info.metric, info.dimension, settings.index)
             self._approximate = Approximate(info, settings, self._exact, cache)
 

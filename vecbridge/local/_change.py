@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._records import Scalar
+from vecbridge.local._seal import Buffer, seal_blobs
 
 PART_BYTES = 1 << 20
 _PART_ROWS = 1 << 16
@@ -19,8 +19,6 @@ _PART_ROWS = 1 << 16
 _JSON_BYTES = 12
 # Little-endian in the file whatever the machine.
 _STORED = np.dtype("<f4")
-
-Buffer: TypeAlias = "bytes | memoryview[int]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,42 +72,75 @@ class Change:
             start = stop
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Place(NamedTuple):
+    """Where a piece of a change belongs in the log of its index.
+
+    Attributes:
+        seq: number of the write.
+        part: which piece of it.
+        parts: how many pieces it has.
+        follows: number of the write before it, 0 where there is none.
+        level: how often it was merged.
+    """
+
+    seq: int
+    part: int
+    parts: int
+    follows: int
+    level: int
+
+
+class Encoded(NamedTuple):
     """A change as it lies in a row of the log."""
 
     gone: int
     kept: int
-    checksum: int
     deleted: Buffer
     ids: Buffer
     fields: Buffer
     vectors: Buffer
 
+    def checksum(self, uid: bytes, place: Place) -> int:
+        """Return the checksum that binds these bytes to a place in the log of an index.
+
+        Args:
+            uid: id of the index.
+            place: where they are written.
+        """
+        blobs = (self.deleted, self.ids, self.fields, self.vectors)
+        return seal_blobs((uid, *place, self.gone, self.kept), blobs)
+
 
 def encode(change: Change) -> Encoded:
-    """The bytes of a change; the vectors are not copied."""
+    """Return the bytes of a change; the vectors are not copied."""
     vectors = np.ascontiguousarray(change.vectors, dtype=_STORED)
     columns = {name: list(column) for name, column in change.fields.items()}
     deleted, ids = "\0".join(change.deleted).encode(), "\0".join(change.ids).encode()
     fields = json.dumps(columns, separators=(",", ":")).encode() if columns else b""
     raw: Buffer = vectors.reshape(-1).view(np.uint8).data if vectors.size else b""
-    gone, kept = len(change.deleted), len(change.ids)
-    checksum = _checksum(gone, kept, (deleted, ids, fields, raw))
-    return Encoded(gone, kept, checksum, deleted, ids, fields, raw)
+    return Encoded(len(change.deleted), len(change.ids), deleted, ids, fields, raw)
+
+
+def is_whole(row: Encoded, checksum: object, uid: bytes, place: Place) -> bool:
+    """Whether a row of the log is what was written in its place.
+
+    Args:
+        row: as it lies in the log; of damage, its values may be of any type.
+        checksum: what its checksum should be.
+        uid: id of its index.
+        place: where it was found.
+    """
+    numbers, blobs = (*place, *row[:2], checksum), row[2:]
+    typed = all(type(n) is int for n in numbers) and all(type(blob) is bytes for blob in blobs)
+    return typed and row.checksum(uid, place) == checksum
 
 
 def decode(row: Encoded, dimension: int) -> Change:
-    """Reads a change back.
+    """Read a change back from a row that is whole.
 
     Raises:
-        ValueError: the bytes are not those that were written; the message says how.
+        ValueError: it was not written by this version of vecbridge; the message says how.
     """
-    blobs = (row.deleted, row.ids, row.fields, row.vectors)
-    # SQLite stores what it is given: a meddler may have left text where there were bytes.
-    whole = all(isinstance(blob, bytes) for blob in blobs)
-    if not whole or _checksum(row.gone, row.kept, blobs) != row.checksum:
-        raise ValueError("a segment of the log does not match its checksum")
     vectors = np.frombuffer(row.vectors, dtype=_STORED).reshape(row.kept, dimension)
     return Change(
         _split(row.ids, row.kept),
@@ -138,10 +169,3 @@ def net_effect(changes: Sequence[Change], dimension: int) -> Change:
 
 def _split(joined: Buffer, count: int) -> list[str]:
     return bytes(joined).decode().split("\0") if count else []
-
-
-def _checksum(gone: int, kept: int, blobs: Sequence[Buffer]) -> int:
-    value = zlib.crc32(f"{gone},{kept}".encode())
-    for blob in blobs:
-        value = zlib.crc32(blob, value)
-    return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import sqlite3
 import threading
@@ -10,12 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vecbridge._errors import ClosedError
+from vecbridge._errors import ClosedError, CorruptStoreError
 from vecbridge.local import _process as process
+from vecbridge.local._catalogue import read_store
 from vecbridge.local._failures import Blame
-from vecbridge.local._format import BUSY_SECONDS, check_file, ensure_file, has_file
+from vecbridge.local._format import BUSY_SECONDS, PAGE_BYTES, ensure_file, has_file
+from vecbridge.local._opening import Opened, log_path, open_database, verify_again
+from vecbridge.local._tally import record, tally_path
+from vecbridge.local._watch import Watch
 
 _abandoned: list[sqlite3.Connection] = []
+_exchanged: set[tuple[int, int]] = set()
+"""Devices and inodes of files that were exchanged while they were open here."""
 
 
 class Database:
@@ -24,6 +32,7 @@ class Database:
     Args:
         path: the database file; it need not exist.
         backend: name of the backend, for errors.
+        page_bytes: of a file that is made here.
 
     Attributes:
         blame: who uses which file, for errors.
@@ -31,8 +40,13 @@ class Database:
         file: changes when another file has taken the place of the one that was open.
     """
 
-    def __init__(self, path: Path, backend: str) -> None:
+    def __init__(self, path: Path, backend: str, page_bytes: int = PAGE_BYTES) -> None:
         self.blame = Blame(backend, path)
+        self._page_bytes = page_bytes
+        self._opened: Opened | None = None
+        self._exchanged: str | None = None
+        self._watch = Watch(log_path(path))
+        self._finalizer: weakref.finalize[..., Database] | None = None
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
@@ -62,16 +76,20 @@ class Database:
         self._notice_fork()
         with self._lock, self.blame.mapped(operation):
             self.check_open(operation)
-            if self._connection is not None and self._identity != self._identify():
-                # Going on would answer from a file that nobody else sees any more.
-                self._disconnect()
-                self.file += 1
+            if self._exchanged is not None:
+                raise self._was_exchanged(operation, self._exchanged)
+            if self._connection is not None:
+                self._look_around(operation)
             if self._connection is None:
                 if create:
-                    ensure_file(self.blame, operation)
+                    ensure_file(self.blame, operation, self._page_bytes)
                 with process.connecting:
                     self._connection = self._connect(operation)
-            yield self._connection
+            before = self._connection.total_changes
+            try:
+                yield self._connection
+            finally:
+                self._acknowledge(before)
 
     def check_open(self, operation: str) -> None:
         """Refuses to do anything after :meth:`close`."""
@@ -121,22 +139,97 @@ class Database:
             connection.close()
 
     def _connect(self, operation: str) -> sqlite3.Connection:
-        if not process.is_held(self._identify()):
-            check_file(self.blame, operation)
-        connection = sqlite3.connect(
-            self.blame.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        held = process.is_held(self._identify())
+        if self._identify() in _exchanged:
+            raise self._was_exchanged(operation, "was exchanged")
+        opened = open_database(self.blame, operation, held=held, timeout=BUSY_SECONDS)
+        connection = opened.connection
         try:
-            connection.execute("PRAGMA synchronous = FULL")
-            # The log of a bulk load is as large as the load; the space is given back after it.
-            connection.execute("PRAGMA journal_size_limit = 4194304")
+            if opened.writable:
+                connection.execute("PRAGMA synchronous = FULL")
+                # The log of a bulk load is as large as the load; the space is given back after it.
+                connection.execute("PRAGMA journal_size_limit = 4194304")
+                # Some builds write zeros over what is deleted: a full disk has no room for them.
+                connection.execute("PRAGMA secure_delete = OFF")
         except BaseException:
             connection.close()
             raise
         self._serial += 1
-        self._identity = self._identify()
-        weakref.finalize(self, _close_own, connection, os.getpid())
+        self._opened, self._identity = opened, self._identify()
+        self._watch = Watch(log_path(self.blame.path))
+        self._watch.log_change()
+        self._watch.note_main(self.blame.path.stat())
+        self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
         return connection
+
+    def _look_around(self, operation: str) -> None:
+        """Let go of a file that is no longer the one that was opened.
+
+        Raises:
+            CorruptStoreError: the file or its log was exchanged in place.
+        """
+        if self._identity != self._identify():
+            # Going on would answer from a file that no other process sees any more.
+            self._disconnect()
+            self.file += 1
+            return
+        opened, found = self._opened, self.blame.path.stat()
+        changed = self._watch.main_changed(found)
+        if opened is None or opened.immutable:
+            if changed or log_path(self.blame.path).exists():
+                self._disconnect()
+            return
+        log = self._watch.log_change()
+        problem = log.problem and f"its log {log_path(self.blame.path).name} {log.problem}"
+        if problem is None and (changed or log.emptied) and not self._in_transaction():
+            try:
+                verify_again(self.blame, operation, opened.commits, timeout=BUSY_SECONDS)
+                self._watch.note_main(found)
+            except (CorruptStoreError, sqlite3.Error) as error:
+                problem = f"its content was exchanged ({error})"
+        if problem is not None:
+            self._abandon()
+            self._exchanged = problem
+            raise self._was_exchanged(operation, problem)
+
+    def _in_transaction(self) -> bool:
+        return self._connection is not None and self._connection.in_transaction
+
+    def _abandon(self) -> None:
+        """Let go of the connection without closing it.
+
+        The last connection that is closed writes its log into the file, which may be a copy that
+        was put back, and removes what it takes for its log.
+        """
+        connection, self._connection = self._connection, None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        _exchanged.add(self._identity)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+    def _was_exchanged(self, operation: str, problem: str) -> CorruptStoreError:
+        return self.blame.corrupt(
+            operation,
+            f"{problem} while this process had it open. End this process before anything is put "
+            f"back; what it acknowledged since may be in no file",
+        )
+
+    def _acknowledge(self, before: int) -> None:
+        """Keep beside the file that what was committed, if anything was, is acknowledged.
+
+        Args:
+            before: how many rows the connection had changed.
+        """
+        connection, opened = self._connection, self._opened
+        if connection is None or opened is None or connection.total_changes == before:
+            return
+        if connection.in_transaction:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            store = read_store(connection, self.blame, "upsert")
+            record(tally_path(self.blame.path, store.tag), store.id, store.commits)
+            self._opened = opened._replace(commits=store.commits)
+            self._watch.note_main(self.blame.path.stat())
 
     def _identify(self) -> tuple[int, int]:
         try:

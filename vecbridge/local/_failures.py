@@ -15,6 +15,8 @@ _CORRUPT = ("malformed", "not a database", "unsupported file format")
 _LOCKED = ("is locked", "is busy")
 _FULL = ("is full",)
 _READ_ONLY = ("readonly", "unable to open", "authorization")
+# What a damaged file makes of our statements, which are right.
+_DAMAGED = (sqlite3.IntegrityError, sqlite3.DataError)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Blame:
             yield
         except sqlite3.Error as error:
             raise self._from_sqlite(operation, error) from error
+        except UnicodeDecodeError as error:
+            # Of a message of SQLite that quotes the damaged file.
+            raise self.corrupt(operation, "SQLite says what is no text") from error
         except MemoryError as error:
             raise BackendError(
                 f"{operation} on {self.path} ran out of memory. Nothing was changed; an index is "
@@ -64,7 +69,7 @@ class Blame:
 
     def _from_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
         text = str(error)
-        if any(word in text for word in _CORRUPT):
+        if isinstance(error, _DAMAGED) or any(word in text for word in _CORRUPT):
             return self.corrupt(operation, f"SQLite says: {text}")
         if any(word in text for word in _LOCKED):
             return OperationTimeoutError(
@@ -77,9 +82,15 @@ class Blame:
         advice, retryable = "Nothing was changed", False
         if any(word in text for word in _FULL):
             advice, retryable = "Nothing was changed; make room and try again", True
+            if operation in ("delete", "drop_index"):
+                advice = (
+                    "Nothing was changed: what is deleted is written to the log first, and frees "
+                    "its space then. Make a few megabytes of room elsewhere, and try again"
+                )
         elif any(word in text for word in _READ_ONLY):
             advice = (
-                "Nothing was changed; check that this process may write the file and its folder"
+                "Nothing was changed; this process may not write the file and its folder, or the "
+                "disk is read-only: change that, or copy the folder to where it can be written"
             )
         return BackendError(
             f"{operation} failed on {self.path}: {text}. {advice}",

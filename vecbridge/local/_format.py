@@ -8,40 +8,30 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
+from vecbridge.local._catalogue import ID_BYTES, StoreRow, found_store
+from vecbridge.local._catalogue import SCHEMA as _CATALOGUE
 from vecbridge.local._failures import Blame
+from vecbridge.local._tally import new_tally, tally_path
 
 FILE_NAME = "records.vecbridge"
 APPLICATION_ID = 0x76656362  # "vecb"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+PAGE_BYTES = 16384
 BUSY_SECONDS = 30.0
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
-_SCHEMA = f"""
-PRAGMA page_size = 16384;
-PRAGMA auto_vacuum = INCREMENTAL;
-PRAGMA journal_mode = WAL;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {FORMAT_VERSION};
-CREATE TABLE indexes (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    dimension INTEGER NOT NULL,
-    metric TEXT NOT NULL,
-    fields TEXT NOT NULL,
-    consistency TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    logged INTEGER NOT NULL
-);
+_SCHEMA = f"""{_CATALOGUE}
 CREATE TABLE segments (
     index_id INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     part INTEGER NOT NULL,
+    parts INTEGER NOT NULL,
+    follows INTEGER NOT NULL,
     level INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     gone INTEGER NOT NULL,
     kept INTEGER NOT NULL,
-    checksum INTEGER NOT NULL,
     deleted BLOB NOT NULL,
     ids BLOB NOT NULL,
     fields BLOB NOT NULL,
@@ -49,6 +39,24 @@ CREATE TABLE segments (
     PRIMARY KEY (index_id, seq, part)
 );
 """
+_PRAGMAS = f"""
+PRAGMA page_size = {{page_bytes}};
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {{version}};
+"""
+# What of the header never changes, and what a bit that turns over there would do is not worth
+# finding out: position, length, value.
+_CONSTANT = (
+    (18, 2, 0x0202),  # versions of the format: a write-ahead log
+    (20, 1, 0),  # bytes that a page reserves
+    (21, 3, 0x402020),  # payload fractions
+    (44, 4, 4),  # format of the schema
+    (56, 4, 1),  # text in UTF-8
+    (64, 4, 1),  # incremental vacuum
+    (72, 20, 0),  # reserved
+)
 
 
 def has_file(blame: Blame, operation: str) -> bool:
@@ -77,25 +85,47 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def ensure_file(blame: Blame, operation: str) -> None:
-    """Makes the database if there is none.
+def ensure_file(blame: Blame, operation: str, page_bytes: int = PAGE_BYTES) -> None:
+    """Make the database, and the tally beside it, if there is none.
 
-    It is built under another name and linked into place, so that nobody ever sees it half made: an
-    empty file under the real name is damage, not a beginning.
+    Both are built under other names and linked into place, the tally first, so that the database
+    is never seen half made or without its tally: an empty file under the real name is damage, not a
+    beginning.
     """
     if has_file(blame, operation):
         return
     path = blame.path
     path.parent.mkdir(parents=True, exist_ok=True)
+    store = StoreRow(os.urandom(ID_BYTES), 0, 0)
+    tally = tally_path(path, store.tag)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as folder:
-        made = Path(folder) / FILE_NAME
+        made, made_tally = Path(folder) / FILE_NAME, Path(folder) / tally.name
+        new_tally(made_tally, store.id)
+        version = int.from_bytes(_version_field(store.tag), "big", signed=True)
         connection = sqlite3.connect(made)
         try:
+            connection.executescript(_PRAGMAS.format(page_bytes=page_bytes, version=version))
             connection.executescript(_SCHEMA)
+            found_store(connection, store.id)
+            connection.commit()
         finally:
             connection.close()
-        with contextlib.suppress(FileExistsError):
+        _publish(made_tally, tally)
+        try:
             _publish(made, path)
+        except FileExistsError:
+            # Another made the store at the same moment.
+            tally.unlink(missing_ok=True)
+
+
+def schema() -> set[str]:
+    """Return the statements that made the tables, as SQLite keeps them."""
+    statements = _SCHEMA.split(";")
+    return {statement.strip() for statement in statements if statement.strip()}
+
+
+def _version_field(tag: int) -> bytes:
+    return tag.to_bytes(3, "big") + bytes([FORMAT_VERSION])
 
 
 def _publish(made: Path, path: Path) -> None:
@@ -115,11 +145,14 @@ def _publish(made: Path, path: Path) -> None:
             os.close(folder)
 
 
-def check_file(blame: Blame, operation: str) -> None:
-    """Reads the header and refuses what is not ours, before SQLite touches anything.
+def check_file(blame: Blame, operation: str) -> int:
+    """Read the header and refuse what is not ours, before SQLite touches anything.
+
+    Returns:
+        The tag of the store: the beginning of its id.
 
     Raises:
-        CorruptStoreError: empty, torn, foreign, or of a newer format.
+        CorruptStoreError: empty, torn, foreign, or of another format.
     """
     with blame.path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
@@ -136,10 +169,18 @@ def check_file(blame: Blame, operation: str) -> None:
             f"it is a database of another program (application id {application:#x}, "
             f"vecbridge's is {APPLICATION_ID:#x})",
         )
-    version = int.from_bytes(header[60:64], "big")
+    version = header[63]
     if version != FORMAT_VERSION:
+        who = "a newer" if version > FORMAT_VERSION else "an earlier"
         raise blame.corrupt(
             operation,
             f"it has format version {version}, this vecbridge reads version {FORMAT_VERSION}; "
-            f"a newer vecbridge may have made it",
+            f"{who} vecbridge may have made it",
         )
+    for start, length, expected in _CONSTANT:
+        found = int.from_bytes(header[start : start + length], "big")
+        if found != expected:
+            raise blame.corrupt(
+                operation, f"its header is damaged: byte {start} and after hold {found:#x}"
+            )
+    return int.from_bytes(header[60:63], "big")

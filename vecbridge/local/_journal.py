@@ -13,6 +13,7 @@ from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import ClosedError, IndexNotFoundError, VecbridgeError
 from vecbridge.local import _log as log
 from vecbridge.local import _upkeep as upkeep
+from vecbridge.local._catalogue import Head, IndexRow
 from vecbridge.local._change import Change
 from vecbridge.local._columns import Columns
 from vecbridge.local._database import Database, transaction
@@ -78,17 +79,16 @@ class DiskJournal:
 
     Args:
         database: where it is.
-        index_id: the number of the index there.
-        info: what the index is.
+        row: which index it is there.
     """
 
-    def __init__(self, database: Database, index_id: int, info: IndexInfo) -> None:
+    def __init__(self, database: Database, row: IndexRow) -> None:
         self._database = database
-        self._index_id = index_id
-        self._info = info
+        self._log = log.Log(database.blame, row.id, row.uid, row.info)
+        self._info = row.info
         self._connection: sqlite3.Connection
         self._version: tuple[int, int] | None = None
-        self._seen: log.Head | None = None
+        self._seen: Head | None = None
         self._era = database.era
         self._file = database.file
 
@@ -118,7 +118,7 @@ class DiskJournal:
         if version == self._version:
             return
         with transaction(self._connection):
-            head = self._head()
+            head = self._head(operation)
             if head != self._seen:
                 with self._all_or_nothing(columns):
                     self._read(columns, head, operation)
@@ -131,11 +131,12 @@ class DiskJournal:
         """
         with transaction(self._connection, "IMMEDIATE"):
             self.catch_up(columns, operation)
-            seen = self._head()
+            seen = self._head(operation)
             columns.reserve(len(change.ids))
-            head = log.Head(seen.epoch, seen.seq + 1, seen.logged + change.weight)
-            log.append(self._connection, self._index_id, head.seq, change, upkeep.level_of(change))
-            log.write_head(self._connection, self._index_id, head)
+            head = Head(seen.epoch, seen.seq + 1, seen.logged + change.weight)
+            level, follows = upkeep.level_of(change), seen.seq if seen.logged else 0
+            self._log.append(self._connection, head.seq, change, level, follows=follows)
+            self._log.move(self._connection, operation, head)
             # An interrupt may come when this is committed and not applied: then look again.
             version, self._version = self._version, None
         with self._all_or_nothing(columns):
@@ -147,39 +148,31 @@ class DiskJournal:
         with contextlib.suppress(*upkeep_failures), self._database.blame.mapped(operation):
             self._tidy(columns, operation)
 
-    def _read(self, columns: Columns, head: log.Head, operation: str) -> None:
+    def _read(self, columns: Columns, head: Head, operation: str) -> None:
         if self._seen is None or head.epoch != self._seen.epoch:
             columns.clear()
             position = 0
         else:
             position = self._seen.seq
-        columns.reserve(log.kept_after(self._connection, self._index_id, position))
         weight, loading = 0, not position
-        for number, change in log.read_after(
-            self._connection,
-            self._database.blame,
-            operation,
-            self._index_id,
-            position,
-            self._info.dimension,
-        ):
+        if loading:
+            # What the head says was verified, and what the segments say was not yet.
+            columns.reserve(head.logged)
+        for place, change in self._log.read_after(self._connection, operation, position):
             if loading and change.deleted:
                 columns.settle()
                 loading = False
             if loading:
                 columns.load(change)
             else:
+                columns.reserve(len(change.ids))
                 columns.apply(change)
-            position, weight = number, weight + change.weight
+            position, weight = place.seq, weight + change.weight
         if loading:
             columns.settle()
         whole = position == head.seq or not head.logged
         if not whole or (self._seen is None and weight != head.logged):
-            raise self._database.blame.corrupt(
-                operation,
-                f"the log of index {self._info.name!r} should end at write {head.seq} with "
-                f"{head.logged} entries; it ends at {position} with {weight}",
-            )
+            raise self._log.ends_early(operation, head, position, weight)
         self._seen = head
 
     def _tidy(self, columns: Columns, operation: str) -> None:
@@ -190,21 +183,19 @@ class DiskJournal:
             with transaction(self._connection, "IMMEDIATE"):
                 self.catch_up(columns, operation)
                 fresh = upkeep.rewrite(
-                    self._connection, self._index_id, self._head(), columns.as_change
+                    self._connection, self._log, self._head(operation), columns.as_change
                 )
             self._seen = fresh
             upkeep.shrink(self._connection)
         elif head.seq % upkeep.CHECK_EVERY == 0:
             with transaction(self._connection, "IMMEDIATE"):
                 self.catch_up(columns, operation)
-                upkeep.merge_tail(
-                    self._connection, self._database.blame, self._index_id, self._info.dimension
-                )
-                merged = self._head()
+                upkeep.merge_tail(self._connection, self._log)
+                merged = self._head(operation)
             self._seen = merged
 
-    def _head(self) -> log.Head:
-        head = log.read_head(self._connection, self._index_id)
+    def _head(self, operation: str) -> Head:
+        head = self._log.head(self._connection, operation)
         if head is None:
             raise _dropped(self._info)
         return head

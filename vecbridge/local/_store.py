@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
-from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._records import FIELD_TYPES, FieldType, IndexInfo
+from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import FieldType, IndexInfo
 from vecbridge._errors import ClosedError, IndexExistsError, IndexNotFoundError
 from vecbridge.local import _upkeep as upkeep
+from vecbridge.local._catalogue import IndexRow, add_index, read_indexes, remove_index
 from vecbridge.local._database import Database, transaction
-from vecbridge.local._format import FILE_NAME
+from vecbridge.local._format import FILE_NAME, PAGE_BYTES
 from vecbridge.local._journal import DiskJournal, MemoryJournal
 from vecbridge.local._table import LocalTable
 
@@ -31,21 +31,31 @@ class LocalStore:
     synced: what a write acknowledged survives the death of the process. Any number of processes
     and threads may use it at once; each read sees every write acknowledged before it began.
 
+    Attributes:
+        durable: whether it is in a directory.
+        folder: the directory, as an absolute path; none for a store in memory.
+
     Args:
         path: the directory, made at the first write; ``None`` or ``":memory:"`` keeps the records
-            in memory only.
+            in memory only. A relative one is taken from the working directory of this moment.
         backend: name of the backend that uses the store, for its errors.
+        page_bytes: size of the pages of a new file, a power of two from 512 to 65536.
     """
 
-    def __init__(self, path: str | Path | None, backend: str) -> None:
+    def __init__(
+        self, path: str | Path | None, backend: str, *, page_bytes: int = PAGE_BYTES
+    ) -> None:
         in_memory = path is None or str(path) == MEMORY
         self.durable = not in_memory
         self._backend = backend
         self._keeper: _Memory | _Disk
         if path is None or in_memory:
+            self.folder: Path | None = None
             self._keeper = _Memory(backend)
         else:
-            self._keeper = _Disk(Path(path).expanduser() / FILE_NAME, backend)
+            # Now: the working directory may be another one at the first use, or the next.
+            self.folder = Path(path).expanduser().absolute()
+            self._keeper = _Disk(self.folder / FILE_NAME, backend, page_bytes)
 
     def create(
         self,
@@ -142,63 +152,44 @@ class _Memory:
 class _Disk:
     """Indexes in a database file."""
 
-    def __init__(self, path: Path, backend: str) -> None:
-        self._database = Database(path, backend)
+    def __init__(self, path: Path, backend: str, page_bytes: int) -> None:
+        self._database = Database(path, backend, page_bytes)
         # Handles of one index share its records in memory.
-        self._tables: weakref.WeakValueDictionary[tuple[int, int], LocalTable]
+        self._tables: weakref.WeakValueDictionary[tuple[int, bytes], LocalTable]
         self._tables = weakref.WeakValueDictionary()
 
     def create(self, info: IndexInfo) -> LocalTable:
+        blame = self._database.blame
         with self._database.session("create_index", create=True) as connection:
             with transaction(connection, "IMMEDIATE"):
-                if info.name in _names(connection):
+                if info.name in read_indexes(connection, blame, "create_index"):
                     raise _exists(info.name)
-                cursor = connection.execute(
-                    "INSERT INTO indexes "
-                    "(name, dimension, metric, fields, consistency, epoch, seq, logged) "
-                    "VALUES (?, ?, ?, ?, ?, 0, 0, 0)",
-                    (
-                        info.name,
-                        info.dimension,
-                        info.metric,
-                        json.dumps(dict(info.fields)),
-                        info.consistency,
-                    ),
-                )
-            return self._table(int(cursor.lastrowid or 0), info)
+                row = add_index(connection, blame, "create_index", info)
+            return self._table(row)
 
     def open(self, name: str) -> LocalTable:
         with self._reading("open_index", name) as connection:
-            row = connection.execute(
-                "SELECT id, dimension, metric, fields, consistency FROM indexes WHERE name = ?",
-                (name,),
-            ).fetchone()
-            if row is None:
-                raise _not_found(name, _names(connection))
-            try:
-                info = _info(name, *row[1:])
-            except (TypeError, ValueError) as error:
-                raise self._database.blame.corrupt(
-                    "open_index", f"what it says of index {name!r} makes no sense: {error}"
-                ) from error
-            return self._table(int(row[0]), info)
+            indexes = self._indexes(connection, "open_index")
+            if name not in indexes:
+                raise _not_found(name, indexes)
+            return self._table(indexes[name])
 
     def names(self) -> list[str]:
         if not self._database.exists("index_names"):
             return []
         with self._database.session("index_names") as connection:
-            return _names(connection)
+            return list(self._indexes(connection, "index_names"))
 
     def drop(self, name: str) -> None:
+        blame = self._database.blame
         with self._reading("drop_index", name) as connection:
             with transaction(connection, "IMMEDIATE"):
-                row = connection.execute(
-                    "SELECT id FROM indexes WHERE name = ?", (name,)
-                ).fetchone()
-                if row is None:
-                    raise _not_found(name, _names(connection))
-                connection.execute("DELETE FROM indexes WHERE id = ?", row)
-                connection.execute("DELETE FROM segments WHERE index_id = ?", row)
+                indexes = read_indexes(connection, blame, "drop_index")
+                if name not in indexes:
+                    raise _not_found(name, indexes)
+                row = indexes[name]
+                remove_index(connection, blame, "drop_index", row)
+                connection.execute("DELETE FROM segments WHERE index_id = ?", (row.id,))
                 self._database.notify()
             # The index is gone, whatever becomes of its pages; the next shrinking tries again.
             with contextlib.suppress(sqlite3.Error):
@@ -207,6 +198,10 @@ class _Disk:
     def close(self) -> None:
         self._database.close()
 
+    def _indexes(self, connection: sqlite3.Connection, operation: str) -> dict[str, IndexRow]:
+        with transaction(connection):
+            return read_indexes(connection, self._database.blame, operation)
+
     @contextmanager
     def _reading(self, operation: str, name: str) -> Iterator[sqlite3.Connection]:
         if not self._database.exists(operation):
@@ -214,33 +209,13 @@ class _Disk:
         with self._database.session(operation) as connection:
             yield connection
 
-    def _table(self, number: int, info: IndexInfo) -> LocalTable:
-        key = self._database.file, number
+    def _table(self, row: IndexRow) -> LocalTable:
+        key = self._database.file, row.uid
         table = self._tables.get(key)
         if table is None:
-            table = LocalTable(info, DiskJournal(self._database, number, info))
+            table = LocalTable(row.info, DiskJournal(self._database, row))
             self._tables[key] = table
         return table
-
-
-def _info(name: str, dimension: object, metric: str, fields: str, consistency: str) -> IndexInfo:
-    """What an index is, as its row says.
-
-    Raises:
-        TypeError, ValueError: the row is not as it was written.
-    """
-    columns = json.loads(fields)
-    if not isinstance(dimension, int) or dimension < 1:
-        raise ValueError(f"its dimension is {dimension!r}")
-    if not isinstance(columns, dict) or not set(columns.values()) <= set(FIELD_TYPES):
-        raise ValueError(f"its fields are {columns!r}")
-    if metric not in METRICS or consistency not in CONSISTENCY_LEVELS:
-        raise ValueError(f"its metric is {metric!r}, its consistency {consistency!r}")
-    return IndexInfo(name, dimension, metric, MappingProxyType(columns), consistency)
-
-
-def _names(connection: sqlite3.Connection) -> list[str]:
-    return [name for (name,) in connection.execute("SELECT name FROM indexes")]
 
 
 def _exists(name: str) -> IndexExistsError:

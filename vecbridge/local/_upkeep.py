@@ -16,8 +16,8 @@ import sqlite3
 from collections.abc import Callable
 
 from vecbridge.local import _log as log
+from vecbridge.local._catalogue import Head
 from vecbridge.local._change import Change, net_effect
-from vecbridge.local._failures import Blame
 from vecbridge.local._format import BUSY_SECONDS
 
 RUN = 64
@@ -25,6 +25,7 @@ CHECK_EVERY = 16
 SPARE_ROWS = 4096
 _SPARE_PAGES = 64
 _FREE = 4
+_STEP_PAGES = 32
 
 
 def level_of(change: Change) -> int:
@@ -32,60 +33,53 @@ def level_of(change: Change) -> int:
     return log.SETTLED if change.size >= log.MERGEABLE_BYTES else 0
 
 
-def is_mostly_dead(head: log.Head, live: int) -> bool:
+def is_mostly_dead(head: Head, live: int) -> bool:
     """Whether the log is worth rewriting."""
     return head.logged - live > max(live, SPARE_ROWS)
 
 
-def merge_tail(connection: sqlite3.Connection, blame: Blame, index_id: int, dimension: int) -> None:
-    """Merges the runs at the end of the log, as far as there are any. Call in a transaction."""
+def merge_tail(connection: sqlite3.Connection, of: log.Log) -> None:
+    """Merge the runs at the end of the log, as far as there are any. Call in a transaction."""
     while True:
         tail = connection.execute(
             "SELECT seq, max(level) FROM segments WHERE index_id = ? "
             "GROUP BY seq ORDER BY seq DESC LIMIT ?",
-            (index_id, RUN + CHECK_EVERY),
+            (of.index_id, RUN + CHECK_EVERY),
         ).fetchall()
         level = tail[0][1] if tail else log.SETTLED
         same = next((at for at, row in enumerate(tail) if row[1] != level), len(tail))
         if level == log.SETTLED or same < RUN:
             return
-        first, last = tail[same - 1][0], tail[0][0]
-        _merge(connection, blame, index_id, dimension, (first, last, level + 1))
+        _merge(connection, of, tail[same - 1][0], level + 1)
 
 
-def _merge(
-    connection: sqlite3.Connection,
-    blame: Blame,
-    index_id: int,
-    dimension: int,
-    run: tuple[int, int, int],
-) -> None:
-    first, last, level = run
-    changes = [
-        change
-        for _, change in log.read_after(connection, blame, "upsert", index_id, first - 1, dimension)
-    ]
-    merged = net_effect(changes, dimension)
+def _merge(connection: sqlite3.Connection, of: log.Log, first: int, level: int) -> None:
+    """Replace the writes from ``first`` on by one."""
+    read = list(of.read_after(connection, "upsert", first - 1))
+    changes = [change for _, change in read]
+    merged = net_effect(changes, of.info.dimension)
+    last, follows = read[-1][0].seq, read[0][0].follows
     connection.execute(
-        "DELETE FROM segments WHERE index_id = ? AND seq BETWEEN ? AND ?", (index_id, first, last)
+        "DELETE FROM segments WHERE index_id = ? AND seq BETWEEN ? AND ?",
+        (of.index_id, first, last),
     )
     grown = log.SETTLED if merged.size >= log.MERGEABLE_BYTES else level
-    log.append(connection, index_id, last, merged, grown)
-    head = log.read_head(connection, index_id)
+    of.append(connection, last, merged, grown, follows=follows)
+    head = of.head(connection, "upsert")
     if head is not None:
         spared = sum(change.weight for change in changes) - merged.weight
-        log.write_head(connection, index_id, head._replace(logged=head.logged - spared))
+        of.move(connection, "upsert", head._replace(logged=head.logged - spared))
 
 
 def rewrite(
-    connection: sqlite3.Connection, index_id: int, head: log.Head, live: Callable[[], Change]
-) -> log.Head:
-    """Replaces the log by one write of the live records. Call in a transaction."""
-    connection.execute("DELETE FROM segments WHERE index_id = ?", (index_id,))
+    connection: sqlite3.Connection, of: log.Log, head: Head, live: Callable[[], Change]
+) -> Head:
+    """Replace the log by one write of the live records. Call in a transaction."""
+    connection.execute("DELETE FROM segments WHERE index_id = ?", (of.index_id,))
     records = live()
-    fresh = log.Head(head.epoch + 1, head.seq + 1, records.weight)
-    log.append(connection, index_id, fresh.seq, records, log.SETTLED)
-    log.write_head(connection, index_id, fresh)
+    fresh = Head(head.epoch + 1, head.seq + 1, records.weight)
+    of.append(connection, fresh.seq, records, log.SETTLED, follows=0)
+    of.move(connection, "upsert", fresh)
     return fresh
 
 
@@ -95,7 +89,12 @@ def shrink(connection: sqlite3.Connection) -> None:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if free > max(_SPARE_PAGES, pages // _FREE):
         # Each step of the statement gives back one page, and only a script is stepped to its end.
-        connection.executescript("PRAGMA incremental_vacuum")
+        try:
+            connection.executescript("PRAGMA incremental_vacuum")
+        except sqlite3.OperationalError:
+            # A full disk: fewer pages at a time need less room in the log.
+            for _ in range(0, free, _STEP_PAGES):
+                connection.executescript(f"PRAGMA incremental_vacuum({_STEP_PAGES})")
         # Readers are not waited for: the log is as long as what was moved, and shrinks later then.
         connection.execute("PRAGMA busy_timeout = 0")
         try:

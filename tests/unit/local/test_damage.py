@@ -52,7 +52,7 @@ def other_program(file: Path) -> None:
 
 
 def newer_format(file: Path) -> None:
-    _execute(file, "PRAGMA user_version = 2")
+    _execute(file, "PRAGMA user_version = 3")
 
 
 def missing_segment(file: Path) -> None:
@@ -89,8 +89,8 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (cut_last_page, "malformed|should end at|checksum"),
     (text, "not a SQLite database"),
     (other_program, "another program"),
-    (newer_format, "format version 2"),
-    (missing_segment, "should end at write 3"),
+    (newer_format, "format version 3"),
+    (missing_segment, "write 2, which follows write 1"),
     (missing_last_segment, "should end at write 3"),
     (changed_ids, "checksum"),
     (changed_vectors, "checksum"),

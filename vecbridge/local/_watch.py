@@ -1,0 +1,90 @@
+"""Noticing that what lies under an open connection was exchanged.
+
+SQLite goes on writing to a log that was removed, and over one that was copied in place. Neither
+is seen by another process, nor by this one's next.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+_HEADER = struct.Struct(">4I2I")
+
+
+class _Log(NamedTuple):
+    """A log as it was found: how often it was begun anew, with which random numbers, how long."""
+
+    identity: tuple[int, int]
+    size: int
+    round: int
+    salts: tuple[int, ...]
+
+
+class LogChange(NamedTuple):
+    """What happened to a log.
+
+    Attributes:
+        problem: what SQLite would never do to it.
+        emptied: whether it was emptied, by a checkpoint or otherwise.
+    """
+
+    problem: str | None = None
+    emptied: bool = False
+
+
+class Watch:
+    """What was there when it was last looked at.
+
+    Args:
+        log: where SQLite keeps the log.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._path = log
+        self._seen: _Log | None = None
+        self._stamp: tuple[int, ...] = ()
+        self._main: tuple[int, ...] = ()
+
+    def log_change(self) -> LogChange:
+        """Return what happened to the log since the last call."""
+        try:
+            found = self._path.stat()
+            stamp = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            if stamp == self._stamp:
+                return LogChange()
+            # Of the log itself, which SQLite never locks: to close it lets go of no lock.
+            with self._path.open("rb") as file:
+                header = file.read(_HEADER.size)
+        except FileNotFoundError:
+            return LogChange(None if self._seen is None else "was removed")
+        numbers = _HEADER.unpack(header) if len(header) == _HEADER.size else (0,) * 6
+        now = _Log((found.st_dev, found.st_ino), found.st_size, numbers[3], numbers[4:])
+        before, self._seen, self._stamp = self._seen, now, stamp
+        return LogChange() if before is None else _difference(before, now)
+
+    def main_changed(self, found: os.stat_result) -> bool:
+        """Whether the file was written to since :meth:`note_main`."""
+        return self._main != _stamp_of(found)
+
+    def note_main(self, found: os.stat_result) -> None:
+        """Takes what the file is now for what it should be."""
+        self._main = _stamp_of(found)
+
+
+def _difference(before: _Log, now: _Log) -> LogChange:
+    if now.identity != before.identity:
+        return LogChange("was replaced by another file")
+    if not (before.size and now.size):
+        return LogChange(emptied=not now.size)
+    if (now.round, now.salts) == (before.round, before.salts):
+        return LogChange("was cut" if now.size < before.size else None)
+    # SQLite counts how often it begins the log anew.
+    later = 0 < (now.round - before.round) % (1 << 32) < 1 << 31
+    return LogChange(None if later else "was overwritten by another one")
+
+
+def _stamp_of(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_size, found.st_mtime_ns
