@@ -122,14 +122,18 @@ class Share:
     def silent(self) -> VecbridgeError:
         """Why the process that serves does not answer."""
         place = None if self._anchor is None else places.find(self._anchor.place)
-        here = place is not None and place.host == socket.gethostname()
-        if place is None or not here or not places.answers(place.socket):
+        if place is None or not places.answers(place.socket):
             return failed(f"{self._path}: the process that served it has ended", retryable=True)
-        held = "is stopped: by a signal (kill -CONT lets it go on) or in a debugger"
-        said = held if places.stopped(place.pid) else "does not answer in time"
+        if place.host != socket.gethostname() or not places.stopped(place.pid):
+            # One that is new takes a moment; the call is made again.
+            return failed(
+                f"{self._path}: process {place.pid}, which serves it, did not answer",
+                retryable=True,
+            )
         return OperationTimeoutError(
-            f"process {place.pid}, which serves {self._path} to this one, {said}. Let it go on, or "
-            f"end it: another one then takes its place",
+            f"process {place.pid}, which serves {self._path} to this one, is stopped, by a signal "
+            f"or in a debugger. Let it go on (kill -CONT {place.pid}), or end it: another one then "
+            f"takes its place",
             backend=BACKEND,
             operation="connect",
             retryable=True,
