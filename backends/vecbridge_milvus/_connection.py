@@ -123,12 +123,20 @@ class Connection:
         with self._lock:
             if self._closed:
                 raise self._was_closed(operation)
-            if self._lite is not None:
-                self._lite.verify()
+            self.confirm()
             if self._client is None:
-                self._client = self._connect()
+                self._client = self._connected()
                 self._reached = True
             return self._client
+
+    def confirm(self) -> None:
+        """Raises where Milvus Lite's directory is not at its path any more.
+
+        What was written then went into the directory that was opened: it is not acknowledged as
+        written to the one that the path names.
+        """
+        if self._lite is not None:
+            self._lite.verify()
 
     def trying(
         self,
@@ -153,6 +161,7 @@ class Connection:
                 client = self.client(operation)
                 with boundary(operation):
                     answer = step(client, attempt)
+                self.confirm()
             except BackendError as error:
                 if isinstance(error, ClosedError):
                     raise
@@ -207,6 +216,17 @@ class Connection:
         endings, self._endings = self._endings, []
         for ending in endings:
             ending()
+
+    def _connected(self) -> MilvusClient:
+        """A new client; the process that serves Lite may end meanwhile, and another one follow."""
+        lite = self._settings.lite_path is not None
+        patience = Patience(self._settings.retry_timeout if lite else 0, "connect")
+        while True:
+            try:
+                return self._connect()
+            except BackendError as error:
+                patience.pause(error)
+                self.confirm()
 
     def _connect(self) -> MilvusClient:
         pymilvus = load()
@@ -288,7 +308,7 @@ class Connection:
             told = translate(error, "connect")
             return told if isinstance(told, ConfigurationError) else cause(self._settings)
         if self._lite is not None and self._lite.address != str(path):
-            return _lite.failed(f"{path}: the process that served it has ended", retryable=True)
+            return self._lite.silent()
         reason = str(logged[-1]) if logged else str(error)
         return _lite.failed(
             f"{path}: {reason}. Here Milvus Lite admits one process at a time: "

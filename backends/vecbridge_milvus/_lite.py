@@ -10,7 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from vecbridge import ConnectionFailedError, CorruptStoreError, MissingDependencyError
+from vecbridge import (
+    ConnectionFailedError,
+    CorruptStoreError,
+    MissingDependencyError,
+    VecbridgeError,
+)
 from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
 
@@ -33,7 +38,11 @@ class Joined(Protocol):
         ...
 
     def verify(self) -> None:
-        """Raises what keeps the directory from being served."""
+        """Raises what keeps the directory from being served, or that it is not there any more."""
+        ...
+
+    def silent(self) -> VecbridgeError:
+        """Why nothing answers at the address."""
         ...
 
     def leave(self) -> None:
@@ -83,6 +92,15 @@ def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
     )
 
 
+def linked(path: Path) -> ConnectionFailedError:
+    """The error of a copy whose files are those of another directory."""
+    return failed(
+        f"{path} shares its files with another directory, as a copy that was made of links does "
+        f"(cp -l, rsync --link-dest), and that one is open. Close it there, or copy the files "
+        f"themselves (cp -a)"
+    )
+
+
 def writing(path: Path) -> threading.RLock:
     """The lock that this process's writes take turns on: the engine wants one at a time."""
     with _guard:
@@ -129,6 +147,10 @@ class _Alone:
     def verify(self) -> None:
         """Nothing can be wrong that connecting does not tell."""
 
+    def silent(self) -> VecbridgeError:
+        """The engine is of this process alone."""
+        return failed(f"{self._path}: the engine does not answer", retryable=True)
+
     def leave(self) -> None:
         """Counts one store less; with the last one the engine ends."""
         with _guard:
@@ -167,7 +189,7 @@ def _check_readable(described: Path) -> None:
     except FileNotFoundError:
         # A collection that another process is dropping.
         return
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptStoreError(
             f"{described} is damaged: {error}. It was left as it is; restore it from a backup",
             backend=BACKEND,

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from vecbridge_milvus._lite_anchor import Anchor
 from vecbridge_milvus._lite_settling import Settling
 
 _READS = frozenset(
@@ -90,12 +91,17 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
         settling: when rows are put away.
         mended: sees to it that a write which failed, given reply, request and context, does no
             harm later.
+        anchor: the directory that is served. Where the engine cannot follow it, nothing is written
+            once its path leads elsewhere.
     """
 
-    def __init__(self, gate: Gate, settling: Settling, mended: Callable[..., object]) -> None:
+    def __init__(
+        self, gate: Gate, settling: Settling, mended: Callable[..., object], anchor: Anchor
+    ) -> None:
         self._gate = gate
         self._settling = settling
         self._mended = mended
+        self._anchor = anchor
 
     def intercept_service(
         self, continuation: Callable[[Any], Any], handler_call_details: Any
@@ -109,6 +115,8 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
         turn = self._gate.reading if reads else self._gate.writing
 
         def in_turn(request: Any, context: Any) -> Any:
+            if not (reads or self._anchor.follows) and (lost := self._anchor.lost()):
+                return context.abort(grpc.StatusCode.ABORTED, f"{self._anchor.path}: {lost}")
             if self._settling.is_due(name, request):
                 with self._gate.writing():
                     self._settling.settle(name, request, context)
@@ -121,6 +129,9 @@ class Turns(grpc.ServerInterceptor):  # type: ignore[misc]
                 # pymilvus goes without, and gRPC would log a traceback in the user's face.
                 return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"Milvus Lite has no {name}")
             self._settling.note(name, request)
+            status = getattr(reply, "status", reply)
+            if getattr(status, "reason", ""):
+                status.reason = self._anchor.plain(status.reason)
             return reply
 
         return grpc.unary_unary_rpc_method_handler(

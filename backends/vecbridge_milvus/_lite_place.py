@@ -7,6 +7,7 @@ directory that only its user can enter.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -31,6 +32,9 @@ _MAX_BASE_BYTES = 69
 
 _MAX_FILE_BYTES = 4096
 _BRIEF_S = 1.0
+_PLAINLY = 0 if sys.platform == "win32" else os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_ODD = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading a file raises that somebody else has written."""
 
 
 @dataclass(frozen=True)
@@ -51,28 +55,49 @@ def take(directory: Path) -> int | None:
 
     Returns:
         A descriptor that holds it for as long as it is open.
+
+    Raises:
+        OSError: something else is in the place of the file.
     """
     file = directory / FILE
     while True:
-        held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        if not _locked(held):
+        held = _opened(file)
+        if not locked(held):
             os.close(held)
             return None
         if _is_still(file, held):
-            return held
+            if os.fstat(held).st_nlink <= 1:
+                return held
+            # A copy that was made of links (cp -l): the lock must be of this directory alone.
+            file.unlink(missing_ok=True)
         # The file was replaced between opening and locking it.
         os.close(held)
+
+
+def is_linked(file: Path) -> bool:
+    """Whether a file has other names, as in a copy that was made of links."""
+    try:
+        return file.lstat().st_nlink > 1
+    except OSError:
+        return False
 
 
 def find(directory: Path) -> Place | None:
     """The place that a directory's file names, unless it names none or was copied with it."""
     try:
-        with (directory / FILE).open("rb") as file:
+        descriptor = os.open(directory / FILE, os.O_RDONLY | _PLAINLY)
+        with open(descriptor, "rb") as file:
             found = json.loads(file.read(_MAX_FILE_BYTES))
-            if found["file"] != _identity(os.fstat(file.fileno())):
+            if found["file"] != _identity(os.fstat(descriptor)):
                 return None
+        if found["directory"] != _identity(directory.stat()):
+            return None
         place = Place(Path(found["socket"]), int(found["pid"]), str(found["host"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        # A path that no system call takes: a zero byte, half of a pair of surrogates.
+        os.fsencode(place.socket)
+        if "\0" in str(place.socket):
+            return None
+    except _ODD:
         return None
     named = place.socket.name == _SOCKET and place.socket.parent.name.startswith(_PREFIX)
     return place if named and place.socket.is_absolute() else None
@@ -94,8 +119,15 @@ def prepare(directory: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)) / _SOCKET
 
 
-def announce(held: int, path: Path, *, ended: bool = False) -> None:
-    """Writes a socket into the file that is locked, or that serving on it has ended well."""
+def announce(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
+    """Writes a socket into the file that is locked, or that serving on it has ended well.
+
+    Args:
+        held: the descriptor of the file.
+        directory: the directory that it is in.
+        path: of the socket.
+        ended: whether nothing is served any more.
+    """
     content = json.dumps(
         {
             "ended": ended,
@@ -103,6 +135,7 @@ def announce(held: int, path: Path, *, ended: bool = False) -> None:
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "file": _identity(os.fstat(held)),
+            "directory": _identity(directory.stat()),
         }
     )
     os.ftruncate(held, 0)
@@ -120,14 +153,23 @@ def answers(path: Path) -> bool:
     return True
 
 
-def broken_off(held: int) -> float | None:
-    """When the process that served last had begun, if it did not end well."""
+def ended_well(held: int) -> bool:
+    """Whether the process that served last had the time to say that it was done."""
     content = os.pread(held, _MAX_FILE_BYTES, 0)
     try:
-        well = not content or json.loads(content)["ended"] is True
-    except (ValueError, KeyError, TypeError):
-        well = False
-    return None if well else os.fstat(held).st_mtime
+        return not content or json.loads(content)["ended"] is True
+    except _ODD:
+        return False
+
+
+def stopped(pid: int) -> bool:
+    """Whether a process of this machine is held by a signal or a debugger; not told everywhere."""
+    try:
+        line = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, ValueError):
+        return False
+    # After the name, which is in brackets and may hold anything.
+    return line.rpartition(")")[2].split()[0] in {"T", "t"}
 
 
 def clear(path: Path) -> None:
@@ -176,7 +218,27 @@ def _not_ours(path: Path) -> str | None:
     return None
 
 
-def _locked(descriptor: int) -> bool:
+def _opened(file: Path) -> int:
+    """The file, made where there is none."""
+    try:
+        held = os.open(file, os.O_RDWR | os.O_CREAT | _PLAINLY, 0o600)
+    except OSError as error:
+        what = {errno.ELOOP: "a link", errno.EISDIR: "a directory"}.get(error.errno or 0)
+        if what is None:
+            raise
+        raise _misplaced(what) from error
+    if not stat.S_ISREG(os.fstat(held).st_mode):
+        os.close(held)
+        raise _misplaced("no plain file")
+    return held
+
+
+def _misplaced(what: str) -> OSError:
+    return OSError(errno.EEXIST, f"{FILE} in it is {what}, where vecbridge keeps a file: remove it")
+
+
+def locked(descriptor: int) -> bool:
+    """Takes the lock of an open file, where it is free, for as long as the file is open."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -192,4 +254,5 @@ def _is_still(file: Path, held: int) -> bool:
 
 
 def _identity(found: os.stat_result) -> list[int]:
+    """What tells one file of a machine from every other one that is there."""
     return [found.st_dev, found.st_ino]

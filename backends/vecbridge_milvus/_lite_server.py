@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import socket
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from vecbridge_milvus import _lite_place as places
-from vecbridge_milvus._lite import failed
+from vecbridge_milvus._lite import failed, linked
+from vecbridge_milvus._lite_anchor import Anchor
 from vecbridge_milvus._lite_gate import Gate, Turns
 from vecbridge_milvus._lite_mending import Mending
 from vecbridge_milvus._lite_settling import Settling
@@ -30,27 +32,27 @@ _GRACE_S = 5.0
 _UNLINKED_S = 1.0
 _UNLOCKED_S = 1.0
 _POLL_S = 0.02
-_CLOCK_S = 2.0
-"""How far the times of two files may be off: some file systems count in steps of that."""
+_INDEXES = "vecbridge-indexes.json"
+"""Names the indexes of segments that were whole when the process that serves began."""
 
 
 class Server:
     """A Milvus Lite directory, open and served.
 
     Args:
-        path: the directory.
+        anchor: the directory.
         address: path of the socket.
 
     Raises:
         Exception: whatever Milvus Lite says of a directory that it cannot open; it is unlocked.
     """
 
-    def __init__(self, path: Path, address: Path) -> None:
+    def __init__(self, anchor: Anchor, address: Path) -> None:
         self.address = address
         self._gate = Gate()
-        self._engine = _opened(path)
+        self._engine = _opened(anchor)
         try:
-            self._server = _serving(self._engine, self._gate, address)
+            self._server = _serving(self._engine, self._gate, anchor, address)
         except BaseException:
             self._engine.close()
             raise
@@ -92,15 +94,39 @@ class Server:
         return found + [each for each in inherited if _is_bound(each, self.address)]
 
 
-def discard_torn(path: Path, since: float) -> None:
-    """Removes the indexes of segments that a process wrote which was killed, with the lock held.
+def note_indexes(place: Path) -> None:
+    """Writes down which indexes of segments are whole, before more are made; the lock is held."""
+    listed = json.dumps({str(each.relative_to(place)): _mark(each) for each in _indexes(place)})
+    partial = place / f"{_INDEXES}.new"
+    partial.unlink(missing_ok=True)
+    partial.write_text(listed)
+    partial.replace(place / _INDEXES)
+
+
+def discard_torn(place: Path) -> None:
+    """Removes the indexes of segments that a process wrote which was killed; the lock is held.
 
     Milvus Lite writes them in place, and never loads a collection again of which one is torn. One
-    that is missing it makes again from the segment.
+    that is missing it makes again from the segment. They are told by a list and not by their age:
+    a clock may have been set back.
     """
-    for sidecar in path.glob("**/partitions/*/indexes/*"):
-        if sidecar.is_file() and sidecar.stat().st_mtime >= since - _CLOCK_S:
-            sidecar.unlink()
+    try:
+        known = json.loads((place / _INDEXES).read_text())
+        known = known if isinstance(known, dict) else {}
+    except (OSError, ValueError, RecursionError):
+        known = {}
+    for index in _indexes(place):
+        if known.get(str(index.relative_to(place))) != _mark(index):
+            index.unlink()
+
+
+def _indexes(place: Path) -> list[Path]:
+    return [each for each in place.glob("**/partitions/*/indexes/*") if each.is_file()]
+
+
+def _mark(index: Path) -> list[int]:
+    found = index.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _is_bound(descriptor: int, address: Path) -> bool:
@@ -115,19 +141,23 @@ def _is_bound(descriptor: int, address: Path) -> bool:
         return False
 
 
-def _opened(path: Path) -> MilvusLite:
-    from milvus_lite.db import MilvusLite
+def _opened(anchor: Anchor) -> MilvusLite:
+    from milvus_lite.db import LOCK_FILENAME, MilvusLite
     from milvus_lite.exceptions import DataDirLockedError
 
+    lock = anchor.place / LOCK_FILENAME
+    _own(lock)
     give_up = time.monotonic() + _UNLOCKED_S
     while True:
         try:
-            return MilvusLite(str(path))
+            return MilvusLite(str(anchor.place))
         except DataDirLockedError as error:  # noqa: PERF203 - once a poll
             # A process that was killed gives its locks back one after the other.
             if time.monotonic() > give_up:
+                if places.is_linked(lock):
+                    raise linked(anchor.path) from error
                 raise failed(
-                    f"{path} is locked by a program that does not "
+                    f"{anchor.path} is locked by a program that does not "
                     f"share it: one that opened it with pymilvus itself, or that runs elsewhere. "
                     f"It then admits one process at a time: close it there, or run a Milvus server "
                     f"and give its address"
@@ -135,7 +165,19 @@ def _opened(path: Path) -> MilvusLite:
             time.sleep(_POLL_S)
 
 
-def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
+def _own(lock: Path) -> None:
+    """Makes a lock that a copy made of links shares with its original one of this copy alone."""
+    if not places.is_linked(lock):
+        return
+    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if places.locked(descriptor):
+            lock.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _serving(engine: MilvusLite, gate: Gate, anchor: Anchor, address: Path) -> grpc.Server:
     from milvus_lite.adapter.grpc.servicer import MilvusServicer
     from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 
@@ -158,7 +200,7 @@ def _serving(engine: MilvusLite, gate: Gate, address: Path) -> grpc.Server:
     ]
     # gRPC asks of its threads no more than any executor does, whatever the type it names.
     workers: Any = _Workers()
-    turns = Turns(gate, Settling(flush), mending.mended)
+    turns = Turns(gate, Settling(flush), mending.mended, anchor)
     server = grpc.server(workers, interceptors=[turns], options=options)
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{address}")

@@ -10,16 +10,19 @@ from __future__ import annotations
 import atexit
 import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from vecbridge import ConnectionFailedError, VecbridgeError
+from vecbridge import ConnectionFailedError, OperationTimeoutError, VecbridgeError
 from vecbridge_milvus import _lite_place as places
-from vecbridge_milvus._lite import failed
-from vecbridge_milvus._lite_server import Server, discard_torn
+from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus._lite import failed, linked
+from vecbridge_milvus._lite_anchor import Anchor
+from vecbridge_milvus._lite_server import Server, discard_torn, note_indexes
 
 _WATCH_S = 0.1
 _POLL_S = 0.02
@@ -43,9 +46,11 @@ def join(path: Path, check: Callable[[Path], None], seconds: float) -> Share:
         CorruptStoreError: it is damaged.
     """
     _register()
-    path = path.resolve()
     with _guard:
-        share = _shares.setdefault(path, Share(path, check))
+        share = _shares.get(path)
+        if share is None or share.lost():
+            # Stores that are open on what was there before keep it, and are refused.
+            share = _shares[path] = Share(path, check)
         share.holders += 1
     try:
         share.open(seconds)
@@ -69,8 +74,10 @@ class Share:
         self.holders = 0
         self.address = ""
         self._path = path
+        self._anchor: Anchor | None = None
         self._check = check
         self._process = os.getpid()
+        self._ended = False
         self._opening = threading.Lock()
         self._held: int | None = None
         self._server: Server | None = None
@@ -91,10 +98,46 @@ class Share:
                     raise self._unserved()
                 time.sleep(_POLL_S)
 
+    def lost(self) -> str | None:
+        """What has become of the path, where it does not lead to what was opened any more."""
+        return None if self._anchor is None else self._anchor.lost()
+
     def verify(self) -> None:
-        """Raises what kept this process from succeeding the one that served."""
+        """Raises what keeps this process's stores from the directory.
+
+        That is what kept it from succeeding the one that served, or that another directory, or
+        none, is where this one was. What is looked at is a name and two numbers, so that each call
+        can be followed by it.
+        """
         if self._trouble is not None:
             raise self._trouble
+        lost = self.lost()
+        if lost is not None:
+            raise failed(
+                f"{self._path} is not what it was when this store opened it: {lost}. What the "
+                f"store has written is in the directory that it opened, wherever that is now. "
+                f"Close this store, and open the path that you mean"
+            )
+
+    def silent(self) -> VecbridgeError:
+        """Why the process that serves does not answer."""
+        place = None if self._anchor is None else places.find(self._anchor.place)
+        if place is None or not places.answers(place.socket):
+            return failed(f"{self._path}: the process that served it has ended", retryable=True)
+        if place.host != socket.gethostname() or not places.stopped(place.pid):
+            # One that is new takes a moment; the call is made again.
+            return failed(
+                f"{self._path}: process {place.pid}, which serves it, did not answer",
+                retryable=True,
+            )
+        return OperationTimeoutError(
+            f"process {place.pid}, which serves {self._path} to this one, is stopped, by a signal "
+            f"or in a debugger. Let it go on (kill -CONT {place.pid}), or end it: another one then "
+            f"takes its place",
+            backend=BACKEND,
+            operation="connect",
+            retryable=True,
+        )
 
     def leave(self) -> None:
         """One store less; with the last one the directory is let go of, before this returns."""
@@ -102,6 +145,10 @@ class Share:
         if self._process == os.getpid():
             self._leaving.put(left)
             left.wait(_END_S)
+
+    def retire(self) -> None:
+        """Takes over from no other process any more."""
+        self._ended = True
 
     def forget(self) -> None:
         """The same, for a finalizer: it takes no lock and waits for nothing."""
@@ -115,17 +162,21 @@ class Share:
         if self._held is not None:
             os.close(self._held)
             self._held = None
+        if self._anchor is not None:
+            self._anchor.close()
 
     def end(self) -> None:
         """Stops serving, if this process does, and unlocks."""
         with self._opening:
+            self._ended = True
             server, self._server = self._server, None
             held, self._held = self._held, None
-            if server is None or held is None:
-                return
-            server.stop()
-            places.announce(held, server.address, ended=True)
-            os.close(held)
+            if server is not None and held is not None and self._anchor is not None:
+                server.stop()
+                places.announce(held, self._anchor.place, server.address, ended=True)
+                os.close(held)
+            if self._anchor is not None:
+                self._anchor.close()
 
     def _watch(self) -> None:
         last = False
@@ -138,8 +189,8 @@ class Share:
             with _guard:
                 self.holders -= 1
                 last = self.holders <= 0
-                if last:
-                    _shares.pop(self._path, None)
+                if last and _shares.get(self._path) is self:
+                    del _shares[self._path]
             if last:
                 self.end()
             left.set()
@@ -148,7 +199,8 @@ class Share:
         with self._opening:
             try:
                 # Whoever removed the directory has no use for an empty one in its place.
-                if self.address and self._path.is_dir() and not self._serve():
+                wanted = self.address and not self._ended and self.lost() is None
+                if wanted and not self._serve():
                     self._find()
                 self._trouble = None
             except VecbridgeError as error:
@@ -158,8 +210,8 @@ class Share:
     def _serve(self) -> bool:
         """Tries for the lock, and serves where it is free."""
         try:
-            self._path.mkdir(exist_ok=True)
-            held = places.take(self._path)
+            anchor = self._anchored()
+            held = places.take(anchor.place)
         except PermissionError as error:
             raise failed(
                 f"{self._path}: {error.strerror}. Processes of one user can share a directory; for "
@@ -171,36 +223,56 @@ class Share:
             return False
         server: Server | None = None
         try:
-            self._check(self._path)
-            since = places.broken_off(held)
-            if since is not None:
-                discard_torn(self._path, since)
-            server = Server(self._path, places.prepare(self._path))
-            places.announce(held, server.address)
+            if anchor.lost() is not None:
+                os.close(held)
+                return False
+            self._check(anchor.path)
+            if not places.ended_well(held):
+                discard_torn(anchor.place)
+            note_indexes(anchor.place)
+            server = Server(anchor, places.prepare(anchor.place))
+            places.announce(held, anchor.place, server.address)
+            anchor.note_lock()
         except BaseException as error:
             if server is not None:
                 server.stop()
             os.close(held)
             if isinstance(error, VecbridgeError) or not isinstance(error, Exception):
                 raise
-            raise failed(f"{self._path}: {error}") from error
+            raise failed(anchor.plain(f"{self._path}: {error}")) from error
         self._held, self._server = held, server
         self.address = f"unix:{server.address}"
         return True
 
+    def _anchored(self) -> Anchor:
+        """The directory, made where it is not there yet, and the same one from then on."""
+        if self._anchor is not None and (self.address or self._anchor.lost() is None):
+            return self._anchor
+        if self._anchor is not None:
+            # It was exchanged before anything was read of it.
+            self._anchor.close()
+        self._path.mkdir(exist_ok=True)
+        self._anchor = Anchor(self._path)
+        return self._anchor
+
     def _find(self) -> bool:
-        place = places.find(self._path)
-        if place is None:
+        anchor = self._anchor
+        place = None if anchor is None else places.find(anchor.place)
+        if anchor is None or place is None:
             return False
         address = f"unix:{place.socket}"
         if address != self.address:
             if place.distrust() is not None or not places.answers(place.socket):
                 return False
+            anchor.note_lock()
             self.address = address
         return True
 
     def _unserved(self) -> ConnectionFailedError:
-        place = places.find(self._path)
+        anchor = self._anchored()
+        place = places.find(anchor.place)
+        if places.is_linked(anchor.place / places.FILE):
+            return linked(self._path)
         if place is None:
             return failed(f"{self._path} is locked by a process that tells nobody how to reach it")
         why = place.distrust() or f"nobody answers on {place.socket}"
@@ -221,6 +293,9 @@ def _at_end() -> None:
     with _guard:
         ending = list(_shares.values())
         _shares.clear()
+    for share in ending:
+        # Where another one of these serves, none takes over from it now.
+        share.retire()
     for share in ending:
         share.end()
 
