@@ -19,6 +19,7 @@ from vecbridge.fiftyone import _sorting as sorting
 from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
 from vecbridge.fiftyone._neighbors import Neighbors
 from vecbridge.fiftyone._records import StoredRecords, ids_within
+from vecbridge.fiftyone._views import Here, HereView
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,21 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         backend: the factory that made it, if one did.
     """
 
+    _last_view = Here()
+    _last_views = Here()
+    _curr_view = Here()
+    _curr_view_allow_missing = Here()
+    _curr_view_warn_missing = Here()
+    _curr_sample_ids = Here()
+    _curr_label_ids = Here()
+    _curr_keep_inds = Here()
+    _curr_missing_size = Here()
+
     def __init__(
         self, samples: Any, config: Any, brain_key: str | None, backend: Any = None
     ) -> None:
+        self._here = HereView(samples)
+        self._read_at = object()
         # The base class restricts the index to its samples while it is constructed.
         self._handle = IndexHandle(config)
         self._neighbors = Neighbors(self)
@@ -215,13 +228,22 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         records = read_all(self._handle.find())
         return records.vectors, *self._id_arrays(records.fields[SAMPLE_ID], records.ids)
 
-    def use_view(self, *args: Any, **kwargs: Any) -> Any:
-        """Restricts the index to a view; see FiftyOne's documentation."""
-        self._neighbors.forget_view()
-        return super().use_view(*args, **kwargs)
+    def _apply_view_if_necessary(self) -> None:
+        # Another thread may have reloaded since this one has read its view.
+        moment = self._read_at
+        if self._here.read_at is not moment or self._curr_sample_ids is None:
+            self._apply_view()
+            self._here.read_at = moment
 
     def _apply_view(self) -> None:
-        if not self.has_view or not self._curr_view_allow_missing or self._curr_view_warn_missing:
+        if not self.has_view:
+            table = self._living_table()
+            self._curr_sample_ids = np.array(table.sample_ids, dtype=np.str_)
+            labels = self.config.patches_field is not None
+            self._curr_label_ids = np.array(table.ids, dtype=np.str_) if labels else None
+            self._curr_keep_inds = self._curr_missing_size = None
+            return
+        if not self._curr_view_allow_missing or self._curr_view_warn_missing:
             super()._apply_view()
             return
         # What a view holds is looked up in the index, which may hold far more.
@@ -237,8 +259,7 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
     def reload(self) -> None:
         """Reads afresh what other processes may have changed."""
         self._handle.forget()
-        self._neighbors.forget()
-        super().reload()
+        self._changed(reload=True)
 
     def cleanup(self) -> None:
         """Deletes the index from the store; the run stays, and can be added to again."""
@@ -304,7 +325,7 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
                 "give thresh, the distance within which samples are duplicates, or fraction, how "
                 "many of them are"
             )
-        return duplicates.apart(self._neighbors.pairs(), thresh, ids)
+        return duplicates.apart(self._neighbors.pairs(ids), thresh, ids)
 
     def _remove_duplicates_count(
         self, num_keep: int, ids: Sequence[str], init_thresh: float | None = None
@@ -312,9 +333,10 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         """Ids of about so many that are farthest apart, and how far."""
         if num_keep <= 0 or num_keep >= len(ids):
             return [] if num_keep <= 0 else list(ids), None
-        return duplicates.most_apart(self._neighbors.pairs(), num_keep, ids, init_thresh)
+        return duplicates.most_apart(self._neighbors.pairs(ids), num_keep, ids, init_thresh)
 
     def _changed(self, reload: bool) -> None:
         self._neighbors.forget()
         if reload:
+            self._read_at = object()
             super().reload()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.fiftyone._handle import SAMPLE_ID, IdTable, IndexHandle, read_table
-from vecbridge.fiftyone._ids import ids_of
+from vecbridge.fiftyone._ids import every_slice, ids_of, living
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,27 @@ class StoredRecords:
         ids, samples = ids[there], samples[there]
         order = np.argsort(ids)
         return IdTable(ids[order].tolist(), samples[order].tolist())
+
+    def _living_table(self) -> IdTable:
+        """Every record whose sample, and label, the dataset still has."""
+        table = self._table()
+        gone = self.gone(table.ids)
+        if not gone:
+            return table
+        pairs = zip(table.ids, table.sample_ids, strict=True)
+        kept = [pair for pair in pairs if pair[0] not in gone]
+        return IdTable([record for record, _ in kept], [sample for _, sample in kept])
+
+    def gone(self, ids: Sequence[str]) -> set[str]:
+        """The records, of some, whose sample or label was deleted from the dataset."""
+        names = set(ids)
+        patches = self.config.patches_field
+        if patches is None:
+            return names - living(self._samples, names)
+        samples = every_slice(self._samples)
+        if len(names) <= _FETCH_AT_MOST:
+            samples = samples.select([name for name in set(self._sample_ids_of(list(names))) if name])
+        return names.difference(ids_within(samples, patches)[1].tolist())
 
     def _sample_ids_of(self, ids: Sequence[str]) -> list[str]:
         """The sample of each record."""
