@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -16,10 +17,14 @@ from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _sorting as sorting
-from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
+from vecbridge.fiftyone import _owning as owning
+from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all, unique_name
+from vecbridge.fiftyone._lengths import Lengths
 from vecbridge.fiftyone._neighbors import Neighbors
 from vecbridge.fiftyone._records import StoredRecords, ids_within
+from vecbridge.fiftyone._swapping import Copying
 from vecbridge.fiftyone._views import Here, HereView
+from vecbridge.transfer import copy
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +57,7 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
     ) -> None:
         self._here = HereView(samples)
         self._read_at = object()
+        self._lengths = Lengths()
         # The base class restricts the index to its samples while it is constructed.
         self._handle = IndexHandle(config)
         self._neighbors = Neighbors(self)
@@ -148,12 +154,24 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
             rows = self._absent_rows(ids, allow_existing, warn_existing)
         if not rows:
             return
+        owning.refuse_foreign(*self._owner_facts, "add to the index")
         whole = len(rows) == len(ids)
         vectors = embeddings if whole else np.asarray(embeddings)[rows]
         self._upsert([ids[row] for row in rows], vectors, [samples[row] for row in rows])
-        if self.config.embeddings_field is not None:
+        if self.config.metric == "dotproduct":
+            self._lengths.look_at(vectors, self.config.collection_name)
+        if self.config.embeddings_field is not None and not self._here.field_is_source:
             self._write_field([samples[row] for row in rows], [ids[row] for row in rows], vectors)
         self._changed(reload)
+
+    @contextmanager
+    def field_is_source(self, read: bool) -> Iterator[None]:
+        """Around an addition: vectors that were read from the field are not written back to it."""
+        self._here.field_is_source = read
+        try:
+            yield
+        finally:
+            self._here.field_is_source = False
 
     def remove_from_index(
         self,
@@ -181,6 +199,7 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         ]
         if not ids:
             return
+        owning.refuse_foreign(*self._owner_facts, "remove from the index")
         self.index.delete(ids)
         field, patches = self.config.embeddings_field, self.config.patches_field
         if field is not None:
@@ -262,7 +281,12 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         self._changed(reload=True)
 
     def cleanup(self) -> None:
-        """Deletes the index from the store; the run stays, and can be added to again."""
+        """Deletes the index from the store; the run stays, and can be added to again.
+
+        Raises:
+            InvalidArgumentError: the index is another run's, or another one refers to it.
+        """
+        owning.refuse_shared(*self._owner_facts, "delete the index")
         self._handle.drop()
         self._changed(reload=True)
 
@@ -271,6 +295,44 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         self.cleanup()
         if self.key is not None:
             self.samples._root_dataset.delete_brain_run(self.key)
+
+    @property
+    def _owner_facts(self) -> tuple[Any, Any, str | None]:
+        return self.config, self._samples._root_dataset, self.key
+
+    def detach(self) -> str:
+        """Gives the run an index of its own: a copy, in the same store, of what it reads.
+
+        For a clone of a dataset, whose runs read the original's indexes.
+
+        Returns:
+            The name of the copy.
+
+        Raises:
+            InvalidArgumentError: the index is no saved run's.
+            IndexNotFoundError: there is no index.
+            BackendError: the store failed; the run is what it was.
+        """
+        dataset, key = self._samples._root_dataset, self.key
+        if key is None or not dataset.has_brain_run(key):
+            raise InvalidArgumentError("only the index of a saved run can be copied for it")
+        source, store = self.index, self.store
+        name = unique_name(dataset.name, key)
+        place = self.config.backend_name
+        copying = Copying(dataset, key)
+        copying.clear(place, store.drop_index)
+        with copying.making(place, name, store.drop_index):
+            copy(source, store, name)
+            before = self.config.collection_name, self.config.owner
+            self.config.collection_name, self.config.owner = name, str(dataset._doc.id)
+            try:
+                self.save_config()
+            except BaseException:
+                self.config.collection_name, self.config.owner = before
+                raise
+        self.config.found()
+        self.reload()
+        return name
 
     def sort_by_similarity(
         self,
@@ -324,6 +386,13 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
             raise InvalidArgumentError(
                 "give thresh, the distance within which samples are duplicates, or fraction, how "
                 "many of them are"
+            )
+        if self.config.metric == "dotproduct" and thresh >= 0:
+            raise InvalidArgumentError(
+                f"thresh={thresh} says nothing with the metric dotproduct, whose distance is the "
+                f"negated product: it is below 0 for all that are alike, and falls with their "
+                f"length. Give fraction instead, or compute the similarity with "
+                f'metric="cosine", where duplicates are near 0'
             )
         return duplicates.apart(self._neighbors.pairs(ids), thresh, ids)
 

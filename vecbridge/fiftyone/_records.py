@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
+import fiftyone.core.fields as fof
 import numpy as np
 from numpy.typing import NDArray
 
@@ -148,7 +149,12 @@ class StoredRecords:
 
     def _write_field(self, samples: list[str], ids: list[str], vectors: Any) -> None:
         field, patches = self.config.embeddings_field, self.config.patches_field
-        rows = np.asarray(vectors)
+        rows: Any = np.asarray(vectors)
+        path = field
+        if patches is not None:
+            _, path = self._samples._get_label_field_path(patches, field)
+        if isinstance(self._samples._dataset.get_field(path), fof.ListField):
+            rows = rows.tolist()
         fbu.add_embeddings(self._samples, rows, samples, ids, field, patches_field=patches)
 
     def _named(

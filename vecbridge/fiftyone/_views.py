@@ -29,6 +29,7 @@ class HereView(threading.local):
         self.curr_keep_inds: Any = None
         self.curr_missing_size: Any = None
         self.read_at: Any = None
+        self.field_is_source = False
 
 
 class Here:
