@@ -16,8 +16,8 @@ from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
-from vecbridge.fiftyone import _sorting as sorting
 from vecbridge.fiftyone import _owning as owning
+from vecbridge.fiftyone import _sorting as sorting
 from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all, unique_name
 from vecbridge.fiftyone._lengths import Lengths
 from vecbridge.fiftyone._neighbors import Neighbors

@@ -143,8 +143,7 @@ class Neighbors:
                 return [_without(hits, gone, k) for hits in found] if wanted != k else list(found)
             kept = [_without(hits, gone, k) for hits in found]
             if wanted is None or all(
-                len(some) == k or len(hits) < wanted
-                for some, hits in zip(kept, found, strict=True)
+                len(some) == k or len(hits) < wanted for some, hits in zip(kept, found, strict=True)
             ):
                 return kept
             wanted = 4 * wanted + 64

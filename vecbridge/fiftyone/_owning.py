@@ -113,7 +113,7 @@ def _what_to_do(dataset: Any, key: str | None) -> str:
 
 
 def _references(config: Any, dataset: str, key: str | None) -> tuple[Reference | None, list[Any]]:
-    """The run itself, if it is registered, and all others that name the same index; oldest first."""
+    """The run itself, if it is registered, and all others of the same index, oldest first."""
     mine, others = None, []
     for each in sorted(_named_alike(config), key=lambda reference: reference.document):
         if (each.dataset, each.key) == (dataset, key):

@@ -87,7 +87,9 @@ class StoredRecords:
             return names - living(self._samples, names)
         samples = every_slice(self._samples)
         if len(names) <= _FETCH_AT_MOST:
-            samples = samples.select([name for name in set(self._sample_ids_of(list(names))) if name])
+            samples = samples.select(
+                [name for name in set(self._sample_ids_of(list(names))) if name]
+            )
         return names.difference(ids_within(samples, patches)[1].tolist())
 
     def _sample_ids_of(self, ids: Sequence[str]) -> list[str]:

@@ -65,7 +65,11 @@ def test_a_view_that_one_thread_uses_restricts_no_other(case: Case, digits: Digi
     index = new_run(digits, case, embeddings=digits.vectors)
 
     def all_of_it() -> tuple[int, int, int]:
-        return index.index_size, len(index.current_sample_ids), len(index._kneighbors(digits.ids[5])[0])
+        return (
+            index.index_size,
+            len(index.current_sample_ids),
+            len(index._kneighbors(digits.ids[5])[0]),
+        )
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(all_of_it).result() == (150, 150, 150)

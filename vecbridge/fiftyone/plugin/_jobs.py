@@ -113,9 +113,7 @@ def _refuse_incomparable(key: str, one: Any, other: str, two: Any) -> None:
         )
 
 
-def _switched(
-    key: str, records: int, backend: str, options: dict[str, Any], before: Run
-) -> Told:
+def _switched(key: str, records: int, backend: str, options: dict[str, Any], before: Run) -> Told:
     return Told(
         "success",
         f"{key} lives in {backend} now",
