@@ -14,8 +14,8 @@ from vecbridge import InvalidArgumentError
 CHANGES: dict[str, Callable[[Any, Digits], object]] = {
     "add": lambda index, own: index.add_to_index(own.vectors[:3] + 1, own.ids[:3]),
     "remove": lambda index, own: index.remove_from_index(sample_ids=own.ids[:5]),
-    "cleanup": lambda index, own: index.cleanup(),
-    "delete": lambda index, own: index.delete(),
+    "cleanup": lambda index, _: index.cleanup(),
+    "delete": lambda index, _: index.delete(),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,7 +119,7 @@ def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
             raise InvalidArgumentError(
                 f"a {backend} store has no path and no address: leave it empty"
             )
-        if settings.is_local(name, place) and not os.path.isabs(Path(place).expanduser()):
+        if settings.is_local(name, place) and not Path(place).expanduser().is_absolute():
             raise InvalidArgumentError(
                 f"{place!r} would be made in the folder in which the App's server was started: "
                 f"give the whole path, such as {Path.home() / place}"
