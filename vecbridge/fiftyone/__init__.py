@@ -2,7 +2,8 @@
 
     >>> import vecbridge.fiftyone
     >>> vecbridge.fiftyone.enable()  # doctest: +SKIP
-    >>> fob.compute_similarity(dataset, backend="milvus", brain_key="similar")  # doctest: +SKIP
+    >>> options = {"backend": "milvus", "metric": "cosine", "brain_key": "similar"}
+    >>> fob.compute_similarity(dataset, **options)  # doctest: +SKIP
 
 In every process from now on, the App's server too, without a line of code: run
 ``vecbridge fiftyone enable``, or set an environment variable::

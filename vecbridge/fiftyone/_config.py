@@ -19,7 +19,7 @@ from vecbridge.fiftyone import _settings as settings
 from vecbridge.fiftyone._stores import remember, remembered, resolved_settings, shared_store
 
 _FIFTYONE = frozenset(inspect.signature(SimilarityConfig.__init__).parameters) - {"self", "kwargs"}
-_OWN = frozenset({"collection_name", "metric", "consistency_level"})
+_OWN = frozenset({"collection_name", "metric", "consistency_level", "owner"})
 _IGNORED = frozenset({"config_cls"})
 """FiftyOne passes the built-in's class along when the caller names another."""
 
@@ -36,6 +36,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             of the dataset and the run. An index that exists already is adopted as it is.
         metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
         consistency_level: what a read sees that asks for no level.
+        owner: the id of the dataset that the run was made for; kept with the run, and never given.
         kwargs: settings of the backend, and FiftyOne's own parameters of a similarity index.
 
     Raises:
@@ -57,6 +58,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         collection_name: str | None = None,
         metric: str | None = None,
         consistency_level: str | None = None,
+        owner: str | None = None,
         **kwargs: Any,
     ) -> None:
         self._settings: dict[str, Any] = {}
@@ -72,6 +74,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         self._model_name = _name_of(own.get("model"))
         super().__init__(**own)
         self.collection_name = None if collection_name is None else str(collection_name)
+        self.owner = owner
         self.metric = self.default_metric if metric is None else parse_metric(metric)
         self.consistency_level = (
             self.default_consistency if consistency_level is None else consistency_level

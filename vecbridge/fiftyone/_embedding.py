@@ -146,7 +146,9 @@ class Embedding:
         vectors, samples, labels = self._embedded(view, bar)
         if len(samples):
             self._bytes = np.asarray(vectors).nbytes
-            self._index.add_to_index(vectors, samples, label_ids=labels, reload=False)
+            # FiftyOne names the field only where the vectors are read from it.
+            with self._index.field_is_source(self._asked.get("embeddings_field") is not None):
+                self._index.add_to_index(vectors, samples, label_ids=labels, reload=False)
         bar.set_iteration(before + len(ids))
 
     def _without_known_labels(self, view: Any) -> Any:

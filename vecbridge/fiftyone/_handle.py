@@ -52,19 +52,19 @@ class IndexHandle:
 
     def __init__(self, config: Any) -> None:
         self._config = config
-        self._index: Index | None = None
-        self._closings = closings()
-        self._store: Store | None = None
-        self._found: tuple[int, dict[str, Any]] | None = None
+        # Each is replaced as a whole: several threads may ask at once.
+        self._index: tuple[int, Index] | None = None
+        self._store: tuple[int, dict[str, Any], Store] | None = None
 
     @property
     def store(self) -> Store:
         """The store that the run's configuration names; found again where that has changed."""
         names = {"collection_name": self._config.collection_name, **self._config.given}
-        store = self._store
-        if store is None or self._found != (closings(), names):
-            store = self._store = self._config.connect()
-            self._found = closings(), names
+        held, now = self._store, closings()
+        if held is not None and held[:2] == (now, names):
+            return held[2]
+        store: Store = self._config.connect()
+        self._store = now, names, store
         return store
 
     def find(self) -> Index | None:
@@ -76,11 +76,11 @@ class IndexHandle:
         if self._config.collection_name is None:
             return None
         # An index is as false as it is empty, and asking costs a count.
-        if self._index is not None and self._closings == closings():
-            return self._index
-        self._closings = closings()
+        held, now = self._index, closings()
+        if held is not None and held[0] == now:
+            return held[1]
         try:
-            self._index = self.store.open_index(
+            index = self.store.open_index(
                 self._config.collection_name,
                 metric=self._config.metric,
                 consistency=self._level(),
@@ -88,8 +88,9 @@ class IndexHandle:
         except IndexNotFoundError:
             self._index = None
             return None
+        self._index = now, index
         self._config.found()
-        return self._index
+        return index
 
     def require(self) -> Index:
         """The index.
@@ -111,16 +112,17 @@ class IndexHandle:
 
     def create(self, dimension: int) -> Index:
         """Makes the index, with the field that holds sample ids."""
-        self._closings = closings()
-        self._index = self.store.create_index(
+        now = closings()
+        index = self.store.create_index(
             self._config.collection_name,
             dimension=dimension,
             metric=self._config.metric,
             fields={SAMPLE_ID: "string"},
             consistency=self._level(),
         )
+        self._index = now, index
         self._config.found()
-        return self._index
+        return index
 
     def _level(self) -> Consistency | None:
         level = self._config.consistency_level
@@ -128,9 +130,9 @@ class IndexHandle:
 
     def drop(self) -> None:
         """Removes the index, if it exists."""
-        index, self._index = self._index, None
-        if index is not None and self._closings == closings():
-            index.close()
+        held, self._index = self._index, None
+        if held is not None and held[0] == closings():
+            held[1].close()
         if self._config.collection_name is None:
             return
         try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import fiftyone.core.media as fom
+from bson import ObjectId
 
 _MOST = 200_000
 """Ids that one document holds without coming near the size of the largest, 16 MB."""
@@ -33,3 +37,21 @@ def first_ids_of(view: Any, most: int) -> list[str]:
     pipeline = [{"$limit": most}, {"$group": {"_id": None, "ids": {"$push": "$_id"}}}]
     documents = view._aggregate(post_pipeline=pipeline)
     return [str(name) for document in documents for name in document["ids"]]
+
+
+def living(samples: Any, names: Iterable[str]) -> set[str]:
+    """The ids, of some, that are samples' of a collection's dataset, in any of its group slices."""
+    wanted = [ObjectId(name) for name in names if ObjectId.is_valid(name)]
+    documents = samples._dataset._sample_collection
+    found: set[str] = set()
+    for start in range(0, len(wanted), _MOST):
+        part = {"_id": {"$in": wanted[start : start + _MOST]}}
+        found.update(str(each["_id"]) for each in documents.find(part, {"_id": True}))
+    return found
+
+
+def every_slice(samples: Any) -> Any:
+    """The collection, with all of its slices where its samples are grouped."""
+    if samples.media_type == fom.GROUP:
+        return samples.select_group_slices(_allow_mixed=True)
+    return samples

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -15,10 +16,15 @@ from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
+from vecbridge.fiftyone import _owning as owning
 from vecbridge.fiftyone import _sorting as sorting
-from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
+from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all, unique_name
+from vecbridge.fiftyone._lengths import Lengths
 from vecbridge.fiftyone._neighbors import Neighbors
 from vecbridge.fiftyone._records import StoredRecords, ids_within
+from vecbridge.fiftyone._swapping import Copying
+from vecbridge.fiftyone._views import Here, HereView
+from vecbridge.transfer import copy
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +42,22 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         backend: the factory that made it, if one did.
     """
 
+    _last_view = Here()
+    _last_views = Here()
+    _curr_view = Here()
+    _curr_view_allow_missing = Here()
+    _curr_view_warn_missing = Here()
+    _curr_sample_ids = Here()
+    _curr_label_ids = Here()
+    _curr_keep_inds = Here()
+    _curr_missing_size = Here()
+
     def __init__(
         self, samples: Any, config: Any, brain_key: str | None, backend: Any = None
     ) -> None:
+        self._here = HereView(samples)
+        self._read_at = object()
+        self._lengths = Lengths()
         # The base class restricts the index to its samples while it is constructed.
         self._handle = IndexHandle(config)
         self._neighbors = Neighbors(self)
@@ -135,12 +154,24 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
             rows = self._absent_rows(ids, allow_existing, warn_existing)
         if not rows:
             return
+        owning.refuse_foreign(*self._owner_facts, "add to the index")
         whole = len(rows) == len(ids)
         vectors = embeddings if whole else np.asarray(embeddings)[rows]
         self._upsert([ids[row] for row in rows], vectors, [samples[row] for row in rows])
-        if self.config.embeddings_field is not None:
+        if self.config.metric == "dotproduct":
+            self._lengths.look_at(vectors, self.config.collection_name)
+        if self.config.embeddings_field is not None and not self._here.field_is_source:
             self._write_field([samples[row] for row in rows], [ids[row] for row in rows], vectors)
         self._changed(reload)
+
+    @contextmanager
+    def field_is_source(self, read: bool) -> Iterator[None]:
+        """Around an addition: vectors that were read from the field are not written back to it."""
+        self._here.field_is_source = read
+        try:
+            yield
+        finally:
+            self._here.field_is_source = False
 
     def remove_from_index(
         self,
@@ -168,6 +199,7 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         ]
         if not ids:
             return
+        owning.refuse_foreign(*self._owner_facts, "remove from the index")
         self.index.delete(ids)
         field, patches = self.config.embeddings_field, self.config.patches_field
         if field is not None:
@@ -215,13 +247,22 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         records = read_all(self._handle.find())
         return records.vectors, *self._id_arrays(records.fields[SAMPLE_ID], records.ids)
 
-    def use_view(self, *args: Any, **kwargs: Any) -> Any:
-        """Restricts the index to a view; see FiftyOne's documentation."""
-        self._neighbors.forget_view()
-        return super().use_view(*args, **kwargs)
+    def _apply_view_if_necessary(self) -> None:
+        # Another thread may have reloaded since this one has read its view.
+        moment = self._read_at
+        if self._here.read_at is not moment or self._curr_sample_ids is None:
+            self._apply_view()
+            self._here.read_at = moment
 
     def _apply_view(self) -> None:
-        if not self.has_view or not self._curr_view_allow_missing or self._curr_view_warn_missing:
+        if not self.has_view:
+            table = self._living_table()
+            self._curr_sample_ids = np.array(table.sample_ids, dtype=np.str_)
+            labels = self.config.patches_field is not None
+            self._curr_label_ids = np.array(table.ids, dtype=np.str_) if labels else None
+            self._curr_keep_inds = self._curr_missing_size = None
+            return
+        if not self._curr_view_allow_missing or self._curr_view_warn_missing:
             super()._apply_view()
             return
         # What a view holds is looked up in the index, which may hold far more.
@@ -237,11 +278,15 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
     def reload(self) -> None:
         """Reads afresh what other processes may have changed."""
         self._handle.forget()
-        self._neighbors.forget()
-        super().reload()
+        self._changed(reload=True)
 
     def cleanup(self) -> None:
-        """Deletes the index from the store; the run stays, and can be added to again."""
+        """Deletes the index from the store; the run stays, and can be added to again.
+
+        Raises:
+            InvalidArgumentError: the index is another run's, or another one refers to it.
+        """
+        owning.refuse_shared(*self._owner_facts, "delete the index")
         self._handle.drop()
         self._changed(reload=True)
 
@@ -250,6 +295,44 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         self.cleanup()
         if self.key is not None:
             self.samples._root_dataset.delete_brain_run(self.key)
+
+    @property
+    def _owner_facts(self) -> tuple[Any, Any, str | None]:
+        return self.config, self._samples._root_dataset, self.key
+
+    def detach(self) -> str:
+        """Gives the run an index of its own: a copy, in the same store, of what it reads.
+
+        For a clone of a dataset, whose runs read the original's indexes.
+
+        Returns:
+            The name of the copy.
+
+        Raises:
+            InvalidArgumentError: the index is no saved run's.
+            IndexNotFoundError: there is no index.
+            BackendError: the store failed; the run is what it was.
+        """
+        dataset, key = self._samples._root_dataset, self.key
+        if key is None or not dataset.has_brain_run(key):
+            raise InvalidArgumentError("only the index of a saved run can be copied for it")
+        source, store = self.index, self.store
+        name = unique_name(dataset.name, key)
+        place = self.config.backend_name
+        copying = Copying(dataset, key)
+        copying.clear(place, store.drop_index)
+        with copying.making(place, name, store.drop_index):
+            copy(source, store, name)
+            before = self.config.collection_name, self.config.owner
+            self.config.collection_name, self.config.owner = name, str(dataset._doc.id)
+            try:
+                self.save_config()
+            except BaseException:
+                self.config.collection_name, self.config.owner = before
+                raise
+        self.config.found()
+        self.reload()
+        return name
 
     def sort_by_similarity(
         self,
@@ -304,7 +387,14 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
                 "give thresh, the distance within which samples are duplicates, or fraction, how "
                 "many of them are"
             )
-        return duplicates.apart(self._neighbors.pairs(), thresh, ids)
+        if self.config.metric == "dotproduct" and thresh >= 0:
+            raise InvalidArgumentError(
+                f"thresh={thresh} says nothing with the metric dotproduct, whose distance is the "
+                f"negated product: it is below 0 for all that are alike, and falls with their "
+                f"length. Give fraction instead, or compute the similarity with "
+                f'metric="cosine", where duplicates are near 0'
+            )
+        return duplicates.apart(self._neighbors.pairs(ids), thresh, ids)
 
     def _remove_duplicates_count(
         self, num_keep: int, ids: Sequence[str], init_thresh: float | None = None
@@ -312,9 +402,10 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         """Ids of about so many that are farthest apart, and how far."""
         if num_keep <= 0 or num_keep >= len(ids):
             return [] if num_keep <= 0 else list(ids), None
-        return duplicates.most_apart(self._neighbors.pairs(), num_keep, ids, init_thresh)
+        return duplicates.most_apart(self._neighbors.pairs(ids), num_keep, ids, init_thresh)
 
     def _changed(self, reload: bool) -> None:
         self._neighbors.forget()
         if reload:
+            self._read_at = object()
             super().reload()

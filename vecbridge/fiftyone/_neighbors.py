@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from vecbridge.fiftyone._sifting import SMALL_VIEW, sifted
 from vecbridge.local import LocalIndex, Snapshot
 from vecbridge.ranking import Pairs
 
+_ROUNDS = 3
 _LONG_WORK = 10_000
 """From how many records on progress is shown."""
 
@@ -42,7 +43,10 @@ class Query:
 
 
 class Neighbors:
-    """Answers the queries of one similarity index, within its current view.
+    """Answers the queries of one similarity index, within the view that the caller's thread uses.
+
+    What a query needs travels with the call. What is kept between calls is true of the records
+    alone, and of the moment at which it was read.
 
     Args:
         owner: the :class:`~vecbridge.fiftyone._index.BackendSimilarityIndex`.
@@ -50,19 +54,14 @@ class Neighbors:
 
     def __init__(self, owner: Any) -> None:
         self._owner = owner
-        self._within: list[str] | None = None
-        self._pairs: Pairs | None = None
-        self._frozen: Snapshot | None = None
+        self._moment = object()
+        self._kept: _Kept | None = None
         self._by_record = SortsByRecord()
-
-    def forget_view(self) -> None:
-        """Says that the view has changed."""
-        self._within = None
 
     def forget(self) -> None:
         """Says that the records have changed."""
-        self._within = None
-        self._pairs = self._frozen = None
+        self._moment = object()
+        self._kept = None
         self._by_record.forget()
 
     def nearest(
@@ -79,11 +78,15 @@ class Neighbors:
         parsed = _parsed(query)
         if aggregation is None and not parsed.single:
             search = self._owner.index.farthest if reverse else self._owner.index.search
-            found = search(self._vectors_of(parsed), k, within=self._view_ids())
+            vectors = self._vectors_of(parsed)
+            found = self._living(
+                lambda count, within: search(vectors, count, within=within), k, self._view_ids()
+            )
             return self._formatted(found, False, return_dists)
         wanted = parse_aggregation("mean" if aggregation is None else aggregation)
-        large = self._is_large_view()
-        best = None if large else self._at_sight(parsed, k, reverse)
+        few = self._few_ids()
+        large = few is None and self._is_large_view()
+        best = None if large else self._at_sight(parsed, k, few, reverse)
         if best is None:
             queries = self._vectors_of(parsed)
 
@@ -95,7 +98,8 @@ class Neighbors:
 
             best = sifted(self._owner.view, k, ask) if large else None
             if best is None:
-                best = ask(k, self._view_ids())
+                within = self._view_ids() if few is None else few
+                (best,) = self._living(lambda count, ids: [ask(count, ids)], k, within)
         return self._formatted([best], True, return_dists)
 
     def within_radius(self, query: Any, thresh: float | None, return_dists: bool) -> Any:
@@ -104,21 +108,60 @@ class Neighbors:
         if query is None:
             return self._radius_of_all(limit, return_dists)
         parsed = _parsed(query)
-        found = self._owner.index.search(self._vectors_of(parsed), None, within=self._view_ids())
+        vectors = self._vectors_of(parsed)
+        found = self._living(
+            lambda count, within: self._owner.index.search(vectors, count, within=within),
+            None,
+            self._view_ids(),
+        )
         cut = []
         for hits in found:
             count = int(np.searchsorted(hits.distances, limit, side="right"))
             cut.append(Hits(hits.ids[:count], hits.distances[:count], exact=hits.exact))
         return self._formatted(cut, parsed.single, return_dists)
 
-    def _at_sight(self, query: Query, k: int | None, reverse: bool) -> Hits | None:
+    def _living(
+        self,
+        ask: Callable[[int | None, Sequence[str] | None], Sequence[Hits]],
+        k: int | None,
+        within: Sequence[str] | None,
+    ) -> list[Hits]:
+        """The best records that the dataset still has: those of deleted samples take no place.
+
+        Args:
+            ask: ranks so many of some ids, or of everything.
+            k: how many.
+            within: the ids that are candidates, all of which the dataset has; ``None`` for all.
+        """
+        if within is not None:
+            return list(ask(k, within))
+        wanted = k
+        for _ in range(_ROUNDS):
+            found = ask(wanted, None)
+            gone = self._owner.gone([name for hits in found for name in hits.ids])
+            if not gone:
+                return [_without(hits, gone, k) for hits in found] if wanted != k else list(found)
+            kept = [_without(hits, gone, k) for hits in found]
+            if wanted is None or all(
+                len(some) == k or len(hits) < wanted for some, hits in zip(kept, found, strict=True)
+            ):
+                return kept
+            wanted = 4 * wanted + 64
+        return list(ask(k, self._owner._living_table().ids))
+
+    def _at_sight(
+        self, query: Query, k: int | None, within: Sequence[str] | None, reverse: bool
+    ) -> Hits | None:
         """The answer to one record's query, where that takes no search."""
         # All aggregations of one query are the same.
         if len(query.names) != 1:
             return None
-        return self._by_record.nearest(
-            self._owner.index, query.names[0], k, within=self._view_ids(), farthest=reverse
+        if within is None:
+            within = self._view_ids()
+        hits = self._by_record.nearest(
+            self._owner.index, query.names[0], k, within=within, farthest=reverse
         )
+        return None if hits is None or (within is None and self._owner.gone(hits.ids)) else hits
 
     def _vectors_of(self, query: Query) -> NDArray[Any]:
         return self._stored(query.names) if query.vectors is None else query.vectors
@@ -138,23 +181,26 @@ class Neighbors:
         return np.asarray(records.vectors[[rows[name] for name in ids]])
 
     def _is_large_view(self) -> bool:
-        """Whether the ids of the view take long to read, and are not known yet."""
+        """Whether there is a view of samples, which :meth:`_few_ids` did not find small."""
         owner = self._owner
         patches = owner.config.patches_field is not None or owner.view._is_patches
-        if patches or self._within is not None or not owner.has_view:
-            return False
+        return bool(owner.has_view and not patches)
+
+    def _few_ids(self) -> list[str] | None:
+        """Ids of a view of few samples; ``None`` of any other, and of everything."""
+        owner = self._owner
+        if not self._is_large_view():
+            return None
         some = first_ids_of(owner.view, SMALL_VIEW + 1)
-        if len(some) <= SMALL_VIEW:
-            self._within = some
-        return self._within is None
+        return some if len(some) <= SMALL_VIEW else None
 
     def _view_ids(self) -> list[str] | None:
-        """Ids of the current view's records; ``None`` where there is no restriction."""
-        # FiftyOne compares two views to tell whether there is one, so it is asked once.
-        if self._within is None and self._owner.has_view:
-            _, ids = ids_within(self._owner.view, self._owner.config.patches_field)
-            self._within = ids.tolist()
-        return self._within
+        """Ids of the view's records, as it is now; ``None`` where there is no restriction."""
+        if not self._owner.has_view:
+            return None
+        _, ids = ids_within(self._owner.view, self._owner.config.patches_field)
+        names: list[str] = ids.tolist()
+        return names
 
     def _current_ids(self) -> list[str]:
         owner = self._owner
@@ -162,26 +208,34 @@ class Neighbors:
         ids = owner.current_sample_ids if patches is None else owner.current_label_ids
         return [str(name) for name in ids]
 
-    def pairs(self) -> Pairs:
-        """The pairs of the current view's records, kept: finding duplicates asks many times."""
-        ids = self._current_ids()
-        if self._pairs is None or self._pairs.ids != ids:
-            metric = self._owner.index.info.metric
-            self._pairs = self._frozen = None
-            self._pairs = Pairs(metric, ids, self._matrix_of(ids))
-        return self._pairs
+    def pairs(self, ids: Sequence[str] | None = None) -> Pairs:
+        """The pairs of some records, kept: finding duplicates asks many times.
 
-    def _matrix_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        Args:
+            ids: of the records; by default those of the current view.
+        """
+        names = self._current_ids() if ids is None else [str(name) for name in ids]
+        moment, kept = self._moment, self._kept
+        if kept is not None and kept.moment is moment and kept.pairs.ids == names:
+            return kept.pairs
+        # Two tables are not held at once.
+        kept = self._kept = None
+        metric = self._owner.index.info.metric
+        vectors, frozen = self._matrix_of(names)
+        made = Pairs(metric, names, vectors)
+        self._kept = _Kept(moment, made, frozen)
+        return made
+
+    def _matrix_of(self, ids: Sequence[str]) -> tuple[NDArray[np.float32], Snapshot | None]:
         """Vectors of records: no copy of those that a local store holds in this order."""
         engine = self._owner.index.engine
         if isinstance(engine, LocalIndex):
             snapshot = engine.snapshot()
             rows = snapshot.rows_of(ids)
             if len(rows) == len(ids) and bool((np.diff(rows) == 1).all()):
-                self._frozen = snapshot
                 start = int(rows[0]) if len(rows) else 0
-                return snapshot.vectors[start : start + len(rows)]
-        return self._stored(ids)
+                return snapshot.vectors[start : start + len(rows)], snapshot
+        return self._stored(ids), None
 
     def _neighbors_of_all(self, k: int | None, reverse: bool, return_dists: bool) -> Any:
         """For each record of the view, positions of its nearest others in the view."""
@@ -206,6 +260,22 @@ class Neighbors:
         answer = (samples, ids if patches else None, dists if return_dists else None)
         parts = [part and part[0] if single else part for part in answer]
         return tuple(parts if return_dists else parts[:2])
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Pairs, and of when; the snapshot keeps the vectors that they refer to."""
+
+    moment: object
+    pairs: Pairs
+    snapshot: Snapshot | None
+
+
+def _without(hits: Hits, gone: Collection[str], k: int | None) -> Hits:
+    """The first ``k`` hits that are not gone."""
+    rows = [row for row, name in enumerate(hits.ids) if name not in gone][:k]
+    ids = tuple(hits.ids[row] for row in rows)
+    return Hits(ids, hits.distances[np.array(rows, dtype=np.intp)], exact=hits.exact)
 
 
 def _parsed(query: Any) -> Query:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
+import fiftyone.core.fields as fof
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.fiftyone._handle import SAMPLE_ID, IdTable, IndexHandle, read_table
-from vecbridge.fiftyone._ids import ids_of
+from vecbridge.fiftyone._ids import every_slice, ids_of, living
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,29 @@ class StoredRecords:
         ids, samples = ids[there], samples[there]
         order = np.argsort(ids)
         return IdTable(ids[order].tolist(), samples[order].tolist())
+
+    def _living_table(self) -> IdTable:
+        """Every record whose sample, and label, the dataset still has."""
+        table = self._table()
+        gone = self.gone(table.ids)
+        if not gone:
+            return table
+        pairs = zip(table.ids, table.sample_ids, strict=True)
+        kept = [pair for pair in pairs if pair[0] not in gone]
+        return IdTable([record for record, _ in kept], [sample for _, sample in kept])
+
+    def gone(self, ids: Sequence[str]) -> set[str]:
+        """The records, of some, whose sample or label was deleted from the dataset."""
+        names = set(ids)
+        patches = self.config.patches_field
+        if patches is None:
+            return names - living(self._samples, names)
+        samples = every_slice(self._samples)
+        if len(names) <= _FETCH_AT_MOST:
+            samples = samples.select(
+                [name for name in set(self._sample_ids_of(list(names))) if name]
+            )
+        return names.difference(ids_within(samples, patches)[1].tolist())
 
     def _sample_ids_of(self, ids: Sequence[str]) -> list[str]:
         """The sample of each record."""
@@ -127,7 +151,12 @@ class StoredRecords:
 
     def _write_field(self, samples: list[str], ids: list[str], vectors: Any) -> None:
         field, patches = self.config.embeddings_field, self.config.patches_field
-        rows = np.asarray(vectors)
+        rows: Any = np.asarray(vectors)
+        path = field
+        if patches is not None:
+            _, path = self._samples._get_label_field_path(patches, field)
+        if isinstance(self._samples._dataset.get_field(path), fof.ListField):
+            rows = rows.tolist()
         fbu.add_embeddings(self._samples, rows, samples, ids, field, patches_field=patches)
 
     def _named(

@@ -22,6 +22,9 @@ PLACES = frozenset({"path", "uri"})
 """Settings that may name a file of this machine."""
 
 
+_SOCKET = "unix:"
+
+
 def setting_names(backend: str) -> frozenset[str]:
     """Names of a backend's settings.
 
@@ -143,7 +146,7 @@ def stored_places(settings: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: str(settings[name])
         for name in sorted(PLACES)
-        if settings.get(name) is not None and _is_local(str(settings[name]))
+        if settings.get(name) is not None and is_local(name, str(settings[name]))
     }
 
 
@@ -151,14 +154,32 @@ def absolute_place(name: str, value: Any) -> Any:
     """A path that is still right when another process, elsewhere, reads it."""
     if name in PLACES and isinstance(value, (str, os.PathLike)) and value != ":memory:":
         text = os.fspath(value)
-        return str(Path(text).expanduser().absolute()) if _is_local(text) else value
+        local = isinstance(value, os.PathLike) or is_local(name, text)
+        return str(Path(text).expanduser().absolute()) if local else value
     return value
 
 
-def _is_local(text: str) -> bool:
+def is_local(name: str, text: str) -> bool:
+    """Whether a place is a file or a folder of this machine, or its memory.
+
+    A ``path`` is one, whatever its name; a ``uri`` where it is written as one. An account before a
+    host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
+    written as one that begins with ``/``, ``~`` or ``.``.
+
+    Args:
+        name: of the setting.
+        text: its value.
+    """
     if text == ":memory:":
         return True
-    return "://" not in text and "@" not in text and (os.sep in text or text.endswith(".db"))
+    if "://" in text or not text:
+        return False
+    if name == "path" or text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
+        return True
+    account = text.partition("@")[0] if "@" in text else ""
+    if ":" in account or text.startswith(_SOCKET):
+        return False
+    return os.sep in text or text.endswith(".db")
 
 
 def _check_configuration(backend: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from bson import json_util
 from fiftyone.core.brain import BrainMethod
 
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+
 _PREFIX = "vecbridge_adopting_"
 
 
@@ -21,6 +23,8 @@ def swap(dataset: Any, brain_key: str, index: Any) -> None:
         brain_key: key of the run.
         index: a similarity index of FiftyOne's, of any backend.
     """
+    if isinstance(index.config, BackendSimilarityConfig):
+        index.config.owner = str(dataset._root_dataset._doc.id)
     document = BrainMethod._get_run_doc(dataset, brain_key)
     before = document.results.grid_id if document.results else None
     results = type(document).results.get_proxy_obj("results", document)
@@ -56,7 +60,9 @@ class Copying:
             drop: drops it.
         """
         self._forget()
-        facts = self._dataset.init_run(place=place, collection_name=name)
+        facts = self._dataset.init_run(
+            place=place, collection_name=name, dataset=str(self._dataset._doc.id)
+        )
         self._dataset.register_run(self._key, facts)
         try:
             yield
@@ -71,7 +77,9 @@ class Copying:
         if not self._dataset.has_run(self._key):
             return
         facts = self._dataset.get_run_info(self._key).config.serialize()
-        if facts.get("place") == place:
+        # A clone has the facts of the original, whose copy is none of its business.
+        own = facts.get("dataset") in {None, str(self._dataset._doc.id)}
+        if own and facts.get("place") == place:
             drop(facts["collection_name"])
             self._forget()
 

@@ -50,7 +50,8 @@ class Attempt:
             return
         self.end()
         facts = {"collection_name": self._config.collection_name, "own_name": self._own_name}
-        config = self._dataset.init_run(**facts, step=self._step)
+        owner = str(self._dataset._doc.id)
+        config = self._dataset.init_run(**facts, step=self._step, dataset=owner)
         self._dataset.register_run(self._key, config)
 
     def end(self) -> None:
@@ -62,6 +63,9 @@ class Attempt:
         if self._key is None or not self._dataset.has_run(self._key):
             return None
         stored = self._dataset.get_run_info(self._key).config.serialize()
+        if stored.get("dataset") not in {None, str(self._dataset._doc.id)}:
+            # A clone has the facts of the original, whose index is none of its business.
+            return None
         return {name: stored.get(name) for name in ("collection_name", "own_name", "step")}
 
     def _is_same(self, earlier: dict[str, Any]) -> bool:

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import eta.core.utils as etau
 
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._errors import InvalidArgumentError, VecbridgeError
 from vecbridge.fiftyone import _own as own
 from vecbridge.fiftyone._adopted import adopt
 from vecbridge.fiftyone._handle import unique_name
 from vecbridge.fiftyone._naming import config_class
+from vecbridge.fiftyone._stores import shared_store
 from vecbridge.fiftyone._swapping import Copying, swap
 from vecbridge.fiftyone.plugin._places import Run, find_run, opened, similarity_runs, target, where
 from vecbridge.transfer import Progress, copy, verify
@@ -113,10 +114,33 @@ def _refuse_incomparable(key: str, one: Any, other: str, two: Any) -> None:
 
 
 def _switched(key: str, records: int, backend: str, options: dict[str, Any], before: Run) -> Told:
-    left = f"`{before.collection}` in {before.store}" if before.collection else before.store
     return Told(
         "success",
         f"{key} lives in {backend} now",
         f"{records:,} records were copied to {where(backend, options) or backend} and compared. "
-        f"What it was in, {left}, is still there: drop it when you need it no more.",
+        f"{_what_is_left(before)}",
     )
+
+
+def _what_is_left(before: Run) -> str:
+    """What became of the index that the run had, as it is found."""
+    if not before.collection:
+        # FiftyOne's sklearn keeps an index with its run, which has another one now.
+        return f"What it was in, {before.store}, went with the change."
+    left = f"`{before.collection}` in {before.store}"
+    try:
+        there = _still_there(before)
+    except VecbridgeError:
+        return f"What it was in, {left}, was not touched."
+    if there:
+        return f"What it was in, {left}, is still there: drop it when you need it no more."
+    return f"What it was in, {left}, is there no more."
+
+
+def _still_there(before: Run) -> bool:
+    if before.ours:
+        store = shared_store(before.config.backend_name, before.options)
+    else:
+        config = etau.get_class(config_class("milvus"))(collection_name=before.collection)
+        store = config.connect()
+    return before.collection in store.index_names()

@@ -152,7 +152,7 @@ def _heading(keys: list[str] | None) -> str:
     if not keys:
         return (
             "This dataset has no similarity index yet. Make one with "
-            "`fob.compute_similarity(dataset, brain_key=...)`, then refresh."
+            '`fob.compute_similarity(dataset, metric="cosine", brain_key=...)`, then refresh.'
         )
     counted = "1 similarity index" if len(keys) == 1 else f"{len(keys)} similarity indexes"
     return f"**{counted}** in this dataset, and the stores they live in"

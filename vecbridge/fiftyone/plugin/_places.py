@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fiftyone.core.brain import BrainMethod
@@ -103,7 +104,8 @@ def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
         place: a path or an address; empty for the configured one.
 
     Raises:
-        InvalidArgumentError: the address holds a password, which would be stored.
+        InvalidArgumentError: the address holds a password, which would be stored, or the path is
+            relative, to a folder that a person in a browser does not see.
     """
     options: dict[str, Any] = {}
     if place:
@@ -116,6 +118,11 @@ def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
         if not name:
             raise InvalidArgumentError(
                 f"a {backend} store has no path and no address: leave it empty"
+            )
+        if settings.is_local(name, place) and not Path(place).expanduser().is_absolute():
+            raise InvalidArgumentError(
+                f"{place!r} would be made in the folder in which the App's server was started: "
+                f"give the whole path, such as {Path.home() / place}"
             )
         options[name] = settings.absolute_place(name, place)
     options = settings.with_default_path(backend, options)

@@ -1,0 +1,146 @@
+"""Whose an index is: a run's, of the dataset that it was made for.
+
+A clone of a dataset, and an import of one, has the runs of the original, which name the original's
+indexes. Two runs may name one ``collection_name`` too. They read it; to write to it, or to drop it,
+is the owner's.
+
+A run keeps the id of the dataset that it was made for, which a clone and an import do not have.
+Among runs that may both be meant, such as two of one dataset, the older one owns the index: the ids
+of FiftyOne's documents tell which that is, and stay when a run or a dataset is renamed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone.core.odm as foo
+from bson import ObjectId
+
+from vecbridge._errors import InvalidArgumentError
+from vecbridge.fiftyone._settings import PLACES
+
+_RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A run that names an index.
+
+    Attributes:
+        document: the id of the run's document.
+        dataset: the id of its dataset.
+        key: its brain key.
+        made_for: the id of the dataset that it was made for; ``None`` if that was not kept.
+    """
+
+    document: Any
+    dataset: str
+    key: str
+    made_for: str | None
+
+    def told(self) -> str:
+        """The run, as a person knows it."""
+        found = foo.get_db_conn().datasets.find_one({"_id": _object_id(self.dataset)}, {"name": 1})
+        where = repr(found["name"]) if found else "one that is being made or deleted"
+        return f"run {self.key!r} of dataset {where}"
+
+    @property
+    def may_own(self) -> bool:
+        """Whether it is of the dataset that it was made for, as far as is known."""
+        return self.made_for in {None, self.dataset}
+
+
+def refuse_foreign(config: Any, dataset: Any, key: str | None, action: str) -> None:
+    """Refuses to change an index that is another run's.
+
+    Args:
+        config: configuration of the run that wants to.
+        dataset: its dataset.
+        key: its brain key; ``None`` where it has none.
+        action: what it wants to do.
+
+    Raises:
+        InvalidArgumentError: the index is another's; nothing was changed.
+    """
+    if config.collection_name is None:
+        return
+    here = str(dataset._doc.id)
+    if config.owner is not None and config.owner != here:
+        raise InvalidArgumentError(
+            f"cannot {action}: the index {config.collection_name!r} was made for another dataset, "
+            f"of which {dataset.name!r} is a clone or an import. {_what_to_do(dataset, key)}"
+        )
+    mine, others = _references(config, here, key)
+    for other in others:
+        if other.may_own and (mine is None or other.document < mine.document):
+            raise InvalidArgumentError(
+                f"cannot {action}: the index {config.collection_name!r} is that of {other.told()}. "
+                f"{_what_to_do(dataset, key)}"
+            )
+
+
+def refuse_shared(config: Any, dataset: Any, key: str | None, action: str) -> None:
+    """Refuses to drop an index that is another run's, or that another run refers to.
+
+    Raises:
+        InvalidArgumentError: it is; nothing was changed.
+    """
+    refuse_foreign(config, dataset, key, action)
+    if config.collection_name is None:
+        return
+    _, others = _references(config, str(dataset._doc.id), key)
+    if others:
+        raise InvalidArgumentError(
+            f"cannot {action}: {' and '.join(other.told() for other in others[:3])} "
+            f"{'refers' if len(others) == 1 else 'refer'} to the index "
+            f"{config.collection_name!r} too. Give each an index of its own, with detach() of what "
+            f"load_brain_results() gives, or delete those runs with delete_brain_run(). Nothing "
+            f"was changed"
+        )
+
+
+def _what_to_do(dataset: Any, key: str | None) -> str:
+    if key is None or not dataset.has_brain_run(key):
+        return "Give another collection_name. Nothing was changed"
+    return (
+        f"This run can read it. For an index of its own, which it may change, copy it: "
+        f"dataset.load_brain_results({key!r}).detach(). To be rid of the run alone: "
+        f"dataset.delete_brain_run({key!r}). Nothing was changed"
+    )
+
+
+def _references(config: Any, dataset: str, key: str | None) -> tuple[Reference | None, list[Any]]:
+    """The run itself, if it is registered, and all others of the same index, oldest first."""
+    mine, others = None, []
+    for each in sorted(_named_alike(config), key=lambda reference: reference.document):
+        if (each.dataset, each.key) == (dataset, key):
+            mine = each
+        else:
+            others.append(each)
+    return mine, others
+
+
+def _named_alike(config: Any) -> Iterator[Reference]:
+    database = foo.get_db_conn()
+    wanted = {"config.collection_name": config.collection_name, "config.type": "similarity"}
+    for document in database[_RUNS].find(wanted, {"config": 1, "key": 1, "_dataset_id": 1}):
+        stored = document["config"]
+        if _places(stored) != _places(config.serialize()):
+            continue
+        if not _places(stored) and stored.get("method") != config.method:
+            continue
+        dataset = str(document.get("_dataset_id"))
+        yield Reference(document["_id"], dataset, str(document.get("key")), stored.get("owner"))
+
+
+def _places(stored: Any) -> set[str]:
+    """The files that a run's configuration names, however they are reached."""
+    named = (str(stored[name]) for name in PLACES if stored.get(name) is not None)
+    return {place if place == ":memory:" else os.path.realpath(place) for place in named}
+
+
+def _object_id(text: str) -> Any:
+    return ObjectId(text) if ObjectId.is_valid(text) else text
