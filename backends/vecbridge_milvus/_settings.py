@@ -105,18 +105,20 @@ class MilvusSettings(IndexSettings):
     @classmethod
     def _known_form(cls, uri: str) -> str:
         if _is_lite(uri) or uri.startswith(_SOCKET):
-            local_path(uri.removeprefix(_SOCKET))
+            path = local_path(uri.removeprefix(_SOCKET))
             if redacted(uri) != uri:
                 raise ValueError(f"{_FORMS}; begin a path with ./ or / where its name is unusual")
-        elif "://" not in uri or _parsed(uri).scheme not in _SCHEMES:
+            # Made absolute once: a program may change its directory while it has the store, and
+            # what is kept of the settings may be read in another one.
+            return uri if uri.startswith(_SOCKET) else str(path)
+        if "://" not in uri or _parsed(uri).scheme not in _SCHEMES:
             raise ValueError(_FORMS)
         return uri
 
     @model_validator(mode="after")
     def _consistent(self) -> MilvusSettings:
         if _is_lite(self.uri):
-            # Once: a program may change its directory while it has the store.
-            self._lite_path = Path(self.uri).expanduser().absolute()
+            self._lite_path = Path(self.uri)
         problems = [
             *self._credential_problems(),
             *self._tls_problems(),
