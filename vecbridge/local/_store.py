@@ -6,20 +6,24 @@ import contextlib
 import json
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import FIELD_TYPES, FieldType, IndexInfo
 from vecbridge._errors import ClosedError, IndexExistsError, IndexNotFoundError
 from vecbridge.local import _upkeep as upkeep
-from vecbridge.local._database import Database, transaction
+from vecbridge.local._database import Database, transact
+from vecbridge.local._failures import refuse_nested
 from vecbridge.local._format import FILE_NAME
 from vecbridge.local._journal import DiskJournal, MemoryJournal
 from vecbridge.local._table import LocalTable
+from vecbridge.locks import ForkSafeLock
+
+T = TypeVar("T")
 
 MEMORY = ":memory:"
 
@@ -94,6 +98,8 @@ class _Memory:
 
     def __init__(self, backend: str) -> None:
         self._backend = backend
+        self._lock = ForkSafeLock()
+        # A journal says itself whether its index was dropped: no exception comes in between.
         self._tables: dict[str, tuple[LocalTable, MemoryJournal]] = {}
         self._closed = False
 
@@ -101,34 +107,56 @@ class _Memory:
         self._check_open("create_index")
         journal = MemoryJournal(info, self._backend)
         table = LocalTable(info, journal)
-        if self._tables.setdefault(info.name, (table, journal))[0] is not table:
-            raise _exists(info.name)
-        return table
+
+        def insert() -> LocalTable:
+            if info.name in self._live():
+                raise _exists(info.name)
+            self._tables[info.name] = table, journal
+            return table
+
+        return self._run("create_index", insert)
 
     def open(self, name: str) -> LocalTable:
         self._check_open("open_index")
-        try:
-            return self._tables[name][0]
-        except KeyError:
-            raise _not_found(name, self._tables) from None
+        return self._find(name)[0]
 
     def names(self) -> list[str]:
         self._check_open("index_names")
-        return list(self._tables)
+        return list(self._live())
 
     def drop(self, name: str) -> None:
         self._check_open("drop_index")
-        try:
-            _, journal = self._tables.pop(name)
-        except KeyError:
-            raise _not_found(name, self._tables) from None
-        journal.drop()
+
+        def delete() -> None:
+            self._find(name)[1].drop()
+            del self._tables[name]
+
+        self._run("drop_index", delete)
 
     def close(self) -> None:
         self._closed = True
-        for _, journal in self._tables.values():
+        for _, journal in list(self._tables.values()):
             journal.close()
         self._tables = {}
+
+    def _run(self, operation: str, work: Callable[[], T]) -> T:
+        return self._lock.run(
+            work, nested=lambda: refuse_nested(operation, self._backend, "a store in memory")
+        )
+
+    def _live(self) -> dict[str, tuple[LocalTable, MemoryJournal]]:
+        tables = self._tables.copy()
+        return {
+            name: (table, journal)
+            for name, (table, journal) in tables.items()
+            if not journal.dropped
+        }
+
+    def _find(self, name: str) -> tuple[LocalTable, MemoryJournal]:
+        live = self._live()
+        if name not in live:
+            raise _not_found(name, live)
+        return live[name]
 
     def _check_open(self, operation: str) -> None:
         if self._closed:
@@ -149,70 +177,76 @@ class _Disk:
         self._tables = weakref.WeakValueDictionary()
 
     def create(self, info: IndexInfo) -> LocalTable:
-        with self._database.session("create_index", create=True) as connection:
-            with transaction(connection, "IMMEDIATE"):
-                if info.name in _names(connection):
-                    raise _exists(info.name)
-                cursor = connection.execute(
-                    "INSERT INTO indexes "
-                    "(name, dimension, metric, fields, consistency, epoch, seq, logged) "
-                    "VALUES (?, ?, ?, ?, ?, 0, 0, 0)",
-                    (
-                        info.name,
-                        info.dimension,
-                        info.metric,
-                        json.dumps(dict(info.fields)),
-                        info.consistency,
-                    ),
-                )
-            return self._table(int(cursor.lastrowid or 0), info)
+        def insert(connection: sqlite3.Connection) -> int:
+            if info.name in _names(connection):
+                raise _exists(info.name)
+            cursor = connection.execute(
+                "INSERT INTO indexes "
+                "(name, dimension, metric, fields, consistency, epoch, seq, logged) "
+                "VALUES (?, ?, ?, ?, ?, 0, 0, 0)",
+                (
+                    info.name,
+                    info.dimension,
+                    info.metric,
+                    json.dumps(dict(info.fields)),
+                    info.consistency,
+                ),
+            )
+            return int(cursor.lastrowid or 0)
+
+        def create(connection: sqlite3.Connection) -> LocalTable:
+            number = transact(connection, lambda: insert(connection), "IMMEDIATE")
+            return self._table(number, info)
+
+        return self._database.run("create_index", create, create=True)
 
     def open(self, name: str) -> LocalTable:
-        with self._reading("open_index", name) as connection:
-            row = connection.execute(
-                "SELECT id, dimension, metric, fields, consistency FROM indexes WHERE name = ?",
-                (name,),
-            ).fetchone()
-            if row is None:
-                raise _not_found(name, _names(connection))
-            try:
-                info = _info(name, *row[1:])
-            except (TypeError, ValueError) as error:
-                raise self._database.blame.corrupt(
-                    "open_index", f"what it says of index {name!r} makes no sense: {error}"
-                ) from error
-            return self._table(int(row[0]), info)
+        return self._run("open_index", name, lambda connection: self._open(connection, name))
 
     def names(self) -> list[str]:
         if not self._database.exists("index_names"):
             return []
-        with self._database.session("index_names") as connection:
-            return _names(connection)
+        return self._database.run("index_names", _names)
 
     def drop(self, name: str) -> None:
-        with self._reading("drop_index", name) as connection:
-            with transaction(connection, "IMMEDIATE"):
-                row = connection.execute(
-                    "SELECT id FROM indexes WHERE name = ?", (name,)
-                ).fetchone()
-                if row is None:
-                    raise _not_found(name, _names(connection))
-                connection.execute("DELETE FROM indexes WHERE id = ?", row)
-                connection.execute("DELETE FROM segments WHERE index_id = ?", row)
-                self._database.notify()
+        def delete(connection: sqlite3.Connection) -> None:
+            row = connection.execute("SELECT id FROM indexes WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                raise _not_found(name, _names(connection))
+            connection.execute("DELETE FROM indexes WHERE id = ?", row)
+            connection.execute("DELETE FROM segments WHERE index_id = ?", row)
+            self._database.notify()
+
+        def drop(connection: sqlite3.Connection) -> None:
+            transact(connection, lambda: delete(connection), "IMMEDIATE")
             # The index is gone, whatever becomes of its pages; the next shrinking tries again.
             with contextlib.suppress(sqlite3.Error):
                 upkeep.shrink(connection)
 
+        self._run("drop_index", name, drop)
+
     def close(self) -> None:
         self._database.close()
 
-    @contextmanager
-    def _reading(self, operation: str, name: str) -> Iterator[sqlite3.Connection]:
+    def _open(self, connection: sqlite3.Connection, name: str) -> LocalTable:
+        row = connection.execute(
+            "SELECT id, dimension, metric, fields, consistency FROM indexes WHERE name = ?",
+            (name,),
+        ).fetchone()
+        if row is None:
+            raise _not_found(name, _names(connection))
+        try:
+            info = _info(name, *row[1:])
+        except (TypeError, ValueError) as error:
+            raise self._database.blame.corrupt(
+                "open_index", f"what it says of index {name!r} makes no sense: {error}"
+            ) from error
+        return self._table(int(row[0]), info)
+
+    def _run(self, operation: str, name: str, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._database.exists(operation):
             raise _not_found(name, ())
-        with self._database.session(operation) as connection:
-            yield connection
+        return self._database.run(operation, work)
 
     def _table(self, number: int, info: IndexInfo) -> LocalTable:
         key = self._database.file, number
