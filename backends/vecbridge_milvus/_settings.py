@@ -105,12 +105,12 @@ class MilvusSettings(IndexSettings):
     @classmethod
     def _known_form(cls, uri: str) -> str:
         if _is_lite(uri) or uri.startswith(_SOCKET):
-            path = local_path(uri.removeprefix(_SOCKET))
+            local_path(uri.removeprefix(_SOCKET))
             if redacted(uri) != uri:
                 raise ValueError(f"{_FORMS}; begin a path with ./ or / where its name is unusual")
             # Made absolute once: a program may change its directory while it has the store, and
             # what is kept of the settings may be read in another one.
-            return uri if uri.startswith(_SOCKET) else str(path)
+            return uri if uri.startswith(_SOCKET) else str(Path(uri).expanduser().absolute())
         if "://" not in uri or _parsed(uri).scheme not in _SCHEMES:
             raise ValueError(_FORMS)
         return uri

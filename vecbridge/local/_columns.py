@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Columns:
         self._field_names = tuple(fields)
         self._generation = 0
         self._appended_since = 0
+        self._undo: _Undo | None = None
         self.clear()
 
     def __len__(self) -> int:
@@ -43,10 +44,12 @@ class Columns:
     def clear(self) -> None:
         """Forgets everything."""
         self._names = Names()
-        self._matrix = np.empty((0, self._dimension), dtype=np.float32)
-        self._norms = np.empty(0)
         self._normed = 0
-        self._fields = {name: np.empty(0, dtype=object) for name in self._field_names}
+        self._arrays = _Arrays(
+            np.empty((0, self._dimension), dtype=np.float32),
+            np.empty(0),
+            {name: np.empty(0, dtype=object) for name in self._field_names},
+        )
         self._views: weakref.WeakSet[Snapshot] = weakref.WeakSet()
         self._touch(rewritten=True)
 
@@ -56,7 +59,7 @@ class Columns:
         Pages that nothing was written to take no memory.
         """
         wanted = len(self) + more
-        if wanted > len(self._matrix):
+        if wanted > len(self._arrays.matrix):
             self._reallocate(max(wanted, len(self) * 5 // 4))
 
     def apply(self, change: Change) -> None:
@@ -65,6 +68,50 @@ class Columns:
             self._remove(change.deleted)
         if change.ids:
             self._put(change.ids, change.vectors, change.fields)
+
+    def apply_whole(self, change: Change) -> None:
+        """Apply a change that deletes or upserts, so that :meth:`restore` can take it back.
+
+        An exception may come at any moment: then the next use of the records begins with that.
+        """
+        doomed = self._rows_of(change.deleted)
+        end = len(self) - len(doomed)
+        changed = [row for row in doomed if row < end] or self._rows_of(change.ids)
+        rows = np.array(changed, dtype=np.intp)
+        arrays, ids = self._arrays, self._names.ids
+        undo = _Undo(
+            rows,
+            arrays.matrix[rows],
+            arrays.norms[rows],
+            _taken(arrays.fields, rows),
+            {row: ids[row] for row in changed} if doomed else {},
+            end,
+            ids[end:],
+            {name: column[end : len(ids)].copy() for name, column in arrays.fields.items()},
+        )
+        self._undo = undo
+        self.apply(change)
+        self._undo = None
+
+    def restore(self) -> None:
+        """Take back what an interrupted :meth:`apply_whole` has begun.
+
+        May itself be interrupted, and done again.
+        """
+        undo = self._undo
+        if undo is None:
+            return
+        self._arrays.matrix[undo.rows] = undo.vectors
+        self._arrays.norms[undo.rows] = undo.norms
+        for name, column in self._arrays.fields.items():
+            column[undo.rows] = undo.fields[name]
+            column[undo.end : undo.end + len(undo.tail)] = undo.tail_fields[name]
+        names = self._names.copy() if self._views else self._names
+        names.put_back(undo.end, undo.tail, undo.ids)
+        self._names = names
+        self._normed = min(self._normed, undo.end)
+        self._touch(rewritten=True)
+        self._undo = None
 
     def load(self, change: Change) -> None:
         """Adds records without a look at whether their ids are new; :meth:`settle` comes next."""
@@ -76,13 +123,13 @@ class Columns:
         rows = self._names.settle()
         if rows is None:
             return
-        columns: list[NDArray[Any]] = [self._matrix, *self._fields.values()]
+        columns: list[NDArray[Any]] = [self._arrays.matrix, *self._arrays.fields.values()]
         for start in range(0, len(rows), _BLOCK_ROWS):
             # The last of an id is no earlier than its place now: nothing is overwritten unread.
             part = rows[start : start + _BLOCK_ROWS]
             for column in columns:
                 column[start : start + len(part)] = column[part]
-        for column in self._fields.values():
+        for column in self._arrays.fields.values():
             column[len(rows) :] = None
         self._normed = 0
         self._touch(rewritten=True)
@@ -90,16 +137,18 @@ class Columns:
     def as_change(self) -> Change:
         """All the records as one change; its arrays are views, good until the next change."""
         count = len(self)
-        fields = {name: column[:count].tolist() for name, column in self._fields.items()}
-        return Change(self._names.ids, self._matrix[:count], fields)
+        fields = {name: column[:count].tolist() for name, column in self._arrays.fields.items()}
+        return Change(self._names.ids, self._arrays.matrix[:count], fields)
 
     def snapshot(self) -> Snapshot:
         """A frozen view of the records as they are now."""
         count = len(self)
         if self._normed < count:
-            self._norms[self._normed : count] = norms(self._matrix[self._normed : count])
+            self._arrays.norms[self._normed : count] = norms(
+                self._arrays.matrix[self._normed : count]
+            )
             self._normed = count
-        vectors, exact = self._matrix[:count], self._norms[:count]
+        vectors, exact = self._arrays.matrix[:count], self._arrays.norms[:count]
         vectors.flags.writeable = exact.flags.writeable = False
         view = Snapshot(
             generation=self._generation,
@@ -107,7 +156,7 @@ class Columns:
             names=self._names,
             vectors=vectors,
             norms=exact,
-            fields={name: column[:count] for name, column in self._fields.items()},
+            fields={name: column[:count] for name, column in self._arrays.fields.items()},
         )
         self._views.add(view)
         return view
@@ -134,9 +183,9 @@ class Columns:
     ) -> None:
         """Adds what the next rows hold, but for their ids."""
         start, stop = len(self), len(self) + len(vectors)
-        self._matrix[start:stop] = vectors
+        self._arrays.matrix[start:stop] = vectors
         for name, column in columns.items():
-            self._fields[name][start:stop] = column
+            self._arrays.fields[name][start:stop] = column
         self._touch(rewritten=False)
 
     def _replace(
@@ -148,10 +197,10 @@ class Columns:
         self._part_from_views()
         row_of = self._names.rows
         rows = np.array([row_of[name] for name in ids])
-        self._matrix[rows] = vectors
-        self._norms[rows] = norms(vectors)
+        self._arrays.matrix[rows] = vectors
+        self._arrays.norms[rows] = norms(vectors)
         for name, column in columns.items():
-            self._fields[name][rows] = column
+            self._arrays.fields[name][rows] = column
         self._touch(rewritten=True)
 
     def _remove(self, ids: Sequence[str]) -> None:
@@ -165,7 +214,7 @@ class Columns:
         holes = [row for row in doomed if row < end]
         movers = [row for row in range(end, len(self)) if row not in doomed]
         self._fill(holes, movers)
-        for column in self._fields.values():
+        for column in self._arrays.fields.values():
             column[end : len(self)] = None
         self._names.cut(end)
         self._normed = min(self._normed, end)
@@ -174,8 +223,12 @@ class Columns:
     def _fill(self, holes: list[int], movers: list[int]) -> None:
         if any(row >= self._normed for row in movers):
             # A row whose norm is unknown may move among those whose norm is known.
-            self._norms[movers] = norms(self._matrix[movers])
-        columns: list[NDArray[Any]] = [self._matrix, self._norms, *self._fields.values()]
+            self._arrays.norms[movers] = norms(self._arrays.matrix[movers])
+        columns: list[NDArray[Any]] = [
+            self._arrays.matrix,
+            self._arrays.norms,
+            *self._arrays.fields.values(),
+        ]
         for column in columns:
             column[holes] = column[movers]
         for hole, mover in zip(holes, movers, strict=True):
@@ -185,20 +238,47 @@ class Columns:
         """Leaves the present arrays to the snapshots that look at them."""
         if self._views:
             self._names = self._names.copy()
-            self._reallocate(len(self._matrix))
+            self._reallocate(len(self._arrays.matrix))
             self._views = weakref.WeakSet()
 
+    def _rows_of(self, ids: Sequence[str]) -> list[int]:
+        row_of = self._names.rows
+        return list(dict.fromkeys(row_of[name] for name in ids if name in row_of)) if ids else []
+
     def _reallocate(self, capacity: int) -> None:
-        self._matrix = _moved(self._matrix, len(self), capacity)
-        self._norms = _moved(self._norms, len(self), capacity)
-        self._fields = {
-            name: _moved(column, len(self), capacity) for name, column in self._fields.items()
-        }
+        old, count = self._arrays, len(self)
+        # One assignment: an interrupt leaves all of the old arrays or all of the new.
+        self._arrays = _Arrays(
+            _moved(old.matrix, count, capacity),
+            _moved(old.norms, count, capacity),
+            {name: _moved(column, count, capacity) for name, column in old.fields.items()},
+        )
 
     def _touch(self, *, rewritten: bool) -> None:
         self._generation += 1
         if rewritten:
             self._appended_since = self._generation
+
+
+class _Arrays(NamedTuple):
+    """The columns of an index, all of one capacity."""
+
+    matrix: NDArray[np.float32]
+    norms: NDArray[np.float64]
+    fields: dict[str, NDArray[np.object_]]
+
+
+class _Undo(NamedTuple):
+    """What some rows held before a change, and what the rows from ``end`` on were."""
+
+    rows: NDArray[np.intp]
+    vectors: NDArray[np.float32]
+    norms: NDArray[np.float64]
+    fields: Mapping[str, NDArray[np.object_]]
+    ids: Mapping[int, str]
+    end: int
+    tail: Sequence[str]
+    tail_fields: Mapping[str, NDArray[np.object_]]
 
 
 def _moved(column: NDArray[Any], count: int, capacity: int) -> NDArray[Any]:

@@ -6,11 +6,10 @@ import contextlib
 import ctypes
 import os
 import sqlite3
-import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from vecbridge._errors import ClosedError, CorruptStoreError
 from vecbridge.local import _process as process
@@ -20,6 +19,9 @@ from vecbridge.local._format import BUSY_SECONDS, PAGE_BYTES, ensure_file, has_f
 from vecbridge.local._opening import Opened, log_path, open_database, verify_again
 from vecbridge.local._tally import record, tally_path
 from vecbridge.local._watch import Watch
+from vecbridge.locks import ForkSafeLock
+
+T = TypeVar("T")
 
 _abandoned: list[sqlite3.Connection] = []
 _exchanged: set[tuple[int, int]] = set()
@@ -36,7 +38,6 @@ class Database:
 
     Attributes:
         blame: who uses which file, for errors.
-        era: changes when what was read in memory may be half changed, and must be read again.
         file: changes when another file has taken the place of the one that was open.
     """
 
@@ -47,11 +48,13 @@ class Database:
         self._exchanged: str | None = None
         self._watch = Watch(log_path(path))
         self._finalizer: weakref.finalize[..., Database] | None = None
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
+        # Whether the last use came to its end.
+        self._whole = True
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
         self._serial = 0
-        self.era = self.file = 0
+        self.file = 0
         self._identity = (0, 0)
         self._closed = False
         process.register(self)
@@ -62,34 +65,27 @@ class Database:
         with self.blame.mapped(operation):
             return has_file(self.blame, operation)
 
-    @contextmanager
-    def session(self, operation: str, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone, its errors mapped to the contract's.
+    def run(
+        self, operation: str, work: Callable[[sqlite3.Connection], T], *, create: bool = False
+    ) -> T:
+        """Do some work on the connection, in this thread alone, with its errors mapped.
+
+        An exception may come between any two steps of it, out of a signal handler. What it leaves
+        of a connection is thrown away by the next use, and an open transaction with it.
 
         Args:
             operation: what is being done, for errors.
+            work: what to do.
             create: make the file if there is none.
 
         Raises:
             ClosedError: the store was closed.
+            BackendError: the thread is in the middle of another use, and runs a signal handler.
         """
-        self._notice_fork()
-        with self._lock, self.blame.mapped(operation):
-            self.check_open(operation)
-            if self._exchanged is not None:
-                raise self._was_exchanged(operation, self._exchanged)
-            if self._connection is not None:
-                self._look_around(operation)
-            if self._connection is None:
-                if create:
-                    ensure_file(self.blame, operation, self._page_bytes)
-                with process.connecting:
-                    self._connection = self._connect(operation)
-            before = self._connection.total_changes
-            try:
-                yield self._connection
-            finally:
-                self._acknowledge(before)
+        return self._lock.run(
+            lambda: self._run(operation, work, create=create),
+            nested=lambda: self.blame.refuse_nested(operation),
+        )
 
     def check_open(self, operation: str) -> None:
         """Refuses to do anything after :meth:`close`."""
@@ -111,10 +107,9 @@ class Database:
 
     def close(self) -> None:
         """Closes the connection. May be called twice."""
-        self._notice_fork()
-        with self._lock:
-            self._closed = True
-            self._disconnect()
+        self._closed = True
+        # What a handler interrupts goes on to its end; the connection closes with this object then.
+        self._lock.run(self._close, nested=lambda: None)
 
     def holds(self, identity: tuple[int, int]) -> bool:
         """Whether there is a connection to the file of this device and inode."""
@@ -122,21 +117,54 @@ class Database:
 
     def pause(self, seconds: float) -> bool:
         """Closes the connection and keeps other threads out; ``False`` if it stays busy."""
-        self._notice_fork()
-        if not self._lock.acquire(timeout=seconds):
+        busy = self._lock.is_busy()
+        if not self._lock.acquire(seconds):
             return False
-        if self._connection is not None and not self._connection.in_transaction:
-            self._disconnect()
+        if not busy:
+            self._close()
         return True
 
     def resume(self) -> None:
         """Lets other threads in again; the next of them connects anew."""
         self._lock.release()
 
+    def _run(self, operation: str, work: Callable[[sqlite3.Connection], T], *, create: bool) -> T:
+        with self.blame.mapped(operation):
+            self.check_open(operation)
+            if self._exchanged is not None:
+                raise self._was_exchanged(operation, self._exchanged)
+            self._leave_to_parent()
+            whole, self._whole = self._whole, False
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if self._connection is not None:
+                self._look_around(operation)
+            if not whole:
+                self._disconnect()
+            if self._connection is None:
+                if create:
+                    ensure_file(self.blame, operation, self._page_bytes)
+                with process.connecting:
+                    self._connection = self._connect(operation)
+            before = self._connection.total_changes
+            try:
+                found = work(self._connection)
+            finally:
+                self._acknowledge(before)
+            self._whole = True
+            return found
+
+    def _close(self) -> None:
+        self._leave_to_parent()
+        self._disconnect()
+
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        # In this order: a connection that is forgotten open would keep its locks.
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        if self._finalizer is not None:
+            self._finalizer.detach()
 
     def _connect(self, operation: str) -> sqlite3.Connection:
         held = process.is_held(self._identify())
@@ -238,7 +266,7 @@ class Database:
             return 0, 0
         return found.st_dev, found.st_ino
 
-    def _notice_fork(self) -> None:
+    def _leave_to_parent(self) -> None:
         """SQLite forbids carrying a connection across ``fork``: the child makes its own."""
         if self._pid == os.getpid():
             return
@@ -246,35 +274,29 @@ class Database:
             # Closing it here could release what the parent still relies on.
             _abandoned.append(self._connection)
         self._connection = None
-        if not self._lock.acquire(blocking=False):
-            # A thread of the parent held it, and does not exist here.
-            self._lock = threading.RLock()
-            self.era += 1
-        else:
-            self._lock.release()
         self._pid = os.getpid()
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection, mode: str = "") -> Iterator[None]:
-    """All or nothing; joins the transaction that is under way.
+def transact(connection: sqlite3.Connection, work: Callable[[], T], mode: str = "") -> T:
+    """Do all of some work or nothing; joins the transaction that is under way.
 
     Args:
         connection: where.
+        work: what to do.
         mode: ``"IMMEDIATE"`` to write.
     """
     joins = connection.in_transaction
     if joins:
-        yield
-        return
-    connection.execute(f"BEGIN {mode}")
+        return work()
     try:
-        yield
+        connection.execute(f"BEGIN {mode}")
+        found = work()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    return found
 
 
 def _close_own(connection: sqlite3.Connection, pid: int) -> None:

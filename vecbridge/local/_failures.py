@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from vecbridge._errors import BackendError, CorruptStoreError, OperationTimeoutError
 
@@ -39,6 +40,10 @@ class Blame:
             backend=self.backend,
             operation=operation,
         )
+
+    def refuse_nested(self, operation: str) -> NoReturn:
+        """Refuse a call out of what interrupts another call of the same thread."""
+        refuse_nested(operation, self.backend, str(self.path))
 
     @contextmanager
     def mapped(self, operation: str) -> Iterator[None]:
@@ -98,3 +103,21 @@ class Blame:
             operation=operation,
             retryable=retryable,
         )
+
+
+def refuse_nested(operation: str, backend: str, place: str) -> NoReturn:
+    """Refuse a call out of what interrupts another call of the same thread.
+
+    Args:
+        operation: what was asked for.
+        backend: name of the backend.
+        place: what is busy.
+    """
+    raise BackendError(
+        f"{operation} was asked of {place} by a signal handler (or a finaliser) that interrupts "
+        f"another call of the same thread on it. Nothing was changed; ask after the handler has "
+        f"returned",
+        backend=backend,
+        operation=operation,
+        retryable=True,
+    )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import ClosedError, IndexNotFoundError, VecbridgeError
@@ -16,21 +14,33 @@ from vecbridge.local import _upkeep as upkeep
 from vecbridge.local._catalogue import Head, IndexRow
 from vecbridge.local._change import Change
 from vecbridge.local._columns import Columns
-from vecbridge.local._database import Database, transaction
+from vecbridge.local._database import Database, transact
+from vecbridge.local._failures import refuse_nested
+from vecbridge.locks import ForkSafeLock
+
+T = TypeVar("T")
 
 
 class Journal(Protocol):
     """What a table needs of the place that keeps its records."""
 
-    def session(self, operation: str) -> AbstractContextManager[None]:
-        """Keeps other threads out; errors inside it are the contract's."""
+    def run(self, columns: Columns, operation: str, work: Callable[[], T]) -> T:
+        """Do some work with other threads kept out; errors inside it are the contract's.
+
+        Columns that an interrupted call left half changed are made whole first.
+
+        Args:
+            columns: the records in memory.
+            operation: what is being done, for errors.
+            work: what to do.
+        """
         ...
 
     def catch_up(self, columns: Columns, operation: str) -> None:
-        """Applies what others have written. Call in a session."""
+        """Applies what others have written. Call in :meth:`run`."""
 
     def write(self, columns: Columns, change: Change, operation: str) -> None:
-        """Keeps a change, then applies it. Call in a session."""
+        """Keeps a change, then applies it. Call in :meth:`run`."""
 
 
 class MemoryJournal:
@@ -39,27 +49,20 @@ class MemoryJournal:
     def __init__(self, info: IndexInfo, backend: str) -> None:
         self._info = info
         self._backend = backend
-        self._lock = threading.RLock()
-        self._dropped = self._closed = False
+        self._lock = ForkSafeLock()
+        self._closed = False
+        self.dropped = False
 
-    @contextmanager
-    def session(self, operation: str) -> Iterator[None]:
-        """Keeps other threads out."""
-        with self._lock:
-            if self._closed:
-                raise ClosedError(
-                    f"{operation} was asked of index {self._info.name!r} of a closed store; "
-                    f"what was in memory is gone",
-                    backend=self._backend,
-                    operation=operation,
-                )
-            if self._dropped:
-                raise _dropped(self._info)
-            yield
+    def run(self, columns: Columns, operation: str, work: Callable[[], T]) -> T:
+        """Do some work with other threads kept out."""
+        return self._lock.run(
+            lambda: self._whole(columns, operation, work),
+            nested=lambda: refuse_nested(operation, self._backend, f"index {self._info.name!r}"),
+        )
 
     def drop(self) -> None:
         """The index is no more."""
-        self._dropped = True
+        self.dropped = True
 
     def close(self) -> None:
         """The store is no more."""
@@ -69,9 +72,22 @@ class MemoryJournal:
         """Nobody else writes."""
 
     def write(self, columns: Columns, change: Change, operation: str) -> None:
-        """Applies a change."""
+        """Applies a change: an exception at any moment leaves all of it to be taken back."""
         columns.reserve(len(change.ids))
-        columns.apply(change)
+        columns.apply_whole(change)
+
+    def _whole(self, columns: Columns, operation: str, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise ClosedError(
+                f"{operation} was asked of index {self._info.name!r} of a closed store; "
+                f"what was in memory is gone",
+                backend=self._backend,
+                operation=operation,
+            )
+        if self.dropped:
+            raise _dropped(self._info)
+        columns.restore()
+        return work()
 
 
 class DiskJournal:
@@ -89,20 +105,25 @@ class DiskJournal:
         self._connection: sqlite3.Connection
         self._version: tuple[int, int] | None = None
         self._seen: Head | None = None
-        self._era = database.era
+        # Whether a change of the columns has begun and not ended.
+        self._torn = False
         self._file = database.file
 
-    @contextmanager
-    def session(self, operation: str) -> Iterator[None]:
-        """Keeps other threads out; errors inside it are the contract's."""
-        with self._database.session(operation) as connection:
+    def run(self, columns: Columns, operation: str, work: Callable[[], T]) -> T:
+        """Do some work with other threads kept out; errors inside it are the contract's."""
+
+        def on(connection: sqlite3.Connection) -> T:
             if self._file != self._database.file:
                 raise IndexNotFoundError(
                     f"the file of index {self._info.name!r}, {self._database.blame.path}, was "
                     f"replaced after it was opened; open the index again"
                 )
             self._connection = connection
-            yield
+            if self._torn:
+                self._forget(columns)
+            return work()
+
+        return self._database.run(operation, on)
 
     def catch_up(self, columns: Columns, operation: str) -> None:
         """Applies the writes of other processes; costs next to nothing where there are none.
@@ -111,42 +132,58 @@ class DiskJournal:
             IndexNotFoundError: the index was dropped.
             CorruptStoreError: the log is not as it was written.
         """
-        if self._era != self._database.era:
-            columns.clear()
-            self._forget()
         version = self._database.version(self._connection)
-        if version == self._version:
-            return
-        with transaction(self._connection):
-            head = self._head(operation)
-            if head != self._seen:
-                with self._all_or_nothing(columns):
-                    self._read(columns, head, operation)
-        self._version = version
+        if version != self._version:
+            transact(self._connection, lambda: self._look(columns, operation))
+            self._version = version
 
     def write(self, columns: Columns, change: Change, operation: str) -> None:
         """Appends a change durably, then applies it.
 
-        Either the whole change is kept when this returns, or none of it is when it raises.
+        Either the whole change is kept when this returns, or none of it is when it raises. Where
+        an exception comes out of a signal handler, the change may be kept too.
         """
-        with transaction(self._connection, "IMMEDIATE"):
-            self.catch_up(columns, operation)
-            seen = self._head(operation)
-            columns.reserve(len(change.ids))
-            head = Head(seen.epoch, seen.seq + 1, seen.logged + change.weight)
-            level, follows = upkeep.level_of(change), seen.seq if seen.logged else 0
-            self._log.append(self._connection, head.seq, change, level, follows=follows)
-            self._log.move(self._connection, operation, head)
-            # An interrupt may come when this is committed and not applied: then look again.
-            version, self._version = self._version, None
-        with self._all_or_nothing(columns):
+        head, version = transact(
+            self._connection, lambda: self._append(columns, change, operation), "IMMEDIATE"
+        )
+        self._torn = True
+        try:
             columns.apply(change)
-            self._seen = head
+        except MemoryError:
+            # It is written; the next use reads it again, where there is memory for that.
+            return
+        self._seen = head
+        self._torn = False
         self._version = version
         # The write is acknowledged whatever becomes of upkeep; the next one tries again.
         upkeep_failures = (VecbridgeError, MemoryError)
         with contextlib.suppress(*upkeep_failures), self._database.blame.mapped(operation):
             self._tidy(columns, operation)
+
+    def _look(self, columns: Columns, operation: str) -> None:
+        head = self._head(operation)
+        if head != self._seen:
+            self._torn = True
+            try:
+                self._read(columns, head, operation)
+            except VecbridgeError:
+                self._forget(columns)
+                raise
+            self._torn = False
+
+    def _append(
+        self, columns: Columns, change: Change, operation: str
+    ) -> tuple[Head, tuple[int, int] | None]:
+        self.catch_up(columns, operation)
+        seen = self._head(operation)
+        columns.reserve(len(change.ids))
+        head = Head(seen.epoch, seen.seq + 1, seen.logged + change.weight)
+        level, follows = upkeep.level_of(change), seen.seq if seen.logged else 0
+        self._log.append(self._connection, head.seq, change, level, follows=follows)
+        self._log.move(self._connection, operation, head)
+        # An interrupt may come when this is committed and not applied: then look again.
+        version, self._version = self._version, None
+        return head, version
 
     def _read(self, columns: Columns, head: Head, operation: str) -> None:
         if self._seen is None or head.epoch != self._seen.epoch:
@@ -180,19 +217,23 @@ class DiskJournal:
         if head is None:
             return
         if upkeep.is_mostly_dead(head, len(columns)):
-            with transaction(self._connection, "IMMEDIATE"):
-                self.catch_up(columns, operation)
-                fresh = upkeep.rewrite(
-                    self._connection, self._log, self._head(operation), columns.as_change
-                )
-            self._seen = fresh
+            self._seen = transact(
+                self._connection, lambda: self._rewrite(columns, operation), "IMMEDIATE"
+            )
             upkeep.shrink(self._connection)
         elif head.seq % upkeep.CHECK_EVERY == 0:
-            with transaction(self._connection, "IMMEDIATE"):
-                self.catch_up(columns, operation)
-                upkeep.merge_tail(self._connection, self._log)
-                merged = self._head(operation)
-            self._seen = merged
+            self._seen = transact(
+                self._connection, lambda: self._merge(columns, operation), "IMMEDIATE"
+            )
+
+    def _rewrite(self, columns: Columns, operation: str) -> Head:
+        self.catch_up(columns, operation)
+        return upkeep.rewrite(self._connection, self._log, self._head(operation), columns.as_change)
+
+    def _merge(self, columns: Columns, operation: str) -> Head:
+        self.catch_up(columns, operation)
+        upkeep.merge_tail(self._connection, self._log)
+        return self._head(operation)
 
     def _head(self, operation: str) -> Head:
         head = self._log.head(self._connection, operation)
@@ -200,20 +241,12 @@ class DiskJournal:
             raise _dropped(self._info)
         return head
 
-    @contextmanager
-    def _all_or_nothing(self, columns: Columns) -> Iterator[None]:
-        """Columns that were left half changed are forgotten, and read again at the next use."""
-        try:
-            yield
-        except BaseException:
-            columns.clear()
-            self._forget()
-            raise
-
-    def _forget(self) -> None:
+    def _forget(self, columns: Columns) -> None:
+        """Columns that were left half changed are read again at the next use."""
         self._version = None
         self._seen = None
-        self._era = self._database.era
+        columns.clear()
+        self._torn = False
 
 
 def _dropped(info: IndexInfo) -> IndexNotFoundError:

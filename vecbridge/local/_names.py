@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 class Names:
     """Who only opens a store and searches it whole pays for no look-up table.
 
-    Safe to look into from several threads while one adds to it.
+    Safe to look into from several threads, and from signal handlers, while one adds to it: each
+    step is one call of the interpreter, and doing it again changes nothing.
 
     Attributes:
         ids: of the rows. They may be added to; all other changes are made by the methods.
@@ -24,24 +24,22 @@ class Names:
         self._rows: dict[str, int] = {}
         self._known = 0
         self._hashes: list[NDArray[np.int64]] = []
-        self._lock = threading.Lock()
 
     @property
     def rows(self) -> Mapping[str, int]:
         """The row of each id."""
         if self._known < len(self.ids):
-            with self._lock:
-                start, stop = self._known, len(self.ids)
-                fresh = islice(self.ids, start, stop)
-                self._rows.update(zip(fresh, range(start, stop), strict=True))
-                self._known = stop
+            start, stop = self._known, len(self.ids)
+            self._rows.update(zip(islice(self.ids, start, stop), range(start, stop), strict=True))
+            self._known = stop
         return self._rows
 
     def copy(self) -> Names:
         """The same, on its own."""
         other = Names(self.ids)
-        with self._lock:
-            other._rows, other._known = dict(self._rows), self._known
+        # In this order: more may be learned meanwhile, and learned again.
+        other._known = self._known
+        other._rows = dict(self._rows)
         return other
 
     def moved(self, hole: int, mover: int) -> None:
@@ -53,6 +51,23 @@ class Names:
         """Ids of rows are no more; the rows stay, to be filled or cut off."""
         for row in rows:
             del self._rows[self.ids[row]]
+
+    def put_back(self, end: int, tail: Sequence[str], at: Mapping[int, str]) -> None:
+        """Undo what was done to some rows; may be done again.
+
+        Args:
+            end: the first row that was cut off or added.
+            tail: the ids that belong there.
+            at: the ids that belong into other rows.
+        """
+        for name in self.ids[end:]:
+            self._rows.pop(name, None)
+        self.ids[end:] = tail
+        for row, name in at.items():
+            self.ids[row] = name
+        self._rows.update((name, row) for row, name in at.items())
+        self._rows.update(zip(tail, range(end, end + len(tail)), strict=True))
+        self._known = min(self._known, end) if not tail else end + len(tail)
 
     def cut(self, end: int) -> None:
         """Drops the rows from ``end`` on."""

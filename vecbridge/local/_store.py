@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
@@ -16,10 +16,14 @@ from vecbridge._contract._records import FieldType, IndexInfo
 from vecbridge._errors import ClosedError, IndexExistsError, IndexNotFoundError
 from vecbridge.local import _upkeep as upkeep
 from vecbridge.local._catalogue import IndexRow, add_index, read_indexes, remove_index
-from vecbridge.local._database import Database, transaction
+from vecbridge.local._database import Database, transact
+from vecbridge.local._failures import refuse_nested
 from vecbridge.local._format import FILE_NAME, PAGE_BYTES
 from vecbridge.local._journal import DiskJournal, MemoryJournal
 from vecbridge.local._table import LocalTable
+from vecbridge.locks import ForkSafeLock
+
+T = TypeVar("T")
 
 MEMORY = ":memory:"
 
@@ -104,6 +108,8 @@ class _Memory:
 
     def __init__(self, backend: str) -> None:
         self._backend = backend
+        self._lock = ForkSafeLock()
+        # A journal says itself whether its index was dropped: no exception comes in between.
         self._tables: dict[str, tuple[LocalTable, MemoryJournal]] = {}
         self._closed = False
 
@@ -111,34 +117,56 @@ class _Memory:
         self._check_open("create_index")
         journal = MemoryJournal(info, self._backend)
         table = LocalTable(info, journal)
-        if self._tables.setdefault(info.name, (table, journal))[0] is not table:
-            raise _exists(info.name)
-        return table
+
+        def insert() -> LocalTable:
+            if info.name in self._live():
+                raise _exists(info.name)
+            self._tables[info.name] = table, journal
+            return table
+
+        return self._run("create_index", insert)
 
     def open(self, name: str) -> LocalTable:
         self._check_open("open_index")
-        try:
-            return self._tables[name][0]
-        except KeyError:
-            raise _not_found(name, self._tables) from None
+        return self._find(name)[0]
 
     def names(self) -> list[str]:
         self._check_open("index_names")
-        return list(self._tables)
+        return list(self._live())
 
     def drop(self, name: str) -> None:
         self._check_open("drop_index")
-        try:
-            _, journal = self._tables.pop(name)
-        except KeyError:
-            raise _not_found(name, self._tables) from None
-        journal.drop()
+
+        def delete() -> None:
+            self._find(name)[1].drop()
+            del self._tables[name]
+
+        self._run("drop_index", delete)
 
     def close(self) -> None:
         self._closed = True
-        for _, journal in self._tables.values():
+        for _, journal in list(self._tables.values()):
             journal.close()
         self._tables = {}
+
+    def _run(self, operation: str, work: Callable[[], T]) -> T:
+        return self._lock.run(
+            work, nested=lambda: refuse_nested(operation, self._backend, "a store in memory")
+        )
+
+    def _live(self) -> dict[str, tuple[LocalTable, MemoryJournal]]:
+        tables = self._tables.copy()
+        return {
+            name: (table, journal)
+            for name, (table, journal) in tables.items()
+            if not journal.dropped
+        }
+
+    def _find(self, name: str) -> tuple[LocalTable, MemoryJournal]:
+        live = self._live()
+        if name not in live:
+            raise _not_found(name, live)
+        return live[name]
 
     def _check_open(self, operation: str) -> None:
         if self._closed:
@@ -160,54 +188,64 @@ class _Disk:
 
     def create(self, info: IndexInfo) -> LocalTable:
         blame = self._database.blame
-        with self._database.session("create_index", create=True) as connection:
-            with transaction(connection, "IMMEDIATE"):
-                if info.name in read_indexes(connection, blame, "create_index"):
-                    raise _exists(info.name)
-                row = add_index(connection, blame, "create_index", info)
-            return self._table(row)
+
+        def insert(connection: sqlite3.Connection) -> IndexRow:
+            if info.name in read_indexes(connection, blame, "create_index"):
+                raise _exists(info.name)
+            return add_index(connection, blame, "create_index", info)
+
+        def create(connection: sqlite3.Connection) -> LocalTable:
+            return self._table(transact(connection, lambda: insert(connection), "IMMEDIATE"))
+
+        return self._database.run("create_index", create, create=True)
 
     def open(self, name: str) -> LocalTable:
-        with self._reading("open_index", name) as connection:
+        def find(connection: sqlite3.Connection) -> LocalTable:
             indexes = self._indexes(connection, "open_index")
             if name not in indexes:
                 raise _not_found(name, indexes)
             return self._table(indexes[name])
 
+        return self._run("open_index", name, find)
+
     def names(self) -> list[str]:
         if not self._database.exists("index_names"):
             return []
-        with self._database.session("index_names") as connection:
-            return list(self._indexes(connection, "index_names"))
+        return self._database.run(
+            "index_names", lambda connection: list(self._indexes(connection, "index_names"))
+        )
 
     def drop(self, name: str) -> None:
         blame = self._database.blame
-        with self._reading("drop_index", name) as connection:
-            with transaction(connection, "IMMEDIATE"):
-                indexes = read_indexes(connection, blame, "drop_index")
-                if name not in indexes:
-                    raise _not_found(name, indexes)
-                row = indexes[name]
-                remove_index(connection, blame, "drop_index", row)
-                connection.execute("DELETE FROM segments WHERE index_id = ?", (row.id,))
-                self._database.notify()
+
+        def delete(connection: sqlite3.Connection) -> None:
+            indexes = read_indexes(connection, blame, "drop_index")
+            if name not in indexes:
+                raise _not_found(name, indexes)
+            row = indexes[name]
+            remove_index(connection, blame, "drop_index", row)
+            connection.execute("DELETE FROM segments WHERE index_id = ?", (row.id,))
+            self._database.notify()
+
+        def drop(connection: sqlite3.Connection) -> None:
+            transact(connection, lambda: delete(connection), "IMMEDIATE")
             # The index is gone, whatever becomes of its pages; the next shrinking tries again.
             with contextlib.suppress(sqlite3.Error):
                 upkeep.shrink(connection)
+
+        self._run("drop_index", name, drop)
 
     def close(self) -> None:
         self._database.close()
 
     def _indexes(self, connection: sqlite3.Connection, operation: str) -> dict[str, IndexRow]:
-        with transaction(connection):
-            return read_indexes(connection, self._database.blame, operation)
+        blame = self._database.blame
+        return transact(connection, lambda: read_indexes(connection, blame, operation))
 
-    @contextmanager
-    def _reading(self, operation: str, name: str) -> Iterator[sqlite3.Connection]:
+    def _run(self, operation: str, name: str, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._database.exists(operation):
             raise _not_found(name, ())
-        with self._database.session(operation) as connection:
-            yield connection
+        return self._database.run(operation, work)
 
     def _table(self, row: IndexRow) -> LocalTable:
         key = self._database.file, row.uid

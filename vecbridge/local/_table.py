@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from vecbridge.local._change import Change
 from vecbridge.local._columns import Columns
 from vecbridge.local._journal import Journal
 from vecbridge.local._snapshot import Snapshot
+
+T = TypeVar("T")
 
 _PART_BYTES = 2 << 20
 """Copies that a processor's cache holds are read while they are there."""
@@ -44,18 +47,11 @@ class LocalTable:
         if not len(ids):
             return
         change = Change(ids, vectors, {} if fields is None else fields)
-        with self._journal.session("upsert"):
-            self._journal.write(self._columns, change, "upsert")
+        self._run("upsert", lambda: self._journal.write(self._columns, change, "upsert"))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Removes records: all of them, durably, or none. Ids that are not there are ignored."""
-        with self._journal.session("delete"):
-            self._journal.catch_up(self._columns, "delete")
-            gone = [name for name in ids if name in self._columns]
-            if gone:
-                nothing = np.empty((0, self.info.dimension), dtype=np.float32)
-                change = Change((), nothing, deleted=gone)
-                self._journal.write(self._columns, change, "delete")
+        self._run("delete", lambda: self._delete(ids))
 
     def fetch(self, ids: Sequence[str]) -> Records:
         """Copies of records in request order, the missing ones listed."""
@@ -69,15 +65,15 @@ class LocalTable:
 
     def contains(self, ids: Sequence[str]) -> NDArray[np.bool_]:
         """Whether each id is there."""
-        with self._journal.session("contains"):
-            self._journal.catch_up(self._columns, "contains")
+
+        def look() -> NDArray[np.bool_]:
             return np.fromiter((name in self._columns for name in ids), np.bool_, len(ids))
+
+        return self._read("contains", look)
 
     def count(self) -> int:
         """The number of records."""
-        with self._journal.session("count"):
-            self._journal.catch_up(self._columns, "count")
-            return len(self._columns)
+        return self._read("count", lambda: len(self._columns))
 
     def scan(self, batch_size: int) -> Iterator[Records]:
         """Copies of every record once, as they are when the scan begins."""
@@ -88,6 +84,21 @@ class LocalTable:
 
     def snapshot(self, operation: str = "search") -> Snapshot:
         """A frozen view of the records, for an engine to search."""
-        with self._journal.session(operation):
+        return self._read(operation, self._columns.snapshot)
+
+    def _delete(self, ids: Sequence[str]) -> None:
+        self._journal.catch_up(self._columns, "delete")
+        gone = [name for name in ids if name in self._columns]
+        if gone:
+            nothing = np.empty((0, self.info.dimension), dtype=np.float32)
+            self._journal.write(self._columns, Change((), nothing, deleted=gone), "delete")
+
+    def _read(self, operation: str, work: Callable[[], T]) -> T:
+        def after_catching_up() -> T:
             self._journal.catch_up(self._columns, operation)
-            return self._columns.snapshot()
+            return work()
+
+        return self._run(operation, after_catching_up)
+
+    def _run(self, operation: str, work: Callable[[], T]) -> T:
+        return self._journal.run(self._columns, operation, work)

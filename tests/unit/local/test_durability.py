@@ -166,9 +166,13 @@ from vecbridge.local import LocalStore
 table = LocalStore(sys.argv[1], backend="test").open("t")
 assert table.count() == 3
 locked, go = threading.Event(), threading.Event()
+class Slow:
+    # Ids that are looked up one by one while the index is locked.
+    def __len__(self): return 1
+    def __iter__(self):
+        locked.set(); go.wait(); return iter(["id0"])
 def hold():
-    with table._journal.session("count"):
-        locked.set(); go.wait()
+    table.contains(Slow())
 if sys.argv[2] == "True":
     threading.Thread(target=hold, daemon=True).start(); locked.wait()
 child = os.fork()

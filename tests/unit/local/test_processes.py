@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.unit.local.helpers import contents, named, new_table, reader, run, vectors
+from tests.unit.local.helpers import contents, new_table, reader, run, vectors
 
 WRITE = """
 import sys, numpy as np
@@ -61,37 +57,3 @@ again = LocalStore(sys.argv[1], backend="test").open("t")
 print(*sorted(name for records in again.scan(9) for name in records.ids))
 """
     assert run(code, tmp_path).split() == ["after", "before"]
-
-
-class _Interrupted:
-    """A connection on which an interrupt arrives while a commit is being synced."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def execute(self, statement: str, *arguments: Any) -> Any:
-        result = self._connection.execute(statement, *arguments)
-        if statement == "COMMIT":
-            os.kill(os.getpid(), signal.SIGINT)
-        return result
-
-
-def test_a_write_that_was_interrupted_after_its_commit_is_seen_by_the_next_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = new_table(tmp_path)
-    table.upsert(named(1), vectors(1))
-    database = table._journal._database  # type: ignore[attr-defined]
-    # A shell that runs this in the background has interrupts ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with monkeypatch.context() as patch:
-        patch.setattr(database, "_connection", _Interrupted(database._connection))
-        with pytest.raises(KeyboardInterrupt):
-            table.upsert(["interrupted"], vectors(1))
-    signal.signal(signal.SIGINT, before)
-    table.upsert(["next"], vectors(1, seed=3))
-    assert contents(table) == contents(reader(tmp_path))
-    assert "interrupted" in contents(table)
