@@ -83,13 +83,14 @@ def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
         return BrainConfig(path, {})
     content = _parsed(path, _text(path))
     if _has_lone_surrogate(content):
-        raise ConfigurationError(
-            f"{path} holds a lone surrogate, such as \\ud800: half of a character, which no text "
-            f"may hold. Correct it"
-        )
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} must hold a JSON object; found {_kind(content)}")
-    return BrainConfig(path, content)
+        problem = "holds a lone surrogate (\\ud800 to \\udfff), half of a character: correct it"
+    elif not isinstance(content, dict):
+        problem = f"must hold a JSON object; found {_kind(content)}"
+    else:
+        return BrainConfig(path, content)
+    # It may hold secrets, and tools show the local variables of a traceback.
+    del content
+    raise ConfigurationError(f"{path} {problem}")
 
 
 def _has_lone_surrogate(content: object) -> bool:
