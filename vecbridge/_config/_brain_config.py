@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -78,18 +79,30 @@ def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
             f"{_PATH} names no file that a system can have: a path has no NUL and no lone surrogate"
         ) from None
     if not there:
-        if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
-            raise ConfigurationError(f"cannot read {path}: the link leads nowhere, or to itself")
+        _refuse_loop(path)
         return BrainConfig(path, {})
     content = _parsed(path, _text(path))
     if _has_lone_surrogate(content):
-        raise ConfigurationError(
-            f"{path} holds a lone surrogate, such as \\ud800: half of a character, which no text "
-            f"may hold. Correct it"
-        )
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} must hold a JSON object; found {_kind(content)}")
-    return BrainConfig(path, content)
+        problem = "holds a lone surrogate (\\ud800 to \\udfff), half of a character: correct it"
+    elif not isinstance(content, dict):
+        problem = f"must hold a JSON object; found {_kind(content)}"
+    else:
+        return BrainConfig(path, content)
+    # It may hold secrets, and tools show the local variables of a traceback.
+    del content
+    raise ConfigurationError(f"{path} {problem}")
+
+
+def _refuse_loop(path: str) -> None:
+    """Refuses a link that leads to itself; one to a file that is yet to be made is fine."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except OSError as error:
+        looping = error.errno == errno.ELOOP
+    else:
+        return
+    if looping:
+        raise ConfigurationError(f"cannot read {path}: the link leads to itself")
 
 
 def _has_lone_surrogate(content: object) -> bool:

@@ -203,6 +203,7 @@ def _back_up(path: Path) -> None:
         if path.exists():
             # It may hold secrets: copy2 keeps it as private as it is.
             shutil.copy2(path, _backup_of(path))
+            _give_to_owner(_backup_of(path), path)
 
 
 def _remove(path: Path) -> None:
@@ -237,17 +238,32 @@ def _write(path: Path, text: bytes) -> None:
     # Where the file is a link, what it leads to is replaced.
     path = path.resolve()
     with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(text)
             if path.exists():
                 shutil.copymode(path, name)
+            _give_to_owner(Path(name), path if path.exists() else path.parent)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _make_folder(path: Path) -> None:
+    if not path.exists():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _give_to_owner(path, path.parent)
+
+
+def _give_to_owner(made: Path, like: Path) -> None:
+    """Makes a file the user's whose it was, or whose folder it is in: root may write for others."""
+    owner = like.stat()
+    if hasattr(os, "geteuid") and os.geteuid() == 0 != owner.st_uid:
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 @contextmanager

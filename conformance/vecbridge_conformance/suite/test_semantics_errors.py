@@ -191,15 +191,16 @@ def _shown_of_address(deployment: Deployment, options: dict[str, Any]) -> dict[s
     """All that is shown where a store is only configured, whoever opens it."""
     with deployment.open() as store:
         kind: type[Any] = type(store.backend)
+    shown: dict[str, str] = {}
     try:
+        settings = kind.settings_type(**options)
+        shown["repr of the settings"] = f"{settings!r} {settings}"
         if deployment.opener is None:
-            made = vecbridge.get_backend(deployment.backend, **options)
-        else:
-            made = vecbridge.Store(kind(kind.settings_type(**options)))
+            with vecbridge.get_backend(deployment.backend, **options) as made:
+                shown["repr of the backend"] = repr(made.backend)
     except (VecbridgeError, ValidationError) as error:
-        return {f"{type(error).__name__}, text {n}": text for n, text in enumerate(_texts(error))}
-    with made as store:
-        return _reprs(store)
+        shown |= {f"{type(error).__name__}, text {n}": text for n, text in enumerate(_texts(error))}
+    return shown
 
 
 def _reprs(store: vecbridge.Store) -> dict[str, str]:

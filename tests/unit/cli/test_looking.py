@@ -89,7 +89,7 @@ def test_what_goes_wrong_is_one_clear_line_and_an_exit_code(
 
 def test_a_record_that_is_not_there(run: Run, folder: Path) -> None:
     ran = run("search", "sklearn", "corners", "--id", "z", "-o", f"path={folder}")
-    assert (ran.code, "'z'" in ran.err) == (1, True)
+    assert (ran.code, "has no record of the id 'z'" in ran.err) == (2, True)
 
 
 def test_a_file_that_holds_no_vectors(run: Run, folder: Path, tmp_path: Path) -> None:

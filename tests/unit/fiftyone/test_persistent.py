@@ -307,3 +307,21 @@ def test_an_error_of_the_operating_system_is_no_bug(
         "message": "/plugins: Permission denied",
         "exit_code": 2,
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for other users")
+@pytest.mark.parametrize("there", [True, False])
+def test_what_root_writes_for_a_user_stays_the_users(path: Path, there: bool) -> None:
+    owner = 12345
+    home = path.parent if there else path.parent.parent
+    if there:
+        home.mkdir()
+        path.write_text(json.dumps(PRESENT), encoding="utf-8")
+        os.chown(path, owner, owner)
+    os.chown(home, owner, owner)
+    enable_in_config("sklearn")
+    found = [path, path.parent, *path.parent.iterdir()]
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in found} == {(owner, owner)}
+    disable_in_config()
+    if there:
+        assert path.stat().st_uid == owner
