@@ -224,7 +224,7 @@ class Connection:
         while True:
             try:
                 return self._connect()
-            except BackendError as error:
+            except BackendError as error:  # noqa: PERF203 - once an attempt
                 patience.pause(error)
                 self.confirm()
 
@@ -306,7 +306,7 @@ class Connection:
         if path is None:
             # pymilvus before 2.6 asks for the database itself.
             told = translate(error, "connect")
-            return told if isinstance(told, ConfigurationError) else cause(self._settings)
+            return told if isinstance(told, ConfigurationError) else cause(self._settings, error)
         if self._lite is not None and self._lite.address != str(path):
             return self._lite.silent()
         reason = str(logged[-1]) if logged else str(error)

@@ -99,7 +99,11 @@ class MilvusSettings(IndexSettings):
     @field_validator("uri")
     @classmethod
     def _known_form(cls, uri: str) -> str:
-        if _is_lite(uri) or uri.startswith(_SOCKET):
+        if _is_lite(uri):
+            # Once: a program may change its directory while it has the store, and what is kept of
+            # the settings may be read in another one.
+            return str(Path(uri).expanduser().absolute())
+        if uri.startswith(_SOCKET):
             return uri
         parts = _split(uri)
         if parts.scheme.lower() not in _SCHEMES or not parts.hostname:
@@ -109,8 +113,7 @@ class MilvusSettings(IndexSettings):
     @model_validator(mode="after")
     def _consistent(self) -> MilvusSettings:
         if _is_lite(self.uri):
-            # Once: a program may change its directory while it has the store.
-            self._lite_path = Path(self.uri).expanduser().absolute()
+            self._lite_path = Path(self.uri)
         problems = [
             *self._credential_problems(),
             *self._tls_problems(),

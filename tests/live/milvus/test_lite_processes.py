@@ -286,7 +286,7 @@ def test_a_socket_that_others_could_have_made_is_not_spoken_to(
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(lair / "lite.sock"))
         listener.listen()
-        places.announce(held, lair / "lite.sock")
+        places.announce(held, path, lair / "lite.sock")
         with vecbridge.get_backend("milvus", uri=str(path), timeout=1) as store:
             with pytest.raises(ConnectionFailedError, match="cannot speak to it") as refused:
                 store.index_names()

@@ -43,7 +43,7 @@ def test_one_at_a_time_has_the_lock(tmp_path: Path) -> None:
 
 def test_what_was_announced_is_found(tmp_path: Path, temporary: Path, held: int) -> None:
     path = places.prepare(tmp_path)
-    places.announce(held, path)
+    places.announce(held, tmp_path, path)
     place = places.find(tmp_path)
     assert place is not None
     assert (place.socket, place.pid) == (path, os.getpid())
@@ -51,7 +51,7 @@ def test_what_was_announced_is_found(tmp_path: Path, temporary: Path, held: int)
 
 
 def test_a_copied_file_says_nothing(tmp_path: Path, temporary: Path, held: int) -> None:
-    places.announce(held, temporary / "vecbridge-lite-x" / "lite.sock")
+    places.announce(held, tmp_path, temporary / "vecbridge-lite-x" / "lite.sock")
     copied = tmp_path / "copied"
     copied.mkdir()
     shutil.copy(tmp_path / places.FILE, copied)
@@ -71,7 +71,7 @@ def test_a_torn_file_says_nothing(tmp_path: Path, content: bytes) -> None:
     "named", ["relative/vecbridge-lite-x/lite.sock", "/run/docker.sock", "/a/other/lite.sock"]
 )
 def test_only_sockets_of_vecbridge_are_named(tmp_path: Path, held: int, named: str) -> None:
-    places.announce(held, Path(named))
+    places.announce(held, tmp_path, Path(named))
     assert places.find(tmp_path) is None
 
 
@@ -79,7 +79,7 @@ def test_a_successor_serves_where_its_predecessor_did(
     tmp_path: Path, temporary: Path, held: int
 ) -> None:
     path = places.prepare(tmp_path)
-    places.announce(held, path)
+    places.announce(held, tmp_path, path)
     with closing(socket.socket(socket.AF_UNIX)) as left_behind:
         left_behind.bind(str(path))
     assert places.prepare(tmp_path) == path
@@ -91,18 +91,18 @@ def test_a_successor_serves_where_its_predecessor_did(
 
 
 def test_what_was_broken_off_is_known(tmp_path: Path, held: int) -> None:
-    assert places.broken_off(held) is None
-    places.announce(held, tmp_path / "lite.sock")
-    assert places.broken_off(held) == (tmp_path / places.FILE).stat().st_mtime
-    places.announce(held, tmp_path / "lite.sock", ended=True)
-    assert places.broken_off(held) is None
+    assert places.ended_well(held)
+    places.announce(held, tmp_path, tmp_path / "lite.sock")
+    assert not places.ended_well(held)
+    places.announce(held, tmp_path, tmp_path / "lite.sock", ended=True)
+    assert places.ended_well(held)
     (tmp_path / places.FILE).write_bytes(b'{"ended": tr')
-    assert places.broken_off(held) is not None
+    assert not places.ended_well(held)
 
 
 def test_nobody_is_pushed_off_a_socket(tmp_path: Path, temporary: Path, held: int) -> None:
     path = places.prepare(tmp_path)
-    places.announce(held, path)
+    places.announce(held, tmp_path, path)
     with closing(socket.socket(socket.AF_UNIX)) as somebody:
         somebody.bind(str(path))
         somebody.listen()

@@ -150,13 +150,13 @@ def test_what_the_address_says_is_not_said_twice(options: dict[str, Any]) -> Non
         ("unix:/s.sock", None),
         ("unix:///s.sock", None),
         ("unix:/s.db", None),
-        ("v.db", None),
+        ("/v.db", None),
     ],
 )
 def test_the_address_that_is_meant(uri: str, address: tuple[str, int] | None) -> None:
     settings = MilvusSettings(uri=uri)
     assert (settings.uri, settings.address, settings.db_name) == (uri, address, None)
-    assert (settings.lite_path is None) == (uri != "v.db")
+    assert (settings.lite_path is None) == (uri != "/v.db")
 
 
 def test_a_relative_path_stays_where_it_was_when_the_program_moves(
