@@ -51,6 +51,7 @@ class Connection:
     Attributes:
         copies_told: by a collection's number, when the server told how many copies answer, and how
             many those were.
+        shown: by a collection's number, whether its searches were seen to look at every record.
     """
 
     def __init__(self, settings: MilvusSettings) -> None:
@@ -64,6 +65,7 @@ class Connection:
         self._reached = False
         self._closed = False
         self.copies_told: dict[int, tuple[float, int | None]] = {}
+        self.shown: dict[int, bool] = {}
         _connections.add(self)
 
     @property

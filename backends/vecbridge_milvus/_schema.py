@@ -30,6 +30,9 @@ NORM_OF_PADDED = "vecbridge_norm_padded"
 KEY_BYTES = 512
 TEXT_BYTES = 65535
 VERSION = 1
+TRIED = "tried"
+"""Says in a collection's description that its server was seen to build what it is asked for."""
+
 _MAKING_S = 10.0
 _PAUSE_S = 0.1
 _RESERVED = frozenset({KEY, VECTOR, NORM, NORM_OF_PADDED})
@@ -51,6 +54,10 @@ _KEYWORDS = frozenset(
         ),
         *("json_contains", "json_contains_all", "json_contains_any", "text_match"),
         *("array_contains", "array_contains_all", "array_contains_any", "array_length"),
+        *("phrase_match", "random_sample", "minimum_should_match", "threshold"),
+        *("match_all", "match_any", "match_least", "match_most", "match_exact"),
+        *("element_filter", "text_match_fuzzy", "st_equals", "st_touches", "st_overlaps"),
+        *("st_crosses", "st_contains", "st_intersects", "st_within", "st_dwithin", "st_isvalid"),
     }
 )
 METRICS: dict[Metric, str] = {"euclidean": "L2", "dotproduct": "IP", "cosine": "COSINE"}
@@ -73,6 +80,7 @@ class Layout:
             somebody else made.
         stored_dimension: length of the vectors on the server.
         index: the vector index.
+        tried: whether the server was seen to build what it is asked for when this was made.
     """
 
     info: IndexInfo
@@ -82,6 +90,7 @@ class Layout:
     norm: str | None
     stored_dimension: int
     index: IndexType
+    tried: bool = False
 
     @property
     def exhaustive(self) -> bool:
@@ -140,7 +149,8 @@ def read(
         consistency="strong" if lite else _level(int(described.get("consistency_level", 0))),
     )
     collection = int(described.get("collection_id") or 0)
-    return Layout(info, collection, key, vector, norm, stored, index)
+    tried = lite or made.get("flat") == TRIED
+    return Layout(info, collection, key, vector, norm, stored, index, tried)
 
 
 def marker(description: str) -> dict[str, Any]:
