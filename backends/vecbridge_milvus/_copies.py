@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
-from vecbridge_milvus._expr import both, one_of, string_literal
+from vecbridge_milvus._expr import both, string_literal
 from vecbridge_milvus._found import Entity
 from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._view import View
@@ -97,5 +97,5 @@ class Copies:
 
     def _shown(self, view: View, keys: Sequence[str]) -> list[Entity]:
         vector = self._collection.layout.vector
-        rows = view.query(one_of(self._key, keys), ["*"])
+        rows = view.rows(keys, ["*"], _AT_ONCE)
         return [{**row, vector: np.asarray(row[vector], dtype=np.float32)} for row in rows]

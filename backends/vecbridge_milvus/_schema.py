@@ -137,6 +137,7 @@ def read(
     # What the settings say of foreign collections is not meant for our own.
     key = _key(name, columns, None if norm else key)
     vector = _vector(name, columns, None if norm else vector)
+    _check_missing(name, columns, vector)
     # Lite keeps no description, but our own norms tell whose collection it is.
     ours = bool(made) or norm is not None
     index, metric = _vector_index(client, name, vector, timeout, patient=ours)
@@ -263,6 +264,18 @@ def _described_indexes(
     for index in client.list_indexes(name, field_name=vector, timeout=timeout):
         if index != vector or not by_field:
             yield client.describe_index(name, index, timeout=timeout)
+
+
+def _check_missing(name: str, columns: Mapping[str, Any], vector: str) -> None:
+    """Refuses values that may be missing: no type of a field, and no vector, may be ``None``."""
+    read = [*_scalar_fields(columns, set()), vector]
+    missing = [field for field in read if columns[field].get("nullable")]
+    if missing:
+        raise SchemaMismatchError(
+            f"collection {name!r} has fields whose values may be missing (nullable): "
+            f"{', '.join(missing)}. Records of an index have a value for each field; copy them to "
+            f"a collection without nullable fields, with a value of your own in the gaps"
+        )
 
 
 def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[str, FieldType]:

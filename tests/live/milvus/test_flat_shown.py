@@ -61,6 +61,7 @@ def check(store: Store, name: str, metric: Metric) -> tuple[int, bool]:
     return missed, certain
 
 
+@pytest.mark.slow
 def test_a_server_that_builds_what_it_is_asked_for_is_exact(milvus_server_uri: str) -> None:
     ids, vectors, _ = records()
     with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
@@ -88,7 +89,8 @@ def test_flat_of_somebody_elses_is_exact_once_it_is_seen_to_be(milvus_server_uri
         store.drop_index(name)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", "dotproduct"])
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", ["euclidean", "dotproduct"])
 def test_a_server_that_puts_its_own_index_in_the_place_of_flat_is_seen_through(
     milvus_server_uri: str, metric: Metric
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_new_index_there_is_called_what_it_is_and_flat_is_refused(
             store.drop_index(name)
 
 
+@pytest.mark.slow
 def test_what_was_tried_once_and_is_seen_to_be_approximate_all_the_same_is_not_exact(
     milvus_server_uri: str,
 ) -> None:
