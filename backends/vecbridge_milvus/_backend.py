@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
@@ -13,6 +14,7 @@ from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
 from vecbridge_milvus._index import MilvusIndex
+from vecbridge_milvus._proof import is_cloud, shown
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -76,6 +78,11 @@ class MilvusBackend:
             self._require(name, "open_index")
             raise
         collection.load("open_index")
+        layout = collection.layout
+        described_only = layout.exhaustive and not collection.lite
+        if described_only and not self._is_shown(collection):
+            layout = replace(layout, index=layout.index.doubted())
+            collection = Collection(self._connection, layout, loading=self._settings.loading)
         return MilvusIndex(collection, self._settings)
 
     def index_names(self) -> list[str]:
@@ -109,6 +116,12 @@ class MilvusBackend:
     def close(self) -> None:
         """Closes the connection. May be called twice."""
         self._connection.close()
+
+    def _is_shown(self, collection: Collection) -> bool:
+        """Whether the index that is called FLAT is seen to be."""
+        client = self._connection.client("open_index")
+        cloud = is_cloud(client, self._connection.place)
+        return not cloud and shown(collection, tried=collection.layout.tried)
 
     def _require(self, name: str, operation: str) -> None:
         timeout = self._connection.timeout

@@ -7,6 +7,7 @@ hold, does Milvus take the credentials.
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import ssl
 from contextlib import closing, suppress
@@ -22,23 +23,34 @@ _GUESS_S = 1.0
 _SHARE = 0.25
 # A server that wants a client's certificate says so after the handshake, at once.
 _AFTERTHOUGHT_S = 0.5
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+"""As gRPC reads them, the first that is set."""
+
+_REFUSED = "not ready"
+_LONGEST = 300
 _ASKED = "/milvus.proto.milvus.MilvusService/GetVersion"
 _IN_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "RECORD_LAYER", "NO_PROTOCOLS")
 _OF_THE_CLIENT = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
-def cause(settings: MilvusSettings) -> BackendError:
+def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendError:
     """The error to raise for a connection to a server that failed.
 
     Args:
         settings: where the server is, and who asks.
+        error: what pymilvus said, which may be what the server answered.
     """
     # Who gave the call little time does not want to wait longer for the reason.
     seconds = min(_PROBE_S, settings.timeout * _SHARE)
     address = settings.address
     if address is None:
-        return _nobody_at_file(settings.uri, seconds) or _refusal(settings, settings.uri, seconds)
+        nobody = _nobody_at_file(settings.uri, seconds)
+        return nobody or _refusal(settings, settings.uri, seconds, error)
     place = f"{address[0]}:{address[1]}"
+    proxy = _proxy(address[0])
+    if proxy:
+        # What can be reached without it says nothing of the way that gRPC goes.
+        return _refusal(settings, place, seconds, error, proxy)
     unheard = _nobody(address, place, seconds)
     if unheard is not None:
         return unheard
@@ -48,7 +60,19 @@ def cause(settings: MilvusSettings) -> BackendError:
         trouble = _wants_tls(address, min(_GUESS_S, seconds))
     if trouble:
         return _failed(f"something answers at {place}, but {trouble}")
-    return _refusal(settings, place, seconds)
+    return _refusal(settings, place, seconds, error)
+
+
+def _proxy(host: str) -> str:
+    """The variable of the environment that has gRPC go through a proxy to a host, if one does.
+
+    Its value may hold a password, and is not told.
+    """
+    named = [name for name in _PROXIES if os.environ.get(name)]
+    spared = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy") or ""  # noqa: SIM112
+    # gRPC goes by how a name ends.
+    ends = [part.strip() for part in spared.split(",") if part.strip()]
+    return "" if not named or any(host.endswith(end) for end in ends) else named[0]
 
 
 def _nobody(address: tuple[str, int], place: str, seconds: float) -> BackendError | None:
@@ -172,7 +196,9 @@ def _shake_hands(
             wrapped.recv(1)
 
 
-def _refusal(settings: MilvusSettings, place: str, seconds: float) -> BackendError:
+def _refusal(
+    settings: MilvusSettings, place: str, seconds: float, said: Exception | None, proxy: str = ""
+) -> BackendError:
     """What Milvus itself says to the credentials."""
     import grpc
 
@@ -182,8 +208,14 @@ def _refusal(settings: MilvusSettings, place: str, seconds: float) -> BackendErr
     except grpc.RpcError as error:
         status = error.code().name
     else:
-        # It works by now.
-        return _failed(f"Milvus at {place} did not answer, but does so now: try again", passes=True)
+        # It works by now, or refuses more than this.
+        reason = " ".join(str(getattr(said, "message", "") or "").split())[:_LONGEST]
+        if _REFUSED in reason.lower():
+            return _failed(f"Milvus at {place} is up and not ready yet: {reason}", passes=True)
+        heard = f" ({reason})" if reason else ""
+        return _failed(
+            f"Milvus at {place} did not answer{heard}, but does so now: try again", passes=True
+        )
     if status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
         if settings.plain_token:
             what = "does not accept the credentials given: correct user and password, or token"
@@ -194,6 +226,12 @@ def _refusal(settings: MilvusSettings, place: str, seconds: float) -> BackendErr
         )
     if status == "UNIMPLEMENTED":
         return _failed(f"a gRPC server answers at {place}, but it is no Milvus: correct the uri")
+    if proxy:
+        return _failed(
+            f"the environment variable {proxy} sends the connection to {place} through a proxy, "
+            f"and it failed there ({status}). Put the host into no_proxy, or correct {proxy}",
+            passes=True,
+        )
     return _failed(
         f"something answers at {place}, but refuses to talk ({status}): it is still starting, or "
         f"is no Milvus",

@@ -51,6 +51,7 @@ class Connection:
     Attributes:
         copies_told: by a collection's number, when the server told how many copies answer, and how
             many those were.
+        shown: by a collection's number, whether its searches were seen to look at every record.
     """
 
     def __init__(self, settings: MilvusSettings) -> None:
@@ -64,6 +65,7 @@ class Connection:
         self._reached = False
         self._closed = False
         self.copies_told: dict[int, tuple[float, int | None]] = {}
+        self.shown: dict[int, bool] = {}
         _connections.add(self)
 
     @property
@@ -224,7 +226,7 @@ class Connection:
         while True:
             try:
                 return self._connect()
-            except BackendError as error:
+            except BackendError as error:  # noqa: PERF203 - once an attempt
                 patience.pause(error)
                 self.confirm()
 
@@ -306,7 +308,7 @@ class Connection:
         if path is None:
             # pymilvus before 2.6 asks for the database itself.
             told = translate(error, "connect")
-            return told if isinstance(told, ConfigurationError) else cause(self._settings)
+            return told if isinstance(told, ConfigurationError) else cause(self._settings, error)
         if self._lite is not None and self._lite.address != str(path):
             return self._lite.silent()
         reason = str(logged[-1]) if logged else str(error)

@@ -96,5 +96,5 @@ class Copies:
 
     def _shown(self, view: View, keys: Sequence[str]) -> list[Entity]:
         vector = self._collection.layout.vector
-        rows = view.query(self._expressions.keys(keys), ["*"])
+        rows = view.rows(keys, ["*"], _AT_ONCE)
         return [{**row, vector: np.asarray(row[vector], dtype=np.float32)} for row in rows]

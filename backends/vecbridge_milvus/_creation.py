@@ -23,12 +23,13 @@ from vecbridge_milvus import _schema
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index_settings import IndexSettings
-from vecbridge_milvus._index_types import build_parameters, check_for_lite, needs
+from vecbridge_milvus._index_types import IndexType, build_parameters, check_for_lite, needs
+from vecbridge_milvus._proof import IMPOSSIBLE, is_cloud
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
 
-_MMAP_SINCE = (2, 4)
+_MMAP_SINCE = _PARTITION_KEY_SINCE = (2, 4)
 _NO_SUCH_TYPE = ("invalid index type", "index type not supported")
 _EVERYWHERE = "FLAT, HNSW, IVF_FLAT and IVF_SQ8"
 
@@ -81,14 +82,21 @@ class Creation:
             raise InvalidArgumentError("; ".join(problems))
         if self._connection.lite:
             check_for_lite(settings.index_type)
+        version = _numbers(self._connection.version)
         key = settings.partition_key
+        if key is not None and version is not None and version < _PARTITION_KEY_SINCE:
+            raise InvalidArgumentError(
+                f"partition_key needs Milvus 2.4 or newer: this server "
+                f"({self._connection.version}) replaces records in the wrong partition, where a "
+                f"filter on the key does not find them (milvus-io/milvus#30772). Upgrade it, or "
+                f"go without"
+            )
         if key is not None and fields.get(key) not in ("string", "integer"):
             raise InvalidArgumentError(
                 f"partition_key={key!r} must name a field of strings or integers of the index; "
                 f"index {self._name!r} is to have {dict(fields) or 'no fields'}"
             )
         # No probe can tell: 2.3 keeps any property, whatever it is, and repeats it when asked.
-        version = _numbers(self._connection.version)
         if settings.mmap and version is not None and version < _MMAP_SINCE:
             raise InvalidArgumentError(
                 f"mmap needs Milvus 2.4 or newer: this server ({self._connection.version}) would "
@@ -134,7 +142,9 @@ class Creation:
             "float": DataType.DOUBLE,
             "boolean": DataType.BOOL,
         }
-        marker = json.dumps({"vecbridge": _schema.VERSION, "made": self._nonce})
+        marker = json.dumps(
+            {"vecbridge": _schema.VERSION, "made": self._nonce, "flat": _schema.TRIED}
+        )
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False, description=marker)
         schema.add_field(
             _schema.KEY, DataType.VARCHAR, is_primary=True, max_length=_schema.KEY_BYTES
@@ -151,7 +161,7 @@ class Creation:
 
     def _furnish(self, dimension: int, metric: Metric) -> None:
         client, timeout, settings = self._client(), self._connection.timeout, self._settings
-        kind = settings.index_type
+        kind = self._kind(metric)
         built = build_parameters(kind, dimension, settings.index_params)
         indexes = client.prepare_index_params()
         indexes.add_index(
@@ -170,6 +180,48 @@ class Creation:
         with _refusal(asked):
             # Writes need not wait for what only reads do; what may be refused is waited for.
             client.load_collection(self._name, timeout=timeout, _async=not loading, **loading)
+
+    def _kind(self, metric: Metric) -> str:
+        """The index to ask for: what the settings name, where the server builds that.
+
+        Raises:
+            InvalidArgumentError: they name one that looks at every record, and the server would
+                put another one in its place.
+        """
+        settings, connection = self._settings, self._connection
+        exhaustive = IndexType(settings.index_type, {}).exhaustive
+        if not exhaustive or connection.lite or not self._replaces(metric):
+            return settings.index_type
+        if "index_type" in settings.model_fields_set:
+            raise InvalidArgumentError(
+                f"this server builds an index of its own in the place of {settings.index_type}, "
+                f"as Zilliz Cloud does, and it is approximate: ask for index_type='AUTOINDEX', "
+                f"with a recall, or use a server that builds what it is asked for"
+            )
+        return "AUTOINDEX"
+
+    def _replaces(self, metric: Metric) -> bool:
+        """Whether the server builds another index than it is asked for: one is that cannot be."""
+        client, timeout = self._client(), self._connection.timeout
+        if is_cloud(client, self._connection.place):
+            return True
+        indexes = client.prepare_index_params()
+        metric_type = _schema.METRICS[metric]
+        indexes.add_index(
+            _schema.VECTOR, index_name=_schema.VECTOR, metric_type=metric_type, **IMPOSSIBLE
+        )
+        try:
+            with boundary("create_index"):
+                client.create_index(self._name, indexes, timeout=timeout, sync=False)
+        except AuthenticationError:
+            raise
+        except BackendError as error:
+            if error.retryable:
+                raise
+            return False
+        with boundary("create_index"):
+            client.drop_index(self._name, _schema.VECTOR, timeout=timeout)
+        return True
 
     def _withdraw(self) -> None:
         """Leaves nothing half-made behind; a server that is gone keeps what it has."""

@@ -27,7 +27,12 @@ _COLLECTION_NOT_FOUND = 100
 _DATABASE_NOT_FOUND = 800
 _NOT_LOADED = 101
 _UNREACHABLE = 2
-_RATE_LIMITED = (8, 9)
+_OVER_QUOTA = 9
+_PASSING_CODES = frozenset({4, 8, 12, 103, 106, 305, 503, 505, 507})
+"""A full queue, a rate limit, want of resources, a collection that is not loaded in full or is
+recovering, no leader of a shard yet, a channel that stalls or goes elsewhere: the server says of
+each that the same call may succeed later. Not of a quota (9), which stays exceeded."""
+
 _PASSING = (
     "timestamp lag too large",
     "no available",
@@ -45,6 +50,10 @@ _PASSING = (
 )
 _UNTOLD = "unrecoverable error"
 """All that is said of a load which counts on a query node that is gone; why, only the log tells."""
+
+_TOO_MUCH = ("exceed the limit size", "maxoutputsize", "larger than max")
+"""What is said of an answer, or a message, that is longer than a server or gRPC sends; a server
+tells of some in the words of a failure that passes."""
 
 _LIMITED = ("rate", "quota", "too many requests")
 _LATE = ("deadline exceeded", "retry timeout", "index timeout")
@@ -69,7 +78,7 @@ _LONGEST = 500
 
 
 class TooLargeError(BackendError):
-    """A message was larger than the server takes: send less at a time."""
+    """A message was larger than the server takes or gives: send, or ask for, less at a time."""
 
 
 class NotLoadedError(BackendError):
@@ -190,11 +199,12 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
             f"database on the server"
         )
     lost = getattr(code, "name", "") == "UNAVAILABLE"
-    if lost or code == _UNREACHABLE or "server unavailable" in lowered:
+    answered = any(words in lowered for words in _PASSING)
+    if lost or (code == _UNREACHABLE and not answered) or "server unavailable" in lowered:
         return _unreachable(operation, "nobody answers")
     if "create connection first" in lowered:
         return _unreachable(operation, "the connection was closed")
-    kind, retryable = _kind(code, lowered)
+    kind, retryable = _kind(code, lowered, said_so=bool(getattr(error, "retriable", False)))
     advice = ""
     if _OTHER_PROTOCOL.search(lowered):
         advice = " Milvus Lite is newer than the pymilvus that is installed: upgrade pymilvus."
@@ -206,8 +216,16 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
     )
 
 
-def _kind(code: Any, lowered: str) -> tuple[type[BackendError], bool]:
-    """What a failure is that was none of reaching the server, and whether it passes by itself."""
+def _kind(code: Any, lowered: str, *, said_so: bool) -> tuple[type[BackendError], bool]:
+    """What a failure is that was none of reaching the server, and whether it passes by itself.
+
+    Args:
+        code: Milvus's.
+        lowered: what the server said.
+        said_so: whether it said as well that the same call may succeed later.
+    """
+    if any(words in lowered for words in _TOO_MUCH):
+        return TooLargeError, False
     if code == _NOT_LOADED or "not loaded" in lowered:
         return NotLoadedError, True
     if "incomplete query result" in lowered:
@@ -219,7 +237,7 @@ def _kind(code: Any, lowered: str) -> tuple[type[BackendError], bool]:
     if any(words in lowered for words in _DAMAGED):
         return CorruptStoreError, False
     passing = lowered == _UNTOLD or any(words in lowered for words in _PASSING)
-    return BackendError, code in _RATE_LIMITED or passing
+    return BackendError, code != _OVER_QUOTA and (said_so or code in _PASSING_CODES or passing)
 
 
 def _unreachable(operation: str, said: str) -> ConnectionFailedError:

@@ -33,10 +33,8 @@ def search_with_vectors(
         return view.search(queries, limit, scope, vectors=True, parameters=parameters)
     found = view.search(queries, limit, scope, vectors=False, parameters=parameters)
     keys = sorted({name for hits in found for name in hits.ids})
-    rows: dict[str, Entity] = {}
-    for start in range(0, len(keys), _KEYS):
-        wanted = layout.expressions.keys(keys[start : start + _KEYS])
-        rows |= {row[layout.key]: row for row in view.query(wanted, [layout.key, layout.vector])}
+    read = view.rows(keys, [layout.key, layout.vector], _KEYS)
+    rows: dict[str, Entity] = {row[layout.key]: row for row in read}
     return [_with_vectors(layout, hits, rows) for hits in found]
 
 

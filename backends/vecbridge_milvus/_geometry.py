@@ -112,8 +112,28 @@ class Geometry:
         """
         if not self.trusts(query):
             return USELESS
+        floors = self._floors(query, native, largest_norm)
+        if bool((self._measured(query, vectors) < floors).any()):
+            return USELESS
+        return max(float(floors[native.argmax()]), USELESS)
+
+    def least_left_out(
+        self, query: Query, native: NDArray[np.float64], largest_norm: float
+    ) -> float:
+        """Lower bound of the distance of what an engine that looks at everything leaves out.
+
+        Args:
+            query: one that the engine's arithmetic is safe with.
+            native: ``(n,)`` the engine's distances of its hits, at least one.
+            largest_norm: a bound of the norms of the records.
+        """
+        return float(self._floors(query, native, largest_norm)[native.argmax()])
+
+    def _floors(
+        self, query: Query, native: NDArray[np.float64], largest_norm: float
+    ) -> NDArray[np.float64]:
         scale = query.scale if self._metric == "dotproduct" else 1.0
-        floors = scale * float32_floor(
+        floors = float32_floor(
             self._metric,
             native / scale,
             dimension=self._dimension,
@@ -121,9 +141,7 @@ class Geometry:
             largest_norm=largest_norm,
             smallest_norm=self.band[0],
         )
-        if bool((self._measured(query, vectors) < floors).any()):
-            return USELESS
-        return max(float(floors[native.argmax()]), USELESS)
+        return scale * floors
 
     def _measured(self, query: Query, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Distances in float64, whose error is nothing beside that of float32."""

@@ -236,12 +236,9 @@ class MilvusIndex:
     def _by_key(
         self, operation: str, ids: Sequence[str], output: list[str], level: Consistency, rows: int
     ) -> Mapping[str, Entity]:
-        found: dict[str, Entity] = {}
+        key = self._layout.key
         with self._collection.reading(operation, level) as view:
-            for part in _slices(ids, min(rows, _KEYS)):
-                for row in view.query(self._expressions.keys(part), output):
-                    found[row[self._layout.key]] = row
-        return found
+            return {row[key]: row for row in view.rows(ids, output, min(rows, _KEYS))}
 
     def _answers(self, asked: Sequence[Query], found: Sequence[Found]) -> list[Hits]:
         contract = self._ranker.geometry.contract

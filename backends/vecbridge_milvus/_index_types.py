@@ -77,6 +77,10 @@ class IndexType:
         """Whether a search looks at every record."""
         return self.family == "flat"
 
+    def doubted(self) -> IndexType:
+        """The same, called FLAT, where that is not seen to be so: what servers build instead."""
+        return IndexType("AUTOINDEX", self.build)
+
     @property
     def lossy(self) -> bool:
         """Whether it ranks by something coarser than the vectors."""

@@ -62,7 +62,7 @@ def join(path: Path, seconds: float) -> Joined:
         seconds: how long to wait for a process that has it and does not answer.
 
     Raises:
-        MissingDependencyError: Milvus Lite is not installed.
+        MissingDependencyError: Milvus Lite is not installed, or is too old.
         ConnectionFailedError: it cannot be opened, and nobody serves it.
         CorruptStoreError: a file that says what the directory holds is damaged.
     """
@@ -73,8 +73,15 @@ def join(path: Path, seconds: float) -> Joined:
             "a uri that ends in .db runs Milvus Lite, which is not installed: "
             "pip install 'vecbridge[milvus]'"
         ) from error
+    installed = version("milvus-lite")
+    if installed.startswith(("0.", "1.", "2.")):
+        raise MissingDependencyError(
+            f"milvus-lite {installed} is installed, and vecbridge needs 3 or newer, which keeps a "
+            f"directory where that one kept a file: pip install --upgrade 'milvus-lite>=3'. What a "
+            f"file of the old one holds is exported with it first (milvus-lite dump)"
+        )
     _check_place(path)
-    if not places.SUPPORTED or _is_old():
+    if not places.SUPPORTED:
         return _Alone(path)
     # Not before it is needed: it loads the engine.
     from vecbridge_milvus._lite_share import join as join_share
@@ -129,7 +136,7 @@ def check_readable(path: Path) -> None:
 
 
 class _Alone:
-    """A directory of an engine that admits one process: an older one, or where there is no socket.
+    """A directory that admits one process, where there is no socket to serve it on.
 
     pymilvus starts the engine by itself when it is given the path.
     """
@@ -176,7 +183,7 @@ def _check_place(path: Path) -> None:
         raise failed(f"{path} cannot be looked at: {reason}. Correct the path") from error
     if not housed:
         raise failed(f"there is no directory {path.parent}: make it, or correct the path")
-    if there and not path.is_dir() and not _is_old():
+    if there and not path.is_dir():
         raise failed(
             f"{path} is a file, and Milvus Lite 3 keeps a directory. A file of Milvus Lite 2 must "
             f"be exported with its own version and imported again; anything else is in the way"
@@ -195,8 +202,3 @@ def _check_readable(described: Path) -> None:
             backend=BACKEND,
             operation="connect",
         ) from error
-
-
-def _is_old() -> bool:
-    """Whether this is the engine that keeps one file, and runs beside the process."""
-    return version("milvus-lite").startswith(("1.", "2."))

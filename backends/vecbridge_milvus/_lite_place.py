@@ -86,7 +86,7 @@ def find(directory: Path) -> Place | None:
     """The place that a directory's file names, unless it names none or was copied with it."""
     try:
         descriptor = os.open(directory / FILE, os.O_RDONLY | _PLAINLY)
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             found = json.loads(file.read(_MAX_FILE_BYTES))
             if found["file"] != _identity(os.fstat(descriptor)):
                 return None

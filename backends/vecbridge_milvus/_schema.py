@@ -33,6 +33,9 @@ NORM_OF_PADDED = "vecbridge_norm_padded"
 KEY_BYTES = 512
 TEXT_BYTES = 65535
 VERSION = 1
+TRIED = "tried"
+"""Says in a collection's description that its server was seen to build what it is asked for."""
+
 _MAKING_S = 10.0
 _PAUSE_S = 0.1
 _RESERVED = frozenset({KEY, VECTOR, NORM, NORM_OF_PADDED})
@@ -54,6 +57,10 @@ _KEYWORDS = frozenset(
         ),
         *("json_contains", "json_contains_all", "json_contains_any", "text_match"),
         *("array_contains", "array_contains_all", "array_contains_any", "array_length"),
+        *("phrase_match", "random_sample", "minimum_should_match", "threshold"),
+        *("match_all", "match_any", "match_least", "match_most", "match_exact"),
+        *("element_filter", "text_match_fuzzy", "st_equals", "st_touches", "st_overlaps"),
+        *("st_crosses", "st_contains", "st_intersects", "st_within", "st_dwithin", "st_isvalid"),
     }
 )
 METRICS: dict[Metric, str] = {"euclidean": "L2", "dotproduct": "IP", "cosine": "COSINE"}
@@ -77,6 +84,7 @@ class Layout:
         stored_dimension: length of the vectors on the server.
         index: the vector index.
         lite: whether it is kept by Milvus Lite.
+        tried: whether the server was seen to build what it is asked for when this was made.
     """
 
     info: IndexInfo
@@ -87,6 +95,7 @@ class Layout:
     stored_dimension: int
     index: IndexType
     lite: bool = False
+    tried: bool = False
 
     @cached_property
     def expressions(self) -> Expressions:
@@ -141,6 +150,12 @@ def read(
     # Lite keeps no description, but our own norms tell whose collection it is.
     ours = bool(made) or norm is not None
     index, metric = _vector_index(client, name, vector, timeout, patient=ours)
+    if columns[vector].get("nullable"):
+        raise SchemaMismatchError(
+            f"collection {name!r} has rows whose vector may be missing (field {vector!r} is "
+            f"nullable), and a record of an index has one; copy the others to a collection of "
+            f"their own"
+        )
     stored = int(columns[vector]["params"]["dim"])
     record = {key, vector, norm}
     info = IndexInfo(
@@ -152,7 +167,8 @@ def read(
         unsupported=MappingProxyType(unsupported(described, record)),
     )
     collection = int(described.get("collection_id") or 0)
-    return Layout(info, collection, key, vector, norm, stored, index, lite)
+    tried = lite or made.get("flat") == TRIED
+    return Layout(info, collection, key, vector, norm, stored, index, lite, tried)
 
 
 def marker(description: str) -> dict[str, Any]:

@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge_milvus._calls import Calls
+from vecbridge_milvus._errors import TooLargeError
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity, Found, to_entities
+from vecbridge_milvus._portions import Portion
 from vecbridge_milvus._schema import Layout
 from vecbridge_milvus._searches import Search, answered
 
@@ -85,12 +87,40 @@ class View:
 
         pymilvus's own iterator puts keys into its filters unescaped, so the pages are made here.
         """
-        last = ""
-        while page := self._page(output, rows, scope, last):
+        last, portion = "", Portion(self._layout, output, rows)
+        while True:
+            try:
+                page = self._page(output, portion.rows, scope, last)
+            except TooLargeError as error:
+                portion.halve(error)
+                continue
+            if not page:
+                return
             last = page[-1][self._layout.key]
+            portion.note(page)
             yield page
             # It is not kept while the next one comes.
             del page
+
+    def rows(self, keys: Sequence[str], output: Sequence[str], most: int) -> Iterator[Entity]:
+        """The rows of keys, in any order, as far as they are there.
+
+        Args:
+            keys: any number of them.
+            output: the fields to read.
+            most: keys to ask for at a time.
+        """
+        start, portion = 0, Portion(self._layout, output, most)
+        while start < len(keys):
+            part = keys[start : start + portion.rows]
+            try:
+                found = self.query(self._layout.expressions.keys(part), output)
+            except TooLargeError as error:
+                portion.halve(error)
+                continue
+            start += len(part)
+            portion.note(found)
+            yield from found
 
     def _page(self, output: Sequence[str], rows: int, scope: str, last: str) -> list[Entity]:
         """At most ``rows`` rows of a scope, the first ones after a key."""

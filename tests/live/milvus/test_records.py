@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -232,3 +233,20 @@ def test_a_pymilvus_that_takes_rows_alone_is_given_rows(
     assert found.vectors.tobytes() == vectors.tobytes()
     assert (found.fields["label"], found.fields["size"]) == (ids, sizes)
     assert index.search(vectors[3], 1)[0].exact
+
+
+@pytest.mark.slow
+def test_the_longest_strings_can_be_read_back(milvus_server_uri: str) -> None:
+    """A server gives up on an answer of 100 MB, and these are 131."""
+    ids = [f"{number:04d}" for number in range(2000)]
+    texts = ["x" * 65_531 + name for name in ids]
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
+        name = f"long_{uuid.uuid4().hex}"
+        index = store.create_index(name, dimension=4, fields={"text": "string"})
+        index.upsert(ids, np.ones((2000, 4)), {"text": texts})
+        fetched = index.fetch(ids)
+        assert fetched.ids == tuple(ids)
+        assert fetched.fields["text"] == texts
+        scanned = {name for batch in index.scan(2000) for name in batch.ids}
+        assert scanned == set(ids)
+        store.drop_index(name)

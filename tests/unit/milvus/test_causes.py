@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+import vecbridge
 from vecbridge import BackendError, ConnectionFailedError
 from vecbridge_milvus import MilvusSettings
 from vecbridge_milvus._causes import cause
@@ -26,6 +27,59 @@ def other_server() -> Iterator[int]:
     server.start()
     yield port
     server.stop(None).wait()
+
+
+@pytest.fixture
+def unready_server() -> Iterator[int]:
+    """Port of a server that tells its version, and takes no connection yet, as newer ones do."""
+    from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
+
+    reason = "service not ready[proxy=7]: state code: Abnormal"
+
+    class Unready(milvus_pb2_grpc.MilvusServiceServicer):  # type: ignore[misc]
+        def GetVersion(self, request: object, context: object) -> object:  # noqa: N802
+            return milvus_pb2.GetVersionResponse(status=common_pb2.Status(), version="2.6.0")
+
+        def Connect(self, request: object, context: object) -> object:  # noqa: N802
+            status = common_pb2.Status(code=1, error_code=1, reason=reason, retriable=True)
+            return milvus_pb2.ConnectResponse(status=status)
+
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    milvus_pb2_grpc.add_MilvusServiceServicer_to_server(Unready(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
+def test_a_server_that_is_up_and_not_ready_is_told_as_that(unready_server: int) -> None:
+    uri = f"http://127.0.0.1:{unready_server}"
+    with vecbridge.get_backend("milvus", uri=uri, timeout=2) as store:
+        with pytest.raises(ConnectionFailedError, match="up and not ready yet: service not") as why:
+            store.index_names()
+        assert why.value.retryable
+        assert "Abnormal" in str(why.value)
+        assert "does so now" not in str(why.value)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_a_proxy_of_the_environment_is_named_and_its_address_is_not(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    for each in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, f"http://me:hunter2@127.0.0.1:{port}")
+    uri = "http://127.0.0.1:19539"
+    with vecbridge.get_backend("milvus", uri=uri, timeout=2) as store:
+        with pytest.raises(ConnectionFailedError, match=f"variable {name} .*no_proxy") as why:
+            store.index_names()
+        assert "hunter2" not in str(why.value)
+        monkeypatch.setenv("no_proxy", "localhost, 127.0.0.1")
+        with pytest.raises(ConnectionFailedError, match="nobody answers at"):
+            store.index_names()
 
 
 def test_nobody_listens() -> None:

@@ -77,6 +77,17 @@ def test_grpc_errors(status: Any, kind: type[BackendError], retryable: bool) -> 
         (8, "rate limit exceeded", BackendError, True),
         (800, "database not found[database=x]", ConfigurationError, None),
         (503, "no available shard leaders", BackendError, True),
+        (4, "too many concurrent requests, queue is full", BackendError, True),
+        (9, "quota exceeded[reason=try again]", BackendError, False),
+        (12, "resource insufficient", BackendError, True),
+        (103, "collection not fully loaded", BackendError, True),
+        (106, "collection on recovering", BackendError, True),
+        (305, "replica: resource insufficient", BackendError, True),
+        (505, "channel lag: stalled", BackendError, True),
+        (507, "channel misrouted", BackendError, True),
+        (2, "no available shard leader", BackendError, True),
+        (65535, "no available node: query results exceed the limit size 100", TooLargeError, False),
+        (65535, "exceed the maxOutputSize Limit 104857600", TooLargeError, False),
         (65535, "incomplete query result, missing id 7", OvertakenError, True),
         (65535, "Timestamp lag too large", BackendError, True),
         (65535, "context deadline exceeded", OperationTimeoutError, True),
@@ -96,6 +107,21 @@ def test_milvus_errors(
     assert getattr(error, "operation", "search") == "search"
     assert getattr(error, "retryable", None) is retryable
     assert message in str(error) or kind is OperationTimeoutError
+
+
+@pytest.mark.parametrize(("code", "retryable"), [(65535, True), (1100, True), (9, False)])
+def test_what_the_server_says_of_trying_again_is_believed(code: int, retryable: bool) -> None:
+    if "retriable" not in MilvusException.__dict__:
+        pytest.skip("this pymilvus does not tell")
+    error = raised(MilvusException(code, "some new failure", retriable=True))
+    assert error.retryable is retryable
+    assert "Is the server running" not in str(error)
+
+
+def test_a_leader_that_is_elected_is_not_a_server_that_is_down() -> None:
+    said = str(raised(MilvusException(2, "no available shard leader")))
+    assert "no available shard leader" in said
+    assert "Is the server running" not in said
 
 
 def test_a_collection_that_is_gone_is_an_index_not_found() -> None:

@@ -1,0 +1,137 @@
+"""Whether an index that is described as FLAT looks at every record.
+
+A server may put an index of its own in the place of the one that is asked for, and repeat what was
+asked when it describes it (``autoIndex.enable``, as on Zilliz Cloud). So a description shows
+nothing. What does: that the server refuses an index which cannot be built, instead of building its
+own, when a collection is made; and that searches find what a reading of records knows to be near.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import BackendError, ClosedError, Consistency
+from vecbridge.ranking import distances, norms
+from vecbridge_milvus._collection import MAX_LIMIT, Collection
+from vecbridge_milvus._errors import boundary
+from vecbridge_milvus._geometry import Geometry
+from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+CLOUD = "zilliz"
+IMPOSSIBLE: dict[str, Any] = {"index_type": "HNSW", "params": {"M": 0, "efConstruction": 0}}
+"""A graph without edges: refused wherever what is asked for is what is built."""
+
+_ROWS = 4096
+_BYTES = 4 << 20
+_LEAST_INDEXED = 1000
+_LEAST_CHECKED = 500
+_ROUNDS = ((64, 10), (8, 500))
+_BRIEF_ROUNDS = ((16, 10),)
+
+
+class Evidence(NamedTuple):
+    """What a probe has seen.
+
+    Attributes:
+        missed: how many records a search left out that were nearer than its last hit.
+        checked: how many of its hits were known to belong there.
+    """
+
+    missed: int
+    checked: int
+
+
+def is_cloud(client: MilvusClient, uri: str) -> bool:
+    """Whether a server is Zilliz Cloud, which builds its own index whatever is asked for."""
+    if CLOUD in uri.lower():
+        return True
+    with boundary("connect"):
+        ask = getattr(client, "get_server_type", None)
+        return callable(ask) and CLOUD in str(ask()).lower()
+
+
+def shown(collection: Collection, *, tried: bool) -> bool:
+    """Whether searches of a collection whose index is called FLAT are seen to look at everything.
+
+    Args:
+        collection: the collection, loaded.
+        tried: whether its server was seen to build what it is asked for when this was made. Then
+            nothing must speak against it; else there must be enough that speaks for it.
+    """
+    known = collection.connection.shown
+    number = collection.layout.collection
+    if number not in known:
+        try:
+            known[number] = _examined(collection, tried=tried)
+        except BackendError as error:
+            # An account may search and not be allowed to read.
+            if error.retryable or isinstance(error, ClosedError):
+                raise
+            return tried
+    return known[number]
+
+
+def _examined(collection: Collection, *, tried: bool) -> bool:
+    rounds = _BRIEF_ROUNDS if tried else _ROUNDS
+    seen = _probed(collection, "eventual", rounds)
+    if seen.missed:
+        # Records may have been written or removed between a read and the next one.
+        seen = _probed(collection, "strong", rounds)
+    if tried or seen.missed:
+        return not seen.missed
+    # What is not indexed yet is searched one by one, whatever the index will be.
+    stored, indexed = collection.progress()
+    enough = indexed >= _LEAST_INDEXED and 2 * indexed >= stored
+    return enough and seen.checked >= _LEAST_CHECKED
+
+
+def _probed(
+    collection: Collection, level: Consistency, rounds: tuple[tuple[int, int], ...]
+) -> Evidence:
+    """Searches near records that were read, and looks which of them the answers leave out."""
+    layout = collection.layout
+    geometry = Geometry(layout.info.metric, layout.stored_dimension)
+    rows = max(64, min(_ROWS, MAX_LIMIT, _BYTES // (4 * layout.stored_dimension)))
+    missed = checked = 0
+    with collection.reading("search", level) as view:
+        page = next(iter(view.pages([layout.key, layout.vector], rows)), [])
+        if not page:
+            return Evidence(0, 0)
+        ids, vectors = np.array(to_ids(layout, page), dtype=object), to_vectors(layout, page)
+        lengths = norms(vectors)
+        # Beyond these, even a search of everything leaves records out.
+        usable = (lengths > max(geometry.band[0], 0.0)) & (lengths < 2.0**40)
+        ids, vectors = ids[usable], vectors[usable]
+        if not len(ids):
+            return Evidence(0, 0)
+        generator, largest = np.random.default_rng(0), float(lengths[usable].max())
+        for count, depth in rounds:
+            queries = _between(generator, vectors, count)
+            sent, asked = geometry.prepare(queries)
+            found = view.search(to_stored(layout, sent), depth, "", vectors=False)
+            for query, how, hits in zip(queries, asked, found, strict=True):
+                if not geometry.trusts(how):
+                    continue
+                native = geometry.contract(hits.numbers, how)
+                whole = len(hits.ids) < depth
+                floor = np.inf if whole else geometry.least_left_out(how, native, largest)
+                near = ids[distances(layout.info.metric, query, vectors) < floor]
+                there = np.isin(near, np.array(hits.ids, dtype=object))
+                missed += int((~there).sum())
+                checked += int(there.sum())
+    return Evidence(missed, checked)
+
+
+def _between(
+    generator: np.random.Generator, vectors: NDArray[np.float32], count: int
+) -> NDArray[np.float32]:
+    """Queries near records, and not on them: a record itself is found by the poorest index."""
+    first, second = generator.integers(len(vectors), size=(2, count))
+    share = generator.uniform(0.05, 0.5, size=(count, 1))
+    return np.asarray((1 - share) * vectors[first] + share * vectors[second], dtype=np.float32)
