@@ -113,3 +113,22 @@ def other_dimension(world: World) -> None:
     with pytest.raises(ValueError, match="dimension"):
         index.add_to_index(world.digits.vectors[:2, :8], world.ids[:2])
     assert index.total_index_size == 20
+
+
+@feature(GROUP, "a clone of the dataset reads the index, and changes nothing of the original's")
+def cloned(world: World) -> None:
+    index = world.make(embeddings=world.digits.vectors, brain_key="cloned")
+    index.save()
+    clone = world.dataset.clone()
+    try:
+        of_clone = clone.load_brain_results("cloned", cache=False, **world.case.options)
+        before = of_clone.total_index_size
+        try:
+            of_clone.remove_from_index(sample_ids=world.ids[:5])
+            of_clone.cleanup()
+        except ValueError as error:
+            assert "detach()" in str(error)  # noqa: PT017
+        again = world.dataset.load_brain_results("cloned", cache=False, **world.case.options)
+        assert (before, again.total_index_size) == (len(world.ids), len(world.ids))
+    finally:
+        clone.delete()
