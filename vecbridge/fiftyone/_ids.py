@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import fiftyone.core.media as fom
 from bson import ObjectId
+
+_GROUPED = "group"
+"""FiftyOne's media type of samples with slices."""
 
 _MOST = 200_000
 """Ids that one document holds without coming near the size of the largest, 16 MB."""
@@ -52,6 +54,6 @@ def living(samples: Any, names: Iterable[str]) -> set[str]:
 
 def every_slice(samples: Any) -> Any:
     """The collection, with all of its slices where its samples are grouped."""
-    if samples.media_type == fom.GROUP:
+    if samples.media_type == _GROUPED:
         return samples.select_group_slices(_allow_mixed=True)
     return samples

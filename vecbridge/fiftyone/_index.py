@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -18,18 +17,15 @@ from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _owning as owning
 from vecbridge.fiftyone import _sorting as sorting
-from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all, unique_name
+from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
 from vecbridge.fiftyone._lengths import Lengths
 from vecbridge.fiftyone._neighbors import Neighbors
-from vecbridge.fiftyone._records import StoredRecords, ids_within
-from vecbridge.fiftyone._swapping import Copying
-from vecbridge.fiftyone._views import Here, HereView
-from vecbridge.transfer import copy
+from vecbridge.fiftyone._views import ViewsByThread
 
 logger = logging.getLogger(__name__)
 
 
-class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  # type: ignore[misc]
+class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[misc]
     """A FiftyOne similarity index in a vecbridge backend.
 
     A record's id is its label's for patches and its sample's otherwise; the field ``sample_id``
@@ -42,21 +38,10 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         backend: the factory that made it, if one did.
     """
 
-    _last_view = Here()
-    _last_views = Here()
-    _curr_view = Here()
-    _curr_view_allow_missing = Here()
-    _curr_view_warn_missing = Here()
-    _curr_sample_ids = Here()
-    _curr_label_ids = Here()
-    _curr_keep_inds = Here()
-    _curr_missing_size = Here()
-
     def __init__(
         self, samples: Any, config: Any, brain_key: str | None, backend: Any = None
     ) -> None:
-        self._here = HereView(samples)
-        self._read_at = object()
+        self._begin_views(samples)
         self._lengths = Lengths()
         # The base class restricts the index to its samples while it is constructed.
         self._handle = IndexHandle(config)
@@ -164,15 +149,6 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
             self._write_field([samples[row] for row in rows], [ids[row] for row in rows], vectors)
         self._changed(reload)
 
-    @contextmanager
-    def field_is_source(self, read: bool) -> Iterator[None]:
-        """Around an addition: vectors that were read from the field are not written back to it."""
-        self._here.field_is_source = read
-        try:
-            yield
-        finally:
-            self._here.field_is_source = False
-
     def remove_from_index(
         self,
         sample_ids: Any = None,
@@ -247,34 +223,6 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
         records = read_all(self._handle.find())
         return records.vectors, *self._id_arrays(records.fields[SAMPLE_ID], records.ids)
 
-    def _apply_view_if_necessary(self) -> None:
-        # Another thread may have reloaded since this one has read its view.
-        moment = self._read_at
-        if self._here.read_at is not moment or self._curr_sample_ids is None:
-            self._apply_view()
-            self._here.read_at = moment
-
-    def _apply_view(self) -> None:
-        if not self.has_view:
-            table = self._living_table()
-            self._curr_sample_ids = np.array(table.sample_ids, dtype=np.str_)
-            labels = self.config.patches_field is not None
-            self._curr_label_ids = np.array(table.ids, dtype=np.str_) if labels else None
-            self._curr_keep_inds = self._curr_missing_size = None
-            return
-        if not self._curr_view_allow_missing or self._curr_view_warn_missing:
-            super()._apply_view()
-            return
-        # What a view holds is looked up in the index, which may hold far more.
-        patches = self.config.patches_field
-        samples, ids = ids_within(self._curr_view, patches)
-        there = self.are_known(ids.tolist())
-        missing = len(there) - int(there.sum())
-        self._curr_sample_ids = samples[there]
-        self._curr_label_ids = None if patches is None else ids[there]
-        self._curr_keep_inds = None
-        self._curr_missing_size = missing or None
-
     def reload(self) -> None:
         """Reads afresh what other processes may have changed."""
         self._handle.forget()
@@ -313,26 +261,7 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
             IndexNotFoundError: there is no index.
             BackendError: the store failed; the run is what it was.
         """
-        dataset, key = self._samples._root_dataset, self.key
-        if key is None or not dataset.has_brain_run(key):
-            raise InvalidArgumentError("only the index of a saved run can be copied for it")
-        source, store = self.index, self.store
-        name = unique_name(dataset.name, key)
-        place = self.config.backend_name
-        copying = Copying(dataset, key)
-        copying.clear(place, store.drop_index)
-        with copying.making(place, name, store.drop_index):
-            copy(source, store, name)
-            before = self.config.collection_name, self.config.owner
-            self.config.collection_name, self.config.owner = name, str(dataset._doc.id)
-            try:
-                self.save_config()
-            except BaseException:
-                self.config.collection_name, self.config.owner = before
-                raise
-        self.config.found()
-        self.reload()
-        return name
+        return owning.detach(self)
 
     def sort_by_similarity(
         self,
@@ -407,5 +336,5 @@ class BackendSimilarityIndex(StoredRecords, SimilarityIndex, DuplicatesMixin):  
     def _changed(self, reload: bool) -> None:
         self._neighbors.forget()
         if reload:
-            self._read_at = object()
+            self._views_changed()
             super().reload()

@@ -20,7 +20,10 @@ import fiftyone.core.odm as foo
 from bson import ObjectId
 
 from vecbridge._errors import InvalidArgumentError
+from vecbridge.fiftyone._handle import unique_name
 from vecbridge.fiftyone._settings import PLACES
+from vecbridge.fiftyone._swapping import Copying
+from vecbridge.transfer import copy
 
 _RUNS = "runs"
 
@@ -100,6 +103,37 @@ def refuse_shared(config: Any, dataset: Any, key: str | None, action: str) -> No
             f"load_brain_results() gives, or delete those runs with delete_brain_run(). Nothing "
             f"was changed"
         )
+
+
+def detach(index: Any) -> str:
+    """Gives a run an index of its own: a copy, in the same store, of what it reads.
+
+    Args:
+        index: the similarity index of the run.
+
+    Returns:
+        The name of the copy.
+    """
+    dataset, key = index._samples._root_dataset, index.key
+    if key is None or not dataset.has_brain_run(key):
+        raise InvalidArgumentError("only the index of a saved run can be copied for it")
+    source, store = index.index, index.store
+    name = unique_name(dataset.name, key)
+    place = index.config.backend_name
+    copying = Copying(dataset, key)
+    copying.clear(place, store.drop_index)
+    with copying.making(place, name, store.drop_index):
+        copy(source, store, name)
+        before = index.config.collection_name, index.config.owner
+        index.config.collection_name, index.config.owner = name, str(dataset._doc.id)
+        try:
+            index.save_config()
+        except BaseException:
+            index.config.collection_name, index.config.owner = before
+            raise
+    index.config.found()
+    index.reload()
+    return name
 
 
 def _what_to_do(dataset: Any, key: str | None) -> str:

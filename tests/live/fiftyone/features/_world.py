@@ -156,11 +156,12 @@ class World:
 
     def close(self) -> None:
         """Deletes what was made."""
+        # Several runs may have one index, which is deleted when none refers to it.
         for index in self._made:
-            if self.ours:
-                index.delete()
-            else:
-                index.cleanup()
+            if index.key is not None and self.dataset.has_brain_run(index.key):
+                self.dataset.delete_brain_run(index.key)
+        for index in self._made:
+            index.cleanup()
 
     def same_vectors(self, vectors: Any, expected: Any) -> None:
         """Vectors come back as they went in."""
