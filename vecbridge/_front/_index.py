@@ -18,7 +18,6 @@ from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._settling import settle
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
-from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front import _vector_values as vector_values
 from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
@@ -29,14 +28,11 @@ from vecbridge._front._lifetime import Lifetime
 from vecbridge._front._native import native_search
 from vecbridge._front._operation import operation
 from vecbridge._front._scan import Scope, batch_rows, no_candidates, no_hits, scan_rank
-from vecbridge._front._unsupported import refuse_unsupported
 from vecbridge._front._whole import WholeIndex
 from vecbridge._front._within import is_most, is_sent, is_too_long, search_within
-from vecbridge._front._writing import upsert_in_batches
+from vecbridge._front._writing import upsert_records
 
 Ranking = Literal["exact", "native"]
-
-_ERASED = "An upsert replaces records whole, and would erase it from those that are there"
 
 
 class Index(WholeIndex):
@@ -122,17 +118,9 @@ class Index(WholeIndex):
             PartialWriteError: the store failed part-way; it says which ids are written.
             BackendError: the store failed before anything was acknowledged.
         """
-        info = self.info
-        names = validate.ids(ids, unique=True)
-        array = vector_values.vectors(vectors, dimension=info.dimension, names=names)
-        if len(array) != len(names):
-            raise InvalidArgumentError(
-                f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"
-            )
-        columns = field_values.fields(fields, info.fields, len(names))
-        refuse_unsupported(info, _ERASED, dropped=drop_unsupported)
-        if names:
-            upsert_in_batches(self._checked, names, array, columns, self._lifetime.backend)
+        upsert_records(
+            self._checked, ids, vectors, fields, self._lifetime.backend, dropped=drop_unsupported
+        )
 
     @operation
     def delete(self, ids: Iterable[str]) -> None:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vecbridge._contract._protocols import VectorIndex
-from vecbridge._contract._records import Scalar
-from vecbridge._errors import BackendError, PartialWriteError
+from vecbridge._contract._records import Fields, Scalar
+from vecbridge._errors import BackendError, InvalidArgumentError, PartialWriteError
+from vecbridge._front import _field_values as field_values
+from vecbridge._front import _validate as validate
+from vecbridge._front import _vector_values as vector_values
+from vecbridge._front._unsupported import refuse_unsupported
 
 _ID_BYTES = 64
 _SCALAR_BYTES = 32
+_ERASED = "An upsert replaces records whole, and would erase it from those that are there"
 
 
-def upsert_in_batches(
+def upsert_records(
     index: VectorIndex,
-    ids: Sequence[str],
-    vectors: NDArray[np.float32],
-    fields: dict[str, list[Scalar]],
+    ids: Iterable[str],
+    vectors: ArrayLike,
+    fields: Fields | None,
     backend: str,
+    *,
+    dropped: bool,
 ) -> None:
-    """Writes canonical records batch by batch.
+    """Check records and write them, batch by batch; as :meth:`vecbridge.Index.upsert`.
 
     Args:
         index: where to.
@@ -30,11 +37,34 @@ def upsert_in_batches(
         vectors: ``(n, d)``.
         fields: a column of each field.
         backend: its name, for an error that says none.
+        dropped: whether the caller said that what the index holds besides may be erased.
 
     Raises:
+        InvalidInputError: something of them is unusable.
+        UnsupportedError: something would be erased.
         PartialWriteError: a batch failed, for whatever reason, after others were acknowledged.
         BackendError: the first batch failed.
     """
+    info = index.info
+    names = validate.ids(ids, unique=True)
+    array = vector_values.vectors(vectors, dimension=info.dimension, names=names)
+    if len(array) != len(names):
+        raise InvalidArgumentError(
+            f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"
+        )
+    columns = field_values.fields(fields, info.fields, len(names))
+    refuse_unsupported(info, _ERASED, dropped=dropped)
+    if names:
+        _in_batches(index, names, array, columns, backend)
+
+
+def _in_batches(
+    index: VectorIndex,
+    ids: Sequence[str],
+    vectors: NDArray[np.float32],
+    fields: dict[str, list[Scalar]],
+    backend: str,
+) -> None:
     size = _batch_size(index, ids, vectors, fields)
     for start in range(0, len(ids), size):
         stop = start + size

@@ -152,7 +152,7 @@ def _source(archive: zipfile.ZipFile, place: Place, batch_bytes: int) -> Source:
             for start, rows in stretches(ids.row_bytes):
                 yield _listed(place, ids, opened.next(rows), start, None)
 
-    fields = {name: _kind(array, place) for name, array in found.items()}
+    fields: dict[str, FieldType] = {name: _kind(array, place) for name, array in found.items()}
     return Source(place, count, vectors.shape[1], metric, fields, names, batches)
 
 

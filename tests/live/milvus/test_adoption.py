@@ -116,7 +116,7 @@ def test_the_fields_of_other_collections_are_named(
         store.open_index(name)
 
 
-def test_fields_whose_values_may_be_missing_are_refused_by_name(tmp_path: Path) -> None:
+def test_fields_whose_values_may_be_missing_are_named(tmp_path: Path) -> None:
     """Lite stands in for a newer server: 2.3 has no such fields."""
     from pymilvus import DataType
 
