@@ -80,6 +80,7 @@ PUBLIC: dict[str, list[str]] = {
         "matches",
         "settle",
     ],
+    "vecbridge.locks": ["ForkSafeLock"],
     "vecbridge.local": [
         "LocalBackend",
         "LocalIndex",

@@ -84,8 +84,8 @@ class Index(WholeIndex):
     @property
     def info(self) -> IndexInfo:
         """Name, dimension, metric, fields and default consistency."""
-        info = self._engine.info
-        return info if self._consistency is None else replace(info, consistency=self._consistency)
+        known, level = self._engine.info, self._consistency
+        return known if level is None else replace(known, consistency=level)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -360,12 +360,11 @@ class Index(WholeIndex):
         self._engine.close()
 
     def _span_attributes(self) -> dict[str, str | int]:
-        info = self.info
         return {
             "db.system.name": self._lifetime.backend,
-            "db.collection.name": info.name,
-            "vecbridge.dimension": info.dimension,
-            "vecbridge.metric": info.metric,
+            "db.collection.name": self.info.name,
+            "vecbridge.dimension": self.info.dimension,
+            "vecbridge.metric": self.info.metric,
         }
 
     def _scope(
@@ -376,7 +375,7 @@ class Index(WholeIndex):
         *,
         as_given: bool = False,
     ) -> Scope:
-        settled = True if where is None else self._settled(where)
+        settled = where is None or self._settled(where)
         names = None if within is None else validate.id_column(within)
         wanted = None if isinstance(settled, bool) else settled
         scope = Scope(names, wanted, self._level(consistency), nothing=settled is False)
@@ -396,8 +395,6 @@ class Index(WholeIndex):
         level = satisfying_level(asked, self.capabilities.consistency)
         if level is None:
             offered = ", ".join(sorted(self.capabilities.consistency))
-            raise UnsupportedError(
-                f"this store offers {offered} reads; none is as strong as {asked}",
-                capability="consistency",
-            )
+            message = f"this store offers {offered} reads; none is as strong as {asked}"
+            raise UnsupportedError(message, capability="consistency")
         return level

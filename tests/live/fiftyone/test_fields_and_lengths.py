@@ -17,17 +17,14 @@ def test_embeddings_kept_as_lists_are_indexed_and_left_as_they_are(
     dataset = digits.dataset
     dataset.set_values("listed", [row.tolist() for row in digits.vectors])
     written: list[Any] = []
+    original = type(dataset).set_values
+
+    def note(self: Any, name: str, *rest: Any, **more: Any) -> None:
+        written.append(name)
+        original(self, name, *rest, **more)
+
     with monkeypatch.context() as patch:
-        kind = type(dataset)
-        original = kind.set_values
-        patch.setattr(
-            kind,
-            "set_values",
-            lambda self, name, *rest, **more: (
-                written.append(name),
-                original(self, name, *rest, **more),
-            )[1],
-        )
+        patch.setattr(type(dataset), "set_values", note)
         index = new_run(digits, path_case, metric="euclidean", embeddings="listed")
     assert (index.total_index_size, written) == (150, [])
     index.add_to_index(digits.vectors[:2] + 1, digits.ids[:2])

@@ -91,7 +91,7 @@ def expected(write: Call, prepare: Call = fill) -> tuple[Model, Model]:
 
 
 def next_write(table: LocalTable) -> None:
-    table.upsert(["next"], np.float32([[9, 9]]), {"n": [9]})
+    table.upsert(["next"], np.full((1, 2), 9, np.float32), {"n": [9]})
 
 
 def and_next(found: Model) -> Model:
