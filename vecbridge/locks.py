@@ -46,7 +46,11 @@ _made: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
 
 
 class ForkSafeLock:
-    """A lock that is free in a forked child, whichever other thread of the parent held it."""
+    """A lock that is free in a forked child, whichever other thread of the parent held it.
+
+    In a ``with`` statement it keeps other threads out, and no more: use :meth:`run` where signal
+    handlers may raise, or call what they interrupt.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -65,6 +69,12 @@ class ForkSafeLock:
         # The statement runs no Python code between the acquiring and its own protection.
         with self._lock:
             return work()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     def is_busy(self) -> bool:
         """Return whether this thread is in the middle of some work under the lock."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from vecbridge import Candidates, Hits, IndexInfo, Metric
 from vecbridge.local import Scoped, Snapshot
+from vecbridge.locks import ForkSafeLock
 from vecbridge.ranking import SPARE, norms
 from vecbridge_faiss._built import Built, build, least_records
 from vecbridge_faiss._cache import Cache
@@ -50,7 +50,9 @@ class Approximate:
         self._exact = exact
         self._cache = cache
         self._least = least_records(info.metric, settings.index, info.dimension)
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
+        # Whether the index of FAISS is in the middle of a change, or of a search.
+        self._torn = False
         self._built: Built | None = None
         self._saved = 0
         self._knob: Knob
@@ -88,15 +90,10 @@ class Approximate:
         fits = usable(self._metric, norms(queries), float(snapshot.norms.max(initial=0.0)))
         if not fits.all():
             return [None] * len(queries)
-        with self._lock:
-            if self._built is not None and snapshot.generation < self._built.generation:
-                # Another thread has seen later writes, and there is no way back.
-                return [None] * len(queries)
-            built = self._follow(snapshot)
-            effort = self._effort(built, queries, k, snapshot)
-            if effort is None:
-                return [None] * len(queries)
-            values, rows = effort.search(built, queries, k)
+        answer = self._lock.run(lambda: self._ask(queries, k, snapshot), nested=lambda: None)
+        if answer is None:
+            return [None] * len(queries)
+        values, rows = answer
         found: list[Found | None] = []
         for one_values, one_rows in zip(values, rows, strict=True):
             alive = one_rows >= 0
@@ -105,6 +102,23 @@ class Approximate:
                 Found(one_rows[alive], one_values[alive].astype(np.float64)) if enough else None
             )
         return found
+
+    def _ask(
+        self, queries: NDArray[np.float32], k: int, snapshot: Snapshot
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
+        """FAISS's values and rows; ``None`` where the exact search must answer."""
+        if self._torn:
+            # An exception, or a fork, came in the middle.
+            self._built, self._efforts = None, {}
+        self._torn = True
+        answer = None
+        # Otherwise another thread has seen later writes, and there is no way back.
+        if self._built is None or snapshot.generation >= self._built.generation:
+            built = self._follow(snapshot)
+            effort = self._effort(built, queries, k, snapshot)
+            answer = None if effort is None else effort.search(built, queries, k)
+        self._torn = False
+        return answer
 
     def _follow(self, snapshot: Snapshot) -> Built:
         built = self._built or self._cache.load()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
+
+from vecbridge.locks import ForkSafeLock
 
 _MANY_ROWS = 1000
 _MOST_ROWS = 20_000
@@ -31,7 +32,7 @@ class Settling:
 
     def __init__(self, flush: Callable[[Any, Any], str]) -> None:
         self._flush = flush
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         # Nobody knows what a collection has in its log when it is first seen.
         self._rows: defaultdict[_Name, int] = defaultdict(lambda: _MANY_ROWS)
         self._failed: dict[_Name, float] = {}

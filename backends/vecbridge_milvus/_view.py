@@ -9,7 +9,6 @@ since one wait serves all reads of an operation, where a search that waits itsel
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge.locks import ForkSafeLock
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._errors import TooLargeError
 from vecbridge_milvus._expr import both
@@ -66,7 +66,7 @@ class View:
         self._word = word
         self._lite = lite
         self._waits_first = waits_first
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._waited = -_FRESH_S
 
     def query(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from vecbridge.locks import ForkSafeLock
 
 if TYPE_CHECKING:
     from threadpoolctl import threadpool_limits
@@ -19,7 +20,7 @@ class _Limit:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._users = 0
         self._limits: threadpool_limits | None = None
 
