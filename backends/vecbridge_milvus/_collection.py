@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vecbridge import Consistency, OperationTimeoutError
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity
 from vecbridge_milvus._index_types import needs
-from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._requests import Columns, send, takes_requests, to_request
 from vecbridge_milvus._rows import to_rows
 from vecbridge_milvus._schema import Layout
@@ -54,7 +54,7 @@ class Collection:
         self._calls = Calls(connection, layout.info.name, layout.collection, loading or {})
         self._alone: bool | None = None
         self._loaded = False
-        self._loading = Lock()
+        self._loading = reentrant_lock()
         # Where one process serves Lite to others, that one sees to it.
         self._settles = not connection.shared
         self._unflushed = 0

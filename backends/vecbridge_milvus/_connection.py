@@ -19,10 +19,10 @@ from vecbridge import (
     ConnectionFailedError,
     VecbridgeError,
 )
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus import _lite
 from vecbridge_milvus._causes import cause
 from vecbridge_milvus._errors import BACKEND, boundary, translate
-from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._pymilvus import forget_inherited, load, quietly
 from vecbridge_milvus._retry import Patience
 from vecbridge_milvus._settings import MilvusSettings
@@ -55,7 +55,7 @@ class Connection:
 
     def __init__(self, settings: MilvusSettings) -> None:
         self._settings = settings
-        self._lock = Lock()
+        self._lock = reentrant_lock()
         self._client: MilvusClient | None = None
         self._version = ""
         self._endings: list[weakref.finalize[..., Any]] = []

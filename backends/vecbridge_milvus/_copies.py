@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity
-from vecbridge_milvus._locks import Lock
 from vecbridge_milvus._view import View
 
 _AT_ONCE = 500
@@ -33,7 +33,7 @@ class Copies:
         self._collection = collection
         self._key = collection.layout.key
         self._expressions = collection.layout.expressions
-        self._lock = Lock()
+        self._lock = reentrant_lock()
         self._known = (-1, 0)
 
     def count(self, view: View) -> int:

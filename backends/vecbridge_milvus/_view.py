@@ -9,7 +9,6 @@ since one wait serves all reads of an operation, where a search that waits itsel
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity, Found, to_entities
@@ -64,7 +64,7 @@ class View:
         self._word = word
         self._lite = lite
         self._waits_first = waits_first
-        self._lock = threading.Lock()
+        self._lock = reentrant_lock()
         self._waited = -_FRESH_S
 
     def query(

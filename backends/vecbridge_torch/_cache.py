@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from vecbridge import Metric
 from vecbridge.local import Scoped, Snapshot
+from vecbridge.locks import ForkSafeLock
 from vecbridge.ranking import SPARE, Float32Keys
 from vecbridge_torch._device import Arithmetic
 from vecbridge_torch._resident import Resident, ResidentScoring
@@ -51,7 +51,7 @@ class Cache:
     def __init__(self, arithmetic: Arithmetic, metric: Metric) -> None:
         self._arithmetic = arithmetic
         self._metric: Metric = metric
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._held: _Held | None = None
         self._asked = 0
         self._keys: tuple[int, Float32Keys] | None = None
@@ -85,8 +85,7 @@ class Cache:
 
     def clear(self) -> None:
         """Lets go of everything."""
-        with self._lock:
-            self._held = self._keys = None
+        self._held = self._keys = None
 
     @property
     def _narrow(self) -> bool:
@@ -120,26 +119,31 @@ class Cache:
 
     def _resident(self, snapshot: Snapshot, queries: int) -> Resident | None:
         """The records on the device, brought up to the snapshot; ``None`` to do without."""
-        arithmetic, dimension = self._arithmetic, snapshot.vectors.shape[1]
-        if arithmetic.shares_memory and not self._narrow:
+        if self._arithmetic.shares_memory and not self._narrow:
             return None
-        with self._lock:
-            held = self._held
-            if held is not None and not held.serves(snapshot):
-                if snapshot.generation < held.generation:
-                    return None
-                held, self._held, self._asked = None, None, 0
-            if len(snapshot) * (dimension * arithmetic.dtype.itemsize + 4) > arithmetic.budget:
-                self._held = None
+        return self._lock.run(lambda: self._caught_up(snapshot, queries), nested=lambda: None)
+
+    def _caught_up(self, snapshot: Snapshot, queries: int) -> Resident | None:
+        arithmetic, dimension = self._arithmetic, snapshot.vectors.shape[1]
+        held = self._held
+        if held is not None and not held.serves(snapshot):
+            if snapshot.generation < held.generation:
                 return None
-            if held is None:
-                self._asked += queries
-                if arithmetic.shares_memory and self._asked < _PATIENCE:
-                    return None
-                held = _Held(Resident(arithmetic, self._metric, snapshot), snapshot)
-                self._held = held
+            held, self._held, self._asked = None, None, 0
+        if len(snapshot) * (dimension * arithmetic.dtype.itemsize + 4) > arithmetic.budget:
+            self._held = None
+            return None
+        if held is None:
+            self._asked += queries
+            if arithmetic.shares_memory and self._asked < _PATIENCE:
+                return None
+            held = _Held(Resident(arithmetic, self._metric, snapshot), snapshot)
+        elif held.generation < snapshot.generation:
+            # Until it is whole: an interrupt, or a fork by another thread, leaves it half changed.
+            self._held = None
             held.catch_up(snapshot)
-            return held.resident
+        self._held = held
+        return held.resident
 
 
 class _Held:
@@ -157,8 +161,7 @@ class _Held:
         return self._appended_since <= snapshot.generation
 
     def catch_up(self, snapshot: Snapshot) -> None:
-        """Adds what the snapshot has more."""
-        if snapshot.generation > self.generation:
-            self.resident.append(snapshot)
-            self.generation = snapshot.generation
-            self._appended_since = snapshot.appended_since
+        """Adds what a later snapshot has more."""
+        self.resident.append(snapshot)
+        self.generation = snapshot.generation
+        self._appended_since = snapshot.appended_since

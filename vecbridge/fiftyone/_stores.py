@@ -5,7 +5,6 @@ An in-memory store lives only here, and a Milvus Lite file can be open only once
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +12,10 @@ from vecbridge._config._given import as_keywords
 from vecbridge._config._registry import configured, get_backend
 from vecbridge._config._settings import Settings
 from vecbridge._front._store import Store
+from vecbridge.locks import reentrant_lock
 
 _stores: list[tuple[str, Settings, Store]] = []
-_lock = threading.Lock()
+_lock = reentrant_lock()
 _closings = 0
 _given: dict[tuple[str, str], dict[str, Any]] = {}
 """Settings that were given for an index. FiftyOne forgets a loaded run whenever it reloads its
