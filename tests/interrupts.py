@@ -65,9 +65,16 @@ def interrupted(
     def act() -> None:
         raise Interrupted
 
+    def confined() -> Iterator[None]:
+        # CPython 3.11 does not put back what exception is being handled where a trace function
+        # raises at the end of a handler. Each later exception would hang on to it, and all that
+        # its frames hold; what a generator handles ends with the generator.
+        call()
+        yield
+
     with at(moment, act, opcodes=opcodes) as came:
         try:
-            call()
+            next(confined())
         except Interrupted as error:
             return error
         assert not came(), "the exception was swallowed"

@@ -1,4 +1,4 @@
-"""A lock for state that threads, signal handlers and forked children share.
+"""Locks for state that threads, signal handlers and forked children share.
 
 Three things go wrong with plain locks. A child forked while another thread holds one waits for
 ever, since that thread is not in the child. An exception out of a signal handler may arrive
@@ -23,6 +23,13 @@ release it. And a handler may call what its own thread is in the middle of.
     >>> counter.count
     1
 
+Where work may be done inside of itself, as the filling of a cache may, a ``with`` statement is
+enough:
+
+    >>> lock = reentrant_lock()
+    >>> with lock:
+    ...     pass
+
 A lock alone does not say whether what it guards is whole: the thread that held it may have been
 interrupted, or left behind in the parent. So note in the state itself that a change has begun, and
 let the next holder restore the state, or forget it.
@@ -38,23 +45,29 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
-__all__ = ["ForkSafeLock"]
+__all__ = ["ForkSafeLock", "reentrant_lock"]
 
 T = TypeVar("T")
 
-_made: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
+_made: weakref.WeakSet[threading.RLock] = weakref.WeakSet()
+
+
+def reentrant_lock() -> threading.RLock:
+    """Return a lock for ``with`` statements that is free in a forked child.
+
+    A thread that holds it may take it again. Python's own ``with`` takes and frees it, without a
+    step between which an exception out of a signal handler could come.
+    """
+    lock = threading.RLock()
+    _made.add(lock)
+    return lock
 
 
 class ForkSafeLock:
-    """A lock that is free in a forked child, whichever other thread of the parent held it.
-
-    In a ``with`` statement it keeps other threads out, and no more: use :meth:`run` where signal
-    handlers may raise, or call what they interrupt.
-    """
+    """A lock for state that signal handlers may reach, too; free in a forked child."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        _made.add(self)
+        self._lock = reentrant_lock()
 
     def run(self, work: Callable[[], T], *, nested: Callable[[], T]) -> T:
         """Do some work while other threads are kept out.
@@ -69,12 +82,6 @@ class ForkSafeLock:
         # The statement runs no Python code between the acquiring and its own protection.
         with self._lock:
             return work()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
     def is_busy(self) -> bool:
         """Return whether this thread is in the middle of some work under the lock."""
@@ -105,17 +112,14 @@ class ForkSafeLock:
             frame = frame.f_back
         return False
 
-    def _renew(self) -> None:
-        """Free it in a child, unless the thread that forked holds it itself."""
-        if self._lock.acquire(blocking=False):
-            self._lock.release()
-        else:
-            self._lock = threading.RLock()
-
 
 def _after_fork() -> None:
     for lock in list(_made):
-        lock._renew()  # noqa: SLF001  (of the same module)
+        # Unless the thread that forked holds it itself, and goes on in the child.
+        if lock.acquire(blocking=False):
+            lock.release()
+        else:
+            lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001  (as threading does)
 
 
 if hasattr(os, "register_at_fork"):

@@ -29,6 +29,20 @@ class Found(NamedTuple):
     values: NDArray[np.float64]
 
 
+class _Ready(NamedTuple):
+    """An index that can be searched.
+
+    Attributes:
+        built: the index.
+        knob: its effort.
+        efforts: how many records it was measured for, and what it took, by the number of answers.
+    """
+
+    built: Built
+    knob: Knob
+    efforts: dict[int, tuple[int, Effort | None]]
+
+
 class Approximate:
     """One thread at a time. What an index cannot answer, the exact search does.
 
@@ -51,12 +65,8 @@ class Approximate:
         self._cache = cache
         self._least = least_records(info.metric, settings.index, info.dimension)
         self._lock = ForkSafeLock()
-        # Whether the index of FAISS is in the middle of a change, or of a search.
-        self._torn = False
-        self._built: Built | None = None
+        self._ready: _Ready | None = None
         self._saved = 0
-        self._knob: Knob
-        self._efforts: dict[int, tuple[int, Effort | None]] = {}
 
     def candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
         """At least ``k`` records a query, and no promise about the others."""
@@ -87,15 +97,15 @@ class Approximate:
     def _find(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Found | None]:
         """What was found of each query; ``None`` where the exact search must answer."""
         snapshot = scoped.snapshot
+        none: list[Found | None] = [None] * len(queries)
         fits = usable(self._metric, norms(queries), float(snapshot.norms.max(initial=0.0)))
         if not fits.all():
-            return [None] * len(queries)
+            return none
         answer = self._lock.run(lambda: self._ask(queries, k, snapshot), nested=lambda: None)
         if answer is None:
-            return [None] * len(queries)
-        values, rows = answer
+            return none
         found: list[Found | None] = []
-        for one_values, one_rows in zip(values, rows, strict=True):
+        for one_values, one_rows in zip(*answer, strict=True):
             alive = one_rows >= 0
             enough = int(alive.sum()) >= k
             found.append(
@@ -106,47 +116,54 @@ class Approximate:
     def _ask(
         self, queries: NDArray[np.float32], k: int, snapshot: Snapshot
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
-        """FAISS's values and rows; ``None`` where the exact search must answer."""
-        if self._torn:
-            # An exception, or a fork, came in the middle.
-            self._built, self._efforts = None, {}
-        self._torn = True
-        answer = None
-        # Otherwise another thread has seen later writes, and there is no way back.
-        if self._built is None or snapshot.generation >= self._built.generation:
-            built = self._follow(snapshot)
-            effort = self._effort(built, queries, k, snapshot)
-            answer = None if effort is None else effort.search(built, queries, k)
-        self._torn = False
-        return answer
+        """FAISS's values and rows; ``None`` where the index cannot answer. Call under the lock."""
+        if self._ready is not None and snapshot.generation < self._ready.built.generation:
+            # Another thread has seen later writes, and there is no way back.
+            return None
+        ready = self._follow(snapshot)
+        effort = self._effort(ready, queries, k, snapshot)
+        return None if effort is None else effort.search(ready.built, queries, k)
 
-    def _follow(self, snapshot: Snapshot) -> Built:
-        built = self._built or self._cache.load()
-        if built is not self._built and built is not None:
-            self._saved = len(built.held)
+    def _follow(self, snapshot: Snapshot) -> _Ready:
+        ready = self._ready
+        if ready is not None and ready.built.generation == snapshot.generation:
+            return ready
+        # Until it is whole: an interrupt, or a fork by another thread, leaves it half changed.
+        self._ready = None
+        built = self._cache.load() if ready is None else ready.built
+        if ready is None:
+            self._saved = 0 if built is None else len(built.held)
         if built is None or not built.follow(snapshot):
             built = build(self._metric, self._settings.index, snapshot)
             self._saved = 0
-        if built is not self._built or not self._knob.is_of(built.index):
-            self._built, self._knob, self._efforts = built, Knob(built.index), {}
+        if ready is None or built is not ready.built or not ready.knob.is_of(built.index):
+            ready = _Ready(built, Knob(built.index), {})
+        self._ready = ready
         if len(built.held) > self._saved * 5 // 4:
             self._cache.save(built)
             self._saved = len(built.held)
-        return built
+        return ready
 
     def _effort(
-        self, built: Built, queries: NDArray[np.float32], k: int, snapshot: Snapshot
+        self, ready: _Ready, queries: NDArray[np.float32], k: int, snapshot: Snapshot
     ) -> Effort | None:
         recall = self._settings.tuned_recall
         if recall is None:
             fixed = self._settings.ef or self._settings.nprobe
-            return None if fixed is None else Effort(self._knob, fixed, 1)
+            return None if fixed is None else Effort(ready.knob, fixed, 1)
         bucket = max(_SMALLEST_BUCKET, 1 << (k - 1).bit_length())
-        measured, effort = self._efforts.get(bucket, (0, None))
+        measured, effort = ready.efforts.get(bucket, (0, None))
         if len(snapshot) > 2 * measured:
             lossy = self._settings.index.lower() not in ("hnsw", "ivf")
             effort = tuned(
-                self._metric, built, self._knob, queries, bucket, snapshot, recall, lossy=lossy
+                self._metric,
+                ready.built,
+                ready.knob,
+                queries,
+                bucket,
+                snapshot,
+                recall,
+                lossy=lossy,
             )
-            self._efforts[bucket] = len(snapshot), effort
+            ready.efforts[bucket] = len(snapshot), effort
         return effort

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Candidates
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._foreign import search_with_vectors
@@ -58,7 +58,7 @@ class Ranker:
         self._collection = collection
         self._layout = collection.layout
         self.geometry = Geometry(self._layout.info.metric, self._layout.stored_dimension)
-        self._lock = ForkSafeLock()
+        self._lock = reentrant_lock()
         # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
         self._high = 0.0 if self._layout.info.metric == "dotproduct" else self.geometry.band[1]
         # A filter slows a search down, so it goes without while nothing is seen to be outside.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vecbridge import Consistency, OperationTimeoutError
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import BACKEND
@@ -54,7 +54,7 @@ class Collection:
         self._calls = Calls(connection, layout.info.name, layout.collection, loading or {})
         self._alone: bool | None = None
         self._loaded = False
-        self._loading = ForkSafeLock()
+        self._loading = reentrant_lock()
         # Where one process serves Lite to others, that one sees to it.
         self._settles = not connection.shared
         self._unflushed = 0

@@ -19,7 +19,7 @@ from vecbridge import (
     ConnectionFailedError,
     VecbridgeError,
 )
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus import _lite
 from vecbridge_milvus._causes import cause
 from vecbridge_milvus._errors import BACKEND, boundary, translate
@@ -56,7 +56,7 @@ class Connection:
 
     def __init__(self, settings: MilvusSettings) -> None:
         self._settings = settings
-        self._lock = ForkSafeLock()
+        self._lock = reentrant_lock()
         self._client: MilvusClient | None = None
         self._version = ""
         self._endings: list[weakref.finalize[..., Any]] = []

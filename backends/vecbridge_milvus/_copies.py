@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._found import Entity
@@ -33,7 +33,7 @@ class Copies:
         self._collection = collection
         self._key = collection.layout.key
         self._expressions = collection.layout.expressions
-        self._lock = ForkSafeLock()
+        self._lock = reentrant_lock()
         self._known = (-1, 0)
 
     def count(self, view: View) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections import Counter
 from importlib.metadata import version
@@ -16,10 +15,11 @@ from vecbridge import (
     MissingDependencyError,
     VecbridgeError,
 )
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
 
-_guard = threading.RLock()
+_guard = reentrant_lock()
 _holders: Counter[Path] = Counter()
 _writing: dict[Path, threading.RLock] = {}
 
@@ -111,18 +111,9 @@ def linked(path: Path) -> ConnectionFailedError:
 def writing(path: Path) -> threading.RLock:
     """The lock that this process's writes take turns on: the engine wants one at a time."""
     with _guard:
-        return _writing.setdefault(path, threading.RLock())
-
-
-def _after_fork() -> None:
-    """Other threads are not here any more, nor what they held."""
-    global _guard  # noqa: PLW0603 - it was made for this process alone
-    _guard = threading.RLock()
-    _writing.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+        if path not in _writing:
+            _writing[path] = reentrant_lock()
+        return _writing[path]
 
 
 def check_readable(path: Path) -> None:

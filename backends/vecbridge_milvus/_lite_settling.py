@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 
 _MANY_ROWS = 1000
 _MOST_ROWS = 20_000
@@ -32,7 +32,7 @@ class Settling:
 
     def __init__(self, flush: Callable[[Any, Any], str]) -> None:
         self._flush = flush
-        self._lock = ForkSafeLock()
+        self._lock = reentrant_lock()
         # Nobody knows what a collection has in its log when it is first seen.
         self._rows: defaultdict[_Name, int] = defaultdict(lambda: _MANY_ROWS)
         self._failed: dict[_Name, float] = {}

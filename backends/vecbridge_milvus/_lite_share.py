@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from vecbridge import ConnectionFailedError, OperationTimeoutError, VecbridgeError
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._lite import failed, linked
@@ -28,7 +29,7 @@ _WATCH_S = 0.1
 _POLL_S = 0.02
 _END_S = 30.0
 
-_guard = threading.RLock()
+_guard = reentrant_lock()
 _shares: dict[Path, Share] = {}
 _inherited: list[Share] = []
 
@@ -78,7 +79,7 @@ class Share:
         self._check = check
         self._process = os.getpid()
         self._ended = False
-        self._opening = threading.Lock()
+        self._opening = reentrant_lock()
         self._held: int | None = None
         self._server: Server | None = None
         self._trouble: VecbridgeError | None = None
@@ -301,8 +302,6 @@ def _at_end() -> None:
 
 
 def _in_child() -> None:
-    global _guard  # noqa: PLW0603 - the only lock of this module
-    _guard = threading.RLock()
     for share in _shares.values():
         share.disown()
     # Kept, so that nothing of the parent's is taken apart here.

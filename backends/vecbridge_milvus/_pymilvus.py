@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from vecbridge import MissingDependencyError
+from vecbridge.locks import reentrant_lock
 
 _LOGGERS = ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "milvus_lite.server_manager")
 
@@ -32,7 +33,7 @@ class _Quiet(threading.local, logging.Filter):
 
 
 _QUIET = _Quiet()
-_loading = threading.Lock()
+_loading = reentrant_lock()
 
 
 def load() -> ModuleType:
@@ -81,8 +82,6 @@ def forget_inherited() -> None:
 
     Its registry may have been locked, for good, by a thread that only the parent has.
     """
-    global _loading  # noqa: PLW0603 - the only lock of this module
-    _loading = threading.Lock()
     manager = sys.modules.get("pymilvus.client.connection_manager")
     if manager is not None and hasattr(manager.ConnectionManager, "_instance"):
         manager.ConnectionManager._instance = None  # noqa: SLF001 - nothing public does it

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vecbridge import Consistency, InvalidArgumentError
+from vecbridge.locks import reentrant_lock
 
 _WORDS: dict[Consistency, str] = {
     "strong": "Strong",
@@ -74,7 +75,7 @@ class _Ledger:
         self.latest = time.monotonic()
 
 
-_guard = threading.Lock()
+_guard = reentrant_lock()
 _idle = threading.Condition(_guard)
 _ledgers: dict[str, _Ledger] = {}
 
@@ -202,10 +203,7 @@ class Session:
 
 
 def _after_fork() -> None:
-    """Other threads are not here any more, nor what they held or had begun."""
-    global _guard, _idle  # noqa: PLW0603 - the only locks of this module
-    _guard = threading.Lock()
-    _idle = threading.Condition(_guard)
+    """Other threads are not here any more, nor what they had begun."""
     for ledger in _ledgers.values():
         ledger.ended = ledger.begun
         ledger.paused = 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
 from vecbridge_milvus._index_settings import IndexSettings, effort_given
 from vecbridge_milvus._sample import Probe, Sample, draw
@@ -66,7 +66,7 @@ class Tuning:
         self._kind = collection.layout.index
         self._recall = settings.recall
         self._given = effort_given(settings.search_params, self._kind)
-        self._lock = ForkSafeLock()
+        self._lock = reentrant_lock()
         self._sample: Sample | None = None
         self._efforts: dict[int, Effort] = {}
         self._progress = (0, 0)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._calls import Calls
 from vecbridge_milvus._errors import TooLargeError
 from vecbridge_milvus._expr import both
@@ -66,7 +66,7 @@ class View:
         self._word = word
         self._lite = lite
         self._waits_first = waits_first
-        self._lock = ForkSafeLock()
+        self._lock = reentrant_lock()
         self._waited = -_FRESH_S
 
     def query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -64,3 +65,12 @@ def _by_torch(queries: Tensor, vectors: Tensor) -> Tensor:
 
 # One for all work of about a size, and of one query or of several.
 _RACES: defaultdict[tuple[int, bool], Race] = defaultdict(lambda: Race(_by_numpy, _by_torch))
+
+
+def _after_fork() -> None:
+    # GNU OpenMP would wait for ever for the threads that it had in the parent. One needs no others.
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -52,8 +52,6 @@ class Cache:
         self._arithmetic = arithmetic
         self._metric: Metric = metric
         self._lock = ForkSafeLock()
-        # Whether a change of what is held has begun and not ended.
-        self._torn = False
         self._held: _Held | None = None
         self._asked = 0
         self._keys: tuple[int, Float32Keys] | None = None
@@ -87,8 +85,7 @@ class Cache:
 
     def clear(self) -> None:
         """Lets go of everything."""
-        with self._lock:
-            self._held = self._keys = None
+        self._held = self._keys = None
 
     @property
     def _narrow(self) -> bool:
@@ -124,13 +121,10 @@ class Cache:
         """The records on the device, brought up to the snapshot; ``None`` to do without."""
         if self._arithmetic.shares_memory and not self._narrow:
             return None
-        return self._lock.run(lambda: self._keep_up(snapshot, queries), nested=lambda: None)
+        return self._lock.run(lambda: self._caught_up(snapshot, queries), nested=lambda: None)
 
-    def _keep_up(self, snapshot: Snapshot, queries: int) -> Resident | None:
+    def _caught_up(self, snapshot: Snapshot, queries: int) -> Resident | None:
         arithmetic, dimension = self._arithmetic, snapshot.vectors.shape[1]
-        if self._torn:
-            # An exception, or a fork, came in the middle of a change.
-            self._held, self._asked, self._torn = None, 0, False
         held = self._held
         if held is not None and not held.serves(snapshot):
             if snapshot.generation < held.generation:
@@ -144,10 +138,11 @@ class Cache:
             if arithmetic.shares_memory and self._asked < _PATIENCE:
                 return None
             held = _Held(Resident(arithmetic, self._metric, snapshot), snapshot)
-            self._held = held
-        self._torn = True
-        held.catch_up(snapshot)
-        self._torn = False
+        elif held.generation < snapshot.generation:
+            # Until it is whole: an interrupt, or a fork by another thread, leaves it half changed.
+            self._held = None
+            held.catch_up(snapshot)
+        self._held = held
         return held.resident
 
 
@@ -166,8 +161,7 @@ class _Held:
         return self._appended_since <= snapshot.generation
 
     def catch_up(self, snapshot: Snapshot) -> None:
-        """Adds what the snapshot has more."""
-        if snapshot.generation > self.generation:
-            self.resident.append(snapshot)
-            self.generation = snapshot.generation
-            self._appended_since = snapshot.appended_since
+        """Adds what a later snapshot has more."""
+        self.resident.append(snapshot)
+        self.generation = snapshot.generation
+        self._appended_since = snapshot.appended_since

@@ -80,7 +80,7 @@ PUBLIC: dict[str, list[str]] = {
         "matches",
         "settle",
     ],
-    "vecbridge.locks": ["ForkSafeLock"],
+    "vecbridge.locks": ["ForkSafeLock", "reentrant_lock"],
     "vecbridge.local": [
         "LocalBackend",
         "LocalIndex",

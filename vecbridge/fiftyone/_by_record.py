@@ -111,11 +111,15 @@ class _Known:
         if count > _MOST_RECORDS or count * count * dimension > _MOST_PRODUCTS:
             return None
         if farthest not in self._lists:
-            # Who asks in the meantime searches.
-            self._lists[farthest] = None
-            names = snapshot.names(np.arange(count))
-            pairs = Pairs(self._engine.info.metric, names, snapshot.vectors)
-            self._lists[farthest] = pairs.shortlists(LISTED, farthest=farthest)
+            try:
+                # Who asks in the meantime searches.
+                self._lists[farthest] = None
+                names = snapshot.names(np.arange(count))
+                pairs = Pairs(self._engine.info.metric, names, snapshot.vectors)
+                self._lists[farthest] = pairs.shortlists(LISTED, farthest=farthest)
+            except BaseException:
+                self._lists.pop(farthest, None)
+                raise
         return self._lists[farthest]
 
 

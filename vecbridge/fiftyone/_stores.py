@@ -12,10 +12,10 @@ from vecbridge._config._given import as_keywords
 from vecbridge._config._registry import configured, get_backend
 from vecbridge._config._settings import Settings
 from vecbridge._front._store import Store
-from vecbridge.locks import ForkSafeLock
+from vecbridge.locks import reentrant_lock
 
 _stores: list[tuple[str, Settings, Store]] = []
-_lock = ForkSafeLock()
+_lock = reentrant_lock()
 _closings = 0
 _given: dict[tuple[str, str], dict[str, Any]] = {}
 """Settings that were given for an index. FiftyOne forgets a loaded run whenever it reloads its

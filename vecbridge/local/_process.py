@@ -10,6 +10,7 @@ So the file is never read beside a connection to it, and no connection is open d
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -54,6 +55,7 @@ def is_held(identity: tuple[int, int]) -> bool:
 
 
 def _before_fork() -> None:
+    # Python goes on with the fork when an exception out of a signal handler ends this early.
     _forking.acquire()
     with connecting:
         holders = list(_holders)
@@ -63,10 +65,20 @@ def _before_fork() -> None:
 
 
 def _after_fork() -> None:
-    connecting.release()
-    while _paused:
-        _paused.pop().resume()
-    _forking.release()
+    try:
+        _release(connecting)
+    finally:
+        try:
+            while _paused:
+                _paused.pop().resume()
+        finally:
+            _release(_forking)
+
+
+def _release(lock: threading.RLock) -> None:
+    with contextlib.suppress(RuntimeError):
+        # Which was not acquired, where an exception came first.
+        lock.release()
 
 
 if hasattr(os, "register_at_fork"):
