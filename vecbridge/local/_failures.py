@@ -51,7 +51,7 @@ class Blame:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._from_sqlite(operation, error) from error
+            raise self.of_sqlite(operation, error) from error
         except UnicodeDecodeError as error:
             # Of a message of SQLite that quotes the damaged file.
             raise self.corrupt(operation, "SQLite says what is no text") from error
@@ -72,7 +72,8 @@ class Blame:
                 operation=operation,
             ) from error
 
-    def _from_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
+    def of_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
+        """Return the contract's error for one of SQLite's."""
         text = str(error)
         if isinstance(error, _DAMAGED) or any(word in text for word in _CORRUPT):
             return self.corrupt(operation, f"SQLite says: {text}")

@@ -61,7 +61,11 @@ def open_database(blame: Blame, operation: str, *, held: bool, timeout: float) -
         return _checked(blame, operation, tag, "ro" if logged else "ro&immutable=1", timeout)
     if logged and not held:
         # A connection that may write would put a log that is not this store's into the file.
-        _checked(blame, operation, tag, "ro", timeout).connection.close()
+        first = _checked(blame, operation, tag, "ro", timeout).connection
+        try:
+            _check_chains(first, blame, operation)
+        finally:
+            first.close()
     return _checked(blame, operation, tag, "rw", timeout)
 
 
@@ -81,11 +85,15 @@ def verify_again(blame: Blame, operation: str, commits: int, *, timeout: float) 
     try:
         if opened.commits < commits:
             raise blame.corrupt(operation, f"it held {commits} writes and holds {opened.commits}")
-        with _reading(opened.connection):
-            for row in read_indexes(opened.connection, blame, operation).values():
-                Log(blame, row.id, row.uid, row.info).check_chain(opened.connection, operation)
+        _check_chains(opened.connection, blame, operation)
     finally:
         opened.connection.close()
+
+
+def _check_chains(connection: sqlite3.Connection, blame: Blame, operation: str) -> None:
+    with _reading(connection):
+        for row in read_indexes(connection, blame, operation).values():
+            Log(blame, row.id, row.uid, row.info).check_chain(connection, operation)
 
 
 def _verify(
