@@ -41,6 +41,17 @@ class Blame:
             operation=operation,
         )
 
+    def unreadable(self, operation: str, log: str) -> BackendError:
+        """The error of a store that must be written to before it can be read."""
+        return BackendError(
+            f"{operation} failed on {self.path}: its process ended before it closed the store, and "
+            f"left the log {log}, which must be taken in first; this process may not write the "
+            f"file and its folder. Open the store once where it can be written, or copy the whole "
+            f"folder to such a place",
+            backend=self.backend,
+            operation=operation,
+        )
+
     def refuse_nested(self, operation: str) -> NoReturn:
         """Refuse a call out of what interrupts another call of the same thread."""
         refuse_nested(operation, self.backend, str(self.path))

@@ -40,6 +40,11 @@ def log_path(database: Path) -> Path:
     return database.with_name(database.name + "-wal")
 
 
+def index_path(database: Path) -> Path:
+    """Return where SQLite keeps the index of the log of a database."""
+    return database.with_name(database.name + "-shm")
+
+
 def open_database(blame: Blame, operation: str, *, held: bool, timeout: float) -> Opened:
     """Connect to the file.
 
@@ -52,11 +57,14 @@ def open_database(blame: Blame, operation: str, *, held: bool, timeout: float) -
 
     Raises:
         CorruptStoreError: it is not a whole store of ours; nothing was changed.
+        BackendError: it has a log that cannot be taken in where nothing may be written.
     """
     tag = None if held else check_file(blame, operation)
     writable = os.access(blame.path, os.W_OK) and os.access(blame.path.parent, os.W_OK)
     logged = _has_content(log_path(blame.path))
     if not writable:
+        if logged and not index_path(blame.path).exists():
+            raise blame.unreadable(operation, log_path(blame.path).name)
         # Without a log nothing but this file is needed. With one, SQLite reads its index, too.
         return _checked(blame, operation, tag, "ro" if logged else "ro&immutable=1", timeout)
     if logged and not held:
