@@ -209,19 +209,36 @@ class Database:
             return
         log = self._watch.log_change()
         problem = log.problem and f"its log {log_path(self.blame.path).name} {log.problem}"
-        if problem is None and (changed or log.emptied) and not self._in_transaction():
-            try:
-                verify_again(self.blame, operation, opened.commits, timeout=BUSY_SECONDS)
-                self._watch.note_main(found)
-            except (CorruptStoreError, sqlite3.Error) as error:
-                problem = f"its content was exchanged ({error})"
+        if problem is None and (changed or log.doubtful):
+            problem = self._verified_again(operation, opened, whole=log.shorter)
+            self._watch.note_main(found)
         if problem is not None:
             self._abandon()
             self._exchanged = problem
             raise self._was_exchanged(operation, problem)
 
-    def _in_transaction(self) -> bool:
-        return self._connection is not None and self._connection.in_transaction
+    def _verified_again(self, operation: str, opened: Opened, *, whole: bool) -> str | None:
+        """Return what another connection finds wrong with the file; ``None`` where all is well.
+
+        Args:
+            operation: what is being done, for errors.
+            opened: what the file was.
+            whole: whether every frame of the log is to be looked for.
+        """
+        try:
+            verify_again(self.blame, operation, opened.commits, timeout=BUSY_SECONDS)
+            if whole and opened.writable and self._connection is not None:
+                # What verifying reads is there; bringing all over shows whether the rest is.
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except CorruptStoreError as error:
+            return f"its content was exchanged ({error})"
+        except sqlite3.DatabaseError as error:
+            if isinstance(self.blame.of_sqlite(operation, error), CorruptStoreError):
+                return f"its content was exchanged ({error})"
+            if "disk I/O error" in str(error):
+                return f"its log {log_path(self.blame.path).name} was cut"
+            raise
+        return None
 
     def _abandon(self) -> None:
         """Let go of the connection without closing it.
@@ -253,11 +270,13 @@ class Database:
             return
         if connection.in_transaction:
             return
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, OSError):
             store = read_store(connection, self.blame, "upsert")
             record(tally_path(self.blame.path, store.tag), store.id, store.commits)
             self._opened = opened._replace(commits=store.commits)
+            # What this connection did itself is no reason to look again.
             self._watch.note_main(self.blame.path.stat())
+            self._watch.log_change()
 
     def _identify(self) -> tuple[int, int]:
         try:

@@ -41,6 +41,17 @@ class Blame:
             operation=operation,
         )
 
+    def unreadable(self, operation: str, log: str) -> BackendError:
+        """The error of a store that must be written to before it can be read."""
+        return BackendError(
+            f"{operation} failed on {self.path}: its process ended before it closed the store, and "
+            f"left the log {log}, which must be taken in first; this process may not write the "
+            f"file and its folder. Open the store once where it can be written, or copy the whole "
+            f"folder to such a place",
+            backend=self.backend,
+            operation=operation,
+        )
+
     def refuse_nested(self, operation: str) -> NoReturn:
         """Refuse a call out of what interrupts another call of the same thread."""
         refuse_nested(operation, self.backend, str(self.path))
@@ -51,7 +62,7 @@ class Blame:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._from_sqlite(operation, error) from error
+            raise self.of_sqlite(operation, error) from error
         except UnicodeDecodeError as error:
             # Of a message of SQLite that quotes the damaged file.
             raise self.corrupt(operation, "SQLite says what is no text") from error
@@ -72,7 +83,8 @@ class Blame:
                 operation=operation,
             ) from error
 
-    def _from_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
+    def of_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
+        """Return the contract's error for one of SQLite's."""
         text = str(error)
         if isinstance(error, _DAMAGED) or any(word in text for word in _CORRUPT):
             return self.corrupt(operation, f"SQLite says: {text}")

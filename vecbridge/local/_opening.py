@@ -40,6 +40,11 @@ def log_path(database: Path) -> Path:
     return database.with_name(database.name + "-wal")
 
 
+def index_path(database: Path) -> Path:
+    """Return where SQLite keeps the index of the log of a database."""
+    return database.with_name(database.name + "-shm")
+
+
 def open_database(blame: Blame, operation: str, *, held: bool, timeout: float) -> Opened:
     """Connect to the file.
 
@@ -52,16 +57,23 @@ def open_database(blame: Blame, operation: str, *, held: bool, timeout: float) -
 
     Raises:
         CorruptStoreError: it is not a whole store of ours; nothing was changed.
+        BackendError: it has a log that cannot be taken in where nothing may be written.
     """
     tag = None if held else check_file(blame, operation)
     writable = os.access(blame.path, os.W_OK) and os.access(blame.path.parent, os.W_OK)
     logged = _has_content(log_path(blame.path))
     if not writable:
+        if logged and not index_path(blame.path).exists():
+            raise blame.unreadable(operation, log_path(blame.path).name)
         # Without a log nothing but this file is needed. With one, SQLite reads its index, too.
         return _checked(blame, operation, tag, "ro" if logged else "ro&immutable=1", timeout)
     if logged and not held:
         # A connection that may write would put a log that is not this store's into the file.
-        _checked(blame, operation, tag, "ro", timeout).connection.close()
+        first = _checked(blame, operation, tag, "ro", timeout).connection
+        try:
+            _check_chains(first, blame, operation)
+        finally:
+            first.close()
     return _checked(blame, operation, tag, "rw", timeout)
 
 
@@ -81,11 +93,15 @@ def verify_again(blame: Blame, operation: str, commits: int, *, timeout: float) 
     try:
         if opened.commits < commits:
             raise blame.corrupt(operation, f"it held {commits} writes and holds {opened.commits}")
-        with _reading(opened.connection):
-            for row in read_indexes(opened.connection, blame, operation).values():
-                Log(blame, row.id, row.uid, row.info).check_chain(opened.connection, operation)
+        _check_chains(opened.connection, blame, operation)
     finally:
         opened.connection.close()
+
+
+def _check_chains(connection: sqlite3.Connection, blame: Blame, operation: str) -> None:
+    with _reading(connection):
+        for row in read_indexes(connection, blame, operation).values():
+            Log(blame, row.id, row.uid, row.info).check_chain(connection, operation)
 
 
 def _verify(

@@ -11,16 +11,15 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-_HEADER = struct.Struct(">4I2I")
+_HEADER = struct.Struct(">4I8s")
 
 
 class _Log(NamedTuple):
-    """A log as it was found: how often it was begun anew, with which random numbers, how long."""
+    """A log as it was found: which file, how long, and the random numbers that it began with."""
 
     identity: tuple[int, int]
     size: int
-    round: int
-    salts: tuple[int, ...]
+    salts: bytes
 
 
 class LogChange(NamedTuple):
@@ -28,11 +27,13 @@ class LogChange(NamedTuple):
 
     Attributes:
         problem: what SQLite would never do to it.
-        emptied: whether it was emptied, by a checkpoint or otherwise.
+        doubtful: whether it was begun anew, emptied or cut, by SQLite or by something else.
+        shorter: whether it is the same log, and shorter.
     """
 
     problem: str | None = None
-    emptied: bool = False
+    doubtful: bool = False
+    shorter: bool = False
 
 
 class Watch:
@@ -60,8 +61,8 @@ class Watch:
                 header = file.read(_HEADER.size)
         except FileNotFoundError:
             return LogChange(None if self._seen is None else "was removed")
-        numbers = _HEADER.unpack(header) if len(header) == _HEADER.size else (0,) * 6
-        now = _Log((found.st_dev, found.st_ino), found.st_size, numbers[3], numbers[4:])
+        salts = _HEADER.unpack(header)[-1] if len(header) == _HEADER.size else b""
+        now = _Log((found.st_dev, found.st_ino), found.st_size, salts)
         before, self._seen, self._stamp = self._seen, now, stamp
         return LogChange() if before is None else _difference(before, now)
 
@@ -77,13 +78,12 @@ class Watch:
 def _difference(before: _Log, now: _Log) -> LogChange:
     if now.identity != before.identity:
         return LogChange("was replaced by another file")
-    if not (before.size and now.size):
-        return LogChange(emptied=not now.size)
-    if (now.round, now.salts) == (before.round, before.salts):
-        return LogChange("was cut" if now.size < before.size else None)
-    # SQLite counts how often it begins the log anew.
-    later = 0 < (now.round - before.round) % (1 << 32) < 1 << 31
-    return LogChange(None if later else "was overwritten by another one")
+    # Not by the count in the header, nor by salts that grow: each connection has its own.
+    if now.salts != before.salts:
+        return LogChange(doubtful=True)
+    # A log that was begun anew is cut to size by its first commit.
+    shorter = now.size < before.size
+    return LogChange(doubtful=shorter, shorter=shorter)
 
 
 def _stamp_of(found: os.stat_result) -> tuple[int, ...]:

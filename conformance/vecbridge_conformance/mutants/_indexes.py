@@ -17,7 +17,7 @@ from vecbridge import (
 from vecbridge_conformance.mutants._backend import ReferenceBackend
 from vecbridge_conformance.mutants._reference import ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
-from vecbridge_conformance.mutants._shelf import MemoryShelf, Shelf, Table, Tables
+from vecbridge_conformance.mutants._shelf import MemoryShelf, Row, Shelf, Table, Tables
 
 
 @mutant(
@@ -119,6 +119,42 @@ class EmptyAfterRestart(ReferenceBackend):
         fresh = MemoryShelf()
         fresh.change(lambda tables: tables.update({name: Table(found.info)}))
         return self.index_type(found.info, fresh)
+
+
+class _ReadTwice(_SavedWithoutRows):
+    def rows(self, consistency: Consistency | None) -> list[Row]:
+        rows = super().rows(consistency)
+        segment = len(rows) // 2
+        return rows[:segment] + rows[:segment] + rows[2 * segment :]
+
+
+@mutant("segment-read-twice", clause="WRITE-7")
+class SegmentReadTwice(ReferenceBackend):
+    """Opening reads one segment of the records twice and leaves another out; the count is right."""
+
+    index_type = _SavedWithoutRows
+
+    def __init__(self, settings: object) -> None:
+        super().__init__(settings)  # type: ignore[arg-type]
+        self._made: set[str] = set()
+
+    def create_index(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: Metric,
+        fields: Mapping[str, FieldType],
+        consistency: Consistency | None,
+    ) -> ReferenceIndex:
+        self._made.add(name)
+        return super().create_index(
+            name, dimension=dimension, metric=metric, fields=fields, consistency=consistency
+        )
+
+    def open_index(self, name: str) -> ReferenceIndex:
+        found = super().open_index(name)
+        return found if name in self._made else _ReadTwice(found.info, self._shelf)
 
 
 @mutant(

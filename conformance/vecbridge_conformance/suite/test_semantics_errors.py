@@ -135,8 +135,12 @@ def test_no_address_shows_the_secret_in_it(harness: Harness) -> None:
             _refuse_marker(f"{name}={address.replace(MARKER, 'SECRET')}", shown)
 
 
+_DAMAGED = 500
+_BLOCK_BYTES = 4096
+
+
 @clause("ERR-8")
-@pytest.mark.parametrize("damage", ["overwritten", "cut"])
+@pytest.mark.parametrize("damage", ["overwritten", "cut", "shuffled"])
 def test_a_damaged_file_is_never_an_empty_store(harness: Harness, damage: str) -> None:
     """Look at how files are opened: checked before they are used, never made anew or repaired."""
     folder = harness.folder()
@@ -146,20 +150,22 @@ def test_a_damaged_file_is_never_an_empty_store(harness: Harness, damage: str) -
     OtherProcess(_write, copy.backend, dict(copy.options)).result()
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     assert files, "a record was written, and there is no file"
+    after = {}
     for path in files:
         content = path.read_bytes()
-        keep = len(content) // 2
-        path.write_bytes(content[:keep] if damage == "cut" else b"torn" * (len(content) // 4 + 1))
-    after = {path: path.read_bytes() for path in files}
+        changed = _damaged(content, damage)
+        if changed != content:
+            path.write_bytes(changed)
+            after[path] = changed
     outcome = OtherProcess(_read, copy.backend, dict(copy.options)).result()
     refused = outcome.startswith("CorruptStoreError")
-    assert refused or outcome == "the record", (
+    assert refused or outcome == "the records", (
         f"of files that were {damage}, the store makes {outcome}; wanted is CorruptStoreError, or "
-        f"the record where nothing was lost"
+        f"the records where nothing was lost"
     )
     if refused:
-        changed = [path.name for path, held in after.items() if _bytes(path) != held]
-        assert not changed, f"{', '.join(changed)} changed when the damaged store was opened"
+        touched = [path.name for path, held in after.items() if _bytes(path) != held]
+        assert not touched, f"{', '.join(touched)} changed when the damaged store was opened"
 
 
 @clause("ERR-9")
@@ -229,16 +235,43 @@ def _texts(error: BaseException) -> list[str]:
 def _write(backend: str, options: dict[str, Any]) -> None:
     with Deployment(backend, options).open() as store:
         index = store.create_index("damaged", dimension=2, metric="euclidean")
-        index.upsert([f"n{number}" for number in range(500)], [[1, 2]] * 500)
+        for first in range(0, _DAMAGED, 100):
+            numbers = range(first, first + 100)
+            index.upsert([f"n{number}" for number in numbers], [[number, 2] for number in numbers])
+
+
+def _damaged(content: bytes, damage: str) -> bytes:
+    if damage == "cut":
+        return content[: len(content) // 2]
+    if damage == "overwritten":
+        return b"torn" * (len(content) // 4 + 1)
+    # Blocks of a disk that came to lie in each other's place; the beginning of the file is right.
+    blocks = [content[at : at + _BLOCK_BYTES] for at in range(0, len(content), _BLOCK_BYTES)]
+    return b"".join([*blocks[:1], *reversed(blocks[1:])])
 
 
 def _read(backend: str, options: dict[str, Any]) -> str:
     try:
         with Deployment(backend, options).open() as store:
-            found = store.open_index("damaged").search([1, 2], k=1)[0].ids
+            index = store.open_index("damaged")
+            (hits,) = index.search([0, 2], k=None)
+            count = index.count()
+            found = [
+                (name, vector.tolist())
+                for records in index.scan()
+                for name, vector in zip(records.ids, records.vectors, strict=True)
+            ]
     except Exception as error:  # noqa: BLE001  (it is the answer)
         return described(error)
-    return "the record" if found else "an empty store"
+    if not found:
+        return "an empty store"
+    written = [(f"n{number}", [float(number), 2.0]) for number in range(_DAMAGED)]
+    nearest = tuple(name for name, _ in written)
+    if (sorted(found), count) != (sorted(written), _DAMAGED):
+        return f"other records: {len(found)} of {_DAMAGED}, and a count of {count}"
+    if hits.exact and hits.ids != nearest:
+        return "another ranking, and calls it exact"
+    return "the records"
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +220,10 @@ def _log_cut(folder: Path, backup: Path) -> None:
     os.truncate(folder / LOG, (folder / LOG).stat().st_size // 2)
 
 
+def _log_cut_a_little(folder: Path, backup: Path) -> None:
+    os.truncate(folder / LOG, (folder / LOG).stat().st_size - 1)
+
+
 def _log_emptied(folder: Path, backup: Path) -> None:
     os.truncate(folder / LOG, 0)
 
@@ -230,7 +235,15 @@ def _file_in_place(folder: Path, backup: Path) -> None:
 
 @pytest.mark.parametrize(
     "exchange",
-    [_log_removed, _log_replaced, _copied_in_place, _log_cut, _log_emptied, _file_in_place],
+    [
+        _log_removed,
+        _log_replaced,
+        _copied_in_place,
+        _log_cut,
+        _log_cut_a_little,
+        _log_emptied,
+        _file_in_place,
+    ],
 )
 @pytest.mark.parametrize("writes", [True, False])
 def test_what_is_exchanged_under_an_open_store_is_noticed(
@@ -256,6 +269,37 @@ for attempt in range(2):
     folder = killed(tmp_path / "a", 3)
     shutil.copytree(folder, tmp_path / "backup")
     assert run(code, folder, tmp_path / "backup", writes).split() == ["refused"] * 2
+
+
+WRITER = """
+import random, sys, time
+import numpy as np
+from vecbridge.local import LocalStore
+rng, end = random.Random(sys.argv[2]), time.monotonic() + 6
+store = LocalStore(sys.argv[1], backend="test")
+count = 0
+while time.monotonic() < end:
+    # Large ones begin the log anew, which cuts it to size.
+    size = rng.choice([1, 5, 400, 4000])
+    ids = [f"{sys.argv[2]}-{number}" for number in range(size)]
+    store.open("t").upsert(ids, np.full((size, 256), count, dtype=np.float32))
+    count += 1
+    if rng.random() < 0.1:
+        store.close()
+        store = LocalStore(sys.argv[1], backend="test")
+print(count)
+"""
+
+
+@pytest.mark.slow
+def test_what_other_processes_do_to_the_log_is_not_taken_for_an_exchange(tmp_path: Path) -> None:
+    table = new_table(tmp_path, dimension=256)
+    with ThreadPoolExecutor(3) as pool:
+        writers = [pool.submit(run, WRITER, tmp_path, number) for number in range(3)]
+        while not all(writer.done() for writer in writers):
+            table.count()
+        assert all(int(writer.result()) for writer in writers)
+    assert contents(table) == contents(reader(tmp_path))
 
 
 def test_a_relative_path_is_taken_from_where_the_store_was_configured(
