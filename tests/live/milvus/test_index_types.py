@@ -202,21 +202,38 @@ def test_a_type_that_is_taken_and_never_built_answers_and_is_told_of(
         store.drop_index(name)
 
 
-def test_shards_and_the_partition_key_reach_the_server(milvus_server_uri: str) -> None:
-    options: dict[str, Any] = {"shards": 2, "partition_key": "team"}
+def test_shards_reach_the_server(milvus_server_uri: str) -> None:
     name = f"p_{uuid.uuid4().hex}"
-    with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, shards=2) as store:
+        store.create_index(name, dimension=2)
+        assert client_of(store).describe_collection(name)["num_shards"] == 2
+        store.drop_index(name)
+
+
+def test_a_partition_key_is_refused_where_replaced_records_go_astray(
+    milvus_server_uri: str,
+) -> None:
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri, partition_key="team") as store:
+        before = store.index_names()
+        with pytest.raises(InvalidArgumentError, match=r"partition_key needs Milvus 2\.4 or newer"):
+            store.create_index("astray", dimension=2, fields={"team": "string"})
+        assert store.index_names() == before
+
+
+def test_a_record_whose_partition_key_changes_moves(tmp_path: Path) -> None:
+    """Lite stands in for a newer server."""
+    with vecbridge.get_backend("milvus", uri=tmp_path / "v.db", partition_key="team") as store:
         with pytest.raises(InvalidArgumentError, match="partition_key='team'"):
-            store.create_index(name, dimension=2, fields={"team": "boolean"})
-        index = store.create_index(name, dimension=2, fields={"team": "string"})
-        described = client_of(store).describe_collection(name)
-        assert described["num_shards"] == 2
+            store.create_index("moves", dimension=2, fields={"team": "boolean"})
+        index = store.create_index("moves", dimension=2, fields={"team": "string"})
+        described = client_of(store).describe_collection("moves")
         assert [field["name"] for field in described["fields"] if field.get("is_partition_key")]
         index.upsert(["a", "b"], [[1, 0], [0, 1]], {"team": ["red", "blue"]})
-        # A record whose key changes moves to another partition, and leaves no copy behind.
         index.upsert(["a"], [[1, 1]], {"team": ["blue"]})
-        assert index.count(consistency="strong") == 2
+        assert index.count() == 2
         assert index.fetch(["a"]).fields["team"] == ["blue"]
+        found = index.search([1, 1], 5, where=vecbridge.field("team") == "blue")[0]
+        assert set(found.ids) == {"a", "b"}
 
 
 def test_copies_are_loaded_where_the_settings_say(milvus_server_uri: str) -> None:
@@ -301,7 +318,9 @@ def test_keys_with_several_rows_are_counted_once_and_mended(
             expected = oracle("euclidean", ids, vectors, vectors[0], k)
             for exact in (False, True):
                 hits = index.search(vectors[0], k, exact=exact)[0]
-                assert (hits.ids, hits.distances.tolist(), hits.exact) == (*expected, True)
+                assert (hits.ids, hits.distances.tolist()) == expected
+                # So few records do not show that a server looks at all of them.
+                assert hits.exact or not exact
         assert isinstance(index.engine, MilvusIndex)
         assert index.engine.mend_duplicates() == 30
         (counted,) = client.query(
