@@ -12,9 +12,15 @@ from fiftyone.core.brain import BrainMethod
 
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._records import Records
-from vecbridge._errors import CorruptStoreError, IndexNotFoundError, InvalidArgumentError
+from vecbridge._errors import (
+    BackendError,
+    CorruptStoreError,
+    IndexNotFoundError,
+    InvalidArgumentError,
+)
 from vecbridge._front._index import Index
 from vecbridge.fiftyone import _own as own
+from vecbridge.fiftyone import _owning as owning
 from vecbridge.fiftyone._adopted import Adopted
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._handle import SAMPLE_ID, unique_name
@@ -101,6 +107,8 @@ class Move:
             made = own.in_milvus(*arguments, name)
             if own.can_be_in_place(made):
                 if not dry_run:
+                    # FiftyOne's own adapter would take another run's records for its own.
+                    owning.refuse_foreign(self._config, self._dataset, self._key, "give it back")
                     swap(self._dataset, self._key, made)
                 return report(collection_name=name, in_place=True)
         copied = None
@@ -119,7 +127,8 @@ class Move:
         index, mended = _opened(config), 0
         if not dry_run:
             mend = getattr(index.engine, "mend_duplicates", None)
-            mended = 0 if mend is None else mend()
+            if mend is not None and not owning.is_foreign(config, self._dataset, self._key):
+                mended = mend()
             swap(self._dataset, self._key, self._made(config))
         return Adopted(
             self._key,
@@ -149,6 +158,7 @@ class Move:
             with self._copying.making(target, name, lambda made: _drop(config, made)):
                 self._send(config, batches, count)
                 swap(self._dataset, self._key, self._made(config))
+            left = self._left(left)
         return Adopted(
             self._key,
             f"FiftyOne's {source}",
@@ -159,6 +169,17 @@ class Move:
             left=left,
             done=not dry_run,
         )
+
+    def _left(self, name: str | None) -> str | None:
+        """The collection of FiftyOne's Milvus that the run had, where it is still there."""
+        if name is None:
+            return None
+        try:
+            there = self._ours("milvus", name, {}).connect().index_names()
+        except BackendError:
+            # The run is switched, and was read from there a moment ago.
+            return name
+        return name if name in there else None
 
     def _send(
         self, config: BackendSimilarityConfig, batches: Iterator[Records], count: int

@@ -80,13 +80,12 @@ class Neighbors:
             search = self._owner.index.farthest if reverse else self._owner.index.search
             vectors = self._vectors_of(parsed)
             found = self._living(
-                lambda count, within: search(vectors, count, within=within), k, self._view_ids()
+                lambda count, ids: search(vectors, count, within=ids), k, self._scope().ids()
             )
             return self._formatted(found, False, return_dists)
         wanted = parse_aggregation("mean" if aggregation is None else aggregation)
-        few = self._few_ids()
-        large = few is None and self._is_large_view()
-        best = None if large else self._at_sight(parsed, k, few, reverse)
+        scope = self._scope()
+        best = None if scope.large else self._at_sight(parsed, k, scope.ids(), reverse)
         if best is None:
             queries = self._vectors_of(parsed)
 
@@ -96,10 +95,9 @@ class Neighbors:
                 )
                 return hits
 
-            best = sifted(self._owner.view, k, ask) if large else None
+            best = sifted(scope.view, k, ask) if scope.large else None
             if best is None:
-                within = self._view_ids() if few is None else few
-                (best,) = self._living(lambda count, ids: [ask(count, ids)], k, within)
+                (best,) = self._living(lambda count, ids: [ask(count, ids)], k, scope.ids())
         return self._formatted([best], True, return_dists)
 
     def within_radius(self, query: Any, thresh: float | None, return_dists: bool) -> Any:
@@ -110,9 +108,9 @@ class Neighbors:
         parsed = _parsed(query)
         vectors = self._vectors_of(parsed)
         found = self._living(
-            lambda count, within: self._owner.index.search(vectors, count, within=within),
+            lambda count, ids: self._owner.index.search(vectors, count, within=ids),
             None,
-            self._view_ids(),
+            self._scope().ids(),
         )
         cut = []
         for hits in found:
@@ -156,8 +154,6 @@ class Neighbors:
         # All aggregations of one query are the same.
         if len(query.names) != 1:
             return None
-        if within is None:
-            within = self._view_ids()
         hits = self._by_record.nearest(
             self._owner.index, query.names[0], k, within=within, farthest=reverse
         )
@@ -180,27 +176,12 @@ class Neighbors:
         rows = {name: row for row, name in enumerate(records.ids)}
         return np.asarray(records.vectors[[rows[name] for name in ids]])
 
-    def _is_large_view(self) -> bool:
-        """Whether there is a view of samples, which :meth:`_few_ids` did not find small."""
+    def _scope(self) -> _Scope:
+        """What the caller's thread restricts the index to."""
         owner = self._owner
-        patches = owner.config.patches_field is not None or owner.view._is_patches
-        return bool(owner.has_view and not patches)
-
-    def _few_ids(self) -> list[str] | None:
-        """Ids of a view of few samples; ``None`` of any other, and of everything."""
-        owner = self._owner
-        if not self._is_large_view():
-            return None
-        some = first_ids_of(owner.view, SMALL_VIEW + 1)
-        return some if len(some) <= SMALL_VIEW else None
-
-    def _view_ids(self) -> list[str] | None:
-        """Ids of the view's records, as it is now; ``None`` where there is no restriction."""
-        if not self._owner.has_view:
-            return None
-        _, ids = ids_within(self._owner.view, self._owner.config.patches_field)
-        names: list[str] = ids.tolist()
-        return names
+        # FiftyOne compares two views to tell whether there is one, so it is asked once.
+        view = owner.view if owner.has_view else None
+        return _Scope(view, owner.config.patches_field)
 
     def _current_ids(self) -> list[str]:
         owner = self._owner
@@ -260,6 +241,32 @@ class Neighbors:
         answer = (samples, ids if patches else None, dists if return_dists else None)
         parts = [part and part[0] if single else part for part in answer]
         return tuple(parts if return_dists else parts[:2])
+
+
+class _Scope:
+    """The candidates of one call.
+
+    Args:
+        view: what the index is restricted to; ``None`` for everything.
+        patches_field: the field of the labels, where patches are indexed.
+    """
+
+    def __init__(self, view: Any, patches_field: str | None) -> None:
+        self.view = view
+        self._patches_field = patches_field
+        self._ids: list[str] | None = None
+        self.large = False
+        """Whether the ids of the view take long to read."""
+        if view is not None and patches_field is None and not view._is_patches:
+            some = first_ids_of(view, SMALL_VIEW + 1)
+            self.large = len(some) > SMALL_VIEW
+            self._ids = None if self.large else some
+
+    def ids(self) -> list[str] | None:
+        """Ids of the view's records, as it is now; ``None`` where there is no restriction."""
+        if self._ids is None and self.view is not None:
+            self._ids = ids_within(self.view, self._patches_field)[1].tolist()
+        return self._ids
 
 
 @dataclass(frozen=True)

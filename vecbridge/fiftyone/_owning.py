@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.core.odm as foo
-from bson import ObjectId
 
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.fiftyone._handle import unique_name
@@ -36,19 +35,19 @@ class Reference:
         document: the id of the run's document.
         dataset: the id of its dataset.
         key: its brain key.
+        name: of its dataset.
         made_for: the id of the dataset that it was made for; ``None`` if that was not kept.
     """
 
     document: Any
     dataset: str
     key: str
+    name: str
     made_for: str | None
 
     def told(self) -> str:
         """The run, as a person knows it."""
-        found = foo.get_db_conn().datasets.find_one({"_id": _object_id(self.dataset)}, {"name": 1})
-        where = repr(found["name"]) if found else "one that is being made or deleted"
-        return f"run {self.key!r} of dataset {where}"
+        return f"run {self.key!r} of dataset {self.name!r}"
 
     @property
     def may_own(self) -> bool:
@@ -83,6 +82,15 @@ def refuse_foreign(config: Any, dataset: Any, key: str | None, action: str) -> N
                 f"cannot {action}: the index {config.collection_name!r} is that of {other.told()}. "
                 f"{_what_to_do(dataset, key)}"
             )
+
+
+def is_foreign(config: Any, dataset: Any, key: str | None) -> bool:
+    """Whether the index is another run's."""
+    try:
+        refuse_foreign(config, dataset, key, "change the index")
+    except InvalidArgumentError:
+        return True
+    return False
 
 
 def refuse_shared(config: Any, dataset: Any, key: str | None, action: str) -> None:
@@ -166,15 +174,14 @@ def _named_alike(config: Any) -> Iterator[Reference]:
             continue
         if not _places(stored) and stored.get("method") != config.method:
             continue
-        dataset = str(document.get("_dataset_id"))
-        yield Reference(document["_id"], dataset, str(document.get("key")), stored.get("owner"))
+        dataset = database.datasets.find_one({"_id": document.get("_dataset_id")}, {"name": 1})
+        # A run may outlive its dataset, if FiftyOne is killed as it deletes that.
+        if dataset is not None:
+            key, made_for = str(document.get("key")), stored.get("owner")
+            yield Reference(document["_id"], str(dataset["_id"]), key, dataset["name"], made_for)
 
 
 def _places(stored: Any) -> set[str]:
     """The files that a run's configuration names, however they are reached."""
     named = (str(stored[name]) for name in PLACES if stored.get(name) is not None)
     return {place if place == ":memory:" else os.path.realpath(place) for place in named}
-
-
-def _object_id(text: str) -> Any:
-    return ObjectId(text) if ObjectId.is_valid(text) else text

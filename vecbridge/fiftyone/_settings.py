@@ -162,7 +162,7 @@ def absolute_place(name: str, value: Any) -> Any:
 def is_local(name: str, text: str) -> bool:
     """Whether a place is a file or a folder of this machine, or its memory.
 
-    A ``path`` is one, whatever its name; a ``uri`` where it is written as one. An account before a
+    A ``path`` is one; a ``uri`` is one where it is written as one. An account before a
     host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
     written as one that begins with ``/``, ``~`` or ``.``.
 
@@ -174,12 +174,12 @@ def is_local(name: str, text: str) -> bool:
         return True
     if "://" in text or not text:
         return False
-    if name == "path" or text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
+    if text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
         return True
     account = text.partition("@")[0] if "@" in text else ""
     if ":" in account or text.startswith(_SOCKET):
         return False
-    return os.sep in text or text.endswith(".db")
+    return name == "path" or os.sep in text or text.endswith(".db")
 
 
 def _check_configuration(backend: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run, ranked
+from vecbridge import InvalidArgumentError
 
 MILVUS = ["milvus-lite", "milvus-server"]
 _numbers = itertools.count()
@@ -123,5 +124,7 @@ def test_run_of_fiftyones_own_adapter_is_taken_over(
     near = ours._kneighbors(digits.ids[3], k=5, reverse=True, return_dists=True)
     expected = ranked("euclidean", digits.ids, digits.vectors, digits.vectors[3], reverse=True)[:5]
     assert list(zip(near[0], near[2], strict=True)) == expected
-    ours.delete()
+    with pytest.raises(InvalidArgumentError, match="is that of run 'theirs'"):
+        ours.delete()
     digits.dataset.delete_brain_run("theirs")
+    ours.delete()

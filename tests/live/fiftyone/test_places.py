@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, Elsewhere, new_run
-from vecbridge import InvalidArgumentError
+from vecbridge import ConfigurationError, InvalidArgumentError
 
 SPELLINGS = [
     "bare",
@@ -19,7 +19,6 @@ SPELLINGS = [
     "~/home",
     "me@corp.example/v",
     "/{tmp}/me@corp.example/v",
-    "a:b@c",
     "with space",
     "/{tmp}/link/v",
     "pathlike",
@@ -61,7 +60,19 @@ def test_a_path_of_any_spelling_is_found_by_another_process(
         index.delete()
 
 
-@pytest.mark.parametrize("spelling", ["v.db", "a/v.db", "./v.db", "me@corp/v.db", "./a:b@c/v.db"])
+def test_a_path_that_may_be_an_account_and_a_host_is_refused_and_not_kept(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    case = Case("vecbridge_sklearn", {"path": "root:SECRET@host"})
+    with pytest.raises(ConfigurationError) as refused:
+        new_run(digits, case, embeddings=digits.vectors, metric="cosine", brain_key="refused")
+    assert "SECRET" not in str(refused.value)
+    assert not digits.dataset.has_brain_run("refused")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("spelling", ["v.db", "a/v.db", "./v.db", "me@corp/v.db"])
 def test_a_lite_file_of_any_spelling_is_kept_as_a_whole_path(
     fob: object, spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,7 @@ def test_copy_and_switch_keep_what_they_should(
 
     told = do(digits, "switch_store", key="one", backend="faiss", place=str(tmp_path / "moved"))
     assert told.title == "one lives in faiss now"
+    assert "in sklearn, is still there: drop it" in told.text
     row = state(context, "one")
     assert (row["state"], row["store"]) == ("healthy", "faiss")
     assert row["where"] == str(tmp_path / "moved")
@@ -192,6 +193,7 @@ def test_run_of_fiftyones_own_is_switched_too(digits: Digits, tmp_path: Path, co
     assert state(context, "theirs")["state"] == "FiftyOne's"
     told = do(digits, "switch_store", key="theirs", backend="faiss", place=str(tmp_path / "ours"))
     assert told.severity == "success"
+    assert "What it was in, FiftyOne's own sklearn, went with the change." in told.text
     assert state(context, "theirs")["state"] == "healthy"
     digits.dataset.delete_brain_run("theirs")
 

@@ -15,25 +15,30 @@ SORTS = int(os.environ.get("VECBRIDGE_THREADED_SORTS", "1000"))
 THREADS = 16
 
 
+Wanted = tuple[str, int, str, int | None, bool]
+
+
 def views_of(digits: Digits) -> list[Any]:
     """The dataset, and views of it, small and large."""
     dataset = digits.dataset
     return [dataset, dataset[:20], dataset[20:120], dataset.select(digits.ids[::3]), dataset[:0]]
 
 
-def asked(random: random.Random, digits: Digits) -> tuple[int, str, int | None, bool]:
-    """A sort: of which view, by what, how many, from which end."""
+def asked(random: random.Random, keys: dict[str, list[str]]) -> Wanted:
+    """A sort: under which key, of which view, by what, how many, from which end."""
+    key = random.choice(list(keys))
     return (
+        key,
         random.randrange(5),
-        random.choice(digits.ids),
+        random.choice(keys[key]),
         random.choice([1, 5, 25, None]),
         random.random() < 0.5,
     )
 
 
-def sort(views: list[Any], key: str, wanted: tuple[int, str, int | None, bool]) -> list[str]:
+def sort(views: list[Any], wanted: Wanted) -> list[str]:
     """The answer to a sort."""
-    view, name, k, reverse = wanted
+    key, view, name, k, reverse = wanted
     found = views[view].sort_by_similarity(name, k=k, reverse=reverse, brain_key=key)
     ids: list[str] = found.values("id")
     return ids
@@ -45,19 +50,24 @@ def test_sorts_of_several_views_under_one_key_in_many_threads_are_all_right(
     case: Case, digits: Digits
 ) -> None:
     index = new_run(digits, case, metric="euclidean", embeddings=digits.vectors)
+    patches = new_run(
+        digits, case, metric="euclidean", patches_field="halves", embeddings=digits.patches
+    )
     views = views_of(digits)
     source = random.Random(7)
-    sorts = [asked(source, digits) for _ in range(SORTS)]
-    expected = {each: sort(views, index.key, each) for each in dict.fromkeys(sorts)}
+    keys = {index.key: digits.ids, patches.key: digits.label_ids}
+    sorts = [asked(source, keys) for _ in range(SORTS)]
+    expected = {each: sort(views, each) for each in dict.fromkeys(sorts)}
 
     with ThreadPoolExecutor(THREADS) as pool:
-        answers = list(pool.map(lambda each: sort(views, index.key, each), sorts))
+        answers = list(pool.map(lambda each: sort(views, each), sorts))
     wrong = sum(answer != expected[each] for each, answer in zip(sorts, answers, strict=True))
-    later = [sort(views, index.key, each) == expected[each] for each in sorts[:50]]
+    later = [sort(views, each) == expected[each] for each in sorts[:50]]
 
     assert (wrong, all(later)) == (0, True)
-    assert index.view is digits.dataset
-    index.delete()
+    for each in (index, patches):
+        assert each.view is digits.dataset
+        each.delete()
 
 
 @pytest.mark.parametrize("case", ["sklearn-path"], indirect=True)

@@ -63,6 +63,13 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
         if run.key == key and own.own_backend(run.config) is not None:
             _, options = target(backend, place)
             adopted = adopt(dataset, key, backend, progress=progress, **options)
+            if adopted.in_place:
+                return Told(
+                    "success",
+                    f"{key} is vecbridge's now",
+                    f"Its {adopted.records:,} records stay where they are, in "
+                    f"`{adopted.collection_name}`: nothing was copied.",
+                )
             return _switched(key, adopted.records, backend, options, run)
     run = find_run(dataset, key)
     store, options = target(backend, place)

@@ -114,7 +114,10 @@ class SwitchStore(_Operator):
 
     name = "switch_store"
     label = "Switch an index to another store"
-    description = "Copied, compared, then switched: the brain key stays, the old index too."
+    description = (
+        "Copied, compared, then switched: the brain key stays. So does the old index, but for one "
+        "in FiftyOne's own sklearn, which is kept with the run."
+    )
 
     def takes(self, run: Any) -> bool:
         """FiftyOne's own sklearn and Milvus too."""
