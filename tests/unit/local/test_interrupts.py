@@ -12,7 +12,7 @@ import pytest
 
 from tests.interrupts import at, interrupted
 from tests.unit.local.helpers import run
-from vecbridge import BackendError, IndexNotFoundError, get_backend
+from vecbridge import BackendError, IndexNotFoundError
 from vecbridge.local import LocalStore, LocalTable
 
 # Interrupted between opening a file and the statement that closes it, it is closed by its end.
@@ -294,40 +294,3 @@ def test_a_handler_reads_the_records_before_or_after_or_is_refused(
         if not came():
             break
     assert all(answers.values()), answers
-
-
-_ENGINES: dict[str, dict[str, Any]] = {
-    "sklearn": {},
-    "faiss": {"index": "hnsw"},
-    "torch": {"device": "cpu", "precision": "bfloat16"},
-}
-
-
-@pytest.mark.parametrize("backend", _ENGINES)
-@pytest.mark.parametrize("changed", [False, True])
-def test_a_search_that_builds_what_later_ones_use(backend: str, *, changed: bool) -> None:
-    """Such things are built anew, or answered without."""
-    records, queries = vectors(600), vectors(20, 3)
-    store = get_backend("sklearn")
-    truth = store.create_index("t", dimension=2)
-    truth.upsert(ids(0, 600), records)
-    wanted = truth.search(queries, 4)
-    kept: list[Any] = []
-    moment = 0
-    while True:
-        index = get_backend(backend, **_ENGINES[backend]).create_index("t", dimension=2)
-        index.upsert(ids(0, 500), records[:500])
-        if changed:
-            index.search(queries, 4)
-        index.upsert(ids(500, 600), records[500:])
-        error = interrupted(moment, lambda: index.search(queries, 4))  # noqa: B023
-        kept = [*kept[-3:], error]
-        assert index.search(queries, 4, exact=True) == wanted
-        found = index.search(queries, 4)
-        shared = [
-            len(set(one.ids) & set(other.ids)) for one, other in zip(found, wanted, strict=True)
-        ]
-        assert sum(shared) >= 76
-        if error is None:
-            return
-        moment += 1 + moment // 40
