@@ -194,14 +194,14 @@ class FilterOrOfOneSide(_Operands):
 
 @mutant("filter-chain-cut", clause="SEARCH-16")
 class FilterChainCut(_Operands):
-    """Leaves out what nests deeper than ten levels."""
+    """Leaves out what nests deeper than eight levels."""
 
     def _changed(self, where: Filter, depth: int = 0) -> Filter:
         if isinstance(where, Not):
             return Not(self._changed(where.operand, depth + 1))
         if isinstance(where, (And, Or)):
             left = self._changed(where.left, depth + 1)
-            if depth >= 10:
+            if depth >= 8:
                 return left
             return type(where)(left, self._changed(where.right, depth + 1))
         return where

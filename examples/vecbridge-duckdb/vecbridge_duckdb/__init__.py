@@ -172,10 +172,10 @@ class DuckdbBackend:
                     transaction.commit()
             except duckdb.CatalogException as error:
                 raise vb.IndexNotFoundError("the index is not there: it was dropped") from error
-            except (duckdb.IOException, duckdb.SerializationException) as error:
-                raise vb.CorruptStoreError(f"{self.path}: {error}", **about) from error
             except duckdb.Error as error:
-                raise vb.BackendError(f"{operation} failed: {error}", **about) from error
+                torn = isinstance(error, (duckdb.IOException, duckdb.SerializationException))
+                kind = vb.CorruptStoreError if torn or "Corrupt" in str(error) else vb.BackendError
+                raise kind(f"{operation} failed on {self.path}: {error}", **about) from error
 
     def _connected(self) -> Any:
         if self._database is None:

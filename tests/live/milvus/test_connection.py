@@ -114,7 +114,7 @@ def test_paths_that_cannot_be_lites(tmp_path: Path) -> None:
         vecbridge.get_backend("milvus", uri=str(tmp_path / "no" / "v.db")).index_names()
 
 
-@pytest.mark.parametrize("name", ["y" * 300 + ".db", "zero\0byte.db", "loop.db", "pipe.db"])
+@pytest.mark.parametrize("name", ["y" * 300 + ".db", "loop.db", "pipe.db"])
 def test_what_is_no_path_for_a_directory_is_said_before_anything_is_made(
     tmp_path: Path, name: str
 ) -> None:

@@ -18,7 +18,7 @@ FILTERS = [
     ~CATS & (field("size") < 100.5),
     (field("size") > 250) | (field("score") <= 3),
     field("label").is_in(["cat", 'd"og']) & (field("good") == True),  # noqa: E712
-    field("size").is_in([1, 2, 3.0, 2**70, "x"]),
+    field("size").is_in([1, 2, 3.0, 2**70, 0.5]),
     ~(field("label").is_in([])) & (field("label") >= "d") & (field("size") != 7),
     field("score") < float("inf"),
 ]

@@ -86,8 +86,8 @@ def test_what_another_process_raises_is_raised_here() -> None:
 
 
 def test_an_error_that_cannot_be_sent_comes_as_its_text() -> None:
-    with pytest.raises(RuntimeError, match=r"UnsupportedError: no"):
-        OtherProcess(_raise_unsupported).result()
+    with pytest.raises(RuntimeError, match=r"UnsendableError: no"):
+        OtherProcess(_raise_unsendable).result()
 
 
 def test_another_process_that_dies_or_hangs_is_reported() -> None:
@@ -135,5 +135,8 @@ def _open_absent() -> None:
     vecbridge.get_backend("sklearn").open_index("absent")
 
 
-def _raise_unsupported() -> None:
-    raise vecbridge.UnsupportedError("no", capability="fields")
+def _raise_unsendable() -> None:
+    class UnsendableError(Exception):
+        """Of a class that no other process can find."""
+
+    raise UnsendableError("no")

@@ -48,8 +48,8 @@ def recall(found: list[Hits], right: list[Hits]) -> float:
 
 def entries(index: Index) -> int:
     """How many entries the FAISS index has that answers."""
-    built = index.engine._approximate._built  # type: ignore[attr-defined]
-    return 0 if built is None else int(built.index.ntotal)
+    ready = index.engine._approximate._ready  # type: ignore[attr-defined]
+    return 0 if ready is None else int(ready.built.index.ntotal)
 
 
 @pytest.mark.parametrize("metric", METRICS)

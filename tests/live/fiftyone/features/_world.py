@@ -150,8 +150,10 @@ class World:
             if index.config.metric == METRIC and name not in self._pool:
                 found.delete([key for records in found.scan() for key in records.ids])
                 self._pool.append(name)
-            if self.dataset.has_brain_run(index.key):
-                self.dataset.delete_brain_run(index.key)
+            # Of videos and groups it is another dataset's run, which would go on owning the index.
+            dataset = index._samples._root_dataset
+            if not dataset.deleted and dataset.has_brain_run(index.key):
+                dataset.delete_brain_run(index.key)
             self._made.remove(index)
 
     def close(self) -> None:
