@@ -86,11 +86,14 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
     ) -> None:
         """Registers the run if that was put off, and saves its results."""
         embedding.forget()
-        factory = None if run_results is None else run_results.backend
-        if key is not None and factory is not None and factory._unregistered == key:
+        if run_results is None:
+            super().save_run_results(samples, key, run_results, overwrite=overwrite, cache=cache)
+            return
+        factory = run_results.backend
+        if key is not None and factory._unregistered == key:
             factory._unregistered = None
             run_results.config.owner = str(samples._root_dataset._doc.id)
             super(BackendSimilarity, factory).register_run(samples, key, overwrite=False)
         super().save_run_results(samples, key, run_results, overwrite=overwrite, cache=cache)
-        if factory is not None and factory.attempt is not None:
+        if factory.attempt is not None:
             factory.attempt.end()
