@@ -16,6 +16,7 @@ from vecbridge._contract._filters import Filter, field
 from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._protocols import Backend, RangeIndex, VectorIndex
+from vecbridge._contract._ranking import RANKINGS, Ranking
 from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records, Scalar
 from vecbridge._errors import (
     AmbiguousBackendError,
@@ -45,12 +46,13 @@ from vecbridge._errors import (
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 
-contract_version = 1
+contract_version = 2
 """Version of the contract in ``docs/contract.md`` that this release keeps."""
 
 __all__ = [
     "CONSISTENCY_LEVELS",
     "METRICS",
+    "RANKINGS",
     "AmbiguousBackendError",
     "AuthenticationError",
     "Backend",
@@ -82,6 +84,7 @@ __all__ = [
     "OperationTimeoutError",
     "PartialWriteError",
     "RangeIndex",
+    "Ranking",
     "Records",
     "Scalar",
     "SchemaMismatchError",

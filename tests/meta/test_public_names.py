@@ -15,6 +15,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge": [
         "CONSISTENCY_LEVELS",
         "METRICS",
+        "RANKINGS",
         "AmbiguousBackendError",
         "AuthenticationError",
         "Backend",
@@ -46,6 +47,7 @@ PUBLIC: dict[str, list[str]] = {
         "OperationTimeoutError",
         "PartialWriteError",
         "RangeIndex",
+        "Ranking",
         "Records",
         "Scalar",
         "SchemaMismatchError",

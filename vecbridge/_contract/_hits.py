@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._values import Value
+from vecbridge._errors import InvalidArgumentError
+
+Rows: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
+"""Positions of records in an answer."""
 
 
 class Hit(NamedTuple):
@@ -41,6 +46,22 @@ class Hits(Value):
     ids: tuple[str, ...]
     distances: NDArray[np.float64]
     exact: bool = False
+
+    def take(self, rows: Rows) -> Hits:
+        """Return the hits at some positions, in the order of the positions.
+
+        The answer says ``exact`` where this one does and the positions are ``0, 1, 2, ...``: other
+        hits than the first ones are not the beginning of a ranking.
+
+        Args:
+            rows: ``(n,)`` integers; no mask of booleans.
+
+        Raises:
+            InvalidArgumentError: the positions are not integers.
+        """
+        positions = _positions(rows)
+        exact = self.exact and np.array_equal(positions, np.arange(len(positions)))
+        return Hits(_taken(self.ids, positions), self.distances[positions], exact=exact)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,3 +96,33 @@ class Candidates(Value):
     ids: tuple[str, ...]
     vectors: NDArray[np.float32]
     floor: float
+
+    def take(self, rows: Rows) -> Candidates:
+        """Return the candidates at some positions, in the order of the positions.
+
+        The floor stays as it is. It says nothing of a candidate that is left out: leave out only
+        what is not in scope.
+
+        Args:
+            rows: ``(n,)`` integers; no mask of booleans.
+
+        Raises:
+            InvalidArgumentError: the positions are not integers.
+        """
+        positions = _positions(rows)
+        return Candidates(_taken(self.ids, positions), self.vectors[positions], self.floor)
+
+
+def _positions(rows: Rows) -> NDArray[np.intp]:
+    positions = np.asarray(rows)
+    if positions.dtype.kind not in "iu" and positions.size:
+        # A mask would be taken for the positions 0 and 1.
+        raise InvalidArgumentError(f"rows must be positions, integers; got {positions.dtype}")
+    return positions.astype(np.intp, copy=False)
+
+
+def _taken(ids: tuple[str, ...], positions: NDArray[np.intp]) -> tuple[str, ...]:
+    if len(positions) == 1:
+        return (ids[positions[0]],)
+    # In half of the time that indexing one after the other takes.
+    return itemgetter(*positions.tolist())(ids) if len(positions) else ()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._protocols import VectorIndex
+from vecbridge._contract._ranking import Ranking
 from vecbridge._front._scan import Scope, scan_rank
 from vecbridge.ranking import distances, rank
 from vecbridge.ranking._order import taken
@@ -31,20 +32,17 @@ def exact_search(
     queries: NDArray[np.float32],
     k: int,
     scope: Scope,
-    *,
-    allow_scan: bool = True,
-    certify: bool = False,
+    ranking: Ranking = "exact",
 ) -> list[Hits]:
-    """Ranks by (exact distance, id), certified where the engine scans exactly.
+    """Rank by (exact distance, id), certified where the engine scans exactly.
 
     Args:
         index: the engine.
         queries: ``(q, d)`` float32.
         k: how many hits a query.
         scope: which records are candidates.
-        allow_scan: where float32 leaves the answer undecided, look at every record; otherwise
-            the answer says ``exact=False``.
-        certify: look at every record also where the engine promises nothing.
+        ranking: ``"certified"`` looks at every record also where the engine promises nothing;
+            ``"no-scan"`` leaves an answer that float32 cannot certify at ``exact=False``.
 
     Returns:
         One answer a query, in order.
@@ -52,13 +50,13 @@ def exact_search(
     answers: list[Hits | None] = [None] * len(queries)
     for start, stop in query_blocks(len(queries), k, index.info.dimension):
         undecided = _ask(index, queries, range(start, stop), k, scope, answers)
-        if certify:
+        if ranking == "certified":
             undecided = [
                 position
                 for position in range(start, stop)
                 if (known := answers[position]) is None or not known.exact
             ]
-        elif not allow_scan:
+        elif ranking == "no-scan":
             undecided = [position for position in undecided if answers[position] is None]
         if undecided:
             scanned = scan_rank(index, queries[undecided], k, scope)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +14,7 @@ from vecbridge._contract._consistency import Consistency, parse_consistency, sat
 from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import VectorIndex
+from vecbridge._contract._ranking import Ranking, parse_ranking
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._settling import settle
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
@@ -31,8 +31,6 @@ from vecbridge._front._scan import Scope, batch_rows, no_candidates, no_hits, sc
 from vecbridge._front._whole import WholeIndex
 from vecbridge._front._within import is_most, is_sent, is_too_long, search_within
 from vecbridge._front._writing import upsert_records
-
-Ranking = Literal["exact", "native"]
 
 
 class Index(WholeIndex):
@@ -201,10 +199,8 @@ class Index(WholeIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
         ranking: Ranking = "exact",
-        allow_scan: bool = True,
-        exact: bool = False,
     ) -> list[Hits]:
-        """The nearest records of each query, by (distance, id).
+        """Return the nearest records of each query, by (distance, id).
 
         Args:
             queries: ``(q, d)``, or ``(d,)`` for one query.
@@ -212,43 +208,39 @@ class Index(WholeIndex):
             within: only these ids are candidates; unknown ones are ignored.
             where: only records that match are candidates, as in ``field("label") == "cat"``.
             consistency: level of the read; the index's own by default.
-            ranking: ``"exact"`` gives the contract's ranking, the same bits from every store;
-                ``"native"`` the engine's own distances.
-            allow_scan: where float32 cannot decide the ranking, look at every record; if not
-                allowed, the answer says ``exact=False``.
-            exact: insist on the exact ranking: an approximate index is passed by, and every record
-                in scope is looked at.
+            ranking: ``"exact"`` gives the contract's ranking, the same bits from every store that
+                declares ``exact``, and an approximate index's own choice of records otherwise.
+                ``"certified"`` gives the contract's ranking from every store: an approximate index
+                is passed over, and every record in scope is read. ``"no-scan"`` never reads every
+                record to certify an answer: where float32 cannot decide the ranking, the answer
+                says ``exact=False``. ``"native"`` gives the engine's own distances.
 
         Returns:
             One :class:`Hits` a query.
 
         Raises:
-            InvalidInputError: an argument is unusable, or ``exact`` contradicts another one.
+            InvalidInputError: an argument is unusable.
             UnsupportedError: the store has no filters, or no level as strong as is asked for.
         """
         array = vector_values.queries(queries, dimension=self.info.dimension)
-        validate.ranking(ranking)
-        validate.exactness(exact, ranking, allow_scan=allow_scan)
+        wanted = parse_ranking(ranking)
         limit = None if k is None else validate.positive(k, "k")
         # To find what is listed twice takes as long as many a search.
         given = self._scope(within, where, consistency, as_given=True)
         if not len(array):
             return []
         if given.nothing:
-            return no_hits(len(array), exact=ranking == "exact")
-        if limit is None or (exact and not self.capabilities.exact):
+            return no_hits(len(array), exact=wanted != "native")
+        if limit is None or (wanted == "certified" and not self.capabilities.exact):
             return scan_rank(self._checked, array, limit, given.distinct())
-        sent = is_sent(self, given) and (ranking == "exact" or is_too_long(self, given))
-        if sent or (ranking == "exact" and is_most(self._checked, given, len(array))):
-            return search_within(
-                self._checked, array, limit, given, allow_scan=allow_scan, certify=exact
-            )
+        native = wanted == "native"
+        sent = is_sent(self, given) and (not native or is_too_long(self, given))
+        if sent or (not native and is_most(self._checked, given, len(array))):
+            return search_within(self._checked, array, limit, given, wanted)
         scope = given.distinct()
-        if ranking == "native":
+        if native:
             return native_search(self._checked, array, limit, scope)
-        return exact_search(
-            self._checked, array, limit, scope, allow_scan=allow_scan, certify=exact
-        )
+        return exact_search(self._checked, array, limit, scope, wanted)
 
     @operation
     def farthest(
@@ -294,9 +286,9 @@ class Index(WholeIndex):
         within: Iterable[str] | None = None,
         where: Filter | None = None,
         consistency: Consistency | None = None,
-        exact: bool = False,
+        ranking: Ranking = "exact",
     ) -> Hits:
-        """One ranking by several queries.
+        """Return one ranking by several queries.
 
         Args:
             queries: ``(q, d)`` with at least one query, or ``(d,)``.
@@ -308,15 +300,19 @@ class Index(WholeIndex):
             within: only these ids are candidates.
             where: only records that match are candidates.
             consistency: level of the read.
-            exact: insist on the exact ranking, as :meth:`search` does; every other ranking than
-                the nearest to the mean is exact anyway.
+            ranking: as of :meth:`search`. Every other answer than the nearest to the mean is
+                certified anyway, and takes only ``"exact"`` and ``"certified"``.
 
         Raises:
             InvalidInputError: an argument is unusable, or there is no query.
             UnsupportedError: as of :meth:`search`.
         """
         wanted = parse_aggregation(aggregation)
-        validate.exactness(exact, "exact", allow_scan=True)
+        if parse_ranking(ranking) in ("no-scan", "native") and (farthest or wanted != "mean"):
+            raise InvalidArgumentError(
+                f"ranking={ranking!r} is for the nearest to the mean of the queries; every other "
+                f"aggregated answer is certified. Leave it out"
+            )
         array = vector_values.queries(queries, dimension=self.info.dimension)
         if not len(array):
             raise InvalidArgumentError("an aggregated search needs at least one query; got none")
@@ -327,7 +323,7 @@ class Index(WholeIndex):
                     0
                 ]
             return self.search(
-                mean, k, within=within, where=where, consistency=consistency, exact=exact
+                mean, k, within=within, where=where, consistency=consistency, ranking=ranking
             )[0]
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)

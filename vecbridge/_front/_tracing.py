@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import Records
 
-_TELLING = ("k", "radius", "consistency", "ranking", "aggregation", "dimension", "metric", "exact")
+_TELLING = ("k", "radius", "consistency", "ranking", "aggregation", "dimension", "metric")
 """Arguments that are shown as they are."""
 
 

@@ -177,32 +177,3 @@ def _integer(value: object, name: str) -> int:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise InvalidArgumentError(f"{name} must be an integer; got {value!r}") from None
-
-
-def ranking(value: object) -> None:
-    """Checks the name of a ranking."""
-    if not isinstance(value, str) or value not in ("exact", "native"):
-        raise InvalidArgumentError(f"ranking must be 'exact' or 'native'; got {value!r}")
-
-
-def exactness(exact: object, by: str, *, allow_scan: object) -> None:
-    """Checks whether a proven answer is asked for, and may be found.
-
-    Args:
-        exact: whether it must be proven.
-        by: the ranking, already checked.
-        allow_scan: whether every record may be looked at.
-    """
-    for name, value in (("exact", exact), ("allow_scan", allow_scan)):
-        if not isinstance(value, bool):
-            raise InvalidArgumentError(f"{name} must be True or False; got {value!r}")
-    if exact and by == "native":
-        raise InvalidArgumentError(
-            "exact=True asks for the contract's ranking, ranking='native' for the engine's own; "
-            "give one of them"
-        )
-    if exact and not allow_scan:
-        raise InvalidArgumentError(
-            "exact=True may have to look at every record, and allow_scan=False forbids that; give "
-            "one of them"
-        )

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import VectorIndex
+from vecbridge._contract._ranking import Ranking
 from vecbridge._front import _validate as validate
 from vecbridge._front._exact import affordable, exact_search, query_blocks, rank_all
 from vecbridge._front._scan import Scope, scan_rank
@@ -76,19 +77,16 @@ def search_within(
     queries: NDArray[np.float32],
     k: int,
     scope: Scope,
-    *,
-    allow_scan: bool = True,
-    certify: bool = False,
+    ranking: Ranking = "exact",
 ) -> list[Hits]:
-    """Ranks the records of a list by (exact distance, id), as :func:`exact_search` does.
+    """Rank the records of a list by (exact distance, id), as :func:`exact_search` does.
 
     Args:
         index: the engine.
         queries: ``(q, d)`` float32.
         k: how many hits a query.
         scope: which records are candidates; it has a list, which may hold an id twice.
-        allow_scan: whether every record may be looked at where nothing else decides.
-        certify: whether what an engine leaves undecided on purpose has to be decided.
+        ranking: how sure the answers have to be.
     """
     names = scope.within or ()
     if is_sent(index, scope) and _is_few(index, len(names), len(queries)):
@@ -102,8 +100,7 @@ def search_within(
         block = range(start + 1, stop + 1)
         rest += block if useless else _sift(index, queries, block, k, scope, answers)
     if rest:
-        options = {"allow_scan": allow_scan, "certify": certify}
-        listed = _in_parts(index, queries[rest], k, scope.distinct(), **options)
+        listed = _in_parts(index, queries[rest], k, scope.distinct(), ranking)
         for position, hits in zip(rest, listed, strict=True):
             answers[position] = hits
     return [hits for hits in answers if hits is not None]
@@ -168,7 +165,7 @@ def _those(candidates: Candidates, allowed: set[str]) -> Candidates:
 
 
 def _in_parts(
-    index: VectorIndex, queries: NDArray[np.float32], k: int, scope: Scope, **options: bool
+    index: VectorIndex, queries: NDArray[np.float32], k: int, scope: Scope, ranking: Ranking
 ) -> list[Hits]:
     """Searches within parts of the list that the store takes; the best of all parts."""
     names = scope.within or ()
@@ -176,7 +173,7 @@ def _in_parts(
     best: list[Hits] = []
     for start in range(0, len(names), size):
         part = replace(scope, within=names[start : start + size])
-        found = exact_search(index, queries, k, part, **options)
+        found = exact_search(index, queries, k, part, ranking)
         best = [_merged(*pair, k) for pair in zip(best, found, strict=True)] if best else found
     return best
 

@@ -11,6 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Hits
+from vecbridge._contract._ranking import parse_ranking
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge.cli._console import emit, errors, say, table
@@ -69,15 +70,22 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
     farthest: Annotated[bool, typer.Option("--farthest", help="The farthest instead.")] = False,
+    ranking: Annotated[
+        str,
+        typer.Option(help="How sure the answer has to be: exact, certified, no-scan or native."),
+    ] = "exact",
     option: Options = None,
     json: AsJson = False,
 ) -> None:
     """Ranks the records of an index by their distance to a record or to vectors of a file."""
     if (like is None) == (vector is None):
         raise InvalidArgumentError("give one of --id and --vector")
+    wanted = parse_ranking(ranking)
+    if farthest and wanted in ("no-scan", "native"):
+        raise InvalidArgumentError(f"--farthest is always certified; leave out --ranking {wanted}")
     with opened(name, index, option) as held:
         queries = _from_file(vector) if vector is not None else _of_record(held, str(like))
-        answers = held.farthest(queries, k) if farthest else held.search(queries, k)
+        answers = held.farthest(queries, k) if farthest else held.search(queries, k, ranking=wanted)
     if json:
         names = ("ids", "distances", "exact")
         emit([{name: getattr(hits, name) for name in names} for hits in answers])
@@ -90,7 +98,7 @@ def _show(hits: Hits, title: str) -> None:
     rows = [(place, hit.id, f"{hit.distance:.9g}") for place, hit in enumerate(hits, start=1)]
     table(title, ["", "id", "distance"], rows, numbers=1)
     if not hits.exact:
-        say("not certified: the index is approximate")
+        say("not certified; --ranking certified looks at every record")
 
 
 def _told(value: object) -> str:

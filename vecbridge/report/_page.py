@@ -107,7 +107,7 @@ def _advice(survey: Survey) -> Iterator[str]:
     if asked is not None and not asked.certified and asked.share.mean < 1:
         yield _warning(
             f"{asked.queries - asked.complete} of {asked.queries} answers lacked a nearer record: "
-            "the index is approximate. Search with exact=True where that matters."
+            "the index is approximate. Search with ranking='certified' where that matters."
         )
 
 

@@ -58,7 +58,7 @@ def recall(index: Index, queries: NDArray[np.float32], k: int, progress: Progres
         if all(hits.exact for hits in found):
             shares += [1.0] * len(some)
         else:
-            truth = index.search(some, k, exact=True)
+            truth = index.search(some, k, ranking="certified")
             shares += [_share(hits, true) for hits, true in zip(found, truth, strict=True)]
         progress("asking", at + len(some), len(queries))
     return Recall(

@@ -108,7 +108,7 @@ def test_the_ranking_within_an_allow_list(harness: Harness, metric: Metric) -> N
 
 
 @requires("exact")
-@clause("RANK-6", "RANK-5")
+@clause("RANK-6", "RANK-10")
 def test_without_a_scan_the_distances_are_still_the_definitions(harness: Harness) -> None:
     """Look at what is said to be exact where nothing proves it."""
     data = make("offset_1000", 64, count=300)
@@ -116,14 +116,14 @@ def test_without_a_scan_the_distances_are_still_the_definitions(harness: Harness
     index.upsert(data.ids, data.vectors)
     rows = {name: row for row, name in enumerate(data.ids)}
     for query in data.queries:
-        hits = index.search(query, k=10, allow_scan=False)[0]
+        hits = index.search(query, k=10, ranking="no-scan")[0]
         listed = data.vectors[[rows[name] for name in hits.ids]]
         assert_same_hits(hits, harness.oracle("cosine", hits.ids, listed, query, 10))
         if hits.exact:
             assert_same_hits(hits, harness.oracle("cosine", data.ids, data.vectors, query, 10))
 
 
-@clause("RANK-9", "RANK-4")
+@clause("RANK-9", "RANK-4", "RANK-11")
 @pytest.mark.parametrize("metric", METRICS)
 def test_exactness_may_be_asked_of_any_index(harness: Harness, metric: Metric) -> None:
     """Look at what an approximate index scans: every record, not those that its index reaches."""
@@ -132,14 +132,13 @@ def test_exactness_may_be_asked_of_any_index(harness: Harness, metric: Metric) -
     index.upsert(data.ids, data.vectors)
     for k in (1, 50):
         for query, hits in zip(
-            data.queries, index.search(data.queries, k, exact=True), strict=True
+            data.queries, index.search(data.queries, k, ranking="certified"), strict=True
         ):
             assert hits.exact
             assert_same_hits(hits, harness.oracle(metric, data.ids, data.vectors, query, k))
-    with pytest.raises(InvalidArgumentError, match="native"):
-        index.search(data.queries, exact=True, ranking="native")
-    with pytest.raises(InvalidArgumentError, match="allow_scan"):
-        index.search(data.queries, exact=True, allow_scan=False)
+    for word in ("fast", "Exact", "", None, True):
+        with pytest.raises(InvalidArgumentError, match="ranking must be one of exact"):
+            index.search(data.queries, ranking=word)  # type: ignore[arg-type]
 
 
 def _compare(harness: Harness, index: Index, data: Data, ks: Sequence[int], told: str = "") -> None:

@@ -71,7 +71,7 @@ def test_fiftyones_collections_work_at_once(
     assert hits.ids == expected
     assert hits.distances.tolist() == distances
     assert hits.exact is provable
-    certified = index.search(vectors[3], 10, exact=True)[0]
+    certified = index.search(vectors[3], 10, ranking="certified")[0]
     assert (certified.ids, certified.distances.tolist(), certified.exact) == (
         *oracle(metric, ids, vectors, vectors[3], 10),
         True,

@@ -145,7 +145,9 @@ def test_exactness_can_be_had_from_an_approximate_index(
     with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
         index = store.open_index(name)
         assert not index.search(queries[:2], 10)[0].exact
-        for query, hits in zip(queries[:3], index.search(queries[:3], 25, exact=True), strict=True):
+        for query, hits in zip(
+            queries[:3], index.search(queries[:3], 25, ranking="certified"), strict=True
+        ):
             expected = oracle(metric, ids, vectors, query, 25)
             assert (hits.ids, hits.distances.tolist(), hits.exact) == (*expected, True)
 
@@ -316,11 +318,11 @@ def test_keys_with_several_rows_are_counted_once_and_mended(
         assert sum(len(records) for records in index.scan(64)) == 200
         for k in (10, 199, 200):
             expected = oracle("euclidean", ids, vectors, vectors[0], k)
-            for exact in (False, True):
-                hits = index.search(vectors[0], k, exact=exact)[0]
+            for ranking in vecbridge.RANKINGS[:2]:
+                hits = index.search(vectors[0], k, ranking=ranking)[0]
                 assert (hits.ids, hits.distances.tolist()) == expected
                 # So few records do not show that a server looks at all of them.
-                assert hits.exact or not exact
+                assert hits.exact or ranking == "exact"
         assert isinstance(index.engine, MilvusIndex)
         assert index.engine.mend_duplicates() == 30
         (counted,) = client.query(

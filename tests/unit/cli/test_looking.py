@@ -59,6 +59,16 @@ def test_a_record_is_searched_with(run: Run, folder: Path) -> None:
     assert farthest["ids"] == ["a", "d"]
 
 
+def test_a_search_says_how_sure_it_has_to_be(run: Run, folder: Path) -> None:
+    words = ("search", "sklearn", "corners", "--id", "[b]", "-k", 2, "-o", f"path={folder}")
+    for ranking, exact in (("exact", True), ("certified", True), ("native", False)):
+        (hits,) = run(*words, "--ranking", ranking, "--json").json
+        assert (hits["ids"], hits["exact"]) == (["[b]", "c"], exact)
+    assert "not certified" in run(*words, "--ranking", "native").out
+    assert run(*words, "--ranking", "fast").code == 2
+    assert run(*words, "--ranking", "native", "--farthest").code == 2
+
+
 def test_vectors_of_a_file_are_searched_with(run: Run, folder: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "queries.npy", np.array([[0.0, 0.0], [3.0, 0.5]]))
     words = ("search", "sklearn", "corners", "--vector", tmp_path / "queries.npy", "-k", 1)

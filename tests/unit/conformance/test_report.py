@@ -39,7 +39,7 @@ def report(session: Session) -> dict[str, Any]:
 def test_a_report_says_what_was_run_on_what(report: dict[str, Any]) -> None:
     assert report["schema"] == 1
     assert (report["backend"], report["label"]) == ("sklearn", "sklearn <memory>")
-    assert report["contract_version"] == 1
+    assert report["contract_version"] == 2
     assert len(report["suite"]) == 16
     assert {"python", "numpy", "vecbridge", "scikit-learn"} <= report["versions"].keys()
     assert report["capabilities"]["consistency"] == ["strong"]

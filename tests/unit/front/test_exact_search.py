@@ -11,7 +11,7 @@ import pytest
 from tests.adversarial import DIMENSIONS, KINDS, make
 from tests.engine import Engine, make_engine
 from tests.oracle import oracle
-from vecbridge import METRICS, Index, InvalidArgumentError, Metric
+from vecbridge import METRICS, Index, InvalidArgumentError, Metric, Ranking
 
 
 def filled(engine: Engine, ids: list[str], vectors: Any) -> Index:
@@ -80,7 +80,7 @@ def test_a_scan_that_is_not_allowed_leaves_the_answer_unproven() -> None:
     data = make("gaussian", 3, count=2000)
     engine = make_engine(3, floors="useless", max_k=100)
     index = filled(engine, data.ids, data.vectors)
-    hits = index.search(data.queries[0], 5, allow_scan=False)[0]
+    hits = index.search(data.queries[0], 5, ranking="no-scan")[0]
     assert len(hits) == 5
     assert not hits.exact
     assert "scan" not in dict(engine.calls)
@@ -172,20 +172,28 @@ def test_exactness_is_had_where_the_engine_promises_nothing(*, declared: bool) -
     index = filled(engine, data.ids, data.vectors)
     assert not index.search(data.queries[0], 7)[0].exact
     engine.calls.clear()
-    (hits,) = index.search(data.queries[0], 7, exact=True)
+    (hits,) = index.search(data.queries[0], 7, ranking="certified")
     expected = oracle("euclidean", data.ids, data.vectors, data.queries[0], 7)
     assert (hits.ids, hits.distances.tolist(), hits.exact) == (*expected, True)
     # A declared approximation is not even asked.
     assert ("candidates" in {name for name, _ in engine.calls}) is declared
-    mean = index.search_aggregated(data.queries[:1], 7, exact=True)
+    mean = index.search_aggregated(data.queries[:1], 7, ranking="certified")
     assert (mean.ids, mean.exact) == (expected[0], True)
 
 
-def test_exactness_that_contradicts_another_argument_is_refused() -> None:
+@pytest.mark.parametrize("word", ["no-scan", "native"])
+def test_an_aggregated_answer_that_is_certified_anyway_takes_no_weaker_word(word: Ranking) -> None:
     index = filled(make_engine(3), ["a"], [[1, 2, 3]])
-    contradictions: list[dict[str, Any]] = [{"ranking": "native"}, {"allow_scan": False}]
-    for options in contradictions:
-        with pytest.raises(InvalidArgumentError, match="give one of them"):
-            index.search([1, 2, 3], exact=True, **options)
-    with pytest.raises(InvalidArgumentError, match="True or False"):
-        index.search([1, 2, 3], exact=1)  # type: ignore[arg-type]
+    assert index.search_aggregated([[1, 2, 3]], ranking=word).ids == ("a",)
+    with pytest.raises(InvalidArgumentError, match=word):
+        index.search_aggregated([[1, 2, 3]], ranking=word, farthest=True)
+    with pytest.raises(InvalidArgumentError, match=word):
+        index.search_aggregated([[1, 2, 3]], ranking=word, aggregation="post-min")
+
+
+def test_without_a_scan_all_that_is_asked_for_is_ranked() -> None:
+    data = make("gaussian", 3)
+    index = filled(make_engine(3, max_k=10), data.ids, data.vectors)
+    for k in (None, 60):
+        (hits,) = index.search(data.queries[0], k, ranking="no-scan")
+        assert (len(hits), hits.exact) == (60, True)

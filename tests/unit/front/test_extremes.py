@@ -87,7 +87,7 @@ def calls(queries: NDArray[np.float32], k: int | None) -> dict[str, Callable[[In
     return {
         "search": lambda index: index.search(queries, k),
         "native": lambda index: index.search(queries, k, ranking="native"),
-        "exact": lambda index: index.search(queries, k, exact=True),
+        "certified": lambda index: index.search(queries, k, ranking="certified"),
         "within": lambda index: index.search(queries, k, within=["1", "2", "7"]),
         "farthest": lambda index: index.farthest(queries, k),
         "aggregated": lambda index: index.search_aggregated(queries, k or COUNT),

@@ -57,12 +57,6 @@ def test_an_index_that_exists_with_other_fields_is_not_opened_for_these() -> Non
         store.open_or_create_index("one", dimension=1, fields={"n": "whole"})  # type: ignore[dict-item]
 
 
-def test_whether_a_scan_is_allowed_is_yes_or_no() -> None:
-    index = Index(make_engine(3))
-    with pytest.raises(InvalidArgumentError, match="allow_scan"):
-        index.search([1.0, 0.0, 0.0], allow_scan="no")  # type: ignore[arg-type]
-
-
 def test_an_index_is_true_though_nothing_is_in_it_and_the_store_is_not_asked() -> None:
     engine = make_engine(3)
     assert Index(engine)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.interrupts import in_child, interrupted, stopped
 from tests.unit.local.helpers import named, vectors
-from vecbridge import Hits, Index, get_backend
+from vecbridge import Hits, Index, Ranking, get_backend
 
 DIMENSION = 8
 
@@ -37,7 +37,7 @@ class Case:
         self._records = vectors(self.count + GROWTH[-1], DIMENSION)
         # Enough of them for a copy in another precision to pay.
         self._queries = np.concatenate([self._records[-30:], vectors(20, DIMENSION, seed=1)])
-        self._wanted = [self._ask(self.made(step, "sklearn"), exact=True) for step in range(4)]
+        self._wanted = [self._ask(self.made(step, "sklearn"), "certified") for step in range(4)]
 
     def made(self, step: int = 0, backend: str | None = None) -> Index:
         """An index with the records of a step."""
@@ -56,20 +56,20 @@ class Case:
 
     def search(self, index: Index) -> None:
         """Let the engine build what it keeps, and ask it."""
-        self._ask(index, exact=False)
+        self._ask(index)
 
     def check(self, index: Index, step: int) -> None:
         """Ask it what it must answer after that many steps."""
         wanted = self._wanted[step]
-        assert self._ask(index, exact=True) == wanted
-        found = self._ask(index, exact=False)
+        assert self._ask(index, "certified") == wanted
+        found = self._ask(index)
         if self._exact:
             assert found == wanted
         shared = [len({*one.ids} & {*two.ids}) for one, two in zip(found, wanted, strict=True)]
         assert np.mean(shared) > 3.8
 
-    def _ask(self, index: Index, *, exact: bool) -> list[Hits]:
-        return index.search(self._queries, 4, exact=exact)
+    def _ask(self, index: Index, ranking: Ranking = "exact") -> list[Hits]:
+        return index.search(self._queries, 4, ranking=ranking)
 
 
 @pytest.fixture(params=ENGINES)
