@@ -16,7 +16,7 @@ from vecbridge._contract._filters import Filter, field
 from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._protocols import Backend, RangeIndex, VectorIndex
-from vecbridge._contract._ranking import RANKINGS, Ranking
+from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
 from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records, Scalar
 from vecbridge._errors import (
     AmbiguousBackendError,
@@ -43,6 +43,7 @@ from vecbridge._errors import (
     UnsupportedError,
     VecbridgeError,
 )
+from vecbridge._front._budgets import Budgets
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
 
@@ -50,13 +51,16 @@ contract_version = 2
 """Version of the contract in ``docs/contract.md`` that this release keeps."""
 
 __all__ = [
+    "AGGREGATIONS",
     "CONSISTENCY_LEVELS",
     "METRICS",
     "RANKINGS",
+    "Aggregation",
     "AmbiguousBackendError",
     "AuthenticationError",
     "Backend",
     "BackendError",
+    "Budgets",
     "Candidates",
     "Capabilities",
     "ClosedError",

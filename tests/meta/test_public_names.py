@@ -13,13 +13,16 @@ from tests.meta.source import exported, is_public, modules, tree
 
 PUBLIC: dict[str, list[str]] = {
     "vecbridge": [
+        "AGGREGATIONS",
         "CONSISTENCY_LEVELS",
         "METRICS",
         "RANKINGS",
+        "Aggregation",
         "AmbiguousBackendError",
         "AuthenticationError",
         "Backend",
         "BackendError",
+        "Budgets",
         "Candidates",
         "Capabilities",
         "ClosedError",

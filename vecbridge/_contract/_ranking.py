@@ -1,8 +1,8 @@
-"""Rankings: how sure an answer has to be, and what may be spent on it."""
+"""Rankings: how sure an answer has to be, and how several queries make one."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 from vecbridge._errors import InvalidArgumentError
 
@@ -19,6 +19,16 @@ Ranking = Literal["exact", "certified", "no-scan", "native"]
 RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
 """Every ranking of the contract."""
 
+Aggregation: TypeAlias = Literal["mean", "post-mean", "post-min", "post-max"]
+"""How several queries make one ranking.
+
+``mean``: by the distance to the mean of the queries. ``post-mean``, ``post-min``, ``post-max``: by
+the mean, least or greatest of the distances to each query.
+"""
+
+AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
+"""Every aggregation of the contract."""
+
 
 def parse_ranking(value: object) -> Ranking:
     """Return the ranking that a value names.
@@ -30,3 +40,17 @@ def parse_ranking(value: object) -> Ranking:
         if isinstance(value, str) and value == ranking:
             return ranking
     raise InvalidArgumentError(f"ranking must be one of {', '.join(RANKINGS)}; got {value!r}")
+
+
+def parse_aggregation(value: object) -> Aggregation:
+    """Return the aggregation that a value names.
+
+    Raises:
+        InvalidArgumentError: the value names none.
+    """
+    for known in AGGREGATIONS:
+        if isinstance(value, str) and value == known:
+            return known
+    raise InvalidArgumentError(
+        f"aggregation must be one of {', '.join(AGGREGATIONS)}; got {value!r}"
+    )

@@ -1,39 +1,28 @@
-"""``Index``: the one front of every store."""
+"""``Index``: what every caller uses, the same for every store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from types import TracebackType
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from vecbridge._contract._capabilities import Capabilities
-from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter, shown
+from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._protocols import VectorIndex
-from vecbridge._contract._ranking import Ranking, parse_ranking
-from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._contract._settling import settle
-from vecbridge._errors import InvalidArgumentError, UnsupportedError
+from vecbridge._contract._ranking import Aggregation, Ranking, parse_aggregation, parse_ranking
+from vecbridge._errors import InvalidArgumentError
+from vecbridge._front import _neighborhoods as neighborhoods
 from vecbridge._front import _validate as validate
 from vecbridge._front import _vector_values as vector_values
-from vecbridge._front._aggregate import Aggregation, mean_query, parse_aggregation, reducer
-from vecbridge._front._answers import checked
-from vecbridge._front._exact import exact_search
 from vecbridge._front._farthest import farthest_search
-from vecbridge._front._lifetime import Lifetime
-from vecbridge._front._native import native_search
+from vecbridge._front._neighborhoods import Progress
 from vecbridge._front._operation import operation
-from vecbridge._front._scan import Scope, batch_rows, no_candidates, no_hits, scan_rank
-from vecbridge._front._whole import WholeIndex
-from vecbridge._front._within import is_most, is_sent, is_too_long, search_within
-from vecbridge._front._writing import upsert_records
+from vecbridge._front._records import RecordIndex
+from vecbridge._front._scan import REDUCERS, mean_query, no_candidates, no_hits, scan_rank
+from vecbridge._front._search import search
 
 
-class Index(WholeIndex):
+class Index(RecordIndex):
     """A named set of records, the same to the caller whatever store holds it.
 
     Wraps any :class:`vecbridge.VectorIndex` and is one itself. Obtained from
@@ -42,6 +31,7 @@ class Index(WholeIndex):
     Args:
         engine: the store's implementation.
         consistency: level of a read that asks for none; the index's own by default.
+        budgets: how much a read may take at a time.
 
     Example:
         >>> import vecbridge
@@ -53,141 +43,8 @@ class Index(WholeIndex):
         Hits(ids=('origin', 'far'), distances=array([0., 5.]), exact=True)
     """
 
-    def __init__(self, engine: VectorIndex, *, consistency: Consistency | None = None) -> None:
-        self._engine = engine
-        self._checked = checked(engine)
-        self._consistency = consistency
-        self._lifetime = Lifetime(type(engine).__name__)
-
-    def __repr__(self) -> str:
-        info = self.info
-        return f"<Index {info.name!r}: {info.dimension} dimensions, {info.metric}>"
-
     def __enter__(self) -> Index:
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def engine(self) -> VectorIndex:
-        """The store's own object, for what only that store can do."""
-        return self._engine
-
-    @property
-    def info(self) -> IndexInfo:
-        """Name, dimension, metric, fields and default consistency."""
-        known, level = self._engine.info, self._consistency
-        return known if level is None else replace(known, consistency=level)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the live store can do."""
-        return self._engine.capabilities
-
-    @operation
-    def upsert(
-        self,
-        ids: Iterable[str],
-        vectors: ArrayLike,
-        fields: Fields | None = None,
-        *,
-        drop_unsupported: bool = False,
-    ) -> None:
-        """Inserts records, or replaces those whose ids are there already.
-
-        Any size: batches are made to fit the store. Doing the same call again is always safe.
-
-        Args:
-            ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
-            vectors: ``(n, d)``, anything array-like; converted to float32 once, never changed.
-            fields: a column of ``n`` values for each scalar field of the index.
-            drop_unsupported: write although the store's own columns that ``info.unsupported``
-                names are erased from the records that are replaced.
-
-        Raises:
-            InvalidInputError: an argument is unusable; nothing was written.
-            UnsupportedError: ``info.unsupported`` names what would be erased; nothing was written.
-            PartialWriteError: the store failed part-way; it says which ids are written.
-            BackendError: the store failed before anything was acknowledged.
-        """
-        upsert_records(
-            self._checked, ids, vectors, fields, self._lifetime.backend, dropped=drop_unsupported
-        )
-
-    @operation
-    def delete(self, ids: Iterable[str]) -> None:
-        """Removes records; ids that are not there are ignored.
-
-        Raises:
-            InvalidIdError: an id is unusable; nothing was deleted.
-            BackendError: the store failed; doing the same call again is always safe.
-        """
-        names = validate.ids(ids, unique=False)
-        if names:
-            self._checked.delete(names)
-
-    @operation
-    def fetch(self, ids: Iterable[str], *, consistency: Consistency | None = None) -> Records:
-        """Records in request order, bit for bit as they were written.
-
-        Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
-        comes once. The vectors are ``(m, d)`` float32.
-
-        Raises:
-            InvalidIdError: an id is unusable.
-        """
-        names = validate.ids(ids, unique=False)
-        return self._checked.fetch(names, consistency=self._level(consistency))
-
-    @operation
-    def contains(
-        self, ids: Iterable[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
-        """Whether each id is there: ``(n,)`` bools, one an id, in request order.
-
-        Raises:
-            InvalidIdError: an id is unusable.
-        """
-        names = validate.id_column(ids)
-        distinct = list(dict.fromkeys(names))
-        found = self._checked.contains(distinct, consistency=self._level(consistency))
-        known = dict(zip(distinct, found.tolist(), strict=True))
-        return np.array([known[name] for name in names], dtype=np.bool_)
-
-    @operation
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        """The number of live records, exact at its consistency level."""
-        return self._checked.count(consistency=self._level(consistency))
-
-    def __len__(self) -> int:
-        return self.count()
-
-    def __bool__(self) -> bool:
-        # Or ``if index:`` would ask the store, and be false of an empty one.
-        return True
-
-    @operation
-    def scan(
-        self, batch_size: int | None = None, *, consistency: Consistency | None = None
-    ) -> Iterator[Records]:
-        """Every live record once, in batches.
-
-        Args:
-            batch_size: most records at a time; by default as many as fit 16 MiB.
-            consistency: level of the read.
-        """
-        size = (
-            batch_rows(self._engine)
-            if batch_size is None
-            else validate.positive(batch_size, "batch_size")
-        )
-        return self._checked.scan(size, consistency=self._level(consistency))
 
     @operation
     def search(
@@ -216,7 +73,7 @@ class Index(WholeIndex):
                 says ``exact=False``. ``"native"`` gives the engine's own distances.
 
         Returns:
-            One :class:`Hits` a query.
+            One :class:`Hits` per query.
 
         Raises:
             InvalidInputError: an argument is unusable.
@@ -225,22 +82,12 @@ class Index(WholeIndex):
         array = vector_values.queries(queries, dimension=self.info.dimension)
         wanted = parse_ranking(ranking)
         limit = None if k is None else validate.positive(k, "k")
-        # To find what is listed twice takes as long as many a search.
-        given = self._scope(within, where, consistency, as_given=True)
+        scope = self._scope(within, where, consistency)
         if not len(array):
             return []
-        if given.nothing:
+        if scope.nothing:
             return no_hits(len(array), exact=wanted != "native")
-        if limit is None or (wanted == "certified" and not self.capabilities.exact):
-            return scan_rank(self._checked, array, limit, given.distinct())
-        native = wanted == "native"
-        sent = is_sent(self, given) and (not native or is_too_long(self, given))
-        if sent or (not native and is_most(self._checked, given, len(array))):
-            return search_within(self._checked, array, limit, given, wanted)
-        scope = given.distinct()
-        if native:
-            return native_search(self._checked, array, limit, scope)
-        return exact_search(self._checked, array, limit, scope, wanted)
+        return search(self._checked, array, limit, scope, wanted)
 
     @operation
     def farthest(
@@ -252,7 +99,7 @@ class Index(WholeIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Hits]:
-        """The farthest records of each query, farthest first, ties by id.
+        """Return the farthest records of each query, farthest first, ties by id.
 
         Answers and errors are those of :meth:`search`.
 
@@ -265,15 +112,12 @@ class Index(WholeIndex):
         """
         array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
-        scope = self._scope(within, where, consistency)
+        scope = self._scope(within, where, consistency).distinct()
         if not len(array):
             return []
         if scope.nothing:
             return no_hits(len(array), exact=True)
-        if limit is None:
-            return scan_rank(self._checked, array, None, scope, farthest=True)
-        mirror = not is_sent(self, scope)
-        return farthest_search(self._checked, array, limit, scope, mirror=mirror)
+        return farthest_search(self._checked, array, limit, scope)
 
     @operation
     def search_aggregated(
@@ -319,16 +163,20 @@ class Index(WholeIndex):
         if wanted == "mean":
             mean = mean_query(array)
             if farthest:
-                return self.farthest(mean, k, within=within, where=where, consistency=consistency)[
-                    0
-                ]
-            return self.search(
-                mean, k, within=within, where=where, consistency=consistency, ranking=ranking
-            )[0]
+                (hits,) = self.farthest(
+                    mean, k, within=within, where=where, consistency=consistency
+                )
+            else:
+                (hits,) = self.search(
+                    mean, k, within=within, where=where, consistency=consistency, ranking=ranking
+                )
+            return hits
         limit = None if k is None else validate.positive(k, "k")
-        scope = self._scope(within, where, consistency)
-        reduce = reducer(wanted)
-        return scan_rank(self._checked, array, limit, scope, farthest=farthest, reduce=reduce)[0]
+        scope = self._scope(within, where, consistency).distinct()
+        (hits,) = scan_rank(
+            self._checked, array, limit, scope, farthest=farthest, reduce=REDUCERS[wanted]
+        )
+        return hits
 
     @operation
     def candidates(
@@ -340,8 +188,8 @@ class Index(WholeIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """The engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` defines them."""
-        scope = self._scope(within, where, consistency)
+        """Return the engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` says."""
+        scope = self._scope(within, where, consistency).distinct()
         array = vector_values.queries(queries, dimension=self.info.dimension)
         count, level = validate.positive(k, "k"), scope.consistency
         if scope.nothing:
@@ -350,47 +198,145 @@ class Index(WholeIndex):
             array, count, within=scope.within, where=scope.where, consistency=level
         )
 
-    def close(self) -> None:
-        """Lets go of what this index alone holds. May be called twice."""
-        self._lifetime.end()
-        self._engine.close()
-
-    def _span_attributes(self) -> dict[str, str | int]:
-        return {
-            "db.system.name": self._lifetime.backend,
-            "db.collection.name": self.info.name,
-            "vecbridge.dimension": self.info.dimension,
-            "vecbridge.metric": self.info.metric,
-        }
-
-    def _scope(
+    @operation
+    def range_search(
         self,
-        within: Iterable[str] | None,
-        where: Filter | None,
-        consistency: Consistency | None,
+        queries: ArrayLike,
+        radius: float,
         *,
-        as_given: bool = False,
-    ) -> Scope:
-        settled = where is None or self._settled(where)
-        names = None if within is None else validate.id_column(within)
-        wanted = None if isinstance(settled, bool) else settled
-        scope = Scope(names, wanted, self._level(consistency), nothing=settled is False)
-        return scope if as_given else scope.distinct()
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Hits]:
+        """Return every record within a distance of each query, nearest first, ties by id.
 
-    def _settled(self, where: Filter) -> Filter | bool:
-        if not self.capabilities.filters:
-            raise UnsupportedError(
-                f"this store does not declare filters, so index {self.info.name!r} cannot answer "
-                f"where={shown(where)}; give the candidates' ids as within=[...]",
-                capability="filters",
-            )
-        return settle(where, self.info.fields)
+        Args:
+            queries: ``(q, d)``, or ``(d,)`` for one query.
+            radius: the largest distance, itself included, on the scale of the index's metric.
+            within: only these ids are candidates.
+            where: only records that match are candidates.
+            consistency: level of the read.
 
-    def _level(self, wanted: Consistency | None) -> Consistency:
-        asked = self.info.consistency if wanted is None else parse_consistency(wanted)
-        level = satisfying_level(asked, self.capabilities.consistency)
-        if level is None:
-            offered = ", ".join(sorted(self.capabilities.consistency))
-            message = f"this store offers {offered} reads; none is as strong as {asked}"
-            raise UnsupportedError(message, capability="consistency")
-        return level
+        Returns:
+            One :class:`Hits` per query.
+
+        Raises:
+            InvalidInputError: an argument is unusable, such as a radius that is no number.
+            UnsupportedError: as of :meth:`Index.search`.
+
+        Example:
+            >>> import vecbridge
+            >>> index = vecbridge.get_backend("sklearn").create_index(
+            ...     "points", dimension=2, metric="euclidean"
+            ... )
+            >>> index.upsert(["origin", "near", "far"], [[0, 0], [0, 1], [3, 4]])
+            >>> index.range_search([0, 0], 1.0)[0].ids
+            ('origin', 'near')
+        """
+        array = vector_values.queries(queries, dimension=self.info.dimension)
+        limit = neighborhoods.parse_radius(radius)
+        scope = self._scope(within, where, consistency).distinct()
+        if not len(array):
+            return []
+        if scope.nothing:
+            return no_hits(len(array), exact=True)
+        return neighborhoods.range_search(self._checked, array, limit, scope)
+
+    @operation
+    def neighbors(
+        self,
+        k: int | None = 10,
+        *,
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[str, Hits]]:
+        """Yield for every record the nearest others: exact, itself left out, ties by id.
+
+        The records in scope are read once, as they are then. Memory: three copies of their vectors
+        at most, 24 bytes per record and neighbour, and about 128 MiB.
+
+        Args:
+            k: how many others per record; ``None`` ranks them all, one record at a time.
+            within: only these ids take part.
+            where: only records that match take part.
+            consistency: level of the read.
+            progress: called with how much is done of how much, at intervals.
+
+        Yields:
+            Each record's id and its hits, in ascending order of ids.
+
+        Example:
+            >>> import vecbridge
+            >>> index = vecbridge.get_backend("sklearn").create_index(
+            ...     "points", dimension=1, metric="euclidean"
+            ... )
+            >>> index.upsert(["a", "b", "c"], [[0], [1], [5]])
+            >>> [(name, hits.ids) for name, hits in index.neighbors(1)]
+            [('a', ('b',)), ('b', ('a',)), ('c', ('b',))]
+        """
+        count = None if k is None else validate.positive(k, "k")
+        scope = self._scope(within, where, consistency).distinct()
+        return neighborhoods.neighbors(self._checked, scope, count, progress)
+
+    @operation
+    def neighbors_within(
+        self,
+        radius: float,
+        *,
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[str, Hits]]:
+        """Yield for every record the others within a distance; otherwise as :meth:`neighbors`.
+
+        Raises:
+            InvalidArgumentError: the radius is no number.
+        """
+        limit = neighborhoods.parse_radius(radius)
+        scope = self._scope(within, where, consistency).distinct()
+        return neighborhoods.neighbors_within(self._checked, scope, limit, progress)
+
+    @operation
+    def duplicates(
+        self,
+        radius: float,
+        *,
+        within: Iterable[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Hits]:
+        """Return the records that are within a distance of one that is kept.
+
+        In ascending order of ids, a record is kept if no record that was kept before is within the
+        distance; so all kept records are farther apart. Memory as for :meth:`neighbors`.
+
+        Args:
+            radius: the largest distance of a duplicate.
+            within: only these ids take part.
+            where: only records that match take part.
+            consistency: level of the read.
+            progress: called with how much is done of how much, at intervals.
+
+        Returns:
+            For each kept record that has any, the duplicates that are nearest to it (among the
+            kept ones; ties by id), nearest first.
+
+        Raises:
+            InvalidArgumentError: the radius is no number.
+
+        Example:
+            >>> import vecbridge
+            >>> index = vecbridge.get_backend("sklearn").create_index(
+            ...     "points", dimension=1, metric="euclidean"
+            ... )
+            >>> index.upsert(["a", "b", "c"], [[0], [1], [5]])
+            >>> {name: hits.ids for name, hits in index.duplicates(1.0).items()}
+            {'a': ('b',)}
+        """
+        limit = neighborhoods.parse_radius(radius)
+        scope = self._scope(within, where, consistency).distinct()
+        return neighborhoods.duplicates(self._checked, scope, limit, progress)

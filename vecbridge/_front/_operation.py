@@ -1,4 +1,4 @@
-"""What all operations of an index have in common."""
+"""What all operations of an index have in common: they end with it, and are traced."""
 
 from __future__ import annotations
 
@@ -9,18 +9,56 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 import numpy as np
 
 from vecbridge._contract._records import IndexInfo
-from vecbridge._front._lifetime import Lifetime
+from vecbridge._errors import ClosedError
 from vecbridge._front._tracing import Traced, traced
 
 
+class Lifetime:
+    """The time until its owner is closed, or what the owner was opened over.
+
+    Args:
+        backend: the backend's name, for errors.
+        over: the lifetime of what the owner was opened over.
+    """
+
+    def __init__(self, backend: str, over: Lifetime | None = None) -> None:
+        self.backend = backend
+        self._over = over
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the owner, or what it was opened over, is closed."""
+        return self._ended or (self._over is not None and self._over.ended)
+
+    def end(self) -> None:
+        """End it. May be called twice."""
+        self._ended = True
+
+    def refusal(self, operation: str, index: str) -> ClosedError:
+        """Return the error for an operation on an index after the end."""
+        if self._ended:
+            return ClosedError(
+                f"{operation}: index {index!r} was closed; open it again with open_index()",
+                backend=self.backend,
+                operation=operation,
+            )
+        return ClosedError(
+            f"{operation}: the store of index {index!r} was closed; get another one from "
+            f"vecbridge.get_backend({self.backend!r}, ...)",
+            backend=self.backend,
+            operation=operation,
+        )
+
+
 class Operated(Traced, Protocol):
-    """What has operations, and an end."""
+    """An object with operations and a lifetime."""
 
     _lifetime: Lifetime
 
     @property
     def info(self) -> IndexInfo:
-        """What it is."""
+        """Name and schema, for errors."""
         ...
 
 
@@ -30,11 +68,11 @@ T = TypeVar("T", bound=Operated)
 
 
 def operation(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
-    """Makes a method refuse calls after the end, be there anything to do or not, and a span.
+    """Reject calls on a closed index, even calls with nothing to do, and trace the others.
 
-    Vectors may be as large or small as float32 allows, so what overflows or vanishes on the way to
-    an answer is expected: numpy does not warn of it nor raise, whatever the caller asks of it.
-    What a method gives bit by bit ends with the owner too, however far it was read.
+    Vectors may be as large or small as float32 allows, so overflow and underflow on the way to an
+    answer are expected: numpy neither warns nor raises, whatever the caller has set for itself.
+    An iterator that a method returns ends with the index too, however far it was read.
     """
 
     @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""``Store``: the front of a backend, which hands out ``Index``."""
+"""``Store``: what callers use of a backend; it hands out ``Index``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._contract._protocols import Backend, VectorIndex
 from vecbridge._contract._records import FieldType, IndexInfo
 from vecbridge._errors import IndexExistsError, SchemaMismatchError
-from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
+from vecbridge._front._budgets import Budgets
 from vecbridge._front._index import Index
-from vecbridge._front._lifetime import Lifetime
+from vecbridge._front._operation import Lifetime
 from vecbridge._front._tracing import traced
 
 
@@ -25,6 +25,7 @@ class Store:
         backend: the store's implementation.
         metric: metric of a new index where none is asked for.
         consistency: default level of a new index where none is asked for.
+        budgets: how much a read of its indexes may take at a time.
 
     Example:
         >>> import vecbridge
@@ -40,8 +41,10 @@ class Store:
         *,
         metric: Metric = "cosine",
         consistency: Consistency | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._backend = backend
+        self._budgets = budgets
         self._metric: Metric = metric
         self._consistency: Consistency | None = consistency
         self._lifetime = Lifetime(backend.name)
@@ -80,7 +83,7 @@ class Store:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """Makes an empty index.
+        """Make an empty index.
 
         Args:
             name: a letter or underscore, then letters, digits and underscores; at most 255.
@@ -100,10 +103,10 @@ class Store:
             validate.index_name(name),
             dimension=validate.dimension(dimension),
             metric=self._metric if metric is None else parse_metric(metric),
-            fields=field_values.field_types(fields),
+            fields=validate.field_types(fields),
             consistency=wanted,
         )
-        return _Opened(engine, self._lifetime)
+        return _Opened(engine, self._lifetime, budgets=self._budgets)
 
     @traced
     def open_index(
@@ -114,12 +117,12 @@ class Store:
         metric: Metric | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """Opens an existing index.
+        """Open an existing index.
 
         Args:
             name: its name.
-            dimension: what it must have, if that matters to the caller.
-            metric: likewise.
+            dimension: the length of vectors that it must have, if that matters.
+            metric: the metric that it must have, if that matters.
             consistency: what a read sees that asks for no level; otherwise what the index was
                 created with.
 
@@ -136,7 +139,7 @@ class Store:
         except SchemaMismatchError:
             engine.close()
             raise
-        return _Opened(engine, self._lifetime, consistency=level)
+        return _Opened(engine, self._lifetime, consistency=level, budgets=self._budgets)
 
     def open_or_create_index(
         self,
@@ -147,20 +150,21 @@ class Store:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """Opens an index, or makes it; arguments and errors as those two have.
+        """Open an index, or make it where there is none.
 
         Args:
             name: its name.
-            dimension: what it has or gets.
-            metric: likewise; the configured one, or cosine, by default.
-            fields: likewise; by default whatever an index that exists has, and none in a new one.
+            dimension: the length of vectors that it has or gets.
+            metric: the metric that it has or gets; the configured one, or cosine, by default.
+            fields: the fields that it has or gets; by default those of an existing index, and none
+                in a new one.
             consistency: what a read sees that asks for no level.
 
         Raises:
             SchemaMismatchError: it exists with another dimension, metric or set of fields.
         """
         wanted: Metric = self._metric if metric is None else metric
-        declared = None if fields is None else field_values.field_types(fields)
+        declared = None if fields is None else validate.field_types(fields)
         if name not in self.index_names():
             # Another process may make it in between.
             with suppress(IndexExistsError):
@@ -183,12 +187,12 @@ class Store:
 
     @traced
     def index_names(self) -> list[str]:
-        """Names of the indexes, sorted."""
+        """Return the names of the indexes, sorted."""
         return self._backend.index_names()
 
     @traced
     def drop_index(self, name: str) -> None:
-        """Removes an index and its records.
+        """Remove an index and its records.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -196,7 +200,7 @@ class Store:
         self._backend.drop_index(validate.index_name(name))
 
     def close(self) -> None:
-        """Closes the connection and every index opened over it. May be called twice."""
+        """Close the connection and every index opened over it. May be called twice."""
         self._lifetime.end()
         self._backend.close()
 
@@ -208,9 +212,14 @@ class _Opened(Index):
     """An index that is closed with its store."""
 
     def __init__(
-        self, engine: VectorIndex, store: Lifetime, *, consistency: Consistency | None = None
+        self,
+        engine: VectorIndex,
+        store: Lifetime,
+        *,
+        consistency: Consistency | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
-        super().__init__(engine, consistency=consistency)
+        super().__init__(engine, consistency=consistency, budgets=budgets)
         self._lifetime = Lifetime(store.backend, over=store)
 
 

@@ -2,7 +2,7 @@
 
 Nothing is imported and nothing is configured here: a program that traces has imported
 ``opentelemetry.trace`` itself, and one that does not pays for one look into ``sys.modules``. A span
-tells counts, sizes and names of indexes; never a vector, an id, a value of a field, or what an
+shows counts, sizes and names of indexes; never a vector, an id, a value of a field, or what an
 error says. Attributes are named after OpenTelemetry's conventions for databases, where it has a
 name: https://opentelemetry.io/docs/specs/semconv/database/database-spans/
 """
@@ -18,15 +18,15 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import Records
 
-_TELLING = ("k", "radius", "consistency", "ranking", "aggregation", "dimension", "metric")
+_SHOWN = ("k", "radius", "consistency", "ranking", "aggregation", "dimension", "metric")
 """Arguments that are shown as they are."""
 
 
 class Traced(Protocol):
-    """What has operations that can be traced."""
+    """An object with operations that can be traced."""
 
     def _span_attributes(self) -> Mapping[str, str | int]:
-        """What a span says of it."""
+        """Return what every span says of the object."""
         ...
 
 
@@ -36,7 +36,7 @@ T = TypeVar("T", bound=Traced)
 
 
 def traced(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
-    """Makes each call of a method a span, where the program traces."""
+    """Make each call of a method a span, where the program traces."""
 
     @functools.wraps(method)
     def with_span(self: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -78,13 +78,13 @@ def _spanned(
             raise
     if isinstance(answer, Iterator):
         return _followed(tracing, span, answer)  # type: ignore[return-value]
-    span.set_attributes(_told(answer))
+    span.set_attributes(_returned(answer))
     span.end()
     return answer
 
 
 def _followed(tracing: Any, span: Any, answers: Iterator[Any]) -> Iterator[Any]:
-    """The answers, and the end of the span after the last one that is asked for."""
+    """Yield the answers; end the span after the last one that is asked for."""
     returned = 0
     try:
         for answer in answers:
@@ -101,7 +101,7 @@ def _followed(tracing: Any, span: Any, answers: Iterator[Any]) -> Iterator[Any]:
 def _asked(
     method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, str | int | float | bool]:
-    """What was asked for, in numbers and words of the contract."""
+    """Return what was asked for, in numbers and words of the contract."""
     try:
         given = _signature(method).bind(*args, **kwargs).arguments
     except TypeError:
@@ -109,7 +109,7 @@ def _asked(
         return {}
     asked = {
         f"vecbridge.{name}": given[name]
-        for name in _TELLING
+        for name in _SHOWN
         if isinstance(given.get(name), str | int | float)
     }
     for name, key in (("ids", "db.operation.batch.size"), ("within", "vecbridge.within")):
@@ -122,21 +122,21 @@ def _asked(
     return asked
 
 
-def _told(answer: Any) -> dict[str, int | bool]:
-    """How much came back."""
+def _returned(answer: Any) -> dict[str, int | bool]:
+    """Return how much came back."""
     if isinstance(answer, Records):
         return {"db.response.returned_rows": len(answer)}
     answers = [answer] if isinstance(answer, Hits) else answer
     if isinstance(answers, list) and answers and all(isinstance(one, Hits) for one in answers):
         return {
             "db.response.returned_rows": sum(map(len, answers)),
-            "vecbridge.proven": all(one.exact for one in answers),
+            "vecbridge.certified": all(one.exact for one in answers),
         }
     return {"vecbridge.count": answer} if type(answer) is int else {}
 
 
 def _fail(tracing: Any, span: Any, error: BaseException) -> None:
-    """The kind of the error only: its words may quote an id."""
+    """Name the kind of the error only: its words may quote an id."""
     kind = type(error)
     module = "vecbridge" if kind.__module__ == "vecbridge._errors" else kind.__module__
     span.set_attribute("error.type", f"{module}.{kind.__qualname__}")

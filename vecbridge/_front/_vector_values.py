@@ -18,7 +18,7 @@ _MASKED = np.ma.MaskedArray
 
 
 def vectors(
-    values: ArrayLike, *, dimension: int, what: str = "vectors", names: Sequence[str] = ()
+    values: ArrayLike, *, dimension: int, what: str = "vectors", ids: Sequence[str] = ()
 ) -> NDArray[np.float32]:
     """Convert anything array-like to ``(n, d)`` C-contiguous finite float32, rounded once.
 
@@ -27,8 +27,8 @@ def vectors(
     Args:
         values: what was given.
         dimension: of the index.
-        what: it is called in errors.
-        names: whose rows they are, for errors too: who gives many batches knows no row of one.
+        what: name of the values in errors.
+        ids: ids of the rows, for errors: a caller of many batches does not know the rows of one.
 
     Raises:
         InvalidVectorError: not numeric, NaN, infinite, or too large for float32.
@@ -46,7 +46,7 @@ def vectors(
         )
     with np.errstate(all="ignore"):
         converted = np.ascontiguousarray(array, dtype=np.float32)
-    _check_finite(converted, array, what, names)
+    _check_finite(converted, array, what, ids)
     return converted
 
 
@@ -129,7 +129,7 @@ def _to_odd(number: int) -> float:
 
 
 def _check_finite(
-    converted: NDArray[np.float32], given: NDArray[Any], what: str, names: Sequence[str]
+    converted: NDArray[np.float32], given: NDArray[Any], what: str, ids: Sequence[str]
 ) -> None:
     rows = max(1, _FINITE_BLOCK // max(converted.shape[1], 1))
     for start in range(0, len(converted), rows):
@@ -138,8 +138,8 @@ def _check_finite(
             row = start + int(np.argmin(good))
             overflow = bool(np.isfinite(given[row]).all())
             found = "a value too large for float32" if overflow else "NaN or infinity"
-            whose = f", the vector of {names[row]!r}" if row < len(names) else ""
+            whose = f", the vector of {ids[row]!r}" if row < len(ids) else ""
             raise InvalidVectorError(
                 f"{what} must be finite float32; row {row} has {found}{whose}. Leave such rows "
-                f"out, or mend them"
+                f"out, or repair them"
             )

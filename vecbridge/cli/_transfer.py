@@ -13,7 +13,7 @@ from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
-from vecbridge._front._unsupported import named
+from vecbridge._front._validate import unsupported_of
 from vecbridge.cli._console import emit, errors, say
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, opened, store_of
@@ -219,7 +219,7 @@ def _warn_of_dropped(index: Index, done: str) -> None:
     if index.info.unsupported:
         errors.print(
             f"[yellow]warning[/] not {done} of {escape(index.info.name)}: "
-            f"{escape(named(index.info))}",
+            f"{escape(unsupported_of(index.info))}",
             highlight=False,
         )
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._hits import Hits
+from vecbridge._contract._ranking import parse_aggregation
 from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front._aggregate import parse_aggregation
 from vecbridge.fiftyone._by_record import SortsByRecord
 from vecbridge.fiftyone._ids import first_ids_of
 from vecbridge.fiftyone._records import ids_within

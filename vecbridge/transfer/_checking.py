@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._errors import InvalidInputError
-from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front import _vector_values as vector_values
 from vecbridge.transfer._progress import Progress
@@ -68,7 +67,7 @@ def _check_rows(file: Source, rows: Rows, start: int) -> None:
     for name, kind in file.fields.items():
 
         def accept(some: Sequence[Any], name: str = name, kind: Any = kind) -> None:
-            field_values.fields({name: some}, {name: kind}, len(some))
+            validate.fields({name: some}, {name: kind}, len(some))
 
         def reason(value: object, accept: Callable[[list[object]], None] = accept) -> str:
             return "the value is missing" if value is None else _reason(accept, [value])

@@ -13,7 +13,7 @@ from vecbridge._contract._records import Records
 from vecbridge._errors import CorruptStoreError, IndexExistsError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
-from vecbridge._front._unsupported import refuse_unsupported
+from vecbridge._front._validate import refuse_unsupported
 from vecbridge.transfer._checksum import Checksum, Summing, checksum
 from vecbridge.transfer._progress import Progress, silent
 

@@ -18,7 +18,7 @@ from vecbridge._errors import (
 from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
-from vecbridge._front._unsupported import refuse_unsupported
+from vecbridge._front._validate import refuse_unsupported
 from vecbridge.transfer import _npz, _parquet
 from vecbridge.transfer._checking import check
 from vecbridge.transfer._landing import landing

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import FieldType
 from vecbridge._errors import InvalidArgumentError, InvalidInputError, VecbridgeError
-from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 
 BATCH_BYTES = 16 << 20
@@ -130,7 +129,7 @@ class Source:
         """Refuses what no index can be made for."""
         try:
             validate.dimension(self.dimension)
-            field_values.field_types(self.fields)
+            validate.field_types(self.fields)
         except InvalidInputError as error:
             raise self.place.unusable(f"no index has such a {self.place.word}: {error}") from error
 

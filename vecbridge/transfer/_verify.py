@@ -11,7 +11,7 @@ from vecbridge._contract._hits import Hits
 from vecbridge._errors import SchemaMismatchError
 from vecbridge._front import _validate as validate
 from vecbridge._front._index import Index
-from vecbridge._front._unsupported import refuse_unsupported
+from vecbridge._front._validate import refuse_unsupported
 from vecbridge.transfer._checksum import Checksum, Summing, batches, checksum
 from vecbridge.transfer._progress import Progress, silent
 

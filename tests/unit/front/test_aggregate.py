@@ -9,8 +9,7 @@ import pytest
 
 from tests.engine import make_engine
 from tests.oracle import oracle_distances
-from vecbridge import Index, InvalidArgumentError
-from vecbridge._front._aggregate import AGGREGATIONS, reducer
+from vecbridge import AGGREGATIONS, Index, InvalidArgumentError
 
 IDS = [f"r{number:02d}" for number in range(40)]
 
@@ -69,10 +68,14 @@ def test_allow_list_restricts_every_aggregation(index: Index, vectors: Any) -> N
 
 
 def test_mean_of_distances_does_not_depend_on_the_batch() -> None:
-    table = np.random.default_rng(0).standard_normal((301, 64))
-    whole = reducer("post-mean")(table)
-    alone = [reducer("post-mean")(table[:, [column]])[0, 0] for column in range(64)]
-    assert whole[0].tolist() == alone
+    random = np.random.default_rng(0)
+    index = Index(make_engine(5))
+    index.upsert(IDS, random.standard_normal((40, 5)))
+    queries = random.standard_normal((301, 5))
+    whole = index.search_aggregated(queries, None, aggregation="post-mean")
+    for hit in whole:
+        alone = index.search_aggregated(queries, 1, aggregation="post-mean", within=[hit.id])
+        assert alone[0] == hit
 
 
 def test_no_query_and_unknown_aggregations_are_refused(index: Index) -> None:

@@ -9,20 +9,17 @@ import numpy as np
 import pytest
 
 from tests.engine import make_engine
-from vecbridge import Index
-from vecbridge._front._range import scanned_range
-from vecbridge._front._scan import Scope
+from vecbridge import Budgets, Index
 
 RECORDS, QUERIES = 20_000, 800
 EVERY_PAIR = RECORDS * QUERIES * 8
-EVERYTHING = Scope(None, None, "strong")
 
 
 @pytest.mark.parametrize(
     "ask",
     [
         lambda index, queries: index.farthest(queries, 3),
-        lambda index, queries: scanned_range(index, queries, 1e-6, EVERYTHING),
+        lambda index, queries: index.range_search(queries, 1e-6),
         lambda index, queries: index.search_aggregated(queries, 3, aggregation="post-max"),
     ],
     ids=["ranking", "radius", "aggregation"],
@@ -31,7 +28,7 @@ def test_distances_of_every_pair_are_never_kept(
     ask: Callable[[Index, np.ndarray], object],
 ) -> None:
     random = np.random.default_rng(3)
-    index = Index(make_engine(1))
+    index = Index(make_engine(1), budgets=Budgets(range_hits=0))
     index.upsert([str(row) for row in range(RECORDS)], random.random((RECORDS, 1)))
     queries = random.random((QUERIES, 1)).astype(np.float32)
     tracemalloc.start()

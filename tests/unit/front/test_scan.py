@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import vecbridge
-from vecbridge import METRICS, Index, Metric, field
-from vecbridge._front import _scan, _whole
+from vecbridge import METRICS, Budgets, Index, Metric, field
 
 RANDOM = np.random.default_rng(3)
 IDS = [f"{number:02}" for number in RANDOM.permutation(60)]
@@ -29,24 +28,20 @@ CALLS: dict[str, Callable[[Index], Any]] = {
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_batches_do_not_show_in_a_ranking(
-    call: Callable[[Index], Any], metric: Metric, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_do_not_show_in_a_ranking(call: Callable[[Index], Any], metric: Metric) -> None:
     with vecbridge.get_backend("sklearn") as store:
         index = store.create_index("t", dimension=4, metric=metric, fields={"even": "boolean"})
         index.upsert(IDS, VECTORS, {"even": [int(name) % 2 == 0 for name in IDS]})
         at_once = call(index)
-        # Seven records a batch, ten distances at a time, and ranges by no ranking.
-        monkeypatch.setattr(_scan, "batch_rows", lambda _: 7)
-        monkeypatch.setattr(_scan, "_TABLE_BYTES", 8 * 10)
-        monkeypatch.setattr(_whole, "_MOST", 0)
-        assert call(index) == at_once
+        # Seven records per batch, ten distances at a time, and ranges by no ranking.
+        small = Budgets(scan_bytes=7 * 4 * 4, table_bytes=10 * 8, range_hits=0)
+        assert call(Index(index.engine, budgets=small)) == at_once
 
 
-def test_a_range_for_which_every_record_was_read_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_whole, "_MOST", 0)
+def test_a_range_for_which_every_record_was_read_is_certified() -> None:
     with vecbridge.get_backend("sklearn") as store:
         index = store.create_index("t", dimension=4, metric="euclidean")
         index.upsert(IDS, VECTORS)
-        answers = index.range_search(QUERIES, 1.5)
+        scanning = Index(index.engine, budgets=Budgets(range_hits=0))
+        answers = scanning.range_search(QUERIES, 1.5)
         assert [hits.exact for hits in answers] == [True] * len(QUERIES)

@@ -71,7 +71,7 @@ def test_a_search_tells_what_was_asked_and_how_much_came(
         "vecbridge.queries": 2,
         "vecbridge.within": 2,
         "vecbridge.filtered": True,
-        "vecbridge.proven": True,
+        "vecbridge.certified": True,
     }
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from tests.engine import Engine, make_engine
 from tests.oracle import oracle
-from vecbridge import METRICS, Candidates, Index, Metric
-from vecbridge._front import _within as within
+from vecbridge import METRICS, Budgets, Candidates, Index, Metric
 
 COUNT = 1600
 IDS = [f"id{number:04}" for number in range(COUNT)]
@@ -36,10 +35,16 @@ class Watched(Engine):
         return super().candidates(queries, k, within=within, **scope)
 
 
-def make(metric: Metric = "euclidean", **options: Any) -> tuple[Index, Watched]:
+NO_LIST_IS_SHORT = Budgets(long_list_ids=100)
+"""Lists of a hundred ids are looked at as those of thousands are."""
+
+
+def make(
+    metric: Metric = "euclidean", budgets: Budgets | None = None, **options: Any
+) -> tuple[Index, Watched]:
     plain = make_engine(4, metric, **{"max_within": 500, **options})
     engine = Watched(plain.info, plain.capabilities, floors=plain.floors)
-    index = Index(engine)
+    index = Index(engine, budgets=budgets)
     index.upsert(IDS, VECTORS)
     engine.calls.clear()
     engine.lists = []
@@ -86,10 +91,9 @@ def test_few_ids_are_fetched_and_not_searched_for() -> None:
 
 @pytest.mark.parametrize(("most", "plan"), [(8000, ["fetch"]), (6000, ["candidates"] * 2)])
 def test_many_queries_rank_a_list_here_only_while_that_is_less_than_to_search(
-    most: int, plan: list[str], monkeypatch: pytest.MonkeyPatch
+    most: int, plan: list[str]
 ) -> None:
-    monkeypatch.setattr(within, "_RANKED", most)
-    index, engine = make()
+    index, engine = make(budgets=Budgets(fetched_values=most))
     queries = np.tile(QUERIES, (4, 1))
     assert_exact(index, "euclidean", chosen("random", 1590), queries, 10)
     assert [name for name, _ in engine.calls] == plan
@@ -138,13 +142,6 @@ def test_an_engine_without_a_ceiling_is_asked_at_once() -> None:
     assert engine.lists == [802]
 
 
-@pytest.fixture
-def no_list_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists of a hundred ids are looked at as those of thousands are."""
-    monkeypatch.setattr(within, "_LONG", 100)
-
-
-@pytest.mark.usefixtures("no_list_is_short")
 @pytest.mark.parametrize("k", [1, 10, 700])
 @pytest.mark.parametrize("kind", ["random", "nearest", "farthest"])
 @pytest.mark.parametrize("count", [400, 1590])
@@ -152,41 +149,35 @@ def no_list_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_list_that_is_looked_up_is_ranked_exactly(
     metric: Metric, count: int, kind: str, k: int
 ) -> None:
-    index, _ = make(metric, max_within=None)
+    index, _ = make(metric, max_within=None, budgets=NO_LIST_IS_SHORT)
     assert_exact(index, metric, chosen(kind, count), QUERIES, k)
     assert_exact(index, metric, chosen(kind, count), QUERIES[:1], k, ranking="certified")
 
 
-@pytest.mark.usefixtures("no_list_is_short")
 @pytest.mark.parametrize("times", [1, 4])
 def test_a_good_share_of_all_is_not_looked_up(times: int) -> None:
-    index, engine = make(max_within=None)
+    index, engine = make(max_within=None, budgets=NO_LIST_IS_SHORT)
     queries = np.tile(QUERIES, (times, 1))
     assert_exact(index, "euclidean", chosen("random", 800), queries, 10)
     assert set(engine.lists) == {None}
     assert "fetch" not in dict(engine.calls)
 
 
-@pytest.mark.usefixtures("no_list_is_short")
 def test_a_list_that_lies_far_away_is_looked_up_in_the_end() -> None:
-    index, engine = make(max_within=None)
+    index, engine = make(max_within=None, budgets=NO_LIST_IS_SHORT)
     assert_exact(index, "euclidean", chosen("farthest", 300), QUERIES[:1], 10)
     assert (engine.lists[0], engine.lists[-1]) == (None, 302)
 
 
-@pytest.mark.usefixtures("no_list_is_short")
 def test_a_small_share_of_all_is_looked_up_at_once() -> None:
-    index, engine = make(max_within=None)
+    index, engine = make(max_within=None, budgets=NO_LIST_IS_SHORT)
     assert_exact(index, "euclidean", chosen("random", 150), QUERIES, 10)
     assert engine.lists == [152]
 
 
-@pytest.mark.usefixtures("no_list_is_short")
-def test_a_list_is_looked_up_where_that_costs_less_than_to_search_the_rest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(within, "_LOOKUP", 1)
-    index, engine = make(max_within=None)
+def test_a_list_is_looked_up_where_that_costs_less_than_to_search_the_rest() -> None:
+    budgets = Budgets(long_list_ids=100, lookup_products=1)
+    index, engine = make(max_within=None, budgets=budgets)
     assert_exact(index, "euclidean", chosen("random", 800), QUERIES, 10)
     assert engine.lists == [802]
 

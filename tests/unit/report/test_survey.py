@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import vecbridge
-from vecbridge import InvalidArgumentError, Metric, Store
+from vecbridge import Budgets, InvalidArgumentError, Metric, Store
 from vecbridge.report import Distribution, Survey, html_page, survey
 
 RANDOM = np.random.default_rng(11)
@@ -19,10 +19,10 @@ Fill = Callable[..., Store]
 
 
 @pytest.fixture
-def fill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fill]:
+def fill() -> Iterator[Fill]:
     """A store with one index, which is read in several batches."""
-    monkeypatch.setattr("vecbridge._front._index.batch_rows", lambda _: 37)
-    with vecbridge.get_backend("sklearn") as store:
+    backend = vecbridge.get_backend("sklearn").backend
+    with Store(backend, budgets=Budgets(scan_bytes=37 * 4 * 16)) as store:
 
         def filled(vectors: NDArray[np.float32], metric: Metric = "euclidean") -> Store:
             index = store.create_index("points", dimension=vectors.shape[1], metric=metric)

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 import vecbridge
-from vecbridge import Index, Store
+from vecbridge import Budgets, Index, Store
 
 RECORDS = 500
 DIMENSION = 3
 BATCH = 70
 
 
-@pytest.fixture(autouse=True)
-def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vecbridge._front._index.batch_rows", lambda _: BATCH)
+def small_batches(store: Store) -> Store:
+    """The same store, whose indexes are read in batches of a few records."""
+    return Store(store.backend, budgets=Budgets(scan_bytes=4 * DIMENSION * BATCH))
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    with vecbridge.get_backend("sklearn") as opened:
+    with small_batches(vecbridge.get_backend("sklearn")) as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vecbridge
-from tests.unit.transfer.conftest import DIMENSION, RECORDS, fill
+from tests.unit.transfer.conftest import DIMENSION, RECORDS, fill, small_batches
 from vecbridge import (
     CorruptStoreError,
     Index,
@@ -22,7 +22,7 @@ from vecbridge.transfer import checksum, copy, verify
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Store]:
-    with vecbridge.get_backend("faiss", path=tmp_path) as opened:
+    with small_batches(vecbridge.get_backend("faiss", path=tmp_path)) as opened:
         yield opened
 
 

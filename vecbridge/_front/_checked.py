@@ -1,10 +1,10 @@
-"""What an engine answers, looked at before it is handed on.
+"""An engine as the client layer uses it: every answer is checked before it is handed on.
 
-A store that is broken, or a backend that has a defect, may answer with what no caller could make
-sense of: too few distances, NaN, records that nobody asked for. Such an answer is refused here, by
-the one who can say whose fault it is. What only a second read could tell (whether an id was ever
-written) is not looked at. The checks cost a small share of any read: they look at ids and
-distances, and once over vectors that are handed on as they are.
+A broken store, or a backend with a defect, may answer with what no caller could make sense of: too
+few distances, NaN, records that were not asked for. Such an answer is refused here, where the
+message can name the engine. What only a second read could show (an id that was never written) is
+not checked. The checks cost a small share of any read: they look at ids and distances, and once
+over vectors that are handed on as they are.
 """
 
 from __future__ import annotations
@@ -24,48 +24,56 @@ from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import BackendError
 from vecbridge._front import _validate as validate
+from vecbridge._front._budgets import Budgets
 from vecbridge._front._tracing import traced
 
 
 class CheckedEngine:
-    """A :class:`vecbridge.VectorIndex` that refuses what another answers against the contract.
+    """A :class:`vecbridge.VectorIndex` that refuses what its engine answers against the contract.
 
     Args:
-        engine: the other.
+        engine: the store's own index.
+        budgets: how much a read may take at a time.
     """
 
-    def __init__(self, engine: VectorIndex) -> None:
+    def __init__(self, engine: VectorIndex, budgets: Budgets) -> None:
         self._engine = engine
+        self.budgets = budgets
 
     @property
     def info(self) -> IndexInfo:
-        """The engine's."""
+        """Name, dimension, metric and fields of the engine's index."""
         return self._engine.info
 
     @property
     def capabilities(self) -> Capabilities:
-        """The engine's."""
+        """What the engine declares."""
         return self._engine.capabilities
+
+    @property
+    def scan_rows(self) -> int:
+        """Records whose vectors fit one batch of a scan."""
+        return max(1, self.budgets.scan_bytes // (4 * self._engine.info.dimension))
 
     @traced
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Writes."""
+        """Write records."""
         self._engine.upsert(ids, vectors, fields)
 
     @traced
     def delete(self, ids: Sequence[str]) -> None:
-        """Deletes."""
+        """Delete records."""
         self._engine.delete(ids)
 
     @traced
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        """Records of the ids asked for, and no other, in their order."""
+        """Return the records of the ids asked for, and no other, in their order."""
         found = self._engine.fetch(ids, consistency=consistency)
         self._check_records(found, "fetch")
         absent = set(found.missing)
-        there = tuple(name for name in ids if name not in absent)
+        there = tuple(each for each in ids if each not in absent)
         if found.ids != there or len(there) + len(found.missing) != len(ids):
             self._refuse("fetch", "its records and its missing ids are not those asked for")
         return found
@@ -74,7 +82,7 @@ class CheckedEngine:
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """One bool an id."""
+        """Return one bool per id."""
         found = self._engine.contains(ids, consistency=consistency)
         if not _is_array(found, np.bool_, (len(ids),)):
             self._refuse("contains", f"it is not {len(ids)} booleans")
@@ -82,7 +90,7 @@ class CheckedEngine:
 
     @traced
     def count(self, *, consistency: Consistency | None = None) -> int:
-        """A number of records."""
+        """Return a number of records."""
         found = self._engine.count(consistency=consistency)
         if type(found) is not int or found < 0:
             self._refuse("count", f"{found!r} is no number of records")
@@ -90,7 +98,7 @@ class CheckedEngine:
 
     @traced
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Batches of the size asked for."""
+        """Return batches of the size asked for."""
         pages = self._engine.scan(batch_size, consistency=consistency)
         if not isinstance(pages, Iterable):
             self._refuse("scan", f"it is {type(pages).__name__}, not batches of Records")
@@ -113,7 +121,7 @@ class CheckedEngine:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Hits]:
-        """At most ``k`` hits a query, each at a distance."""
+        """Return at most ``k`` hits per query, each at a distance."""
         found = self._engine.search(queries, k, within=within, where=where, consistency=consistency)
         self._check_answers(found, len(queries), Hits, "search")
         for hits in found:
@@ -138,7 +146,7 @@ class CheckedEngine:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Records for each query, and a floor."""
+        """Return records for each query, and a floor."""
         found = self._engine.candidates(
             queries, k, within=within, where=where, consistency=consistency
         )
@@ -147,7 +155,7 @@ class CheckedEngine:
 
     @property
     def looks_far(self) -> bool:
-        """Whether the engine is a :class:`FarIndex`."""
+        """Whether the engine lists the farthest records itself."""
         return isinstance(self._engine, FarIndex)
 
     @traced
@@ -160,15 +168,37 @@ class CheckedEngine:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Records for each query, and a floor; only of an engine that looks far."""
+        """Return far records for each query, and a floor; only of an engine that looks far."""
         found = cast(FarIndex, self._engine).far_candidates(
             queries, k, within=within, where=where, consistency=consistency
         )
         self._check_candidates(found, len(queries), within, "far_candidates")
         return found
 
+    @property
+    def finds_ranges(self) -> bool:
+        """Whether the engine finds by distance itself."""
+        return isinstance(self._engine, RangeIndex)
+
+    @traced
+    def in_range(
+        self,
+        queries: NDArray[np.float32],
+        radius: float,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """Return the records within a distance of each query; only where it finds ranges."""
+        found = cast(RangeIndex, self._engine).in_range(
+            queries, radius, within=within, where=where, consistency=consistency
+        )
+        self._check_candidates(found, len(queries), within, "in_range")
+        return found
+
     def close(self) -> None:
-        """Closes the engine."""
+        """Close the engine."""
         self._engine.close()
 
     def _span_attributes(self) -> dict[str, str | int]:
@@ -194,7 +224,7 @@ class CheckedEngine:
             or len(found) != count
             or not all(isinstance(each, kind) for each in found)
         ):
-            self._refuse(operation, f"it is not {count} {kind.__name__}, one a query")
+            self._refuse(operation, f"it is not {count} {kind.__name__}, one per query")
 
     def _check_records(self, found: object, operation: str) -> None:
         if not isinstance(found, Records):
@@ -219,8 +249,9 @@ class CheckedEngine:
         seen = set[str]().union(*answers)
         outside = seen - validate.listed(seen, within)
         if outside:
-            name = min(outside)
-            self._refuse(operation, f"{name!r} is not among the ids that it was to search within")
+            self._refuse(
+                operation, f"{min(outside)!r} is not among the ids that it was to search within"
+            )
 
     def _check_vectors(self, vectors: object, count: int, operation: str) -> None:
         if not _is_array(vectors, np.float32, (count, self.info.dimension)):
@@ -236,43 +267,6 @@ class CheckedEngine:
             backend=name,
             operation=operation,
         )
-
-
-class CheckedRangeEngine(CheckedEngine):
-    """The same of an engine that is a :class:`vecbridge.RangeIndex` too.
-
-    Args:
-        engine: the other.
-        ranges: the same object.
-    """
-
-    def __init__(self, engine: VectorIndex, ranges: RangeIndex) -> None:
-        super().__init__(engine)
-        self._ranges = ranges
-
-    @traced
-    def in_range(
-        self,
-        queries: NDArray[np.float32],
-        radius: float,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
-        """The records within a distance of each query, and perhaps others."""
-        found = self._ranges.in_range(
-            queries, radius, within=within, where=where, consistency=consistency
-        )
-        self._check_candidates(found, len(queries), within, "in_range")
-        return found
-
-
-def checked(engine: VectorIndex) -> CheckedEngine:
-    """An engine that refuses what ``engine`` answers against the contract."""
-    if isinstance(engine, RangeIndex):
-        return CheckedRangeEngine(engine, engine)
-    return CheckedEngine(engine)
 
 
 def _is_array(value: object, kind: type[np.generic], shape: tuple[int, ...]) -> bool:

@@ -10,10 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, Scalar
 from vecbridge._errors import BackendError, InvalidArgumentError, PartialWriteError
-from vecbridge._front import _field_values as field_values
 from vecbridge._front import _validate as validate
 from vecbridge._front import _vector_values as vector_values
-from vecbridge._front._unsupported import refuse_unsupported
 
 _ID_BYTES = 64
 _SCALAR_BYTES = 32
@@ -29,33 +27,33 @@ def upsert_records(
     *,
     dropped: bool,
 ) -> None:
-    """Check records and write them, batch by batch; as :meth:`vecbridge.Index.upsert`.
+    """Check records and write them, batch by batch, as :meth:`vecbridge.Index.upsert` says.
 
     Args:
-        index: where to.
-        ids: of the records.
+        index: the engine to write to.
+        ids: ids of the records.
         vectors: ``(n, d)``.
         fields: a column of each field.
-        backend: its name, for an error that says none.
-        dropped: whether the caller said that what the index holds besides may be erased.
+        backend: its name, for an error that names none.
+        dropped: the caller said that what no field type expresses may be erased.
 
     Raises:
-        InvalidInputError: something of them is unusable.
+        InvalidInputError: an argument is unusable.
         UnsupportedError: something would be erased.
         PartialWriteError: a batch failed, for whatever reason, after others were acknowledged.
         BackendError: the first batch failed.
     """
     info = index.info
-    names = validate.ids(ids, unique=True)
-    array = vector_values.vectors(vectors, dimension=info.dimension, names=names)
-    if len(array) != len(names):
+    column = validate.ids(ids, unique=True)
+    array = vector_values.vectors(vectors, dimension=info.dimension, ids=column)
+    if len(array) != len(column):
         raise InvalidArgumentError(
-            f"there must be one vector an id; got {len(names)} ids and {len(array)} vectors"
+            f"expected one vector per id; got {len(column)} ids and {len(array)} vectors"
         )
-    columns = field_values.fields(fields, info.fields, len(names))
-    refuse_unsupported(info, _ERASED, dropped=dropped)
-    if names:
-        _in_batches(index, names, array, columns, backend)
+    columns = validate.fields(fields, info.fields, len(column))
+    validate.refuse_unsupported(info, _ERASED, dropped=dropped)
+    if column:
+        _in_batches(index, column, array, columns, backend)
 
 
 def _in_batches(
@@ -87,7 +85,7 @@ def _batch_size(
     if budget is None:
         return max(len(ids), 1)
     texts = [column for column in fields.values() if column and isinstance(column[0], str)]
-    widest = max(len(name.encode()) for name in ids)
+    widest = max(len(each.encode()) for each in ids)
     for column in texts:
         widest += max(len(str(value).encode()) for value in column)
     row = 4 * vectors.shape[1] + _ID_BYTES + widest + _SCALAR_BYTES * len(fields)
@@ -102,7 +100,7 @@ def _partial(error: Exception, ids: Sequence[str], start: int, backend: str) -> 
     if isinstance(error, PartialWriteError):
         written += error.written
     done = set(written)
-    unknown = [name for name in ids[start:] if name not in done]
+    unknown = [each for each in ids[start:] if each not in done]
     return PartialWriteError(
         f"{len(written)} of {len(ids)} records were acknowledged before the store failed: "
         f"{str(error).rstrip('.')}. Do the same call again: it is safe, and completes the rest.",

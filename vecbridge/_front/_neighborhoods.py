@@ -1,0 +1,171 @@
+"""Neighbourhoods: all that is within a radius of a query, and what is near each record."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._metric import Metric
+from vecbridge._errors import InvalidArgumentError
+from vecbridge._front._checked import CheckedEngine
+from vecbridge._front._scan import Scope, distance_rows, records_in
+from vecbridge._front._search import Improvable, deepen, is_certified, search
+from vecbridge.ranking import Pairs, distances, rank
+
+Progress = Callable[[int, int], None]
+
+_LARGEST = int(sys.float_info.max)
+_FIRST_HITS = 64
+_GROWTH = 8
+
+
+def parse_radius(value: object) -> float:
+    """Return a radius as a float: a real number or infinity, never NaN.
+
+    Raises:
+        InvalidArgumentError: the value is none.
+    """
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, int) and not isinstance(number, bool):
+        # An integer may be beyond every float, and no distance is.
+        return float(max(-_LARGEST, min(number, _LARGEST)))
+    if not isinstance(number, float) or math.isnan(number):
+        raise InvalidArgumentError(f"radius must be a distance, a real number; got {value!r}")
+    return number
+
+
+def range_search(
+    index: CheckedEngine, queries: NDArray[np.float32], radius: float, scope: Scope
+) -> list[Hits]:
+    """Return every record within a distance of each query, by (exact distance, id).
+
+    Args:
+        index: the engine.
+        queries: ``(q, d)`` float32, at least one.
+        radius: the largest distance.
+        scope: which records are candidates, each listed once.
+    """
+    if index.finds_ranges:
+        found = index.in_range(
+            queries,
+            radius,
+            within=scope.within,
+            where=scope.where,
+            consistency=scope.consistency,
+        )
+        metric = index.info.metric
+        return [_cut(metric, *each, radius) for each in zip(queries, found, strict=True)]
+
+    def ask(positions: list[int], depth: int) -> list[tuple[Hits, int]]:
+        found = search(index, queries[positions], depth, scope, "exact")
+        return [(hits, depth) for hits in found]
+
+    def prove(_: list[int], found: Sequence[tuple[Hits, int]]) -> Iterable[Improvable]:
+        for hits, depth in found:
+            beyond = len(hits) < depth or bool(hits.distances[-1] > radius)
+            yield _first(hits, radius), not beyond
+
+    answers, left = deepen(
+        range(len(queries)),
+        _FIRST_HITS,
+        ask,
+        prove,
+        affordable=lambda depth, _: depth <= index.budgets.range_hits,
+        deeper=lambda depth: depth * _GROWTH,
+    )
+    if left:
+        answers.update(zip(left, _scanned(index, queries[left], radius, scope), strict=True))
+    return [answers[at] for at in range(len(queries))]
+
+
+def _first(hits: Hits, radius: float) -> Hits:
+    count = int(np.searchsorted(hits.distances, radius, side="right"))
+    return hits.take(np.arange(count))
+
+
+def _cut(metric: Metric, query: NDArray[np.float32], found: Candidates, radius: float) -> Hits:
+    table = distances(metric, query, found.vectors)
+    order = rank(found.ids, table)[: np.count_nonzero(table <= radius)]
+    hits = Hits(found.ids, table).take(order)
+    # Where nothing is left out, not even an infinite radius reaches beyond the bound.
+    complete = is_certified(np.array([radius]), 1, found.floor)
+    return Hits(hits.ids, hits.distances, exact=complete)
+
+
+def _scanned(
+    index: CheckedEngine, queries: NDArray[np.float32], radius: float, scope: Scope
+) -> list[Hits]:
+    """Look at every record in scope, in bounded memory beside the answer."""
+    ids: list[list[str]] = [[] for _ in queries]
+    near: list[list[NDArray[np.float64]]] = [[np.empty(0)] for _ in queries]
+    for records in records_in(index, scope):
+        for at, row in distance_rows(index, queries, records.vectors):
+            inside = np.flatnonzero(row <= radius)
+            ids[at].extend(records.ids[place] for place in inside.tolist())
+            near[at].append(row[inside])
+    answers: list[Hits] = []
+    for some, parts in zip(ids, near, strict=True):
+        table = np.concatenate(parts)
+        hits = Hits(tuple(some), table).take(rank(some, table))
+        answers.append(Hits(hits.ids, hits.distances, exact=True))
+    return answers
+
+
+def neighbors(
+    index: CheckedEngine, scope: Scope, k: int | None, progress: Progress | None
+) -> Iterator[tuple[str, Hits]]:
+    """Yield each record's id and the nearest others, in ascending order of ids."""
+    pairs = _pairs(index, scope)
+    for name, (rows, table) in zip(pairs.ids, pairs.neighbors(k, progress=progress), strict=True):
+        yield name, Hits(_ids(pairs, rows), table, exact=True)
+
+
+def neighbors_within(
+    index: CheckedEngine, scope: Scope, radius: float, progress: Progress | None
+) -> Iterator[tuple[str, Hits]]:
+    """Yield each record's id and the others within a distance, in ascending order of ids."""
+    pairs = _pairs(index, scope)
+    for name, (rows, table) in zip(pairs.ids, pairs.within(radius, progress), strict=True):
+        # Rows are in the order of ids, and so are ties after a stable sort.
+        order = np.argsort(table, kind="stable")
+        yield name, Hits(_ids(pairs, rows[order]), table[order], exact=True)
+
+
+def duplicates(
+    index: CheckedEngine, scope: Scope, radius: float, progress: Progress | None
+) -> dict[str, Hits]:
+    """Return, for each record that is kept and has any, the records that duplicate it."""
+    pairs = _pairs(index, scope)
+    owners: dict[int, list[tuple[float, int]]] = {}
+    kept = pairs.apart(radius, progress=progress)
+    for row, (owner, distance) in pairs.nearest_among(kept, radius).items():
+        owners.setdefault(owner, []).append((distance, row))
+    answer: dict[str, Hits] = {}
+    for owner in sorted(owners):
+        # Rows are in the order of ids.
+        found = sorted(owners[owner])
+        ids = tuple(pairs.ids[row] for _, row in found)
+        answer[pairs.ids[owner]] = Hits(ids, np.array([far for far, _ in found]), exact=True)
+    return answer
+
+
+def _ids(pairs: Pairs, rows: NDArray[np.intp]) -> tuple[str, ...]:
+    return tuple([pairs.ids[row] for row in rows.tolist()])
+
+
+def _pairs(index: CheckedEngine, scope: Scope) -> Pairs:
+    """Read the records in scope, in ascending order of ids."""
+    ids: list[str] = []
+    parts: list[NDArray[np.float32]] = [np.empty((0, index.info.dimension), dtype=np.float32)]
+    for records in records_in(index, scope):
+        ids.extend(records.ids)
+        parts.append(records.vectors)
+    vectors = np.concatenate(parts)
+    del parts
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    return Pairs(index.info.metric, [ids[at] for at in order], vectors[order])
