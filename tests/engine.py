@@ -26,6 +26,9 @@ from vecbridge.ranking import distances
 CAPABILITIES = Capabilities(
     exact=True,
     recall=None,
+    range_search=False,
+    farthest=False,
+    max_dimension=32768,
     max_k=None,
     max_within=None,
     max_batch_bytes=None,

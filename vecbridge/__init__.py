@@ -15,7 +15,7 @@ from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
 from vecbridge._contract._filters import Filter, field
 from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._protocols import Backend, RangeIndex, VectorIndex
+from vecbridge._contract._protocols import Backend, FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
 from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records, Scalar
 from vecbridge._errors import (
@@ -70,6 +70,7 @@ __all__ = [
     "CorruptStoreError",
     "DimensionError",
     "DuplicateIdError",
+    "FarIndex",
     "FieldType",
     "Fields",
     "Filter",

@@ -24,7 +24,12 @@ class FaissBackend(LocalBackend[FaissIndex]):
     settings_type: ClassVar[type[FaissSettings]] = FaissSettings
 
     def __init__(self, settings: FaissSettings) -> None:
-        super().__init__(settings.path, exact=settings.exact, recall=settings.tuned_recall)
+        super().__init__(
+            settings.path,
+            exact=settings.exact,
+            recall=settings.tuned_recall,
+            range_search=True,
+        )
         self._settings = settings
 
     def drop_index(self, name: str) -> None:

@@ -64,6 +64,9 @@ class MilvusIndex:
         self._capabilities = Capabilities(
             exact=self._layout.provable,
             recall=None if self._layout.exhaustive else settings.recall,
+            range_search=False,
+            farthest=False,
+            max_dimension=32_768,
             max_k=MAX_LIMIT - SPARE,
             max_within=MAX_WITHIN,
             max_batch_bytes=_BATCH_BYTES,

@@ -88,8 +88,8 @@ class FaultyIndex:
 
     @property
     def capabilities(self) -> Capabilities:
-        """The engine's, but for the size of a batch."""
-        capabilities = self._inner.capabilities
+        """The engine's, but for the size of a batch and the methods that stand before no fault."""
+        capabilities = replace(self._inner.capabilities, range_search=False, farthest=False)
         if self._max_batch_bytes is None:
             return capabilities
         return replace(capabilities, max_batch_bytes=self._max_batch_bytes)

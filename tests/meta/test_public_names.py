@@ -32,6 +32,7 @@ PUBLIC: dict[str, list[str]] = {
         "CorruptStoreError",
         "DimensionError",
         "DuplicateIdError",
+        "FarIndex",
         "FieldType",
         "Fields",
         "Filter",

@@ -62,6 +62,9 @@ class NeighbourBackend:
         self._capabilities = Capabilities(
             exact=False,
             recall=None,
+            range_search=False,
+            farthest=False,
+            max_dimension=32768,
             max_k=max_k,
             max_within=None,
             max_batch_bytes=None,

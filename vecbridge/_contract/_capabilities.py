@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from vecbridge._contract._consistency import Consistency
 
+MAX_DIMENSION = 32768
+"""The largest dimension of the contract."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
@@ -16,6 +19,12 @@ class Capabilities:
             so that exact ranking can be certified. ``False``: an approximate index.
         recall: share of the true nearest records that an approximate index is tuned to find, on
             average; ``None`` where it is exact, or promises no share.
+        range_search: the engine finds by distance: the index is a :class:`~vecbridge.RangeIndex`.
+            Otherwise the client layer searches for more and more.
+        farthest: the engine lists the farthest records: the index is a
+            :class:`~vecbridge.FarIndex`. Otherwise the client layer mirrors the query, or looks at
+            every record.
+        max_dimension: largest dimension of an index, at most 32768.
         max_k: largest ``k`` of one native search; ``None`` for no ceiling.
         max_within: most ids of one native ``within`` list; ``None`` for no ceiling.
         max_batch_bytes: most bytes of vectors, ids and fields in one ``upsert`` to the store;
@@ -29,6 +38,9 @@ class Capabilities:
 
     exact: bool
     recall: float | None
+    range_search: bool
+    farthest: bool
+    max_dimension: int
     max_k: int | None
     max_within: int | None
     max_batch_bytes: int | None

@@ -97,11 +97,10 @@ class VectorIndex(Protocol):
         """Lets go of what this index alone holds. May be called twice."""
 
 
-@runtime_checkable
 class RangeIndex(Protocol):
     """What an index has besides where its engine finds by distance, not by rank.
 
-    Having the method declares it: without it, the front searches for more and more.
+    It is used where ``capabilities.range_search`` declares it.
     """
 
     def in_range(
@@ -113,17 +112,16 @@ class RangeIndex(Protocol):
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """For each query, every record within the distance, and perhaps others.
+        """Return for each query every record within the distance, and perhaps others.
 
-        Whoever cannot promise that none is missing gives a floor of at most ``radius``.
+        An engine that cannot promise that none is missing gives a floor of at most ``radius``.
         """
 
 
-@runtime_checkable
 class FarIndex(Protocol):
-    """What the indexes of the local store have besides: no backend has to.
+    """What an index has besides where its engine can list the farthest records.
 
-    Without it, the front mirrors the query, or looks at every record.
+    It is used where ``capabilities.farthest`` declares it.
     """
 
     def far_candidates(
@@ -135,9 +133,10 @@ class FarIndex(Protocol):
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """For each query, records that are likely the farthest.
+        """Return for each query at least ``min(k, candidates)`` of the likely farthest records.
 
         Their floor is a proven lower bound of *minus* the exact distance of every other record.
+        An engine that cannot tell may list none, with the floor ``-inf``.
         """
 
 

@@ -153,11 +153,6 @@ class CheckedEngine:
         self._check_candidates(found, len(queries), within, "candidates")
         return found
 
-    @property
-    def looks_far(self) -> bool:
-        """Whether the engine lists the farthest records itself."""
-        return isinstance(self._engine, FarIndex)
-
     @traced
     def far_candidates(
         self,
@@ -168,17 +163,12 @@ class CheckedEngine:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Return far records for each query, and a floor; only of an engine that looks far."""
+        """Return far records for each query, and a floor; only where ``farthest`` is declared."""
         found = cast(FarIndex, self._engine).far_candidates(
             queries, k, within=within, where=where, consistency=consistency
         )
         self._check_candidates(found, len(queries), within, "far_candidates")
         return found
-
-    @property
-    def finds_ranges(self) -> bool:
-        """Whether the engine finds by distance itself."""
-        return isinstance(self._engine, RangeIndex)
 
     @traced
     def in_range(
@@ -190,7 +180,7 @@ class CheckedEngine:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Return the records within a distance of each query; only where it finds ranges."""
+        """Return the records within a distance; only where ``range_search`` is declared."""
         found = cast(RangeIndex, self._engine).in_range(
             queries, radius, within=within, where=where, consistency=consistency
         )

@@ -85,7 +85,7 @@ def _ways(index: CheckedEngine, scope: Scope) -> list[Ask]:
     if is_sent(index, scope):
         return []
     ways: list[Ask] = [] if metric == "euclidean" else [mirrored]
-    return [*ways, far] if index.looks_far else ways
+    return [*ways, far] if index.capabilities.farthest else ways
 
 
 def _deepened(

@@ -50,7 +50,7 @@ def range_search(
         radius: the largest distance.
         scope: which records are candidates, each listed once.
     """
-    if index.finds_ranges:
+    if index.capabilities.range_search:
         found = index.in_range(
             queries,
             radius,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vecbridge._contract._capabilities import MAX_DIMENSION
 from vecbridge._contract._records import (
     FIELD_TYPES,
     MAX_TEXT_BYTES,
@@ -28,7 +29,6 @@ from vecbridge._errors import (
 )
 
 MAX_ID_BYTES = 512
-MAX_DIMENSION = 32768
 _INDEX_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _CACHED = 4096
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._filters import field
+from vecbridge._contract._ranking import Ranking
 from vecbridge._front._index import Index
 from vecbridge.transfer import Progress
 
@@ -103,17 +104,19 @@ def measure(index: Index, work: Workload, progress: Progress) -> Measured:
     clock = _Clock()
     written = _write(index, work, random, clock, progress)
     rate = written / clock.spent
-    rankings: dict[str, dict[str, Any]] = {"native": {"ranking": "native"}, "exact": {}}
+    rankings: dict[str, Ranking] = {"native": "native", "exact": "exact"}
     notes = []
     if written < work.records:
         notes.append(f"Writing was ended after {clock.spent:.0f} s: it is slow here.")
     if not index.capabilities.exact:
-        rankings = {"native": {"ranking": "native"}, "ranked": {}, "exact": {"exact": True}}
+        rankings = {"native": "native", "ranked": "exact", "exact": "certified"}
         notes.append("The index is approximate: exact answers read every record.")
     searches = {
         what: {
-            name: clock.milliseconds(lambda: index.search(asked, work.k, **scope, **how))  # noqa: B023
-            for name, how in rankings.items()
+            name: clock.milliseconds(
+                lambda: index.search(asked, work.k, **scope, ranking=ranking)  # noqa: B023
+            )
+            for name, ranking in rankings.items()
         }
         for what, (asked, scope) in _searches(index, queries, written).items()
     }

@@ -26,16 +26,24 @@ class LocalBackend(Generic[LocalIndexT]):
         path: the directory of the records; ``None`` or ``":memory:"`` for none.
         exact: whether the engine scans every record and proves its floor.
         recall: what an approximate engine is tuned to find.
+        range_search: whether the engine finds by distance.
     """
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Any]]
 
     def __init__(
-        self, path: str | Path | None, *, exact: bool = True, recall: float | None = None
+        self,
+        path: str | Path | None,
+        *,
+        exact: bool = True,
+        recall: float | None = None,
+        range_search: bool = False,
     ) -> None:
         self._store = LocalStore(path, backend=self.name)
-        self._capabilities = local_capabilities(self._store, exact=exact, recall=recall)
+        self._capabilities = local_capabilities(
+            self._store, exact=exact, recall=recall, range_search=range_search
+        )
 
     def create_index(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._capabilities import Capabilities
+from vecbridge._contract._capabilities import MAX_DIMENSION, Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
@@ -153,18 +153,22 @@ class LocalIndex:
 
 
 def local_capabilities(
-    store: LocalStore, *, exact: bool, recall: float | None = None
+    store: LocalStore, *, exact: bool, recall: float | None = None, range_search: bool = False
 ) -> Capabilities:
-    """What an index over the local store can do.
+    """Return what an index over the local store can do.
 
     Args:
         store: where its records are.
         exact: whether its engine scans every record and proves its floor.
         recall: what an approximate engine is tuned to find.
+        range_search: whether the engine finds by distance.
     """
     return Capabilities(
         exact=exact,
         recall=recall,
+        range_search=range_search,
+        farthest=True,
+        max_dimension=MAX_DIMENSION,
         max_k=None,
         max_within=None,
         max_batch_bytes=None,

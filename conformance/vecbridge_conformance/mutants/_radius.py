@@ -1,14 +1,16 @@
-"""Mutants that find by distance, and not all that they should."""
+"""Mutants that find by distance or list the farthest, and not all that they should."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates
-from vecbridge.ranking import distances
+from vecbridge import Candidates, Capabilities
+from vecbridge.ranking import distances, rank
 from vecbridge_conformance.mutants._reference import ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
 
@@ -17,6 +19,10 @@ Vectors = NDArray[np.float32]
 
 class Ranged(ReferenceIndex):
     """Finds by distance natively."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, range_search=True)
 
     def in_range(self, queries: Vectors, radius: float, **scope: Any) -> list[Candidates]:
         found = self.candidates(queries, 1 << 30, **scope)
@@ -79,3 +85,32 @@ class RadiusShrunk(Ranged):
 
     def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
         return np.asarray(table * (1.0 + 1e-6) <= radius * (1.0 - 1e-6))
+
+
+class Far(ReferenceIndex):
+    """Lists the farthest records natively."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, farthest=True)
+
+    def far_candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
+        found = self.candidates(queries, 1 << 30, **scope)
+        return [self._far(query, each, k) for query, each in zip(queries, found, strict=True)]
+
+    def _far(self, query: Vectors, found: Candidates, k: int) -> Candidates:
+        keys = -distances(self.info.metric, query, found.vectors)
+        order = rank(found.ids, keys)
+        listed = found.take(order[:k])
+        return replace(listed, floor=self._bound(keys[order[k:]]))
+
+    def _bound(self, others: NDArray[np.float64]) -> float:
+        return float(others.min()) if len(others) else math.inf
+
+
+@mutant("far-bound-of-the-distance", clause="CAND-9")
+class FarBoundOfTheDistance(Far):
+    """Bounds the distance of the records that it leaves out, and not minus the distance."""
+
+    def _bound(self, others: NDArray[np.float64]) -> float:
+        return -super()._bound(others) if len(others) else math.inf

@@ -62,6 +62,9 @@ class ReferenceIndex:
         return Capabilities(
             exact=True,
             recall=None,
+            range_search=False,
+            farthest=False,
+            max_dimension=32768,
             max_k=None,
             max_within=None,
             max_batch_bytes=None,

@@ -21,13 +21,15 @@ from vecbridge_conformance.suite._checks import contents, model, unchanged
 STRONGER = {level: set(CONSISTENCY_LEVELS[: at + 1]) for at, level in enumerate(CONSISTENCY_LEVELS)}
 
 
-@clause("CAP-1")
+@clause("CAP-1", "CAP-6", "CAP-7")
 def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -> None:
     """Look at the capabilities: plain values, and limits that are positive or absent."""
     stated = harness.index().capabilities
     assert isinstance(stated, Capabilities)
-    for name in ("exact", "fields", "filters", "durable", "shared"):
+    for name in ("exact", "range_search", "farthest", "fields", "filters", "durable", "shared"):
         assert type(getattr(stated, name)) is bool, name
+    assert type(stated.max_dimension) is int
+    assert 1 <= stated.max_dimension <= 32768
     assert stated.recall is None or (type(stated.recall) is float and 0 < stated.recall <= 1)
     assert stated.recall is None or not stated.exact, "an exact index finds everything"
     for name in ("max_k", "max_within", "max_batch_bytes"):

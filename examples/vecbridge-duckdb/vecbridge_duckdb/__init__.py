@@ -39,10 +39,10 @@ class DuckdbIndex:
 
     @property
     def capabilities(self) -> vb.Capabilities:
-        limits: Any = {"max_k": None, "max_within": None, "max_batch_bytes": None, "recall": None}
         return vb.Capabilities(
-            exact=True, fields=False, filters=False, consistency=frozenset({"strong"}),
-            durable=self._backend.path is not None, shared=False, **limits,
+            exact=True, recall=None, max_k=None, max_within=None, max_batch_bytes=None,
+            max_dimension=32768, range_search=False, farthest=False, fields=False, filters=False,
+            consistency=frozenset({"strong"}), durable=self._backend.path is not None, shared=False,
         )  # fmt: skip
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Any = None) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.engine import Engine
+from tests.engine import CAPABILITIES, Engine
 from vecbridge import BackendError, Candidates, Index, IndexInfo
 from vecbridge_conformance._faulty import Fault, FaultyIndex
 
@@ -79,7 +80,8 @@ def _each(change: Callable[[Candidates], Any]) -> Callable[[list[Candidates]], A
     ],
 )
 def test_what_an_engine_finds_by_distance_is_checked(spoil: Any, told: str) -> None:
-    engine = RangeEngine(info=IndexInfo("photos", 2, "euclidean"))
+    declared = replace(CAPABILITIES, range_search=True)
+    engine = RangeEngine(IndexInfo("photos", 2, "euclidean"), declared)
     index = Index(engine)
     index.upsert(["a", "b"], [[0, 0], [3, 4]])
     assert index.range_search([0, 0], 5.0, within=["a", "b"])[0].ids == ("a", "b")
@@ -88,6 +90,14 @@ def test_what_an_engine_finds_by_distance_is_checked(spoil: Any, told: str) -> N
     with pytest.raises(BackendError, match=told) as caught:
         index.range_search([0, 0], 5.0, within=["a", "b"])
     assert caught.value.operation == "in_range"
+
+
+def test_a_method_that_is_not_declared_is_not_used() -> None:
+    engine = RangeEngine(IndexInfo("photos", 2, "euclidean"))
+    engine.spoil = lambda _: None
+    index = Index(engine)
+    index.upsert(["a", "b"], [[0, 0], [3, 4]])
+    assert index.range_search([0, 0], 5.0)[0].ids == ("a", "b")
 
 
 def test_scans_for_neighbourhoods_are_checked() -> None:
