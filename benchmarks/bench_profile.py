@@ -25,8 +25,8 @@ PARTS = {
     "backends/": "the engine",
     "vecbridge/ranking/": None,
     "vecbridge/local/": "records, ids and vectors",
-    "vecbridge/_front/_search.py": "exact distances, order",
-    "vecbridge/_front/_checked.py": "checks of answers",
+    "vecbridge/_client/_search.py": "exact distances, order",
+    "vecbridge/_client/_checked.py": "checks of answers",
     "vecbridge/": "checks of questions",
 }
 """Whose work a file is; the first that fits counts. ``None``: that of whoever calls it."""

@@ -1,4 +1,4 @@
-"""A small engine in float32 whose limits and honesty a test can set, to exercise the front."""
+"""A small engine in float32 whose limits and honesty a test of the client layer can set."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ CAPABILITIES = Capabilities(
 
 @dataclass
 class Engine:
-    """Keeps records in a dict; ``floors`` says what it promises of what it leaves out."""
+    """Keeps records in a dict; ``bounds`` says what it promises of what it leaves out."""
 
     info: IndexInfo
     capabilities: Capabilities = CAPABILITIES
-    floors: str = "exact"
+    bounds: str = "exact"
     fail_at_batch: int | None = None
     fault: Exception = field(
         default_factory=lambda: BackendError(
@@ -122,12 +122,12 @@ class Engine:
         table = distances(self.info.metric, query, matrix)
         # Ties in reverse order of insertion, as FAISS's inner product has them.
         order = np.lexsort((-np.arange(len(names)), table))[:count].tolist()
-        floor = math.inf if len(order) == len(names) else float(table[order].max())
-        if self.floors == "none":
-            floor = -math.inf
-        if self.floors == "useless":
-            floor = -1e300 if floor < math.inf else floor
-        return Candidates(tuple(names[row] for row in order), matrix[order], floor)
+        bound = math.inf if len(order) == len(names) else float(table[order].max())
+        if self.bounds == "none":
+            bound = -math.inf
+        if self.bounds == "useless":
+            bound = -1e300 if bound < math.inf else bound
+        return Candidates(tuple(names[row] for row in order), matrix[order], bound)
 
     def _matrix(self, names: Sequence[str]) -> Any:
         rows = [self.records[name] for name in names]

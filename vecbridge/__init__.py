@@ -9,6 +9,9 @@
 
 from __future__ import annotations
 
+from vecbridge._client._budgets import Budgets
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
@@ -43,9 +46,6 @@ from vecbridge._errors import (
     UnsupportedError,
     VecbridgeError,
 )
-from vecbridge._front._budgets import Budgets
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
 
 contract_version = 2
 """Version of the contract in ``docs/contract.md`` that this release keeps."""

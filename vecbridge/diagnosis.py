@@ -15,13 +15,13 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
 from vecbridge._config._registry import get_backend
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import FieldType
 from vecbridge._errors import UnsupportedError, VecbridgeError
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
 
 __all__ = ["Diagnosable", "Finding", "Status", "diagnose", "lags", "scratch_index"]
 

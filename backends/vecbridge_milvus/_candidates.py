@@ -44,7 +44,7 @@ class Outside:
 
     ids: tuple[str, ...]
     vectors: NDArray[np.float32]
-    floor: float
+    lower_bound: float
 
 
 class Ranker:
@@ -101,7 +101,7 @@ class Ranker:
             band = None if bare else supposed
             found = self._inside(view, queries, limit, scope, band)
             outside, high = looking.result()
-        everything = not outside.ids and outside.floor == math.inf
+        everything = not outside.ids and outside.lower_bound == math.inf
         self._all_inside = everything and not self._collection.lite
         if high != supposed or (bare and not everything):
             found = self._inside(view, queries, limit, scope, high)
@@ -137,7 +137,7 @@ class Ranker:
         both_times = Outside(
             (*after.ids, *(before.ids[row] for row in kept)),
             np.concatenate([after.vectors, before.vectors[kept]]),
-            min(before.floor, after.floor),
+            min(before.lower_bound, after.lower_bound),
         )
         return both_times, high, found
 
@@ -158,7 +158,7 @@ class Ranker:
     def _listed(
         self, query: Query, hits: Found, limit: int, outside: Outside, high: float
     ) -> Candidates:
-        floor = min(self._floor(query, hits, limit, high), outside.floor)
+        floor = min(self._floor(query, hits, limit, high), outside.lower_bound)
         if not outside.ids:
             return Candidates(hits.ids, hits.vectors, floor)
         doubled = set(outside.ids)

@@ -86,7 +86,7 @@ class TorchIndex(LocalIndex):
                 for at, offer in zip(waiting, offers, strict=True):
                     if offer is not None:
                         rows = offer.rows if tier.rows is None else tier.rows[offer.rows]
-                        found[at] = Offer(rows, offer.floor)
+                        found[at] = Offer(rows, offer.lower_bound)
         for at, query in enumerate(queries):
             if at not in found:
                 found[at] = Offer(*scoped.float64_rows(self.info.metric, query, k, most))

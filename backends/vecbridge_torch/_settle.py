@@ -25,7 +25,7 @@ class Offer(NamedTuple):
     """
 
     rows: NDArray[np.intp]
-    floor: float
+    lower_bound: float
 
 
 def settle(

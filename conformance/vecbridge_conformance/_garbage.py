@@ -62,14 +62,14 @@ _HITS: Mapping[str, Spoil] = {
 _CANDIDATES: Mapping[str, Spoil] = {
     "nothing": _nothing,
     "one answer too few": lambda answers: answers[1:],
-    "a vector too few": _each(lambda one: Candidates(one.ids, one.vectors[1:], one.floor)),
-    "NaN": _each(lambda one: Candidates(one.ids, _nan(one.vectors), one.floor)),
-    "a floor of NaN": _each(lambda one: Candidates(one.ids, one.vectors, math.nan)),
+    "a vector too few": _each(lambda one: Candidates(one.ids, one.vectors[1:], one.lower_bound)),
+    "NaN": _each(lambda one: Candidates(one.ids, _nan(one.vectors), one.lower_bound)),
+    "a lower bound of NaN": _each(lambda one: Candidates(one.ids, one.vectors, math.nan)),
     "an id twice": _each(
-        lambda one: Candidates((one.ids[1], *one.ids[1:]), one.vectors, one.floor)
+        lambda one: Candidates((one.ids[1], *one.ids[1:]), one.vectors, one.lower_bound)
     ),
     "an id from outside": _each(
-        lambda one: Candidates(("stranger", *one.ids[1:]), one.vectors, one.floor)
+        lambda one: Candidates(("stranger", *one.ids[1:]), one.vectors, one.lower_bound)
     ),
 }
 GARBAGE: Mapping[str, Mapping[str, Spoil]] = {

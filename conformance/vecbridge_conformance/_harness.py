@@ -101,7 +101,7 @@ class Harness:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> VectorIndex:
-        """The engine of an empty index, without the front before it."""
+        """The engine of an empty index, without the client layer before it."""
         return self.recorder.engine(self._take(dimension, metric, fields, consistency))
 
     def release(self, index: Index | VectorIndex) -> None:

@@ -79,7 +79,7 @@ class Recorder:
         return cast("Store", _RecordedStore(store, self))
 
     def index(self, engine: VectorIndex) -> Index:
-        """A front that remembers its calls."""
+        """Return an index that remembers its calls."""
         return _RecordedFront(engine, self, self._begin(engine))
 
     def engine(self, engine: VectorIndex) -> VectorIndex:
@@ -87,7 +87,7 @@ class Recorder:
         return cast("VectorIndex", _RecordedEngine(engine, self, self._begin(engine)))
 
     def reopened(self, engine: VectorIndex) -> Index:
-        """A front over a new connection, whose calls go on after the old one's."""
+        """Return an index over a new connection, whose calls go on after the old one's."""
         calls = self.calls.setdefault(engine.info.name, [])
         calls.append(Call("reopen"))
         return _RecordedFront(engine, self, calls)

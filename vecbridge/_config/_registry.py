@@ -1,4 +1,4 @@
-"""Finds a backend by name, reads its settings, and puts the front before it."""
+"""Finds a backend by name, reads its settings, and puts the client layer before it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vecbridge._config._given import as_keywords
 from vecbridge._errors import ConfigurationError, InvalidArgumentError, VecbridgeError
 
 if TYPE_CHECKING:
+    from vecbridge._client._store import Store
     from vecbridge._config._brain_config import BrainConfig
     from vecbridge._config._given import Given
     from vecbridge._config._resolve import Resolved, ResolvedSetting
     from vecbridge._config._settings import Settings
-    from vecbridge._front._store import Store
 
 _DEFAULT_BACKEND = "sklearn"
 
@@ -54,7 +54,7 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
         >>> vecbridge.get_backend("sklearn")
         <Store 'sklearn'>
     """
-    from vecbridge._front._store import Store
+    from vecbridge._client._store import Store
 
     kind, resolved = configured(name, as_keywords(options))
     settings = resolved.settings

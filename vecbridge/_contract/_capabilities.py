@@ -15,8 +15,8 @@ class Capabilities:
     """Read from the live connection; every field is stated, none has a silent default.
 
     Attributes:
-        exact: :meth:`~vecbridge.VectorIndex.candidates` scans every record and proves its floor,
-            so that exact ranking can be certified. ``False``: an approximate index.
+        exact: :meth:`~vecbridge.VectorIndex.candidates` scans every record and proves its lower
+            bound, so that exact ranking can be certified. ``False``: an approximate index.
         recall: share of the true nearest records that an approximate index is tuned to find, on
             average; ``None`` where it is exact, or promises no share.
         range_search: the engine finds by distance: the index is a :class:`~vecbridge.RangeIndex`.

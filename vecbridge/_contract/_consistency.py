@@ -10,7 +10,7 @@ from vecbridge._errors import InvalidArgumentError
 Consistency = Literal["strong", "session", "bounded", "eventual"]
 """What a read is guaranteed to see.
 
-``strong``: every write acknowledged before the read began, by anyone.
+``strong``: every write acknowledged before the read began, whoever wrote it.
 ``session``: at least this process's own writes and deletes.
 ``bounded``: nothing older than the store's bound is missed.
 ``eventual``: reads converge once writes stop.
@@ -21,7 +21,7 @@ CONSISTENCY_LEVELS: tuple[Consistency, ...] = get_args(Consistency)
 
 
 def parse_consistency(value: object) -> Consistency:
-    """Reads a level, in any case; Milvus's ``Eventually`` is ``eventual``.
+    """Read a level, in any case; Milvus's ``Eventually`` is ``eventual``.
 
     Raises:
         InvalidArgumentError: the value names no level.
@@ -38,7 +38,7 @@ def parse_consistency(value: object) -> Consistency:
 
 
 def satisfying_level(wanted: Consistency, offered: Iterable[Consistency]) -> Consistency | None:
-    """The weakest offered level that is at least as strong as the wanted one, if there is any."""
+    """Return the weakest offered level that is at least as strong as the wanted one, if any."""
     available = set(offered)
     strongest_first = CONSISTENCY_LEVELS[: CONSISTENCY_LEVELS.index(wanted) + 1]
     return next((level for level in reversed(strongest_first) if level in available), None)

@@ -89,19 +89,19 @@ class Candidates(Value):
     Attributes:
         ids: the records' ids, in any order, without duplicates.
         vectors: ``(len(ids), d)`` float32, the stored vectors, bit for bit.
-        floor: a proven lower bound of the exact distance of every record that is *not* listed.
-            ``inf`` says that nothing is left out, ``-inf`` that nothing is promised.
+        lower_bound: a proven lower bound of the exact distance of every record that is *not*
+            listed. ``inf`` says that nothing is left out, ``-inf`` that nothing is promised.
     """
 
     ids: tuple[str, ...]
     vectors: NDArray[np.float32]
-    floor: float
+    lower_bound: float
 
     def take(self, rows: Rows) -> Candidates:
         """Return the candidates at some positions, in the order of the positions.
 
-        The floor stays as it is. It says nothing of a candidate that is left out: leave out only
-        what is not in scope.
+        The lower bound stays as it is. It says nothing of a candidate that is left out: leave out
+        only what is not in scope.
 
         Args:
             rows: ``(n,)`` integers; no mask of booleans.
@@ -110,7 +110,7 @@ class Candidates(Value):
             InvalidArgumentError: the positions are not integers.
         """
         positions = _positions(rows)
-        return Candidates(_taken(self.ids, positions), self.vectors[positions], self.floor)
+        return Candidates(_taken(self.ids, positions), self.vectors[positions], self.lower_bound)
 
 
 def _positions(rows: Rows) -> NDArray[np.intp]:

@@ -14,10 +14,10 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
 def parse_metric(value: object) -> Metric:
-    """Checks that a value names a metric.
+    """Return the metric that a value names.
 
     Raises:
-        InvalidArgumentError: it does not.
+        InvalidArgumentError: the value names none.
     """
     for metric in METRICS:
         if isinstance(value, str) and value == metric:

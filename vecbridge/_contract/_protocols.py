@@ -23,13 +23,13 @@ from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records
 class VectorIndex(Protocol):
     """A named set of records under one dimension and one metric.
 
-    The front (:class:`vecbridge.Index`) stands between the caller and an implementation, so an
-    implementation may assume canonical input: ids are valid, distinct strings; vectors are
+    The client layer (:class:`vecbridge.Index`) stands between the caller and an implementation, so
+    an implementation may assume canonical input: ids are valid, distinct strings; vectors are
     C-contiguous finite float32 of shape ``(n, d)``; ``k`` is at least 1 and at most
     ``capabilities.max_k``; batches respect ``capabilities.max_batch_bytes``; ``within`` holds no
     more ids than ``capabilities.max_within``; ``where`` is settled, as
     :func:`vecbridge.filters.settle` says; ``consistency`` is a declared level, never ``None``.
-    It must not keep or change what it is given, and must give away what it returns.
+    It must not keep or change what it is given, and what it returns belongs to the caller.
 
     Every method raises :class:`vecbridge.BackendError` when the store fails.
     """
@@ -45,24 +45,24 @@ class VectorIndex(Protocol):
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Inserts records or replaces them whole. Acknowledged means kept."""
+        """Insert records or replace them whole. Acknowledged means kept."""
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Removes records; ids that are not there are ignored."""
+        """Remove records; ids that are not there are ignored."""
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        """Records in request order; ids that are not there are listed in ``missing``."""
+        """Return records in request order; ids that are not there are listed in ``missing``."""
 
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """Whether each id is there: ``(len(ids),)`` bool."""
+        """Return whether each id is there: ``(len(ids),)`` bool."""
 
     def count(self, *, consistency: Consistency | None = None) -> int:
-        """The number of live records."""
+        """Return the number of live records."""
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Every live record once, at most ``batch_size`` at a time, in any order."""
+        """Yield every live record once, at most ``batch_size`` at a time, in any order."""
 
     def search(
         self,
@@ -73,7 +73,7 @@ class VectorIndex(Protocol):
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Hits]:
-        """The engine's own ranking: ``min(k, candidates)`` hits for each of ``(q, d)`` queries.
+        """Return the engine's own ranking: ``min(k, candidates)`` hits per query of ``(q, d)``.
 
         Distances are the contract's (lower is nearer, never squared), as precise as the engine is.
         """
@@ -87,14 +87,15 @@ class VectorIndex(Protocol):
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """For each query at least ``min(k, candidates)`` records, among them the likely best.
+        """Return per query at least ``min(k, candidates)`` records, the likely best among them.
 
-        An engine chooses for itself how many spare records its precision calls for. The front asks
-        again with a larger ``k`` where :attr:`Candidates.floor` leaves the answer undecided.
+        An engine chooses for itself how many spare records its precision calls for. The client
+        layer asks again with a larger ``k`` where :attr:`Candidates.lower_bound` does not certify
+        the answer.
         """
 
     def close(self) -> None:
-        """Lets go of what this index alone holds. May be called twice."""
+        """Release what this index alone holds. May be called twice."""
 
 
 class RangeIndex(Protocol):
@@ -114,7 +115,8 @@ class RangeIndex(Protocol):
     ) -> list[Candidates]:
         """Return for each query every record within the distance, and perhaps others.
 
-        An engine that cannot promise that none is missing gives a floor of at most ``radius``.
+        An engine that cannot promise that none is missing gives a lower bound of at most
+        ``radius``.
         """
 
 
@@ -135,8 +137,8 @@ class FarIndex(Protocol):
     ) -> list[Candidates]:
         """Return for each query at least ``min(k, candidates)`` of the likely farthest records.
 
-        Their floor is a proven lower bound of *minus* the exact distance of every other record.
-        An engine that cannot tell may list none, with the floor ``-inf``.
+        Their lower bound is one of *minus* the exact distance of every other record, and proven.
+        An engine that cannot tell may list none, with the lower bound ``-inf``.
         """
 
 
@@ -161,28 +163,28 @@ class Backend(Protocol):
         fields: Mapping[str, FieldType],
         consistency: Consistency | None,
     ) -> VectorIndex:
-        """Makes an empty index. ``consistency=None`` takes the store's own default.
+        """Make an empty index. ``consistency=None`` takes the store's own default.
 
         Raises:
             IndexExistsError: the name is taken.
         """
 
     def open_index(self, name: str) -> VectorIndex:
-        """Opens an existing index, whose schema is read from the store.
+        """Open an existing index, whose schema is read from the store.
 
         Raises:
             IndexNotFoundError: there is none of that name.
         """
 
     def index_names(self) -> list[str]:
-        """Names of the indexes, sorted."""
+        """Return the names of the indexes, sorted."""
 
     def drop_index(self, name: str) -> None:
-        """Removes an index and its records.
+        """Remove an index and its records.
 
         Raises:
             IndexNotFoundError: there is none of that name.
         """
 
     def close(self) -> None:
-        """Closes the connection and what was opened over it. May be called twice."""
+        """Close the connection and what was opened over it. May be called twice."""

@@ -26,12 +26,12 @@ MAX_TEXT_BYTES = 65535
 """Longest string that a field keeps, in bytes of UTF-8."""
 
 Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
-"""Columns of scalar values, one value a record."""
+"""Columns of scalar values, one value per record."""
 
 
 @dataclass(frozen=True)
 class IndexInfo(Value):
-    """What an index is.
+    """Name, schema and default consistency of an index.
 
     Attributes:
         name: its name in the backend.
@@ -79,7 +79,7 @@ class Records(Value):
 
 
 def encodable(text: str) -> bool:
-    """Whether a string has a form in UTF-8; one with a lone surrogate has none."""
+    """Return whether a string has a form in UTF-8; one with a lone surrogate has none."""
     try:
         text.encode()
     except UnicodeEncodeError:

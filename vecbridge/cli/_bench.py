@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
 from vecbridge._contract._metric import parse_metric
 from vecbridge._errors import UnsupportedError
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
 from vecbridge.cli._console import emit, say, table
 from vecbridge.cli._measuring import FIELD, Measured, Workload, measure
 from vecbridge.cli._options import AsJson, Backend, Options, store_of

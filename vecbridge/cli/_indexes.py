@@ -10,10 +10,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from vecbridge._client._index import Index
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._ranking import parse_ranking
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front._index import Index
 from vecbridge.cli._console import emit, errors, say, table
 from vecbridge.cli._options import AsJson, Backend, IndexName, Named, Options, opened, store_of
 from vecbridge.report._wording import worded

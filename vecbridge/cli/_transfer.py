@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
+from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
-from vecbridge._front._validate import unsupported_of
 from vecbridge.cli._console import emit, errors, say
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, opened, store_of

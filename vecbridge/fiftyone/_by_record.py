@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._index import Index
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._metric import Metric
-from vecbridge._front import _validate as validate
-from vecbridge._front._index import Index
 from vecbridge.local import LocalIndex, Snapshot
 from vecbridge.ranking import Pairs, Shortlists, distances, rank
 from vecbridge.ranking._order import taken

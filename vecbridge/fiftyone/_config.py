@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from fiftyone.brain.similarity import SimilarityConfig
 
+from vecbridge._client._store import Store
 from vecbridge._config._registry import describe_settings
 from vecbridge._config._settings import Settings
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._contract._ranking import AGGREGATIONS
 from vecbridge._errors import MissingDependencyError, UnknownBackendError
-from vecbridge._front._store import Store
 from vecbridge.fiftyone import _settings as settings
 from vecbridge.fiftyone._stores import remember, remembered, resolved_settings, shared_store
 

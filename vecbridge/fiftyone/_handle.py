@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
 from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._records import Records
 from vecbridge._errors import IndexNotFoundError
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
 from vecbridge.fiftyone._stores import closings
 
 SAMPLE_ID = "sample_id"

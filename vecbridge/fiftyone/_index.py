@@ -11,9 +11,9 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, SimilarityIndex
 
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
 from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
 from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _owning as owning
 from vecbridge.fiftyone import _sorting as sorting

@@ -10,6 +10,7 @@ from typing import Any
 import eta.core.utils as etau
 from fiftyone.core.brain import BrainMethod
 
+from vecbridge._client._index import Index
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._records import Records
 from vecbridge._errors import (
@@ -18,7 +19,6 @@ from vecbridge._errors import (
     IndexNotFoundError,
     InvalidArgumentError,
 )
-from vecbridge._front._index import Index
 from vecbridge.fiftyone import _own as own
 from vecbridge.fiftyone import _owning as owning
 from vecbridge.fiftyone._adopted import Adopted

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
 from vecbridge._contract._consistency import Consistency
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front import _validate as validate
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
 from vecbridge.diagnosis import lags, scratch_index
 from vecbridge.ranking import norms
 from vecbridge.report._distribution import Distribution

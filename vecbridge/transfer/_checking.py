@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client import _vector_values as vector_values
 from vecbridge._errors import InvalidInputError
-from vecbridge._front import _validate as validate
-from vecbridge._front import _vector_values as vector_values
 from vecbridge.transfer._progress import Progress
 from vecbridge.transfer._repeated import Repeated
 from vecbridge.transfer._source import Rows, Source, first_refused

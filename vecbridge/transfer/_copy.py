@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
+from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import Records
 from vecbridge._errors import CorruptStoreError, IndexExistsError
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
-from vecbridge._front._validate import refuse_unsupported
 from vecbridge.transfer._checksum import Checksum, Summing, checksum
 from vecbridge.transfer._progress import Progress, silent
 

@@ -7,6 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
+from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
 from vecbridge._errors import (
@@ -15,10 +19,6 @@ from vecbridge._errors import (
     InvalidInputError,
     UnsupportedError,
 )
-from vecbridge._front import _validate as validate
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
-from vecbridge._front._validate import refuse_unsupported
 from vecbridge.transfer import _npz, _parquet
 from vecbridge.transfer._checking import check
 from vecbridge.transfer._landing import landing

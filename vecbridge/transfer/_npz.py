@@ -15,11 +15,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from vecbridge._client._index import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import FieldType, IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front._index import Index
 from vecbridge.transfer._arrays import Array, Arrays
 from vecbridge.transfer._progress import Progress
 from vecbridge.transfer._source import Place, Rows, Source, metric_said, rows_at_once

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
+from vecbridge._client._index import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import MissingDependencyError
-from vecbridge._front._index import Index
 from vecbridge.transfer._columns import ID, MARK, VECTOR, source
 from vecbridge.transfer._progress import Progress
 from vecbridge.transfer._source import Place, Source

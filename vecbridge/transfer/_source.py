@@ -11,10 +11,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import FieldType
 from vecbridge._errors import InvalidArgumentError, InvalidInputError, VecbridgeError
-from vecbridge._front import _validate as validate
 
 BATCH_BYTES = 16 << 20
 _MOST_ROWS = 1 << 16

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._index import Index
+from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._hits import Hits
 from vecbridge._errors import SchemaMismatchError
-from vecbridge._front import _validate as validate
-from vecbridge._front._index import Index
-from vecbridge._front._validate import refuse_unsupported
 from vecbridge.transfer._checksum import Checksum, Summing, batches, checksum
 from vecbridge.transfer._progress import Progress, silent
 

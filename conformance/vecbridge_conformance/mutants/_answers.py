@@ -65,7 +65,7 @@ class LimitChangesTheBest(ReferenceIndex):
 def _without_first(found: Candidates) -> Candidates:
     if len(found.ids) < 2:
         return found
-    return Candidates(found.ids[1:], found.vectors[1:], found.floor)
+    return Candidates(found.ids[1:], found.vectors[1:], found.lower_bound)
 
 
 @mutant(
@@ -189,7 +189,7 @@ def _only(found: Candidates, allowed: set[str]) -> Candidates:
 
 
 @mutant(
-    "dishonest-floor",
+    "dishonest-bound",
     clause="CAND-3",
 )
 class DishonestFloor(ReferenceIndex):
@@ -200,12 +200,12 @@ class DishonestFloor(ReferenceIndex):
         return [Candidates(each.ids[:k], each.vectors[:k], math.inf) for each in found]
 
 
-@mutant("modest-floor", clause="CAND-4")
+@mutant("modest-bound", clause="CAND-4")
 class ModestFloor(ReferenceIndex):
     """Never says that nothing is left out, so that an index of few records is always scanned."""
 
-    def floor(self, table: NDArray[np.float64], count: int) -> float:
-        return min(super().floor(table, count), sys.float_info.max)
+    def bound(self, table: NDArray[np.float64], count: int) -> float:
+        return min(super().bound(table, count), sys.float_info.max)
 
 
 @mutant(
@@ -219,7 +219,9 @@ class TiesCutByInsertion(ReferenceIndex):
     def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
         found = super().candidates(queries, k, **scope)
         return [
-            Candidates(each.ids[:k], each.vectors[:k], float(np.nextafter(each.floor, math.inf)))
+            Candidates(
+                each.ids[:k], each.vectors[:k], float(np.nextafter(each.lower_bound, math.inf))
+            )
             for each in found
         ]
 
@@ -255,7 +257,7 @@ class RecallOverstated(ReferenceIndex):
         kept = [position for position in range(len(found)) if position % 5 != 3]
         return [found[position] for position in kept], table[kept]
 
-    def floor(self, table: NDArray[np.float64], count: int) -> float:
+    def bound(self, table: NDArray[np.float64], count: int) -> float:
         return -math.inf
 
 
@@ -271,7 +273,7 @@ class ScanByTheIndex(ReferenceIndex):
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities, exact=False)
 
-    def floor(self, table: NDArray[np.float64], count: int) -> float:
+    def bound(self, table: NDArray[np.float64], count: int) -> float:
         return -math.inf
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:

@@ -66,15 +66,15 @@ class Float32Index(ReferenceIndex):
         for query in queries:
             found, table = self.nearest(query, rows)
             names = tuple(row.id for row in found[:count])
-            floor = math.inf
+            bound = math.inf
             if count < len(found):
-                floor = float32_floor(
+                bound = float32_floor(
                     self.info.metric,
                     float(table[count]),
                     dimension=self.info.dimension,
                     **self.trusted(query, vectors)._asdict(),
                 )
-            answers.append(Candidates(names, self._matrix(found[:count]), floor))
+            answers.append(Candidates(names, self._matrix(found[:count]), bound))
         return answers
 
 

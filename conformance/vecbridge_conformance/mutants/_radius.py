@@ -32,7 +32,7 @@ class Ranged(ReferenceIndex):
         inside = self._inside(distances(self.info.metric, query, found.vectors), radius)
         rows = np.flatnonzero(inside)
         names = tuple(found.ids[row] for row in rows.tolist())
-        return Candidates(names, found.vectors[rows], found.floor)
+        return Candidates(names, found.vectors[rows], found.lower_bound)
 
     def _inside(self, table: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
         return np.asarray(table <= radius)
@@ -64,7 +64,7 @@ class RadiusCutOff(Ranged):
 
     def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
         kept = super()._kept(query, found, radius)
-        return Candidates(kept.ids[:16], kept.vectors[:16], kept.floor)
+        return Candidates(kept.ids[:16], kept.vectors[:16], kept.lower_bound)
 
 
 @mutant("radius-half-precision", clause="CAND-8")
@@ -75,7 +75,7 @@ class RadiusHalfPrecision(Ranged):
         kept = super()._kept(query, found, radius)
         with np.errstate(over="ignore"):
             return Candidates(
-                kept.ids, kept.vectors.astype(np.float16).astype(np.float32), kept.floor
+                kept.ids, kept.vectors.astype(np.float16).astype(np.float32), kept.lower_bound
             )
 
 
@@ -102,7 +102,7 @@ class Far(ReferenceIndex):
         keys = -distances(self.info.metric, query, found.vectors)
         order = rank(found.ids, keys)
         listed = found.take(order[:k])
-        return replace(listed, floor=self._bound(keys[order[k:]]))
+        return replace(listed, lower_bound=self._bound(keys[order[k:]]))
 
     def _bound(self, others: NDArray[np.float64]) -> float:
         return float(others.min()) if len(others) else math.inf

@@ -153,15 +153,15 @@ class ReferenceIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """A few more than the k nearest of each query; the first one left out is the floor."""
+        """Return a few more than the k nearest; the first one left out is the lower bound."""
         rows = self.in_scope(self.searched(consistency), within, where)
         count = k + _SPARE
         answers = []
         for query in queries:
             found, table = self.nearest(query, rows)
             names = tuple(row.id for row in found[:count])
-            floor = self.floor(table, count)
-            answers.append(Candidates(names, self._matrix(found[:count]), floor))
+            bound = self.bound(table, count)
+            answers.append(Candidates(names, self._matrix(found[:count]), bound))
         return answers
 
     def rows(self, consistency: Consistency | None) -> list[Row]:
@@ -195,7 +195,7 @@ class ReferenceIndex:
         """Distances of one query to ``(n, d)`` vectors."""
         return distances(metric, query, vectors)
 
-    def floor(self, table: NDArray[np.float64], count: int) -> float:
+    def bound(self, table: NDArray[np.float64], count: int) -> float:
         """The distance of the first row that is left out."""
         return float(table[count]) if count < len(table) else math.inf
 

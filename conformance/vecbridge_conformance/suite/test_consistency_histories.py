@@ -99,7 +99,7 @@ def test_eventual_reads_converge_once_writes_stop(harness: Harness) -> None:
 
 @clause("CONS-5")
 def test_a_weaker_level_than_any_offered_is_answered_by_a_stronger_one(harness: Harness) -> None:
-    """Look at the levels declared: the front picks the weakest that is strong enough."""
+    """Look at the levels declared: the client layer picks the weakest that is strong enough."""
     index = harness.index(dimension=DIMENSION, metric="euclidean")
     recording = Recording(index, 0)
     recording.upsert(ids_of(0), 1)

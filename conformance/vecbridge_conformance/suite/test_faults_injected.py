@@ -51,7 +51,7 @@ def _heals(index: Index) -> None:
 
 @clause("WRITE-8", "WRITE-9", "ERR-4")
 def test_a_write_that_fails_before_anything_leaves_everything(harness: Harness) -> None:
-    """Look at the front: the first error of a write is the store's own."""
+    """Look at the client layer: the first error of a write is the store's own."""
     index, proxy = _faulty(harness)
     proxy.arm(Fault("upsert", "before"))
     with pytest.raises(OperationTimeoutError) as caught:
@@ -82,7 +82,7 @@ def test_a_write_whose_answer_is_lost_is_old_or_new_and_heals(
 def test_a_write_of_several_batches_says_which_ids_are_written(
     harness: Harness, moment: Moment
 ) -> None:
-    """Look at the front's PartialWriteError: written, unknown, and nothing else."""
+    """Look at the client layer's PartialWriteError: written, unknown, and nothing else."""
     index, proxy = _faulty(harness, batches=True)
     proxy.arm(Fault("upsert", moment, skip=1))
     with pytest.raises(PartialWriteError) as caught:
@@ -153,7 +153,7 @@ def test_an_error_that_nobody_expected_is_not_swallowed(harness: Harness) -> Non
 def test_an_answer_that_breaks_the_contract_is_not_handed_on(
     harness: Harness, operation: str
 ) -> None:
-    """Look at the front: it must not take what an engine answers on trust."""
+    """Look at the client layer: it must not take what an engine answers on trust."""
     index, proxy = _faulty(harness)
     queries = np.stack([_OLD[0], _NEW[0]])
     calls: dict[str, Callable[[], object]] = {

@@ -34,7 +34,7 @@ def _model(metric: Any, drawn: Drawn) -> Model:
 @clause("RANK-1", "RANK-2", "RANK-3", "RANK-5", "DIST-8", "SEARCH-3")
 @requires("exact")
 def test_an_answer_is_the_exact_ranking(harness: Harness) -> None:
-    """Look at the floor of candidates: what is left out may be nearer, or tie with a smaller id."""
+    """Look at the lower bound: what is left out may be nearer, or tie with a smaller id."""
 
     def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
         model = _model(metric, drawn)
@@ -182,7 +182,7 @@ def test_a_filter_is_the_full_ranking_without_what_it_refuses(harness: Harness) 
 @clause("SEARCH-10")
 @requires("exact")
 def test_farthest_is_the_same_distances_the_other_way(harness: Harness) -> None:
-    """Look at scan: the front ranks what it gives."""
+    """Look at scan: the client layer ranks what it gives."""
 
     def body(drawn: Drawn, query: list[float], k: int, metric: Any) -> None:
         asked = np.array(query, dtype=np.float32)
@@ -198,7 +198,7 @@ def test_farthest_is_the_same_distances_the_other_way(harness: Harness) -> None:
 
 @clause("CAND-1", "CAND-2", "CAND-3", "CAND-4")
 def test_candidates_are_stored_records_and_their_floor_is_true(harness: Harness) -> None:
-    """Look at the error bound behind the floor, and at the vectors that are listed."""
+    """Look at the error bound behind the lower bound, and at the vectors that are listed."""
 
     def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:
         model = _model(metric, drawn)
@@ -209,7 +209,9 @@ def test_candidates_are_stored_records_and_their_floor_is_true(harness: Harness)
                 same_bits(found.vectors, model.matrix(found.ids))
                 left = [name for name in drawn.ids if name not in found.ids]
                 true = distances(metric, query, model.matrix(left))
-                assert not (true < found.floor).any(), f"floor {found.floor}, left out at {true}"
+                assert not (true < found.lower_bound).any(), (
+                    f"bound {found.lower_bound}, left out at {true}"
+                )
 
     for_all(
         harness,

@@ -26,7 +26,7 @@ KS = (1, 3, 20, COUNT - 1, COUNT, COUNT + 1)
 def test_candidates_are_the_records_and_the_floor_is_honest(
     harness: Harness, metric: Metric, dimension: int
 ) -> None:
-    """Look at the error bound behind the floor: a record left out may be nearer than it says."""
+    """Look at the error behind the lower bound: a record left out may be nearer than it says."""
     engine = harness.engine(dimension=dimension, metric=metric)
     at = DIMENSIONS.index(dimension)
     # Three at a turn: each kind has its turn with each metric and with each dimension.
@@ -38,7 +38,7 @@ def test_candidates_are_the_records_and_the_floor_is_honest(
             found = engine.candidates(data.queries, k)
             assert len(found) == len(data.queries)
             for query, listed in zip(data.queries, found, strict=True):
-                if listed.floor == -math.inf:
+                if listed.lower_bound == -math.inf:
                     continue
                 told = f"{kind}, k = {k}: "
                 _check_listed(listed, data, k, told)
@@ -48,7 +48,7 @@ def test_candidates_are_the_records_and_the_floor_is_honest(
 @clause("CAND-1", "CAND-3", "CAND-4", "SEARCH-7")
 @pytest.mark.parametrize("metric", METRICS)
 def test_candidates_within_an_allow_list(harness: Harness, metric: Metric) -> None:
-    """Look at the scope: nothing from outside, and a floor of what is inside."""
+    """Look at the scope: nothing from outside, and a lower bound of what is inside."""
     data = make("gaussian", 64, count=COUNT)
     engine = harness.engine(dimension=64, metric=metric)
     engine.upsert(data.ids, data.vectors, {})
@@ -65,13 +65,13 @@ def test_candidates_within_an_allow_list(harness: Harness, metric: Metric) -> No
 @clause("CAND-5")
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_exact_engine_always_promises_something(harness: Harness, metric: Metric) -> None:
-    """Look at the floor where float32 decides nothing: low and finite, not -inf."""
+    """Look at the lower bound where float32 decides nothing: low and finite, not -inf."""
     engine = harness.engine(dimension=64, metric=metric)
     for kind in some(harness, KINDS, turn=METRICS.index(metric), few=3):
         data = make(kind, 64, count=COUNT)
         engine.upsert(data.ids, data.vectors, {})
         for listed in engine.candidates(data.queries, 5):
-            assert listed.floor > -math.inf, kind
+            assert listed.lower_bound > -math.inf, kind
 
 
 @requires("exact")
@@ -85,7 +85,7 @@ def test_the_floor_usually_decides(harness: Harness) -> None:
         decided = 0
         for query, listed in zip(data.queries, engine.candidates(data.queries, 10), strict=True):
             kth = np.sort(distances(metric, query, listed.vectors))[9]
-            decided += bool(kth < listed.floor)
+            decided += bool(kth < listed.lower_bound)
         assert decided >= 45, f"{metric}: {decided} of 50 queries were decided"
 
 
@@ -107,7 +107,7 @@ def test_candidates_of_an_empty_index(harness: Harness) -> None:
         assert listed.ids == ()
         assert listed.vectors.shape == (0, 3)
         if harness.capabilities.exact:
-            assert listed.floor == math.inf
+            assert listed.lower_bound == math.inf
 
 
 @requires("range_search")
@@ -126,7 +126,7 @@ def test_an_engine_that_finds_by_distance_lists_all_within(
             radius = float(np.sort(table)[20])
             (listed,) = engine.in_range(query[np.newaxis], radius)
             _check_listed(listed, data, 0, f"{kind}: ")
-            if listed.floor > radius:
+            if listed.lower_bound > radius:
                 inside = {data.ids[row] for row in np.flatnonzero(table <= radius).tolist()}
                 assert inside <= set(listed.ids), f"{kind}: a record within is not listed"
 
@@ -137,7 +137,7 @@ def test_an_engine_that_finds_by_distance_lists_all_within(
 def test_an_engine_that_lists_the_farthest_bounds_the_others(
     harness: Harness, metric: Metric
 ) -> None:
-    """Look at the sign of the floor: it is one of minus the distance."""
+    """Look at the sign of the lower bound: it is one of minus the distance."""
     engine: Any = harness.engine(dimension=64, metric=metric)
     for kind in some(harness, KINDS, turn=METRICS.index(metric)):
         data = make(kind, 64, count=COUNT)
@@ -145,7 +145,7 @@ def test_an_engine_that_lists_the_farthest_bounds_the_others(
         for k in (1, 20, COUNT + 1):
             found = engine.far_candidates(data.queries, k)
             for query, listed in zip(data.queries, found, strict=True):
-                if listed.floor == -math.inf:
+                if listed.lower_bound == -math.inf:
                     continue
                 told = f"{kind}, k = {k}: "
                 _check_listed(listed, data, k, told)
@@ -171,14 +171,16 @@ def _check_floor(
     *,
     farthest: bool = False,
 ) -> None:
-    assert not math.isnan(listed.floor)
+    assert not math.isnan(listed.lower_bound)
     inside = set(listed.ids)
     out = [row for row, name in enumerate(data.ids) if name not in inside]
     if not out:
         return
     table = distances(metric, query, data.vectors[out])
     nearest = float((-table if farthest else table).min())
-    assert listed.floor < math.inf, f"{told}{len(out)} records are left out, the floor denies it"
-    assert listed.floor <= nearest, (
-        f"{told}a record that is left out lies at {nearest!r}, the floor is {listed.floor!r}"
+    assert listed.lower_bound < math.inf, (
+        f"{told}{len(out)} records are left out, the lower bound denies it"
+    )
+    assert listed.lower_bound <= nearest, (
+        f"{told}a record left out lies at {nearest!r}, the lower bound is {listed.lower_bound!r}"
     )

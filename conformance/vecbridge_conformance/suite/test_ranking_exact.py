@@ -23,7 +23,7 @@ COUNT = 60
 def test_adversarial_data_rank_as_the_definition_says(
     harness: Harness, metric: Metric, dimension: int
 ) -> None:
-    """Look at the floor of candidates first: if it is honest, the front makes the rest right."""
+    """Look at the lower bound first: if it is honest, the client layer makes the rest right."""
     index = harness.index(dimension=dimension, metric=metric)
     at = DIMENSIONS.index(dimension)
     # Three at a turn: each kind has its turn with each metric and with each dimension.
@@ -64,7 +64,7 @@ def test_ties_are_in_the_order_of_code_points(harness: Harness) -> None:
 @clause("RANK-1", "RANK-3", "CAND-6")
 @pytest.mark.parametrize("metric", METRICS)
 def test_more_ties_than_the_engine_spares(harness: Harness, metric: Metric) -> None:
-    """Look at the floor where a tie reaches beyond the candidates: it must not exceed the tie."""
+    """Look at ties that reach beyond the candidates: the lower bound must not exceed them."""
     count = 400
     ids = [f"n{number:03}" for number in range(count)]
     shuffled = np.random.default_rng(2).permutation(count).tolist()
@@ -95,7 +95,7 @@ def test_the_ranking_follows_writes(harness: Harness, metric: Metric) -> None:
 @clause("RANK-3", "RANK-5", "SEARCH-7")
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_ranking_within_an_allow_list(harness: Harness, metric: Metric) -> None:
-    """Look at the floor of a search within: of the records in scope, not of all."""
+    """Look at the lower bound of a search within: of the records in scope, not of all."""
     data = make("one_ulp_apart", 64, count=90)
     index = harness.index(dimension=64, metric=metric)
     index.upsert(data.ids, data.vectors)

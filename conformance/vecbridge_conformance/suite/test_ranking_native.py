@@ -42,7 +42,7 @@ def test_native_answers_are_right_within_the_error_of_float32(
 
 @clause("RANK-7", "RANK-1")
 def test_a_native_answer_is_in_order_and_says_that_it_is_not_exact(harness: Harness) -> None:
-    """Look at the front: it sorts what the engine gives by (distance, id)."""
+    """Look at the client layer: it sorts what the engine gives by (distance, id)."""
     data = make("duplicates", 64, count=100)
     for metric in METRICS:
         index = harness.index(dimension=64, metric=metric)

@@ -55,7 +55,7 @@ def test_two_openings_state_the_same(harness: Harness) -> None:
 @clause("CONS-5", "CAP-3")
 @pytest.mark.parametrize("level", CONSISTENCY_LEVELS)
 def test_a_level_is_answered_if_one_as_strong_is_declared(harness: Harness, level: Any) -> None:
-    """Look at the levels declared: the front asks the engine for declared ones only."""
+    """Look at the levels declared: the client layer asks the engine for declared ones only."""
     if not harness.capabilities.consistency & STRONGER[level]:
         vacuous(f"no level as strong as {level} is declared; its refusal is tested instead")
     index = harness.index(dimension=2, metric="euclidean")
@@ -82,7 +82,7 @@ def test_a_level_that_none_satisfies_is_refused(harness: Harness, level: Any) ->
 
 @clause("CONS-5", "ERR-2")
 def test_a_word_that_is_no_level_is_refused(harness: Harness) -> None:
-    """Look at the front."""
+    """Look at the client layer."""
     index = harness.index(dimension=2)
     level: Any = "eventually consistent"
     with pytest.raises(InvalidArgumentError, match="consistency"):

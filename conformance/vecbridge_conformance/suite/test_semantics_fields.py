@@ -115,7 +115,7 @@ def test_a_replaced_record_has_its_new_fields(harness: Harness) -> None:
 @requires("fields")
 @clause("REC-6", "ERR-3")
 def test_fields_that_do_not_fit_are_refused(harness: Harness) -> None:
-    """Look at the front; an engine alone never sees such fields."""
+    """Look at the client layer; an engine alone never sees such fields."""
     index = _filled(harness)
     good: dict[str, Any] = {"name": ["x"], "size": [1], "share": [1.0], "ok": [True]}
     with unchanged(index):

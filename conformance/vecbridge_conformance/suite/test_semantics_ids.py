@@ -100,7 +100,7 @@ def test_ids_that_look_alike_are_different_records(harness: Harness) -> None:
 
 @clause("REC-1", "ERR-3")
 def test_what_is_no_id_is_refused_before_anything_is_done(harness: Harness) -> None:
-    """Look at the front; an engine alone never sees such ids."""
+    """Look at the client layer; an engine alone never sees such ids."""
     index = harness.index(dimension=2)
     index.upsert(["kept"], [[1, 2]])
     attempts: list[Callable[[Any], object]] = [

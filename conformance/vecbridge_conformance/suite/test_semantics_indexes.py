@@ -50,7 +50,7 @@ USES_OF_NOTHING: dict[str, Callable[[Any], Any]] = {
 @clause("INDEX-1", "ERR-3")
 @pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: repr(name)[:12])
 def test_what_is_no_name_is_refused(harness: Harness, name: str) -> None:
-    """Look at the front."""
+    """Look at the client layer."""
     before = harness.store.index_names()
     with pytest.raises(InvalidArgumentError):
         harness.store.create_index(name, dimension=2)
@@ -81,7 +81,7 @@ def test_names_are_told_apart_by_case_and_may_be_long(harness: Harness) -> None:
 
 @clause("INDEX-2", "CAP-6", "ERR-3")
 def test_a_dimension_or_metric_that_is_none_is_refused(harness: Harness) -> None:
-    """Look at the front."""
+    """Look at the client layer."""
     before = harness.store.index_names()
     for dimension in (*BAD_DIMENSIONS, harness.capabilities.max_dimension + 1):
         with pytest.raises(InvalidArgumentError, match="dimension"):
@@ -206,16 +206,16 @@ def test_a_closed_index_is_used_no_more(harness: Harness) -> None:
     index.upsert(["a"], [[1, 2]])
     index.close()
     index.close()
-    # Behind a front that was not closed, the engine has to know by itself.
-    for front in (index, Index(index.engine)):
+    # Behind an Index that was not closed, the engine has to know by itself.
+    for wrapper in (index, Index(index.engine)):
         for use, call in USES.items():
-            assert _is_refused(call, front), f"{use} of a closed index answers"
+            assert _is_refused(call, wrapper), f"{use} of a closed index answers"
 
 
 @clause("INDEX-10")
 @pytest.mark.parametrize("closed", ["index", "store"])
 def test_what_is_closed_refuses_calls_that_ask_for_nothing(harness: Harness, closed: str) -> None:
-    """Look at the front: it answers these without the engine."""
+    """Look at the client layer: it answers these without the engine."""
     store = harness.deployment.open()
     name = f"conformance_{uuid.uuid4().hex}"
     try:

@@ -135,7 +135,7 @@ def test_records_that_nobody_touches_are_scanned_while_others_are_written(
 @clause("READ-6", "SEARCH-4")
 @pytest.mark.parametrize("batch_size", [0, -1, 1.5, "10", True])
 def test_a_batch_size_is_a_count(harness: Harness, batch_size: int) -> None:
-    """Look at the front."""
+    """Look at the client layer."""
     index = harness.index()
     with pytest.raises(InvalidArgumentError, match="batch_size"):
         index.scan(batch_size)

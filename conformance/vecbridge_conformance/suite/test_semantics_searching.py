@@ -28,7 +28,7 @@ def test_there_is_one_answer_a_query_in_order(harness: Harness) -> None:
 
 @clause("SEARCH-2")
 def test_no_queries_give_no_answers(harness: Harness) -> None:
-    """Look at the front."""
+    """Look at the client layer."""
     index = harness.index(dimension=3)
     index.upsert(["a"], [[1, 2, 3]])
     assert index.search(np.empty((0, 3)), k=3) == []
@@ -61,7 +61,7 @@ def test_k_counts_live_records_only(harness: Harness) -> None:
 @clause("SEARCH-4", "ERR-3")
 @pytest.mark.parametrize("k", BAD_K)
 def test_k_is_a_count(harness: Harness, k: int) -> None:
-    """Look at the front."""
+    """Look at the client layer."""
     index = harness.index(dimension=2)
     index.upsert(["a"], [[1, 2]])
     for attempt in (index.search, index.farthest):

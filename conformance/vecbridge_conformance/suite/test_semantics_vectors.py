@@ -62,7 +62,7 @@ def test_a_vector_comes_back_bit_for_bit(harness: Harness) -> None:
 
 @clause("REC-4")
 def test_anything_array_like_is_a_vector(harness: Harness) -> None:
-    """Look at the front's conversion, and at whether the engine reads strides."""
+    """Look at the client layer's conversion, and at whether the engine reads strides."""
     index = harness.index(dimension=3, metric="euclidean")
     for form, rows in FORMS.items():
         index.upsert([f"a {form}", f"b {form}"], rows)
@@ -86,7 +86,7 @@ def test_float64_is_rounded_to_the_nearest_float32(harness: Harness) -> None:
 
 @clause("REC-5", "ERR-3")
 def test_what_is_no_vector_is_refused_before_anything_is_done(harness: Harness) -> None:
-    """Look at the front; where an engine is reached, at what it wrote before it noticed."""
+    """Look at the client layer; where an engine is reached, at what it wrote before it noticed."""
     index = harness.index(dimension=3)
     index.upsert(["kept"], [[1, 2, 3]])
     with unchanged(index):

@@ -39,7 +39,7 @@ def test_a_replaced_vector_no_longer_answers(harness: Harness) -> None:
 
 @clause("WRITE-3", "ERR-3")
 def test_two_equal_ids_in_one_call_are_refused(harness: Harness) -> None:
-    """Look at the front; nothing of the call may be written."""
+    """Look at the client layer; nothing of the call may be written."""
     index = harness.index(dimension=2)
     index.upsert(["a"], [[1, 2]])
     with unchanged(index), pytest.raises(DuplicateIdError):
@@ -72,7 +72,7 @@ def test_a_large_upsert_is_written_whole(harness: Harness) -> None:
 
 @clause("WRITE-4")
 def test_there_must_be_one_vector_an_id(harness: Harness) -> None:
-    """Look at the front."""
+    """Look at the client layer."""
     index = harness.index(dimension=2)
     with unchanged(index), pytest.raises(InvalidArgumentError, match=r"2 ids and 1 vectors"):
         index.upsert(["a", "b"], [[1, 2]])

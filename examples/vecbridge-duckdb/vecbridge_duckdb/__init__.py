@@ -89,11 +89,11 @@ class DuckdbIndex:
         self, queries: NDArray[np.float32], k: int, *, within: Sequence[str] | None = None,
         where: Any = None, consistency: Any = None,
     ) -> list[vb.Candidates]:  # fmt: skip
-        count, answers = k + 16, []  # a few to spare, so that the floor decides
+        count, answers = k + 16, []  # a few to spare, so that the lower bound decides
         for query in queries:
             ids, vectors, least = self._nearest(query, count + 1, within, margin=4)
-            floor = float(least[count]) if len(least) > count else np.inf
-            answers.append(vb.Candidates(ids[:count], vectors[:count], floor))
+            bound = float(least[count]) if len(least) > count else np.inf
+            answers.append(vb.Candidates(ids[:count], vectors[:count], bound))
         return answers
 
     def close(self) -> None:

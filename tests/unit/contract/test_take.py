@@ -35,7 +35,7 @@ def test_candidates_keep_their_vectors_and_the_bound(rows: list[int]) -> None:
     assert taken.ids == tuple("abc"[row] for row in rows)
     assert taken.vectors.tolist() == CANDIDATES.vectors[rows].tolist()
     assert taken.vectors.shape == (len(rows), 3)
-    assert taken.floor == 4.5
+    assert taken.lower_bound == 4.5
 
 
 def test_what_is_taken_is_the_callers_own() -> None:

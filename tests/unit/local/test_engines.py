@@ -40,10 +40,10 @@ def test_rankings_are_the_oracles_and_floors_are_true(
             listed = set(candidates.ids)
             assert len(listed) == len(candidates.ids) >= k
             left_out = [at for at, name in enumerate(data.ids) if name not in listed]
-            assert (candidates.floor == np.inf) == (not left_out)
+            assert (candidates.lower_bound == np.inf) == (not left_out)
             if left_out:
                 nearest = oracle_distances(metric, query, data.vectors[left_out]).min()
-                assert candidates.floor <= nearest
+                assert candidates.lower_bound <= nearest
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -55,7 +55,7 @@ def test_ordinary_data_is_decided_in_one_round_by_few_candidates(
     for query, candidates in zip(data.queries, index.candidates(data.queries, 10), strict=True):
         assert 10 <= len(candidates.ids) <= 40
         tenth = np.sort(oracle_distances(metric, query, data.vectors))[9]
-        assert candidates.floor > tenth
+        assert candidates.lower_bound > tenth
 
 
 def test_ties_beyond_the_spare_candidates_are_offered_at_once(engine: Engine) -> None:
@@ -65,7 +65,7 @@ def test_ties_beyond_the_spare_candidates_are_offered_at_once(engine: Engine) ->
     (candidates,) = engine.index_of(data, "euclidean").candidates(data.queries, 10)
     assert set(data.ids[:100]) <= set(candidates.ids)
     assert len(candidates.ids) <= 200
-    assert candidates.floor > 0.0
+    assert candidates.lower_bound > 0.0
 
 
 def test_offset_data_is_decided_by_few_candidates(engine: Engine) -> None:
@@ -74,7 +74,7 @@ def test_offset_data_is_decided_by_few_candidates(engine: Engine) -> None:
     (candidates,) = index.candidates(data.queries[:1], 10)
     assert len(candidates.ids) <= 104
     tenth = np.sort(oracle_distances("euclidean", data.queries[0], data.vectors))[9]
-    assert candidates.floor > tenth
+    assert candidates.lower_bound > tenth
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -26,7 +26,7 @@ def test_a_centre_makes_narrow_euclidean_products_decide_offset_data(
     for query, candidates in zip(data.queries, index.candidates(data.queries, 10), strict=True):
         assert len(candidates.ids) < 60
         tenth = np.sort(oracle_distances("euclidean", query, data.vectors))[9]
-        assert candidates.floor > tenth
+        assert candidates.lower_bound > tenth
 
 
 @pytest.mark.usefixtures("eager")

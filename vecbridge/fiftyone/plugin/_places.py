@@ -10,10 +10,10 @@ from typing import Any
 
 from fiftyone.core.brain import BrainMethod
 
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
 from vecbridge._config._registry import describe_settings
 from vecbridge._errors import InvalidArgumentError, VecbridgeError
-from vecbridge._front._index import Index
-from vecbridge._front._store import Store
 from vecbridge._redaction import redacted
 from vecbridge.fiftyone import _settings as settings
 from vecbridge.fiftyone._config import BackendSimilarityConfig

@@ -43,7 +43,7 @@ def make(
     metric: Metric = "euclidean", budgets: Budgets | None = None, **options: Any
 ) -> tuple[Index, Watched]:
     plain = make_engine(4, metric, **{"max_within": 500, **options})
-    engine = Watched(plain.info, plain.capabilities, floors=plain.floors)
+    engine = Watched(plain.info, plain.capabilities, bounds=plain.bounds)
     index = Index(engine, budgets=budgets)
     index.upsert(IDS, VECTORS)
     engine.calls.clear()
@@ -122,12 +122,12 @@ def test_one_query_finds_out_for_all_whether_leaving_the_list_out_is_worth_it() 
 
 
 def test_a_floor_that_certifies_nothing_ends_with_every_record_looked_at() -> None:
-    index, _ = make(floors="useless")
+    index, _ = make(bounds="useless")
     assert_exact(index, "euclidean", chosen("random", 800), QUERIES, 10)
 
 
 def test_an_approximate_engine_gives_all_hits_asked_for_and_says_that_it_is_one() -> None:
-    index, _ = make(floors="none", exact=False, recall=0.9)
+    index, _ = make(bounds="none", exact=False, recall=0.9)
     rows = chosen("random", 800)
     listed = [IDS[row] for row in rows]
     for query, hits in zip(QUERIES, index.search(QUERIES, 20, within=listed), strict=True):

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client import _vector_values as vector_values
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, Scalar
 from vecbridge._errors import BackendError, InvalidArgumentError, PartialWriteError
-from vecbridge._front import _validate as validate
-from vecbridge._front import _vector_values as vector_values
 
 _ID_BYTES = 64
 _SCALAR_BYTES = 32

@@ -1,4 +1,4 @@
-"""What an engine answers against the contract is refused by the front, and says what is wrong."""
+"""What an engine answers against the contract is refused, and the error says what is wrong."""
 
 from __future__ import annotations
 
@@ -73,10 +73,19 @@ def _each(change: Callable[[Candidates], Any]) -> Callable[[list[Candidates]], A
     [
         (lambda _: None, "not 1 Candidates"),
         (lambda found: [*found, *found], "not 1 Candidates"),
-        (_each(lambda one: Candidates(one.ids, one.vectors, math.nan)), "floor is NaN"),
-        (_each(lambda one: Candidates(one.ids, one.vectors[1:], one.floor)), "its vectors are not"),
-        (_each(lambda one: Candidates(("a", "a"), one.vectors, one.floor)), "an id is there twice"),
-        (_each(lambda one: Candidates(("a", "c"), one.vectors, one.floor)), "'c' is not among"),
+        (_each(lambda one: Candidates(one.ids, one.vectors, math.nan)), "lower bound is NaN"),
+        (
+            _each(lambda one: Candidates(one.ids, one.vectors[1:], one.lower_bound)),
+            "its vectors are not",
+        ),
+        (
+            _each(lambda one: Candidates(("a", "a"), one.vectors, one.lower_bound)),
+            "an id is there twice",
+        ),
+        (
+            _each(lambda one: Candidates(("a", "c"), one.vectors, one.lower_bound)),
+            "'c' is not among",
+        ),
     ],
 )
 def test_what_an_engine_finds_by_distance_is_checked(spoil: Any, told: str) -> None:

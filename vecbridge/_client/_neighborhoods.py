@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._scan import Scope, distance_rows, records_in
+from vecbridge._client._search import Improvable, deepen, is_certified, search
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front._checked import CheckedEngine
-from vecbridge._front._scan import Scope, distance_rows, records_in
-from vecbridge._front._search import Improvable, deepen, is_certified, search
 from vecbridge.ranking import Pairs, distances, rank
 
 Progress = Callable[[int, int], None]
@@ -93,7 +93,7 @@ def _cut(metric: Metric, query: NDArray[np.float32], found: Candidates, radius: 
     order = rank(found.ids, table)[: np.count_nonzero(table <= radius)]
     hits = Hits(found.ids, table).take(order)
     # Where nothing is left out, not even an infinite radius reaches beyond the bound.
-    complete = is_certified(np.array([radius]), 1, found.floor)
+    complete = is_certified(np.array([radius]), 1, found.lower_bound)
     return Hits(hits.ids, hits.distances, exact=complete)
 
 

@@ -8,9 +8,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from vecbridge._client._tracing import Traced, traced
 from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import ClosedError
-from vecbridge._front._tracing import Traced, traced
 
 
 class Lifetime:

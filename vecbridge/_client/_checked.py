@@ -16,6 +16,9 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._budgets import Budgets
+from vecbridge._client._tracing import traced
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
@@ -23,9 +26,6 @@ from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import BackendError
-from vecbridge._front import _validate as validate
-from vecbridge._front._budgets import Budgets
-from vecbridge._front._tracing import traced
 
 
 class CheckedEngine:
@@ -146,7 +146,7 @@ class CheckedEngine:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Return records for each query, and a floor."""
+        """Return records for each query, and a lower bound."""
         found = self._engine.candidates(
             queries, k, within=within, where=where, consistency=consistency
         )
@@ -163,7 +163,7 @@ class CheckedEngine:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Return far records for each query, and a floor; only where ``farthest`` is declared."""
+        """Return far records, and a lower bound; only where ``farthest`` is declared."""
         found = cast(FarIndex, self._engine).far_candidates(
             queries, k, within=within, where=where, consistency=consistency
         )
@@ -204,8 +204,8 @@ class CheckedEngine:
         for listed in found:
             self._check_ids(listed.ids, operation)
             self._check_vectors(listed.vectors, len(listed.ids), operation)
-            if math.isnan(listed.floor):
-                self._refuse(operation, "the floor is NaN")
+            if math.isnan(listed.lower_bound):
+                self._refuse(operation, "the lower bound is NaN")
         self._check_scope([listed.ids for listed in found], within, operation)
 
     def _check_answers(self, found: object, count: int, kind: type[Any], operation: str) -> None:

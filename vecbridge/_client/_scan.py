@@ -14,6 +14,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
 from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
@@ -23,8 +25,6 @@ from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
 from vecbridge._contract._settling import settle
 from vecbridge._errors import UnsupportedError
-from vecbridge._front import _validate as validate
-from vecbridge._front._checked import CheckedEngine
 from vecbridge.ranking import distance_matrix, rank
 
 Table = NDArray[np.float64]

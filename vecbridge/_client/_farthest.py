@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._front._checked import CheckedEngine
-from vecbridge._front._scan import Scope, TopK, records_in, scan_rank
-from vecbridge._front._search import (
+from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._scan import Scope, TopK, records_in, scan_rank
+from vecbridge._client._search import (
     Improvable,
     affordable_for,
     deepen,
@@ -28,6 +27,7 @@ from vecbridge._front._search import (
     query_blocks,
     rank_all,
 )
+from vecbridge._contract._hits import Candidates, Hits
 from vecbridge.ranking import distances, gamma
 
 # Two roundings of numbers up to 2.
@@ -37,7 +37,7 @@ _MOST_QUERIES_IN_FLOAT32 = 8
 _CACHED_BYTES = 1 << 20
 
 Ask = Callable[[NDArray[np.float32], int], list[Candidates]]
-"""Candidates of queries, with a floor under minus the distance of the others."""
+"""Candidates of queries, with a lower bound under minus the distance of the others."""
 
 
 def farthest_search(
@@ -75,7 +75,7 @@ def _ways(index: CheckedEngine, scope: Scope) -> list[Ask]:
             -queries, k, within=scope.within, where=scope.where, consistency=scope.consistency
         )
         shift = 0.0 if metric == "dotproduct" else 2.0 + _SLACK
-        return [Candidates(each.ids, each.vectors, each.floor - shift) for each in near]
+        return [Candidates(each.ids, each.vectors, each.lower_bound - shift) for each in near]
 
     def far(queries: NDArray[np.float32], k: int) -> list[Candidates]:
         return index.far_candidates(
@@ -97,7 +97,7 @@ def _deepened(
     def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
         ranked = rank_all(metric, queries[positions], found, k, farthest=True)
         for hits, candidates in zip(ranked, found, strict=True):
-            yield hits, not hits.exact and candidates.floor > -math.inf
+            yield hits, not hits.exact and candidates.lower_bound > -math.inf
 
     answers, _ = deepen(
         left,

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._budgets import Budgets
+from vecbridge._client._index import Index
+from vecbridge._client._operation import Lifetime
+from vecbridge._client._tracing import traced
 from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._contract._protocols import Backend, VectorIndex
 from vecbridge._contract._records import FieldType, IndexInfo
 from vecbridge._errors import IndexExistsError, SchemaMismatchError
-from vecbridge._front import _validate as validate
-from vecbridge._front._budgets import Budgets
-from vecbridge._front._index import Index
-from vecbridge._front._operation import Lifetime
-from vecbridge._front._tracing import traced
 
 
 class Store:

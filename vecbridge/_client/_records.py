@@ -9,17 +9,17 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._batching import upsert_records
+from vecbridge._client._budgets import Budgets
+from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._operation import Lifetime, operation
+from vecbridge._client._scan import Scope, level_of, scope_of
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._front import _validate as validate
-from vecbridge._front._batching import upsert_records
-from vecbridge._front._budgets import Budgets
-from vecbridge._front._checked import CheckedEngine
-from vecbridge._front._operation import Lifetime, operation
-from vecbridge._front._scan import Scope, level_of, scope_of
 
 
 class RecordIndex:

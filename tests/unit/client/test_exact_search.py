@@ -1,4 +1,4 @@
-"""Exact ranking: what the front makes of an engine's candidates."""
+"""Exact ranking: what the client layer makes of an engine's candidates."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_an_undecided_cut_is_asked_for_again_until_it_is_decided() -> None:
 
 def test_a_useless_floor_ends_in_a_scan() -> None:
     data = make("gaussian", 3)
-    engine = make_engine(3, floors="useless")
+    engine = make_engine(3, bounds="useless")
     index = filled(engine, data.ids, data.vectors)
     hits = index.search(data.queries[0], 5)[0]
     assert (hits.ids, hits.distances.tolist()) == oracle(
@@ -78,7 +78,7 @@ def test_a_useless_floor_ends_in_a_scan() -> None:
 
 def test_a_scan_that_is_not_allowed_leaves_the_answer_unproven() -> None:
     data = make("gaussian", 3, count=2000)
-    engine = make_engine(3, floors="useless", max_k=100)
+    engine = make_engine(3, bounds="useless", max_k=100)
     index = filled(engine, data.ids, data.vectors)
     hits = index.search(data.queries[0], 5, ranking="no-scan")[0]
     assert len(hits) == 5
@@ -88,7 +88,7 @@ def test_a_scan_that_is_not_allowed_leaves_the_answer_unproven() -> None:
 
 def test_an_approximate_engine_is_asked_once_and_never_called_exact() -> None:
     data = make("gaussian", 3)
-    engine = make_engine(3, floors="none", exact=False)
+    engine = make_engine(3, bounds="none", exact=False)
     index = filled(engine, data.ids, data.vectors)
     hits = index.search(data.queries[0], 5)[0]
     assert not hits.exact
@@ -166,7 +166,7 @@ def test_no_queries_no_answers() -> None:
 @pytest.mark.parametrize("declared", [True, False])
 def test_exactness_is_had_where_the_engine_promises_nothing(*, declared: bool) -> None:
     engine = make_engine(3)
-    engine.floors = "none"
+    engine.bounds = "none"
     engine.capabilities = replace(engine.capabilities, exact=declared)
     data = make("integers", 3)
     index = filled(engine, data.ids, data.vectors)

@@ -6,20 +6,20 @@ from collections.abc import Iterable, Iterator
 
 from numpy.typing import ArrayLike
 
+from vecbridge._client import _neighborhoods as neighborhoods
+from vecbridge._client import _validate as validate
+from vecbridge._client import _vector_values as vector_values
+from vecbridge._client._farthest import farthest_search
+from vecbridge._client._neighborhoods import Progress
+from vecbridge._client._operation import operation
+from vecbridge._client._records import RecordIndex
+from vecbridge._client._scan import REDUCERS, mean_query, no_candidates, no_hits, scan_rank
+from vecbridge._client._search import search
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._ranking import Aggregation, Ranking, parse_aggregation, parse_ranking
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._front import _neighborhoods as neighborhoods
-from vecbridge._front import _validate as validate
-from vecbridge._front import _vector_values as vector_values
-from vecbridge._front._farthest import farthest_search
-from vecbridge._front._neighborhoods import Progress
-from vecbridge._front._operation import operation
-from vecbridge._front._records import RecordIndex
-from vecbridge._front._scan import REDUCERS, mean_query, no_candidates, no_hits, scan_rank
-from vecbridge._front._search import search
 
 
 class Index(RecordIndex):

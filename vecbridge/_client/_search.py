@@ -1,17 +1,17 @@
 """The nearest records: candidates from the engine, distances from the definition, a certificate.
 
 Why it is sound. Let ``D`` be the exact distance of the k-th best candidate, and ``b`` the engine's
-floor: no record outside the candidates is nearer than ``b``. If ``D < b``, no outside record can
-belong to the top k, ties included, so the candidates' own ranking *is* the ranking. Otherwise the
-engine is asked for more, and in the end every record is looked at.
+lower bound: no record outside the candidates is nearer than ``b``. If ``D < b``, no outside record
+can belong to the top k, ties included, so the candidates' own ranking *is* the ranking. Otherwise
+the engine is asked for more, and in the end every record is looked at.
 
 Within a list of ids the list itself has a price: a store has to parse what it is sent, and a store
 of this process has to look up each id. Three plans give the same answer:
 
 - few ids: their vectors are fetched and ranked here; there is no search at all.
 - many of all: the search goes without the list, for more than is wanted, and what is not listed is
-  dropped. The floor holds for every record left out, so it holds for the listed ones. A list of
-  nearly all ids costs hardly more than the search itself.
+  dropped. The lower bound holds for every record left out, so it holds for the listed ones. A list
+  of nearly all ids costs hardly more than the search itself.
 - some: the list goes along, in parts that the store takes, and the answers are merged.
 
 The share of all records that a list holds need not be known: the first search shows it, by how many
@@ -30,12 +30,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
+from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._scan import Scope, TopK, scan_rank
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Ranking
-from vecbridge._front import _validate as validate
-from vecbridge._front._checked import CheckedEngine
-from vecbridge._front._scan import Scope, TopK, scan_rank
 from vecbridge.ranking import distances, rank
 
 _GROUP_BYTES = 2 << 20
@@ -177,7 +177,7 @@ def _ranked(candidates: Candidates, table: NDArray[np.float64], k: int, *, farth
     keys = -table if farthest else table
     order = rank(candidates.ids, keys, k)
     hits = Hits(candidates.ids, table).take(order)
-    return replace(hits, exact=is_certified(keys[order], k, candidates.floor))
+    return replace(hits, exact=is_certified(keys[order], k, candidates.lower_bound))
 
 
 def _native(index: CheckedEngine, queries: Queries, k: int, scope: Scope) -> list[Hits]:
@@ -213,7 +213,7 @@ def _exact(
     def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
         ranked = rank_all(metric, queries[positions], found, k)
         for hits, candidates in zip(ranked, found, strict=True):
-            yield hits, not hits.exact and candidates.floor > -math.inf
+            yield hits, not hits.exact and candidates.lower_bound > -math.inf
 
     answers: list[Hits] = []
     for block in query_blocks(index, len(queries), k):
@@ -305,7 +305,7 @@ def _sift(
         ranked = rank_all(metric, queries[positions], found, k)
         # An approximate engine promises nothing more of a deeper search.
         proven = [
-            (hits, not hits.exact and (candidates.floor > -math.inf or len(hits) < k))
+            (hits, not hits.exact and (candidates.lower_bound > -math.inf or len(hits) < k))
             for hits, candidates in zip(ranked, found, strict=True)
         ]
         share = min([1.0, *compress(shares, (improvable for _, improvable in proven))])
@@ -324,7 +324,7 @@ def _sift(
 
 
 def _listed(found: Sequence[Candidates], ids: Sequence[str]) -> list[Candidates]:
-    """Return the candidates that are on a list; the floor holds for what else is listed."""
+    """Return the candidates that are on a list; the lower bound holds for what else is listed."""
     seen = {each for candidates in found for each in candidates.ids}
     allowed = validate.listed(seen, ids)
     return [

@@ -1,1 +1,0 @@
-"""The front: everything that must be identical for all stores, written once."""
