@@ -12,14 +12,18 @@ from pydantic import BeforeValidator
 
 from vecbridge._addresses import Address, local_path, parse_address
 from vecbridge._config._loading import dependencies_of
+from vecbridge._config._registry import describe_settings
+from vecbridge._config._resolve import ResolvedSetting
 from vecbridge._config._settings import Settings
 from vecbridge._redaction import redacted, redacted_message
 
 __all__ = [
     "Address",
     "LocalPath",
+    "ResolvedSetting",
     "Settings",
     "dependencies_of",
+    "describe_settings",
     "local_path",
     "parse_address",
     "redacted",

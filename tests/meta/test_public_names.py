@@ -130,8 +130,10 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge.settings": [
         "Address",
         "LocalPath",
+        "ResolvedSetting",
         "Settings",
         "dependencies_of",
+        "describe_settings",
         "local_path",
         "parse_address",
         "redacted",

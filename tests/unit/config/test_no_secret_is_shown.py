@@ -15,8 +15,13 @@ import pytest
 import vecbridge
 from tests.addresses import SECRET, malformed, shows
 from vecbridge import VecbridgeError
-from vecbridge._config._registry import describe_settings
-from vecbridge.settings import Settings, parse_address, redacted, redacted_message
+from vecbridge.settings import (
+    Settings,
+    describe_settings,
+    parse_address,
+    redacted,
+    redacted_message,
+)
 
 SEED = int(os.environ.get("VECBRIDGE_SEED", "1"))
 MANY = int(os.environ.get("VECBRIDGE_ADDRESSES", "1500"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import vecbridge
-from vecbridge._config._registry import describe_settings
+from vecbridge.settings import describe_settings
 
 VARIABLE = "FIFTYONE_BRAIN_SIMILARITY_PROBE_URI"
 BrainConfig = Callable[[Any], Path]

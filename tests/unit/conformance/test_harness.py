@@ -106,13 +106,10 @@ def test_the_oracle_orders_by_distance_and_id(harness: Harness) -> None:
     assert len(harness.oracle("cosine", [], np.empty((0, 2)), [1, 2], 5)) == 0
 
 
-def test_a_slow_store_gets_its_indexes_emptied_and_used_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("vecbridge_conformance._pool._SLOW_S", 0.0)
+def test_a_slow_store_gets_its_indexes_emptied_and_used_again(tmp_path: Path) -> None:
     schema = Schema(2, "euclidean", (), None)
     with vecbridge.get_backend("sklearn", path=tmp_path / "records") as store:
-        pool = IndexPool(store)
+        pool = IndexPool(store, slow_from_s=0.0)
         first = pool.take(schema)
         first.upsert(["a", "b"], [[1, 2], [3, 4]])
         pool.give_back(schema, first.info.name, first)
