@@ -7,14 +7,26 @@ keeps its fields in memory asks :func:`matches`.
 
 from __future__ import annotations
 
-from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Operator, Or
+from vecbridge._contract._filters import (
+    FILTER_OPERATORS,
+    And,
+    Comparison,
+    Filter,
+    FilterOperator,
+    Not,
+    OneOf,
+    Operator,
+    Or,
+)
 from vecbridge._contract._matching import matches
 from vecbridge._contract._settling import settle
 
 __all__ = [
+    "FILTER_OPERATORS",
     "And",
     "Comparison",
     "Filter",
+    "FilterOperator",
     "Not",
     "OneOf",
     "Operator",

@@ -20,6 +20,7 @@ from vecbridge import (
     PartialWriteError,
     Records,
 )
+from vecbridge.filters import FILTER_OPERATORS
 from vecbridge_milvus._approximate import Approximate
 from vecbridge_milvus._candidates import Ranker
 from vecbridge_milvus._collection import MAX_LIMIT, Collection
@@ -71,7 +72,7 @@ class MilvusIndex:
             max_within=MAX_WITHIN,
             max_batch_bytes=_BATCH_BYTES,
             fields=True,
-            filters=True,
+            filters=FILTER_OPERATORS,
             consistency=frozenset(levels[:1] if collection.lite else levels),
             durable=True,
             shared=collection.connection.shared,

@@ -47,7 +47,10 @@ def versions(store: vecbridge.Store) -> dict[str, str]:
 
 def capability_values(capabilities: Capabilities) -> dict[str, Any]:
     """Capabilities as JSON has them."""
-    return asdict(capabilities) | {"consistency": sorted(capabilities.consistency)}
+    return {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in asdict(capabilities).items()
+    }
 
 
 def _requirements(store: vecbridge.Store) -> list[str]:

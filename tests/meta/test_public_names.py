@@ -76,9 +76,11 @@ PUBLIC: dict[str, list[str]] = {
         "scratch_index",
     ],
     "vecbridge.filters": [
+        "FILTER_OPERATORS",
         "And",
         "Comparison",
         "Filter",
+        "FilterOperator",
         "Not",
         "OneOf",
         "Operator",

@@ -69,7 +69,7 @@ class NeighbourBackend:
             max_within=None,
             max_batch_bytes=None,
             fields=False,
-            filters=False,
+            filters=frozenset(),
             consistency=frozenset({"strong"}),
             durable=lasting,
             shared=False,

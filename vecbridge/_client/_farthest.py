@@ -51,8 +51,8 @@ def farthest_search(
         k: how many hits per query; all of them where ``None``.
         scope: which records are candidates, each listed once.
     """
-    if k is None:
-        return scan_rank(index, queries, None, scope, farthest=True)
+    if k is None or not scope.pushed:
+        return scan_rank(index, queries, k, scope, farthest=True)
     answers: list[Hits] = []
     for block in query_blocks(index, len(queries), k):
         certified: dict[int, Hits] = {}

@@ -19,7 +19,7 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._ranking import Aggregation, Ranking, parse_aggregation, parse_ranking
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._errors import InvalidArgumentError, UnsupportedError
 
 
 class Index(RecordIndex):
@@ -77,7 +77,9 @@ class Index(RecordIndex):
 
         Raises:
             InvalidInputError: an argument is unusable.
-            UnsupportedError: the store has no filters, or no level as strong as is asked for.
+            UnsupportedError: the records have no fields to filter by, or there is no level as
+                strong as is asked for, or ``"no-scan"`` and a filter that the engine cannot
+                evaluate.
         """
         array = vector_values.queries(queries, dimension=self.info.dimension)
         wanted = parse_ranking(ranking)
@@ -194,6 +196,12 @@ class Index(RecordIndex):
         count, level = validate.positive(k, "k"), scope.consistency
         if scope.nothing:
             return no_candidates(len(array), self.info.dimension)
+        if not scope.pushed:
+            raise UnsupportedError(
+                f"the engine of index {self.info.name!r} does not evaluate all operators of this "
+                f"filter, so it has no candidates; search() answers it",
+                capability="filters",
+            )
         return self._checked.candidates(
             array, count, within=scope.within, where=scope.where, consistency=level
         )

@@ -50,6 +50,8 @@ def range_search(
         radius: the largest distance.
         scope: which records are candidates, each listed once.
     """
+    if not scope.pushed:
+        return _scanned(index, queries, radius, scope)
     if index.capabilities.range_search:
         found = index.in_range(
             queries,

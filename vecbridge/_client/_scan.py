@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter, shown
+from vecbridge._contract._filters import Filter, operators_of, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
@@ -41,12 +41,14 @@ class Scope:
         where: a settled filter.
         consistency: level of the reads.
         nothing: the filter matches no record, so that the store need not be asked.
+        pushed: the engine evaluates the filter itself.
     """
 
     within: Sequence[str] | None
     where: Filter | None
     consistency: Consistency
     nothing: bool = False
+    pushed: bool = True
 
     def distinct(self) -> Scope:
         """Return the same scope with each id listed once."""
@@ -70,20 +72,22 @@ def scope_of(
 
     Raises:
         InvalidInputError: an id or the filter is unusable.
-        UnsupportedError: the engine has no filters.
+        UnsupportedError: the records have no fields.
     """
+    can = index.capabilities
     settled: Filter | bool = True
     if where is not None:
-        if not index.capabilities.filters:
+        if not can.fields:
             raise UnsupportedError(
-                f"this store does not declare filters, so index {index.info.name!r} cannot answer "
-                f"where={shown(where)}; give the candidates' ids as within=[...]",
+                f"this store has no fields and so no filters: index {index.info.name!r} cannot "
+                f"answer where={shown(where)}; give the candidates' ids as within=[...]",
                 capability="filters",
             )
         settled = settle(where, index.info.fields)
     ids = None if within is None else validate.id_column(within)
-    wanted = None if isinstance(settled, bool) else settled
-    return Scope(ids, wanted, level, nothing=settled is False)
+    if isinstance(settled, bool):
+        return Scope(ids, None, level, nothing=not settled)
+    return Scope(ids, settled, level, pushed=operators_of(settled) <= can.filters)
 
 
 def level_of(index: CheckedEngine, wanted: Consistency | None, default: Consistency) -> Consistency:

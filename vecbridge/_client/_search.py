@@ -36,6 +36,7 @@ from vecbridge._client._scan import Scope, TopK, scan_rank
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Ranking
+from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distances, rank
 
 _GROUP_BYTES = 2 << 20
@@ -70,8 +71,17 @@ def search(
         k: how many hits per query; all of them where ``None``.
         scope: which records are candidates; an id may be listed twice.
         ranking: how sure the answer has to be.
+
+    Raises:
+        UnsupportedError: ``"no-scan"``, and the engine cannot evaluate the filter.
     """
-    if k is None or (ranking == "certified" and not index.capabilities.exact):
+    if ranking == "no-scan" and not scope.pushed:
+        raise UnsupportedError(
+            f"ranking='no-scan' is not possible with this filter: index {index.info.name!r} does "
+            f"not evaluate all of its operators, so every record has to be read; leave it out",
+            capability="filters",
+        )
+    if k is None or not scope.pushed or (ranking == "certified" and not index.capabilities.exact):
         return scan_rank(index, queries, k, scope.distinct())
     if ranking == "native" and not _is_too_long(index, scope):
         return _native(index, queries, k, scope.distinct())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._filters import FilterOperator
 
 MAX_DIMENSION = 32768
 """The largest dimension of the contract."""
@@ -30,7 +31,8 @@ class Capabilities:
         max_batch_bytes: most bytes of vectors, ids and fields in one ``upsert`` to the store;
             ``None`` for no ceiling.
         fields: records may carry scalar fields.
-        filters: searches take ``where``.
+        filters: the operators of a settled filter that the engine evaluates itself. Where a filter
+            has others, the client layer reads every record in scope, and gives the same answer.
         consistency: levels that a read may ask for, after weaker ones are satisfied by stronger.
         durable: an acknowledged write survives the end of the process.
         shared: other processes see this one's writes.
@@ -45,7 +47,7 @@ class Capabilities:
     max_within: int | None
     max_batch_bytes: int | None
     fields: bool
-    filters: bool
+    filters: frozenset[FilterOperator]
     consistency: frozenset[Consistency]
     durable: bool
     shared: bool

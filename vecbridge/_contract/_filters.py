@@ -14,13 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from vecbridge._contract._records import Scalar
 from vecbridge._errors import InvalidArgumentError
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 """How a field is compared with a value."""
+
+FilterOperator = Literal["==", "!=", "<", "<=", ">", ">=", "is_in", "&", "|", "~"]
+"""What a filter is made of: comparisons, lists of values, and what combines them."""
+
+FILTER_OPERATORS: frozenset[FilterOperator] = frozenset(get_args(FilterOperator))
+"""Every operator of a filter; an engine that evaluates any filter declares them all."""
 
 
 class _Combinable:
@@ -235,6 +241,17 @@ def postorder(where: object) -> Iterator[object]:
         else:
             waiting.append((node, True))
             waiting.extend((part, False) for part in reversed(node.operands()))
+
+
+def operators_of(where: Filter) -> frozenset[FilterOperator]:
+    """Return the operators that a filter is made of."""
+    return frozenset(
+        node.operator if isinstance(node, Comparison) else _WORDS[type(node)]
+        for node in postorder(where)
+    )
+
+
+_WORDS: dict[type[object], FilterOperator] = {OneOf: "is_in", And: "&", Or: "|", Not: "~"}
 
 
 def _tokens(where: Filter | _Compound) -> Iterator[object]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._capabilities import MAX_DIMENSION, Capabilities
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._filters import Filter
+from vecbridge._contract._filters import FILTER_OPERATORS, Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._errors import ClosedError
@@ -173,7 +173,7 @@ def local_capabilities(
         max_within=None,
         max_batch_bytes=None,
         fields=True,
-        filters=True,
+        filters=FILTER_OPERATORS,
         consistency=frozenset({"strong"}),
         durable=store.durable,
         shared=store.durable,

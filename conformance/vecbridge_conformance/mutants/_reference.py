@@ -26,6 +26,7 @@ from vecbridge import (
     Records,
     Scalar,
 )
+from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import distances
 from vecbridge_conformance.mutants._matching import accepts
 from vecbridge_conformance.mutants._shelf import Row, Shelf, Table, Tables
@@ -69,7 +70,7 @@ class ReferenceIndex:
             max_within=None,
             max_batch_bytes=None,
             fields=True,
-            filters=True,
+            filters=FILTER_OPERATORS,
             consistency=frozenset({"strong"}),
             durable=self._shelf.durable,
             shared=self._shelf.durable,

@@ -154,7 +154,7 @@ def test_within_is_the_full_ranking_without_the_others(harness: Harness) -> None
 
 
 @clause("SEARCH-8")
-@requires("fields", "filters", "exact")
+@requires("fields", "exact")
 def test_a_filter_is_the_full_ranking_without_what_it_refuses(harness: Harness) -> None:
     """Look at how the filter is put into the store's language."""
 
@@ -260,7 +260,7 @@ def test_an_allow_list_finds_what_is_far_away(harness: Harness) -> None:
 
 
 @clause("SEARCH-8", "SEARCH-3")
-@requires("fields", "filters")
+@requires("fields")
 def test_a_filter_finds_what_is_far_away(harness: Harness) -> None:
     """Look for a filter that is applied to the best few only."""
     with fresh(harness, "euclidean", fields={"number": "integer"}) as index:

@@ -45,7 +45,7 @@ def test_a_radius_is_searched_among_the_ids_allowed(harness: Harness) -> None:
     _check(hits, _sorted(row, data.ids[::2], 1.0), whole=harness.capabilities.exact)
 
 
-@requires("fields", "filters")
+@requires("fields")
 @clause("NEAR-1", "SEARCH-8")
 def test_a_radius_is_searched_among_the_records_that_match(harness: Harness) -> None:
     """Look at a native search by radius: the filter is easily forgotten there."""

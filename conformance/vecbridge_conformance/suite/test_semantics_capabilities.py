@@ -15,6 +15,7 @@ from vecbridge import (
     UnsupportedError,
     get_backend,
 )
+from vecbridge.filters import FILTER_OPERATORS
 from vecbridge_conformance import Harness, clause, requires, vacuous
 from vecbridge_conformance.suite._checks import contents, model, unchanged
 
@@ -26,7 +27,7 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     """Look at the capabilities: plain values, and limits that are positive or absent."""
     stated = harness.index().capabilities
     assert isinstance(stated, Capabilities)
-    for name in ("exact", "range_search", "farthest", "fields", "filters", "durable", "shared"):
+    for name in ("exact", "range_search", "farthest", "fields", "durable", "shared"):
         assert type(getattr(stated, name)) is bool, name
     assert type(stated.max_dimension) is int
     assert 1 <= stated.max_dimension <= 32768
@@ -38,6 +39,8 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     assert isinstance(stated.consistency, frozenset)
     assert stated.consistency <= set(CONSISTENCY_LEVELS)
     assert stated.consistency
+    assert isinstance(stated.filters, frozenset)
+    assert stated.filters <= FILTER_OPERATORS
     assert stated.fields or not stated.filters, "filters without fields have nothing to look at"
 
 

@@ -138,7 +138,7 @@ def test_fields_that_are_not_declared_are_refused(harness: Harness) -> None:
     assert harness.store.index_names() == before
 
 
-@requires("fields", "filters")
+@requires("fields")
 @clause("SEARCH-8", "CAP-3")
 @pytest.mark.parametrize("ranking", ["exact", "native"])
 def test_where_leaves_only_the_matching_records(harness: Harness, ranking: str) -> None:
@@ -149,7 +149,7 @@ def test_where_leaves_only_the_matching_records(harness: Harness, ranking: str) 
         assert hits.ids == tuple(expected), kind
 
 
-@requires("fields", "filters")
+@requires("fields")
 @clause("SEARCH-8")
 def test_where_tells_values_apart_that_are_nearly_the_same(harness: Harness) -> None:
     """Look for a filter that compares integers as floats, or texts by a collation."""
@@ -162,7 +162,7 @@ def test_where_tells_values_apart_that_are_nearly_the_same(harness: Harness) -> 
     assert index.search([0, 0], k=9, where=field("size") < -(2**53))[0].ids == ("b", "e")
 
 
-@requires("fields", "filters")
+@requires("fields")
 @clause("SEARCH-8")
 def test_a_filter_may_list_many_values(harness: Harness) -> None:
     """Look for a list in a filter that is cut, or dropped, where it is long."""
@@ -171,7 +171,7 @@ def test_a_filter_may_list_many_values(harness: Harness) -> None:
     assert index.search([0, 0], k=9, where=field("size").is_in(many))[0].ids == ("a", "e")
 
 
-@requires("fields", "filters")
+@requires("fields")
 @clause("SEARCH-8", "SEARCH-7", "SEARCH-3")
 def test_where_and_within_must_both_hold(harness: Harness) -> None:
     """Look at candidates that are filtered after the best k were taken."""
@@ -185,7 +185,7 @@ def test_where_and_within_must_both_hold(harness: Harness) -> None:
     assert index.search([0, 0], k=2, where=where, within=[])[0].ids == ()
 
 
-@requires("fields", "filters")
+@requires("fields")
 @clause("SEARCH-9", "ERR-3")
 def test_a_filter_on_an_unknown_field_is_refused(harness: Harness) -> None:
     """Look for a filter that matches everything, or nothing, because the field is not there."""
@@ -194,7 +194,7 @@ def test_a_filter_on_an_unknown_field_is_refused(harness: Harness) -> None:
         index.search([0, 0], where=field("nowhere") == 1)
 
 
-@refuses("filters")
+@refuses("fields")
 @clause("CAP-2", "ERR-2")
 def test_a_filter_is_refused_where_filters_are_not_declared(harness: Harness) -> None:
     """Look for a filter that is accepted and ignored."""

@@ -40,8 +40,8 @@ class DuckdbIndex:
     @property
     def capabilities(self) -> vb.Capabilities:
         return vb.Capabilities(
-            exact=True, recall=None, max_k=None, max_within=None, max_batch_bytes=None,
-            max_dimension=32768, range_search=False, farthest=False, fields=False, filters=False,
+            exact=True, max_k=None, max_within=None, max_batch_bytes=None, max_dimension=2**15,
+            recall=None, range_search=False, farthest=False, fields=False, filters=frozenset(),
             consistency=frozenset({"strong"}), durable=self._backend.path is not None, shared=False,
         )  # fmt: skip
 
