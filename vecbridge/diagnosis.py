@@ -60,7 +60,7 @@ class Diagnosable(Protocol):
     """A backend that knows more of its store than the contract's calls show."""
 
     def diagnose(self) -> Iterator[Finding]:
-        """Looks at the connection and at what is stored; changes nothing.
+        """Look at the connection and at what is stored; change nothing.
 
         May raise any :class:`vecbridge.VecbridgeError`, which ends the diagnosis with its message.
         """
@@ -68,7 +68,7 @@ class Diagnosable(Protocol):
 
 
 def diagnose(name: str | None = None, *, write: bool = True, **options: Any) -> Iterator[Finding]:
-    """Looks at a store as a person would who has to find out why it does not work.
+    """Look at a store as a person would who has to find out why it does not work.
 
     Findings come as they are made. A check that fails ends the diagnosis where the following ones
     need it; nothing is raised.
@@ -128,13 +128,13 @@ def scratch_index(
     metric: Metric = "euclidean",
     fields: Mapping[str, FieldType] | None = None,
 ) -> Iterator[Index]:
-    """An empty index under a name that nobody has, which is dropped whatever happens.
+    """An empty index under an unused name, which is dropped whatever happens.
 
     Args:
         store: where it is made.
         dimension: as :meth:`vecbridge.Store.create_index` takes it.
-        metric: likewise.
-        fields: likewise.
+        metric: metric of the index.
+        fields: name and type of its fields.
     """
     name = f"{_SCRATCH}{uuid.uuid4().hex[:12]}"
     with store.create_index(name, dimension=dimension, metric=metric, fields=fields) as index:
@@ -167,7 +167,7 @@ def _round_trip(index: Index) -> Finding:
 
 
 def lags(index: Index) -> dict[Consistency, float | None]:
-    """How late a read at each level sees this process's own write.
+    """Return how late a read at each level sees this process's own write.
 
     Args:
         index: an index to write to, such as :func:`scratch_index` gives.
@@ -203,7 +203,7 @@ def _late(index: Index) -> Finding:
 
 
 def _lag(index: Index, level: Consistency) -> float | None:
-    """Milliseconds until a read at a level sees a write; ``None`` where it never does."""
+    """Return milliseconds until a read at a level sees a write; ``None`` where it never does."""
     name = f"lag-{level}"
     index.upsert([name], np.ones((1, _DIMENSION), dtype=np.float32))
     started = time.perf_counter()

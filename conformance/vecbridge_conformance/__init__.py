@@ -1,4 +1,4 @@
-"""Proof, for any backend, by anybody: the suite that checks a store against the contract."""
+"""Proof for any backend: the suite that checks a store against the contract."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ CONFORMS, FAILS, USAGE = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command.
+    """Run a command.
 
     Args:
         arguments: the command line's words; the process's own by default.
@@ -109,7 +109,7 @@ def _explain(given: argparse.Namespace) -> int:
 
 
 def _filled(text: str, indent: str = "") -> str:
-    """Text in lines that the terminal need not break."""
+    """Return text in lines that the terminal need not break."""
     width = shutil.get_terminal_size().columns
     return textwrap.fill(
         text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False

@@ -49,7 +49,7 @@ class Case:
     id: str = ""
 
     def run(self, harness: Harness) -> None:
-        """Runs the test, and gives its indexes back; raises what it raises."""
+        """Run the test, and give its indexes back; raises what it raises."""
         try:
             self.function(harness=harness, **self.parameters)
         finally:
@@ -57,7 +57,7 @@ class Case:
 
 
 def layer_of(module: str) -> str:
-    """The layer of a module of the suite, told by its name."""
+    """Return the layer of a module of the suite, told by its name."""
     words = module.rpartition(".")[2].split("_")
     if len(words) < 3 or words[0] != "test" or words[1] not in LAYERS:
         raise LookupError(f"{module} is not named test_<layer>_*.py; layers: {', '.join(LAYERS)}")
@@ -65,7 +65,7 @@ def layer_of(module: str) -> str:
 
 
 def suite_modules() -> list[str]:
-    """Full names of the suite's modules, layer by layer."""
+    """Return full names of the suite's modules, layer by layer."""
     package = importlib.import_module(f"{__package__}.suite")
     names = [
         f"{package.__name__}.{module.name}"
@@ -76,7 +76,7 @@ def suite_modules() -> list[str]:
 
 
 def functions() -> dict[str, Callable[..., None]]:
-    """Every test function by its name.
+    """Return every test function by its name.
 
     Raises:
         LookupError: two modules have a test of the same name.
@@ -96,7 +96,7 @@ def functions() -> dict[str, Callable[..., None]]:
 
 
 def cases(*layers: str) -> list[Case]:
-    """Every test with every combination of its parameters, in the order of the layers."""
+    """Return every test with every combination of its parameters, in the order of the layers."""
     wanted = layers or LAYERS
     return [
         case
@@ -107,7 +107,7 @@ def cases(*layers: str) -> list[Case]:
 
 
 def reason_not_to_run(mark: Mark, capabilities: Capabilities) -> str | None:
-    """Why a test has nothing to look at in an index with these capabilities, or ``None``."""
+    """Return why a test has nothing to look at in an index with these capabilities, or ``None``."""
     missing = [name for name in mark.requires if not declares(capabilities, name)]
     if missing:
         return f"the index does not declare {', '.join(missing)}"
@@ -118,7 +118,7 @@ def reason_not_to_run(mark: Mark, capabilities: Capabilities) -> str | None:
 
 
 def declares(capabilities: Capabilities, name: str) -> bool:
-    """Whether an index declares a capability.
+    """Return whether an index declares a capability.
 
     Args:
         capabilities: of a live index.
@@ -149,7 +149,7 @@ def _expanded(function: Callable[..., None]) -> Iterator[Case]:
 
 
 def _values(mark: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """The values that one ``parametrize`` mark gives, and how pytest calls each."""
+    """Yield the values that one ``parametrize`` mark gives, and how pytest calls each."""
     if mark.name != "parametrize":
         yield {}, ""
         return

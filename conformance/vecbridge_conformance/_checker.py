@@ -28,7 +28,7 @@ class Anomaly:
     Attributes:
         kind: ``lost``: absent, though it was written and not deleted; ``stale``: an older
             version; ``resurrected``: there, though it was deleted; ``phantom``: a version that
-            nobody had written; ``torn``: a mixture of versions, or the record twice.
+            no process had written; ``torn``: a mixture of versions, or the record twice.
         id: of which record.
         seen: the version that was seen.
         expected: the oldest version that the read may see.
@@ -50,7 +50,7 @@ class Anomaly:
 
 
 def anomalies(history: History, *, bound_s: float = math.inf) -> list[Anomaly]:
-    """Every read of a version that its level forbids.
+    """Return every read of a version that its level forbids.
 
     Args:
         history: of every process that wrote to the records.
@@ -66,7 +66,7 @@ def anomalies(history: History, *, bound_s: float = math.inf) -> list[Anomaly]:
 
 
 def lagging(history: History) -> int:
-    """How many reads saw less than a strong read must: whether the store ever shows a lag."""
+    """Return how many reads saw less than a strong read must: whether the store lags."""
     writes = _by_id(history.writes)
     return sum(
         any(
@@ -78,7 +78,7 @@ def lagging(history: History) -> int:
 
 
 def unsettled(history: History, last: Iterable[Read]) -> list[Anomaly]:
-    """What reads made after all writes had stopped do not see, though they should at last."""
+    """Return what reads do not see although all writes had stopped before."""
     writes = _by_id(history.writes)
     return [
         found
@@ -112,7 +112,7 @@ def _judged(
 
 
 def _oldest(read: Read, writes: list[Write], level: Consistency, bound_s: float) -> Write:
-    """The latest write that the read is obliged to see."""
+    """Return the latest write that the read is obliged to see."""
     if level == "eventual":
         return _NO_WRITE
     before = read.start - bound_s if level == "bounded" else read.start

@@ -34,7 +34,7 @@ class Clause:
 
     @property
     def binding(self) -> bool:
-        """Whether a run can check it; the contract marks what no run can as *(documentation)*."""
+        """Return whether a run can check it; what no run can is marked *(documentation)*."""
         return "*(documentation)*" not in self.text
 
 
@@ -58,7 +58,7 @@ class Vacuous(Skipped):
 
 
 def contract_text() -> str:
-    """The contract that this suite checks, as shipped with it."""
+    """Return the contract that this suite checks, as shipped with it."""
     return (
         resources.files("vecbridge_conformance").joinpath("contract.md").read_text(encoding="utf-8")
     )
@@ -66,7 +66,7 @@ def contract_text() -> str:
 
 @lru_cache(maxsize=1)
 def clauses() -> dict[str, Clause]:
-    """Every clause by its id, in the order of the contract."""
+    """Return every clause by its id, in the order of the contract."""
     text = contract_text()
     families = {short: title for title, short in _HEADING.findall(text)}
     found = (
@@ -77,7 +77,7 @@ def clauses() -> dict[str, Clause]:
 
 
 def clause(*ids: str) -> Callable[[Function], Function]:
-    """Says which clauses a test checks.
+    """Say which clauses a test checks.
 
     Raises:
         LookupError: the contract has no such clause.
@@ -89,22 +89,22 @@ def clause(*ids: str) -> Callable[[Function], Function]:
 
 
 def requires(*capabilities: str) -> Callable[[Function], Function]:
-    """Says that a test needs an index that declares these capabilities."""
+    """Say that a test needs an index that declares these capabilities."""
     return _marking("requires", capabilities)
 
 
 def refuses(*capabilities: str) -> Callable[[Function], Function]:
-    """Says that a test looks at how an index refuses what it does not declare."""
+    """Say that a test looks at how an index refuses what it does not declare."""
     return _marking("refuses", capabilities)
 
 
 def vacuous(why: str) -> NoReturn:
-    """Ends a test by saying that it could not have failed here, and why."""
+    """End a test by saying that it could not have failed here, and why."""
     raise Vacuous(f"vacuous: {why}")
 
 
 def mark_of(function: Callable[..., Any]) -> Mark:
-    """What a test said about itself."""
+    """Return what a test said about itself."""
     mark: Mark = getattr(function, _MARK, Mark())
     return mark
 

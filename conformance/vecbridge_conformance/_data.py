@@ -127,7 +127,7 @@ class Data:
 
 
 def make(kind: str, dimension: int, *, count: int = 60, queries: int = 3, seed: int = 0) -> Data:
-    """Records and queries of a kind, the same every time.
+    """Return records and queries of a kind, the same every time.
 
     Example:
         >>> make("gaussian", 3, count=5).vectors.shape

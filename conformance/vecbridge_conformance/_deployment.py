@@ -13,10 +13,10 @@ class Lifecycle(Protocol):
     """The server behind a deployment, for tests that kill it."""
 
     def kill(self) -> None:
-        """Ends the server at once, as ``kill -9`` does."""
+        """End the server at once, as ``kill -9`` does."""
 
     def restart(self) -> None:
-        """Starts it again on the same data, and returns when it answers."""
+        """Start it again on the same data, and return when it answers."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Deployment:
             object.__setattr__(self, "label", self.backend)
 
     def open(self) -> vecbridge.Store:
-        """Opens a new connection to the store."""
+        """Open a new connection to the store."""
         if self.opener is not None:
             return self.opener()
         return vecbridge.get_backend(self.backend, **self.options)

@@ -69,20 +69,20 @@ class Deviation:
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def is_about(self, test: str, cited: Sequence[str]) -> bool:
-        """Whether a test, by its name with its parameters, may show this deviation."""
+        """Return whether a test, by its name with its parameters, may show this deviation."""
         return self.clause in cited and (not self.test or self.names_only(test))
 
     def names_only(self, test: str) -> bool:
-        """Whether this is the one test, or one with the parameters, that must show it."""
+        """Return whether this is the one test, or one with the parameters, that must show it."""
         return self.test in {test, test.partition("[")[0]}
 
     def explains(self, error: BaseException) -> bool:
-        """Whether the error is of the class expected."""
+        """Return whether the error is of the class expected."""
         return self.raises in {kind.__name__ for kind in type(error).__mro__}
 
 
 def ledger_of(backend: object, capabilities: Capabilities) -> list[Deviation]:
-    """The deviations that a backend's package admits for a deployment with these capabilities.
+    """Return the deviations that a package admits for a deployment with these capabilities.
 
     Raises:
         LedgerError: the ledger is wrong, or no longer true of what is installed.
@@ -99,7 +99,7 @@ def ledger_of(backend: object, capabilities: Capabilities) -> list[Deviation]:
 
 
 def read_ledger(text: str, package: str) -> list[Deviation]:
-    """Reads a ledger.
+    """Read a ledger.
 
     Raises:
         LedgerError: it is not TOML, or an entry is incomplete or names what does not exist.

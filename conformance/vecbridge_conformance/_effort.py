@@ -26,7 +26,7 @@ _seconds: WeakKeyDictionary[Harness, float] = WeakKeyDictionary()
 
 
 def for_all(harness: Harness, body: Callable[..., None], **drawn: st.SearchStrategy[Any]) -> None:
-    """Checks a property for drawn values, always the same ones; raises on the simplest failure.
+    """Check a property for drawn values, always the same ones; raises on the simplest failure.
 
     Args:
         harness: what is under test.
@@ -53,7 +53,7 @@ def effort(examples: int, *, steps: int = 20) -> settings:
 
 
 def some(harness: Harness, values: Sequence[Value], *, turn: int, few: int = 2) -> list[Value]:
-    """All values; on a slow store a few of them, others at each turn.
+    """Return all values; on a slow store a few of them, others at each turn.
 
     Args:
         harness: what is under test.
@@ -67,7 +67,7 @@ def some(harness: Harness, values: Sequence[Value], *, turn: int, few: int = 2) 
 
 
 def seconds_an_example(harness: Harness) -> float:
-    """Seconds that a fresh index with a few reads and writes takes, measured once a harness."""
+    """Return the seconds of a fresh index with a few reads and writes, once per harness."""
     if harness not in _seconds:
         with fresh(harness, "euclidean"):
             # The first index of a run pays for connecting.

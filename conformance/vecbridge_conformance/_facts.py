@@ -18,7 +18,7 @@ _ALWAYS = ("vecbridge", "numpy", "hypothesis", "pytest")
 
 
 def suite_hash() -> str:
-    """Tells suites apart: sixteen digits of a hash over the tests and the contract."""
+    """Tell suites apart: sixteen digits of a hash over the tests and the contract."""
     digest = hashlib.sha256(contract_text().encode())
     folder = resources.files("vecbridge_conformance").joinpath("suite")
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
@@ -28,7 +28,7 @@ def suite_hash() -> str:
 
 
 def versions(store: vecbridge.Store) -> dict[str, str]:
-    """Versions of Python, of vecbridge and of what the backend stands on.
+    """Return versions of Python, of vecbridge and of what the backend stands on.
 
     A backend that knows more, such as the version of its server, has a method ``versions`` that
     returns it by name.
@@ -46,7 +46,7 @@ def versions(store: vecbridge.Store) -> dict[str, str]:
 
 
 def capability_values(capabilities: Capabilities) -> dict[str, Any]:
-    """Capabilities as JSON has them."""
+    """Return capabilities as JSON has them."""
     return {
         name: sorted(value) if isinstance(value, frozenset) else value
         for name, value in asdict(capabilities).items()
@@ -54,7 +54,7 @@ def capability_values(capabilities: Capabilities) -> dict[str, Any]:
 
 
 def _requirements(store: vecbridge.Store) -> list[str]:
-    """The distribution that registers the backend, and what it asks for.
+    """Return the distribution that registers the backend, and what it asks for.
 
     Of requirements under an extra, those under the backend's own name count.
     """
@@ -72,7 +72,7 @@ def _requirements(store: vecbridge.Store) -> list[str]:
 
 
 def _with_extras(requirement: Requirement) -> list[str]:
-    """What the extras of a requirement bring: ``pymilvus[milvus-lite]`` names a second package."""
+    """Return packages of a requirement's extras, as in ``pymilvus[milvus-lite]``."""
     return [extra for extra in requirement.extras if _version(extra) is not None]
 
 

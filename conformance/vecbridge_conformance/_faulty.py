@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 
 def lost() -> OperationTimeoutError:
-    """What a store's client raises when no answer comes."""
+    """Return what a store's client raises when no answer comes."""
     return OperationTimeoutError(
         "the store did not answer in time; the call is safe to do again",
         backend="faulty",
@@ -78,7 +78,7 @@ class FaultyIndex:
         self.hanging = threading.Event()
 
     def arm(self, *faults: Fault) -> None:
-        """Lets these faults happen, each once."""
+        """Let these faults happen, each once."""
         self._faults += faults
 
     @property
@@ -97,7 +97,7 @@ class FaultyIndex:
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Writes all, or the first half."""
+        """Write all, or the first half."""
 
         def half() -> None:
             some = len(ids) // 2
@@ -107,7 +107,7 @@ class FaultyIndex:
         self._do("upsert", lambda: self._inner.upsert(ids, vectors, fields), half)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Deletes all, or the first half."""
+        """Delete all, or the first half."""
 
         def half() -> None:
             self._inner.delete(ids[: len(ids) // 2])
@@ -115,21 +115,21 @@ class FaultyIndex:
         self._do("delete", lambda: self._inner.delete(ids), half)
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        """Reads by id."""
+        """Read by id."""
         return self._do("fetch", lambda: self._inner.fetch(ids, consistency=consistency))
 
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """Asks for ids."""
+        """Ask for ids."""
         return self._do("contains", lambda: self._inner.contains(ids, consistency=consistency))
 
     def count(self, *, consistency: Consistency | None = None) -> int:
-        """Counts."""
+        """Count."""
         return self._do("count", lambda: self._inner.count(consistency=consistency))
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Reads everything; a fault strikes between two batches."""
+        """Read everything; a fault strikes between two batches."""
         for records in self._inner.scan(batch_size, consistency=consistency):
             yield self._do("scan", lambda found=records: found)  # type: ignore[misc]
 
@@ -142,7 +142,7 @@ class FaultyIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Hits]:
-        """Searches."""
+        """Search."""
         scope: dict[str, Any] = {"within": within, "where": where, "consistency": consistency}
         return self._do("search", lambda: self._inner.search(queries, k, **scope))
 
@@ -155,12 +155,12 @@ class FaultyIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Finds candidates."""
+        """Find candidates."""
         scope: dict[str, Any] = {"within": within, "where": where, "consistency": consistency}
         return self._do("candidates", lambda: self._inner.candidates(queries, k, **scope))
 
     def close(self) -> None:
-        """Closes the engine."""
+        """Close the engine."""
         self._inner.close()
 
     def _do(

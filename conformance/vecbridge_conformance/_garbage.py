@@ -26,12 +26,12 @@ def _nan(array: Any) -> Any:
 
 
 def _each(change: Spoil) -> Spoil:
-    """The change made to the answer of the first query."""
+    """Return the change made to the answer of the first query."""
     return lambda answers: [change(answers[0]), *answers[1:]]
 
 
 def _doubled(found: Records) -> Records:
-    """Twice the records, under other ids."""
+    """Return twice the records, under other ids."""
     more = tuple(f"{name}-again" for name in found.ids)
     vectors = np.concatenate([found.vectors, found.vectors])
     return Records(found.ids + more, vectors, found.fields)

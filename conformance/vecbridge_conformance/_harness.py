@@ -65,7 +65,7 @@ class Harness:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a live index of the deployment declares."""
+        """Return what a live index of the deployment declares."""
         if self._capabilities is None:
             schema, probe = self._probe()
             self._capabilities = probe.capabilities
@@ -86,7 +86,7 @@ class Harness:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """An empty index that nobody else uses; it goes at the end of the test.
+        """Return an empty index that nothing else uses; it goes at the end of the test.
 
         Its reads see what this process wrote, unless another level is asked for: a test that
         looks at what other processes write asks for :attr:`strongest`.
@@ -101,11 +101,11 @@ class Harness:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> VectorIndex:
-        """The engine of an empty index, without the client layer before it."""
+        """Return the engine of an empty index, without the client layer before it."""
         return self.recorder.engine(self._take(dimension, metric, fields, consistency))
 
     def release(self, index: Index | VectorIndex) -> None:
-        """Gives an index back before the end of the test, for tests that use many."""
+        """Give an index back before the end of the test, for tests that use many."""
         name = index.info.name
         lent = self._lent.pop(name, None)
         if lent is not None:
@@ -114,7 +114,7 @@ class Harness:
         self._disconnect(name)
 
     def reopen(self, index: Index) -> Index:
-        """Closes an index and opens it again over a new connection.
+        """Close an index and open it again over a new connection.
 
         The connection ends when the index is opened once more or given back: servers admit few.
         """
@@ -128,7 +128,7 @@ class Harness:
         return self.recorder.reopened(again.engine)
 
     def settle(self, index: Index) -> None:
-        """Waits until searches go by the index of the store, and not past it.
+        """Wait until searches go by the index of the store, and not past it.
 
         A server may search fresh records one by one, whatever index they are to have. An engine
         that knows when that is over has a method ``settle()``, which returns then.
@@ -140,13 +140,13 @@ class Harness:
     def other_process(
         self, function: Callable[..., Any], index: Index | VectorIndex, *arguments: Any
     ) -> Any:
-        """Result of ``function(backend, options, index_name, *arguments)`` in a fresh process."""
+        """Return ``function(backend, options, index_name, *arguments)`` of a fresh process."""
         return self.start_process(function, index, *arguments).result()
 
     def start_process(
         self, function: Callable[..., Any], index: Index | VectorIndex, *arguments: Any
     ) -> OtherProcess:
-        """Starts what :meth:`other_process` waits for."""
+        """Start what :meth:`other_process` waits for."""
         name = index.info.name
         return OtherProcess(
             function, self.deployment.backend, dict(self.deployment.options), name, *arguments
@@ -155,7 +155,7 @@ class Harness:
     def oracle(
         self, metric: Metric, ids: Sequence[str], vectors: ArrayLike, query: ArrayLike, k: int
     ) -> Hits:
-        """The exact ranking of one query, by the definition."""
+        """Return the exact ranking of one query, by the definition."""
         asked = np.asarray(query, dtype=np.float32)
         stored = np.asarray(vectors, dtype=np.float32).reshape(len(ids), len(asked))
         table = distances(metric, asked, stored)
@@ -164,7 +164,7 @@ class Harness:
         return Hits(tuple(ids[row] for row in rows), table[order], exact=True)
 
     def nobody_there(self, timeout: float = 2.0) -> Deployment | None:
-        """The deployment where no server listens; ``None`` where it has no server."""
+        """Return the deployment where no server listens; ``None`` where it has no server."""
         return unreachable(self.deployment, timeout)
 
     @contextmanager
@@ -185,11 +185,11 @@ class Harness:
                 yield wire, store
 
     def elsewhere(self, folder: Path) -> Deployment | None:
-        """The deployment with its files in another folder; ``None`` where it keeps no files."""
+        """Return the deployment with files in another folder; ``None`` where it has no files."""
         return elsewhere(self.deployment, folder)
 
     def folder(self) -> Path:
-        """An empty folder, which goes with all that is in it at the end of the test."""
+        """Return an empty folder, which goes with all that is in it at the end of the test."""
         return Path(
             self._folders.enter_context(
                 tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
@@ -197,7 +197,7 @@ class Harness:
         )
 
     def end_test(self) -> None:
-        """Gives back every index of the test, and closes its further connections."""
+        """Give back every index of the test, and close its further connections."""
         lent, self._lent = self._lent, {}
         for name, (schema, index) in lent.items():
             self._indexes.give_back(schema, name, index, self.recorder.written(name))
@@ -207,7 +207,7 @@ class Harness:
         self.recorder.clear()
 
     def close(self) -> None:
-        """Drops every index that was made, and closes the store."""
+        """Drop every index that was made, and close the store."""
         self.end_test()
         if self._pool is not None:
             self._pool.close()
@@ -231,7 +231,7 @@ class Harness:
         return taken.engine
 
     def _probe(self) -> tuple[Schema, Index]:
-        """An index to ask for capabilities; a strong one, as histories use, where that is made."""
+        """Return an index to ask for capabilities: a strong one where that can be made."""
         strong = Schema(4, "euclidean", (), "strong")
         with suppress(vecbridge.VecbridgeError):
             return strong, self._indexes.take(strong)

@@ -87,7 +87,7 @@ class History:
 
     @classmethod
     def merged(cls, parts: Sequence[History]) -> History:
-        """One history of several processes."""
+        """Return one history of several processes."""
         return cls(
             [write for part in parts for write in part.writes],
             [read for part in parts for read in part.reads],
@@ -109,16 +109,16 @@ class Recording:
         self.history = History()
 
     def upsert(self, ids: Sequence[str], version: int) -> None:
-        """Writes a version, again until it is acknowledged or has failed three times."""
+        """Write a version, again until it is acknowledged or has failed three times."""
         vectors = np.full((len(ids), DIMENSION), version, dtype=np.float32)
         self._write(ids, version, lambda: self.index.upsert(ids, vectors), deleted=False)
 
     def delete(self, ids: Sequence[str], version: int) -> None:
-        """Deletes, as a version."""
+        """Delete, as a version."""
         self._write(ids, version, lambda: self.index.delete(ids), deleted=True)
 
     def read(self, ids: Sequence[str], level: Consistency, way: Way) -> Read:
-        """Reads the versions of some ids."""
+        """Read the versions of some ids."""
         start = time.monotonic()
         seen = _READERS[way](self.index, ids, level)
         read = Read(self.process, way, level, seen, start, time.monotonic())
@@ -126,7 +126,7 @@ class Recording:
         return read
 
     def try_to_read(self, ids: Sequence[str], level: Consistency, way: Way) -> None:
-        """Reads; where the store fails in passing, that is noted, and the work goes on."""
+        """Read; where the store fails in passing, that is noted, and the work goes on."""
         try:
             self.read(ids, level, way)
         except BackendError as error:

@@ -18,7 +18,7 @@ _KEY = "✓ kept, △ known deviation, ✗ broken, ○ could not have failed her
 
 
 def markdown_matrix(reports: Sequence[dict[str, Any]]) -> str:
-    """The matrix as a page of Markdown, with a list of what is not plainly kept."""
+    """Return the matrix as a page of Markdown, with a list of what is not plainly kept."""
     labels = [report["label"] for report in reports]
     lines = [
         "# Conformance matrix",
@@ -48,7 +48,7 @@ def markdown_matrix(reports: Sequence[dict[str, Any]]) -> str:
 
 
 def html_matrix(reports: Sequence[dict[str, Any]]) -> str:
-    """The matrix as one HTML file that needs no other."""
+    """Return the matrix as one HTML file that needs no other."""
     heads = "".join(
         f"<th>{escape(report['label'])}<br><small>{escape(_result(report))}</small></th>"
         for report in reports
@@ -76,7 +76,7 @@ def _rows(reports: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _times(reports: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    """A row a layer, and one for the whole run."""
+    """Yield a row per layer, and one for the whole run."""
     for layer in LAYERS:
         spent = [report["seconds"].get(layer) for report in reports]
         if any(spent):

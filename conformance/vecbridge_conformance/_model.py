@@ -25,30 +25,30 @@ class Model:
         self.records: dict[str, NDArray[np.float32]] = {}
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Inserts or replaces."""
+        """Insert or replaces."""
         self.records.update(zip(ids, np.array(vectors, copy=True), strict=True))
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Removes, and ignores what is not there."""
+        """Remove, and ignore what is not there."""
         for name in ids:
             self.records.pop(name, None)
 
     def search(
         self, query: NDArray[np.float32], k: int | None, within: Collection[str] | None = None
     ) -> Hits:
-        """The exact ranking of one query."""
+        """Return the exact ranking of one query."""
         names = [name for name in self.records if within is None or name in within]
         table = distances(self.metric, query, self.matrix(names))
         order = rank(names, table, k)
         return Hits(tuple(names[row] for row in order.tolist()), table[order], exact=True)
 
     def matrix(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of records that are there: ``(len(ids), d)``."""
+        """Return vectors of records that are there: ``(len(ids), d)``."""
         rows = [self.records[name] for name in ids]
         return np.array(rows, dtype=np.float32).reshape(len(rows), self.dimension)
 
     def check_records(self, found: Records, ids: Sequence[str]) -> None:
-        """Raises where a ``fetch`` of distinct ids did not give what it must."""
+        """Raise where a ``fetch`` of distinct ids did not give what it must."""
         present = tuple(name for name in ids if name in self.records)
         absent = tuple(name for name in ids if name not in self.records)
         expect(found.ids == present, f"asked for {ids}, got records of {found.ids}")
@@ -56,7 +56,7 @@ class Model:
         same_bits(found.vectors, self.matrix(present))
 
     def check_all(self, batches: Iterable[Records]) -> None:
-        """Raises where a ``scan`` did not give every record once."""
+        """Raise where a ``scan`` did not give every record once."""
         parts = list(batches)
         names = [name for part in parts for name in part.ids]
         there = sorted(self.records)
@@ -66,7 +66,7 @@ class Model:
 
 
 def same_bits(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    """Raises where two arrays of vectors are not equal bit for bit."""
+    """Raise where two arrays of vectors are not equal bit for bit."""
     expect(found.dtype == np.float32, f"vectors are float32; got {found.dtype}")
     expect(found.shape == expected.shape, f"expected shape {expected.shape}, got {found.shape}")
     for row, (got, wanted) in enumerate(zip(found, expected, strict=True)):
@@ -75,6 +75,6 @@ def same_bits(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None
 
 
 def expect(holds: bool, message: str) -> None:  # noqa: FBT001  (it reads as an assertion)
-    """Raises ``AssertionError`` where something does not hold, under ``python -O`` too."""
+    """Raise ``AssertionError`` where something does not hold, under ``python -O`` too."""
     if not holds:
         raise AssertionError(message)

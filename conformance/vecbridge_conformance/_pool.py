@@ -49,7 +49,7 @@ class IndexPool:
         self._slow = False
 
     def take(self, schema: Schema) -> Index:
-        """An empty index of a schema."""
+        """Return an empty index of a schema."""
         free = [each for each in self._free if each[0] == schema]
         self._taken[schema] += 1
         if len(free) == 1 and self._taken[schema] == _OFTEN:
@@ -65,7 +65,7 @@ class IndexPool:
         return self._made_new(schema)
 
     def give_back(self, schema: Schema, name: str, index: Index, ids: Collection[str] = ()) -> None:
-        """Drops an index, or empties it for a later test where making one is slow.
+        """Drop an index, or empty it for a later test where making one is slow.
 
         Args:
             schema: of the index.
@@ -84,7 +84,7 @@ class IndexPool:
             self._drop(name)
 
     def close(self) -> None:
-        """Drops every index that is left."""
+        """Drop every index that is left."""
         for name in list(self._made):
             self._drop(name)
 
@@ -100,14 +100,14 @@ class IndexPool:
             consistency=schema.consistency,
         )
         if len(self._made) <= _TIMED:
-            # A server may put off what takes time until somebody reads.
+            # A server may put off what takes time until the first read.
             with contextlib.suppress(Exception):
                 index.count()
         self._slow = self._slow or time.monotonic() - start > self._slow_from_s
         return index
 
     def _deleted(self, name: str, ids: Collection[str]) -> bool:
-        """Deletes the records that are known; whatever goes wrong, the index is not used again."""
+        """Delete the records that are known; whatever goes wrong, the index is not used again."""
         try:
             with (
                 self._store.open_index(name) as index,
@@ -120,7 +120,7 @@ class IndexPool:
         return True
 
     def _opened_empty(self, schema: Schema, name: str) -> Index | None:
-        """An index of the schema without records; ``None`` where it cannot be had."""
+        """Return an index of the schema without records; ``None`` where it cannot be had."""
         # What a test sees is what counts; a weaker read could miss what the test will see later.
         level: Consistency = "session" if schema.consistency == "session" else "strong"
         try:

@@ -1,4 +1,4 @@
-"""Runs a function in another process, which knows nothing but what it is told."""
+"""Run a function in another process, which knows nothing but its arguments."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class OtherProcess:
         return self._process.pid
 
     def result(self, timeout: float = _TIMEOUT_S) -> Any:
-        """What the function returned; what it raised is raised here.
+        """Return what the function returned; what it raised is raised here.
 
         Raises:
             TimeoutError: it did not end in time; it is ended then.
@@ -62,7 +62,7 @@ class OtherProcess:
         raise value
 
     def kill(self) -> None:
-        """Ends it at once, as ``kill -9`` does."""
+        """End it at once, as ``kill -9`` does."""
         self._process.kill()
         self._process.wait()
         self._folder.cleanup()

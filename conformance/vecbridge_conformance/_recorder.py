@@ -75,7 +75,7 @@ class Recorder:
         self._opened: list[Index] = []
 
     def store(self, store: Store) -> Store:
-        """A store that remembers its calls, those about the index made last with its own."""
+        """Return a store that remembers its calls, those about the index made last with its own."""
         return cast("Store", _RecordedStore(store, self))
 
     def index(self, engine: VectorIndex) -> Index:
@@ -83,7 +83,7 @@ class Recorder:
         return _RecordedFront(engine, self, self._begin(engine))
 
     def engine(self, engine: VectorIndex) -> VectorIndex:
-        """An engine that remembers its calls."""
+        """Return an engine that remembers its calls."""
         return cast("VectorIndex", _RecordedEngine(engine, self, self._begin(engine)))
 
     def reopened(self, engine: VectorIndex) -> Index:
@@ -93,7 +93,7 @@ class Recorder:
         return _RecordedFront(engine, self, calls)
 
     def written(self, name: str) -> list[str]:
-        """The ids of every record that somebody tried to write to an index."""
+        """Return the ids of every record that a test tried to write to an index."""
         given = (
             call.arguments[0]
             for call in self.calls.get(name, [])
@@ -102,7 +102,7 @@ class Recorder:
         return list(dict.fromkeys(each for part in given for each in part if type(each) is str))
 
     def pending(self) -> list[str]:
-        """The calls that have not come back yet, and for how long."""
+        """Return the calls that have not come back yet, and for how long."""
         now = time.monotonic()
         held = list(self._pending.values())
         return [f"{call} (for {now - began:.0f} s)" for call, began in held]
@@ -117,11 +117,11 @@ class Recorder:
             self._pending.pop(id(call), None)
 
     def opened(self, index: Index) -> None:
-        """Takes down what a test has opened, which it need not close."""
+        """Take down what a test has opened, which it need not close."""
         self._opened.append(index)
 
     def clear(self) -> None:
-        """Forgets everything, and closes what was opened: a server may admit few connections."""
+        """Forget everything, and close what was opened: a server may admit few connections."""
         opened, self._opened = self._opened, []
         for index in opened:
             # A broken backend must not break the next test.
@@ -132,7 +132,7 @@ class Recorder:
         self._pending.clear()
 
     def latest(self) -> list[Call]:
-        """The calls of the index made last; where there is none, those of the store alone."""
+        """Return the calls of the index made last, or those of the store where there is none."""
         name = next(reversed(self.calls), "")
         return self.calls.setdefault(name, [])
 
@@ -196,7 +196,7 @@ class _RecordedEngine:
 
 
 def _kept(value: Any) -> Any:
-    """The value as it is now: a test may change what it gave."""
+    """Return the value as it is now: a test may change what it gave."""
     return value.copy() if isinstance(value, (np.ndarray, list, dict)) else value
 
 

@@ -25,7 +25,7 @@ SCHEMA = 1
 
 
 def build_report(session: Session) -> dict[str, Any]:
-    """The report of a session, as JSON has it."""
+    """Return the report of a session, as JSON has it."""
     judged = judge(clauses(), session.outcomes)
     seconds = session.seconds
     return {
@@ -49,7 +49,7 @@ def build_report(session: Session) -> dict[str, Any]:
 
 
 def write_report(report: dict[str, Any], folder: Path) -> Path:
-    """Writes ``<label>.json``, and a matrix of every report in the folder.
+    """Write ``<label>.json``, and a matrix of every report in the folder.
 
     Returns:
         The JSON file.
@@ -64,7 +64,7 @@ def write_report(report: dict[str, Any], folder: Path) -> Path:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Reads a report.
+    """Read a report.
 
     Raises:
         ValueError: the file is none, or of another form than this version reads.
@@ -79,7 +79,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """The clauses on which two reports differ: id, and the verdict of each."""
+    """Return the clauses on which two reports differ: id, and the verdict of each."""
     names = dict.fromkeys([*one["clauses"], *other["clauses"]])
     pairs = ((name, _verdict(one, name), _verdict(other, name)) for name in names)
     return [pair for pair in pairs if pair[1] != pair[2]]

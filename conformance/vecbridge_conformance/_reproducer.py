@@ -19,7 +19,7 @@ _NO_NUMBER = re.compile(r"\b(inf|nan)\b")
 
 
 def reproducer(recorder: Recorder, folder: Path | None = None) -> str:
-    """A script that does again what was done to the index made last; empty if there is none.
+    """Return a script that does again what was done to the index made last; empty if there is none.
 
     Args:
         recorder: what was done.
@@ -57,7 +57,7 @@ def reproducer(recorder: Recorder, folder: Path | None = None) -> str:
 
 
 def _few(calls: list[Call]) -> list[Call]:
-    """All calls, or the writes and the last few where there are many."""
+    """Return all calls, or the writes and the last few where there are many."""
     if len(calls) <= _MOST_CALLS:
         return calls
     writes = [call for call in calls[:-5] if call.name in {"upsert", "delete"}]
@@ -65,7 +65,7 @@ def _few(calls: list[Call]) -> list[Call]:
 
 
 def _options(deployment: Deployment) -> tuple[str, list[str]]:
-    """The options as keywords, and the variables from which the backend takes its secrets."""
+    """Return the options as keywords, and the variables that hold the backend's secrets."""
     secrets = secret_settings(deployment)
     hidden = [key for key, value in deployment.options.items() if is_secret(key, value, secrets)]
     shown = {key: value for key, value in deployment.options.items() if key not in hidden}
@@ -119,7 +119,7 @@ class _Writer:
 
 
 def _holds_values(value: Any) -> bool:
-    """Whether it is an array, or a list that may be too long to be shown."""
+    """Return whether it is an array, or a list that may be too long to be shown."""
     return isinstance(value, np.ndarray) or (
         isinstance(value, (list, tuple)) and len(value) > _MOST_VALUES
     )

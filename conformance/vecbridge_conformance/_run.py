@@ -30,7 +30,7 @@ def run_suite(
     limit: float = LIMIT_S,
     console: Console | None = None,
 ) -> int:
-    """Runs the suite on a deployment, and shows what it finds.
+    """Run the suite on a deployment, and show what it finds.
 
     Args:
         deployment: what is under test.
@@ -65,7 +65,7 @@ def _in(module: str, layers: Sequence[str]) -> bool:
 
 
 def _no_settings() -> Path:
-    """A file of settings that has none: the caller's own must not reach the suite."""
+    """Return a file of settings that has none: the caller's own must not reach the suite."""
     return Path(__file__).with_name("pytest.ini")
 
 
@@ -132,7 +132,7 @@ class _Shown:
             self._progress.update(self._tasks[outcome.layer], advance=1, found=told)
             self._left[outcome.layer] -= 1
             if not self._left[outcome.layer] and not self._console.is_terminal:
-                # A pipe or a log shows no bars: it is told where the run has got to.
+                # A pipe or a log shows no bars: lines say how far the run is.
                 self._console.print(f"{outcome.layer} is through; so far {told}")
         if outcome.verdict == "fail":
             self._console.rule(f"[bold red]{', '.join(outcome.clauses)}[/]  {outcome.test}")
@@ -157,7 +157,7 @@ class _Shown:
 
 
 def _table(report: dict[str, Any]) -> Table:
-    """One line a verdict, with the clauses that have it."""
+    """Return one line a verdict, with the clauses that have it."""
     title = f"{report['label']}: {len(report['clauses'])} clauses"
     table = Table(title=title, title_justify="left")
     for heading in ("verdict", "clauses", "which"):
@@ -165,7 +165,7 @@ def _table(report: dict[str, Any]) -> Table:
     for verdict in VERDICTS:
         names = [name for name, each in report["clauses"].items() if each["verdict"] == verdict]
         if names:
-            # Of a part of the suite, what was left out is most of it, and nobody wonders why.
+            # Of a part of the suite, what was left out is most of it, and needs no reason.
             plain = verdict == "pass" or (verdict == "not-run" and report["partial"])
             which = "" if plain else " ".join(names)
             table.add_row(verdict, str(len(names)), which, style=_STYLES.get(verdict, "dim"))

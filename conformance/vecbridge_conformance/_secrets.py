@@ -14,7 +14,7 @@ _PASSWORD = re.compile(r"(?<=//)[^/@]+(?=@)")
 
 
 def secret_settings(deployment: Deployment) -> list[str]:
-    """Names of the backend's settings that are declared secret, given or not."""
+    """Return names of the backend's settings that are declared secret, given or not."""
     # Opening connects to nothing (INDEX-9).
     with deployment.open() as store:
         known = getattr(type(store.backend).settings_type, "model_fields", {})
@@ -24,7 +24,7 @@ def secret_settings(deployment: Deployment) -> list[str]:
 
 
 def place_settings(deployment: Deployment) -> list[str]:
-    """Names of the backend's settings that take text or a path, and so an address by mistake."""
+    """Return the settings that take text or a path, and so an address by mistake."""
     with deployment.open() as store:
         known = getattr(type(store.backend).settings_type, "model_fields", {})
     return [
@@ -36,12 +36,12 @@ def place_settings(deployment: Deployment) -> list[str]:
 
 
 def is_secret(name: str, value: Any, secrets: list[str]) -> bool:
-    """Whether an option is a secret, or an address that holds one."""
+    """Return whether an option is a secret, or an address that holds one."""
     return name in secrets or bool(_PASSWORD.search(str(value)))
 
 
 def shown_options(deployment: Deployment) -> dict[str, str]:
-    """The options as text, secrets and who asks for an address masked."""
+    """Return the options as text, secrets and who asks for an address masked."""
     secrets = secret_settings(deployment)
     return {
         name: MASK if name in secrets else _PASSWORD.sub(MASK, str(value))

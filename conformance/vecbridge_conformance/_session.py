@@ -64,17 +64,17 @@ class Session:
 
     @property
     def started(self) -> float:
-        """When the run began, in seconds since 1970."""
+        """Return when the run began, in seconds since 1970."""
         return self._started
 
     def reason_not_to_run(self, mark: Mark) -> str | None:
-        """Why a test has nothing to look at here, or ``None``."""
+        """Return why a test has nothing to look at here, or ``None``."""
         return reason_not_to_run(mark, self.harness.capabilities)
 
     def record(
         self, test: str, layer: str, mark: Mark, error: BaseException | None, seconds: float
     ) -> Outcome:
-        """Takes down what came of a test that ran, and judges it by the ledger."""
+        """Take down what came of a test that ran, and judge it by the ledger."""
         shown = len(self._shown)
         verdict, reason = self._judge(test, mark, error)
         # A known departure is one of its own clause; of the others that it cites, the test that
@@ -85,11 +85,11 @@ class Session:
         return outcome
 
     def leave_out(self, test: str, layer: str, mark: Mark, reason: str) -> None:
-        """Takes down that a test did not run, and why."""
+        """Take down that a test did not run, and why."""
         self.outcomes.append(Outcome(test, layer, mark.clauses, "not-run", reason))
 
     def unexpected_passes(self) -> list[Outcome]:
-        """The entries of the ledger that nothing showed although everything ran that could."""
+        """Return the ledger's entries that nothing showed although all ran that could."""
         return [
             Outcome(
                 f"deviations.toml[{deviation.clause}]",
@@ -103,7 +103,7 @@ class Session:
         ]
 
     def explanation(self, mark: Mark) -> str:
-        """What a failure is shown with: the clauses' text, and how to see it happen again."""
+        """Return what is shown with a failure: the clauses, and how to see it happen again."""
         cited = [f"{name}. {clauses()[name].text}" for name in mark.clauses]
         script = reproducer(self.harness.recorder, self._folder)
         again = f"\nTo see it again, run this:\n\n{script}\n" if script else ""
@@ -136,7 +136,7 @@ class Session:
 
 
 def _told(error: BaseException) -> str:
-    """An error, and what is behind it where it is hypothesis's own: such a one says little."""
+    """Return an error, or the error behind one of hypothesis's own, which says little."""
     told = f"{type(error).__name__}: {_first_line(error)}"
     if not type(error).__module__.startswith("hypothesis"):
         return told

@@ -33,7 +33,7 @@ def lower_bound(successes: int, trials: int, *, confidence: float = 0.99) -> flo
 
 
 def _at_least(successes: int, trials: int, p: float) -> float:
-    """Probability of so many successes or more."""
+    """Return probability of so many successes or more."""
     if p <= 0.0:
         return 0.0
     if p >= 1.0:

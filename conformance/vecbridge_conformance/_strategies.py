@@ -43,13 +43,13 @@ class Drawn:
         return len(self.ids)
 
     def part(self, positions: Sequence[int]) -> Drawn:
-        """Some of the records, in the order given."""
+        """Return some of the records, in the order given."""
         rows = list(positions)
         return Drawn([self.ids[row] for row in rows], self.vectors[rows])
 
 
 def ids() -> st.SearchStrategy[str]:
-    """Ids, of which any two are equal, or nearly so, more often than by chance."""
+    """Return ids, of which any two are equal, or nearly so, more often than by chance."""
     characters = st.characters(codec="utf-8", exclude_characters="\0")
     return st.one_of(
         st.text("ab", min_size=1, max_size=2),
@@ -59,13 +59,13 @@ def ids() -> st.SearchStrategy[str]:
 
 
 def lattice() -> st.SearchStrategy[list[float]]:
-    """Vectors of small integers: every float32 engine computes with them without rounding."""
+    """Return vectors of small integers, with which float32 computes without rounding."""
     whole = st.integers(-2, 2).map(float)
     return st.lists(whole, min_size=DIMENSION, max_size=DIMENSION)
 
 
 def vector() -> st.SearchStrategy[list[float]]:
-    """Vectors among which ties, near ties, zeros and far apart norms are common."""
+    """Return vectors among which ties, near ties, zeros and far apart norms are common."""
     rough = st.lists(st.sampled_from(_COORDINATES), min_size=DIMENSION, max_size=DIMENSION)
     return st.one_of(lattice(), rough)
 
@@ -88,13 +88,13 @@ def records(
 def queries(
     *, most: int = 4, vectors: st.SearchStrategy[list[float]] | None = None
 ) -> st.SearchStrategy[NDArray[np.float32]]:
-    """A batch of queries: ``(1 .. most, 3)`` float32."""
+    """Return a batch of queries: ``(1 .. most, 3)`` float32."""
     rows = st.lists(vector() if vectors is None else vectors, min_size=1, max_size=most)
     return rows.map(_matrix)
 
 
 def metrics() -> st.SearchStrategy[Metric]:
-    """A metric."""
+    """Return a metric."""
     return st.sampled_from(METRICS)
 
 

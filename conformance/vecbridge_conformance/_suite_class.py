@@ -13,7 +13,7 @@ pytest_plugins = ("vecbridge_conformance.plugin",)
 
 
 def conformance_suite(deployment: Deployment, *layers: str) -> type:
-    """A class with every test of the suite, to be derived from in a test module.
+    """Return a class with every test of the suite, to be derived from in a test module.
 
     Args:
         deployment: what is under test.

@@ -22,7 +22,7 @@ class Address(NamedTuple):
 
 
 def address_of(deployment: Deployment) -> Address | None:
-    """Where the server of a deployment listens; ``None`` where the options name none.
+    """Return where the server of a deployment listens; ``None`` where the options name none.
 
     They name one by an address with ``://`` in it, or by ``host`` and ``port``.
     """
@@ -38,7 +38,7 @@ def address_of(deployment: Deployment) -> Address | None:
 
 
 def moved(deployment: Deployment, port: int, *, timeout: float, label: str) -> Deployment | None:
-    """The deployment on another port of this machine.
+    """Return the deployment on another port of this machine.
 
     Args:
         deployment: what is under test.
@@ -67,12 +67,12 @@ def moved(deployment: Deployment, port: int, *, timeout: float, label: str) -> D
 
 
 def unreachable(deployment: Deployment, timeout: float) -> Deployment | None:
-    """The deployment on a port of this machine on which nobody listens; ``None`` without server."""
+    """Return the deployment on a port without a listener; ``None`` where there is no server."""
     return moved(deployment, _free_port(), timeout=timeout, label="nobody there")
 
 
 def elsewhere(deployment: Deployment, folder: Path) -> Deployment | None:
-    """The deployment with its files in another folder; ``None`` where it keeps no files.
+    """Return the deployment with its files in another folder; ``None`` where it keeps no files.
 
     Args:
         deployment: what is under test.
@@ -89,7 +89,7 @@ def elsewhere(deployment: Deployment, folder: Path) -> Deployment | None:
 
 
 def _place(deployment: Deployment) -> str | None:
-    """The option that says where the store is: by what it holds, or by how it is called."""
+    """Return the option that says where the store is: by what it holds, or by how it is called."""
     if deployment.opener is not None:
         return None
     given = {name: value for name, value in deployment.options.items() if value is not None}

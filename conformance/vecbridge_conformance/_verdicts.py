@@ -52,7 +52,7 @@ class ClauseVerdict:
 
 
 def judge(clauses: Mapping[str, Clause], outcomes: Sequence[Outcome]) -> dict[str, ClauseVerdict]:
-    """The verdict on every clause, in the order of the contract."""
+    """Return the verdict on every clause, in the order of the contract."""
     return {
         name: _judged([each for each in outcomes if name in each.clauses])
         if clause.binding
@@ -62,7 +62,7 @@ def judge(clauses: Mapping[str, Clause], outcomes: Sequence[Outcome]) -> dict[st
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict that decides."""
+    """Return the verdict that decides."""
     found = set(verdicts)
     for verdict in VERDICTS:
         if verdict in found:

@@ -84,7 +84,7 @@ class Wire:
             self._delay = 0.0
 
     def close(self) -> None:
-        """Ends every connection, and listens no more."""
+        """End every connection, and listen no more."""
         self._closed = True
         self._flowing.set()
         _end(self._listener)
@@ -126,7 +126,7 @@ class Wire:
         muted: threading.Event,
         asking: bool,  # noqa: FBT001  (of a thread)
     ) -> None:
-        """Passes one direction on until either end closes; ``muted`` swallows the answers."""
+        """Pass one direction on until either end closes; ``muted`` swallows the answers."""
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
                 time.sleep(self._delay)
@@ -155,7 +155,7 @@ class Wire:
 
 
 def _end(end: socket.socket) -> None:
-    """Ends a connection at once, for whoever reads or writes it."""
+    """End a connection at once, for both of its ends."""
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()

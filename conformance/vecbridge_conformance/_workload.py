@@ -49,23 +49,23 @@ class Plan:
 
     @property
     def all(self) -> list[str]:
-        """The ids that anybody writes."""
+        """Return the ids that any writer writes."""
         return [name for writer in range(self.writers) for name in ids_of(writer)]
 
 
 def ids_of(writer: int) -> list[str]:
-    """The ids of one writer."""
+    """Return the ids of one writer."""
     return [f"w{writer}-{number}" for number in range(_IDS_A_WRITER)]
 
 
 def work(backend: str, options: Mapping[str, Any], index: str, plan: Plan) -> History:
-    """What a process of its own does."""
+    """Return what a process of its own does."""
     with vecbridge.get_backend(backend, **options) as store:
         return perform(store.open_index(index), plan)
 
 
 def perform(index: Index, plan: Plan) -> History:
-    """Does a plan, once everybody is ready."""
+    """Do a plan, once everybody is ready."""
     recording = Recording(index, plan.process)
     _meet(Path(plan.barrier), plan)
     end = time.monotonic() + plan.seconds
@@ -81,7 +81,7 @@ def perform(index: Index, plan: Plan) -> History:
 
 
 def in_processes(harness: Harness, index: Index, plans: Sequence[Plan]) -> History:
-    """The history of plans that run in fresh processes, over connections of their own."""
+    """Return the history of plans that run in fresh processes, over connections of their own."""
     running = [harness.start_process(work, index, plan) for plan in plans]
     parts: list[History] = []
     errors: list[Exception] = []
@@ -97,7 +97,7 @@ def in_processes(harness: Harness, index: Index, plans: Sequence[Plan]) -> Histo
 
 
 def in_threads(index: Index, plans: Sequence[Plan]) -> History:
-    """The history of plans that run in threads on one index."""
+    """Return the history of plans that run in threads on one index."""
     with ThreadPoolExecutor(len(plans)) as pool:
         return History.merged(list(pool.map(lambda plan: perform(index, plan), plans)))
 

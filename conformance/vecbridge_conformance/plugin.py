@@ -32,7 +32,7 @@ _MOST_HUNG = 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the options that say what is under test."""
+    """Add the options that say what is under test."""
     group = parser.getgroup("vecbridge-conformance")
     group.addoption("--vecbridge-backend", help="backend under test")
     group.addoption("--vecbridge-label", default="", help="name of its column in reports")
@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Registers the layers as markers, and makes room for the sessions."""
+    """Register the layers as markers, and make room for the sessions."""
     for layer in LAYERS:
         config.addinivalue_line("markers", f"layer_{layer}: a test of the layer {layer}")
     config.stash[SESSIONS] = {}
@@ -70,7 +70,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out, and takes down, what has nothing to look at in the deployment."""
+    """Leave out, and take down, what has nothing to look at in the deployment."""
     chosen = _chosen_layers(config)
     left_out = []
     for item in filter(_is_ours, items):
@@ -121,7 +121,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Judges each test by the ledger, and says of a failure what the contract wants."""
+    """Judge each test by the ledger, and say of a failure what the contract wants."""
     report = yield
     if not _is_ours(item):
         return report
@@ -148,7 +148,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Closes the ledgers, writes the reports and drops what was made."""
+    """Close the ledgers, write the reports and drop what was made."""
     config = session.config
     folder = config.getoption("--vecbridge-report", None)
     for _, each in config.stash[SESSIONS].values():
@@ -173,7 +173,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Says which entries of a ledger nothing showed."""
+    """Say which entries of a ledger nothing showed."""
     for _, each in config.stash[SESSIONS].values():
         for outcome in each.outcomes:
             if outcome.test.startswith("deviations.toml"):
@@ -181,14 +181,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def use(config: pytest.Config, deployment: Deployment, report: Path | None = None) -> None:
-    """Says what is under test, and where its reports go, in place of the options."""
+    """Say what is under test, and where its reports go, in place of the options."""
     config.stash[_FROM_OPTIONS] = deployment
     if report is not None:
         config.stash[_REPORT] = report
 
 
 def layer_of_item(item: pytest.Item) -> str:
-    """The layer of a collected test of the suite."""
+    """Return the layer of a collected test of the suite."""
     return layer_of(_function(item).__module__)
 
 

@@ -47,7 +47,7 @@ class CheckedEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the engine declares."""
+        """Return what the engine declares."""
         return self._engine.capabilities
 
     @property
@@ -264,7 +264,7 @@ def _is_array(value: object, kind: type[np.generic], shape: tuple[int, ...]) -> 
 
 
 def _all_finite(vectors: Any) -> bool:
-    """Whether no value is NaN or infinite; a sum tells it, but for the rare one that overflows."""
+    """Return whether no value is NaN or infinite; a sum shows it unless it overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.add.reduce(vectors, axis=None)
     return bool(np.isfinite(total)) or bool(np.isfinite(vectors).all())

@@ -28,7 +28,7 @@ class Lifetime:
 
     @property
     def ended(self) -> bool:
-        """Whether the owner, or what it was opened over, is closed."""
+        """Return whether the owner, or what it was opened over, is closed."""
         return self._ended or (self._over is not None and self._over.ended)
 
     def end(self) -> None:

@@ -68,7 +68,7 @@ class RecordIndex:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the live store can do."""
+        """Return what the live store can do."""
         return self._engine.capabilities
 
     @operation

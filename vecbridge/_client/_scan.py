@@ -123,7 +123,7 @@ class TopK:
 
     @property
     def full(self) -> bool:
-        """Whether ``k`` records have been ranked, so that :attr:`last` bounds the answer."""
+        """Return whether ``k`` records have been ranked, so that :attr:`last` bounds the answer."""
         return self._k is not None and len(self._best) == self._k
 
     @property

@@ -267,14 +267,14 @@ def _within_list(
     if is_sent(index, scope) and _is_few(index, len(ids), len(queries)):
         return scan_rank(index, queries, k, scope.distinct())
     # The first query finds out whether to leave out the list is worth it for the others.
-    answers, left = _sift(index, queries, range(1), k, scope)
+    answers, left = _sift(index, queries, range(1), k, scope, ranking)
     useless = bool(left)
     for block in query_blocks(index, len(queries) - 1, 2 * k + _SPARE_HITS):
         others = range(block.start + 1, block.stop + 1)
         if useless:
             left += others
         else:
-            found, undecided = _sift(index, queries, others, k, scope)
+            found, undecided = _sift(index, queries, others, k, scope, ranking)
             answers.update(found)
             left += undecided
     if left:
@@ -291,7 +291,12 @@ def _is_few(index: CheckedEngine, listed: int, queries: int) -> bool:
 
 
 def _sift(
-    index: CheckedEngine, queries: Queries, block: Iterable[int], k: int, scope: Scope
+    index: CheckedEngine,
+    queries: Queries,
+    block: Iterable[int],
+    k: int,
+    scope: Scope,
+    ranking: Ranking,
 ) -> tuple[dict[int, Hits], list[int]]:
     """Search without the list and keep what is on it, while that costs less than the list."""
     ids, metric = scope.within or (), index.info.metric
@@ -313,13 +318,17 @@ def _sift(
     def prove(positions: list[int], found: Sequence[Candidates]) -> list[Improvable]:
         nonlocal share
         ranked = rank_all(metric, queries[positions], found, k)
-        # An approximate engine promises nothing more of a deeper search.
         proven = [
-            (hits, not hits.exact and (candidates.lower_bound > -math.inf or len(hits) < k))
+            (hits, improvable(hits, candidates.lower_bound))
             for hits, candidates in zip(ranked, found, strict=True)
         ]
-        share = min([1.0, *compress(shares, (improvable for _, improvable in proven))])
+        share = min([1.0, *compress(shares, (more for _, more in proven))])
         return proven
+
+    def improvable(hits: Hits, bound: float) -> bool:
+        # Of an engine that promises nothing, a deeper search certifies no more.
+        enough = bound == -math.inf and len(hits) == k and ranking != "certified"
+        return not hits.exact and not enough
 
     def affordable(depth: int, count: int) -> bool:
         return depth > 0 and _HIT_COST * depth <= len(ids) and fits(depth, count)

@@ -49,7 +49,7 @@ class BrainConfig:
         )
 
     def settings(self, names: Collection[str]) -> Iterator[Given]:
-        """What the file says of a backend with these names."""
+        """Yield what the file says of a backend with these names."""
         for name in names:
             place = f"{self.path} ({BACKENDS}.{name})"
             section = self.sections.get(name)
@@ -63,7 +63,7 @@ class BrainConfig:
 
 
 def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
-    """Reads the file where FiftyOne reads it; like FiftyOne, takes none for an empty one.
+    """Read the file where FiftyOne reads it; like FiftyOne, take none for an empty one.
 
     Raises:
         ConfigurationError: the file is there, but cannot be read.
@@ -94,7 +94,7 @@ def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
 
 
 def _refuse_loop(path: str) -> None:
-    """Refuses a link that leads to itself; one to a file that is yet to be made is fine."""
+    """Refuse a link that leads to itself; one to a file that is yet to be made is fine."""
     try:
         os.stat(path)  # noqa: PTH116
     except OSError as error:
@@ -165,6 +165,6 @@ def _advice(text: str) -> str:
 
 
 def _kind(value: object) -> str:
-    """The type of a value in JSON's words; the value itself may be a secret."""
+    """Return the type of a value in JSON's words; the value itself may be a secret."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "true or false"}
     return names.get(type(value), "null" if value is None else "a number")

@@ -12,14 +12,14 @@ _PREFIX = "FIFTYONE_BRAIN_SIMILARITY_"
 
 
 def declared_backends(environ: Mapping[str, str]) -> set[str]:
-    """Names of the backends that the environment declares to FiftyOne."""
+    """Return names of the backends that the environment declares to FiftyOne."""
     return {name for name in environ.get(_BACKENDS, "").split(",") if name not in ("", "*")}
 
 
 def environment_settings(
     environ: Mapping[str, str], sections: Collection[str], known: Collection[str]
 ) -> Iterator[Given]:
-    """What the environment says of a backend.
+    """Yield what the environment says of a backend.
 
     A variable belongs to the known backend with the longest matching name: where ``milvus_lite``
     is a backend, ``FIFTYONE_BRAIN_SIMILARITY_MILVUS_LITE_TOKEN`` is its ``token``, and not a
@@ -29,7 +29,7 @@ def environment_settings(
     Args:
         environ: the environment.
         sections: names of the backend.
-        known: names of all backends that anybody knows of.
+        known: names of all backends, installed or declared.
     """
     owners = sorted({*sections, *known}, key=len, reverse=True)
     for variable in sorted(environ):
@@ -48,7 +48,7 @@ def environment_settings(
 
 
 def variable_name(backend: str, key: str) -> str:
-    """The variable that sets one setting of a backend."""
+    """Return the variable that sets one setting of a backend."""
     return _PREFIX + _word(backend) + key.upper()
 
 

@@ -9,12 +9,12 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 
 def is_secret(settings: type[BaseModel], key: str) -> bool:
-    """Whether a setting is declared as a secret."""
+    """Return whether a setting is declared as a secret."""
     return _mentions(settings.model_fields[key].annotation, (SecretStr, SecretBytes))
 
 
 def is_free_text(settings: type[BaseModel], key: str) -> bool:
-    """Whether a setting takes text of any form, so that what it refuses may be an address."""
+    """Return whether a setting takes text of any form: what it refuses may be an address."""
     return _mentions(settings.model_fields[key].annotation, (str, bytes, PurePath))
 
 

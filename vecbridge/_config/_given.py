@@ -1,4 +1,4 @@
-"""What somebody configured: a key, its value, and where it was found."""
+"""A configured setting: its key, its value, and where it was found."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Given:
 
 
 def as_keywords(options: dict[str, Any]) -> dict[str, Given]:
-    """Keyword arguments as given values; empties ``options``.
+    """Return keyword arguments as given values, and empty ``options``.
 
     A tool that shows the local variables of a traceback then shows none of them.
     """
@@ -55,7 +55,7 @@ def as_keywords(options: dict[str, Any]) -> dict[str, Given]:
 
 
 def agreed(backend: str, given: Iterable[Given]) -> dict[str, Given]:
-    """What one kind of source says, by key.
+    """Return what one kind of source says, by key.
 
     Raises:
         ConfigurationError: it says two things of one key. Taking either would be a guess, and
@@ -73,7 +73,7 @@ def agreed(backend: str, given: Iterable[Given]) -> dict[str, Given]:
 
 
 def strongest(layers: Sequence[dict[str, Given]]) -> dict[str, Given]:
-    """The strongest word on each key, of layers that are listed strongest first."""
+    """Return the strongest word on each key, of layers that are listed strongest first."""
     merged: dict[str, Given] = {}
     for layer in reversed(layers):
         merged.update(layer)

@@ -25,19 +25,19 @@ GROUP = "vecbridge.backends"
 
 
 def registered_backends() -> list[str]:
-    """Names of the installed backends, sorted; none of them is imported."""
+    """Return names of the installed backends, sorted; none of them is imported."""
     return sorted({entry.name for entry in _entries()})
 
 
 def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
-    """The one entry point of that name.
+    """Return the one entry point of that name.
 
     Args:
         name: the backend's.
         asked_by: where the name comes from, for the message, if not from the caller.
 
     Raises:
-        UnknownBackendError: nobody provides it.
+        UnknownBackendError: no installed package provides it.
         AmbiguousBackendError: more than one package does.
     """
     entries = [entry for entry in _entries() if entry.name == name]
@@ -57,7 +57,7 @@ def backend_entry(name: str, asked_by: str = "") -> EntryPoint:
 
 
 def _entries() -> tuple[EntryPoint, ...]:
-    """The entry points of every backend: read again where something was installed since.
+    """Return the entry points of every backend: read again where something was installed since.
 
     Reading takes tens of milliseconds where many packages are installed.
     """
@@ -72,7 +72,7 @@ def _entries_in(_: tuple[tuple[str, int | None], ...]) -> tuple[EntryPoint, ...]
 
 
 def _changed(place: str) -> int | None:
-    """When something was last installed in, or removed from, a place on the path."""
+    """Return when something was last installed in, or removed from, a place on the path."""
     try:
         return os.stat(place or ".").st_mtime_ns  # noqa: PTH116 - pathlib's takes longer
     except OSError:
@@ -80,7 +80,7 @@ def _changed(place: str) -> int | None:
 
 
 def load_backend(entry: EntryPoint) -> type[Any]:
-    """Imports the backend's class.
+    """Import the backend's class.
 
     Raises:
         MissingDependencyError: a package that the backend imports is not installed.
@@ -133,7 +133,7 @@ def dependencies_of(backend: str) -> Iterator[None]:
 
 
 def _is_absent_package(error: ModuleNotFoundError) -> bool:
-    """Whether a whole package is absent; a missing submodule is a broken or unfit version."""
+    """Return whether a whole package is absent, not a submodule of an unfit version."""
     return error.name is not None and "." not in error.name
 
 

@@ -9,23 +9,23 @@ PREFIX = "vecbridge_"
 
 
 def registered_name(name: str, registered: Collection[str]) -> str:
-    """The name in the registry of a backend that may be called by its FiftyOne name."""
+    """Return the name in the registry of a backend that may be called by its FiftyOne name."""
     plain = name.removeprefix(PREFIX)
     return plain if name not in registered and plain in registered else name
 
 
 def section_names(backend: str) -> tuple[str, ...]:
-    """Every name under which a backend's settings are looked for."""
+    """Return every name under which a backend's settings are looked for."""
     return (backend, PREFIX + backend)
 
 
 def every_section(registered: Collection[str]) -> set[str]:
-    """The names under which the settings of any of these backends are looked for."""
+    """Return the names under which the settings of any of these backends are looked for."""
     return {section for backend in registered for section in section_names(backend)}
 
 
 def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that was most likely meant, if any is near."""
+    """Return the known word that was most likely meant, if any is near."""
     from difflib import get_close_matches
 
     by_folded = {candidate.casefold(): candidate for candidate in known}
@@ -40,5 +40,5 @@ def suggestion(word: str, known: Collection[str]) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words in a sentence."""
+    """Return words in a sentence."""
     return ", ".join(words) if words else "none"

@@ -20,14 +20,14 @@ _DEFAULT_BACKEND = "sklearn"
 
 
 def backend_names() -> list[str]:
-    """Names of the installed backends, sorted; none of them is imported."""
+    """Return names of the installed backends, sorted; none of them is imported."""
     from vecbridge._config._loading import registered_backends
 
     return registered_backends()
 
 
 def get_backend(name: str | None = None, **options: Any) -> Store:
-    """A configured store. Connects on first use, not here.
+    """Return a configured store. Connects on first use, not here.
 
     Each setting comes from the strongest source that has it: keyword arguments; the environment
     variable ``FIFTYONE_BRAIN_SIMILARITY_<BACKEND>_<SETTING>``; ``similarity_backends.<backend>``
@@ -66,7 +66,7 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
 
 
 def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedSetting]:
-    """Every setting that :func:`get_backend` would use, and its source; secrets are masked.
+    """Return every setting that :func:`get_backend` would use, and its source; secrets are masked.
 
     Arguments and errors are those of :func:`get_backend`.
     """
@@ -74,7 +74,7 @@ def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedS
 
 
 def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any], Resolved]:
-    """The class of the backend that is meant, and its settings."""
+    """Return the class of the backend that is meant, and its settings."""
     from vecbridge._config._brain_config import read_brain_config
     from vecbridge._config._loading import backend_entry, load_backend, registered_backends
     from vecbridge._config._names import every_section, registered_name, section_names
@@ -113,7 +113,7 @@ def _made(kind: type[Any], settings: Settings) -> Any:
 
 
 def _chosen(name: str | None, file: BrainConfig) -> tuple[str, str]:
-    """The backend that is meant, and who says so if not the caller."""
+    """Return the backend that is meant, and who says so if not the caller."""
     from vecbridge._config._environment import DEFAULT_BACKEND
 
     if name is not None:

@@ -63,7 +63,7 @@ class Resolved:
     given: Mapping[str, Given]
 
     def described(self) -> list[ResolvedSetting]:
-        """Every setting, in the order in which the backend declares them."""
+        """Return every setting, in the order in which the backend declares them."""
         return [
             ResolvedSetting(
                 name,
@@ -83,7 +83,7 @@ def resolve(
     registered: list[str],
     file: BrainConfig,
 ) -> Resolved:
-    """Reads and checks the settings of a backend.
+    """Read and check the settings of a backend.
 
     Args:
         backend: its registered name.
@@ -146,7 +146,7 @@ def _validated(backend: str, settings: type[Settings], given: Mapping[str, Given
 def _checked(
     settings: type[Settings], given: Mapping[str, Given]
 ) -> Settings | list[tuple[tuple[int | str, ...], str]]:
-    """The settings, or the place and the reason of each problem with them."""
+    """Return the settings, or the place and the reason of each problem with them."""
     values = {key: item.value for key, item in given.items() if item.value is not None}
     hidden = [value for key, value in values.items() if is_secret(settings, key)]
     hidden += hidden_parts(values)
@@ -183,7 +183,7 @@ def _problem(
 
 
 def _found(settings: type[Settings], key: str, value: object) -> str:
-    """A value that was refused. Text that was not understood may hold a password anywhere."""
+    """Return a refused value for a message; text that was not understood may hold a password."""
     if is_secret(settings, key):
         return MASK
     if isinstance(value, str) and (

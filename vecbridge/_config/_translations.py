@@ -1,7 +1,7 @@
 """Keys of ``brain_config.json`` as translated documentation spells them.
 
 The Milvus documentation in Chinese translates the keys of its example along with the prose. Who
-pastes it has configured nothing, and is told so.
+pastes it has configured nothing; an error says so.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Respelled(NamedTuple):
 def refuse_translations(
     path: str, content: Mapping[str, Any], wanted: Collection[str], known: Collection[str]
 ) -> None:
-    """Tells which key each translated key of a file stands for, all of them at once.
+    """Tell which key each translated key of a file stands for, all of them at once.
 
     Keys that differ only in case (``URI``, ``Milvus``) are listed along with them. Alone, they
     are refused in what concerns the backend that was asked for: another one's are its own affair.
@@ -84,7 +84,7 @@ def quoted_translations(text: str) -> list[Respelled]:
 
 
 def meant_by(respelled: Iterable[Respelled]) -> str:
-    """Each key and what it stands for, once."""
+    """Return each key and what it stands for, once."""
     return ", ".join(dict.fromkeys(f"{item.found} -> {item.meant}" for item in respelled))
 
 

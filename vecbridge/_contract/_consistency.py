@@ -10,7 +10,7 @@ from vecbridge._errors import InvalidArgumentError
 Consistency = Literal["strong", "session", "bounded", "eventual"]
 """What a read is guaranteed to see.
 
-``strong``: every write acknowledged before the read began, whoever wrote it.
+``strong``: every write acknowledged before the read began, by any process.
 ``session``: at least this process's own writes and deletes.
 ``bounded``: nothing older than the store's bound is missed.
 ``eventual``: reads converge once writes stop.

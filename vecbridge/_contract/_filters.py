@@ -73,7 +73,7 @@ class _Compound(_Combinable):
     """A filter made of others."""
 
     def operands(self) -> tuple[Filter, ...]:
-        """The filters that it is made of."""
+        """Return the filters that it is made of."""
         raise NotImplementedError
 
     def spelled(self) -> tuple[str | Filter, ...]:
@@ -115,7 +115,7 @@ class And(_Compound):
         return self.left, self.right
 
     def spelled(self) -> tuple[str | Filter, ...]:
-        """The two with ``&`` between them."""
+        """Return the two with ``&`` between them."""
         return self.left, " & ", self.right
 
 
@@ -131,7 +131,7 @@ class Or(_Compound):
         return self.left, self.right
 
     def spelled(self) -> tuple[str | Filter, ...]:
-        """The two with ``|`` between them."""
+        """Return the two with ``|`` between them."""
         return "(", self.left, " | ", self.right, ")"
 
 
@@ -142,11 +142,11 @@ class Not(_Compound):
     operand: Filter
 
     def operands(self) -> tuple[Filter, ...]:
-        """The one."""
+        """Return the one."""
         return (self.operand,)
 
     def spelled(self) -> tuple[str | Filter, ...]:
-        """The one after ``~``."""
+        """Return the one after ``~``."""
         return "~(", self.operand, ")"
 
 

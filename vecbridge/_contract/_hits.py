@@ -31,9 +31,9 @@ class Hits(Value):
     Attributes:
         ids: the records' ids.
         distances: ``(len(ids),)`` float64, never descending; lower is nearer for every metric.
-        exact: whether the answer is proven to be the exact ranking of the contract. ``False``
-            means that the membership is the engine's own (an approximate index), or that the
-            caller asked for ``ranking="native"``.
+        exact: certified to be the beginning of the exact ranking. ``False`` means that the
+            membership is the engine's own (an approximate index, ``ranking="native"``), or that a
+            scan would have been needed to certify it (``ranking="no-scan"``).
 
     Example:
         >>> hits = Hits(("a", "b"), np.array([0.0, 1.5]), exact=True)

@@ -97,7 +97,7 @@ def one_of(name: str, values: Iterable[Scalar]) -> Decided:
 
 
 def _plain(name: str, kind: FieldType, value: object) -> Any:
-    """The value as a plain ``str``, ``bool``, ``int``, ``float`` or exact fraction."""
+    """Return the value as a plain ``str``, ``bool``, ``int``, ``float`` or exact fraction."""
     plain: Any = None
     if kind == "string":
         if isinstance(value, str):
@@ -121,7 +121,7 @@ def _plain(name: str, kind: FieldType, value: object) -> Any:
 
 
 def _number(value: object) -> int | float | Fraction | None:
-    """The number, exactly; ``None`` for what is no real number. A time span of numpy is none."""
+    """Return the exact number; ``None`` for what is no real number, as a time span of numpy."""
     if isinstance(value, int):
         return int.__int__(value)
     if isinstance(value, float):
@@ -165,7 +165,7 @@ def _float(word: Operator, value: float | Fraction) -> _Word:
 
 
 def _text(word: Operator, value: str) -> _Word:
-    r"""A comparison with a string, which may be none that is stored.
+    r"""Return a comparison with a string, which may be none that is stored.
 
     A string without NUL is before ``"ab\0..."`` exactly if it is not after ``"ab"``. In the same
     way, none that fits lies between one that is too long and the last that begins like it.
@@ -189,7 +189,7 @@ _FITTED: dict[FieldType, Callable[[Operator, Any], _Word]] = {
 
 
 def _bounded(word: Operator, value: Any, least: Any, greatest: Any) -> _Word:
-    """The same comparison, or its outcome where all values of the type have the same."""
+    """Return the same comparison, or its outcome where all values of the type have the same."""
     at_least, at_most = OPERATORS[word](least, value), OPERATORS[word](greatest, value)
     if word in ("==", "!="):
         return (word, value) if least <= value <= greatest else word == "!="

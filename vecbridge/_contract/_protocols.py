@@ -40,7 +40,7 @@ class VectorIndex(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this index can do, read from the live connection."""
+        """Return what this index can do, read from the live connection."""
 
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None

@@ -126,7 +126,7 @@ def _kind(name: object, fields: Mapping[str, FieldType]) -> FieldType:
 
 
 def _joined(kind: type[And | Or], left: _Settled, right: _Settled) -> _Settled:
-    """Both or either of two settled filters; chains of the kind become one."""
+    """Return both or either of two settled filters; chains of the kind become one."""
     first, second = _opened(kind, left), _opened(kind, right)
     decisive = kind is Or
     if first is decisive or second is decisive:
@@ -142,7 +142,7 @@ def _joined(kind: type[And | Or], left: _Settled, right: _Settled) -> _Settled:
 
 
 def _opened(kind: type[And | Or], settled: _Settled) -> _Chain | bool:
-    """The settled filter as a chain of a kind."""
+    """Return the settled filter as a chain of a kind."""
     if isinstance(settled, _Chain) and settled.kind is kind:
         return settled
     term = _closed(settled)
@@ -152,7 +152,7 @@ def _opened(kind: type[And | Or], settled: _Settled) -> _Chain | bool:
 
 
 def _closed(settled: _Settled) -> _Closed:
-    """The settled filter as one term; a chain becomes a balanced tree."""
+    """Return the settled filter as one term; a chain becomes a balanced tree."""
     if not isinstance(settled, _Chain):
         return settled
     terms = _merged(settled)
@@ -168,7 +168,7 @@ def _negated(term: _Closed) -> _Closed:
 
 
 def _merged(chain: _Chain) -> list[_Term] | bool:
-    """The terms, with the equalities of each field as one list: stores parse long lists quickly.
+    """Return the terms; equalities of a field are one list, which stores parse quickly.
 
     In a chain of ``|`` these are what equals one of several values, in a chain of ``&`` what
     equals none of them.
@@ -197,7 +197,7 @@ def _merged(chain: _Chain) -> list[_Term] | bool:
 
 
 def _equality(kind: type[And | Or], term: Filter) -> tuple[str, tuple[object, ...]] | None:
-    """The field and the values of an equality that a chain of this kind may list."""
+    """Return the field and the values of an equality that a chain of this kind may list."""
     if kind is And:
         if isinstance(term, Comparison) and term.operator == "!=":
             return term.name, (term.value,)
@@ -212,7 +212,7 @@ def _equality(kind: type[And | Or], term: Filter) -> tuple[str, tuple[object, ..
 
 
 def _equal(kind: type[And | Or], equality: Comparison | OneOf) -> _Term:
-    """The term of a chain that an equality, or its opposite, is."""
+    """Return the term of a chain that an equality, or its opposite, is."""
     if kind is Or:
         return _Term(equality, 0)
     if isinstance(equality, Comparison) and type(equality.value) is not bool:
@@ -221,7 +221,7 @@ def _equal(kind: type[And | Or], equality: Comparison | OneOf) -> _Term:
 
 
 def _balanced(kind: type[And | Or], terms: Iterable[_Term]) -> _Term:
-    """The terms as a tree that is as low as it can be: the two lowest are joined first."""
+    """Return the terms as a tree that is as low as it can be: the two lowest are joined first."""
     heap = [(term.height, place, term.filter) for place, term in enumerate(terms)]
     heapq.heapify(heap)
     place = len(heap)

@@ -15,7 +15,7 @@ from vecbridge.report._wording import worded
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("backends")(backends)
 
 
@@ -29,7 +29,7 @@ def backends(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Lists the backends, whether they can be used, and how to install what is missing."""
+    """List the backends, whether they can be used, and how to install what is missing."""
     if live is not None:
         _show_live(live, option, json=json)
         return

@@ -20,7 +20,7 @@ from vecbridge.diagnosis import scratch_index
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("bench")(bench)
 
 
@@ -33,7 +33,7 @@ def bench(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Times a store in less than a minute: writing, searching, fetching.
+    """Time a store in less than a minute: writing, searching, fetching.
 
     Random vectors go to an index of their own, which is dropped again. Milliseconds are medians,
     in this process and over its connection.

@@ -17,7 +17,7 @@ app = typer.Typer(help="Shows and checks what is configured.", no_args_is_help=T
 
 @app.command()
 def show(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
-    """Shows every setting of a backend, its value and where it comes from; secrets are masked."""
+    """Show every setting of a backend, its value and where it comes from; secrets are masked."""
     found = describe_settings(name, **options_of(option))
     if json:
         emit([{**asdict(each), "source": str(each.source)} for each in found])
@@ -32,7 +32,7 @@ def show(name: Backend = None, option: Options = None, json: AsJson = False) -> 
 
 @app.command()
 def check(json: AsJson = False) -> None:
-    """Reads the settings of every backend: unknown keys and unusable values are told."""
+    """Read the settings of every backend: unknown keys and unusable values are told."""
     told = ((name, _problem(name)) for name in backend_names())
     problems = {name: problem for name, problem in told if problem}
     if json:

@@ -38,7 +38,7 @@ _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def run(app: typer.Typer) -> None:
-    """Runs the command line; where it cannot go on, one line and an exit code, no traceback."""
+    """Run the command line; where it cannot go on, one line and an exit code, no traceback."""
     for_program = asked_for_json()
     try:
         # Left to itself, Typer shows what is misused as it is, passwords and all, and exits.
@@ -75,14 +75,14 @@ def _tell_misuse(error: Any, *, for_program: bool) -> None:
 
 
 def emit(value: object) -> None:
-    """Prints JSON."""
+    """Print JSON."""
     typer.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
 
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: int = 0
 ) -> None:
-    """Prints a table, whose last columns may be numbers."""
+    """Print a table, whose last columns may be numbers."""
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for at, column in enumerate(columns):
         is_number = at >= len(columns) - numbers
@@ -93,7 +93,7 @@ def table(
 
 
 def say(text: str) -> None:
-    """Prints a line as it is."""
+    """Print a line as it is."""
     out.print(escape(text), highlight=False)
 
 

@@ -17,7 +17,7 @@ _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("doctor")(doctor)
 
 
@@ -29,7 +29,7 @@ def doctor(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Says what is wrong with a store, and what to do about it."""
+    """Say what is wrong with a store, and what to do about it."""
     found = []
     for finding in diagnose(name, write=not read_only, **options_of(option)):
         found.append(finding)

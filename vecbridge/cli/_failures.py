@@ -40,11 +40,11 @@ class Exit(IntEnum):
     """The store cannot be reached, or failed."""
 
     BUG = 70
-    """What nobody foresaw, and ought to be reported; the number that ``sysexits.h`` has for it."""
+    """An unforeseen error, to be reported; the number that ``sysexits.h`` has for it."""
 
 
 def code_of(error: Exception) -> Exit:
-    """The exit code of an error."""
+    """Return the exit code of an error."""
     if isinstance(error, BackendError):
         return Exit.STORE
     if isinstance(error, (*_USAGE, OSError)):
@@ -53,14 +53,14 @@ def code_of(error: Exception) -> Exit:
 
 
 def message_of(error: Exception) -> str:
-    """What an error says, without the number that the operating system gives it."""
+    """Return what an error says, without the number that the operating system gives it."""
     if isinstance(error, OSError) and error.filename and not isinstance(error, VecbridgeError):
         return publishable(f"{error.filename}: {error.strerror}")
     return publishable(str(error))
 
 
 def publishable(message: str, *, misused: bool = False) -> str:
-    """A message without the words of the command line that may hold a password.
+    """Return a message without the words of the command line that may hold a password.
 
     Args:
         message: it may quote any of the words.
@@ -73,13 +73,13 @@ def publishable(message: str, *, misused: bool = False) -> str:
 
 
 def as_json(error: Exception) -> str:
-    """An error in one line of JSON: its type, message and exit code, and what else it knows."""
+    """Return an error as one line of JSON: type, message, exit code, and further details."""
     details = {name: getattr(error, name) for name in _DETAILS if hasattr(error, name)}
     return failure(type(error).__name__, message_of(error), code_of(error), **details)
 
 
 def tell_bug(error: Exception, *, for_program: bool) -> None:
-    """Says on the error stream what nobody foresaw, and where it comes from."""
+    """Write an unforeseen error to the error stream, with its traceback."""
     told = "this is a bug; please report it, with the lines above and the command"
     lines = [*traceback.format_exception(error), as_json(error) if for_program else told, "\n"]
     # What others raise may quote the address of a database, password and all.
@@ -87,11 +87,11 @@ def tell_bug(error: Exception, *, for_program: bool) -> None:
 
 
 def failure(kind: str, message: str, code: int, **more: object) -> str:
-    """A line of JSON that says why a command cannot be followed."""
+    """Return a line of JSON that says why a command cannot be followed."""
     told = {"type": kind, "message": message, "exit_code": int(code), **more}
     return json.dumps({"error": told}, ensure_ascii=False)
 
 
 def asked_for_json(words: Sequence[str] | None = None) -> bool:
-    """Whether a program reads the answer; asked before the words are parsed, which may fail."""
+    """Return whether a program reads the answer; asked before parsing, which may fail."""
     return "--json" in (sys.argv[1:] if words is None else words)

@@ -20,14 +20,14 @@ from vecbridge.report._wording import worded
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.command("list")(list_indexes)
     app.command("describe")(describe)
     app.command("search")(search)
 
 
 def list_indexes(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
-    """Lists the indexes of a store."""
+    """List the indexes of a store."""
     with store_of(name, option) as store:
         names = store.index_names()
     if json:
@@ -40,7 +40,7 @@ def list_indexes(name: Backend = None, option: Options = None, json: AsJson = Fa
 
 
 def describe(name: Named, index: IndexName, option: Options = None, json: AsJson = False) -> None:
-    """Shows what an index is, how many records it holds, and what can be asked of it."""
+    """Show what an index is, how many records it holds, and what can be asked of it."""
     with opened(name, index, option) as held:
         about: dict[str, Any] = {
             **_information(held),
@@ -77,7 +77,7 @@ def search(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Ranks the records of an index by their distance to a record or to vectors of a file."""
+    """Rank the records of an index by their distance to a record or to vectors of a file."""
     if (like is None) == (vector is None):
         raise InvalidArgumentError("give one of --id and --vector")
     wanted = parse_ranking(ranking)

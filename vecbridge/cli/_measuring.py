@@ -79,7 +79,7 @@ class _Clock:
         return time.perf_counter() - self._started
 
     def milliseconds(self, call: Callable[[], object]) -> float | None:
-        """The median time of a call; the first, which may load something, does not count."""
+        """Return the median time of a call; the first, which may load something, does not count."""
         if self.spent > _SECONDS:
             return None
         call()
@@ -92,12 +92,12 @@ class _Clock:
 
 
 def measure(index: Index, work: Workload, progress: Progress) -> Measured:
-    """Fills an empty index and times it.
+    """Fill an empty index and time it.
 
     Args:
         index: an empty one.
         work: what to write and ask for.
-        progress: told how far the writing is.
+        progress: called with how far the writing is.
     """
     random = np.random.default_rng(0)
     queries = random.standard_normal((_QUERIES, work.dimension), dtype=np.float32)
@@ -133,7 +133,7 @@ def measure(index: Index, work: Workload, progress: Progress) -> Measured:
 def _write(
     index: Index, work: Workload, random: np.random.Generator, clock: _Clock, progress: Progress
 ) -> int:
-    """Writes records named by their numbers; fewer where that takes long."""
+    """Write records named by their numbers; fewer where that takes long."""
     for start in range(0, work.records, _AT_ONCE):
         if clock.spent > _WRITING_SECONDS:
             return start
@@ -148,7 +148,7 @@ def _write(
 def _searches(
     index: Index, queries: NDArray[np.float32], written: int
 ) -> dict[str, tuple[NDArray[np.float32], dict[str, Any]]]:
-    """The queries and the scope of each kind of search."""
+    """Return the queries and the scope of each kind of search."""
     found: dict[str, tuple[NDArray[np.float32], dict[str, Any]]] = {
         "one query": (queries[:1], {}),
         f"{_QUERIES} queries": (queries, {}),

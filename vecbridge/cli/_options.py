@@ -16,7 +16,7 @@ from vecbridge._redaction import redacted
 
 
 def completed(incomplete: str) -> list[str]:
-    """The backends whose names begin so, for the shell."""
+    """Return the backends whose names begin so, for the shell."""
     return [name for name in backend_names() if name.startswith(incomplete)]
 
 
@@ -57,7 +57,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
 
 
 def options_of(given: Sequence[str] | None) -> dict[str, str]:
-    """The settings in ``KEY=VALUE`` words."""
+    """Return the settings in ``KEY=VALUE`` words."""
     if wrong := [text for text in given or () if "=" not in text]:
         raise InvalidArgumentError(
             f"an option is KEY=VALUE; there is no = after {', '.join(map(redacted, wrong))}"
@@ -66,7 +66,7 @@ def options_of(given: Sequence[str] | None) -> dict[str, str]:
 
 
 def store_of(backend: str | None, option: Sequence[str] | None) -> Store:
-    """The store of a backend, with these settings."""
+    """Return the store of a backend, with these settings."""
     return get_backend(backend, **options_of(option))
 
 

@@ -17,9 +17,9 @@ _PASSED_ON = {
     "help_option_names": [],
 }
 _PARTS = {
-    "conformance": ("vecbridge_conformance", "conformance", "Proves that a store conforms."),
-    "fiftyone": ("vecbridge.fiftyone", "fiftyone", "Switches FiftyOne to vecbridge, and back."),
-    "demo": ("vecbridge.demo", "fiftyone", "Does the main job on real images, on three stores."),
+    "conformance": ("vecbridge_conformance", "conformance", "Prove that a store conforms."),
+    "fiftyone": ("vecbridge.fiftyone", "fiftyone", "Switch FiftyOne to vecbridge, and back."),
+    "demo": ("vecbridge.demo", "fiftyone", "Do the main job on real images, on three stores."),
 }
 """Each command's module, the extra that it needs, and what it says of itself."""
 _NEEDED = {"conformance": "hypothesis", "fiftyone": "fiftyone"}
@@ -27,7 +27,7 @@ _NEEDED = {"conformance": "hypothesis", "fiftyone": "fiftyone"}
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     for name, (module, extra, help_text) in _PARTS.items():
         app.command(name, help=help_text, context_settings=_PASSED_ON, add_help_option=False)(
             _runner(module, extra)

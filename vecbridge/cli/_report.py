@@ -16,7 +16,7 @@ from vecbridge.transfer._landing import check_landing, landing
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("report")(report)
 
 
@@ -41,7 +41,7 @@ def report(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Writes a page about an index: sizes, distances, duplicates, hubs, recall, lag.
+    """Write a page about an index: sizes, distances, duplicates, hubs, recall, lag.
 
     With --json, its figures are printed instead.
     """

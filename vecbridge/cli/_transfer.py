@@ -44,7 +44,7 @@ DropUnsupported = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.command("copy")(copy_index)
     app.command("verify")(verify_indexes)
     app.command("export")(export_index)
@@ -65,7 +65,7 @@ def copy_index(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Copies an index to another store, and proves that the copy is whole."""
+    """Copy an index to another store, and prove that the copy is whole."""
     from_name, index_name = _place(source)
     to_name, copied_name = _place(target)
     with (
@@ -105,7 +105,7 @@ def verify_indexes(
     drop_unsupported: DropUnsupported = False,
     json: AsJson = False,
 ) -> None:
-    """Says whether two indexes hold the same records, and rank the same to the last bit."""
+    """Say whether two indexes hold the same records, and rank the same to the last bit."""
     with (
         opened(*_place(first), from_option) as one,
         opened(*_place(second), to_option) as other,
@@ -144,7 +144,7 @@ def export_index(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Writes every record of an index to a file."""
+    """Write every record of an index to a file."""
     check_landing(path, overwrite=force)
     with opened(name, index, option) as held:
         with bar(shown=not json) as progress:
@@ -182,7 +182,7 @@ def import_index(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Writes every record of a file to an index, which is made if need be.
+    """Write every record of a file to an index, which is made if need be.
 
     The whole file is checked first: nothing is written of one that has an unusable value.
     """

@@ -35,7 +35,7 @@ class Distribution:
 
     @classmethod
     def of(cls, numbers: ArrayLike) -> Distribution:
-        """The distribution of some numbers, at least one.
+        """Return the distribution of some numbers, at least one.
 
         Args:
             numbers: ``(n,)``.

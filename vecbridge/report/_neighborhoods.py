@@ -65,14 +65,14 @@ class Neighborhoods:
 def neighborhoods(
     metric: Metric, ids: tuple[str, ...], vectors: NDArray[np.float32], k: int, progress: Progress
 ) -> Neighborhoods:
-    """Finds who is near whom.
+    """Find who is near whom.
 
     Args:
         metric: of the index.
         ids: at least two.
         vectors: ``(n, d)``, one an id.
         k: how many neighbours of each.
-        progress: told how far the work is.
+        progress: called with how far the work is.
     """
     pairs = Pairs(metric, ids, vectors)
     count = min(k, len(pairs) - 1)
@@ -114,7 +114,7 @@ def _twins(
     nearest: NDArray[np.float64],
     close: NDArray[np.bool_],
 ) -> tuple[Twins, ...]:
-    """The nearest pairs, each record in one of them at most."""
+    """Return the nearest pairs, each record in one of them at most."""
     found: list[Twins] = []
     listed: set[int] = set()
     rows = np.flatnonzero(close)

@@ -17,7 +17,7 @@ _HUBS = 2.0
 
 
 def html_page(survey: Survey) -> str:
-    """One HTML file that needs no other: no script, no picture, no font from elsewhere.
+    """Return one HTML file that needs no other: no script, no picture, no font from elsewhere.
 
     Args:
         survey: what it shows.
@@ -163,7 +163,7 @@ def _said_of(asked: Recall) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    """A table whose last columns are numbers."""
+    """Return a table whose last columns are numbers."""
     first = len(heads) - numbers
 
     def row(tag: str, cells: Sequence[str]) -> str:

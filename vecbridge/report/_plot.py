@@ -12,7 +12,7 @@ _LEFT, _FLOOR, _TOP = 6, 126, 16
 
 
 def histogram(numbers: Distribution, caption: str, note: str = "") -> str:
-    """A histogram with its median, as an HTML figure.
+    """Return a histogram with its median, as an HTML figure.
 
     Args:
         numbers: what it shows.
@@ -32,7 +32,7 @@ def histogram(numbers: Distribution, caption: str, note: str = "") -> str:
 
 
 def short(number: float) -> str:
-    """A number as a person reads it."""
+    """Return a number as a person reads it."""
     if number == int(number) and abs(number) < 1e6:
         return f"{int(number):,}"
     return f"{number:,.0f}" if 1000 <= abs(number) < 1e7 else f"{number:.4g}"

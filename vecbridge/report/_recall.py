@@ -38,13 +38,13 @@ class Recall:
 
 
 def recall(index: Index, queries: NDArray[np.float32], k: int, progress: Progress) -> Recall:
-    """Asks an index twice: as anybody does, and for the exact ranking.
+    """Ask an index twice: for ordinary answers, and for certified ones.
 
     Args:
         index: the index.
         queries: ``(q, d)``, at least one.
         k: hits of each answer.
-        progress: told how many queries are done.
+        progress: called with how many queries are done.
     """
     shares: list[float] = []
     spent: list[float] = []

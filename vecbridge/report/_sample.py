@@ -29,14 +29,14 @@ class Sample:
 
 
 def draw(index: Index, size: int, scan: int, seed: int, progress: Progress) -> Sample:
-    """Draws records evenly from the first that a scan gives.
+    """Draw records evenly from the first that a scan gives.
 
     Args:
         index: where they are.
         size: how many, or as many as 256 MiB hold.
         scan: after how many records the scan is ended.
         seed: of the draw.
-        progress: told how far the scan is.
+        progress: called with how far the scan is.
     """
     dimension = index.info.dimension
     wanted = min(size, max(2, _MOST_BYTES // (4 * dimension)))
@@ -49,7 +49,7 @@ def draw(index: Index, size: int, scan: int, seed: int, progress: Progress) -> S
     for records in index.scan():
         took = min(len(records), scan - seen)
         seen += took
-        # Whoever holds the lowest tickets at the end is drawn, whatever the size of the index.
+        # The records with the lowest tickets at the end are drawn, whatever the size of the index.
         ids += records.ids[:took]
         vectors = np.concatenate([vectors, records.vectors[:took]])
         tickets = np.concatenate([tickets, random.random(took)])

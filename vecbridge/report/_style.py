@@ -45,7 +45,7 @@ svg text { fill: var(--soft); font: 11px system-ui, sans-serif }
 
 
 def document(title: str, body: str) -> str:
-    """An HTML page that needs no other file, light or dark as its reader likes it.
+    """Return an HTML page that needs no other file, light or dark as its reader likes it.
 
     Args:
         title: of the page, as text.

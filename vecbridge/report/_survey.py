@@ -65,7 +65,7 @@ class Survey:
 
     @property
     def whole(self) -> bool:
-        """Whether every record was looked at."""
+        """Return whether every record was looked at."""
         return self.sampled >= self.records
 
 
@@ -81,7 +81,7 @@ def survey(
     write: bool = True,
     progress: Progress = silent,
 ) -> Survey:
-    """Looks at an index; its records stay as they are.
+    """Look at an index; its records stay as they are.
 
     Memory: four copies of the sample's vectors, which never exceed 256 MiB each, and 128 MiB.
 
@@ -94,7 +94,7 @@ def survey(
         k: hits of a search, and neighbours of a record.
         seed: of the draws; the same one draws the same records from the same index.
         write: also measure how late reads see a write, in a small index that is dropped again.
-        progress: told how far the work is.
+        progress: called with how far the work is.
 
     Raises:
         IndexNotFoundError: there is no such index.
@@ -147,7 +147,7 @@ def _some(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.flo
 
 
 def _affordable(index: Index, records: int, scan: int) -> bool:
-    """Whether exact answers may be asked for: an approximate index reads everything for them."""
+    """Return whether to ask for exact answers: an approximate index reads all for them."""
     return index.capabilities.exact or records <= scan
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def worded(name: str, value: object) -> str:
-    """A capability as a person reads it.
+    """Return a capability as a person reads it.
 
     Args:
         name: of the attribute of :class:`vecbridge.Capabilities`.

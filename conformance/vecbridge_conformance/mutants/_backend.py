@@ -50,7 +50,7 @@ class ReferenceBackend:
         self._closed = False
 
     def new_shelf(self) -> Shelf:
-        """Where this backend keeps its tables; nothing is read or made yet."""
+        """Return where this backend keeps its tables; nothing is read or made yet."""
         return MemoryShelf() if self._path is None else FileShelf(self._path)
 
     def create_index(
@@ -62,7 +62,7 @@ class ReferenceBackend:
         fields: Mapping[str, FieldType],
         consistency: Consistency | None,
     ) -> ReferenceIndex:
-        """Makes an empty index."""
+        """Make an empty index."""
         info = IndexInfo(name, dimension, metric, dict(fields), consistency or "strong")
 
         def add(tables: Tables) -> None:
@@ -75,11 +75,11 @@ class ReferenceBackend:
         return self.opened(info)
 
     def open_index(self, name: str) -> ReferenceIndex:
-        """Opens an index with the schema that is stored."""
+        """Open an index with the schema that is stored."""
         return self.opened(self._found(name).info)
 
     def opened(self, info: IndexInfo) -> ReferenceIndex:
-        """The object for an index that is there."""
+        """Return the object for an index that is there."""
         shown = replace(info, fields=MappingProxyType(info.fields))
         index = self.index_type(shown, self._shelf)
         self._opened.append(index)
@@ -91,12 +91,12 @@ class ReferenceBackend:
         return sorted(self._shelf.read())
 
     def drop_index(self, name: str) -> None:
-        """Removes an index and its rows."""
+        """Remove an index and its rows."""
         self._found(name)
         self._shelf.change(lambda tables: tables.pop(name, None))
 
     def close(self) -> None:
-        """Closes every index that was opened here."""
+        """Close every index that was opened here."""
         self._closed = True
         for index in self._opened:
             index.close()

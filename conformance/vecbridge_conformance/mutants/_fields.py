@@ -17,7 +17,7 @@ from vecbridge_conformance.mutants._shelf import Row
 
 
 def _with_each(row: Row, change: Callable[[Scalar], Scalar]) -> Row:
-    """The row with each of its values changed."""
+    """Return the row with each of its values changed."""
     return row._replace(fields={name: change(value) for name, value in row.fields.items()})
 
 
@@ -28,7 +28,7 @@ class _Column(ReferenceIndex):
         return super().merged(rows, [_with_each(row, self.like) for row in new])
 
     def like(self, value: Scalar) -> Scalar:
-        """What is kept of a value."""
+        """Return what is kept of a value."""
         return value
 
 
@@ -67,7 +67,7 @@ class _Matching(ReferenceIndex):
         return [row for row in rows if row.id in names]
 
     def seen_as(self, value: Scalar) -> Scalar:
-        """What a filter takes a value for."""
+        """Return what a filter takes a value for."""
         return value
 
 
@@ -131,7 +131,7 @@ class _Operands(ReferenceIndex):
         return self.put(where)
 
     def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
-        """A condition as it is put into the store's language."""
+        """Return a condition as it is put into the store's language."""
         return where
 
 

@@ -19,7 +19,7 @@ _SPARE = 8
 
 
 class Norms(NamedTuple):
-    """What a bound is told of a query and of the records."""
+    """What a bound knows of a query and of the records."""
 
     query_norm: float
     largest_norm: float
@@ -42,15 +42,15 @@ class Float32Index(ReferenceIndex):
             return np.asarray(1.0 - np.where(np.isnan(cosines), 0.0, cosines.astype(np.float64)))
 
     def from_product(self, products: Vectors) -> NDArray[np.float64]:
-        """Distances of dot products."""
+        """Return distances of dot products."""
         return 0.0 - products.astype(np.float64)
 
     def lengths(self, vectors: Vectors) -> Vectors:
-        """Norms in float32."""
+        """Return norms in float32."""
         return np.asarray(np.sqrt((vectors * vectors).sum(axis=1, dtype=np.float32)))
 
     def trusted(self, query: Vectors, vectors: Vectors) -> Norms:
-        """What the bound is told of the norms."""
+        """Return what the bound may assume of the norms."""
         lengths = norms(vectors)
         return Norms(
             float(norms(query[np.newaxis])[0]),

@@ -245,7 +245,7 @@ class IndexNamesUnsorted(ReferenceBackend):
 
 class _Undying(ReferenceIndex):
     def close(self) -> None:
-        """Changes nothing."""
+        """Change nothing."""
 
 
 @mutant(
@@ -253,7 +253,7 @@ class _Undying(ReferenceIndex):
     clause="INDEX-10",
 )
 class UseAfterClose(ReferenceBackend):
-    """A closed index goes on answering, from a connection that nobody owns."""
+    """A closed index goes on answering, from a connection without an owner."""
 
     index_type = _Undying
 

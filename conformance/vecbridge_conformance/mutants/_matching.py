@@ -20,7 +20,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def accepts(where: Filter, row: Row) -> bool:
-    """Whether a row passes a filter."""
+    """Return whether a row passes a filter."""
     match where:
         case And(left, right):
             return accepts(left, row) and accepts(right, row)

@@ -84,7 +84,7 @@ class ContainsGuessed(ReferenceIndex):
     clause="REC-8",
 )
 class OutputIsTheStore(ReferenceIndex):
-    """A fetched vector is the stored one: whoever changes it changes the store."""
+    """A fetched vector is the stored one: to change it is to change the store."""
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
         found = super().fetch(ids)

@@ -79,7 +79,7 @@ class ReferenceIndex:
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Inserts or replaces."""
+        """Insert or replace."""
         columns = fields or {}
         new = [
             Row(name, self.keep(vector), {key: column[at] for key, column in columns.items()})
@@ -88,25 +88,25 @@ class ReferenceIndex:
         self._change(lambda rows: self.merged(rows, new))
 
     def keep(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What is stored of a vector that the caller owns."""
+        """Return what is stored of a vector that the caller owns."""
         return np.array(vector, copy=True)
 
     def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
-        """The rows after an upsert."""
+        """Return the rows after an upsert."""
         names = {row.id for row in new}
         return [row for row in rows if row.id not in names] + new
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Removes, and ignores what is not there."""
+        """Remove, and ignore what is not there."""
         names = frozenset(ids)
         self._change(lambda rows: self.remaining(rows, names))
 
     def remaining(self, rows: list[Row], names: frozenset[str]) -> list[Row]:
-        """The rows after a delete."""
+        """Return the rows after a delete."""
         return [row for row in rows if row.id not in names]
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        """Records in request order."""
+        """Return records in request order."""
         known = {row.id: row for row in self.rows(consistency)}
         found = [known[name] for name in ids if name in known]
         return self._records(found, tuple(name for name in ids if name not in known))
@@ -114,16 +114,16 @@ class ReferenceIndex:
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """One bool an id."""
+        """Return one bool an id."""
         known = {row.id for row in self.rows(consistency)}
         return np.array([name in known for name in ids], dtype=np.bool_)
 
     def count(self, *, consistency: Consistency | None = None) -> int:
-        """How many rows."""
+        """Return how many rows."""
         return len(self.rows(consistency))
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Every row once."""
+        """Yield every row once."""
         rows = self.rows(consistency)
         for start in range(0, len(rows), batch_size):
             yield self._records(rows[start : start + batch_size])
@@ -137,7 +137,7 @@ class ReferenceIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Hits]:
-        """The k nearest of each query."""
+        """Return the k nearest of each query."""
         rows = self.in_scope(self.searched(consistency), within, where)
         answers = []
         for query in queries:
@@ -166,17 +166,17 @@ class ReferenceIndex:
         return answers
 
     def rows(self, consistency: Consistency | None) -> list[Row]:
-        """The rows that a read sees."""
+        """Return the rows that a read sees."""
         return list(self._stored(self._shelf.read()).rows)
 
     def searched(self, consistency: Consistency | None) -> list[Row]:
-        """The rows that a search looks at."""
+        """Return the rows that a search looks at."""
         return self.rows(consistency)
 
     def in_scope(
         self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
     ) -> list[Row]:
-        """The rows that a search may return."""
+        """Return the rows that a search may return."""
         names = None if within is None else set(within)
         return [
             row
@@ -185,7 +185,7 @@ class ReferenceIndex:
         ]
 
     def nearest(self, query: NDArray[np.float32], rows: Sequence[Row]) -> Found:
-        """The rows of one query, nearest first."""
+        """Return the rows of one query, nearest first."""
         table = self.measure(self.info.metric, query, self._matrix(rows))
         order = np.argsort(table, kind="stable")
         return [rows[position] for position in order.tolist()], table[order]
@@ -193,19 +193,19 @@ class ReferenceIndex:
     def measure(
         self, metric: Metric, query: NDArray[np.float32], vectors: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Distances of one query to ``(n, d)`` vectors."""
+        """Return distances of one query to ``(n, d)`` vectors."""
         return distances(metric, query, vectors)
 
     def bound(self, table: NDArray[np.float64], count: int) -> float:
-        """The distance of the first row that is left out."""
+        """Return the distance of the first row that is left out."""
         return float(table[count]) if count < len(table) else math.inf
 
     def give(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the caller gets of the vectors that it reads."""
+        """Return what the caller gets of the vectors that it reads."""
         return np.array(vectors, copy=True)
 
     def close(self) -> None:
-        """Refuses everything from now on."""
+        """Refuse everything from now on."""
         self._closed = True
 
     def _records(self, rows: Sequence[Row], missing: tuple[str, ...] = ()) -> Records:

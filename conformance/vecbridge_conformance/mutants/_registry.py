@@ -64,7 +64,7 @@ class MutantBackend(ReferenceBackend):
 
 
 def mutant(name: str, *, clause: str, link: str = "") -> Callable[[Kind], Kind]:
-    """Registers a broken index or backend; its docstring says what it gets wrong."""
+    """Register a broken index or backend; its docstring says what it gets wrong."""
 
     def register(kind: Kind) -> Kind:
         parts: dict[str, Any] = {"index_type": kind}

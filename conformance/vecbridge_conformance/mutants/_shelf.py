@@ -48,10 +48,10 @@ class Shelf(Protocol):
     durable: bool
 
     def read(self) -> Tables:
-        """The tables as they are; the caller must not change them."""
+        """Return the tables as they are; the caller must not change them."""
 
     def change(self, change: Change) -> None:
-        """Applies a function to a copy of the mapping, alone, and keeps what it leaves."""
+        """Apply a function to a copy of the mapping, alone, and keep what it leaves."""
 
 
 class MemoryShelf:
@@ -64,11 +64,11 @@ class MemoryShelf:
         self._alone = threading.RLock()
 
     def read(self) -> Tables:
-        """The tables as they are."""
+        """Return the tables as they are."""
         return self._tables
 
     def change(self, change: Change) -> None:
-        """Applies a change under a lock."""
+        """Apply a change under a lock."""
         with self._alone:
             tables = dict(self._tables)
             change(tables)
@@ -90,12 +90,12 @@ class FileShelf:
         self._seen: tuple[int, Tables] = (-1, {})
 
     def read(self) -> Tables:
-        """The tables as the file has them."""
+        """Return the tables as the file has them."""
         with self._connected() as connection:
             return self._load(connection)
 
     def change(self, change: Change) -> None:
-        """Applies a change in one transaction."""
+        """Apply a change in one transaction."""
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             tables = dict(self._load(connection))

@@ -21,7 +21,7 @@ Run the suite on one of them to see what a failure looks like: their backend is
 
 
 def table() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     mutants = sorted(MUTANTS.values(), key=lambda mutant: mutant.name)
     reported = sum(bool(mutant.link) for mutant in mutants)
     page = _INTRODUCTION.format(count=len(mutants), reported=reported)

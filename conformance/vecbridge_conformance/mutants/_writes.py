@@ -35,7 +35,7 @@ class InsertForUpsert(ReferenceIndex):
     clause="WRITE-2",
 )
 class FirstWriteWins(ReferenceIndex):
-    """An id that is there already keeps its old vector, and nobody is told."""
+    """An id that is there already keeps its old vector, without an error."""
 
     def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
         names = {row.id for row in rows}

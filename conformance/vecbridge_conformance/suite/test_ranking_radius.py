@@ -36,7 +36,7 @@ def test_a_radius_holds_those_at_its_very_edge(harness: Harness, metric: Metric,
 
 @clause("NEAR-1", "SEARCH-7")
 def test_a_radius_is_searched_among_the_ids_allowed(harness: Harness) -> None:
-    """Look at an allow-list that holds half of the records and one that nobody knows."""
+    """Look at an allow-list that holds half of the records and an unknown id."""
     data = make("gaussian", 3, count=80)
     index = harness.index(dimension=3)
     index.upsert(data.ids, data.vectors)
@@ -95,7 +95,7 @@ def test_the_neighbours_of_each_record_are_the_others(harness: Harness, metric: 
 @clause("NEAR-5")
 @pytest.mark.parametrize("metric", METRICS)
 def test_duplicates_are_near_a_record_that_is_kept(harness: Harness, metric: Metric) -> None:
-    """Look at who is kept: in the order of ids, whoever is far from all kept before."""
+    """Look at who is kept: in the order of ids, each record that is far from all kept before."""
     data = make("small_integers", 3, count=60)
     index = harness.index(dimension=3, metric=metric)
     index.upsert(data.ids, data.vectors)

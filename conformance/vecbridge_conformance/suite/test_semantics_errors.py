@@ -142,7 +142,7 @@ _BLOCK_BYTES = 4096
 @clause("ERR-8")
 @pytest.mark.parametrize("damage", ["overwritten", "cut", "shuffled"])
 def test_a_damaged_file_is_never_an_empty_store(harness: Harness, damage: str) -> None:
-    """Look at how files are opened: checked before they are used, never made anew or repaired."""
+    """Look at how files are opened: checked before they are used, never replaced or repaired."""
     folder = harness.folder()
     copy = harness.elsewhere(folder)
     if copy is None:
@@ -194,7 +194,7 @@ def _shown(backend: str, options: dict[str, Any]) -> dict[str, str]:
 
 
 def _shown_of_address(deployment: Deployment, options: dict[str, Any]) -> dict[str, str]:
-    """All that is shown where a store is only configured, whoever opens it."""
+    """All that is shown where a store is only configured."""
     with deployment.open() as store:
         kind: type[Any] = type(store.backend)
     shown: dict[str, str] = {}

@@ -136,6 +136,14 @@ def test_an_approximate_engine_gives_all_hits_asked_for_and_says_that_it_is_one(
         assert not hits.exact
 
 
+def test_what_has_to_be_certified_is_where_the_engine_promises_nothing() -> None:
+    index, _ = make(bounds="none")
+    rows = chosen("random", 800)
+    listed = [IDS[row] for row in rows]
+    assert not index.search(QUERIES, 20, within=listed)[0].exact
+    assert_exact(index, "euclidean", rows, QUERIES, 20, ranking="certified")
+
+
 def test_an_engine_without_a_ceiling_is_asked_at_once() -> None:
     index, engine = make(max_within=None)
     assert_exact(index, "euclidean", chosen("random", 800), QUERIES, 10)
