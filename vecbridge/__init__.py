@@ -9,9 +9,7 @@
 
 from __future__ import annotations
 
-from vecbridge._client._budgets import Budgets
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Budgets, Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency

@@ -15,8 +15,7 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._config._registry import get_backend
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric

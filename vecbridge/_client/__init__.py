@@ -1,1 +1,15 @@
-"""The client layer: everything that must be identical for all stores, written once."""
+"""The client layer: everything that must be identical for all stores, written once.
+
+Callers use :class:`Store` and :class:`Index`. An index reads and writes by id (``_records``), and
+searches (``_index``): the nearest (``_search``), the farthest (``_farthest``), what is within a
+radius or near each record (``_neighborhoods``), or by a look at every record (``_scan``). It checks
+what callers give (``_validate``, ``_vector_values``) and what engines answer (``_checked``).
+"""
+
+from __future__ import annotations
+
+from vecbridge._client._budgets import Budgets
+from vecbridge._client._index import Index
+from vecbridge._client._store import Store
+
+__all__ = ["Budgets", "Index", "Store"]

@@ -10,7 +10,7 @@ from vecbridge._config._given import as_keywords
 from vecbridge._errors import ConfigurationError, InvalidArgumentError, VecbridgeError
 
 if TYPE_CHECKING:
-    from vecbridge._client._store import Store
+    from vecbridge._client import Store
     from vecbridge._config._brain_config import BrainConfig
     from vecbridge._config._given import Given
     from vecbridge._config._resolve import Resolved, ResolvedSetting
@@ -54,7 +54,7 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
         >>> vecbridge.get_backend("sklearn")
         <Store 'sklearn'>
     """
-    from vecbridge._client._store import Store
+    from vecbridge._client import Store
 
     kind, resolved = configured(name, as_keywords(options))
     settings = resolved.settings

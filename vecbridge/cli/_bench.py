@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._contract._metric import parse_metric
 from vecbridge._errors import UnsupportedError
 from vecbridge.cli._console import emit, say, table

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._ranking import parse_ranking
 from vecbridge._errors import InvalidArgumentError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge._contract._filters import field
 from vecbridge._contract._ranking import Ranking
 from vecbridge.transfer import Progress

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import redacted

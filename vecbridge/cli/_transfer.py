@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import Index
 from vecbridge._client import _validate as validate
-from vecbridge._client._index import Index
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._metric import Metric
 from vecbridge.local import LocalIndex, Snapshot

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from fiftyone.brain.similarity import SimilarityConfig
 
-from vecbridge._client._store import Store
+from vecbridge._client import Store
 from vecbridge._config._registry import describe_settings
 from vecbridge._config._settings import Settings
 from vecbridge._contract._consistency import parse_consistency

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._records import Records
 from vecbridge._errors import IndexNotFoundError

@@ -11,8 +11,7 @@ import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin, SimilarityIndex
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge.fiftyone import _duplicates as duplicates
 from vecbridge.fiftyone import _owning as owning

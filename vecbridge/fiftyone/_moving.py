@@ -10,7 +10,7 @@ from typing import Any
 import eta.core.utils as etau
 from fiftyone.core.brain import BrainMethod
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._records import Records
 from vecbridge._errors import (

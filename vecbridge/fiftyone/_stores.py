@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vecbridge._client._store import Store
+from vecbridge._client import Store
 from vecbridge._config._given import as_keywords
 from vecbridge._config._registry import configured, get_backend
 from vecbridge._config._settings import Settings

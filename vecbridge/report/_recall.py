@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge._contract._hits import Hits
 from vecbridge.report._distribution import Distribution
 from vecbridge.transfer import Progress

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge.transfer import Progress
 
 _MOST_BYTES = 256 << 20

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import Index, Store
 from vecbridge._client import _validate as validate
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
 from vecbridge._contract._consistency import Consistency
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.diagnosis import lags, scratch_index

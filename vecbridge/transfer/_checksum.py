@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import Records
 from vecbridge.transfer._progress import Progress, silent

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import Records

@@ -7,9 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from vecbridge._client import Index, Store
 from vecbridge._client import _validate as validate
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
 from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric

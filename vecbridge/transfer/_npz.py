@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import FieldType, IndexInfo, Records

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from vecbridge._client._index import Index
+from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import MissingDependencyError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import Index
 from vecbridge._client import _validate as validate
-from vecbridge._client._index import Index
 from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._hits import Hits
 from vecbridge._errors import SchemaMismatchError

@@ -10,8 +10,7 @@ from typing import Any
 
 from fiftyone.core.brain import BrainMethod
 
-from vecbridge._client._index import Index
-from vecbridge._client._store import Store
+from vecbridge._client import Index, Store
 from vecbridge._config._registry import describe_settings
 from vecbridge._errors import InvalidArgumentError, VecbridgeError
 from vecbridge._redaction import redacted
