@@ -11,7 +11,7 @@ def worded(name: str, value: object) -> str:
         value: of it.
     """
     if isinstance(value, frozenset):
-        return ", ".join(sorted(map(str, value)))
+        return ", ".join(sorted(map(str, value))) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
