@@ -21,7 +21,7 @@ _DAMAGED = (sqlite3.IntegrityError, sqlite3.DataError)
 
 
 @dataclass(frozen=True)
-class Blame:
+class ErrorContext:
     """Who is doing what to which file, for messages.
 
     Attributes:

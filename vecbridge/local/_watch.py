@@ -27,7 +27,7 @@ class LogChange(NamedTuple):
 
     Attributes:
         problem: what SQLite would never do to it.
-        doubtful: whether it was begun anew, emptied or cut, by SQLite or by something else.
+        doubtful: whether it was begun again, emptied or cut, by SQLite or by something else.
         shorter: whether it is the same log, and shorter.
     """
 
@@ -81,7 +81,7 @@ def _difference(before: _Log, now: _Log) -> LogChange:
     # Not by the count in the header, nor by salts that grow: each connection has its own.
     if now.salts != before.salts:
         return LogChange(doubtful=True)
-    # A log that was begun anew is cut to size by its first commit.
+    # A log that was begun again is cut to size by its first commit.
     shorter = now.size < before.size
     return LogChange(doubtful=shorter, shorter=shorter)
 

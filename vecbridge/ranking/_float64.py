@@ -21,7 +21,7 @@ _BLOCK_BYTES = 8 << 20
 
 
 class Bounds(NamedTuple):
-    """Between what the exact distances lie: ``(q, n)`` float64 each."""
+    """What the exact distances lie between: ``(q, n)`` float64 each."""
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
@@ -35,7 +35,7 @@ def float64_bounds(
     norms: NDArray[np.float64],
     rows: NDArray[np.intp] | None = None,
 ) -> Bounds:
-    """Bounds of the distances of queries to records, in blocks of bounded memory.
+    """Return bounds of the distances of queries to records, in blocks of bounded memory.
 
     Args:
         metric: of the index.
