@@ -1,4 +1,4 @@
-"""How hard an approximate index must try to find what it is asked to find."""
+"""The effort that an approximate index needs for its recall, measured."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SearchParam:
 
     @property
     def exists(self) -> bool:
-        """Whether there is one."""
+        """Whether the index has such a parameter."""
         return bool(self._name)
 
 

@@ -1,4 +1,4 @@
-"""Which entries of an index that FAISS built are which records: recognised by their vectors."""
+"""Recognising which entries of an index of FAISS are which records, by their vectors."""
 
 from __future__ import annotations
 

@@ -40,12 +40,12 @@ class FaissIndex(LocalIndex):
 
     @property
     def entries(self) -> int:
-        """How many entries the index of FAISS has; 0 where there is none yet."""
+        """The number of entries of the index of FAISS; 0 where there is none yet."""
         return 0 if self._approximate is None else self._approximate.entries
 
     @property
     def builds(self) -> int:
-        """How many times this object built an index, instead of taking one from its file."""
+        """The number of times an index was built here, and not taken from its file."""
         return 0 if self._approximate is None else self._approximate.builds
 
     def search_in(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Hits]:

@@ -1,4 +1,4 @@
-"""What FAISS makes of each metric: the vectors it is given, and the values it gives back.
+"""The metrics in FAISS: the vectors that it is given, and the values that it gives back.
 
 For cosine, FAISS is given unit vectors and takes inner products; for euclidean it gives squares.
 """

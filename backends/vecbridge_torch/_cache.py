@@ -12,7 +12,7 @@ from vecbridge_torch._resident import Resident
 
 
 class Held(NamedTuple):
-    """What an index keeps on the device.
+    """The records that an index keeps on the device.
 
     Attributes:
         rows: how many records.
@@ -57,7 +57,7 @@ class Cache:
 
     @property
     def held(self) -> Held:
-        """What is on the device now."""
+        """The records that are on the device now."""
         current = self._held
         if current is None:
             return Held(0, 0, self._put)

@@ -1,4 +1,4 @@
-"""What computes: the device, its arithmetic, and the dot products."""
+"""The device, its arithmetic, and its dot products."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DEVICE_SCORE_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Where products are computed, and how.
+    """A device and a precision that products are computed with.
 
     Attributes:
         device: of torch.

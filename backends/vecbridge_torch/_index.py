@@ -50,7 +50,7 @@ class TorchIndex(LocalIndex):
 
     @property
     def held(self) -> Held:
-        """What is kept on the device now."""
+        """The records that are kept on the device now."""
         return self._cache.held
 
     def close(self) -> None:

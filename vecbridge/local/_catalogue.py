@@ -54,7 +54,7 @@ _TYPES = (int, bytes, str, int, str, str, str, int, int, int, int)
 
 
 class Head(NamedTuple):
-    """How far a log has come.
+    """The end of a log.
 
     Attributes:
         epoch: changes when the log is rewritten, so that what was read of it is void.

@@ -269,7 +269,7 @@ class _Arrays(NamedTuple):
 
 
 class _Undo(NamedTuple):
-    """What some rows held before a change, and what the rows from ``end`` on were."""
+    """The content of some rows before a change, and of the rows from ``end`` on."""
 
     rows: NDArray[np.intp]
     vectors: NDArray[np.float32]

@@ -201,7 +201,7 @@ class ExactSearch:
     def _decided(
         self, scores: _Scores, k: int, most: int, scope: SearchScope, *, farthest: bool = False
     ) -> dict[int, Candidates]:
-        """Candidates of the queries that float32 decides, by the query's place in its block."""
+        """Return candidates of the queries that float32 decides, by their place in the block."""
         keys = scores.keys
         places = list(scores.rows)
         errors = np.array([keys.error(scores.norms[at]) for at in places])
@@ -233,7 +233,7 @@ class ExactSearch:
         )
 
     def _scores(self, queries: NDArray[np.float32], scope: SearchScope) -> _Scores:
-        """The keys of the queries that float32 may be asked with."""
+        """Return the keys of the queries that float32 may be asked with."""
         snapshot, rows = scope.snapshot, scope.rows
         gathered = rows is not None and _is_gathered(scope)
         if gathered:
@@ -257,7 +257,7 @@ class ExactSearch:
     def _gathered_products(
         self, queries: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.intp]
     ) -> NDArray[np.float32]:
-        """``(q, len(rows))`` products with some of the vectors, of which few are copied at once."""
+        """Return ``(q, len(rows))`` products; few of the vectors are copied at once."""
         size = self._gathered_rows
         if len(rows) <= size:
             return self._products(queries, vectors[rows])
@@ -268,7 +268,7 @@ class ExactSearch:
         return found
 
     def _keys_of(self, snapshot: Snapshot) -> Float32Keys:
-        """The keys of all records, made once per state of them."""
+        """Return the keys of all records, made once per state of them."""
         cached = self._cached
         if cached is None or cached[0] != snapshot.generation:
             keys = Float32Keys(self._metric, self._dimension, snapshot.norms)
@@ -278,7 +278,7 @@ class ExactSearch:
     def _blocks(
         self, queries: NDArray[np.float32], scope: SearchScope
     ) -> Iterator[NDArray[np.float32]]:
-        """Queries whose keys fit the budget, in blocks of equal size."""
+        """Yield queries whose keys fit the budget, in blocks of equal size."""
         width = len(scope)
         if scope.rows is not None and not _is_gathered(scope):
             # The keys of all records, and then copies of those in scope.
@@ -307,5 +307,5 @@ class _Scores(NamedTuple):
 
 
 def _is_gathered(scope: SearchScope) -> bool:
-    """Whether the records in scope are so few that a copy of their vectors is searched."""
+    """Tell whether records in scope are so few that a copy of their vectors is searched."""
     return scope.rows is not None and len(scope) < _GATHER_BELOW * len(scope.snapshot)

@@ -1,4 +1,4 @@
-"""The file: how it is told from others, and how it comes into being whole."""
+"""The file: recognised by its header, and made whole or not at all."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _CONSTANT = (
 
 
 def has_file(context: ErrorContext, operation: str) -> bool:
-    """Whether there is a database.
+    """Tell whether there is a database.
 
     Raises:
         CorruptStoreError: there is none, but its write-ahead log is there. SQLite would take that
@@ -77,7 +77,7 @@ def has_file(context: ErrorContext, operation: str) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Like ``Path.exists``, which on newer Pythons takes a locked folder for an empty one."""
+    """Tell what ``Path.exists`` does, which newer Pythons answer ``False`` of a locked folder."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""What every local backend has in common: all but the engine."""
+"""The backend and the index that every local engine builds on."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LocalIndex:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this index can do."""
+        """The capabilities of this index."""
         return self._capabilities
 
     def upsert(

@@ -1,4 +1,4 @@
-"""Where an index's writes go, and where the writes of others come from."""
+"""Journals: keep an index's writes, and apply the writes of other processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Journal(Protocol):
-    """What a table needs of the place that keeps its records."""
+    """The place that keeps the records of a table."""
 
     def run(self, columns: Columns, operation: str, work: Callable[[], T]) -> T:
         """Do some work with other threads kept out; errors inside it are the contract's.

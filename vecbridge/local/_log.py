@@ -47,7 +47,7 @@ class Change:
     Attributes:
         ids: distinct ids that are written.
         vectors: ``(len(ids), d)`` float32.
-        fields: one column a field.
+        fields: one column per field.
         deleted: ids that are removed first.
     """
 
@@ -58,16 +58,16 @@ class Change:
 
     @property
     def weight(self) -> int:
-        """How many records and deletions it takes up in the log."""
+        """The number of records and deletions that it takes up in the log."""
         return len(self.ids) + len(self.deleted)
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes up."""
+        """The bytes that it takes up, about."""
         return self.vectors.nbytes + 64 * self.weight + int(self._text_bytes().sum())
 
     def _text_bytes(self) -> NDArray[np.int64]:
-        """At most how many bytes the strings in the fields of each record take up as JSON."""
+        """Return an upper bound of the bytes of each record's strings as JSON."""
         total = np.zeros(len(self.ids), dtype=np.int64)
         for column in self.fields.values():
             if len(column) and isinstance(column[0], str):
@@ -75,7 +75,7 @@ class Change:
         return total
 
     def parts(self) -> Iterator[Change]:
-        """The same change in pieces of bounded size."""
+        """Yield the same change in pieces of bounded size."""
         row_bytes = 4 * self.vectors.shape[1] + self._text_bytes()
         for start in range(0, len(self.deleted), _PART_ROWS):
             gone = self.deleted[start : start + _PART_ROWS]
@@ -92,7 +92,7 @@ class Change:
 
 
 class Place(NamedTuple):
-    """Where a piece of a change belongs in the log of its index.
+    """The place of a piece of a change in the log of its index.
 
     Attributes:
         seq: number of the write.
@@ -141,7 +141,7 @@ def encode(change: Change) -> Encoded:
 
 
 def is_whole(row: Encoded, checksum: object, uid: bytes, place: Place) -> bool:
-    """Whether a row of the log is what was written in its place.
+    """Tell whether a row of the log is what was written in its place.
 
     Args:
         row: as it lies in the log; of damage, its values may be of any type.
@@ -170,7 +170,7 @@ def decode(row: Encoded, dimension: int) -> Change:
 
 
 def net_effect(changes: Sequence[Change], dimension: int) -> Change:
-    """One change that does what a run of them does, whatever part of the run was done before."""
+    """Return one change that does what a run does, whatever part of it was done before."""
     last: dict[str, tuple[int, int] | None] = {}
     for number, change in enumerate(changes):
         last.update(dict.fromkeys(change.deleted))
@@ -303,7 +303,7 @@ class Log:
 
 
 class _Chain:
-    """Whether places follow each other.
+    """Checks that places follow each other.
 
     Args:
         position: number of the write that was read last; the next may be a merged one, which

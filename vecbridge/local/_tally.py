@@ -27,7 +27,7 @@ _SLOTS = 2
 
 
 class Claim(NamedTuple):
-    """What a tally says.
+    """The content of a tally.
 
     Attributes:
         store: id of the store it belongs to.
@@ -52,7 +52,7 @@ def new_tally(path: Path, store: bytes) -> None:
 
 
 def record(path: Path, store: bytes, commits: int) -> None:
-    """Say that a commit was acknowledged. One that cannot be said is only not watched over."""
+    """Say that a commit was acknowledged. A tally that cannot be written only watches over less."""
     with contextlib.suppress(OSError):
         file = os.open(path, os.O_WRONLY)
         try:

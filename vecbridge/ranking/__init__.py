@@ -14,6 +14,13 @@ from vecbridge.ranking._bounds import (
     gamma,
     sum_errors,
 )
+from vecbridge.ranking._engine import (
+    UNCERTIFIED,
+    EngineGeometry,
+    ScoreForm,
+    SentQuery,
+    difference_bounds,
+)
 from vecbridge.ranking._float32 import Float32Keys, Frame, FramedQueries
 from vecbridge.ranking._float64 import Bounds, float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances, norms, pair_distances
@@ -32,7 +39,9 @@ __all__ = [
     "FLOAT32_ROUNDOFF",
     "FLOAT64_ROUNDOFF",
     "SPARE",
+    "UNCERTIFIED",
     "Bounds",
+    "EngineGeometry",
     "Float32Keys",
     "Frame",
     "FramedQueries",
@@ -40,7 +49,10 @@ __all__ = [
     "PairWork",
     "Pairs",
     "Pick",
+    "ScoreForm",
+    "SentQuery",
     "Shortlists",
+    "difference_bounds",
     "distance_matrix",
     "distances",
     "dot_error",

@@ -322,7 +322,7 @@ class Pairs:
 
 
 class _Sorted(NamedTuple):
-    """What is known of some records: ``(n, count)`` columns and signed distances, flags."""
+    """Some records, ranked: ``(n, count)`` columns and signed distances, and flags."""
 
     columns: NDArray[np.intp]
     keys: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Pairs of records within a distance of each other, told by a sketch where one tells most apart."""
+"""Pairs of records within a distance of each other, by a sketch where one tells most apart."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class Near:
 
 
 class _Level:
-    """What some keys say of a distance."""
+    """One kind of keys, and the keys of a distance."""
 
     @quietly
     def __init__(self, keys: PairKeys, limit: float) -> None:
