@@ -236,7 +236,8 @@ class Float32Keys:
             slack = SLACK * (query_norm + self._largest) ** 2
             limit = 0.5 * (reach * reach - query_norm * query_norm + slack) + error
         # One float32 step up: the limit itself is rounded.
-        return np.float32(np.nextafter(np.float32(limit), np.float32(np.inf)))
+        key: np.float32 = np.nextafter(np.float32(limit), np.float32(np.inf))
+        return key
 
     @quietly
     def native(self, keys: NDArray[np.float32], query_norm: float) -> NDArray[np.float64]:
