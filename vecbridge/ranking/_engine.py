@@ -9,8 +9,7 @@ is safe, turns scores into distances, and bounds the distances of the records th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +38,7 @@ _BANDS: dict[Metric, tuple[float, float]] = {
 }
 
 
-@dataclass(frozen=True)
-class SentQuery:
+class SentQuery(NamedTuple):
     """One query as it is sent.
 
     Attributes:

@@ -19,7 +19,7 @@ less a common centre, times a power of two.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,7 @@ _BLOCK_BYTES = 4 << 20
 _EXPONENT_LIMIT = 300
 
 
-@dataclass(frozen=True)
-class FramedQueries:
+class FramedQueries(NamedTuple):
     """Queries in a frame.
 
     Attributes:
