@@ -15,10 +15,6 @@ from vecbridge_torch._cache import Cache, Held
 from vecbridge_torch._device import Arithmetic
 from vecbridge_torch._scores import NARROW_SPARE, Offer, offers
 
-_CANDIDATE_BYTES = 32 << 20
-# Fewer records in scope than this share are gathered by the exact search; more are masked.
-_GATHER_BELOW = 0.25
-
 
 class TorchIndex(LocalIndex):
     """Narrow products on the device rank what they can decide, the exact search what they cannot.
@@ -82,7 +78,7 @@ class TorchIndex(LocalIndex):
 
     def _ranked(self, query: NDArray[np.float32], k: int, scope: SearchScope, offer: Offer) -> Hits:
         exact = np.empty(len(offer.rows))
-        step = max(1, _CANDIDATE_BYTES // (4 * self.info.dimension))
+        step = max(1, self.exact.candidate_rows(1))
         for start in range(0, len(exact), step):
             part = slice(start, start + step)
             vectors = scope.snapshot.vectors[offer.rows[part]]
@@ -95,8 +91,7 @@ class TorchIndex(LocalIndex):
     ) -> Iterator[Offer | None]:
         """Yield what narrow products decide; ``None`` for a query that they leave open."""
         snapshot, rows, count = scope.snapshot, scope.rows, len(scope)
-        few = rows is not None and count < _GATHER_BELOW * len(snapshot)
-        if few or count <= k + SPARE:
+        if scope.is_sparse or count <= k + SPARE:
             yield from (None for _ in queries)
             return
         spare = NARROW_SPARE + k // 2
@@ -106,7 +101,7 @@ class TorchIndex(LocalIndex):
             outside[rows] = False
         for start in range(0, len(queries), self._block_queries):
             block = queries[start : start + self._block_queries]
-            most = min(count - 1, _CANDIDATE_BYTES // (4 * self.info.dimension * len(block)))
+            most = min(count - 1, self.exact.candidate_rows(len(block)))
             resident = self._cache.resident(snapshot, len(block))
             if resident is None:
                 yield from (None for _ in block)

@@ -34,8 +34,6 @@ All are float32, sums are accumulated in float32 or wider, and the result is the
 """
 
 _MIB = 1 << 20
-# Gathering reads and writes what a product over everything only reads.
-_GATHER_BELOW = 0.25
 _NO_ROWS = np.empty(0, dtype=np.intp)
 
 
@@ -81,10 +79,14 @@ class ExactSearch:
         self._metric: Metric = metric
         self._products = products
         self._key_bytes = key_bytes
-        self._candidate_rows = candidate_bytes // (4 * dimension)
+        self._candidate_bytes = candidate_bytes
         self._gathered_rows = max(1, gathered_bytes // (4 * dimension))
         self._dimension = dimension
         self._cached: tuple[int, Float32Keys] | None = None
+
+    def candidate_rows(self, queries: int) -> int:
+        """Return how many candidates each of so many queries may have to settle a near tie."""
+        return self._candidate_bytes // (4 * self._dimension * max(queries, 1))
 
     def search(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Hits]:
         """Return the ranking of float32 products; of float64 where float32 would overflow.
@@ -136,11 +138,11 @@ class ExactSearch:
         """
         if len(scope) <= k:
             return [scope.all_candidates() for _ in queries]
-        most = self._candidate_rows // max(len(queries), 1)
+        most = self.candidate_rows(len(queries))
         found: list[Candidates] = []
         for block in self._blocks(queries, scope):
             scores = self._scores(block, scope)
-            decided = self._decided(scores, k, most, scope)
+            decided = self._certified(scores, k, most, scope)
             # Float64 bounds take memory of their own.
             del scores
             for at, query in enumerate(block):
@@ -163,11 +165,11 @@ class ExactSearch:
         """
         if len(scope) <= k:
             return [scope.all_candidates() for _ in queries]
-        most = self._candidate_rows // max(len(queries), 1)
+        most = self.candidate_rows(len(queries))
         undecided = scope.candidates_for(_NO_ROWS, -math.inf)
         found: list[Candidates] = []
         for block in self._blocks(queries, scope):
-            decided = self._decided(self._scores(block, scope), k, most, scope, farthest=True)
+            decided = self._certified(self._scores(block, scope), k, most, scope, farthest=True)
             found += [decided.get(at, undecided) for at in range(len(block))]
         return found
 
@@ -198,7 +200,7 @@ class ExactSearch:
                 found.append(scope.candidates_for(rows, math.inf))
         return found
 
-    def _decided(
+    def _certified(
         self, scores: _Scores, k: int, most: int, scope: SearchScope, *, farthest: bool = False
     ) -> dict[int, Candidates]:
         """Return candidates of the queries that float32 decides, by their place in the block."""
@@ -210,11 +212,11 @@ class ExactSearch:
         for at, pick, error in zip(
             places, pick_by_keys(table, errors, k, most), errors.tolist(), strict=True
         ):
-            if pick.decided:
+            if pick.certified:
                 bound = (
-                    -keys.ceiling(-pick.least, error, scores.norms[at])
+                    -keys.upper_bound(-pick.least, error, scores.norms[at])
                     if farthest
-                    else keys.floor(pick.least, error, scores.norms[at])
+                    else keys.lower_bound(pick.least, error, scores.norms[at])
                 )
                 found[at] = scope.candidates_for(scope.rows_at(pick.columns), bound)
         return found
@@ -235,8 +237,7 @@ class ExactSearch:
     def _scores(self, queries: NDArray[np.float32], scope: SearchScope) -> _Scores:
         """Return the keys of the queries that float32 may be asked with."""
         snapshot, rows = scope.snapshot, scope.rows
-        gathered = rows is not None and _is_gathered(scope)
-        if gathered:
+        if scope.is_sparse:
             keys = Float32Keys(self._metric, self._dimension, snapshot.norms[rows])
         else:
             keys = self._keys_of(snapshot)
@@ -246,7 +247,7 @@ class ExactSearch:
         if not usable:
             return _Scores(keys, np.empty((0, len(scope)), np.float32), positions, query_norms)
         asked = queries if len(usable) == len(queries) else queries[usable]
-        if rows is None or not gathered:
+        if rows is None or not scope.is_sparse:
             table = keys.keys(self._products(asked, snapshot.vectors))
             if rows is not None:
                 table = table[:, rows]
@@ -280,7 +281,7 @@ class ExactSearch:
     ) -> Iterator[NDArray[np.float32]]:
         """Yield queries whose keys fit the budget, in blocks of equal size."""
         width = len(scope)
-        if scope.rows is not None and not _is_gathered(scope):
+        if scope.rows is not None and not scope.is_sparse:
             # The keys of all records, and then copies of those in scope.
             width += len(scope.snapshot)
         most = max(1, self._key_bytes // (4 * max(width, 1)))
@@ -304,8 +305,3 @@ class _Scores(NamedTuple):
     table: NDArray[np.float32]
     rows: dict[int, int]
     norms: list[float]
-
-
-def _is_gathered(scope: SearchScope) -> bool:
-    """Tell whether records in scope are so few that a copy of their vectors is searched."""
-    return scope.rows is not None and len(scope) < _GATHER_BELOW * len(scope.snapshot)

@@ -15,6 +15,9 @@ from vecbridge._contract._records import Records, Scalar
 from vecbridge.local._ids import IdTable
 from vecbridge.ranking import ids_at
 
+# Gathering reads and writes what a product over everything only reads.
+_SPARSE_BELOW = 0.25
+
 
 class Snapshot:
     """Records as they were at one moment.
@@ -98,6 +101,11 @@ class SearchScope:
 
     def __len__(self) -> int:
         return len(self.snapshot) if self.rows is None else len(self.rows)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether so few records are in scope that a copy of their vectors is worth its while."""
+        return self.rows is not None and len(self.rows) < _SPARSE_BELOW * len(self.snapshot)
 
     def rows_at(self, columns: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the rows of the snapshot that columns stand for."""

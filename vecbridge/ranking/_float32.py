@@ -199,7 +199,7 @@ class Float32Keys:
             error += 3.0 * FLOAT32_ROUNDOFF * (half + query_norm * self._largest)
         return error * (1.0 + SLACK)
 
-    def floor(self, key: float, error: float, query_norm: float) -> float:
+    def lower_bound(self, key: float, error: float, query_norm: float) -> float:
         """Return a lower bound of the distance of a record whose key is at least ``key``."""
         key -= error
         if self._metric == "dotproduct":
@@ -210,7 +210,7 @@ class Float32Keys:
         squared -= SLACK * (query_norm + self._largest) ** 2
         return math.sqrt(squared) * (1.0 - SLACK) if squared > 0.0 else 0.0
 
-    def ceiling(self, key: float, error: float, query_norm: float) -> float:
+    def upper_bound(self, key: float, error: float, query_norm: float) -> float:
         """Return an upper bound of the distance of a record whose key is at most ``key``."""
         key += error
         if self._metric == "dotproduct":

@@ -114,7 +114,7 @@ class PairKeys:
         return 0.5 * reach * reach if limit >= 0.0 else -math.inf
 
     @quietly
-    def floors(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
+    def lower_bounds(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the least distances of records whose true keys are no smaller."""
         if self._metric == "cosine":
             return 1.0 + keys
@@ -123,11 +123,11 @@ class PairKeys:
         return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 - SLACK)
 
     @quietly
-    def ceilings(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
+    def upper_bounds(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the greatest distances of records whose true keys are no greater."""
         if self._metric == "euclidean":
             return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 + SLACK)
-        return self.floors(keys)
+        return self.lower_bounds(keys)
 
 
 class FarKeys:
@@ -158,9 +158,9 @@ class FarKeys:
         """Return keys as :class:`PairKeys` does, of these columns."""
         return self._near.keys(rows, columns, out)
 
-    def floors(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
+    def lower_bounds(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return lower bounds of minus the distances of records whose true keys are no smaller."""
-        return -self._near.ceilings(-keys)
+        return -self._near.upper_bounds(-keys)
 
 
 def _sketched(

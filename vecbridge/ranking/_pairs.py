@@ -110,7 +110,7 @@ class Pairs:
             yield from self._by_float64(np.arange(len(self)), count, progress, farthest=farthest)
             return
         kept, keys = self._kept(count + SPARE, progress, farthest=farthest)
-        floors = keys.floors(kept.keys.max(axis=1).astype(np.float64) - keys.errors)
+        floors = keys.lower_bounds(kept.keys.max(axis=1).astype(np.float64) - keys.errors)
         if count + SPARE == most:
             floors[:] = np.inf
         sign = -1.0 if farthest else 1.0
@@ -137,7 +137,7 @@ class Pairs:
         kept, keys = self._kept(count, progress, farthest=farthest)
         order = np.argsort(kept.keys, axis=1)
         known = np.take_along_axis(kept.keys, order, axis=1).astype(np.float64)
-        floors = keys.floors(known - keys.errors[:, np.newaxis])
+        floors = keys.lower_bounds(known - keys.errors[:, np.newaxis])
         if count == len(self) - 1:
             floors[:, -1] = np.inf
         return Shortlists(np.take_along_axis(kept.columns, order, axis=1), floors)
@@ -233,7 +233,7 @@ class Pairs:
         """Return the positions of records that may have another within a distance, ascending."""
         floors = self._nearest
         if floors is None:
-            floors = self._records.floors_for(limit, progress)
+            floors = self._records.lower_bounds_for(limit, progress)
         return np.arange(len(self)) if floors is None else np.flatnonzero(floors <= limit)
 
     def _strips(self) -> Iterator[tuple[int, NDArray[np.intp]]]:

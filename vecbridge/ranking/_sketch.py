@@ -43,7 +43,7 @@ class PairSet:
         self._sketch: PairKeys | None = None
         self._sketched = 0
         self._share = 1.0
-        self._floors: tuple[int, NDArray[np.float64]] | None = None
+        self._lower_bounds: tuple[int, NDArray[np.float64]] | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -72,7 +72,7 @@ class PairSet:
         return None
 
     @quietly
-    def floors_for(
+    def lower_bounds_for(
         self, limit: float, progress: Progress | None = None
     ) -> NDArray[np.float64] | None:
         """Return how near to each record another can be, at least, if that tells most apart.
@@ -87,11 +87,11 @@ class PairSet:
         sketch = self.sketch_for(limit)
         if sketch is None or self._share * len(self) > self.budgets.crowded:
             return None
-        if self._floors is None or self._floors[0] < self._sketched:
+        if self._lower_bounds is None or self._lower_bounds[0] < self._sketched:
             self.work.surveys += 1
             least = least_keys(sketch, len(self), self.budgets, progress).astype(np.float64)
-            self._floors = self._sketched, sketch.floors(least - sketch.errors)
-        return self._floors[1]
+            self._lower_bounds = self._sketched, sketch.lower_bounds(least - sketch.errors)
+        return self._lower_bounds[1]
 
     def exact(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the distance of each row to the column beside it."""

@@ -27,12 +27,12 @@ class Pick(NamedTuple):
     Attributes:
         columns: of the records that are offered.
         least: no record outside has a smaller lower bound than this.
-        decided: whether the k best are certainly among them.
+        certified: whether the k best are certainly among them.
     """
 
     columns: NDArray[np.intp]
     least: float
-    decided: bool
+    certified: bool
 
 
 def rank(
