@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Candidates, Hits, IndexInfo, Metric
-from vecbridge.local import Scoped, Snapshot
+from vecbridge.local import ExactSearch, SearchScope, Snapshot
 from vecbridge.locks import ForkSafeLock
 from vecbridge.ranking import SPARE, norms
 from vecbridge_faiss._built import Built, build, least_records
 from vecbridge_faiss._cache import Cache
-from vecbridge_faiss._effort import Effort, Knob, tuned
-from vecbridge_faiss._exact import Exact
-from vecbridge_faiss._flat import distances_of, usable
+from vecbridge_faiss._effort import SearchEffort, SearchParam, tuned
+from vecbridge_faiss._metric import distances_of, usable
 from vecbridge_faiss._settings import FaissSettings
 
 _SMALLEST_BUCKET = 16
@@ -34,13 +33,13 @@ class _Ready(NamedTuple):
 
     Attributes:
         built: the index.
-        knob: its effort.
+        param: its effort.
         efforts: how many records it was measured for, and what it took, by the number of answers.
     """
 
     built: Built
-    knob: Knob
-    efforts: dict[int, tuple[int, Effort | None]]
+    param: SearchParam
+    efforts: dict[int, tuple[int, SearchEffort | None]]
 
 
 class Approximate:
@@ -57,7 +56,7 @@ class Approximate:
     """
 
     def __init__(
-        self, info: IndexInfo, settings: FaissSettings, exact: Exact, cache: Cache
+        self, info: IndexInfo, settings: FaissSettings, exact: ExactSearch, cache: Cache
     ) -> None:
         self._metric: Metric = info.metric
         self._settings = settings
@@ -67,36 +66,49 @@ class Approximate:
         self._lock = ForkSafeLock()
         self._ready: _Ready | None = None
         self._saved = 0
+        self._builds = 0
 
-    def candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
-        """At least ``k`` records a query, and no promise about the others."""
-        found = self._find(queries, k, scoped)
+    @property
+    def entries(self) -> int:
+        """How many entries the index has that answers; 0 where there is none yet."""
+        return 0 if self._ready is None else len(self._ready.built.held)
+
+    @property
+    def builds(self) -> int:
+        """How many times an index was built here."""
+        return self._builds
+
+    def candidates(
+        self, queries: NDArray[np.float32], k: int, scope: SearchScope
+    ) -> list[Candidates]:
+        """Return at least ``k`` records per query, and no promise about the others."""
+        found = self._find(queries, k, scope)
+        rest = iter(self._exact.candidates(queries[_left(found)], k, scope))
         return [
-            self._exact.candidates(queries[at : at + 1], k, scoped)[0]
-            if one is None
-            else scoped.offer(one.rows, -math.inf)
-            for at, one in enumerate(found)
+            next(rest) if one is None else scope.candidates_for(one.rows, -math.inf)
+            for one in found
         ]
 
-    def search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
-        """FAISS's own ranking."""
-        found = self._find(queries, k, scoped)
+    def search(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Hits]:
+        """Return FAISS's own ranking."""
+        found = self._find(queries, k, scope)
         lengths = norms(queries)
+        rest = iter(self._exact.search(queries[_left(found)], k, scope))
         return [
-            self._exact.search(queries[at : at + 1], k, scoped)[0]
+            next(rest)
             if one is None
-            else scoped.hits(one.rows[:k], distances_of(self._metric, one.values[:k], lengths[at]))
+            else scope.hits(one.rows[:k], distances_of(self._metric, one.values[:k], lengths[at]))
             for at, one in enumerate(found)
         ]
 
-    def serves(self, k: int, scoped: Scoped) -> bool:
-        """Whether an index is the better way: not for some records, few records or most of them."""
-        count = len(scoped)
-        return scoped.rows is None and count >= self._least and 4 * (k + SPARE) <= count
+    def serves(self, k: int, scope: SearchScope) -> bool:
+        """Tell whether an index is the better way: not for some records, few, or most of them."""
+        count = len(scope)
+        return scope.rows is None and count >= self._least and 4 * (k + SPARE) <= count
 
-    def _find(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Found | None]:
-        """What was found of each query; ``None`` where the exact search must answer."""
-        snapshot = scoped.snapshot
+    def _find(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Found | None]:
+        """Return what was found of each query; ``None`` where the exact search must answer."""
+        snapshot = scope.snapshot
         none: list[Found | None] = [None] * len(queries)
         fits = usable(self._metric, norms(queries), float(snapshot.norms.max(initial=0.0)))
         if not fits.all():
@@ -116,7 +128,7 @@ class Approximate:
     def _ask(
         self, queries: NDArray[np.float32], k: int, snapshot: Snapshot
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]] | None:
-        """FAISS's values and rows; ``None`` where the index cannot answer. Call under the lock."""
+        """Return FAISS's values and rows; ``None`` where it cannot answer. Call under the lock."""
         if self._ready is not None and snapshot.generation < self._ready.built.generation:
             # Another thread has seen later writes, and there is no way back.
             return None
@@ -135,9 +147,10 @@ class Approximate:
             self._saved = 0 if built is None else len(built.held)
         if built is None or not built.follow(snapshot):
             built = build(self._metric, self._settings.index, snapshot)
+            self._builds += 1
             self._saved = 0
-        if ready is None or built is not ready.built or not ready.knob.is_of(built.index):
-            ready = _Ready(built, Knob(built.index), {})
+        if ready is None or built is not ready.built or not ready.param.is_of(built.index):
+            ready = _Ready(built, SearchParam(built.index), {})
         self._ready = ready
         if len(built.held) > self._saved * 5 // 4:
             self._cache.save(built)
@@ -146,19 +159,20 @@ class Approximate:
 
     def _effort(
         self, ready: _Ready, queries: NDArray[np.float32], k: int, snapshot: Snapshot
-    ) -> Effort | None:
+    ) -> SearchEffort | None:
         recall = self._settings.tuned_recall
         if recall is None:
             fixed = self._settings.ef or self._settings.nprobe
-            return None if fixed is None else Effort(ready.knob, fixed, 1)
+            return None if fixed is None else SearchEffort(ready.param, fixed, 1)
         bucket = max(_SMALLEST_BUCKET, 1 << (k - 1).bit_length())
         measured, effort = ready.efforts.get(bucket, (0, None))
         if len(snapshot) > 2 * measured:
             lossy = self._settings.index.lower() not in ("hnsw", "ivf")
             effort = tuned(
+                self._exact,
                 self._metric,
                 ready.built,
-                ready.knob,
+                ready.param,
                 queries,
                 bucket,
                 snapshot,
@@ -167,3 +181,8 @@ class Approximate:
             )
             ready.efforts[bucket] = len(snapshot), effort
         return effort
+
+
+def _left(found: list[Found | None]) -> list[int]:
+    """Return the places of the queries that are left to the exact search."""
+    return [at for at, one in enumerate(found) if one is None]

@@ -33,7 +33,7 @@ class FaissBackend(LocalBackend[FaissIndex]):
         self._settings = settings
 
     def drop_index(self, name: str) -> None:
-        """Removes an index, its records and what FAISS built of them.
+        """Remove an index, its records and what FAISS built of them.
 
         Raises:
             IndexNotFoundError: there is none of that name.

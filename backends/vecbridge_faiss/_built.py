@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from vecbridge import BackendError, InvalidArgumentError, Metric
 from vecbridge.local import Snapshot
 from vecbridge_faiss._fingerprint import fingerprints, matched
-from vecbridge_faiss._flat import unit_vectors
 from vecbridge_faiss._library import faiss
+from vecbridge_faiss._metric import unit_vectors
 
 _TRAINED_ON = 1 << 17
 _PER_CELL = 39
@@ -60,7 +60,7 @@ class Built:
         return len(self.held) - self._known
 
     def follow(self, snapshot: Snapshot) -> bool:
-        """Catches up with the records; false where building anew is the better way."""
+        """Catch up with the records; false where building again is the better way."""
         if self._generation == snapshot.generation:
             return True
         added = np.arange(self._known, len(snapshot))
@@ -80,7 +80,7 @@ class Built:
     def search(
         self, queries: NDArray[np.float32], count: int
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """FAISS's values and the records' rows, ``-1`` where there is none: ``(q, count)`` each."""
+        """Return FAISS's values and the records' rows, ``-1`` for none: ``(q, count)`` each."""
         values, labels = self.index.search(queries, min(count, len(self.held)))
         rows = np.where(labels >= 0, self._rows[labels], -1)
         return values, rows
@@ -99,7 +99,7 @@ class Built:
 
 
 def build(metric: Metric, recipe: str, snapshot: Snapshot) -> Built:
-    """Trains an index and adds every record.
+    """Train an index and add every record.
 
     Raises:
         BackendError: FAISS cannot train it on these records.
@@ -125,7 +125,7 @@ def build(metric: Metric, recipe: str, snapshot: Snapshot) -> Built:
 
 
 def factory(metric: Metric, recipe: str, dimension: int, count: int) -> Any:
-    """An empty index.
+    """Return an empty index.
 
     Raises:
         InvalidArgumentError: FAISS does not take the recipe.
@@ -143,7 +143,7 @@ def factory(metric: Metric, recipe: str, dimension: int, count: int) -> Any:
 
 
 def least_records(metric: Metric, recipe: str, dimension: int) -> int:
-    """How many records an index of that recipe is worth being built for, and can be trained on.
+    """Return from how many records on an index of that recipe is worth building and can be trained.
 
     Raises:
         InvalidArgumentError: FAISS does not take the recipe.

@@ -52,7 +52,7 @@ class Cache:
         self._header: dict[str, Any] = {"metric": metric, "dimension": dimension, "recipe": recipe}
 
     def load(self) -> Built | None:
-        """What was saved, if it can be trusted."""
+        """Return what was saved, if it can be trusted."""
         path = self._path
         if path is None:
             return None
@@ -69,7 +69,7 @@ class Cache:
         return Built(self._metric, index, held, int(header["first"]), memory=memory)
 
     def save(self, built: Built) -> None:
-        """Replaces the file in one step. A failure costs a rebuild later, and nothing else."""
+        """Replace the file in one step. A failure costs a rebuild later, and nothing else."""
         path = self._path
         if path is None:
             return
@@ -98,7 +98,7 @@ class Cache:
     def _checked(
         self, content: NDArray[np.uint8]
     ) -> tuple[dict[str, Any], NDArray[np.uint64], int]:
-        """Header, fingerprints, and how many bytes are FAISS's."""
+        """Return header, fingerprints, and how many bytes are FAISS's."""
         end = len(content) - _FOOTER.size
         if end < 0:
             raise ValueError("the file is shorter than its footer")
@@ -114,11 +114,11 @@ class Cache:
 
 
 def _lent(content: NDArray[np.uint8], size: int) -> Any:
-    """An index that uses memory that must outlive it."""
+    """Return an index that uses memory that must outlive it."""
     reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(content), size)
     return faiss.read_index(reader, faiss.IO_FLAG_MMAP_IFC)
 
 
 def cache_path(folder: Path, name: str) -> Path:
-    """Where the file of an index is; names may be longer than those of files."""
+    """Return where the file of an index is; names may be longer than those of files."""
     return folder / "faiss" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.faiss"

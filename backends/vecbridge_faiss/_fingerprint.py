@@ -1,4 +1,4 @@
-"""Which entries of an index that FAISS built are which records: told by the vectors themselves."""
+"""Recognising which entries of an index of FAISS are which records, by their vectors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SEED = 0x5EED
 
 
 def fingerprints(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """One number a vector: the same for the same bits, and otherwise almost surely not.
+    """Return one number per vector: the same for the same bits, and otherwise almost surely not.
 
     A sum of the bits times fixed random odd factors, modulo ``2**64``. That two vectors collide
     costs an approximate index a neighbour, and an answer nothing: its distances come from the
@@ -35,7 +35,7 @@ def fingerprints(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
 
 
 def matched(held: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """For every fingerprint that is held, the position of its like among those wanted, or -1.
+    """Return for every fingerprint held the position of its like among those wanted, or -1.
 
     Likes are paired one to one: of two that are held and one that is wanted, one is left over.
     """
@@ -47,7 +47,7 @@ def matched(held: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.
 
 
 def _numbered(values: NDArray[np.uint64]) -> NDArray[np.void]:
-    """Values with the number of their occurrence, which makes them unique."""
+    """Return values with the number of their occurrence, which makes them unique."""
     order = np.argsort(values, kind="stable")
     ranked = values[order]
     fresh = np.ones(len(values), dtype=np.bool_)

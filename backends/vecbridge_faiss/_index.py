@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Capabilities, Consistency, Filter, Hits
-from vecbridge.local import LocalIndex, LocalTable, Scoped
+from vecbridge import Candidates, Capabilities, Hits
+from vecbridge.local import ExactSearch, LocalIndex, LocalTable, SearchScope
 from vecbridge_faiss._approximate import Approximate
 from vecbridge_faiss._cache import Cache
-from vecbridge_faiss._exact import Exact
 from vecbridge_faiss._settings import FaissSettings
 
 
 class FaissIndex(LocalIndex):
-    """Searches every record exactly, or by an approximate index where one is asked for.
+    """Searches every record exactly, or by an index that FAISS built where one is asked for.
 
     Args:
         table: the records.
@@ -35,32 +33,33 @@ class FaissIndex(LocalIndex):
     ) -> None:
         super().__init__(table, capabilities, "faiss")
         info = table.info
-        self._exact = Exact(info.metric)
         self._approximate: Approximate | None = None
         if not settings.exact:
             cache = Cache(folder, info.name, info.metric, info.dimension, settings.index)
-            self._approximate = Approximate(info, settings, self._exact, cache)
+            self._approximate = Approximate(info, settings, self.exact, cache)
 
-    def in_range(
-        self,
-        queries: NDArray[np.float32],
-        radius: float,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
+    @property
+    def entries(self) -> int:
+        """The number of entries of the index of FAISS; 0 where there is none yet."""
+        return 0 if self._approximate is None else self._approximate.entries
+
+    @property
+    def builds(self) -> int:
+        """The number of times an index was built here, and not taken from its file."""
+        return 0 if self._approximate is None else self._approximate.builds
+
+    def search_in(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Hits]:
+        """Return FAISS's ranking, or that of the exact search."""
+        return self._way(k, scope).search(queries, k, scope)
+
+    def candidates_in(
+        self, queries: NDArray[np.float32], k: int, scope: SearchScope
     ) -> list[Candidates]:
-        """Every record within the distance, by the exact search, and perhaps others."""
-        return self._exact.in_range(queries, radius, self._scoped(within, where, "range_search"))
+        """Return candidates by the index of FAISS, or by the exact search."""
+        return self._way(k, scope).candidates(queries, k, scope)
 
-    def _search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
-        return self._way(k, scoped).search(queries, k, scoped)
-
-    def _candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
-        return self._way(k, scoped).candidates(queries, k, scoped)
-
-    def _way(self, k: int, scoped: Scoped) -> Exact | Approximate:
+    def _way(self, k: int, scope: SearchScope) -> ExactSearch | Approximate:
         approximate = self._approximate
-        if approximate is not None and approximate.serves(k, scoped):
+        if approximate is not None and approximate.serves(k, scope):
             return approximate
-        return self._exact
+        return self.exact

@@ -1,15 +1,15 @@
-"""``SklearnBackend``: indexes in the local store, searched by scikit-learn."""
+"""``SklearnBackend``: indexes in the local store, searched by scikit-learn's product."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from vecbridge.local import LocalBackend, LocalTable
-from vecbridge_sklearn._index import SklearnIndex
+from vecbridge.local import ExactSearch, LocalBackend, LocalIndex, LocalTable
+from vecbridge_sklearn._products import products
 from vecbridge_sklearn._settings import SklearnSettings
 
 
-class SklearnBackend(LocalBackend[SklearnIndex]):
+class SklearnBackend(LocalBackend[LocalIndex]):
     """The reference store: exact, in a directory or in memory.
 
     Args:
@@ -22,5 +22,6 @@ class SklearnBackend(LocalBackend[SklearnIndex]):
     def __init__(self, settings: SklearnSettings) -> None:
         super().__init__(settings.path)
 
-    def _index(self, table: LocalTable) -> SklearnIndex:
-        return SklearnIndex(table, self._capabilities, self.name)
+    def _index(self, table: LocalTable) -> LocalIndex:
+        exact = ExactSearch(table.info.metric, table.info.dimension, products=products)
+        return LocalIndex(table, self._capabilities, self.name, exact=exact)

@@ -11,8 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vecbridge_torch._small import gathered, group_maxima, top
-
 _SMALL_ROW = 2048
 
 
@@ -28,23 +26,22 @@ class Best(NamedTuple):
     columns: NDArray[np.intp]
 
 
-def best(blocks: Iterator[tuple[int, Tensor]], count: int, *, quiet: bool = False) -> Best:
-    """The ``count`` largest scores of each query, on the device until all blocks are through.
+def best(blocks: Iterator[tuple[int, Tensor]], count: int) -> Best:
+    """Return the ``count`` largest scores of each query, kept on the device until the last block.
 
     Args:
         blocks: the first column of a block, and its ``(q, b)`` scores.
         count: at most as many as there are columns in all.
-        quiet: whether torch's threads are to be left asleep.
     """
     scores: Tensor | None = None
     columns: Tensor | None = None
     for start, block in blocks:
-        found, at = _largest(block, min(count, block.shape[1]), quiet=quiet)
+        found, at = _largest(block, min(count, block.shape[1]))
         at = at + start
         if scores is not None and columns is not None:
             found, at = torch.cat([scores, found], dim=1), torch.cat([columns, at], dim=1)
-            found, order = top(found, min(count, found.shape[1]), quiet=quiet)
-            at = gathered(at, order, quiet=quiet)
+            found, order = _top(found, min(count, found.shape[1]))
+            at = at.gather(1, order)
         scores, columns = found, at
     if scores is None or columns is None:
         return Best(np.empty((0, 0)), np.empty((0, 0), dtype=np.intp))
@@ -53,8 +50,8 @@ def best(blocks: Iterator[tuple[int, Tensor]], count: int, *, quiet: bool = Fals
     return Best(wide, columns.gather(1, order).cpu().numpy())
 
 
-def _largest(scores: Tensor, count: int, *, quiet: bool) -> tuple[Tensor, Tensor]:
-    """The largest values of each row and their columns, in no particular order.
+def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the largest values of each row and their columns, in no particular order.
 
     The row is folded into groups whose maxima are one vectorised pass; the ``count`` largest
     values lie in the ``count`` groups with the largest maxima, so only those are looked into.
@@ -62,13 +59,18 @@ def _largest(scores: Tensor, count: int, *, quiet: bool) -> tuple[Tensor, Tensor
     rows, columns = scores.shape
     members = math.isqrt(columns // count)
     if columns <= _SMALL_ROW or members < 4:
-        return top(scores, count, quiet=quiet)
+        return _top(scores, count)
     groups = columns // members
     grouped = scores[:, : groups * members].reshape(rows, members, groups)
-    _, chosen = top(group_maxima(grouped, quiet=quiet), count, quiet=quiet)
+    _, chosen = _top(grouped.amax(dim=1), count)
     steps = groups * torch.arange(members, device=scores.device)
     inside = (chosen[:, None, :] + steps[:, None]).flatten(1)
     tail = torch.arange(groups * members, columns, device=scores.device).expand(rows, -1)
     pool = torch.cat([inside, tail], dim=1)
-    found, at = top(gathered(scores, pool, quiet=quiet), count, quiet=quiet)
-    return found, gathered(pool, at, quiet=quiet)
+    found, at = _top(scores.gather(1, pool), count)
+    return found, pool.gather(1, at)
+
+
+def _top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    found, at = torch.topk(scores, count, dim=1, sorted=False)
+    return found, at

@@ -1,43 +1,28 @@
-"""What an index keeps between searches, and the ways of scoring that it gives."""
+"""The records that an index keeps on the device between searches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vecbridge import Metric
-from vecbridge.local import Scoped, Snapshot
+from vecbridge.local import Snapshot
 from vecbridge.locks import ForkSafeLock
-from vecbridge.ranking import SPARE, Float32Keys
 from vecbridge_torch._device import Arithmetic
-from vecbridge_torch._resident import Resident, ResidentScoring
-from vecbridge_torch._scoring import Scoring
-from vecbridge_torch._streamed import Streamed
-
-# Putting records into a narrow type costs about as much as this many queries without it, so on a
-# CPU, where float32 needs no copy, that is not done for fewer.
-_PATIENCE = 16
-# Fewer records in scope than one in so many are gathered; more are masked.
-_SPARSE = 4
-# Gaussian vectors of 512 dimensions want 30 candidates of bfloat16 for ``k=10``.
-_NARROW_SPARE = 64
+from vecbridge_torch._resident import Resident
 
 
-class Tier(NamedTuple):
-    """A way of scoring the records in scope.
+class Held(NamedTuple):
+    """The records that an index keeps on the device.
 
     Attributes:
-        spare: how many records to look at beyond the ``k`` asked for.
-        scoring: of ``(q, d)`` float32 queries.
-        rows: of the snapshot that the columns stand for; ``None`` where they are the same.
+        rows: how many records.
+        chunks: in how many stretches of memory.
+        put: how many records were put there so far, those that are gone included.
     """
 
-    spare: int
-    scoring: Callable[[NDArray[np.float32]], Scoring]
-    rows: NDArray[np.intp] | None
+    rows: int
+    chunks: int
+    put: int
 
 
 class Cache:
@@ -46,82 +31,41 @@ class Cache:
     Args:
         arithmetic: of the device.
         metric: of the index.
+        patience: how many queries a CPU answers before the records are put into a narrow type,
+            which costs about as much.
     """
 
-    def __init__(self, arithmetic: Arithmetic, metric: Metric) -> None:
+    def __init__(self, arithmetic: Arithmetic, metric: Metric, patience: int) -> None:
         self._arithmetic = arithmetic
         self._metric: Metric = metric
         self._lock = ForkSafeLock()
-        self._held: _Held | None = None
+        self._held: _Current | None = None
         self._asked = 0
-        self._keys: tuple[int, Float32Keys] | None = None
+        self._patience = patience
+        self._put = 0
 
-    def tiers(self, scoped: Scoped, queries: int, k: int) -> Iterator[Tier]:
-        """Ways of scoring, the fastest first, each better at telling records apart.
+    def resident(self, snapshot: Snapshot, queries: int) -> Resident | None:
+        """Return the records on the device, brought up to the snapshot; ``None`` to do without.
 
         Args:
-            scoped: the records.
-            queries: how many there are.
-            k: how many answers each wants.
+            snapshot: the records.
+            queries: how many are asked.
         """
-        snapshot, rows = scoped.snapshot, scoped.rows
-        if rows is not None and len(rows) * _SPARSE < len(snapshot):
-            yield self._gathered(snapshot, rows)
-            return
-        outside: NDArray[np.bool_] | None = None
-        if rows is not None:
-            outside = np.ones(len(snapshot), dtype=np.bool_)
-            outside[rows] = False
-        resident = self._resident(snapshot, queries)
-        if resident is not None:
-            yield Tier(
-                _NARROW_SPARE + k // 2 if self._narrow else SPARE,
-                lambda block: ResidentScoring(resident, block, len(snapshot), outside),
-                None,
-            )
-        if resident is None or self._narrow:
-            keys = self._keys_of(snapshot)
-            yield self._streamed(snapshot.vectors, keys, outside, None)
-
-    def clear(self) -> None:
-        """Lets go of everything."""
-        self._held = self._keys = None
-
-    @property
-    def _narrow(self) -> bool:
-        return self._arithmetic.precision != "float32"
-
-    def _gathered(self, snapshot: Snapshot, rows: NDArray[np.intp]) -> Tier:
-        vectors, norms = snapshot.vectors[rows], snapshot.norms[rows]
-        keys = Float32Keys(self._metric, vectors.shape[1], norms)
-        return self._streamed(vectors, keys, None, rows)
-
-    def _streamed(
-        self,
-        vectors: NDArray[np.float32],
-        keys: Float32Keys,
-        outside: NDArray[np.bool_] | None,
-        rows: NDArray[np.intp] | None,
-    ) -> Tier:
-        return Tier(
-            SPARE,
-            lambda block: Streamed(self._arithmetic, self._metric, block, vectors, keys, outside),
-            rows,
-        )
-
-    def _keys_of(self, snapshot: Snapshot) -> Float32Keys:
-        """The keys of all records, made once for a state of them."""
-        cached = self._keys
-        if cached is None or cached[0] != snapshot.generation:
-            keys = Float32Keys(self._metric, snapshot.vectors.shape[1], snapshot.norms)
-            cached = self._keys = snapshot.generation, keys
-        return cached[1]
-
-    def _resident(self, snapshot: Snapshot, queries: int) -> Resident | None:
-        """The records on the device, brought up to the snapshot; ``None`` to do without."""
-        if self._arithmetic.shares_memory and not self._narrow:
+        if self._arithmetic.shares_memory and self._arithmetic.precision == "float32":
             return None
         return self._lock.run(lambda: self._caught_up(snapshot, queries), nested=lambda: None)
+
+    @property
+    def held(self) -> Held:
+        """The records that are on the device now."""
+        current = self._held
+        if current is None:
+            return Held(0, 0, self._put)
+        return Held(current.resident.rows, current.resident.chunks, self._put)
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._held = None
 
     def _caught_up(self, snapshot: Snapshot, queries: int) -> Resident | None:
         arithmetic, dimension = self._arithmetic, snapshot.vectors.shape[1]
@@ -135,18 +79,21 @@ class Cache:
             return None
         if held is None:
             self._asked += queries
-            if arithmetic.shares_memory and self._asked < _PATIENCE:
+            if arithmetic.shares_memory and self._asked < self._patience:
                 return None
-            held = _Held(Resident(arithmetic, self._metric, snapshot), snapshot)
+            held = _Current(Resident(arithmetic, self._metric, snapshot), snapshot)
+            self._put += held.resident.rows
         elif held.generation < snapshot.generation:
             # Until it is whole: an interrupt, or a fork by another thread, leaves it half changed.
             self._held = None
+            before = held.resident.rows
             held.catch_up(snapshot)
+            self._put += held.resident.rows - before
         self._held = held
         return held.resident
 
 
-class _Held:
+class _Current:
     """Records on the device, and of which state of the index they are."""
 
     def __init__(self, resident: Resident, snapshot: Snapshot) -> None:
@@ -155,13 +102,13 @@ class _Held:
         self._appended_since = snapshot.appended_since
 
     def serves(self, snapshot: Snapshot) -> bool:
-        """Whether the rows of the snapshot are the first rows here, or can be with more added."""
+        """Tell whether the snapshot's rows are the first here, or can be with more added."""
         if snapshot.generation >= self.generation:
             return snapshot.appended_since <= self.generation
         return self._appended_since <= snapshot.generation
 
     def catch_up(self, snapshot: Snapshot) -> None:
-        """Adds what a later snapshot has more."""
+        """Add what a later snapshot has more."""
         self.resident.append(snapshot)
         self.generation = snapshot.generation
         self._appended_since = snapshot.appended_since

@@ -1,4 +1,4 @@
-"""What computes: the device, its arithmetic, and the dot products."""
+"""The device, its arithmetic, and its dot products."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vecbridge import ConfigurationError
-from vecbridge_torch._blas import cpu_products
 from vecbridge_torch._settings import Precision, TorchSettings
 
 _TYPES: dict[Precision, torch.dtype] = {
@@ -23,25 +22,27 @@ _TYPES: dict[Precision, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-_TF32_DROPPED = 13
-# Less than what the C library asks the system for anew, and gives back, each time.
+_TF32_DROPPED_BITS = 13
+# Less than what the C library asks the system for, and gives back, each time.
 _CPU_SCORE_BYTES = 24 << 20
 _DEVICE_SCORE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Where products are computed, and how.
+    """A device and a precision that products are computed with.
 
     Attributes:
         device: of torch.
         precision: of the products that find candidates.
         budget: bytes of vectors that an index may keep on the device.
+        score_bytes: bytes of a block of scores; ``None`` for what suits the device.
     """
 
     device: torch.device
     precision: Precision
     budget: int
+    score_bytes: int | None = None
 
     @property
     def shares_memory(self) -> bool:
@@ -49,8 +50,10 @@ class Arithmetic:
         return self.device.type == "cpu"
 
     @property
-    def score_bytes(self) -> int:
-        """Of a block of scores. Each step on a device takes time of its own: few steps there."""
+    def block_bytes(self) -> int:
+        """Bytes of a block of scores. Each step on a device takes time of its own: few steps."""
+        if self.score_bytes is not None:
+            return self.score_bytes
         if self.shares_memory:
             return _CPU_SCORE_BYTES
         return max(_CPU_SCORE_BYTES, min(_DEVICE_SCORE_BYTES, self.budget // 16))
@@ -67,39 +70,79 @@ class Arithmetic:
             return 0.0
         return 2.0**-8 if self.dtype == torch.bfloat16 else 2.0**-11
 
+    def block_rows(self, queries: int) -> int:
+        """Return how many records a block of scores of so many queries has."""
+        return max(1, self.block_bytes // (4 * max(queries, 1)))
+
     def rounded(self, values: Tensor) -> Tensor:
-        """Float64 values on the host, rounded to the precision.
+        """Return float64 values on the host, rounded to the precision.
 
         TF32 has no type of its own: what is rounded to it beforehand, the hardware takes as it is.
         """
         if self.precision != "tf32":
             return values.to(self.dtype)
         bits = values.to(torch.float32).view(torch.int32)
-        half = 1 << (_TF32_DROPPED - 1)
-        return ((bits + half) & -(1 << _TF32_DROPPED)).view(torch.float32)
+        half = 1 << (_TF32_DROPPED_BITS - 1)
+        return ((bits + half) & -(1 << _TF32_DROPPED_BITS)).view(torch.float32)
 
     def put(self, array: NDArray[Any]) -> Tensor:
-        """An array as a tensor on the device; on the CPU the same memory, not to be written to."""
+        """Return an array as a tensor on the device; on a CPU the same memory, to be read only."""
         return torch.from_numpy(np.asarray(_Lent(array))).to(self.device)
 
-    def products(self, queries: Tensor, vectors: Tensor) -> Tensor:
-        """``(q, n)`` float32 dot products of ``(q, d)`` and ``(n, d)``, accumulated in float32."""
-        if queries.dtype != torch.float32:
-            if self.device.type == "cuda":
-                with float32_accumulation():
-                    return torch.mm(queries, vectors.T, out_dtype=torch.float32)
-            return torch.mm(queries, vectors.T).float()
-        with _float32_products(self.device, "ieee"):
-            if self.shares_memory:
-                return cpu_products(queries, vectors)
-            return torch.mm(queries, vectors.T)
+    def products(
+        self, queries: NDArray[np.float32], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return ``(q, n)`` float32 dot products of float32 arrays, accumulated in float32.
 
-    def reduced_products(self, queries: Tensor, vectors: Tensor) -> Tensor:
-        """Likewise, of what was rounded to the precision."""
-        if self.precision != "tf32":
-            return self.products(queries, vectors)
-        with _float32_products(self.device, "tf32"):
-            return torch.mm(queries, vectors.T)
+        Nothing is kept on the device; on a CPU nothing is copied either.
+        """
+        with torch.inference_mode(), self.pinned("ieee"):
+            asked = self.put(queries)
+            if self.shares_memory:
+                return torch.mm(asked, self.put(vectors).T).numpy()
+            found = np.empty((len(queries), len(vectors)), dtype=np.float32)
+            rows = self.block_rows(max(len(queries), vectors.shape[1]))
+            for start in range(0, len(vectors), rows):
+                part = slice(start, start + rows)
+                found[:, part] = torch.mm(asked, self.put(vectors[part]).T).cpu().numpy()
+            return found
+
+    def narrow_products(self, queries: Tensor, vectors: Tensor) -> Tensor:
+        """Return ``(q, n)`` float32 dot products of what was rounded to the precision."""
+        with self.pinned("tf32" if self.precision == "tf32" else "ieee"):
+            if queries.dtype == torch.float32:
+                return torch.mm(queries, vectors.T)
+            if self.device.type == "cuda":
+                return torch.mm(queries, vectors.T, out_dtype=torch.float32)
+            return torch.mm(queries, vectors.T).float()
+
+    @contextmanager
+    def pinned(self, float32: str) -> Iterator[None]:
+        """Pin what torch makes of products: a program may have allowed it to round them, or sums.
+
+        The settings are the whole process's, so they are touched only where they say otherwise.
+
+        Args:
+            float32: ``"ieee"`` or ``"tf32"``.
+        """
+        # torch has no annotations for these.
+        backends: Any = torch.backends
+        cuda = backends.cuda.matmul
+        switch = cuda if self.device.type == "cuda" else backends.mkldnn.matmul
+        before, narrow_sums = switch.fp32_precision, cuda.allow_fp16_accumulation
+        rounds = before != float32 and not (before == "none" and float32 == "ieee")
+        sums_narrow = narrow_sums and self.device.type == "cuda"
+        try:
+            if rounds:
+                switch.fp32_precision = float32
+            if sums_narrow:
+                cuda.allow_fp16_accumulation = False
+            yield
+        finally:
+            if rounds:
+                switch.fp32_precision = before
+            if sums_narrow:
+                cuda.allow_fp16_accumulation = True
 
 
 class _Lent:
@@ -112,7 +155,7 @@ class _Lent:
 
 
 def arithmetic_of(settings: TorchSettings) -> Arithmetic:
-    """What the settings ask for, as far as this computer has it.
+    """Return what the settings ask for, as far as this computer has it.
 
     Raises:
         ConfigurationError: it has not.
@@ -171,33 +214,10 @@ def _memory(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
-@contextmanager
-def _float32_products(device: torch.device, wanted: str) -> Iterator[None]:
-    """Pins what torch makes of float32 products: a program may have allowed it to round them.
-
-    The setting is the whole process's, so it is touched only where it says something else.
-    """
-    switch: Any = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
-    before = switch.matmul.fp32_precision
-    if before == wanted or (before == "none" and wanted == "ieee"):
-        yield
-        return
-    switch.matmul.fp32_precision = wanted
-    try:
-        yield
-    finally:
-        switch.matmul.fp32_precision = before
+def _after_fork() -> None:
+    # GNU OpenMP would wait for ever for the threads that it had in the parent. One needs no others.
+    torch.set_num_threads(1)
 
 
-@contextmanager
-def float32_accumulation() -> Iterator[None]:
-    """Sums of float16 products are float32's, whatever a program has allowed CUDA."""
-    switch: Any = torch.backends.cuda.matmul
-    if not switch.allow_fp16_accumulation:
-        yield
-        return
-    switch.allow_fp16_accumulation = False
-    try:
-        yield
-    finally:
-        switch.allow_fp16_accumulation = True
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,89 +9,105 @@ import torch
 from numpy.typing import NDArray
 
 from vecbridge import Candidates, Capabilities, Hits
-from vecbridge.local import LocalIndex, LocalTable, Scoped
+from vecbridge.local import ExactSearch, LocalIndex, LocalTable, SearchScope
 from vecbridge.ranking import SPARE, distances
-from vecbridge_torch._cache import Cache
+from vecbridge_torch._cache import Cache, Held
 from vecbridge_torch._device import Arithmetic
-from vecbridge_torch._settle import Offer, settle
-
-_CANDIDATE_BYTES = 32 << 20
-_QUERIES = 1024
+from vecbridge_torch._scores import NARROW_SPARE, Offer, offers
 
 
 class TorchIndex(LocalIndex):
-    """Narrow products rank what they can decide, float32 and then float64 what they cannot.
+    """Narrow products on the device rank what they can decide, the exact search what they cannot.
 
     Args:
         table: the records.
         capabilities: what the index can do.
         backend: name of the backend, for errors.
         arithmetic: of the device.
+        patience: how many queries a CPU answers before the records are put into a narrow type.
+        block_queries: how many queries are scored at once.
     """
 
     def __init__(
-        self, table: LocalTable, capabilities: Capabilities, backend: str, arithmetic: Arithmetic
+        self,
+        table: LocalTable,
+        capabilities: Capabilities,
+        backend: str,
+        arithmetic: Arithmetic,
+        *,
+        patience: int,
+        block_queries: int,
     ) -> None:
-        super().__init__(table, capabilities, backend)
-        self._cache = Cache(arithmetic, table.info.metric)
+        info = table.info
+        exact = ExactSearch(info.metric, info.dimension, products=arithmetic.products)
+        super().__init__(table, capabilities, backend, exact=exact)
+        self._cache = Cache(arithmetic, info.metric, patience)
+        self._block_queries = block_queries
+
+    @property
+    def held(self) -> Held:
+        """The records that are kept on the device now."""
+        return self._cache.held
 
     def close(self) -> None:
-        """Lets go of the records, in memory and on the device. May be called twice."""
+        """Let go of the records, in memory and on the device. May be called twice."""
         self._cache.clear()
         super().close()
 
-    def _search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
-        """The candidates by their own distances."""
+    def search_in(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Hits]:
+        """Return the candidates by their own distances, where narrow products decide."""
+        found = list(self._offers(queries, k, scope))
+        undecided = [at for at, offer in enumerate(found) if offer is None]
+        rest = iter(self.exact.search(queries[undecided], k, scope))
         return [
-            self._ranked(query, k, scoped, offer)
-            for block in _blocks(queries)
-            for query, offer in zip(block, self._offers(block, k, scoped), strict=True)
+            next(rest) if offer is None else self._ranked(query, k, scope, offer)
+            for query, offer in zip(queries, found, strict=True)
         ]
 
-    def _candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
+    def candidates_in(
+        self, queries: NDArray[np.float32], k: int, scope: SearchScope
+    ) -> list[Candidates]:
+        """Return what narrow products decide, and the exact search's candidates for the rest."""
+        found = list(self._offers(queries, k, scope))
+        undecided = [at for at, offer in enumerate(found) if offer is None]
+        rest = iter(self.exact.candidates(queries[undecided], k, scope))
         return [
-            scoped.offer(rows, floor)
-            for block in _blocks(queries)
-            for rows, floor in self._offers(block, k, scoped)
+            next(rest) if offer is None else scope.candidates_for(offer.rows, offer.lower_bound)
+            for offer in found
         ]
 
-    def _ranked(self, query: NDArray[np.float32], k: int, scoped: Scoped, offer: Offer) -> Hits:
-        rows = offer.rows
-        exact = np.empty(len(rows))
-        step = max(1, _CANDIDATE_BYTES // (4 * self.info.dimension))
-        for start in range(0, len(rows), step):
+    def _ranked(self, query: NDArray[np.float32], k: int, scope: SearchScope, offer: Offer) -> Hits:
+        exact = np.empty(len(offer.rows))
+        step = max(1, self.exact.candidate_rows(1))
+        for start in range(0, len(exact), step):
             part = slice(start, start + step)
-            vectors = scoped.snapshot.vectors[rows[part]]
+            vectors = scope.snapshot.vectors[offer.rows[part]]
             exact[part] = distances(self.info.metric, query, vectors)
         order = np.argsort(exact, kind="stable")[:k]
-        return scoped.hits(rows[order], exact[order])
+        return scope.hits(offer.rows[order], exact[order])
 
-    def _offers(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Offer]:
-        """Rows of the snapshot to offer for each query."""
-        count = len(scoped)
-        if count <= k + SPARE:
-            everything = scoped.rows_at(np.arange(count))
-            return [Offer(everything, math.inf) for _ in queries]
-        most = min(count - 1, _CANDIDATE_BYTES // (4 * self.info.dimension * len(queries)))
-        found: dict[int, Offer] = {}
-        with torch.inference_mode():
-            for tier in self._cache.tiers(scoped, len(queries), k):
-                waiting = [at for at in range(len(queries)) if at not in found]
-                if not waiting:
-                    break
-                part = queries if len(waiting) == len(queries) else queries[waiting]
-                first = min(k + tier.spare, count - 1)
-                offers = settle(tier.scoring, part, k, first, most)
-                for at, offer in zip(waiting, offers, strict=True):
-                    if offer is not None:
-                        rows = offer.rows if tier.rows is None else tier.rows[offer.rows]
-                        found[at] = Offer(rows, offer.lower_bound)
-        for at, query in enumerate(queries):
-            if at not in found:
-                found[at] = Offer(*scoped.float64_rows(self.info.metric, query, k, most))
-        return [found[at] for at in range(len(queries))]
-
-
-def _blocks(queries: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    for start in range(0, len(queries), _QUERIES):
-        yield queries[start : start + _QUERIES]
+    def _offers(
+        self, queries: NDArray[np.float32], k: int, scope: SearchScope
+    ) -> Iterator[Offer | None]:
+        """Yield what narrow products decide; ``None`` for a query that they leave open."""
+        snapshot, rows, count = scope.snapshot, scope.rows, len(scope)
+        if scope.is_sparse or count <= k + SPARE:
+            yield from (None for _ in queries)
+            return
+        spare = NARROW_SPARE + k // 2
+        outside: NDArray[np.bool_] | None = None
+        if rows is not None:
+            outside = np.ones(len(snapshot), dtype=np.bool_)
+            outside[rows] = False
+        for start in range(0, len(queries), self._block_queries):
+            block = queries[start : start + self._block_queries]
+            most = min(count - 1, self.exact.candidate_rows(len(block)))
+            resident = self._cache.resident(snapshot, len(block))
+            if resident is None:
+                yield from (None for _ in block)
+                continue
+            with torch.inference_mode():
+                found = offers(
+                    resident, block, k, (min(k + spare, count - 1), most), outside, len(snapshot)
+                )
+            yield from found

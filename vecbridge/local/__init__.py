@@ -1,7 +1,8 @@
 """The durable record store of the local backends, for their authors.
 
-A local backend keeps its records here and adds nothing but an engine that searches them: see
-:class:`LocalBackend`, :class:`LocalIndex`, and ``vecbridge_sklearn`` for the smallest whole one.
+A local backend keeps its records here and searches them here: see :class:`LocalBackend`,
+:class:`LocalIndex` and :class:`ExactSearch`, which takes the engine's matrix product, and
+``vecbridge_sklearn`` for the smallest whole one.
 
     >>> import numpy as np
     >>> store = LocalStore(None, backend="example")
@@ -13,19 +14,24 @@ A local backend keeps its records here and adds nothing but an engine that searc
 
 from __future__ import annotations
 
-from vecbridge.local._backend import LocalBackend
-from vecbridge.local._index import LocalIndex, local_capabilities
-from vecbridge.local._scoped import Scoped
-from vecbridge.local._snapshot import Snapshot
+from vecbridge.local._compaction import Compaction
+from vecbridge.local._exact import ExactSearch, Products
+from vecbridge.local._ids import IdTable
+from vecbridge.local._index import LocalBackend, LocalIndex, local_capabilities
+from vecbridge.local._snapshot import SearchScope, Snapshot
 from vecbridge.local._store import LocalStore
 from vecbridge.local._table import LocalTable
 
 __all__ = [
+    "Compaction",
+    "ExactSearch",
+    "IdTable",
     "LocalBackend",
     "LocalIndex",
     "LocalStore",
     "LocalTable",
-    "Scoped",
+    "Products",
+    "SearchScope",
     "Snapshot",
     "local_capabilities",
 ]

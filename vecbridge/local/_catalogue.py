@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import FIELD_TYPES, IndexInfo
-from vecbridge.local._failures import Blame
+from vecbridge.local._failures import ErrorContext
 from vecbridge.local._seal import seal, total
 
 ID_BYTES = 16
@@ -54,7 +54,7 @@ _TYPES = (int, bytes, str, int, str, str, str, int, int, int, int)
 
 
 class Head(NamedTuple):
-    """How far a log has come.
+    """The end of a log.
 
     Attributes:
         epoch: changes when the log is rewritten, so that what was read of it is void.
@@ -109,7 +109,7 @@ def found_store(connection: sqlite3.Connection, store_id: bytes) -> None:
     connection.execute("INSERT INTO store VALUES (?, 0, 0, ?)", (store_id, seal(store_id, 0, 0)))
 
 
-def read_store(connection: sqlite3.Connection, blame: Blame, operation: str) -> StoreRow:
+def read_store(connection: sqlite3.Connection, context: ErrorContext, operation: str) -> StoreRow:
     """Return the row of the store.
 
     Raises:
@@ -117,54 +117,54 @@ def read_store(connection: sqlite3.Connection, blame: Blame, operation: str) -> 
     """
     rows = connection.execute("SELECT id, commits, sum, seal FROM store").fetchmany(2)
     if len(rows) != 1 or tuple(map(type, rows[0])) != (bytes, int, int, int):
-        raise blame.corrupt(operation, "what it says of itself is damaged")
+        raise context.corrupt(operation, "what it says of itself is damaged")
     *values, sealed = rows[0]
     if seal(*values) != sealed:
-        raise blame.corrupt(operation, "what it says of itself does not match its checksum")
+        raise context.corrupt(operation, "what it says of itself does not match its checksum")
     return StoreRow(*values)
 
 
 def read_indexes(
-    connection: sqlite3.Connection, blame: Blame, operation: str
+    connection: sqlite3.Connection, context: ErrorContext, operation: str
 ) -> dict[str, IndexRow]:
     """Return every index by its name. Call in a transaction.
 
     Raises:
         CorruptStoreError: a row is not as it was written, missing, or there twice.
     """
-    store = read_store(connection, blame, operation)
-    found = [_index_row(row, store, blame, operation) for row in connection.execute(_SELECT)]
+    store = read_store(connection, context, operation)
+    found = [_index_row(row, store, context, operation) for row in connection.execute(_SELECT)]
     indexes = {row.info.name: row for row in found}
     if total(*(row.seal for row in found)) != store.sum or len(indexes) != len(found):
-        raise blame.corrupt(operation, "its list of indexes is not the one that was written")
+        raise context.corrupt(operation, "its list of indexes is not the one that was written")
     return indexes
 
 
 def read_index(
-    connection: sqlite3.Connection, blame: Blame, operation: str, index_id: int, uid: bytes
+    connection: sqlite3.Connection, context: ErrorContext, operation: str, index_id: int, uid: bytes
 ) -> IndexRow | None:
     """Return one index; ``None`` if it was dropped. Call in a transaction.
 
     Raises:
         CorruptStoreError: its row is not as it was written.
     """
-    store = read_store(connection, blame, operation)
+    store = read_store(connection, context, operation)
     row = connection.execute(_SELECT_ONE, (index_id,)).fetchone()
     if row is None:
         # Dropped, or out of reach in a damaged file: then the list as a whole is wrong.
-        read_indexes(connection, blame, operation)
+        read_indexes(connection, context, operation)
         return None
-    found = _index_row(row, store, blame, operation)
+    found = _index_row(row, store, context, operation)
     if found.uid != uid:
         return None
     return found
 
 
 def add_index(
-    connection: sqlite3.Connection, blame: Blame, operation: str, info: IndexInfo
+    connection: sqlite3.Connection, context: ErrorContext, operation: str, info: IndexInfo
 ) -> IndexRow:
     """Write the row of a new index. Call in a transaction that has looked at the names."""
-    store = read_store(connection, blame, operation)
+    store = read_store(connection, context, operation)
     index_id, uid, head = store.commits + 1, os.urandom(ID_BYTES), Head(0, 0, 0)
     row = IndexRow(index_id, uid, info, head, _seal_of(store, index_id, uid, info, head))
     connection.execute(
@@ -176,19 +176,19 @@ def add_index(
 
 
 def remove_index(
-    connection: sqlite3.Connection, blame: Blame, operation: str, row: IndexRow
+    connection: sqlite3.Connection, context: ErrorContext, operation: str, row: IndexRow
 ) -> None:
     """Delete the row of an index. Call in a transaction."""
-    store = read_store(connection, blame, operation)
+    store = read_store(connection, context, operation)
     connection.execute("DELETE FROM indexes WHERE id = ?", (row.id,))
     _count_commit(connection, store, removed=row.seal)
 
 
 def move_head(
-    connection: sqlite3.Connection, blame: Blame, operation: str, row: IndexRow, head: Head
+    connection: sqlite3.Connection, context: ErrorContext, operation: str, row: IndexRow, head: Head
 ) -> None:
     """Say how far the log of an index has come. Call in a transaction."""
-    store = read_store(connection, blame, operation)
+    store = read_store(connection, context, operation)
     sealed = _seal_of(store, row.id, row.uid, row.info, head)
     connection.execute(
         "UPDATE indexes SET epoch = ?, seq = ?, logged = ?, seal = ? WHERE id = ?",
@@ -216,12 +216,14 @@ def _seal_of(store: StoreRow, index_id: int, uid: bytes, info: IndexInfo, head: 
     return seal(store.id, index_id, uid, *_described(info), *head)
 
 
-def _index_row(row: tuple[object, ...], store: StoreRow, blame: Blame, operation: str) -> IndexRow:
+def _index_row(
+    row: tuple[object, ...], store: StoreRow, context: ErrorContext, operation: str
+) -> IndexRow:
     index_id, uid, name, dimension, metric, fields, consistency, *head, sealed = row
     described = (name, dimension, metric, fields, consistency)
     whole = tuple(map(type, row)) == _TYPES
     if not whole or seal(store.id, index_id, uid, *described, *head) != sealed:
-        raise blame.corrupt(
+        raise context.corrupt(
             operation,
             f"what it says of index {str(name)[:80]!r} makes no sense: it is damaged, or of "
             f"another store, since it does not match its checksum",
@@ -229,7 +231,7 @@ def _index_row(row: tuple[object, ...], store: StoreRow, blame: Blame, operation
     try:
         info = _info(*described)  # type: ignore[arg-type]
     except ValueError as error:
-        raise blame.corrupt(
+        raise context.corrupt(
             operation, f"index {name!r} has what this vecbridge does not know ({error})"
         ) from error
     return IndexRow(index_id, uid, info, Head(*head), sealed)  # type: ignore[arg-type]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._records import Scalar
-from vecbridge.local._change import Change
-from vecbridge.local._names import Names
+from vecbridge.local._ids import IdTable
+from vecbridge.local._log import Change
 from vecbridge.local._snapshot import Snapshot
 from vecbridge.ranking import norms
 
@@ -36,14 +36,14 @@ class Columns:
         self.clear()
 
     def __len__(self) -> int:
-        return len(self._names.ids)
+        return len(self._ids.ids)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._names.rows
+    def __contains__(self, record_id: str) -> bool:
+        return record_id in self._ids.rows
 
     def clear(self) -> None:
-        """Forgets everything."""
-        self._names = Names()
+        """Forget everything."""
+        self._ids = IdTable()
         self._normed = 0
         self._arrays = _Arrays(
             np.empty((0, self._dimension), dtype=np.float32),
@@ -54,7 +54,7 @@ class Columns:
         self._touch(rewritten=True)
 
     def reserve(self, more: int) -> None:
-        """Makes room for ``more`` rows: exactly so many in a bulk load, with some to spare later.
+        """Make room for ``more`` rows: exactly so many in a bulk load, with some to spare later.
 
         Pages that nothing was written to take no memory.
         """
@@ -63,7 +63,7 @@ class Columns:
             self._reallocate(max(wanted, len(self) * 5 // 4))
 
     def apply(self, change: Change) -> None:
-        """Deletes, then upserts. :meth:`reserve` came first, so nothing here can run out."""
+        """Delete, then upsert. :meth:`reserve` came first, so nothing here can run out."""
         if change.deleted:
             self._remove(change.deleted)
         if change.ids:
@@ -78,7 +78,7 @@ class Columns:
         end = len(self) - len(doomed)
         changed = [row for row in doomed if row < end] or self._rows_of(change.ids)
         rows = np.array(changed, dtype=np.intp)
-        arrays, ids = self._arrays, self._names.ids
+        arrays, ids = self._arrays, self._ids.ids
         undo = _Undo(
             rows,
             arrays.matrix[rows],
@@ -106,21 +106,21 @@ class Columns:
         for name, column in self._arrays.fields.items():
             column[undo.rows] = undo.fields[name]
             column[undo.end : undo.end + len(undo.tail)] = undo.tail_fields[name]
-        names = self._names.copy() if self._views else self._names
-        names.put_back(undo.end, undo.tail, undo.ids)
-        self._names = names
+        table = self._ids.copy() if self._views else self._ids
+        table.put_back(undo.end, undo.tail, undo.ids)
+        self._ids = table
         self._normed = min(self._normed, undo.end)
         self._touch(rewritten=True)
         self._undo = None
 
     def load(self, change: Change) -> None:
-        """Adds records without a look at whether their ids are new; :meth:`settle` comes next."""
+        """Add records without a look at whether their ids are new; :meth:`keep_latest` is next."""
         self._append(change.vectors, _objects(change.fields, len(change.ids)))
-        self._names.load(change.ids)
+        self._ids.load(change.ids)
 
-    def settle(self) -> None:
-        """Of what was loaded, what was written last stays, in the row of what was first."""
-        rows = self._names.settle()
+    def keep_latest(self) -> None:
+        """Keep what was written last of each id that was loaded, in the row of what was first."""
+        rows = self._ids.keep_latest()
         if rows is None:
             return
         columns: list[NDArray[Any]] = [self._arrays.matrix, *self._arrays.fields.values()]
@@ -135,13 +135,13 @@ class Columns:
         self._touch(rewritten=True)
 
     def as_change(self) -> Change:
-        """All the records as one change; its arrays are views, good until the next change."""
+        """Return all records as one change; its arrays are views, good until the next change."""
         count = len(self)
         fields = {name: column[:count].tolist() for name, column in self._arrays.fields.items()}
-        return Change(self._names.ids, self._arrays.matrix[:count], fields)
+        return Change(self._ids.ids, self._arrays.matrix[:count], fields)
 
     def snapshot(self) -> Snapshot:
-        """A frozen view of the records as they are now."""
+        """Return a frozen view of the records as they are now."""
         count = len(self)
         if self._normed < count:
             self._arrays.norms[self._normed : count] = norms(
@@ -153,7 +153,7 @@ class Columns:
         view = Snapshot(
             generation=self._generation,
             appended_since=self._appended_since,
-            names=self._names,
+            ids=self._ids,
             vectors=vectors,
             norms=exact,
             fields={name: column[:count] for name, column in self._arrays.fields.items()},
@@ -168,7 +168,7 @@ class Columns:
         fields: Mapping[str, Sequence[Scalar]],
     ) -> None:
         columns = _objects(fields, len(ids))
-        rows = list(map(self._names.rows.get, ids))
+        rows = list(map(self._ids.rows.get, ids))
         if rows.count(None) < len(rows):
             known = np.fromiter((row is not None for row in rows), np.bool_, len(rows))
             old, new = np.flatnonzero(known), np.flatnonzero(~known)
@@ -176,12 +176,12 @@ class Columns:
             ids = list(compress(ids, ~known))
             vectors, columns = vectors[new], _taken(columns, new)
         self._append(vectors, columns)
-        self._names.ids.extend(ids)
+        self._ids.ids.extend(ids)
 
     def _append(
         self, vectors: NDArray[np.float32], columns: Mapping[str, NDArray[np.object_]]
     ) -> None:
-        """Adds what the next rows hold, but for their ids."""
+        """Add what the next rows hold, but for their ids."""
         start, stop = len(self), len(self) + len(vectors)
         self._arrays.matrix[start:stop] = vectors
         for name, column in columns.items():
@@ -195,8 +195,8 @@ class Columns:
         columns: Mapping[str, NDArray[np.object_]],
     ) -> None:
         self._part_from_views()
-        row_of = self._names.rows
-        rows = np.array([row_of[name] for name in ids])
+        row_of = self._ids.rows
+        rows = np.array([row_of[one] for one in ids])
         self._arrays.matrix[rows] = vectors
         self._arrays.norms[rows] = norms(vectors)
         for name, column in columns.items():
@@ -204,19 +204,19 @@ class Columns:
         self._touch(rewritten=True)
 
     def _remove(self, ids: Sequence[str]) -> None:
-        row_of = self._names.rows
-        doomed = {row_of[name] for name in ids if name in row_of}
+        row_of = self._ids.rows
+        doomed = {row_of[one] for one in ids if one in row_of}
         if not doomed:
             return
         self._part_from_views()
-        self._names.forget(doomed)
+        self._ids.forget(doomed)
         end = len(self) - len(doomed)
         holes = [row for row in doomed if row < end]
         movers = [row for row in range(end, len(self)) if row not in doomed]
         self._fill(holes, movers)
         for column in self._arrays.fields.values():
             column[end : len(self)] = None
-        self._names.cut(end)
+        self._ids.cut(end)
         self._normed = min(self._normed, end)
         self._touch(rewritten=True)
 
@@ -232,18 +232,18 @@ class Columns:
         for column in columns:
             column[holes] = column[movers]
         for hole, mover in zip(holes, movers, strict=True):
-            self._names.moved(hole, mover)
+            self._ids.moved(hole, mover)
 
     def _part_from_views(self) -> None:
-        """Leaves the present arrays to the snapshots that look at them."""
+        """Leave the present arrays to the snapshots that look at them."""
         if self._views:
-            self._names = self._names.copy()
+            self._ids = self._ids.copy()
             self._reallocate(len(self._arrays.matrix))
             self._views = weakref.WeakSet()
 
     def _rows_of(self, ids: Sequence[str]) -> list[int]:
-        row_of = self._names.rows
-        return list(dict.fromkeys(row_of[name] for name in ids if name in row_of)) if ids else []
+        row_of = self._ids.rows
+        return list(dict.fromkeys(row_of[one] for one in ids if one in row_of)) if ids else []
 
     def _reallocate(self, capacity: int) -> None:
         old, count = self._arrays, len(self)
@@ -269,7 +269,7 @@ class _Arrays(NamedTuple):
 
 
 class _Undo(NamedTuple):
-    """What some rows held before a change, and what the rows from ``end`` on were."""
+    """The content of some rows before a change, and of the rows from ``end`` on."""
 
     rows: NDArray[np.intp]
     vectors: NDArray[np.float32]

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from vecbridge._errors import ClosedError, CorruptStoreError
-from vecbridge.local import _process as process
+from vecbridge.local import _fork_safety as fork_safety
 from vecbridge.local._catalogue import read_store
-from vecbridge.local._failures import Blame
-from vecbridge.local._format import BUSY_SECONDS, PAGE_BYTES, ensure_file, has_file
+from vecbridge.local._failures import ErrorContext
+from vecbridge.local._format import ensure_file, has_file
 from vecbridge.local._opening import Opened, log_path, open_database, verify_again
 from vecbridge.local._tally import record, tally_path
 from vecbridge.local._watch import Watch
@@ -35,15 +35,27 @@ class Database:
         path: the database file; it need not exist.
         backend: name of the backend, for errors.
         page_bytes: of a file that is made here.
+        max_pages: how many pages the file may have; ``None`` for no limit.
+        busy_seconds: how long to wait for the locks of other processes.
 
     Attributes:
-        blame: who uses which file, for errors.
+        context: who uses which file, for errors.
         file: changes when another file has taken the place of the one that was open.
     """
 
-    def __init__(self, path: Path, backend: str, page_bytes: int = PAGE_BYTES) -> None:
-        self.blame = Blame(backend, path)
+    def __init__(
+        self,
+        path: Path,
+        backend: str,
+        *,
+        page_bytes: int,
+        max_pages: int | None,
+        busy_seconds: float,
+    ) -> None:
+        self.context = ErrorContext(backend, path)
         self._page_bytes = page_bytes
+        self._max_pages = max_pages
+        self._busy_seconds = busy_seconds
         self._opened: Opened | None = None
         self._exchanged: str | None = None
         self._watch = Watch(log_path(path))
@@ -57,13 +69,13 @@ class Database:
         self.file = 0
         self._identity = (0, 0)
         self._closed = False
-        process.register(self)
+        fork_safety.register(self)
 
     def exists(self, operation: str) -> bool:
-        """Whether there is anything to read. Reading alone never makes a file."""
+        """Tell whether there is anything to read. Reading alone never makes a file."""
         self.check_open(operation)
-        with self.blame.mapped(operation):
-            return has_file(self.blame, operation)
+        with self.context.mapped(operation):
+            return has_file(self.context, operation)
 
     def run(
         self, operation: str, work: Callable[[sqlite3.Connection], T], *, create: bool = False
@@ -84,39 +96,39 @@ class Database:
         """
         return self._lock.run(
             lambda: self._run(operation, work, create=create),
-            nested=lambda: self.blame.refuse_nested(operation),
+            nested=lambda: self.context.refuse_nested(operation),
         )
 
     def check_open(self, operation: str) -> None:
-        """Refuses to do anything after :meth:`close`."""
+        """Refuse to do anything after :meth:`close`."""
         if self._closed:
             raise ClosedError(
-                f"{operation} was asked of a closed store ({self.blame.path}); open it again",
-                backend=self.blame.backend,
+                f"{operation} was asked of a closed store ({self.context.path}); open it again",
+                backend=self.context.backend,
                 operation=operation,
             )
 
     def notify(self) -> None:
-        """Makes every table look anew: this connection changed what they rely on."""
+        """Make every table look again: this connection changed what they rely on."""
         self._serial += 1
 
     def version(self, connection: sqlite3.Connection) -> tuple[int, int]:
-        """A value that differs after another connection has committed."""
+        """Return a value that differs after another connection has committed."""
         (number,) = connection.execute("PRAGMA data_version").fetchone()
         return self._serial, number
 
     def close(self) -> None:
-        """Closes the connection. May be called twice."""
+        """Close the connection. May be called twice."""
         self._closed = True
         # What a handler interrupts goes on to its end; the connection closes with this object then.
         self._lock.run(self._close, nested=lambda: None)
 
     def holds(self, identity: tuple[int, int]) -> bool:
-        """Whether there is a connection to the file of this device and inode."""
+        """Tell whether there is a connection to the file of this device and inode."""
         return self._connection is not None and self._identity == identity
 
     def pause(self, seconds: float) -> bool:
-        """Closes the connection and keeps other threads out; ``False`` if it stays busy."""
+        """Close the connection and keep other threads out; ``False`` if it stays busy."""
         busy = self._lock.is_busy()
         if not self._lock.acquire(seconds):
             return False
@@ -125,11 +137,11 @@ class Database:
         return True
 
     def resume(self) -> None:
-        """Lets other threads in again; the next of them connects anew."""
+        """Let other threads in again; the next of them connects again."""
         self._lock.release()
 
     def _run(self, operation: str, work: Callable[[sqlite3.Connection], T], *, create: bool) -> T:
-        with self.blame.mapped(operation):
+        with self.context.mapped(operation):
             self.check_open(operation)
             if self._exchanged is not None:
                 raise self._was_exchanged(operation, self._exchanged)
@@ -143,8 +155,8 @@ class Database:
                 self._disconnect()
             if self._connection is None:
                 if create:
-                    ensure_file(self.blame, operation, self._page_bytes)
-                with process.connecting:
+                    ensure_file(self.context, operation, self._page_bytes)
+                with fork_safety.connecting:
                     self._connection = self._connect(operation)
             before = self._connection.total_changes
             try:
@@ -167,10 +179,10 @@ class Database:
             self._finalizer.detach()
 
     def _connect(self, operation: str) -> sqlite3.Connection:
-        held = process.is_held(self._identify())
+        held = fork_safety.is_held(self._identify())
         if self._identify() in _exchanged:
             raise self._was_exchanged(operation, "was exchanged")
-        opened = open_database(self.blame, operation, held=held, timeout=BUSY_SECONDS)
+        opened = open_database(self.context, operation, held=held, timeout=self._busy_seconds)
         connection = opened.connection
         try:
             if opened.writable:
@@ -179,14 +191,16 @@ class Database:
                 connection.execute("PRAGMA journal_size_limit = 4194304")
                 # Some builds write zeros over what is deleted: a full disk has no room for them.
                 connection.execute("PRAGMA secure_delete = OFF")
+                if self._max_pages is not None:
+                    connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
         except BaseException:
             connection.close()
             raise
         self._serial += 1
         self._opened, self._identity = opened, self._identify()
-        self._watch = Watch(log_path(self.blame.path))
+        self._watch = Watch(log_path(self.context.path))
         self._watch.log_change()
-        self._watch.note_main(self.blame.path.stat())
+        self._watch.note_main(self.context.path.stat())
         self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
         return connection
 
@@ -201,14 +215,14 @@ class Database:
             self._disconnect()
             self.file += 1
             return
-        opened, found = self._opened, self.blame.path.stat()
+        opened, found = self._opened, self.context.path.stat()
         changed = self._watch.main_changed(found)
         if opened is None or opened.immutable:
-            if changed or log_path(self.blame.path).exists():
+            if changed or log_path(self.context.path).exists():
                 self._disconnect()
             return
         log = self._watch.log_change()
-        problem = log.problem and f"its log {log_path(self.blame.path).name} {log.problem}"
+        problem = log.problem and f"its log {log_path(self.context.path).name} {log.problem}"
         if problem is None and (changed or log.doubtful):
             problem = self._verified_again(operation, opened, whole=log.shorter)
             self._watch.note_main(found)
@@ -226,17 +240,17 @@ class Database:
             whole: whether every frame of the log is to be looked for.
         """
         try:
-            verify_again(self.blame, operation, opened.commits, timeout=BUSY_SECONDS)
+            verify_again(self.context, operation, opened.commits, timeout=self._busy_seconds)
             if whole and opened.writable and self._connection is not None:
                 # What verifying reads is there; bringing all over shows whether the rest is.
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except CorruptStoreError as error:
             return f"its content was exchanged ({error})"
         except sqlite3.DatabaseError as error:
-            if isinstance(self.blame.of_sqlite(operation, error), CorruptStoreError):
+            if isinstance(self.context.of_sqlite(operation, error), CorruptStoreError):
                 return f"its content was exchanged ({error})"
             if "disk I/O error" in str(error):
-                return f"its log {log_path(self.blame.path).name} was cut"
+                return f"its log {log_path(self.context.path).name} was cut"
             raise
         return None
 
@@ -253,7 +267,7 @@ class Database:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
     def _was_exchanged(self, operation: str, problem: str) -> CorruptStoreError:
-        return self.blame.corrupt(
+        return self.context.corrupt(
             operation,
             f"{problem} while this process had it open. End this process before anything is put "
             f"back; what it acknowledged since may be in no file",
@@ -271,16 +285,16 @@ class Database:
         if connection.in_transaction:
             return
         with contextlib.suppress(sqlite3.Error, OSError):
-            store = read_store(connection, self.blame, "upsert")
-            record(tally_path(self.blame.path, store.tag), store.id, store.commits)
+            store = read_store(connection, self.context, "upsert")
+            record(tally_path(self.context.path, store.tag), store.id, store.commits)
             self._opened = opened._replace(commits=store.commits)
             # What this connection did itself is no reason to look again.
-            self._watch.note_main(self.blame.path.stat())
+            self._watch.note_main(self.context.path.stat())
             self._watch.log_change()
 
     def _identify(self) -> tuple[int, int]:
         try:
-            found = self.blame.path.stat()
+            found = self.context.path.stat()
         except FileNotFoundError:
             return 0, 0
         return found.st_dev, found.st_ino

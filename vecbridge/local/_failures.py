@@ -21,8 +21,8 @@ _DAMAGED = (sqlite3.IntegrityError, sqlite3.DataError)
 
 
 @dataclass(frozen=True)
-class Blame:
-    """Who is doing what to which file, for messages.
+class ErrorContext:
+    """The backend and the file of an operation, for messages.
 
     Attributes:
         backend: name of the backend that uses the store.
@@ -33,7 +33,7 @@ class Blame:
     path: Path
 
     def corrupt(self, operation: str, found: str) -> CorruptStoreError:
-        """The error of a file that is not as we left it."""
+        """Return the error of a file that is not as vecbridge left it."""
         return CorruptStoreError(
             f"{self.path} cannot be used: {found}. It was left untouched; restore it from a copy, "
             f"or move it away and build the index again",
@@ -42,7 +42,7 @@ class Blame:
         )
 
     def unreadable(self, operation: str, log: str) -> BackendError:
-        """The error of a store that must be written to before it can be read."""
+        """Return the error of a store that must be written to before it can be read."""
         return BackendError(
             f"{operation} failed on {self.path}: its process ended before it closed the store, and "
             f"left the log {log}, which must be taken in first; this process may not write the "
@@ -58,7 +58,7 @@ class Blame:
 
     @contextmanager
     def mapped(self, operation: str) -> Iterator[None]:
-        """Turns errors of SQLite and of the file system into :class:`vecbridge.BackendError`."""
+        """Turn errors of SQLite and of the file system into :class:`vecbridge.BackendError`."""
         try:
             yield
         except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""The file: how it is told from others, and how it comes into being whole."""
+"""The file: recognised by its header, and made whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vecbridge.local._catalogue import ID_BYTES, StoreRow, found_store
 from vecbridge.local._catalogue import SCHEMA as _CATALOGUE
-from vecbridge.local._failures import Blame
+from vecbridge.local._failures import ErrorContext
 from vecbridge.local._tally import new_tally, tally_path
 
 FILE_NAME = "records.vecbridge"
@@ -59,25 +59,25 @@ _CONSTANT = (
 )
 
 
-def has_file(blame: Blame, operation: str) -> bool:
-    """Whether there is a database.
+def has_file(context: ErrorContext, operation: str) -> bool:
+    """Tell whether there is a database.
 
     Raises:
         CorruptStoreError: there is none, but its write-ahead log is there. SQLite would take that
             for the log of the next file of this name.
     """
-    log = blame.path.with_name(blame.path.name + "-wal")
-    # In this order: whoever makes a store at this moment makes the file before the log.
+    log = context.path.with_name(context.path.name + "-wal")
+    # In this order: a process that makes a store now makes the file before the log.
     orphaned = _is_there(log)
-    if _is_there(blame.path):
+    if _is_there(context.path):
         return True
     if orphaned:
-        raise blame.corrupt(operation, f"it is missing, but its log {log.name} is there")
+        raise context.corrupt(operation, f"it is missing, but its log {log.name} is there")
     return False
 
 
 def _is_there(path: Path) -> bool:
-    """Like ``Path.exists``, which on newer Pythons takes a locked folder for an empty one."""
+    """Tell what ``Path.exists`` does, which newer Pythons answer ``False`` of a locked folder."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -85,16 +85,16 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def ensure_file(blame: Blame, operation: str, page_bytes: int = PAGE_BYTES) -> None:
+def ensure_file(context: ErrorContext, operation: str, page_bytes: int = PAGE_BYTES) -> None:
     """Make the database, and the tally beside it, if there is none.
 
     Both are built under other names and linked into place, the tally first, so that the database
     is never seen half made or without its tally: an empty file under the real name is damage, not a
     beginning.
     """
-    if has_file(blame, operation):
+    if has_file(context, operation):
         return
-    path = blame.path
+    path = context.path
     path.parent.mkdir(parents=True, exist_ok=True)
     store = StoreRow(os.urandom(ID_BYTES), 0, 0)
     tally = tally_path(path, store.tag)
@@ -145,7 +145,7 @@ def _publish(made: Path, path: Path) -> None:
             os.close(folder)
 
 
-def check_file(blame: Blame, operation: str) -> int:
+def check_file(context: ErrorContext, operation: str) -> int:
     """Read the header and refuse what is not ours, before SQLite touches anything.
 
     Returns:
@@ -154,17 +154,17 @@ def check_file(blame: Blame, operation: str) -> int:
     Raises:
         CorruptStoreError: empty, torn, foreign, or of another format.
     """
-    with blame.path.open("rb") as file:
+    with context.path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if len(header) < _HEADER_BYTES:
-        raise blame.corrupt(
+        raise context.corrupt(
             operation, f"it has {len(header)} bytes, less than a header; it was truncated"
         )
     if header[: len(_MAGIC)] != _MAGIC:
-        raise blame.corrupt(operation, "it is not a SQLite database")
+        raise context.corrupt(operation, "it is not a SQLite database")
     application = int.from_bytes(header[68:72], "big")
     if application != APPLICATION_ID:
-        raise blame.corrupt(
+        raise context.corrupt(
             operation,
             f"it is a database of another program (application id {application:#x}, "
             f"vecbridge's is {APPLICATION_ID:#x})",
@@ -172,7 +172,7 @@ def check_file(blame: Blame, operation: str) -> int:
     version = header[63]
     if version != FORMAT_VERSION:
         who = "a newer" if version > FORMAT_VERSION else "an earlier"
-        raise blame.corrupt(
+        raise context.corrupt(
             operation,
             f"it has format version {version}, this vecbridge reads version {FORMAT_VERSION}; "
             f"{who} vecbridge may have made it",
@@ -180,7 +180,7 @@ def check_file(blame: Blame, operation: str) -> int:
     for start, length, expected in _CONSTANT:
         found = int.from_bytes(header[start : start + length], "big")
         if found != expected:
-            raise blame.corrupt(
+            raise context.corrupt(
                 operation, f"its header is damaged: byte {start} and after hold {found:#x}"
             )
     return int.from_bytes(header[60:63], "big")

@@ -1,8 +1,10 @@
-"""What every local backend's index has in common: all but the engine."""
+"""The backend and the index that every local engine builds on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,32 +13,45 @@ from vecbridge._contract._capabilities import MAX_DIMENSION, Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import FILTER_OPERATORS, Filter
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records
 from vecbridge._errors import ClosedError
-from vecbridge.local._far import far_candidates
-from vecbridge.local._scoped import Scoped
-from vecbridge.local._snapshot import Snapshot
+from vecbridge.local._exact import ExactSearch
+from vecbridge.local._snapshot import SearchScope, Snapshot
 from vecbridge.local._store import LocalStore
 from vecbridge.local._table import LocalTable
 
+LocalIndexT = TypeVar("LocalIndexT", bound="LocalIndex")
+
 
 class LocalIndex:
-    """The record operations of :class:`vecbridge.VectorIndex` over a :class:`LocalTable`.
+    """The record operations of :class:`vecbridge.VectorIndex`, and an exact search of the records.
 
-    A backend derives from it and adds the searching of the records in scope: :meth:`_search` and
-    :meth:`_candidates`. Whoever holds no snapshot between searches makes no write copy anything.
+    It is whole as it is. An engine with a faster product gives it an :class:`ExactSearch` that
+    uses it; one that builds an index of its own derives from this class, overrides
+    :meth:`search_in` and :meth:`candidates_in`, and leaves what it cannot answer to the exact
+    search. Keep no snapshot between searches: writes then copy nothing.
 
     Args:
         table: the records.
         capabilities: what the index can do.
         backend: name of the backend, for errors.
+        exact: the exact search; one by numpy where none is given.
     """
 
-    def __init__(self, table: LocalTable, capabilities: Capabilities, backend: str) -> None:
+    def __init__(
+        self,
+        table: LocalTable,
+        capabilities: Capabilities,
+        backend: str,
+        *,
+        exact: ExactSearch | None = None,
+    ) -> None:
         self._open_table: LocalTable | None = table
         self._info = table.info
         self._capabilities = capabilities
         self._backend = backend
+        self.exact = exact or ExactSearch(table.info.metric, table.info.dimension)
 
     @property
     def info(self) -> IndexInfo:
@@ -45,35 +60,35 @@ class LocalIndex:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this index can do."""
+        """The capabilities of this index."""
         return self._capabilities
 
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Inserts records or replaces them whole, all or none."""
+        """Insert records or replace them whole, all or none."""
         self._table("upsert").upsert(ids, vectors, fields)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Removes records; ids that are not there are ignored."""
+        """Remove records; ids that are not there are ignored."""
         self._table("delete").delete(ids)
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        """Records in request order; ids that are not there are listed in ``missing``."""
+        """Return records in request order; ids that are not there are listed in ``missing``."""
         return self._table("fetch").fetch(ids)
 
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """Whether each id is there."""
+        """Tell for each id whether it is there."""
         return self._table("contains").contains(ids)
 
     def count(self, *, consistency: Consistency | None = None) -> int:
-        """The number of live records."""
+        """Return the number of live records."""
         return self._table("count").count()
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Every record once, as they are when the scan begins."""
+        """Yield every record once, as they are when the scan begins."""
         return self._table("scan").scan(batch_size)
 
     def search(
@@ -85,8 +100,8 @@ class LocalIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Hits]:
-        """The engine's own ranking."""
-        return self._search(queries, k, self._scoped(within, where, "search"))
+        """Return the engine's own ranking."""
+        return self.search_in(queries, k, self.scope(within, where, "search"))
 
     def candidates(
         self,
@@ -97,8 +112,8 @@ class LocalIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """The likely best records, with a proven floor under the distance of the others."""
-        return self._candidates(queries, k, self._scoped(within, where, "search"))
+        """Return the likely best records, and a proven lower bound of the others' distance."""
+        return self.candidates_in(queries, k, self.scope(within, where, "search"))
 
     def far_candidates(
         self,
@@ -109,12 +124,23 @@ class LocalIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """The likely farthest records, with a proven floor under *minus* the others' distance."""
-        scoped = self._scoped(within, where, "farthest")
-        return far_candidates(self.info.metric, queries, k, scoped)
+        """Return the likely farthest records, and a lower bound of *minus* the others' distance."""
+        return self.exact.far_candidates(queries, k, self.scope(within, where, "farthest"))
+
+    def in_range(
+        self,
+        queries: NDArray[np.float32],
+        radius: float,
+        *,
+        within: Sequence[str] | None = None,
+        where: Filter | None = None,
+        consistency: Consistency | None = None,
+    ) -> list[Candidates]:
+        """Return every record within the distance, and perhaps others."""
+        return self.exact.in_range(queries, radius, self.scope(within, where, "range_search"))
 
     def snapshot(self) -> Snapshot:
-        """A frozen view of the records as they are now, for who can do without a copy of them.
+        """Return a frozen view of the records as they are now, without a copy of them.
 
         Raises:
             ClosedError: the index or its store was closed.
@@ -122,24 +148,37 @@ class LocalIndex:
         return self._table("snapshot").snapshot("snapshot")
 
     def close(self) -> None:
-        """Lets go of the records in memory. May be called twice."""
+        """Let go of the records in memory. May be called twice."""
         self._open_table = None
 
-    def _search(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Hits]:
-        """The engine's own ranking of the records in scope."""
-        raise NotImplementedError
+    def scope(
+        self, within: Sequence[str] | None, where: Filter | None, operation: str = "search"
+    ) -> SearchScope:
+        """Return the records as they are now, and which of them may answer.
 
-    def _candidates(self, queries: NDArray[np.float32], k: int, scoped: Scoped) -> list[Candidates]:
-        """At least ``min(k, len(scoped))`` records a query, and what is proven of the others."""
-        raise NotImplementedError
+        Args:
+            within: ids; ids that are not there are left out.
+            where: a filter.
+            operation: what is being done, for errors.
 
-    def _scoped(self, within: Sequence[str] | None, where: Filter | None, operation: str) -> Scoped:
-        """The records as they are now, and which of them may answer."""
+        Raises:
+            ClosedError: the index or its store was closed.
+        """
         snapshot = self._table(operation).snapshot(operation)
         rows = None if within is None else snapshot.rows_of(within)
         if where is not None:
             rows = snapshot.rows_where(where, rows)
-        return Scoped(snapshot, rows)
+        return SearchScope(snapshot, rows)
+
+    def search_in(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Hits]:
+        """Return the engine's own ranking of the records in scope."""
+        return self.exact.search(queries, k, scope)
+
+    def candidates_in(
+        self, queries: NDArray[np.float32], k: int, scope: SearchScope
+    ) -> list[Candidates]:
+        """Return at least ``min(k, len(scope))`` records per query, and a bound of the others."""
+        return self.exact.candidates(queries, k, scope)
 
     def _table(self, operation: str) -> LocalTable:
         if self._open_table is None:
@@ -152,6 +191,92 @@ class LocalIndex:
         return self._open_table
 
 
+class LocalBackend(Generic[LocalIndexT]):
+    """A :class:`vecbridge.Backend` over a :class:`LocalStore`.
+
+    A backend derives from it, names itself and its settings, and makes its index of a table in
+    :meth:`_index`. What its engine cannot build, it refuses in :meth:`_check`.
+
+    Args:
+        path: the directory of the records; ``None`` or ``":memory:"`` for none.
+        exact: whether the engine scans every record and proves what it leaves out.
+        recall: what an approximate engine is tuned to find.
+        range_search: whether the engine finds by distance.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Any]]
+
+    def __init__(
+        self,
+        path: str | Path | None,
+        *,
+        exact: bool = True,
+        recall: float | None = None,
+        range_search: bool = False,
+    ) -> None:
+        self._store = LocalStore(path, backend=self.name)
+        self._capabilities = local_capabilities(
+            self._store, exact=exact, recall=recall, range_search=range_search
+        )
+
+    def create_index(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: Metric,
+        fields: Mapping[str, FieldType],
+        consistency: Consistency | None,
+    ) -> LocalIndexT:
+        """Make an empty index.
+
+        Raises:
+            IndexExistsError: the name is taken.
+            InvalidArgumentError: the engine cannot make such an index; none was created.
+        """
+        self._check(dimension, metric)
+        table = self._store.create(
+            name,
+            dimension=dimension,
+            metric=metric,
+            fields=fields,
+            consistency=consistency or "strong",
+        )
+        return self._index(table)
+
+    def open_index(self, name: str) -> LocalIndexT:
+        """Open an existing index.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+        return self._index(self._store.open(name))
+
+    def index_names(self) -> list[str]:
+        """Return the names of the indexes, sorted."""
+        return self._store.names()
+
+    def drop_index(self, name: str) -> None:
+        """Remove an index and its records.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+        self._store.drop(name)
+
+    def close(self) -> None:
+        """Close the file and every index opened from it. May be called twice."""
+        self._store.close()
+
+    def _check(self, dimension: int, metric: Metric) -> None:
+        """Refuse, before anything is created, what the engine cannot build."""
+
+    def _index(self, table: LocalTable) -> LocalIndexT:
+        """Return the engine over a table."""
+        raise NotImplementedError
+
+
 def local_capabilities(
     store: LocalStore, *, exact: bool, recall: float | None = None, range_search: bool = False
 ) -> Capabilities:
@@ -159,7 +284,7 @@ def local_capabilities(
 
     Args:
         store: where its records are.
-        exact: whether its engine scans every record and proves its floor.
+        exact: whether its engine scans every record and proves what it leaves out.
         recall: what an approximate engine is tuned to find.
         range_search: whether the engine finds by distance.
     """

@@ -1,4 +1,4 @@
-"""Where an index's writes go, and where the writes of others come from."""
+"""Journals: keep an index's writes, and apply the writes of other processes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Protocol, TypeVar
 
 from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import ClosedError, IndexNotFoundError, VecbridgeError
-from vecbridge.local import _log as log
-from vecbridge.local import _upkeep as upkeep
 from vecbridge.local._catalogue import Head, IndexRow
-from vecbridge.local._change import Change
 from vecbridge.local._columns import Columns
+from vecbridge.local._compaction import Compaction
 from vecbridge.local._database import Database, transact
 from vecbridge.local._failures import refuse_nested
+from vecbridge.local._log import Change, Log
 from vecbridge.locks import ForkSafeLock
 
 T = TypeVar("T")
 
 
 class Journal(Protocol):
-    """What a table needs of the place that keeps its records."""
+    """The place that keeps the records of a table."""
 
     def run(self, columns: Columns, operation: str, work: Callable[[], T]) -> T:
         """Do some work with other threads kept out; errors inside it are the contract's.
@@ -37,10 +36,10 @@ class Journal(Protocol):
         ...
 
     def catch_up(self, columns: Columns, operation: str) -> None:
-        """Applies what others have written. Call in :meth:`run`."""
+        """Apply what others have written. Call in :meth:`run`."""
 
     def write(self, columns: Columns, change: Change, operation: str) -> None:
-        """Keeps a change, then applies it. Call in :meth:`run`."""
+        """Keep a change, then apply it. Call in :meth:`run`."""
 
 
 class MemoryJournal:
@@ -61,18 +60,18 @@ class MemoryJournal:
         )
 
     def drop(self) -> None:
-        """The index is no more."""
+        """Refuse further calls: the index was dropped."""
         self.dropped = True
 
     def close(self) -> None:
-        """The store is no more."""
+        """Refuse further calls: the store was closed."""
         self._closed = True
 
     def catch_up(self, columns: Columns, operation: str) -> None:
-        """Nobody else writes."""
+        """Do nothing: no other process writes."""
 
     def write(self, columns: Columns, change: Change, operation: str) -> None:
-        """Applies a change: an exception at any moment leaves all of it to be taken back."""
+        """Apply a change: an exception at any moment leaves all of it to be taken back."""
         columns.reserve(len(change.ids))
         columns.apply_whole(change)
 
@@ -96,11 +95,13 @@ class DiskJournal:
     Args:
         database: where it is.
         row: which index it is there.
+        compaction: when the log is made shorter.
     """
 
-    def __init__(self, database: Database, row: IndexRow) -> None:
+    def __init__(self, database: Database, row: IndexRow, compaction: Compaction) -> None:
         self._database = database
-        self._log = log.Log(database.blame, row.id, row.uid, row.info)
+        self._compaction = compaction
+        self._log = Log(database.context, row.id, row.uid, row.info)
         self._info = row.info
         self._connection: sqlite3.Connection
         self._version: tuple[int, int] | None = None
@@ -115,7 +116,7 @@ class DiskJournal:
         def on(connection: sqlite3.Connection) -> T:
             if self._file != self._database.file:
                 raise IndexNotFoundError(
-                    f"the file of index {self._info.name!r}, {self._database.blame.path}, was "
+                    f"the file of index {self._info.name!r}, {self._database.context.path}, was "
                     f"replaced after it was opened; open the index again"
                 )
             self._connection = connection
@@ -126,7 +127,7 @@ class DiskJournal:
         return self._database.run(operation, on)
 
     def catch_up(self, columns: Columns, operation: str) -> None:
-        """Applies the writes of other processes; costs next to nothing where there are none.
+        """Apply the writes of other processes; costs next to nothing where there are none.
 
         Raises:
             IndexNotFoundError: the index was dropped.
@@ -138,7 +139,7 @@ class DiskJournal:
             self._version = version
 
     def write(self, columns: Columns, change: Change, operation: str) -> None:
-        """Appends a change durably, then applies it.
+        """Append a change durably, then apply it.
 
         Either the whole change is kept when this returns, or none of it is when it raises. Where
         an exception comes out of a signal handler, the change may be kept too.
@@ -155,9 +156,9 @@ class DiskJournal:
         self._seen = head
         self._torn = False
         self._version = version
-        # The write is acknowledged whatever becomes of upkeep; the next one tries again.
-        upkeep_failures = (VecbridgeError, MemoryError)
-        with contextlib.suppress(*upkeep_failures), self._database.blame.mapped(operation):
+        # The write is acknowledged whatever becomes of compaction; the next one tries again.
+        failures = (VecbridgeError, MemoryError)
+        with contextlib.suppress(*failures), self._database.context.mapped(operation):
             self._tidy(columns, operation)
 
     def _look(self, columns: Columns, operation: str) -> None:
@@ -178,7 +179,7 @@ class DiskJournal:
         seen = self._head(operation)
         columns.reserve(len(change.ids))
         head = Head(seen.epoch, seen.seq + 1, seen.logged + change.weight)
-        level, follows = upkeep.level_of(change), seen.seq if seen.logged else 0
+        level, follows = self._compaction.level_of(change), seen.seq if seen.logged else 0
         self._log.append(self._connection, head.seq, change, level, follows=follows)
         self._log.move(self._connection, operation, head)
         # An interrupt may come when this is committed and not applied: then look again.
@@ -197,7 +198,7 @@ class DiskJournal:
             columns.reserve(head.logged)
         for place, change in self._log.read_after(self._connection, operation, position):
             if loading and change.deleted:
-                columns.settle()
+                columns.keep_latest()
                 loading = False
             if loading:
                 columns.load(change)
@@ -206,7 +207,7 @@ class DiskJournal:
                 columns.apply(change)
             position, weight = place.seq, weight + change.weight
         if loading:
-            columns.settle()
+            columns.keep_latest()
         whole = position == head.seq or not head.logged
         if not whole or (self._seen is None and weight != head.logged):
             raise self._log.ends_early(operation, head, position, weight)
@@ -216,23 +217,24 @@ class DiskJournal:
         head = self._seen
         if head is None:
             return
-        if upkeep.is_mostly_dead(head, len(columns)):
+        if self._compaction.is_mostly_dead(head, len(columns)):
             self._seen = transact(
                 self._connection, lambda: self._rewrite(columns, operation), "IMMEDIATE"
             )
-            upkeep.shrink(self._connection)
-        elif head.seq % upkeep.CHECK_EVERY == 0:
+            self._compaction.shrink(self._connection)
+        elif self._compaction.is_due(head):
             self._seen = transact(
                 self._connection, lambda: self._merge(columns, operation), "IMMEDIATE"
             )
 
     def _rewrite(self, columns: Columns, operation: str) -> Head:
         self.catch_up(columns, operation)
-        return upkeep.rewrite(self._connection, self._log, self._head(operation), columns.as_change)
+        head = self._head(operation)
+        return self._compaction.rewrite(self._connection, self._log, head, columns.as_change)
 
     def _merge(self, columns: Columns, operation: str) -> Head:
         self.catch_up(columns, operation)
-        upkeep.merge_tail(self._connection, self._log)
+        self._compaction.merge_tail(self._connection, self._log)
         return self._head(operation)
 
     def _head(self, operation: str) -> Head:
@@ -242,7 +244,7 @@ class DiskJournal:
         return head
 
     def _forget(self, columns: Columns) -> None:
-        """Columns that were left half changed are read again at the next use."""
+        """Forget columns that were left half changed; the next use reads them again."""
         self._version = None
         self._seen = None
         columns.clear()

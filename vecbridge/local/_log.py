@@ -1,16 +1,28 @@
-"""The log of an index: rows of the table ``segments``, read and appended."""
+"""The log of an index: its writes as rows of the table ``segments``, appended and read back."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from vecbridge._contract._records import IndexInfo
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._records import IndexInfo, Scalar
 from vecbridge._errors import CorruptStoreError
 from vecbridge.local._catalogue import Head, IndexRow, move_head, read_index
-from vecbridge.local._change import Change, Encoded, Place, decode, encode, is_whole
-from vecbridge.local._failures import Blame
+from vecbridge.local._failures import ErrorContext
+from vecbridge.local._seal import Buffer, seal_blobs
+
+_PART_BYTES = 1 << 20
+_PART_ROWS = 1 << 16
+# Of one character, or of a pair of surrogates for it, in JSON that is ASCII.
+_JSON_BYTES = 12
+# Little-endian in the file whatever the machine.
+_STORED = np.dtype("<f4")
 
 _INSERT = """
 INSERT INTO segments
@@ -27,9 +39,155 @@ SELECT seq, part, parts, follows, level
 FROM segments WHERE index_id = ? AND seq > ? ORDER BY seq, part
 """
 
-MERGEABLE_BYTES = 1 << 20
-SETTLED = 9
-"""Level of a segment that is large enough to stay as it is."""
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Its net effect is: delete ``deleted``, then upsert ``ids``.
+
+    Attributes:
+        ids: distinct ids that are written.
+        vectors: ``(len(ids), d)`` float32.
+        fields: one column per field.
+        deleted: ids that are removed first.
+    """
+
+    ids: Sequence[str]
+    vectors: NDArray[np.float32]
+    fields: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
+    deleted: Sequence[str] = ()
+
+    @property
+    def weight(self) -> int:
+        """The number of records and deletions that it takes up in the log."""
+        return len(self.ids) + len(self.deleted)
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes up, about."""
+        return self.vectors.nbytes + 64 * self.weight + int(self._text_bytes().sum())
+
+    def _text_bytes(self) -> NDArray[np.int64]:
+        """Return an upper bound of the bytes of each record's strings as JSON."""
+        total = np.zeros(len(self.ids), dtype=np.int64)
+        for column in self.fields.values():
+            if len(column) and isinstance(column[0], str):
+                total += _JSON_BYTES * np.fromiter(map(len, column), np.int64, len(column))  # type: ignore[arg-type]
+        return total
+
+    def parts(self) -> Iterator[Change]:
+        """Yield the same change in pieces of bounded size."""
+        row_bytes = 4 * self.vectors.shape[1] + self._text_bytes()
+        for start in range(0, len(self.deleted), _PART_ROWS):
+            gone = self.deleted[start : start + _PART_ROWS]
+            nothing = dict.fromkeys(self.fields, ())
+            yield Change((), self.vectors[:0], nothing, gone)
+        ends, start = np.cumsum(row_bytes), 0
+        while start < len(self.ids):
+            before = int(ends[start - 1]) if start else 0
+            fitting = int(np.searchsorted(ends, before + _PART_BYTES, side="right"))
+            stop = min(max(fitting, start + 1), start + _PART_ROWS)
+            columns = {name: column[start:stop] for name, column in self.fields.items()}
+            yield Change(self.ids[start:stop], self.vectors[start:stop], columns)
+            start = stop
+
+
+class Place(NamedTuple):
+    """The place of a piece of a change in the log of its index.
+
+    Attributes:
+        seq: number of the write.
+        part: which piece of it.
+        parts: how many pieces it has.
+        follows: number of the write before it, 0 where there is none.
+        level: how often it was merged.
+    """
+
+    seq: int
+    part: int
+    parts: int
+    follows: int
+    level: int
+
+
+class Encoded(NamedTuple):
+    """A change as it lies in a row of the log."""
+
+    gone: int
+    kept: int
+    deleted: Buffer
+    ids: Buffer
+    fields: Buffer
+    vectors: Buffer
+
+    def checksum(self, uid: bytes, place: Place) -> int:
+        """Return the checksum that binds these bytes to a place in the log of an index.
+
+        Args:
+            uid: id of the index.
+            place: where they are written.
+        """
+        blobs = (self.deleted, self.ids, self.fields, self.vectors)
+        return seal_blobs((uid, *place, self.gone, self.kept), blobs)
+
+
+def encode(change: Change) -> Encoded:
+    """Return the bytes of a change; the vectors are not copied."""
+    vectors = np.ascontiguousarray(change.vectors, dtype=_STORED)
+    columns = {name: list(column) for name, column in change.fields.items()}
+    deleted, ids = "\0".join(change.deleted).encode(), "\0".join(change.ids).encode()
+    fields = json.dumps(columns, separators=(",", ":")).encode() if columns else b""
+    raw: Buffer = vectors.reshape(-1).view(np.uint8).data if vectors.size else b""
+    return Encoded(len(change.deleted), len(change.ids), deleted, ids, fields, raw)
+
+
+def is_whole(row: Encoded, checksum: object, uid: bytes, place: Place) -> bool:
+    """Tell whether a row of the log is what was written in its place.
+
+    Args:
+        row: as it lies in the log; of damage, its values may be of any type.
+        checksum: what its checksum should be.
+        uid: id of its index.
+        place: where it was found.
+    """
+    numbers, blobs = (*place, *row[:2], checksum), row[2:]
+    typed = all(type(n) is int for n in numbers) and all(type(blob) is bytes for blob in blobs)
+    return typed and row.checksum(uid, place) == checksum
+
+
+def decode(row: Encoded, dimension: int) -> Change:
+    """Read a change back from a row that is whole.
+
+    Raises:
+        ValueError: it was not written by this version of vecbridge; the message says how.
+    """
+    vectors = np.frombuffer(row.vectors, dtype=_STORED).reshape(row.kept, dimension)
+    return Change(
+        _split(row.ids, row.kept),
+        vectors.astype(np.float32, copy=False),
+        json.loads(bytes(row.fields)) if row.fields else {},
+        _split(row.deleted, row.gone),
+    )
+
+
+def net_effect(changes: Sequence[Change], dimension: int) -> Change:
+    """Return one change that does what a run does, whatever part of it was done before."""
+    last: dict[str, tuple[int, int] | None] = {}
+    for number, change in enumerate(changes):
+        last.update(dict.fromkeys(change.deleted))
+        last.update((name, (number, row)) for row, name in enumerate(change.ids))
+    kept = {name: at for name, at in last.items() if at is not None}
+    vectors = np.empty((len(kept), dimension), dtype=np.float32)
+    for out, (number, row) in enumerate(kept.values()):
+        vectors[out] = changes[number].vectors[row]
+    fields = {
+        name: [changes[number].fields[name][row] for number, row in kept.values()]
+        for name in next((change.fields for change in changes if change.ids), {})
+    }
+    return Change(list(kept), vectors, fields, [name for name, at in last.items() if at is None])
+
+
+def _split(joined: Buffer, count: int) -> list[str]:
+    return bytes(joined).decode().split("\0") if count else []
 
 
 @dataclass(frozen=True)
@@ -41,13 +199,13 @@ class Log:
     read twice or of another index breaks the chain.
 
     Attributes:
-        blame: which file it is in.
+        context: which file it is in.
         index_id: number of the index there.
         uid: the index's own id, which no other index of any store has.
         info: what the index is.
     """
 
-    blame: Blame
+    context: ErrorContext
     index_id: int
     uid: bytes
     info: IndexInfo
@@ -61,7 +219,7 @@ class Log:
         """Say how far the log has come."""
         row = self._row(connection, operation)
         if row is not None:
-            move_head(connection, self.blame, operation, row, head)
+            move_head(connection, self.context, operation, row, head)
 
     def append(
         self,
@@ -138,14 +296,14 @@ class Log:
         )
 
     def _row(self, connection: sqlite3.Connection, operation: str) -> IndexRow | None:
-        return read_index(connection, self.blame, operation, self.index_id, self.uid)
+        return read_index(connection, self.context, operation, self.index_id, self.uid)
 
     def _broken(self, operation: str, found: str) -> CorruptStoreError:
-        return self.blame.corrupt(operation, f"the log of index {self.info.name!r}: {found}")
+        return self.context.corrupt(operation, f"the log of index {self.info.name!r}: {found}")
 
 
 class _Chain:
-    """Whether places follow each other.
+    """Checks that places follow each other.
 
     Args:
         position: number of the write that was read last; the next may be a merged one, which

@@ -14,11 +14,11 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import FieldType, IndexInfo
 from vecbridge._errors import ClosedError, IndexExistsError, IndexNotFoundError
-from vecbridge.local import _upkeep as upkeep
 from vecbridge.local._catalogue import IndexRow, add_index, read_indexes, remove_index
+from vecbridge.local._compaction import Compaction
 from vecbridge.local._database import Database, transact
 from vecbridge.local._failures import refuse_nested
-from vecbridge.local._format import FILE_NAME, PAGE_BYTES
+from vecbridge.local._format import BUSY_SECONDS, FILE_NAME, PAGE_BYTES
 from vecbridge.local._journal import DiskJournal, MemoryJournal
 from vecbridge.local._table import LocalTable
 from vecbridge.locks import ForkSafeLock
@@ -26,6 +26,7 @@ from vecbridge.locks import ForkSafeLock
 T = TypeVar("T")
 
 MEMORY = ":memory:"
+_DEFAULT = Compaction()
 
 
 class LocalStore:
@@ -44,10 +45,21 @@ class LocalStore:
             in memory only. A relative one is taken from the working directory of this moment.
         backend: name of the backend that uses the store, for its errors.
         page_bytes: size of the pages of a new file, a power of two from 512 to 65536.
+        max_pages: how many pages the file may have; a write that needs more fails as on a full
+            disk. ``None`` for no limit.
+        busy_seconds: how long a call waits for the locks of other processes.
+        compaction: when the log of an index is made shorter.
     """
 
     def __init__(
-        self, path: str | Path | None, backend: str, *, page_bytes: int = PAGE_BYTES
+        self,
+        path: str | Path | None,
+        backend: str,
+        *,
+        page_bytes: int = PAGE_BYTES,
+        max_pages: int | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+        compaction: Compaction = _DEFAULT,
     ) -> None:
         in_memory = path is None or str(path) == MEMORY
         self.durable = not in_memory
@@ -59,7 +71,14 @@ class LocalStore:
         else:
             # Now: the working directory may be another one at the first use, or the next.
             self.folder = Path(path).expanduser().absolute()
-            self._keeper = _Disk(self.folder / FILE_NAME, backend, page_bytes)
+            database = Database(
+                self.folder / FILE_NAME,
+                backend,
+                page_bytes=page_bytes,
+                max_pages=max_pages,
+                busy_seconds=busy_seconds,
+            )
+            self._keeper = _Disk(database, compaction)
 
     def create(
         self,
@@ -70,7 +89,7 @@ class LocalStore:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency = "strong",
     ) -> LocalTable:
-        """Makes an empty index.
+        """Make an empty index.
 
         Raises:
             IndexExistsError: the name is taken.
@@ -79,7 +98,7 @@ class LocalStore:
         return self._keeper.create(IndexInfo(name, dimension, metric, columns, consistency))
 
     def open(self, name: str) -> LocalTable:
-        """Opens an index.
+        """Open an index.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -87,11 +106,11 @@ class LocalStore:
         return self._keeper.open(name)
 
     def names(self) -> list[str]:
-        """Names of the indexes, sorted."""
+        """Return the names of the indexes, sorted."""
         return sorted(self._keeper.names())
 
     def drop(self, name: str) -> None:
-        """Removes an index and its records, for every process.
+        """Remove an index and its records, for every process.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -99,7 +118,7 @@ class LocalStore:
         self._keeper.drop(name)
 
     def close(self) -> None:
-        """Closes the file; tables that came from here are of no more use. May be called twice."""
+        """Close the file; tables that came from here can no longer be used. May be called twice."""
         self._keeper.close()
 
 
@@ -180,19 +199,20 @@ class _Memory:
 class _Disk:
     """Indexes in a database file."""
 
-    def __init__(self, path: Path, backend: str, page_bytes: int) -> None:
-        self._database = Database(path, backend, page_bytes)
+    def __init__(self, database: Database, compaction: Compaction) -> None:
+        self._database = database
+        self._compaction = compaction
         # Handles of one index share its records in memory.
         self._tables: weakref.WeakValueDictionary[tuple[int, bytes], LocalTable]
         self._tables = weakref.WeakValueDictionary()
 
     def create(self, info: IndexInfo) -> LocalTable:
-        blame = self._database.blame
+        context = self._database.context
 
         def insert(connection: sqlite3.Connection) -> IndexRow:
-            if info.name in read_indexes(connection, blame, "create_index"):
+            if info.name in read_indexes(connection, context, "create_index"):
                 raise _exists(info.name)
-            return add_index(connection, blame, "create_index", info)
+            return add_index(connection, context, "create_index", info)
 
         def create(connection: sqlite3.Connection) -> LocalTable:
             return self._table(transact(connection, lambda: insert(connection), "IMMEDIATE"))
@@ -216,14 +236,14 @@ class _Disk:
         )
 
     def drop(self, name: str) -> None:
-        blame = self._database.blame
+        context = self._database.context
 
         def delete(connection: sqlite3.Connection) -> None:
-            indexes = read_indexes(connection, blame, "drop_index")
+            indexes = read_indexes(connection, context, "drop_index")
             if name not in indexes:
                 raise _not_found(name, indexes)
             row = indexes[name]
-            remove_index(connection, blame, "drop_index", row)
+            remove_index(connection, context, "drop_index", row)
             connection.execute("DELETE FROM segments WHERE index_id = ?", (row.id,))
             self._database.notify()
 
@@ -231,7 +251,7 @@ class _Disk:
             transact(connection, lambda: delete(connection), "IMMEDIATE")
             # The index is gone, whatever becomes of its pages; the next shrinking tries again.
             with contextlib.suppress(sqlite3.Error):
-                upkeep.shrink(connection)
+                self._compaction.shrink(connection)
 
         self._run("drop_index", name, drop)
 
@@ -239,8 +259,8 @@ class _Disk:
         self._database.close()
 
     def _indexes(self, connection: sqlite3.Connection, operation: str) -> dict[str, IndexRow]:
-        blame = self._database.blame
-        return transact(connection, lambda: read_indexes(connection, blame, operation))
+        context = self._database.context
+        return transact(connection, lambda: read_indexes(connection, context, operation))
 
     def _run(self, operation: str, name: str, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._database.exists(operation):
@@ -251,7 +271,7 @@ class _Disk:
         key = self._database.file, row.uid
         table = self._tables.get(key)
         if table is None:
-            table = LocalTable(row.info, DiskJournal(self._database, row))
+            table = LocalTable(row.info, DiskJournal(self._database, row, self._compaction))
             self._tables[key] = table
         return table
 

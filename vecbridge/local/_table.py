@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge.local._change import Change
 from vecbridge.local._columns import Columns
 from vecbridge.local._journal import Journal
+from vecbridge.local._log import Change
 from vecbridge.local._snapshot import Snapshot
 
 T = TypeVar("T")
@@ -37,12 +37,12 @@ class LocalTable:
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Inserts records or replaces them: all of them, durably, or none.
+        """Insert records or replace them: all of them, durably, or none.
 
         Args:
             ids: distinct ids.
             vectors: ``(len(ids), d)`` float32; neither kept nor changed.
-            fields: a column for each field of the index.
+            fields: one column per field of the index.
         """
         if not len(ids):
             return
@@ -50,45 +50,45 @@ class LocalTable:
         self._run("upsert", lambda: self._journal.write(self._columns, change, "upsert"))
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Removes records: all of them, durably, or none. Ids that are not there are ignored."""
+        """Remove records: all of them, durably, or none. Ids that are not there are ignored."""
         self._run("delete", lambda: self._delete(ids))
 
     def fetch(self, ids: Sequence[str]) -> Records:
-        """Copies of records in request order, the missing ones listed."""
+        """Return copies of records in request order, the missing ones listed."""
         view = self.snapshot("fetch")
         rows = view.rows_of(ids)
         missing: tuple[str, ...] = ()
         if len(rows) < len(ids):
-            found = set(view.names(rows))
-            missing = tuple(name for name in ids if name not in found)
+            found = set(view.ids_at(rows))
+            missing = tuple(one for one in ids if one not in found)
         return view.records(rows, missing)
 
     def contains(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Whether each id is there."""
+        """Tell for each id whether it is there."""
 
         def look() -> NDArray[np.bool_]:
-            return np.fromiter((name in self._columns for name in ids), np.bool_, len(ids))
+            return np.fromiter((one in self._columns for one in ids), np.bool_, len(ids))
 
         return self._read("contains", look)
 
     def count(self) -> int:
-        """The number of records."""
+        """Return the number of records."""
         return self._read("count", lambda: len(self._columns))
 
     def scan(self, batch_size: int) -> Iterator[Records]:
-        """Copies of every record once, as they are when the scan begins."""
+        """Yield copies of every record once, as they are when the scan begins."""
         view = self.snapshot("scan")
         size = max(1, min(batch_size, _PART_BYTES // (4 * self.info.dimension)))
         for start in range(0, len(view), size):
             yield view.part(start, min(start + size, len(view)))
 
     def snapshot(self, operation: str = "search") -> Snapshot:
-        """A frozen view of the records, for an engine to search."""
+        """Return a frozen view of the records, for an engine to search."""
         return self._read(operation, self._columns.snapshot)
 
     def _delete(self, ids: Sequence[str]) -> None:
         self._journal.catch_up(self._columns, "delete")
-        gone = [name for name in ids if name in self._columns]
+        gone = [one for one in ids if one in self._columns]
         if gone:
             nothing = np.empty((0, self.info.dimension), dtype=np.float32)
             self._journal.write(self._columns, Change((), nothing, deleted=gone), "delete")

@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from vecbridge.local._failures import Blame
+from vecbridge.local._failures import ErrorContext
 
 _MAGIC = b"vbtally2"
 _SLOT = struct.Struct("<8s16sQ")
@@ -27,7 +27,7 @@ _SLOTS = 2
 
 
 class Claim(NamedTuple):
-    """What a tally says.
+    """The content of a tally.
 
     Attributes:
         store: id of the store it belongs to.
@@ -52,7 +52,7 @@ def new_tally(path: Path, store: bytes) -> None:
 
 
 def record(path: Path, store: bytes, commits: int) -> None:
-    """Say that a commit was acknowledged. One that cannot be said is only not watched over."""
+    """Say that a commit was acknowledged. A tally that cannot be written only watches over less."""
     with contextlib.suppress(OSError):
         file = os.open(path, os.O_WRONLY)
         try:
@@ -62,7 +62,7 @@ def record(path: Path, store: bytes, commits: int) -> None:
             os.close(file)
 
 
-def read_claim(path: Path, blame: Blame, operation: str) -> Claim | None:
+def read_claim(path: Path, context: ErrorContext, operation: str) -> Claim | None:
     """Return what a tally says; ``None`` where it is empty, which claims nothing.
 
     Raises:
@@ -72,7 +72,7 @@ def read_claim(path: Path, blame: Blame, operation: str) -> Claim | None:
         with path.open("rb") as file:
             content = file.read(_SLOTS * _SLOT_BYTES)
     except FileNotFoundError as error:
-        raise blame.corrupt(
+        raise context.corrupt(
             operation,
             f"its companion {path.name} is missing, so writes that were acknowledged may be, too; "
             f"a copy of a store is a copy of its whole folder. Only if this file is all that is "
@@ -83,7 +83,7 @@ def read_claim(path: Path, blame: Blame, operation: str) -> Claim | None:
     found = [_claim(content[at * _SLOT_BYTES :]) for at in range(_SLOTS)]
     claims = [claim for claim in found if claim is not None]
     if not claims:
-        raise blame.corrupt(
+        raise context.corrupt(
             operation,
             f"its companion {path.name} is damaged, so that writes may be missing cannot be ruled "
             f"out; empty that file to use the store as it is",

@@ -23,11 +23,11 @@ class _Log(NamedTuple):
 
 
 class LogChange(NamedTuple):
-    """What happened to a log.
+    """A change of a log.
 
     Attributes:
         problem: what SQLite would never do to it.
-        doubtful: whether it was begun anew, emptied or cut, by SQLite or by something else.
+        doubtful: whether it was begun again, emptied or cut, by SQLite or by something else.
         shorter: whether it is the same log, and shorter.
     """
 
@@ -37,7 +37,7 @@ class LogChange(NamedTuple):
 
 
 class Watch:
-    """What was there when it was last looked at.
+    """The file and its log as they were when last looked at.
 
     Args:
         log: where SQLite keeps the log.
@@ -67,11 +67,11 @@ class Watch:
         return LogChange() if before is None else _difference(before, now)
 
     def main_changed(self, found: os.stat_result) -> bool:
-        """Whether the file was written to since :meth:`note_main`."""
+        """Tell whether the file was written to since :meth:`note_main`."""
         return self._main != _stamp_of(found)
 
     def note_main(self, found: os.stat_result) -> None:
-        """Takes what the file is now for what it should be."""
+        """Take what the file is now for what it should be."""
         self._main = _stamp_of(found)
 
 
@@ -81,7 +81,7 @@ def _difference(before: _Log, now: _Log) -> LogChange:
     # Not by the count in the header, nor by salts that grow: each connection has its own.
     if now.salts != before.salts:
         return LogChange(doubtful=True)
-    # A log that was begun anew is cut to size by its first commit.
+    # A log that was begun again is cut to size by its first commit.
     shorter = now.size < before.size
     return LogChange(doubtful=shorter, shorter=shorter)
 

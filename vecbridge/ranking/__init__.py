@@ -1,43 +1,70 @@
 """Exact ranking: the definition of distance and order, and the error bounds that prove it.
 
-For authors of backends, and for anybody who wants to check a ranking by hand.
+For authors of backends, and for checking a ranking by hand.
 """
 
 from __future__ import annotations
 
+from vecbridge.ranking._blocked import PairBudgets, PairWork
 from vecbridge.ranking._bounds import (
     FLOAT32_ROUNDOFF,
     FLOAT64_ROUNDOFF,
     dot_error,
     float32_floor,
     gamma,
+    sum_errors,
 )
-from vecbridge.ranking._double import Bounds, float64_bounds
-from vecbridge.ranking._kernel import distance_matrix, distances, norms
-from vecbridge.ranking._order import rank
+from vecbridge.ranking._engine import (
+    UNCERTIFIED,
+    EngineGeometry,
+    ScoreForm,
+    SentQuery,
+    difference_bounds,
+)
+from vecbridge.ranking._float32 import Float32Keys, Frame, FramedQueries
+from vecbridge.ranking._float64 import Bounds, float64_bounds
+from vecbridge.ranking._kernel import distance_matrix, distances, norms, pair_distances
 from vecbridge.ranking._pairs import Pairs, Shortlists
-from vecbridge.ranking._pick import SPARE, Pick, pick_by_bounds, pick_by_keys
-from vecbridge.ranking._select import smallest_columns
-from vecbridge.ranking._single import Float32Keys
+from vecbridge.ranking._topk import (
+    SPARE,
+    Pick,
+    ids_at,
+    pick_by_bounds,
+    pick_by_keys,
+    rank,
+    smallest_columns,
+)
 
 __all__ = [
     "FLOAT32_ROUNDOFF",
     "FLOAT64_ROUNDOFF",
     "SPARE",
+    "UNCERTIFIED",
     "Bounds",
+    "EngineGeometry",
     "Float32Keys",
+    "Frame",
+    "FramedQueries",
+    "PairBudgets",
+    "PairWork",
     "Pairs",
     "Pick",
+    "ScoreForm",
+    "SentQuery",
     "Shortlists",
+    "difference_bounds",
     "distance_matrix",
     "distances",
     "dot_error",
     "float32_floor",
     "float64_bounds",
     "gamma",
+    "ids_at",
     "norms",
+    "pair_distances",
     "pick_by_bounds",
     "pick_by_keys",
     "rank",
     "smallest_columns",
+    "sum_errors",
 ]

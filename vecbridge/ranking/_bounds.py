@@ -35,7 +35,7 @@ _LOWEST = -1e300
 
 
 def gamma(terms: int, roundoff: float = FLOAT32_ROUNDOFF) -> float:
-    """Relative error bound of a sum of ``terms`` rounded products.
+    """Return the relative error bound of a sum of ``terms`` rounded products.
 
     Args:
         terms: number of rounding steps along the longest chain.
@@ -67,15 +67,39 @@ def dot_error(
         An absolute bound; ``inf`` where float32 may overflow.
     """
     magnitude = query_norm * vector_norm
-    if roundoff != FLOAT32_ROUNDOFF:
+    if roundoff < FLOAT32_ROUNDOFF:
         return gamma(dimension + 2, roundoff) * magnitude
     if not magnitude < _FLOAT32_SAFE:
         return math.inf
-    return gamma(dimension + 2) * magnitude + _vanished(dimension, query_norm, vector_norm)
+    vanished = _vanished(dimension, query_norm, vector_norm)
+    return gamma(dimension + 2, roundoff) * magnitude + vanished
+
+
+def sum_errors(
+    terms: int,
+    magnitudes: NDArray[np.float64],
+    lengths: NDArray[np.float64] | float,
+    *,
+    roundoff: float = FLOAT32_ROUNDOFF,
+) -> NDArray[np.float64]:
+    """Return the largest errors of sums of float32 products: :func:`dot_error` for many at once.
+
+    Args:
+        terms: how many rounding steps the longest chain of a sum has.
+        magnitudes: ``(n,)`` bounds of the sums of the products' absolute values.
+        lengths: bounds of the sums of both factors' norms.
+        roundoff: unit roundoff of the arithmetic; matrix units that truncate have a larger one.
+
+    Returns:
+        ``(n,)`` absolute bounds; ``inf`` where float32 may overflow.
+    """
+    errors = gamma(terms + 2, roundoff) * magnitudes
+    errors = errors + _FLOAT32_TINY * (2.0 * terms + math.sqrt(terms) * lengths)
+    return np.where(magnitudes < _FLOAT32_SAFE, errors, np.inf)
 
 
 def _vanished(dimension: int, one: float, other: float) -> float:
-    """What underflow takes from a float32 dot product of vectors of these norms, at most.
+    """Return what underflow takes from a float32 dot product of vectors of these norms, at most.
 
     A product and a sum may each lose the least normal number; and an engine that takes subnormal
     inputs for zero loses that much of a coordinate, times the other vector's.
@@ -118,8 +142,9 @@ def float32_floor(
 ) -> float | NDArray[np.float64]:
     """Return a lower bound of the exact distance of what a float32 engine put at a distance.
 
-    Rounding is monotone nowhere, but bounded everywhere: a record that the engine ranked at or
-    after ``distance``, or lost because its arithmetic overflowed, cannot truly be nearer than this.
+    A sum of rounded terms may come out of order, but never by more than its bound: a record that
+    the engine ranked at or after ``distance``, or lost because its arithmetic overflowed, cannot
+    truly be nearer than this.
 
     The bound holds for every finite query and record, if the engine computes as follows; its
     numbers are turned into distances in float64 by the caller.

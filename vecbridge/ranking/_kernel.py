@@ -24,7 +24,7 @@ _NARROW = 16
 
 
 def pairwise_sum(terms: Float64Array) -> Float64Array:
-    """Sums the last axis in the contract's fixed order.
+    """Sum the last axis in the contract's fixed order.
 
     The axis is padded with zeros to the next power of two; then the second half is added to the
     first until one value is left. The array is used as scratch space.
@@ -60,7 +60,7 @@ def pairwise_sum(terms: Float64Array) -> Float64Array:
 
 @quietly
 def norms(vectors: Float32Array) -> Float64Array:
-    """Euclidean norms in the contract's arithmetic.
+    """Return Euclidean norms in the contract's arithmetic.
 
     Args:
         vectors: ``(n, d)`` float32.
@@ -83,7 +83,7 @@ def distances(
     vectors: Float32Array,
     counts: Sequence[int] | None = None,
 ) -> Float64Array:
-    """Exact distances of pairs; lower is nearer for every metric.
+    """Return the exact distances of pairs; lower is nearer for every metric.
 
     ============  ==============================================================
     euclidean     ``sqrt(sum((q - v)**2))``
@@ -129,14 +129,14 @@ def pair_distances(
     left_norms: Float64Array,
     right_norms: Float64Array,
 ) -> Float64Array:
-    """Exact distances of pairs whose norms are known.
+    """Return the exact distances of pairs whose norms are known.
 
     Args:
         metric: one of :data:`vecbridge.METRICS`.
         left: ``(n, d)`` float32.
-        right: ``(n, d)`` float32, one a row of ``left``.
+        right: ``(n, d)`` float32, one per row of ``left``.
         left_norms: ``(n,)``, from :func:`norms`.
-        right_norms: likewise.
+        right_norms: ``(n,)``, of ``right``.
 
     Returns:
         ``(n,)`` float64; the same bits as :func:`distances` gives.
@@ -151,7 +151,7 @@ def pair_distances(
 
 @quietly
 def distance_matrix(metric: Metric, queries: Float32Array, vectors: Float32Array) -> Float64Array:
-    """Exact distances of every query to every vector.
+    """Return the exact distances of every query to every vector.
 
     Args:
         metric: one of :data:`vecbridge.METRICS`.
@@ -203,6 +203,6 @@ def _norms64(vectors: Float64Array) -> Float64Array:
 
 
 def _blocks(count: int, dimension: int) -> list[tuple[int, int]]:
-    """Row ranges whose float64 copies stay in the processor's cache."""
+    """Return row ranges whose float64 copies stay in the processor's cache."""
     rows = max(1, _PAIRS_BYTES // (8 * max(dimension, 1)))
     return [(start, min(start + rows, count)) for start in range(0, count, rows)]

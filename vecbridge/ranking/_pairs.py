@@ -14,16 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
-from vecbridge.ranking._double import float64_bounds
-from vecbridge.ranking._everyone import BLOCK, STRIP, WORKERS, Kept, Progress, nearest_others
+from vecbridge.ranking._blocked import (
+    WORKERS,
+    Kept,
+    PairBudgets,
+    PairWork,
+    Progress,
+    nearest_others,
+)
+from vecbridge.ranking._float64 import float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances
-from vecbridge.ranking._near import Near, Records
-from vecbridge.ranking._order import rank
-from vecbridge.ranking._scores import FarKeys, PairKeys
+from vecbridge.ranking._pair_keys import FarKeys, PairKeys
+from vecbridge.ranking._sketch import Near, PairSet
+from vecbridge.ranking._topk import rank
 
 SPARE = 6
-_MOST_KEPT = 512
-_FLOAT64_BYTES = 64 << 20
+_DEFAULT = PairBudgets()
 
 Others = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Positions of other records, and their distances."""
@@ -51,7 +57,8 @@ class Pairs:
     Args:
         metric: of the index.
         ids: the records' ids.
-        vectors: ``(n, d)`` float32, one an id.
+        vectors: ``(n, d)`` float32, one per id.
+        budgets: how the work is cut up.
 
     Example:
         >>> import numpy as np
@@ -62,35 +69,48 @@ class Pairs:
         [0, 2]
     """
 
-    def __init__(self, metric: Metric, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    def __init__(
+        self,
+        metric: Metric,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        *,
+        budgets: PairBudgets = _DEFAULT,
+    ) -> None:
         self.ids = list(ids)
         self._metric: Metric = metric
-        self._records = Records(metric, vectors)
+        self._budgets = budgets
+        self._records = PairSet(metric, vectors, budgets)
         self._nearest: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def work(self) -> PairWork:
+        """How much work was done so far, by what decided it."""
+        return self._records.work
+
     def neighbors(
         self, k: int | None, *, farthest: bool = False, progress: Progress | None = None
     ) -> Iterator[Others]:
-        """For each record, its ``k`` nearest (or farthest) others, by (distance, id).
+        """Yield for each record its ``k`` nearest (or farthest) others, by (distance, id).
 
         Args:
             k: how many; all of them where ``None``.
             farthest: the farthest instead, farthest first.
-            progress: told how much is done.
+            progress: called with how much is done.
         """
         most = len(self) - 1
         count = most if k is None else min(k, most)
         if count < 1:
             yield from ((np.empty(0, dtype=np.intp), np.empty(0)) for _ in self.ids)
             return
-        if count + SPARE > min(_MOST_KEPT, most):
+        if count + SPARE > min(self._budgets.kept, most):
             yield from self._by_float64(np.arange(len(self)), count, progress, farthest=farthest)
             return
         kept, keys = self._kept(count + SPARE, progress, farthest=farthest)
-        floors = keys.floors(kept.keys.max(axis=1).astype(np.float64) - keys.errors)
+        floors = keys.lower_bounds(kept.keys.max(axis=1).astype(np.float64) - keys.errors)
         if count + SPARE == most:
             floors[:] = np.inf
         sign = -1.0 if farthest else 1.0
@@ -107,41 +127,41 @@ class Pairs:
     def shortlists(
         self, count: int, *, farthest: bool = False, progress: Progress | None = None
     ) -> Shortlists:
-        """For each record, others that are likely its nearest, and how near the rest can be.
+        """Return for each record others that are likely its nearest, and how near the rest can be.
 
         Args:
             count: how many; fewer than there are records.
             farthest: the farthest instead.
-            progress: told how much is done.
+            progress: called with how much is done.
         """
         kept, keys = self._kept(count, progress, farthest=farthest)
         order = np.argsort(kept.keys, axis=1)
         known = np.take_along_axis(kept.keys, order, axis=1).astype(np.float64)
-        floors = keys.floors(known - keys.errors[:, np.newaxis])
+        floors = keys.lower_bounds(known - keys.errors[:, np.newaxis])
         if count == len(self) - 1:
             floors[:, -1] = np.inf
         return Shortlists(np.take_along_axis(kept.columns, order, axis=1), floors)
 
     def nearest(self, progress: Progress | None = None) -> NDArray[np.float64]:
-        """The distance of each record to its nearest other, computed once: ``(n,)``."""
+        """Return the distance of each record to its nearest other, computed once: ``(n,)``."""
         if self._nearest is None:
             found = self.neighbors(1, progress=progress)
             self._nearest = np.array([distances[0] for _, distances in found])
         return self._nearest
 
     def farthest_from_first(self) -> float:
-        """The distance of the first record to its farthest other."""
+        """Return the distance of the first record to its farthest other."""
         vectors = self._records.vectors
         return float(distances(self._metric, vectors[0], vectors[1:]).max())
 
     def within(self, limit: float, progress: Progress | None = None) -> Iterator[Others]:
-        """For each record, the others within a distance, by position."""
+        """Yield for each record the others within a distance, by position."""
         near = Near(self._records, limit)
         everything = np.arange(len(self))
         for start, rows in self._strips():
             found: list[NDArray[np.intp]] = []
-            for first in range(0, len(self), BLOCK):
-                columns = everything[first : first + BLOCK]
+            for first in range(0, len(self), self._budgets.block_rows):
+                columns = everything[first : first + self._budgets.block_rows]
                 owners, others = np.nonzero(near.mask(rows, columns))
                 found.append(np.column_stack([owners, others + first]))
             owners, others = np.concatenate(found).T
@@ -158,21 +178,21 @@ class Pairs:
     def apart(
         self, limit: float, most: int | None = None, progress: Progress | None = None
     ) -> list[int]:
-        """Positions of the records that are farther than ``limit`` from every earlier one here.
+        """Return the positions of the records farther than ``limit`` from every earlier one.
 
         Args:
             limit: the distance.
             most: stop as soon as there are more than this many.
-            progress: told how much is done of how much.
+            progress: called with how much is done.
         """
         near = Near(self._records, limit)
         doubtful = self._doubtful(limit, progress)
         alone = np.delete(np.arange(len(self)), doubtful)
         kept: list[int] = []
-        for start in range(0, len(doubtful), STRIP):
-            free = doubtful[start : start + STRIP]
-            for first in range(0, len(kept), BLOCK):
-                columns = np.array(kept[first : first + BLOCK])
+        for start in range(0, len(doubtful), self._budgets.strip_rows):
+            free = doubtful[start : start + self._budgets.strip_rows]
+            for first in range(0, len(kept), self._budgets.block_rows):
+                columns = np.array(kept[first : first + self._budgets.block_rows])
                 free = free[~near.mask(free, columns).any(axis=1)]
                 if not len(free):
                     break
@@ -180,13 +200,13 @@ class Pairs:
             if most is not None and len(alone) + len(kept) > most:
                 break
             if not len(alone):
-                _tell(progress, min(start + STRIP, len(self)), len(self))
+                _tell(progress, min(start + self._budgets.strip_rows, len(self)), len(self))
         # Few are looked at in no time, after what has told its progress itself.
         _tell(progress, len(self), len(self))
         return sorted([*alone.tolist(), *kept])
 
     def nearest_among(self, kept: Sequence[int], limit: float) -> dict[int, tuple[int, float]]:
-        """Of each record that is not kept, the nearest that is, and how far it is.
+        """Return for each record that is not kept the nearest that is, and how far it is.
 
         Args:
             kept: positions, ascending; ties go to the earlier one.
@@ -196,10 +216,10 @@ class Pairs:
         chosen = np.array(kept, dtype=np.intp)
         found: dict[int, tuple[int, float]] = {}
         rest = np.setdiff1d(np.arange(len(self)), chosen)
-        for start in range(0, len(rest), STRIP):
-            rows = rest[start : start + STRIP]
-            for first in range(0, len(chosen), BLOCK):
-                columns = chosen[first : first + BLOCK]
+        for start in range(0, len(rest), self._budgets.strip_rows):
+            rows = rest[start : start + self._budgets.strip_rows]
+            for first in range(0, len(chosen), self._budgets.block_rows):
+                columns = chosen[first : first + self._budgets.block_rows]
                 owners, others = np.nonzero(near.mask(rows, columns))
                 exact = self._records.exact(rows[owners], columns[others])
                 for row, owner, distance in zip(
@@ -210,23 +230,23 @@ class Pairs:
         return found
 
     def _doubtful(self, limit: float, progress: Progress | None) -> NDArray[np.intp]:
-        """Positions of the records that may have another within a distance, ascending."""
+        """Return the positions of records that may have another within a distance, ascending."""
         floors = self._nearest
         if floors is None:
-            floors = self._records.floors_for(limit, progress)
+            floors = self._records.lower_bounds_for(limit, progress)
         return np.arange(len(self)) if floors is None else np.flatnonzero(floors <= limit)
 
     def _strips(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
-        for start in range(0, len(self), STRIP):
-            yield start, np.arange(start, min(start + STRIP, len(self)))
+        for start in range(0, len(self), self._budgets.strip_rows):
+            yield start, np.arange(start, min(start + self._budgets.strip_rows, len(self)))
 
     def _kept(
         self, count: int, progress: Progress | None, *, farthest: bool
     ) -> tuple[Kept, PairKeys | FarKeys]:
-        """For each record, the others with the smallest of those keys."""
+        """Return for each record the others with the smallest of those keys."""
         near = self._records.keys()
         keys = FarKeys(near) if farthest else near
-        return nearest_others(keys, len(self), count, progress), keys
+        return nearest_others(keys, len(self), count, self._budgets, progress), keys
 
     def _sorted(
         self,
@@ -236,7 +256,7 @@ class Pairs:
         count: int,
         sign: float,
     ) -> _Sorted:
-        """What was kept, by exact distance times a sign, and what that proves."""
+        """Rank what was kept by exact distance times a sign, and say what that proves."""
         columns, size = kept.columns[rows].astype(np.intp), kept.columns.shape[1]
         flat = sign * self._records.exact(np.repeat(rows, size), columns.ravel())
         table = flat.reshape(len(rows), size)
@@ -250,7 +270,7 @@ class Pairs:
     def _ranked(
         self, rows: NDArray[np.intp], found: _Sorted, count: int, *, farthest: bool
     ) -> Iterator[Others]:
-        """The exact ranking of what was kept, and float64's where that proves too little."""
+        """Yield the exact ranking of what was kept, and float64's where that proves too little."""
         columns, keys, decided, tied = found
         table = -keys if farthest else keys
         left = rows[~decided]
@@ -268,7 +288,7 @@ class Pairs:
     def _by_float64(
         self, rows: NDArray[np.intp], count: int, progress: Progress | None, *, farthest: bool
     ) -> Iterator[Others]:
-        step = max(1, _FLOAT64_BYTES // (24 * len(self)))
+        step = max(1, self._budgets.float64_bytes // (24 * len(self)))
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             for row, (columns, exact) in zip(
@@ -281,8 +301,9 @@ class Pairs:
             _tell(progress, start + len(part), len(rows))
 
     def _hopeful(self, rows: NDArray[np.intp], count: int, *, farthest: bool) -> Iterator[Others]:
-        """For each of some records, columns that may be among its best, and exact distances."""
+        """Yield columns that may be among the best of each record, and exact distances."""
         records = self._records
+        records.work.float64_rows += len(rows)
         queries = records.vectors[rows]
         if count >= len(self) - 1:
             for exact in distance_matrix(self._metric, queries, records.vectors):
@@ -301,7 +322,7 @@ class Pairs:
 
 
 class _Sorted(NamedTuple):
-    """What is known of some records: ``(n, count)`` columns and signed distances, flags."""
+    """Some records, ranked: ``(n, count)`` columns and signed distances, and flags."""
 
     columns: NDArray[np.intp]
     keys: NDArray[np.float64]
@@ -310,7 +331,7 @@ class _Sorted(NamedTuple):
 
 
 def _apart(rows: NDArray[np.intp], near: NDArray[np.bool_]) -> list[int]:
-    """Of records in order, those that are not near an earlier one of those that are taken."""
+    """Return those of records in order that are not near an earlier one that is returned."""
     earlier = np.tril(near, -1)
     doubtful: NDArray[np.bool_] = np.asarray(earlier.any(axis=1))
     taken: NDArray[np.bool_] = np.logical_not(doubtful)

@@ -11,7 +11,7 @@ import pytest
 
 from vecbridge import METRICS, Hits, Index, Metric, get_backend
 from vecbridge.ranking import distances
-from vecbridge_faiss._fingerprint import fingerprints, matched
+from vecbridge_faiss import FaissIndex
 
 COUNT, DIMENSION = 3000, 24
 KINDS = ("hnsw", "ivf")
@@ -48,8 +48,8 @@ def recall(found: list[Hits], right: list[Hits]) -> float:
 
 def entries(index: Index) -> int:
     """How many entries the FAISS index has that answers."""
-    ready = index.engine._approximate._ready  # type: ignore[attr-defined]
-    return 0 if ready is None else int(ready.built.index.ntotal)
+    assert isinstance(index.engine, FaissIndex)
+    return index.engine.entries
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -167,20 +167,18 @@ def test_an_effort_of_ones_own_is_used_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_reopening_takes_the_file_and_catches_up(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reopening_takes_the_file_and_catches_up(kind: str, tmp_path: Path) -> None:
     with get_backend("faiss", index=kind, path=tmp_path) as store:
         index = store.create_index("t", dimension=DIMENSION)
         index.upsert(IDS, VECTORS)
         before = index.search(QUERIES, 10)
         index.delete(IDS[:5])
         index.upsert(["new"], QUERIES[:1])
-    monkeypatch.setattr("vecbridge_faiss._approximate.build", None)
     with get_backend("faiss", index=kind, path=tmp_path) as store:
         index = store.open_index("t")
         after = index.search(QUERIES, 10)
         assert entries(index) == COUNT + 1
+        assert index.engine.builds == 0  # type: ignore[attr-defined]
     assert after[0].ids[0] == "new"
     found = {name for hits in after for name in hits.ids}
     assert not found & set(IDS[:5])
@@ -251,11 +249,30 @@ def test_a_directory_that_takes_no_file_costs_the_cache_and_nothing_else(tmp_pat
     assert recall(index.search(QUERIES, 10), truth("cosine", 10)) > 0.9
 
 
-def test_fingerprints_tell_vectors_apart_and_pair_likes_one_to_one() -> None:
-    vectors = np.concatenate([VECTORS, -VECTORS, VECTORS[:, ::-1]])
-    assert len(set(fingerprints(vectors).tolist())) == len(vectors)
-    held, wanted = np.array([5, 5, 7, 9], dtype=np.uint64), np.array([7, 5, 8], dtype=np.uint64)
-    assert matched(held, wanted).tolist() == [1, -1, 0, -1]
+def test_entries_of_a_file_are_told_apart_and_those_alike_are_paired_one_to_one(
+    tmp_path: Path,
+) -> None:
+    vectors = np.concatenate([VECTORS, -VECTORS, VECTORS[:, ::-1], VECTORS[:20]])
+    ids = [f"id{row}" for row in range(len(vectors))]
+    gone = [*ids[:10], *ids[-10:]]
+    with get_backend("faiss", index="hnsw", path=tmp_path) as store:
+        index = store.create_index("t", dimension=DIMENSION, metric="euclidean")
+        index.upsert(ids, vectors)
+        index.search(vectors[0], 1)
+        # Of the first twenty there are two each; of each two, one goes.
+        index.delete(gone)
+    with get_backend("faiss", index="hnsw", path=tmp_path) as store:
+        again: Any = store.open_index("t")
+        asked = np.concatenate([np.arange(10, 500), len(VECTORS) + np.arange(500)])
+        for ranking in ("exact", "native"):
+            found = again.search(vectors[asked], 1, ranking=ranking)
+            right = [hits.ids == (ids[row],) for hits, row in zip(found, asked, strict=True)]
+            assert np.mean(right) > 0.95
+        twice = again.search(vectors[:20], 2)
+        assert not {name for hits in twice for name in hits.ids} & set(gone)
+        assert [hits.ids[0] for hits in twice] == [*ids[-20:-10], *ids[10:20]]
+        assert again.engine.builds == 0
+        assert entries(again) == len(ids)
 
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf"])

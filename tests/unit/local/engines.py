@@ -2,72 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import faiss
 import numpy as np
-import pytest
+import torch
 
 from tests.adversarial import KINDS, Data, make
-from vecbridge import Index, Metric, get_backend
+from vecbridge import Backend, Index, Metric, Store
+from vecbridge.local import ExactSearch, LocalBackend, LocalIndex, LocalTable
+from vecbridge.settings import Settings
+from vecbridge_faiss import FaissBackend, FaissSettings
+from vecbridge_sklearn import SklearnBackend, SklearnSettings
+from vecbridge_torch import Arithmetic, TorchBackend, TorchSettings
 
 EXTREMES = {"all_huge": 1e30, "all_tiny": 1e-30, "mid": 1e10, "subnormal": 1e-42}
 EVERY_KIND = (*KINDS, *EXTREMES, "unit")
 
 
+class SmallBlocks(LocalBackend[LocalIndex]):
+    """The exact search with so little memory that small data come in many blocks."""
+
+    name: ClassVar[str] = "small-blocks"
+    settings_type: ClassVar[type[Settings]] = Settings
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def _index(self, table: LocalTable) -> LocalIndex:
+        info = table.info
+        exact = ExactSearch(
+            info.metric,
+            info.dimension,
+            key_bytes=300 * 4 * 4,
+            gathered_bytes=4 * info.dimension * 7,
+        )
+        return LocalIndex(table, self._capabilities, self.name, exact=exact)
+
+
 @dataclass(frozen=True)
 class Engine:
-    """A backend and how it is set.
+    """A way of searching.
 
     Attributes:
-        backend: its name.
-        options: of the backend.
-        blas_threshold: how many queries FAISS takes the expanded euclidean form for.
-        several: from how many queries on one product is taken.
+        backend: makes a store of it, in memory.
     """
 
-    backend: str
-    options: dict[str, Any] = field(default_factory=dict)
-    blas_threshold: int | None = None
-    several: int | None = None
+    backend: Callable[[], Backend]
 
     def index_of(self, data: Data, metric: Metric, **fields: Any) -> Index:
         """The data in an index of their own."""
-        store = get_backend(self.backend, **self.options)
         dimension = data.vectors.shape[1]
+        store = Store(self.backend())
         index = store.create_index("t", dimension=dimension, metric=metric, fields=fields)
         if not fields:
             index.upsert(data.ids, data.vectors)
         return index
 
-    @contextmanager
-    def set_up(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        """Makes small data take the way that large data take."""
-        before = faiss.cvar.distance_compute_blas_threshold
-        if self.blas_threshold is not None:
-            faiss.cvar.distance_compute_blas_threshold = self.blas_threshold
-        if self.several is not None:
-            monkeypatch.setattr("vecbridge_faiss._flat.SEVERAL", self.several)
-        if self.backend == "torch":
-            monkeypatch.setattr("vecbridge_torch._cache._PATIENCE", 0)
-        try:
-            yield
-        finally:
-            faiss.cvar.distance_compute_blas_threshold = before
+
+def torch_on_cpu(precision: Any, **options: Any) -> TorchBackend:
+    """Torch that puts the records into the precision at the first query."""
+    settings = TorchSettings(device="cpu", precision=precision)
+    return TorchBackend(settings, patience=0, **options)
+
+
+def torch_in_small_blocks() -> TorchBackend:
+    """Few queries and few scores at a time."""
+    arithmetic = Arithmetic(torch.device("cpu"), "bfloat16", 1 << 30, score_bytes=4 * 25 * 90)
+    return TorchBackend(
+        TorchSettings(device="cpu"), arithmetic=arithmetic, patience=0, block_queries=7
+    )
 
 
 ENGINES = {
-    "sklearn": Engine("sklearn"),
-    "faiss-differences": Engine("faiss", blas_threshold=1 << 30),
-    "faiss-products": Engine("faiss", blas_threshold=1),
-    "faiss-one-product": Engine("faiss", blas_threshold=1 << 30, several=1),
-    **{
-        f"torch-{precision}": Engine("torch", {"device": "cpu", "precision": precision})
-        for precision in ("bfloat16", "float16", "float32")
-    },
+    "sklearn": Engine(lambda: SklearnBackend(SklearnSettings())),
+    "small-blocks": Engine(SmallBlocks),
+    "faiss": Engine(lambda: FaissBackend(FaissSettings())),
+    "torch-bfloat16": Engine(lambda: torch_on_cpu("bfloat16")),
+    "torch-float16": Engine(lambda: torch_on_cpu("float16")),
+    "torch-float32": Engine(lambda: torch_on_cpu("float32")),
+    "torch-small-blocks": Engine(torch_in_small_blocks),
 }
 
 

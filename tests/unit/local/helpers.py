@@ -26,15 +26,17 @@ def named(count: int, start: int = 0) -> list[str]:
     return [f"id{number}" for number in range(start, start + count)]
 
 
-def new_table(path: Path | None, dimension: int = 4, **options: Any) -> LocalTable:
-    """A fresh index called ``t``, with a store of its own."""
-    store = LocalStore(path, backend="test")
-    return store.create("t", dimension=dimension, metric="euclidean", **options)
+def new_table(
+    path: Path | None, dimension: int = 4, fields: Any = None, **options: Any
+) -> LocalTable:
+    """A fresh index called ``t``, with a store of its own that has these options."""
+    store = LocalStore(path, backend="test", **options)
+    return store.create("t", dimension=dimension, metric="euclidean", fields=fields)
 
 
-def reader(path: Path) -> LocalTable:
+def reader(path: Path, **options: Any) -> LocalTable:
     """The index ``t`` through another connection, as another process has it."""
-    return LocalStore(path, backend="test").open("t")
+    return LocalStore(path, backend="test", **options).open("t")
 
 
 def contents(table: LocalTable) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.unit.local.helpers import contents, named, new_table, reader, run, vectors
@@ -19,7 +20,7 @@ from vecbridge import (
     IndexNotFoundError,
     OperationTimeoutError,
 )
-from vecbridge.local import LocalStore
+from vecbridge.local import Compaction, LocalStore
 
 FILE = "records.vecbridge"
 
@@ -135,7 +136,7 @@ def test_a_reader_that_is_under_way_notices_damage_in_what_is_new(tmp_path: Path
 def test_a_killed_maker_leaves_no_file_under_the_real_name(tmp_path: Path) -> None:
     code = """
 import os, sys
-from vecbridge.local import LocalStore
+from vecbridge.local import Compaction, LocalStore
 os.link = lambda *_: os._exit(0)
 LocalStore(sys.argv[1], backend="test").create("t", dimension=4, metric="euclidean")
 """
@@ -148,16 +149,10 @@ LocalStore(sys.argv[1], backend="test").create("t", dimension=4, metric="euclide
 def test_a_full_disk_changes_nothing_and_writing_goes_on_when_there_is_room(
     tmp_path: Path,
 ) -> None:
-    table = new_table(tmp_path)
-    table.upsert(named(3), vectors(3))
+    new_table(tmp_path).upsert(named(3), vectors(3))
+    (pages,) = sqlite3.connect(tmp_path / FILE).execute("PRAGMA page_count").fetchone()
+    table = reader(tmp_path, max_pages=pages + 2)
     before = contents(table)
-    journal: Any = table._journal
-
-    def fill() -> None:
-        (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
-        journal._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
-
-    journal.run(table._columns, "count", fill)
     with pytest.raises(BackendError, match=r"upsert failed .* full") as caught:
         table.upsert(named(50000, start=1), vectors(50000))
     assert (caught.value.operation, caught.value.retryable) == ("upsert", True)
@@ -171,7 +166,7 @@ def test_a_write_beyond_the_file_size_limit_changes_nothing(tmp_path: Path) -> N
 import resource, sys
 import numpy as np
 import vecbridge
-from vecbridge.local import LocalStore
+from vecbridge.local import Compaction, LocalStore
 table = LocalStore(sys.argv[1], backend="test").open("t")
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 try:
@@ -200,7 +195,7 @@ def test_a_folder_that_is_closed_to_us_is_a_clear_error(public_folder: Path, mod
 import os, sys
 import numpy as np
 import vecbridge
-from vecbridge.local import LocalStore
+from vecbridge.local import Compaction, LocalStore
 if os.getuid() == 0:
     os.setuid(65534)
 store = LocalStore(sys.argv[1], backend="test")
@@ -227,10 +222,9 @@ def test_a_path_that_is_a_file_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_is_never_released_is_a_retryable_timeout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("vecbridge.local._database.BUSY_SECONDS", 0.2)
-    table = new_table(tmp_path)
+    table = new_table(tmp_path, busy_seconds=0.2)
     other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationTimeoutError, match="another process holds") as caught:
@@ -284,16 +278,20 @@ def test_a_log_without_its_file_is_not_taken_for_an_empty_store(tmp_path: Path) 
             call()
 
 
-def test_upkeep_that_fails_does_not_fail_the_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
+class FullDisk(Compaction):
+    """Compaction that finds no room."""
+
+    tried = 0
+
+    def merge_tail(self, *_: object) -> None:
+        FullDisk.tried += 1
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("vecbridge.local._upkeep.CHECK_EVERY", 1)
-    monkeypatch.setattr("vecbridge.local._upkeep.merge_tail", fail)
-    table = new_table(tmp_path)
+
+def test_compaction_that_fails_does_not_fail_the_write(tmp_path: Path) -> None:
+    table = new_table(tmp_path, compaction=FullDisk(check_every=1))
     table.upsert(named(3), vectors(3))
+    assert FullDisk.tried == 1
     assert table.count() == reader(tmp_path).count() == 3
 
 
@@ -320,16 +318,12 @@ def test_a_damaged_row_of_the_table_of_indexes_is_told(
         reader(tmp_path)
 
 
-def test_memory_that_runs_out_is_the_contracts_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise MemoryError
-
+def test_memory_that_runs_out_is_the_contracts_error(tmp_path: Path) -> None:
     table = new_table(tmp_path)
     table.upsert(named(3), vectors(3))
-    with monkeypatch.context() as patch:
-        patch.setattr("vecbridge.local._columns.Columns.reserve", fail)
-        with pytest.raises(BackendError, match=r"upsert .* ran out of memory"):
-            table.upsert(["more"], vectors(1))
+    # More than a process can address, in a sequence and an array that take next to nothing.
+    count = 1 << 46
+    ids: Any = range(count)
+    with pytest.raises(BackendError, match=r"upsert .* ran out of memory"):
+        table.upsert(ids, np.broadcast_to(vectors(1), (count, 4)))
     assert table.count() == reader(tmp_path).count() == 3

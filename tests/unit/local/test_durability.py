@@ -21,7 +21,7 @@ from tests.unit.local.helpers import (
     vectors,
 )
 from vecbridge import IndexNotFoundError
-from vecbridge.local import LocalStore, LocalTable
+from vecbridge.local import Compaction, LocalStore, LocalTable
 
 WRITER = """
 import sys, numpy as np
@@ -110,14 +110,11 @@ def test_deleting_everything_leaves_an_empty_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_writes_by_two_writers_agree_with_a_model_for_readers_that_lag(
-    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int
 ) -> None:
-    monkeypatch.setattr("vecbridge.local._upkeep.RUN", 4)
-    monkeypatch.setattr("vecbridge.local._upkeep.CHECK_EVERY", 2)
-    monkeypatch.setattr("vecbridge.local._upkeep.SPARE_ROWS", 20)
-    monkeypatch.setattr("vecbridge.local._log.MERGEABLE_BYTES", 3000)
+    often = Compaction(merged_writes=4, check_every=2, spare_rows=20, mergeable_bytes=3000)
     rng = random.Random(seed)
-    writers = [new_table(tmp_path), reader(tmp_path)]
+    writers = [new_table(tmp_path, compaction=often), reader(tmp_path, compaction=often)]
     readers = [reader(tmp_path) for _ in range(3)]
     model: dict[str, bytes] = {}
     for step in range(250):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,8 @@ from vecbridge import METRICS, Metric, field
 
 
 @pytest.fixture(params=list(ENGINES))
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    one = ENGINES[request.param]
-    with one.set_up(monkeypatch):
-        yield one
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return ENGINES[request.param]
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -145,19 +142,11 @@ def test_searches_follow_writes(metric: Metric, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_batch_answers_as_single_queries_do(
-    metric: Metric, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_answers_as_single_queries_do(metric: Metric, engine: Engine) -> None:
     data = make("mixed_norms", 16, count=300, queries=25)
     index = engine.index_of(data, metric)
     together = index.search(data.queries, 10)
-    with monkeypatch.context() as small:
-        small.setattr("vecbridge_sklearn._index._KEY_BYTES", 300 * 4 * 4)
-        if engine.backend == "torch":
-            small.setattr("vecbridge_torch._device._CPU_SCORE_BYTES", 4 * 25 * 90)
-            small.setattr("vecbridge_torch._index._QUERIES", 7)
-        small.setattr("vecbridge.ranking._double._BLOCK_BYTES", 16 * 8 * 7)
-        assert index.search(data.queries, 10) == together
+    assert ENGINES["sklearn"].index_of(data, metric).search(data.queries, 10) == together
     assert [index.search(query, 10)[0] for query in data.queries] == together
 
 
@@ -171,6 +160,53 @@ def test_an_empty_index_answers_with_nothing(engine: Engine) -> None:
 def test_a_search_holds_no_snapshot_that_a_write_would_have_to_copy(engine: Engine) -> None:
     data = make("gaussian", 8, count=100)
     index: Any = engine.index_of(data, "cosine")
+
+    def place() -> int:
+        """Where the vectors lie: a write moves them only where a snapshot is held."""
+        return int(index.engine.snapshot().vectors.ctypes.data)
+
+    # What is written after a bulk load makes room for more.
+    index.upsert(["one more"], data.vectors[:1])
+    before = place()
     index.search(data.queries, 1)
     index.search(data.queries, 1, ranking="native")
-    assert len(index.engine._table("search")._columns._views) == 0
+    index.search(data.queries, 1, within=data.ids[:80])
+    index.farthest(data.queries, 1)
+    index.range_search(data.queries, 0.5)
+    index.upsert(data.ids[:1], data.vectors[1:2])
+    assert place() == before
+    held = index.engine.snapshot()
+    index.upsert(data.ids[:1], data.vectors[2:3])
+    assert place() != before == held.vectors.ctypes.data
+
+
+HARD_KINDS = ("gaussian", "one_ulp_apart", "mixed_norms", "zero_vectors", "all_huge", "subnormal")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", HARD_KINDS)
+def test_every_record_within_a_distance_is_found(kind: str, metric: Metric, engine: Engine) -> None:
+    data = data_of(kind, 24, count=150)
+    index = engine.index_of(data, metric)
+    for count in (150, 105, 15):
+        within = None if count == 150 else data.ids[:count]
+        exact = oracle_distances(metric, data.queries[0], data.vectors[:count])
+        for radius in [*np.sort(exact)[[0, 7, -1]].tolist(), np.inf, -np.inf, -1.0]:
+            (hits,) = index.range_search(data.queries[0], radius, within=within)
+            expected = {data.ids[at] for at, far in enumerate(exact.tolist()) if far <= radius}
+            assert {*hits.ids} == expected
+            assert hits.exact
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", HARD_KINDS)
+def test_the_farthest_are_the_oracles(kind: str, metric: Metric, engine: Engine) -> None:
+    data = data_of(kind, 24, count=150)
+    index = engine.index_of(data, metric)
+    for count in (150, 105, 15):
+        within = None if count == 150 else data.ids[:count]
+        exact = oracle_distances(metric, data.queries[0], data.vectors[:count])
+        order = sorted(range(count), key=lambda at: (-exact[at], data.ids[at]))[:5]
+        (hits,) = index.farthest(data.queries[0], 5, within=within)
+        assert hits.ids == tuple(data.ids[at] for at in order)
+        assert hits.distances.tolist() == exact[order].tolist()

@@ -33,17 +33,17 @@ def test_record_operations_reach_the_table() -> None:
 
 def test_candidates_are_all_rows_or_those_of_the_scope() -> None:
     index = new_index()
-    scoped = index._scoped(None, None, "search")
-    assert (len(scoped), scoped.rows) == (5, None)
+    scope = index.scope(None, None)
+    assert (len(scope), scope.rows) == (5, None)
     for within, where, expected in (
         (["id3", "nobody", "id1"], None, {"id3", "id1"}),
         (None, field("n") < 2, {"id0", "id1"}),
         (["id3", "id1"], field("n") < 2, {"id1"}),
         ([], None, set()),
     ):
-        scoped = index._scoped(within, where, "search")
-        assert scoped.rows is not None
-        assert set(scoped.snapshot.names(scoped.rows)) == expected
+        scope = index.scope(within, where)
+        assert scope.rows is not None
+        assert set(scope.snapshot.ids_at(scope.rows)) == expected
 
 
 CALLS: list[Callable[[LocalIndex], object]] = [

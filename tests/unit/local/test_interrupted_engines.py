@@ -31,7 +31,9 @@ class Case:
 
     def __init__(self, name: str) -> None:
         backend, self._options, self._metric, self.count = ENGINES[name]
-        self.folder = f"backends/vecbridge_{backend}"
+        # The exact search is the same for all; what is built beside it is the engine's own.
+        exact = name in ("sklearn", "faiss-flat", "torch-float32")
+        self.folder = "vecbridge/local/_exact" if exact else f"backends/vecbridge_{backend}"
         self._backend = backend
         self._exact = name != "faiss-ivf"
         self._records = vectors(self.count + GROWTH[-1], DIMENSION)

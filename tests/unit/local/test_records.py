@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 from tests.unit.local.helpers import as_model, contents, named, new_table, reader, vectors
 from vecbridge import ClosedError, IndexExistsError, IndexNotFoundError, field
 from vecbridge.local import LocalStore, LocalTable
-from vecbridge.local._change import PART_BYTES, Change, encode
 
 HOSTILE_IDS = [
     'a"b',
@@ -211,12 +211,15 @@ def test_a_store_that_nobody_wrote_to_makes_no_file(tmp_path: Path) -> None:
     assert not (tmp_path / "deep").exists()
 
 
-def test_long_texts_are_written_in_parts_that_a_row_of_the_file_can_hold() -> None:
+def test_long_texts_are_written_in_parts_that_a_row_of_the_file_can_hold(tmp_path: Path) -> None:
     texts = ["é" * 6_500] * 20 + ["short"] * 5
-    change = Change([str(number) for number in range(25)], vectors(25), {"text": texts})
-    parts = list(change.parts())
-    assert [name for part in parts for name in part.ids] == list(change.ids)
-    assert [text for part in parts for text in part.fields["text"]] == texts
-    assert all(len(encode(part).fields) <= PART_BYTES for part in parts)
-    assert 1 < len(parts) < 10
-    assert change.size > 6_500 * 20
+    store = LocalStore(tmp_path, backend="test")
+    table = store.create("t", dimension=4, metric="euclidean", fields={"text": "string"})
+    table.upsert(named(25), vectors(25), {"text": texts})
+    with sqlite3.connect(tmp_path / "records.vecbridge") as connection:
+        sizes = [size for (size,) in connection.execute("SELECT length(fields) FROM segments")]
+    connection.close()
+    assert 1 < len(sizes) < 10
+    assert max(sizes) <= 1 << 20
+    assert sum(sizes) > 6_500 * 20
+    assert reader(tmp_path).fetch(named(25)).fields["text"] == texts

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from tests.adversarial import DIMENSIONS, KINDS, make
 from tests.oracle import oracle_distances
 from vecbridge import METRICS, Metric
-from vecbridge.ranking import distance_matrix, distances, norms
-from vecbridge.ranking._kernel import pair_distances
+from vecbridge.ranking import distance_matrix, distances, norms, pair_distances
 
 
 @pytest.mark.parametrize("metric", METRICS)

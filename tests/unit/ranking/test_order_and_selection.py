@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecbridge.ranking import dot_error, float32_floor, gamma, rank, smallest_columns
-from vecbridge.ranking._order import taken
+from vecbridge.ranking import dot_error, float32_floor, gamma, ids_at, rank, smallest_columns
 
 
 @given(
@@ -43,6 +42,11 @@ def test_smallest_columns_hold_the_smallest_values(columns: int, count: int, kin
     for row, picked in zip(values, chosen, strict=True):
         assert len(set(picked.tolist())) == count
         assert sorted(row[picked].tolist()) == sorted(row.tolist())[:count]
+
+
+def test_no_rows_have_no_smallest_columns() -> None:
+    for columns in (5, 5000):
+        assert smallest_columns(np.empty((0, columns)), 3).shape == (0, 3)
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 64, 513])
@@ -103,4 +107,4 @@ def test_a_long_ranking_is_cut_before_it_is_sorted(k: int | None, values: int) -
 @pytest.mark.parametrize("positions", [[], [2], [2, 0], [1, 1, 2, 0]])
 def test_ids_at_positions_are_a_tuple_however_few(positions: list[int]) -> None:
     expected = tuple("abc"[at] for at in positions)
-    assert taken(["a", "b", "c"], np.array(positions, dtype=np.intp)) == expected
+    assert ids_at(["a", "b", "c"], np.array(positions, dtype=np.intp)) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.oracle import oracle_distances
-from vecbridge._contract._metric import METRICS, Metric
-from vecbridge.ranking import Pairs
-from vecbridge.ranking._near import Near
+from vecbridge import METRICS, Metric
+from vecbridge.ranking import PairBudgets, Pairs
 
 pytestmark = pytest.mark.parametrize("metric", METRICS)
 
@@ -28,21 +28,22 @@ def hard_vectors() -> NDArray[np.float32]:
 
 
 @pytest.fixture(params=["whole", "sketched", "in one block"])
-def pairs(metric: Metric, request: Any, monkeypatch: pytest.MonkeyPatch) -> Pairs:
+def pairs(metric: Metric, request: Any) -> Pairs:
+    budgets = PairBudgets()
     if request.param != "in one block":
-        for module in ("_everyone", "_pairs"):
-            monkeypatch.setattr(f"vecbridge.ranking.{module}.BLOCK", 16)
-            monkeypatch.setattr(f"vecbridge.ranking.{module}.STRIP", 7)
-        monkeypatch.setattr("vecbridge.ranking._near._EXACT_PAIRS", 11)
+        budgets = replace(budgets, block_rows=16, strip_rows=7, exact_pairs=11)
     if request.param == "sketched":
-        monkeypatch.setattr("vecbridge.ranking._near._SKETCHED_FROM", 10)
-        monkeypatch.setattr("vecbridge.ranking._near._DIRECTIONS", (2,))
-        monkeypatch.setattr("vecbridge.ranking._near._FEW", 0)
-        monkeypatch.setattr("vecbridge.ranking._near._CROWDED", math.inf)
-        monkeypatch.setattr("vecbridge.ranking._near._DOUBTFUL", 2)
+        budgets = replace(
+            budgets,
+            sketched_from=10,
+            sketch_directions=(2,),
+            sketch_share=math.inf,
+            crowded=math.inf,
+            doubtful_share=0.5,
+        )
     vectors = hard_vectors()
     ids = [f"{(37 * row) % len(vectors):02d}" for row in range(len(vectors))]
-    return Pairs(metric, ids, vectors)
+    return Pairs(metric, ids, vectors, budgets=budgets)
 
 
 @pytest.fixture
@@ -104,9 +105,7 @@ def test_what_is_kept_is_apart_from_all_that_is_kept_before(
         assert len(pairs.apart(limit, most=2)) >= min(3, len(expected))
 
 
-def test_another_distance_is_answered_from_what_the_first_one_told(
-    metric: Metric, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_distance_is_answered_from_what_the_first_one_told(metric: Metric) -> None:
     rng = np.random.default_rng(0)
     vectors = np.float32(rng.standard_normal((4200, 8)) @ rng.standard_normal((8, 96)))
     vectors = np.float32(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
@@ -119,34 +118,25 @@ def test_another_distance_is_answered_from_what_the_first_one_told(
     kept = pairs.apart(limit, progress=lambda done, total: told.append((done, total)))
     assert kept == [row for row in range(4200) if row not in copies]
     assert told == [(1, 3), (2, 3), (3, 3), (4200, 4200)]
-    looked: list[int] = []
-    mask = Near.mask
-
-    def told_mask(self: Near, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
-        looked.append(len(rows))
-        return mask(self, rows, columns)
-
-    monkeypatch.setattr(Near, "mask", told_mask)
-    monkeypatch.setattr("vecbridge.ranking._near.least_keys", None)
+    before = replace(pairs.work)
     nearer = float(np.nextafter(table[np.arange(10), np.arange(10)].min(), -np.inf))
     assert pairs.apart(nearer) == [*range(4200)]
     assert pairs.apart(limit) == [row for row in range(4200) if row not in copies]
-    assert max(looked) < 100
+    assert pairs.work.surveys == before.surveys == 1
+    looked = pairs.work.sketched_pairs + pairs.work.float32_pairs
+    assert looked - before.sketched_pairs - before.float32_pairs < 2 * 100 * 100
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("scale", [1e-40, 1e-30, 1.0, 1e30])
 def test_neighbours_of_ordinary_data_are_decided_by_float32(
-    metric: Metric, scale: float, reverse: bool, monkeypatch: pytest.MonkeyPatch
+    metric: Metric, scale: float, reverse: bool
 ) -> None:
     vectors = np.random.default_rng(0).standard_normal((300, 24))
     vectors = np.float32(vectors * scale)
-    monkeypatch.setattr("vecbridge.ranking._everyone.BLOCK", 64)
-    if scale > 1e-40:
-        # Subnormal numbers are integers, and tie.
-        monkeypatch.setattr("vecbridge.ranking._pairs.float64_bounds", None)
     told: list[tuple[int, int]] = []
-    pairs = Pairs(metric, [f"{row:03}" for row in range(300)], vectors)
+    ids = [f"{row:03}" for row in range(300)]
+    pairs = Pairs(metric, ids, vectors, budgets=PairBudgets(block_rows=64))
     found = list(
         pairs.neighbors(
             5, farthest=reverse, progress=lambda done, total: told.append((done, total))
@@ -159,11 +149,11 @@ def test_neighbours_of_ordinary_data_are_decided_by_float32(
         best = order[order != row][:5]
         assert (columns.tolist(), near.tolist()) == (best.tolist(), exact[best].tolist())
     assert told[-1] == (15, 15)
+    # Subnormal numbers are integers, and tie.
+    assert scale == 1e-40 or pairs.work.float64_rows == 0
 
 
-def test_radii_of_ordinary_data_are_decided_by_a_sketch(
-    metric: Metric, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_radii_of_ordinary_data_are_decided_by_a_sketch(metric: Metric) -> None:
     rng = np.random.default_rng(0)
     inner = rng.standard_normal((4200, 12)) @ rng.standard_normal((12, 96))
     vectors = np.float32(inner + 0.1 * rng.standard_normal(inner.shape))
@@ -172,10 +162,11 @@ def test_radii_of_ordinary_data_are_decided_by_a_sketch(
     table[np.arange(60), np.arange(60)] = np.inf
     limit = float(np.partition(table.ravel(), 15)[15])
     pairs = Pairs(metric, [f"{row:04}" for row in range(len(vectors))], vectors)
-    monkeypatch.setattr("vecbridge.ranking._near.Records.keys", None)
     for row, (columns, near) in zip(range(60), pairs.within(limit), strict=False):
         expected = np.flatnonzero(table[row] <= limit)
         assert (columns.tolist(), near.tolist()) == (
             expected.tolist(),
             table[row, expected].tolist(),
         )
+    assert pairs.work.sketched_pairs > 0
+    assert pairs.work.float32_pairs == pairs.work.float64_rows == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.adversarial import make
-from tests.oracle import oracle
+from tests.adversarial import Data, make
+from tests.oracle import oracle, oracle_distances
 from tests.unit.torch_backend.helpers import PRECISIONS, index_of
-from vecbridge import METRICS, ConfigurationError, Metric, get_backend
-from vecbridge.local import LocalStore
-from vecbridge_torch import TorchBackend, TorchSettings
-from vecbridge_torch._best import best
-from vecbridge_torch._device import Arithmetic, arithmetic_of, float32_accumulation
-from vecbridge_torch._resident import Resident, ResidentScoring
+from vecbridge import METRICS, ConfigurationError, Index, Metric, Store, get_backend
+from vecbridge_torch import Arithmetic, TorchBackend, TorchSettings, arithmetic_of
 
 
 def on_cpu(precision: Any) -> Arithmetic:
@@ -81,37 +77,35 @@ def test_values_in_tf32_have_eleven_significant_bits_and_are_the_nearest() -> No
     assert float(((rounded.double() - values) / values).abs().max()) <= 2.0**-11
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16", "tf32", "float32"])
+def index_by(arithmetic: Arithmetic, data: Data, metric: Metric) -> Index:
+    """The data in an index of their own, put into the precision at once."""
+    backend = TorchBackend(TorchSettings(device="cpu"), arithmetic=arithmetic, patience=0)
+    dimension = data.vectors.shape[1]
+    index = Store(backend).create_index("t", dimension=dimension, metric=metric)
+    index.upsert(data.ids, data.vectors)
+    return index
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "tf32"])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", ["gaussian", "offset_1000", "mixed_norms", "integers"])
-def test_scores_are_within_their_errors_and_floors_below_the_distances(
+def test_narrow_products_decide_and_what_they_leave_out_is_beyond_their_bounds(
     kind: str, metric: Metric, precision: str
 ) -> None:
     data = make(kind, 64, count=300)
-    table = LocalStore(None, backend="test").create("t", dimension=64, metric=metric)
-    table.upsert(data.ids, data.vectors)
-    snapshot = table.snapshot()
-    resident = Resident(on_cpu(precision), metric, snapshot)
-    scoring = ResidentScoring(resident, data.queries, 300, None)
-    assert scoring.usable.all()
-    ((start, scores),) = scoring.blocks()
-    assert start == 0
-    records = resident.frame.records(snapshot.vectors, snapshot.norms).numpy()
-    true = resident.frame.queries(data.queries).values @ records.T
-    if metric == "euclidean":
-        true -= 0.5 * np.sum(records**2, axis=1)
-    computed = scores.numpy().astype(np.float64)
-    errors = scoring.errors(computed)
-    assert (np.abs(computed - true) <= errors).all()
-    if precision == "bfloat16" and kind == "gaussian":
-        # A bound that was never tight would prove little of how it is made.
-        assert (np.abs(computed - true) > errors / 50).any()
-    for query in range(len(data.queries)):
-        floors = scoring.floors(np.full(len(data.queries), true[query].max()))
-        _, (nearest,) = oracle(metric, data.ids, data.vectors, data.queries[query], 1)
-        assert floors[query] <= nearest
-        if kind != "mixed_norms":  # where float64 itself is coarse
-            assert floors[query] == pytest.approx(nearest, rel=1e-5, abs=1e-5)
+    index: Any = index_by(on_cpu(precision), data, metric)
+    for k in (1, 10, 40):
+        for query, candidates in zip(data.queries, index.candidates(data.queries, k), strict=True):
+            exact = oracle_distances(metric, query, data.vectors)
+            listed = {data.ids.index(name) for name in candidates.ids}
+            rest = [at for at in range(300) if at not in listed]
+            nearest = min(exact[rest], default=np.inf)
+            assert candidates.floor <= nearest
+            if kind == "gaussian":
+                # Bounds that were never tight would let in far more.
+                assert len(listed) <= k + 40
+                assert candidates.floor > np.sort(exact)[k - 1]
+    assert index.engine.held.rows == 300
 
 
 @pytest.mark.usefixtures("rounding_allowed")
@@ -128,7 +122,7 @@ def test_a_program_that_lets_torch_round_float32_still_gets_true_rankings(precis
 @pytest.mark.usefixtures("float16_sums_allowed")
 def test_sums_in_float16_that_a_program_has_allowed_are_not_ours() -> None:
     switch: Any = torch.backends.cuda.matmul
-    with float32_accumulation():
+    with Arithmetic(torch.device("cuda"), "float16", 1).pinned("ieee"):
         assert not switch.allow_fp16_accumulation
     assert switch.allow_fp16_accumulation
 
@@ -137,21 +131,20 @@ def test_sums_in_float16_that_a_program_has_allowed_are_not_ours() -> None:
 def test_blocks_of_scores_are_larger_on_a_device_and_never_much_of_it(gigabytes: int) -> None:
     budget = gigabytes << 30
     device = Arithmetic(torch.device("cuda"), "float16", budget)
-    assert on_cpu("float32").score_bytes <= device.score_bytes <= budget // 16
-    assert device.score_bytes <= 1 << 30
+    assert on_cpu("float32").block_bytes <= device.block_bytes <= budget // 16
+    assert device.block_bytes <= 1 << 30
 
 
-@pytest.mark.parametrize("widths", [[9000], [3000, 5000, 1000], [1] * 60, [2048, 7]])
-def test_the_best_of_blocks_are_the_best_of_all(widths: list[int]) -> None:
-    rng = np.random.default_rng(1)
-    scores = rng.integers(0, 400, (5, sum(widths))).astype(np.float32)
-    scores[:, ::7] = -np.inf
-    edges = np.cumsum([0, *widths])
-    blocks = (
-        (int(start), torch.from_numpy(scores[:, start:stop].copy()))
-        for start, stop in pairwise(edges)
-    )
-    found = best(blocks, 33)
-    assert np.array_equal(found.scores, -np.sort(-scores, axis=1)[:, :33])
-    assert np.array_equal(np.take_along_axis(scores, found.columns, axis=1), found.scores)
-    assert all(len(set(row)) == 33 for row in found.columns.tolist())
+@pytest.mark.parametrize("width", [1, 7, 2048, 2049, 9000])
+def test_the_best_of_blocks_are_the_best_of_all(width: int) -> None:
+    data = make("integers", 16, count=2300 if width > 7 else 150, queries=5)
+    arithmetic = replace(on_cpu("bfloat16"), score_bytes=4 * 5 * width)
+    index: Any = index_by(arithmetic, data, "dotproduct")
+    allowed = data.ids[::-1][: len(data.ids) * 3 // 4]
+    for within, ids in ((None, data.ids), (allowed, allowed)):
+        vectors = data.vectors if within is None else data.vectors[::-1][: len(allowed)]
+        for query, hits in zip(
+            data.queries, index.search(data.queries, 33, within=within), strict=True
+        ):
+            assert hits.ids == oracle("dotproduct", ids, vectors, query, 33)[0]
+    assert index.engine.held.rows == len(data.ids)

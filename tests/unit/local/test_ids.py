@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecbridge.local import LocalStore, LocalTable
-from vecbridge.local._names import Names
+from vecbridge.local import IdTable, LocalStore, LocalTable
 
 
 class Alike(str):
@@ -24,34 +23,34 @@ def state(table: LocalTable) -> tuple[tuple[str, ...], list[list[float]], list[o
     """Ids, vectors and a field of the rows, in their order."""
     view = table.snapshot()
     rows = np.arange(len(view))
-    return view.names(rows), view.vectors.tolist(), view.fields["n"].tolist()
+    return view.ids_at(rows), view.vectors.tolist(), view.fields["n"].tolist()
 
 
 def test_ids_are_kept_once_where_they_were_first_with_the_row_they_were_in_last() -> None:
-    names = Names()
-    names.load(["a", "b"])
-    names.load(["c", "a", "d", "c"])
-    rows = names.settle()
+    table = IdTable()
+    table.load(["a", "b"])
+    table.load(["c", "a", "d", "c"])
+    rows = table.keep_latest()
     assert rows is not None
     assert rows.tolist() == [3, 1, 5, 4]
-    assert names.ids == ["a", "b", "c", "d"]
-    assert names.rows == {"a": 0, "b": 1, "c": 2, "d": 3}
+    assert table.ids == ["a", "b", "c", "d"]
+    assert table.rows == {"a": 0, "b": 1, "c": 2, "d": 3}
 
 
 def test_equal_hashes_are_no_equal_ids() -> None:
-    names = Names()
-    names.load([Alike("a"), Alike("b")])
-    assert names.settle() is None
-    assert names.rows == {Alike("a"): 0, Alike("b"): 1}
+    table = IdTable()
+    table.load([Alike("a"), Alike("b")])
+    assert table.keep_latest() is None
+    assert table.rows == {Alike("a"): 0, Alike("b"): 1}
 
 
 def test_what_is_added_after_a_look_is_found_by_the_next() -> None:
-    names = Names(["a"])
-    assert names.rows == {"a": 0}
-    names.ids.append("b")
-    other = names.copy()
-    names.ids.append("c")
-    assert names.rows == {"a": 0, "b": 1, "c": 2}
+    table = IdTable(["a"])
+    assert table.rows == {"a": 0}
+    table.ids.append("b")
+    other = table.copy()
+    table.ids.append("c")
+    assert table.rows == {"a": 0, "b": 1, "c": 2}
     assert other.rows == {"a": 0, "b": 1}
 
 
@@ -88,7 +87,7 @@ def test_a_search_of_everything_needs_no_rows_of_ids(tmp_path: Path) -> None:
     store.close()
     again = LocalStore(tmp_path, backend="test")
     view = again.open("i").snapshot()
-    assert view.names(np.array([1])) == ("b",)
-    assert not view._names._rows
+    assert view.ids_at(np.array([1])) == ("b",)
+    assert view.ids.mapped == 0
     assert view.rows_of(["b", "a"]).tolist() == [1, 0]
     again.close()

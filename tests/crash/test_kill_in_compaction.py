@@ -9,25 +9,29 @@ from typing import IO
 
 from tests.crash.writers import after, applied, contents, replay, run_and_kill
 from vecbridge.local import LocalStore
-from vecbridge.local._format import FILE_NAME
 
 ROUNDS = 16
-# Upkeep at nearly every write instead of now and then, each piece of it announced.
+# Compaction at nearly every write instead of now and then, each piece of it announced.
 WRITER = """
 import random, sys
 import numpy as np
-import vecbridge.local._upkeep as upkeep
-from vecbridge.local import LocalStore
+from vecbridge.local import Compaction, LocalStore
 
-upkeep.SPARE_ROWS = upkeep._SPARE_PAGES = 0
-for name in ("rewrite", "merge_tail", "shrink"):
-    def told(*given, name=name, work=getattr(upkeep, name)):
-        print("upkeep", name, flush=True)
-        return work(*given)
-    setattr(upkeep, name, told)
+class Announced(Compaction):
+    def rewrite(self, *given):
+        print("compaction rewrite", flush=True)
+        return super().rewrite(*given)
+    def merge_tail(self, *given):
+        print("compaction merge_tail", flush=True)
+        return super().merge_tail(*given)
+    def shrink(self, *given):
+        print("compaction shrink", flush=True)
+        return super().shrink(*given)
+
 path, seed = sys.argv[1], int(sys.argv[2])
 rng = random.Random(seed)
-table = LocalStore(path, backend="test").open("t")
+often = Announced(spare_rows=0, spare_pages=0)
+table = LocalStore(path, backend="test", compaction=often).open("t")
 stamp = seed * 100_000
 print("ready", flush=True)
 while True:
@@ -53,7 +57,7 @@ def test_nothing_is_lost_while_the_file_is_rewritten_and_shrunk(tmp_path: Path) 
 
         def read(output: IO[str], wanted: int = wanted, delay: float = delay) -> str:
             said = ""
-            while said.count("upkeep") < wanted:
+            while said.count("compaction") < wanted:
                 said += output.readline()
             return after(delay, said)
 
@@ -63,9 +67,9 @@ def test_nothing_is_lost_while_the_file_is_rewritten_and_shrunk(tmp_path: Path) 
         pending = replay(lines, model)
         written = applied(model, pending)
         found = contents(tmp_path)
-        # Upkeep comes after what it follows is kept; a write alone may be cut off, as a whole.
-        assert found == written or (last != "upkeep" and found == model), f"round {number}"
+        # Compaction comes after what it follows is kept; a write alone may be cut off, as a whole.
+        assert found == written or (last != "compaction" and found == model), f"round {number}"
         model = found
-    assert caught["upkeep"] > ROUNDS // 4
+    assert caught["compaction"] > ROUNDS // 4
     live = 4 * 300 * len(model)
-    assert (tmp_path / FILE_NAME).stat().st_size < 20 * live + (4 << 20)
+    assert (tmp_path / "records.vecbridge").stat().st_size < 20 * live + (4 << 20)

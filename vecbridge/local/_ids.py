@@ -1,4 +1,4 @@
-"""The ids of rows, and the rows of ids, which are learned when an id is first looked up."""
+"""The ids of rows, and the rows of ids, which are mapped when an id is first looked up."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Names:
-    """Who only opens a store and searches it whole pays for no look-up table.
+class IdTable:
+    """Ids by row and rows by id. Opening a store and searching all of it maps nothing.
 
     Safe to look into from several threads, and from signal handlers, while one adds to it: each
     step is one call of the interpreter, and doing it again changes nothing.
@@ -27,28 +27,33 @@ class Names:
 
     @property
     def rows(self) -> Mapping[str, int]:
-        """The row of each id."""
+        """The row of each id; maps the ids that were added since the last look."""
         if self._known < len(self.ids):
             start, stop = self._known, len(self.ids)
             self._rows.update(zip(islice(self.ids, start, stop), range(start, stop), strict=True))
             self._known = stop
         return self._rows
 
-    def copy(self) -> Names:
-        """The same, on its own."""
-        other = Names(self.ids)
+    @property
+    def mapped(self) -> int:
+        """How many ids can be looked up already."""
+        return self._known
+
+    def copy(self) -> IdTable:
+        """Return the same ids, on their own."""
+        other = IdTable(self.ids)
         # In this order: more may be learned meanwhile, and learned again.
         other._known = self._known
         other._rows = dict(self._rows)
         return other
 
     def moved(self, hole: int, mover: int) -> None:
-        """Puts the id of one row into another, whose id was forgotten."""
+        """Put the id of one row into another, whose id was forgotten."""
         self.ids[hole] = self.ids[mover]
         self._rows[self.ids[hole]] = hole
 
     def forget(self, rows: Iterable[int]) -> None:
-        """Ids of rows are no more; the rows stay, to be filled or cut off."""
+        """Forget the ids of rows; the rows stay, to be filled or cut off."""
         for row in rows:
             del self._rows[self.ids[row]]
 
@@ -58,7 +63,7 @@ class Names:
         Args:
             end: the first row that was cut off or added.
             tail: the ids that belong there.
-            at: the ids that belong into other rows.
+            at: the ids that belong in other rows.
         """
         for name in self.ids[end:]:
             self._rows.pop(name, None)
@@ -70,18 +75,18 @@ class Names:
         self._known = min(self._known, end) if not tail else end + len(tail)
 
     def cut(self, end: int) -> None:
-        """Drops the rows from ``end`` on."""
+        """Drop the rows from ``end`` on."""
         del self.ids[end:]
         self._known = end
 
     def load(self, ids: Sequence[str]) -> None:
-        """Adds ids that may be there already; :meth:`settle` comes before anything is looked up."""
+        """Add ids that may be there already; :meth:`keep_latest` comes before any look-up."""
         self.ids.extend(ids)
         # Now, while they are in the processor's cache.
         self._hashes.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
 
-    def settle(self) -> NDArray[np.intp] | None:
-        """Keeps each id that was loaded once, where it was first.
+    def keep_latest(self) -> NDArray[np.intp] | None:
+        """Keep each id that was loaded once, where it was first.
 
         Returns:
             The row that each was in last; ``None`` where none was there twice. Different hashes

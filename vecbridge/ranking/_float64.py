@@ -21,7 +21,7 @@ _BLOCK_BYTES = 8 << 20
 
 
 class Bounds(NamedTuple):
-    """Between what the exact distances lie: ``(q, n)`` float64 each."""
+    """What the exact distances lie between: ``(q, n)`` float64 each."""
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
@@ -34,8 +34,10 @@ def float64_bounds(
     vectors: NDArray[np.float32],
     norms: NDArray[np.float64],
     rows: NDArray[np.intp] | None = None,
+    *,
+    block_bytes: int = _BLOCK_BYTES,
 ) -> Bounds:
-    """Bounds of the distances of queries to records, in blocks of bounded memory.
+    """Return bounds of the distances of queries to records, in blocks of bounded memory.
 
     Args:
         metric: of the index.
@@ -43,6 +45,7 @@ def float64_bounds(
         vectors: ``(n, d)`` float32, the records.
         norms: ``(n,)`` exact norms of them.
         rows: which of them; all where ``None``.
+        block_bytes: how much memory the float64 copies of vectors may take at once.
 
     Returns:
         ``(q, n)`` bounds, of the rows in their order.
@@ -53,7 +56,7 @@ def float64_bounds(
     wide = queries.astype(np.float64)
     # Both this computation's rounding and that of the definition itself, generously.
     relative = gamma(4 * (queries.shape[1] + 8), FLOAT64_ROUNDOFF)
-    for start, stop in _blocks(count, queries.shape[1]):
+    for start, stop in _blocks(count, max(1, block_bytes // (8 * queries.shape[1]))):
         chosen = slice(start, stop) if rows is None else rows[start:stop]
         dots: NDArray[np.float64] = wide @ vectors[chosen].astype(np.float64).T
         part = _bounds_of(metric, dots, query_norms, norms[chosen], relative)
@@ -86,7 +89,6 @@ def _bounds_of(
     )
 
 
-def _blocks(count: int, dimension: int) -> Iterator[tuple[int, int]]:
-    rows = max(1, _BLOCK_BYTES // (8 * dimension))
+def _blocks(count: int, rows: int) -> Iterator[tuple[int, int]]:
     for start in range(0, count, rows):
         yield start, min(start + rows, count)

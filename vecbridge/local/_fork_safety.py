@@ -1,4 +1,4 @@
-"""What a process owes to the locks of SQLite.
+"""Keeping SQLite's locks across forks, and while files are looked at.
 
 POSIX gives the locks on a file to processes, not to connections. Closing any descriptor of the file
 drops all that the process holds, and a child of ``fork`` has none of those that the connections it
@@ -21,18 +21,18 @@ _IDLE_SECONDS = 5.0
 
 
 class Holder(Protocol):
-    """What holds a connection."""
+    """An object that holds a connection."""
 
     def holds(self, identity: tuple[int, int]) -> bool:
-        """Whether it has a connection to the file of this device and inode."""
+        """Tell whether it has a connection to the file of this device and inode."""
         ...
 
     def pause(self, seconds: float) -> bool:
-        """Closes the connection and keeps others out; ``False`` if it stays busy for so long."""
+        """Close the connection and keep others out; ``False`` if it stays busy for so long."""
         ...
 
     def resume(self) -> None:
-        """Lets others in again."""
+        """Let others in again."""
 
 
 connecting = threading.RLock()
@@ -44,13 +44,13 @@ _paused: list[Holder] = []
 
 
 def register(holder: Holder) -> None:
-    """Makes a holder known."""
+    """Make a holder known."""
     with connecting:
         _holders.add(holder)
 
 
 def is_held(identity: tuple[int, int]) -> bool:
-    """Whether some connection of this process has the file open. Call with ``connecting`` held."""
+    """Tell whether this process has the file open. Call with ``connecting`` held."""
     return any(holder.holds(identity) for holder in _holders)
 
 
