@@ -100,11 +100,11 @@ def test_narrow_products_decide_and_what_they_leave_out_is_beyond_their_bounds(
             listed = {data.ids.index(name) for name in candidates.ids}
             rest = [at for at in range(300) if at not in listed]
             nearest = min(exact[rest], default=np.inf)
-            assert candidates.floor <= nearest
+            assert candidates.lower_bound <= nearest
             if kind == "gaussian":
                 # Bounds that were never tight would let in far more.
                 assert len(listed) <= k + 40
-                assert candidates.floor > np.sort(exact)[k - 1]
+                assert candidates.lower_bound > np.sort(exact)[k - 1]
     assert index.engine.held.rows == 300
 
 
