@@ -36,6 +36,11 @@ class MilvusBackend:
         self._connection = Connection(settings)
 
     @property
+    def settings(self) -> MilvusSettings:
+        """The settings of the store; secrets in it are ``SecretStr``."""
+        return self._settings
+
+    @property
     def client(self) -> MilvusClient:
         """The ``pymilvus.MilvusClient`` behind, for what only Milvus can do."""
         return self._connection.client("client")

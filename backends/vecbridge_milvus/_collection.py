@@ -30,7 +30,7 @@ MAX_LIMIT = 16384
 # Lite searches what is not flushed row by row in Python, some ten times slower than a segment.
 _UNFLUSHED_ROWS = 1000
 
-_PUT_AWAY_S, _PUT_AWAY_STEP_S = 120.0, 0.3
+_PUT_AWAY_STEP_S = 0.3
 
 
 class Collection:
@@ -107,7 +107,7 @@ class Collection:
         with self.connection.writing(), self.session.writing():
             self._calls.call("delete", "delete", filter=expression)
 
-    def put_away(self) -> None:
+    def put_away(self, seconds: float) -> None:
         """Returns when every record so far is indexed, and searched by its index.
 
         Raises:
@@ -116,12 +116,12 @@ class Collection:
         self._calls.call("settle", "flush")
         if self.lite:
             return
-        end = time.monotonic() + _PUT_AWAY_S
+        end = time.monotonic() + seconds
         while (progress := self.progress())[1] < progress[0]:
             if time.monotonic() > end:
                 needed = needs(self.layout.index.name)
                 raise OperationTimeoutError(
-                    f"of {progress[0]} records, {progress[1]} are indexed after {_PUT_AWAY_S:g} s; "
+                    f"of {progress[0]} records, {progress[1]} are indexed after {seconds:g} s; "
                     f"try again later" + (f", or not at all: {needed}" if needed else ""),
                     backend=BACKEND,
                     operation="settle",

@@ -196,13 +196,19 @@ class MilvusIndex:
         """
         return self._copies.mend()
 
-    def settle(self) -> None:
-        """Returns when searches go by the index and not past it, as those of fresh records do.
+    def settle(self, seconds: float = 120.0) -> None:
+        """Return when searches go by the index and not past it, as those of fresh records do.
 
         For measuring: it seals what was written, and takes the collection out of the server's
         memory for a moment.
+
+        Args:
+            seconds: how long to wait.
+
+        Raises:
+            OperationTimeoutError: the server has not built the index by then.
         """
-        self._collection.put_away()
+        self._collection.put_away(seconds)
 
     def session_token(self) -> str:
         """Stands for every write of this process so far, for another process to join."""

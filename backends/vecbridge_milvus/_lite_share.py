@@ -275,7 +275,7 @@ class Share:
         if places.is_linked(anchor.place / places.FILE):
             return linked(self._path)
         if place is None:
-            return failed(f"{self._path} is locked by a process that tells nobody how to reach it")
+            return failed(f"{self._path} is locked by a process that does not say how to reach it")
         why = place.distrust() or f"nobody answers on {place.socket}"
         return failed(
             f"{self._path} is served by process {place.pid} on {place.host}, and this process "

@@ -186,9 +186,8 @@ def test_a_type_that_the_server_lacks_is_refused_and_nothing_is_left(
 
 
 def test_a_type_that_is_taken_and_never_built_answers_and_is_told_of(
-    milvus_server_uri: str, monkeypatch: pytest.MonkeyPatch
+    milvus_server_uri: str,
 ) -> None:
-    monkeypatch.setattr("vecbridge_milvus._collection._PUT_AWAY_S", 1.0)
     name, vectors = f"g_{uuid.uuid4().hex}", clustered(2000, 4)
     ids = [f"k{number:04d}" for number in range(len(vectors))]
     with vecbridge.get_backend("milvus", uri=milvus_server_uri, index_type="GPU_IVF_FLAT") as store:
@@ -196,7 +195,7 @@ def test_a_type_that_is_taken_and_never_built_answers_and_is_told_of(
         index.upsert(ids, vectors)
         assert index.search(vectors[7], 1)[0].ids == ("k0007",)
         with pytest.raises(OperationTimeoutError, match=r"or not at all: .* have a GPU"):
-            index.engine.settle()  # type: ignore[attr-defined]
+            index.engine.settle(seconds=1.0)  # type: ignore[attr-defined]
         told = {each.check: each for each in diagnose("milvus", uri=milvus_server_uri)}
         assert "the server cannot build it: GPU_IVF_FLAT" in told[f"collection {name}"].advice
         store.drop_index(name)
