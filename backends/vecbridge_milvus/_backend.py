@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
 from vecbridge.diagnosis import Finding
-from vecbridge_milvus import _schema
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._proof import is_cloud, shown
+from vecbridge_milvus._schema import Layout
+from vecbridge_milvus._schema import read as read_layout
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class MilvusBackend:
     def index_names(self) -> list[str]:
         """Names of the collections, sorted."""
         timeout = self._connection.timeout
-        return self._connection.trying(
+        return self._connection.with_retries(
             "index_names", lambda client, _: sorted(client.list_collections(timeout=timeout))
         )
 
@@ -106,13 +108,22 @@ class MilvusBackend:
         self._require(name, "drop_index")
         timeout = self._connection.timeout
         with self._connection.writing():
-            self._connection.trying(
+            self._connection.with_retries(
                 "drop_index", lambda client, _: client.drop_collection(name, timeout=timeout)
             )
 
     def diagnose(self) -> Iterator[Finding]:
         """Looks at the connection, the account and every collection; changes nothing."""
-        return findings(self._connection)
+        connection, started = self._connection, time.perf_counter()
+        client = connection.client("diagnose")
+        took_s = time.perf_counter() - started
+        yield from findings(
+            self._settings,
+            client,
+            version=connection.version,
+            lite=connection.lite,
+            took_s=took_s,
+        )
 
     def versions(self) -> dict[str, str]:
         """What the live server calls itself; of Milvus Lite, its package tells as much."""
@@ -130,7 +141,7 @@ class MilvusBackend:
 
     def _require(self, name: str, operation: str) -> None:
         timeout = self._connection.timeout
-        if self._connection.trying(
+        if self._connection.with_retries(
             operation, lambda client, _: client.has_collection(name, timeout=timeout)
         ):
             return
@@ -144,8 +155,8 @@ class MilvusBackend:
         connection = self._connection
         lite, timeout = connection.lite, connection.timeout
 
-        def read(client: MilvusClient, _attempt: int) -> _schema.Layout:
-            return _schema.read(
+        def read(client: MilvusClient, _attempt: int) -> Layout:
+            return read_layout(
                 client,
                 name,
                 lite=lite,
@@ -154,5 +165,5 @@ class MilvusBackend:
                 vector=self._settings.vector_field,
             )
 
-        layout = connection.trying("open_index", read)
+        layout = connection.with_retries("open_index", read)
         return Collection(connection, layout, loading=self._settings.loading)

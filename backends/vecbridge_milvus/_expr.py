@@ -60,6 +60,15 @@ class Expressions:
         """The records whose ids do not come after an id."""
         return f"{self._key} <= {self.string(name)}"
 
+    def inside(self, norm: str, low: float, high: float, scope: str = "") -> str:
+        """The records of a scope whose norm, the field of that name, lies inside of a band."""
+        above = f"{norm} >= {low!r}" if low > 0.0 else ""
+        return both(scope, above, f"{norm} <= {high!r}")
+
+    def beyond(self, norm: str, low: float, high: float) -> str:
+        """The records whose norm lies outside of a band."""
+        return f"not ({self.inside(norm, low, high)})"
+
     def matching(self, where: Filter) -> str:
         """The records that a settled filter accepts."""
         return self._written(where, wanted=True)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from vecbridge import BackendError, ClosedError, Consistency
 from vecbridge.ranking import distances, norms
-from vecbridge_milvus._collection import MAX_LIMIT, Collection
+from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._geometry import Geometry
-from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
+from vecbridge_milvus._wire import to_ids, to_stored, to_vectors
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -28,7 +28,6 @@ IMPOSSIBLE: dict[str, Any] = {"index_type": "HNSW", "params": {"M": 0, "efConstr
 """A graph without edges: refused wherever what is asked for is what is built."""
 
 _ROWS = 4096
-_BYTES = 4 << 20
 _LEAST_INDEXED = 1000
 _LEAST_CHECKED = 500
 _ROUNDS = ((64, 10), (8, 500))
@@ -97,10 +96,10 @@ def _probed(
     """Searches near records that were read, and looks which of them the answers leave out."""
     layout = collection.layout
     geometry = Geometry(layout.info.metric, layout.stored_dimension)
-    rows = max(64, min(_ROWS, MAX_LIMIT, _BYTES // (4 * layout.stored_dimension)))
+    rows = max(64, min(_ROWS, layout.page_rows))
     missed = checked = 0
-    with collection.reading("search", level) as view:
-        page = next(iter(view.pages([layout.key, layout.vector], rows)), [])
+    with collection.reading("search", level) as reader:
+        page = next(iter(reader.pages([layout.key, layout.vector], rows)), [])
         if not page:
             return Evidence(0, 0)
         ids, vectors = np.array(to_ids(layout, page), dtype=object), to_vectors(layout, page)
@@ -114,11 +113,11 @@ def _probed(
         for count, depth in rounds:
             queries = _between(generator, vectors, count)
             sent, asked = geometry.prepare(queries)
-            found = view.search(to_stored(layout, sent), depth, "", vectors=False)
+            found = reader.search(to_stored(layout, sent), depth, "", vectors=False)
             for query, how, hits in zip(queries, asked, found, strict=True):
                 if not geometry.trusts(how):
                     continue
-                native = geometry.contract(hits.numbers, how)
+                native = geometry.contract(hits.scores, how)
                 whole = len(hits.ids) < depth
                 floor = np.inf if whole else geometry.least_left_out(how, native, largest)
                 near = ids[distances(layout.info.metric, query, vectors) < floor]

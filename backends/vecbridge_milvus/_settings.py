@@ -18,7 +18,7 @@ from pydantic import (
 
 from vecbridge import ConfigurationError
 from vecbridge.settings import Address, local_path, parse_address, redacted
-from vecbridge_milvus._index_settings import IndexSettings
+from vecbridge_milvus._index_types import IndexSettings
 
 _SCHEMES = ("http", "https", "tcp")
 _SOCKET = "unix:"
@@ -141,6 +141,30 @@ class MilvusSettings(IndexSettings):
         address = parse_address(self.uri)
         default = _HTTPS_PORT if address.scheme == "https" else _PORT
         return address.host.strip("[]"), address.port or default
+
+    @property
+    def place(self) -> str:
+        """Where the server is, without any credentials; or Milvus Lite's directory."""
+        if self.lite_path is not None:
+            return str(self.lite_path)
+        if self.address is None:
+            return self.uri
+        # The versions of pymilvus disagree on the port that stands for none.
+        scheme, _, rest = self.uri.partition("://")
+        written = rest.rpartition("]")[2]
+        return self.uri if ":" in written else f"{scheme}://{rest}:{self.address[1]}"
+
+    @property
+    def call_timeout(self) -> float:
+        """Seconds that one call may take, as pymilvus understands them."""
+        # Before 2.6, only a whole number ends its own retries, of which it has 75.
+        return int(self.timeout) if self.timeout.is_integer() else self.timeout
+
+    @property
+    def account(self) -> str | None:
+        """Name of the account that is asked for; ``None`` where none is, or a key stands for it."""
+        name, colon, _ = self.plain_token.partition(":")
+        return name if colon else None
 
     @property
     def encrypts(self) -> bool:

@@ -17,10 +17,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from vecbridge import ConnectionFailedError
+from vecbridge_milvus._errors import BACKEND
+
 if sys.platform != "win32":
     import fcntl
 
 FILE = "vecbridge.json"
+_OPEN_FILES = Path("/proc/self/fd")
+Identity = tuple[int, int]
 SUPPORTED = sys.platform != "win32"
 """Whether this platform has what sharing is made of."""
 
@@ -37,8 +42,59 @@ _ODD = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading a file raises that somebody else has written."""
 
 
+class Anchor:
+    """A directory, held open so that no other one is mistaken for it.
+
+    Args:
+        path: what leads to it now.
+        follows: whether to look for a path that leads to it after a move; not every system has one.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, follows: bool = True) -> None:
+        self.path = path
+        # Held, since a number of a directory that is removed goes to the next one that is made.
+        self._held: int | None = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._directory = _identity(os.fstat(self._held))
+        self._lock: Identity | None = None
+        place = _OPEN_FILES / str(self._held)
+        self.follows = follows and _leads_to(place, self._directory)
+        self.place = place if self.follows else path
+        """A path that leads to the directory, after a move too where :attr:`follows` is true."""
+
+    def note_lock(self) -> None:
+        """Remembers the file whose lock says who serves the directory."""
+        self._lock = _identity((self.place / FILE).lstat())
+
+    def lost(self) -> str | None:
+        """What has become of the path; ``None`` where it leads to this directory still."""
+        try:
+            if _identity(self.path.stat()) != self._directory:
+                return "another directory has taken its place"
+            if self._lock is None or _identity((self.path / FILE).lstat()) == self._lock:
+                return None
+        except (FileNotFoundError, NotADirectoryError):
+            there = self.path.is_dir()
+            return f"{FILE} in it was removed" if there else "it was moved or removed"
+        except OSError as error:
+            return f"it cannot be looked at any more: {error.strerror}"
+        return f"{FILE} in it was replaced"
+
+    def plain(self, text: str) -> str:
+        """A text with the directory's name as its user knows it."""
+        return text.replace(str(self.place), str(self.path)) if self.follows else text
+
+    def close(self) -> None:
+        """Lets go of the directory. May be called twice."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
+
+
 @dataclass(frozen=True)
-class Place:
+class Rendezvous:
     """What the file says of the process that serves, or served last."""
 
     socket: Path
@@ -50,7 +106,26 @@ class Place:
         return _not_private(self.socket.parent) or _not_ours(self.socket)
 
 
-def take(directory: Path) -> int | None:
+def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
+    """The error of a directory that cannot be opened."""
+    return ConnectionFailedError(
+        f"Milvus Lite cannot be opened: {reason}",
+        backend=BACKEND,
+        operation="connect",
+        retryable=retryable,
+    )
+
+
+def linked(path: Path) -> ConnectionFailedError:
+    """The error of a copy whose files are those of another directory."""
+    return failed(
+        f"{path} shares its files with another directory, as a copy that was made of links does "
+        f"(cp -l, rsync --link-dest), and that one is open. Close it there, or copy the files "
+        f"themselves (cp -a)"
+    )
+
+
+def acquire(directory: Path) -> int | None:
     """Takes the lock of a directory, unless another process has it.
 
     Returns:
@@ -62,7 +137,7 @@ def take(directory: Path) -> int | None:
     file = directory / FILE
     while True:
         held = _opened(file)
-        if not locked(held):
+        if not lock(held):
             os.close(held)
             return None
         if _is_still(file, held):
@@ -82,17 +157,17 @@ def is_linked(file: Path) -> bool:
         return False
 
 
-def find(directory: Path) -> Place | None:
+def find(directory: Path) -> Rendezvous | None:
     """The place that a directory's file names, unless it names none or was copied with it."""
     try:
         descriptor = os.open(directory / FILE, os.O_RDONLY | _PLAINLY)
         with os.fdopen(descriptor, "rb") as file:
             found = json.loads(file.read(_MAX_FILE_BYTES))
-            if found["file"] != _identity(os.fstat(descriptor)):
+            if found["file"] != list(_identity(os.fstat(descriptor))):
                 return None
-        if found["directory"] != _identity(directory.stat()):
+        if found["directory"] != list(_identity(directory.stat())):
             return None
-        place = Place(Path(found["socket"]), int(found["pid"]), str(found["host"]))
+        place = Rendezvous(Path(found["socket"]), int(found["pid"]), str(found["host"]))
         # A path that no system call takes: a zero byte, half of a pair of surrogates.
         os.fsencode(place.socket)
         if "\0" in str(place.socket):
@@ -119,7 +194,7 @@ def prepare(directory: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)) / _SOCKET
 
 
-def announce(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
+def publish(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
     """Writes a socket into the file that is locked, or that serving on it has ended well.
 
     Args:
@@ -153,7 +228,7 @@ def answers(path: Path) -> bool:
     return True
 
 
-def ended_well(held: int) -> bool:
+def ended_cleanly(held: int) -> bool:
     """Whether the process that served last had the time to say that it was done."""
     content = os.pread(held, _MAX_FILE_BYTES, 0)
     try:
@@ -182,7 +257,7 @@ def clear(path: Path) -> None:
         return
 
 
-def _can_be_used_again(place: Place) -> bool:
+def _can_be_used_again(place: Rendezvous) -> bool:
     if not place.socket.parent.exists():
         try:
             place.socket.parent.mkdir(mode=0o700)
@@ -237,7 +312,7 @@ def _misplaced(what: str) -> OSError:
     return OSError(errno.EEXIST, f"{FILE} in it is {what}, where vecbridge keeps a file: remove it")
 
 
-def locked(descriptor: int) -> bool:
+def lock(descriptor: int) -> bool:
     """Takes the lock of an open file, where it is free, for as long as the file is open."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -253,6 +328,13 @@ def _is_still(file: Path, held: int) -> bool:
         return False
 
 
-def _identity(found: os.stat_result) -> list[int]:
-    """What tells one file of a machine from every other one that is there."""
-    return [found.st_dev, found.st_ino]
+def _identity(found: os.stat_result) -> Identity:
+    """Return what tells one file of a machine from every other one that is there."""
+    return found.st_dev, found.st_ino
+
+
+def _leads_to(place: Path, directory: Identity) -> bool:
+    try:
+        return _identity(place.stat()) == directory
+    except OSError:
+        return False

@@ -19,22 +19,21 @@ from pathlib import Path
 
 from vecbridge import ConnectionFailedError, OperationTimeoutError, VecbridgeError
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
-from vecbridge_milvus._lite import failed, linked
-from vecbridge_milvus._lite_anchor import Anchor
-from vecbridge_milvus._lite_server import Server, discard_torn, note_indexes
+from vecbridge_milvus.lite import _rendezvous as rendezvous
+from vecbridge_milvus.lite._rendezvous import Anchor, failed, linked
+from vecbridge_milvus.lite._server import Server, discard_torn, note_indexes
 
 _WATCH_S = 0.1
 _POLL_S = 0.02
 _END_S = 30.0
 
 _guard = reentrant_lock()
-_shares: dict[Path, Share] = {}
-_inherited: list[Share] = []
+_members: dict[Path, DirectoryMember] = {}
+_inherited: list[DirectoryMember] = []
 
 
-def join(path: Path, check: Callable[[Path], None], seconds: float) -> Share:
+def join(path: Path, check: Callable[[Path], None], seconds: float) -> DirectoryMember:
     """One more store of this process on a directory.
 
     Args:
@@ -48,20 +47,20 @@ def join(path: Path, check: Callable[[Path], None], seconds: float) -> Share:
     """
     _register()
     with _guard:
-        share = _shares.get(path)
-        if share is None or share.lost():
+        member = _members.get(path)
+        if member is None or member.lost():
             # Stores that are open on what was there before keep it, and are refused.
-            share = _shares[path] = Share(path, check)
-        share.holders += 1
+            member = _members[path] = DirectoryMember(path, check)
+        member.holders += 1
     try:
-        share.open(seconds)
+        member.open(seconds)
     except BaseException:
-        share.leave()
+        member.leave()
         raise
-    return share
+    return member
 
 
-class Share:
+class DirectoryMember:
     """A directory as the stores of one process have it.
 
     Args:
@@ -122,10 +121,10 @@ class Share:
 
     def silent(self) -> VecbridgeError:
         """Why the process that serves does not answer."""
-        place = None if self._anchor is None else places.find(self._anchor.place)
-        if place is None or not places.answers(place.socket):
+        place = None if self._anchor is None else rendezvous.find(self._anchor.place)
+        if place is None or not rendezvous.answers(place.socket):
             return failed(f"{self._path}: the process that served it has ended", retryable=True)
-        if place.host != socket.gethostname() or not places.stopped(place.pid):
+        if place.host != socket.gethostname() or not rendezvous.stopped(place.pid):
             # One that is new takes a moment; the call is made again.
             return failed(
                 f"{self._path}: process {place.pid}, which serves it, did not answer",
@@ -174,7 +173,7 @@ class Share:
             held, self._held = self._held, None
             if server is not None and held is not None and self._anchor is not None:
                 server.stop()
-                places.announce(held, self._anchor.place, server.address, ended=True)
+                rendezvous.publish(held, self._anchor.place, server.address, ended=True)
                 os.close(held)
             if self._anchor is not None:
                 self._anchor.close()
@@ -190,8 +189,8 @@ class Share:
             with _guard:
                 self.holders -= 1
                 last = self.holders <= 0
-                if last and _shares.get(self._path) is self:
-                    del _shares[self._path]
+                if last and _members.get(self._path) is self:
+                    del _members[self._path]
             if last:
                 self.end()
             left.set()
@@ -205,14 +204,14 @@ class Share:
                     self._find()
                 self._trouble = None
             except VecbridgeError as error:
-                served = places.answers(Path(self.address.removeprefix("unix:")))
+                served = rendezvous.answers(Path(self.address.removeprefix("unix:")))
                 self._trouble = None if served else error
 
     def _serve(self) -> bool:
         """Tries for the lock, and serves where it is free."""
         try:
             anchor = self._anchored()
-            held = places.take(anchor.place)
+            held = rendezvous.acquire(anchor.place)
         except PermissionError as error:
             raise failed(
                 f"{self._path}: {error.strerror}. Processes of one user can share a directory; for "
@@ -228,11 +227,11 @@ class Share:
                 os.close(held)
                 return False
             self._check(anchor.path)
-            if not places.ended_well(held):
+            if not rendezvous.ended_cleanly(held):
                 discard_torn(anchor.place)
             note_indexes(anchor.place)
-            server = Server(anchor, places.prepare(anchor.place))
-            places.announce(held, anchor.place, server.address)
+            server = Server(anchor, rendezvous.prepare(anchor.place))
+            rendezvous.publish(held, anchor.place, server.address)
             anchor.note_lock()
         except BaseException as error:
             if server is not None:
@@ -258,12 +257,12 @@ class Share:
 
     def _find(self) -> bool:
         anchor = self._anchor
-        place = None if anchor is None else places.find(anchor.place)
+        place = None if anchor is None else rendezvous.find(anchor.place)
         if anchor is None or place is None:
             return False
         address = f"unix:{place.socket}"
         if address != self.address:
-            if place.distrust() is not None or not places.answers(place.socket):
+            if place.distrust() is not None or not rendezvous.answers(place.socket):
                 return False
             anchor.note_lock()
             self.address = address
@@ -271,8 +270,8 @@ class Share:
 
     def _unserved(self) -> ConnectionFailedError:
         anchor = self._anchored()
-        place = places.find(anchor.place)
-        if places.is_linked(anchor.place / places.FILE):
+        place = rendezvous.find(anchor.place)
+        if rendezvous.is_linked(anchor.place / rendezvous.FILE):
             return linked(self._path)
         if place is None:
             return failed(f"{self._path} is locked by a process that does not say how to reach it")
@@ -292,18 +291,18 @@ def _register() -> None:
 
 def _at_end() -> None:
     with _guard:
-        ending = list(_shares.values())
-        _shares.clear()
-    for share in ending:
+        ending = list(_members.values())
+        _members.clear()
+    for member in ending:
         # Where another one of these serves, none takes over from it now.
-        share.retire()
-    for share in ending:
-        share.end()
+        member.retire()
+    for member in ending:
+        member.end()
 
 
 def _in_child() -> None:
-    for share in _shares.values():
-        share.disown()
+    for member in _members.values():
+        member.disown()
     # Kept, so that nothing of the parent's is taken apart here.
-    _inherited.extend(_shares.values())
-    _shares.clear()
+    _inherited.extend(_members.values())
+    _members.clear()

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from vecbridge_milvus import _lite_place as places
-from vecbridge_milvus._lite import failed, linked
-from vecbridge_milvus._lite_anchor import Anchor
-from vecbridge_milvus._lite_gate import Gate, Turns
-from vecbridge_milvus._lite_mending import Mending
-from vecbridge_milvus._lite_settling import Settling
+from vecbridge_milvus.lite import _rendezvous as rendezvous
+from vecbridge_milvus.lite._interceptor import (
+    AutoFlush,
+    ReadWriteGate,
+    ReadWriteInterceptor,
+    ReopenAfterFailure,
+)
+from vecbridge_milvus.lite._rendezvous import Anchor, failed, linked
 
 if TYPE_CHECKING:
     from milvus_lite.db import MilvusLite
@@ -49,7 +51,7 @@ class Server:
 
     def __init__(self, anchor: Anchor, address: Path) -> None:
         self.address = address
-        self._gate = Gate()
+        self._gate = ReadWriteGate()
         self._engine = _opened(anchor)
         try:
             self._server = _serving(self._engine, self._gate, anchor, address)
@@ -66,7 +68,7 @@ class Server:
             time.sleep(0.001)
         with self._gate.writing():
             self._engine.close()
-        places.clear(self.address)
+        rendezvous.clear(self.address)
 
     def _let_calls_end(self) -> None:
         try:
@@ -154,7 +156,7 @@ def _opened(anchor: Anchor) -> MilvusLite:
         except DataDirLockedError as error:  # noqa: PERF203 - once a poll
             # A process that was killed gives its locks back one after the other.
             if time.monotonic() > give_up:
-                if places.is_linked(lock):
+                if rendezvous.is_linked(lock):
                     raise linked(anchor.path) from error
                 raise failed(
                     f"{anchor.path} is locked by a program that does not "
@@ -167,22 +169,22 @@ def _opened(anchor: Anchor) -> MilvusLite:
 
 def _own(lock: Path) -> None:
     """Makes a lock that a copy made of links shares with its original one of this copy alone."""
-    if not places.is_linked(lock):
+    if not rendezvous.is_linked(lock):
         return
     descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     try:
-        if places.locked(descriptor):
+        if rendezvous.lock(descriptor):
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
 
-def _serving(engine: MilvusLite, gate: Gate, anchor: Anchor, address: Path) -> grpc.Server:
+def _serving(engine: MilvusLite, gate: ReadWriteGate, anchor: Anchor, address: Path) -> grpc.Server:
     from milvus_lite.adapter.grpc.servicer import MilvusServicer
     from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 
     servicer = MilvusServicer(engine)
-    mending = Mending(engine)
+    mending = ReopenAfterFailure(engine)
 
     def flush(request: Any, context: Any) -> str:
         names = [request.collection_name]
@@ -200,7 +202,7 @@ def _serving(engine: MilvusLite, gate: Gate, anchor: Anchor, address: Path) -> g
     ]
     # gRPC asks of its threads no more than any executor does, whatever the type it names.
     workers: Any = _Workers()
-    turns = Turns(gate, Settling(flush), mending.mended, anchor)
+    turns = ReadWriteInterceptor(gate, AutoFlush(flush), mending.mended, anchor)
     server = grpc.server(workers, interceptors=[turns], options=options)
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{address}")

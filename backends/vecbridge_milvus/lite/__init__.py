@@ -1,4 +1,4 @@
-"""Milvus Lite: one engine a directory, shared by every store on it, of this process and others."""
+"""Milvus Lite: one engine per directory, which all stores on it share, of all processes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Protocol
 
 from vecbridge import (
-    ConnectionFailedError,
     CorruptStoreError,
     MissingDependencyError,
     VecbridgeError,
 )
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus.lite._rendezvous import SUPPORTED, failed
+
+__all__ = ["Lease", "check_readable", "failed", "join", "writing"]
 
 _guard = reentrant_lock()
 _holders: Counter[Path] = Counter()
 _writing: dict[Path, threading.RLock] = {}
 
 
-class Joined(Protocol):
+class Lease(Protocol):
     """What a store has while it is on a directory."""
 
     @property
@@ -54,7 +55,7 @@ class Joined(Protocol):
         ...
 
 
-def join(path: Path, seconds: float) -> Joined:
+def join(path: Path, seconds: float) -> Lease:
     """One more store on a directory, which is opened here, or served by another process.
 
     Args:
@@ -81,31 +82,12 @@ def join(path: Path, seconds: float) -> Joined:
             f"file of the old one holds is exported with it first (milvus-lite dump)"
         )
     _check_place(path)
-    if not places.SUPPORTED:
-        return _Alone(path)
+    if not SUPPORTED:
+        return _OneProcess(path)
     # Not before it is needed: it loads the engine.
-    from vecbridge_milvus._lite_share import join as join_share
+    from vecbridge_milvus.lite._membership import join as join_directory
 
-    return join_share(path, check_readable, seconds)
-
-
-def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
-    """The error of a directory that cannot be opened."""
-    return ConnectionFailedError(
-        f"Milvus Lite cannot be opened: {reason}",
-        backend=BACKEND,
-        operation="connect",
-        retryable=retryable,
-    )
-
-
-def linked(path: Path) -> ConnectionFailedError:
-    """The error of a copy whose files are those of another directory."""
-    return failed(
-        f"{path} shares its files with another directory, as a copy that was made of links does "
-        f"(cp -l, rsync --link-dest), and that one is open. Close it there, or copy the files "
-        f"themselves (cp -a)"
-    )
+    return join_directory(path, check_readable, seconds)
 
 
 def writing(path: Path) -> threading.RLock:
@@ -126,7 +108,7 @@ def check_readable(path: Path) -> None:
             _check_readable(described)
 
 
-class _Alone:
+class _OneProcess:
     """A directory that admits one process, where there is no socket to serve it on.
 
     pymilvus starts the engine by itself when it is given the path.
