@@ -56,7 +56,7 @@ class SearchEffort(NamedTuple):
     met: bool
 
     def limit(self, k: int) -> int:
-        """How many hits to ask for."""
+        """Return how many hits to ask for."""
         return min((k + SPARE) * self.fetched, MAX_LIMIT)
 
 
@@ -81,7 +81,7 @@ class RecallTuner:
         self._checked = 0.0
 
     def effort(self, reader: Reader, queries: NDArray[np.float32], k: int) -> SearchEffort:
-        """The effort of a search for ``k``; the first one for a recall looks at every record.
+        """Return the effort of a search for ``k``; the first one for a recall reads every record.
 
         Args:
             reader: what to read.
@@ -106,7 +106,7 @@ class RecallTuner:
         return effort._replace(value=effort.value * (bucket // shallow))
 
     def within(self, effort: SearchEffort, k: int, matching: int, records: int) -> SearchEffort:
-        """The effort of a search among those records alone that match a filter.
+        """Return the effort of a search among those records alone that match a filter.
 
         An index walks past the records that do not match: of what it looks at, their share is lost,
         and more than that where what matches lies together, far from a query. So the effort grows
@@ -135,13 +135,13 @@ class RecallTuner:
 
     @property
     def names_recall(self) -> bool:
-        """Whether a recall has to be met, and is not one that an effort leaves to chance."""
+        """Return whether a recall has to be met, and is not one that an effort leaves to chance."""
         return self._recall is not None and self._given is None and not self._kind.exhaustive
 
     def _find(
         self, reader: Reader, queries: NDArray[np.float32], k: int, recall: float
     ) -> SearchEffort:
-        """Doubles the effort until each kind of query finds enough."""
+        """Double the effort until each kind of query finds enough."""
         if self._sample is None or self._sample.depth < min(k, self._sample.records):
             self._progress = self._collection.progress()
             self._sample = draw(self._collection, reader, queries, max(k, _SHALLOWEST))
@@ -176,7 +176,7 @@ class RecallTuner:
         return effort._replace(met=met)
 
     def _harder(self, effort: SearchEffort, k: int, *, stalled: bool) -> SearchEffort | None:
-        """Twice the effort, of the kind that still helps; ``None`` where there is no more."""
+        """Return twice the effort, of the kind that still helps; ``None`` where there is none."""
         value, fetched = effort.value, effort.fetched
         more = min(2 * fetched, _MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE)))
         turns = self._kind.search_param is not None and value < self._kind.most()
@@ -187,7 +187,7 @@ class RecallTuner:
         return effort._replace(value=min(2 * value, self._kind.most())) if turns else None
 
     def _refresh(self, reader: Reader) -> None:
-        """Measures again where the server may have put an index in the place of a scan.
+        """Measure again where the server may have put an index in the place of a scan.
 
         Records are searched one by one until their segment is indexed and handed over, which can
         take a while; what was measured before that says little.
@@ -215,7 +215,7 @@ class RecallTuner:
     def _shares(
         self, reader: Reader, probe: Probe, k: int, effort: SearchEffort
     ) -> NDArray[np.float64]:
-        """What share of the true neighbours of each query is among the candidates."""
+        """Return the share of each query's true neighbours that is among the candidates."""
         limit = effort.limit(k)
         found = reader.search(
             probe.queries,
@@ -253,7 +253,7 @@ class Approximate:
     def candidates(
         self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
     ) -> list[Candidates]:
-        """At least ``min(k, n)`` records of each query, and no promise about the others."""
+        """Return at least ``min(k, n)`` records of each query, and no promise about the others."""
         sent, asked = self._geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
         effort = self._effort(reader, stored, k, scope)
@@ -270,7 +270,7 @@ class Approximate:
     def hits(
         self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
     ) -> list[SearchResult]:
-        """The engine's hits of each query, as it is sent."""
+        """Return the engine's hits of each query, as it is sent."""
         effort = self._effort(reader, queries, k, scope)
         found = self._found(reader, queries, k, scope, effort, vectors=False)
         return [SearchResult(hits.ids[:k], hits.scores[:k], hits.vectors[:k]) for hits in found]
@@ -293,7 +293,7 @@ class Approximate:
         *,
         vectors: bool,
     ) -> list[SearchResult]:
-        """What the engine finds; it tries harder where it finds less than ``k``."""
+        """Return what the engine finds; it tries harder where it finds less than ``k``."""
         kind, limit = self._layout.index, effort.limit(k)
         found: dict[int, SearchResult] = {}
         short = list(range(len(queries)))
@@ -309,7 +309,7 @@ class Approximate:
         return [found[place] for place in range(len(queries))]
 
     def _doubtful(self, query: Query, hits: SearchResult, k: int) -> bool:
-        """Whether records that the engine drops, zero vectors above all, may belong here."""
+        """Return whether records that the engine drops, zero vectors above all, may belong here."""
         if len(hits.ids) < k or not self._geometry.trusts(query):
             return True
         if self._layout.info.metric != "cosine":
@@ -338,12 +338,12 @@ class Approximate:
         return Candidates(ids, vectors, floor)
 
     def _lacks(self, query: Query, hits: SearchResult, k: int) -> bool:
-        """Whether zero vectors may belong here, and nothing tells which records they are."""
+        """Return whether zero vectors may belong here, and nothing tells which records they are."""
         return self._layout.norm is None and self._doubtful(query, hits, k)
 
 
 def _enough(shares: NDArray[np.float64], recall: float) -> bool:
-    """Whether other queries of the kind will find that much too.
+    """Return whether other queries of the kind will find that much too.
 
     Half of what the target allows to be missed is kept in reserve, and two standard errors are:
     where queries differ much, as in a poor graph, the mean of a few says little.

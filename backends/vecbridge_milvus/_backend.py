@@ -56,7 +56,7 @@ class MilvusBackend:
         fields: Mapping[str, FieldType],
         consistency: Consistency | None,
     ) -> MilvusIndex:
-        """Makes a collection; ``consistency=None`` is ``session`` on a server.
+        """Make a collection; ``consistency=None`` is ``session`` on a server.
 
         Raises:
             IndexExistsError: there is a collection of that name.
@@ -72,7 +72,7 @@ class MilvusBackend:
         return MilvusIndex(self._collection(name), self._settings)
 
     def open_index(self, name: str) -> MilvusIndex:
-        """Opens a collection, ours or one that somebody else made, and loads it.
+        """Open and load a collection, one of ours or one made by another program.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -93,14 +93,14 @@ class MilvusBackend:
         return MilvusIndex(collection, self._settings)
 
     def index_names(self) -> list[str]:
-        """Names of the collections, sorted."""
+        """Return the names of the collections, sorted."""
         timeout = self._connection.timeout
         return self._connection.with_retries(
             "index_names", lambda client, _: sorted(client.list_collections(timeout=timeout))
         )
 
     def drop_index(self, name: str) -> None:
-        """Removes a collection.
+        """Remove a collection.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -113,7 +113,7 @@ class MilvusBackend:
             )
 
     def diagnose(self) -> Iterator[Finding]:
-        """Looks at the connection, the account and every collection; changes nothing."""
+        """Look at the connection, the account and every collection; change nothing."""
         connection, started = self._connection, time.perf_counter()
         client = connection.client("diagnose")
         took_s = time.perf_counter() - started
@@ -126,15 +126,15 @@ class MilvusBackend:
         )
 
     def versions(self) -> dict[str, str]:
-        """What the live server calls itself; of Milvus Lite, its package tells as much."""
+        """Return what the live server calls itself; nothing for Milvus Lite, which is a package."""
         return {} if self._connection.lite else {"milvus": self._connection.version}
 
     def close(self) -> None:
-        """Closes the connection. May be called twice."""
+        """Close the connection. May be called twice."""
         self._connection.close()
 
     def _is_shown(self, collection: Collection) -> bool:
-        """Whether the index that is called FLAT is seen to be."""
+        """Return whether an index that is called FLAT is seen to look at every record."""
         client = self._connection.client("open_index")
         cloud = is_cloud(client, self._connection.place)
         return not cloud and shown(collection, tried=collection.layout.tried)

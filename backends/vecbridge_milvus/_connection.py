@@ -79,13 +79,13 @@ class Connection:
 
     @property
     def version(self) -> str:
-        """What the live server calls itself; connects where that has not happened yet."""
+        """The live server's version; connects where that has not happened yet."""
         self.client("connect")
         return self._version
 
     @property
     def lite(self) -> bool:
-        """Whether this is Milvus Lite, read from the live connection.
+        """Return whether this is Milvus Lite, read from the live connection.
 
         The server that is packaged for pip calls itself ``v2.3.5-lite``, and is a server.
         """
@@ -94,12 +94,12 @@ class Connection:
 
     @property
     def shared(self) -> bool:
-        """Whether other processes see what this one writes."""
+        """Return whether other processes see what this one writes."""
         self.client("connect")
         return self._lite is None or self._lite.shared
 
     def client(self, operation: str) -> MilvusClient:
-        """The live client.
+        """Return the live client.
 
         Raises:
             ClosedError: the store was closed.
@@ -117,7 +117,7 @@ class Connection:
             return self._client
 
     def confirm(self) -> None:
-        """Raises where Milvus Lite's directory is not at its path any more.
+        """Raise an error where Milvus Lite's directory is no longer at its path.
 
         What was written then went into the directory that was opened: it is not acknowledged as
         written to the one that the path names.
@@ -170,12 +170,12 @@ class Connection:
         return with_retries(attempted, operation=operation, seconds=seconds, on_retry=prepared)
 
     def writing(self) -> AbstractContextManager[object]:
-        """What a write holds while it lasts."""
+        """Return what a write holds while it lasts."""
         path = self._settings.lite_path
         return nullcontext() if path is None else milvus_lite.writing(path)
 
     def close(self) -> None:
-        """Closes the connection. May be called twice."""
+        """Close the connection. May be called twice."""
         with self._lock:
             self._closed = True
             self._client = None
@@ -186,7 +186,7 @@ class Connection:
                 self._leave_lite()
 
     def abandon(self) -> None:
-        """Makes a forked child connect anew: what it inherits is its parent's, and half dead."""
+        """Make a forked child connect for itself: what it inherits is its parent's, half dead."""
         # Kept, because its end would hang, or end the parent's.
         _inherited.append(self._client)
         self._client = None
@@ -195,7 +195,7 @@ class Connection:
         self._endings, self._release, self._lite = [], None, None
 
     def _renew(self, failed: MilvusClient) -> None:
-        """Drops a client that failed, unless another thread has done so."""
+        """Drop a client that failed, unless another thread has done so."""
         with self._lock:
             if self._client is failed:
                 self._client = None
@@ -207,7 +207,7 @@ class Connection:
             ending()
 
     def _connected(self) -> MilvusClient:
-        """A new client; the process that serves Lite may end meanwhile, and another one follow."""
+        """Return a new client; the process that serves Lite may be succeeded meanwhile."""
         is_path = self._settings.lite_path is not None
         return with_retries(
             lambda _: self._connect(),
@@ -273,7 +273,7 @@ class Connection:
                 raise ConfigurationError(f"{name}: there is no file {path}")
 
     def _check_database(self, client: MilvusClient) -> None:
-        """Finds a database that does not exist now, not at some later call."""
+        """Refuse a database that does not exist now, not at some later call."""
         name = self._settings.db_name
         if name and self._settings.lite_path is None:
             # An account that may not list them still finds out at its first call.
@@ -330,7 +330,7 @@ def _end(client: MilvusClient) -> None:
 
 
 def _forget_inherited() -> None:
-    """Makes pymilvus start without connections in a forked child.
+    """Make pymilvus start without connections in a forked child.
 
     Its registry may have been locked, for good, by a thread that only the parent has.
     """

@@ -100,10 +100,10 @@ class Creation:
         fields: Mapping[str, FieldType],
         consistency: Consistency,
     ) -> None:
-        """Makes the collection with its vector index, and begins to load it.
+        """Make the collection with its vector index, and begin to load it.
 
         Raises:
-            IndexExistsError: there is a collection of that name, or somebody just made one.
+            IndexExistsError: there is a collection of that name, or another caller just made one.
             InvalidArgumentError: the server cannot build what is asked for; nothing is left behind.
         """
         self._check(fields)
@@ -116,7 +116,7 @@ class Creation:
                 raise
 
     def _check(self, fields: Mapping[str, FieldType]) -> None:
-        """Refuses what this server would ignore."""
+        """Refuse what this server would ignore."""
         _check_field_names(fields)
         settings = self._settings
         problems = settings.index_problems(lite=self._connection.lite)
@@ -220,7 +220,7 @@ class Creation:
             client.load_collection(self._name, timeout=timeout, _async=not loading, **loading)
 
     def _kind(self, metric: Metric) -> str:
-        """The index to ask for: what the settings name, where the server builds that.
+        """Return the index to ask for: what the settings name, where the server builds that.
 
         Raises:
             InvalidArgumentError: they name one that looks at every record, and the server would
@@ -239,7 +239,7 @@ class Creation:
         return "AUTOINDEX"
 
     def _replaces(self, metric: Metric) -> bool:
-        """Whether the server builds another index than it is asked for: one is that cannot be."""
+        """Return whether the server builds something else when asked for what cannot be built."""
         client, timeout = self._client(), self._connection.timeout
         if is_cloud(client, self._connection.place):
             return True
@@ -260,13 +260,13 @@ class Creation:
         return True
 
     def _withdraw(self) -> None:
-        """Leaves nothing half-made behind; a server that is gone keeps what it has."""
+        """Leave nothing half-made behind; a server that is gone keeps what it has."""
         with suppress(VecbridgeError), boundary("create_index"):
             if not self._is_anothers():
                 self._client().drop_collection(self._name, timeout=self._connection.timeout)
 
     def _is_anothers(self) -> bool:
-        """Whether there is a collection of that name, and somebody else made it."""
+        """Return whether another caller has made a collection of that name."""
         if not self._exists():
             return False
         client, timeout = self._client(), self._connection.timeout
@@ -292,7 +292,7 @@ class Creation:
 
 
 def _check_field_names(fields: Mapping[str, FieldType]) -> None:
-    """Refuses names that the collection, or the language of filters, has taken.
+    """Refuse names that the collection, or the language of filters, has taken.
 
     Raises:
         InvalidArgumentError: one of the names is taken.
@@ -307,7 +307,7 @@ def _check_field_names(fields: Mapping[str, FieldType]) -> None:
 
 @contextmanager
 def _refusal(asked: str, needed: str = "") -> Iterator[None]:
-    """Turns what the server says against a request into an error of usage."""
+    """Turn what the server says against a request into an error of usage."""
     try:
         with boundary("create_index"):
             yield

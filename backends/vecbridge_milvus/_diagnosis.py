@@ -40,11 +40,12 @@ _REFUSED = "not ready"
 _LONGEST = 300
 _ASKED = "/milvus.proto.milvus.MilvusService/GetVersion"
 _IN_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "RECORD_LAYER", "NO_PROTOCOLS")
+_SPEAKS_PLAIN_TEXT = "it does not speak TLS: use an http address, without secure and certificates"
 _OF_THE_CLIENT = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
 def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendError:
-    """The error to raise for a connection to a server that failed.
+    """Return the error to raise for a connection to a server that failed.
 
     Args:
         settings: where the server is, and who asks.
@@ -54,14 +55,14 @@ def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendEr
     seconds = min(_PROBE_S, settings.timeout * _SHARE)
     address = settings.address
     if address is None:
-        nobody = _nobody_at_file(settings.uri, seconds)
-        return nobody or _refusal(settings, settings.uri, seconds, error)
+        unheard = _no_server_at_file(settings.uri, seconds)
+        return unheard or _refusal(settings, settings.uri, seconds, error)
     place = f"{address[0]}:{address[1]}"
     proxy = _proxy(address[0])
     if proxy:
         # What can be reached without it says nothing of the way that gRPC goes.
         return _refusal(settings, place, seconds, error, proxy)
-    unheard = _nobody(address, place, seconds)
+    unheard = _no_server(address, place, seconds)
     if unheard is not None:
         return unheard
     if settings.encrypts:
@@ -74,7 +75,7 @@ def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendEr
 
 
 def _proxy(host: str) -> str:
-    """The variable of the environment that has gRPC go through a proxy to a host, if one does.
+    """Return the environment variable that has gRPC go through a proxy to a host, if one does.
 
     Its value may hold a password, and is not told.
     """
@@ -85,45 +86,44 @@ def _proxy(host: str) -> str:
     return "" if not named or any(host.endswith(end) for end in ends) else named[0]
 
 
-def _nobody(address: tuple[str, int], place: str, seconds: float) -> BackendError | None:
+def _no_server(address: tuple[str, int], place: str, seconds: float) -> BackendError | None:
     try:
         socket.create_connection(address, seconds).close()
     except socket.gaierror:
         return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
     except OSError:
-        return _failed(
-            f"nobody answers at {place}. Start a Milvus server there, correct the uri, or use the "
-            f"embedded one: uri='vectors.db'",
-            passes=True,
+        return _unheard(
+            place,
+            ". Start a Milvus server there, correct the uri, or use the embedded one: "
+            "uri='vectors.db'",
         )
     return None
 
 
-def _nobody_at_file(uri: str, seconds: float) -> BackendError | None:
+def _no_server_at_file(uri: str, seconds: float) -> BackendError | None:
     path = uri.partition(":")[2].removeprefix("//")
     with socket.socket(socket.AF_UNIX) as plain:
         plain.settimeout(seconds)
         try:
             plain.connect(path)
         except FileNotFoundError:
-            return _failed(
-                f"nobody answers at {uri}: there is no such file. Start the server that makes it, "
-                f"or correct the uri",
-                passes=True,
+            return _unheard(
+                uri, ": there is no such file. Start the server that makes it, or correct the uri"
             )
         except PermissionError:
             return _failed(f"this user may not connect to {uri}: change the file's permissions")
         except OSError as error:
-            return _failed(
-                f"nobody answers at {uri} ({_reason(error)}). Start the server there, or correct "
-                f"the uri",
-                passes=True,
-            )
+            reason = f" ({_reason(error)})"
+            return _unheard(uri, f"{reason}. Start the server there, or correct the uri")
     return None
 
 
+def _unheard(place: str, rest: str) -> BackendError:
+    return _failed(f"no server answers at {place}{rest}", passes=True)
+
+
 def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: float) -> str | None:
-    """What is wrong between our TLS settings and the server, or ``None``."""
+    """Return what is wrong between our TLS settings and the server, or ``None``."""
     try:
         context = _context(settings)
     except (ssl.SSLError, OSError) as error:
@@ -153,17 +153,17 @@ def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: fl
                 f"client_pem_path, client_key_path and ca_pem_path, signed by its authority"
             )
         if any(words in reason for words in _IN_PLAIN_TEXT):
-            return "it does not speak TLS: use an http address, without secure and certificates"
+            return _SPEAKS_PLAIN_TEXT
         return f"the TLS handshake failed: {reason}"
     except ConnectionError:
-        return "it does not speak TLS: use an http address, without secure and certificates"
+        return _SPEAKS_PLAIN_TEXT
     except OSError:
         return None
     return None
 
 
 def _wants_tls(address: tuple[str, int], seconds: float) -> str | None:
-    """Whether a server that we spoke plain text to expects TLS."""
+    """Return what to say where a server that was spoken to in plain text expects TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     # Nothing is sent: it is only asked whether there is a handshake to be had.
@@ -182,7 +182,7 @@ def _wants_tls(address: tuple[str, int], seconds: float) -> str | None:
 
 
 def _context(settings: MilvusSettings) -> ssl.SSLContext:
-    """The settings as Python's TLS understands them, as strict as gRPC's own."""
+    """Return the settings as Python's TLS understands them, as strict as gRPC's own."""
     authority = settings.server_pem_path or settings.ca_pem_path
     context = ssl.create_default_context(cafile=authority)
     # gRPC takes the server's own certificate for an authority, and knows no stricter rules.
@@ -209,7 +209,7 @@ def _shake_hands(
 def _refusal(
     settings: MilvusSettings, place: str, seconds: float, said: Exception | None, proxy: str = ""
 ) -> BackendError:
-    """What Milvus itself says to the credentials."""
+    """Return the error for what Milvus itself says to the credentials."""
     import grpc
 
     try:
@@ -348,9 +348,8 @@ def _database(settings: MilvusSettings, client: MilvusClient) -> Finding:
         with boundary("diagnose"):
             names = [str(name) for name in client.list_databases(timeout=settings.call_timeout)]
     except BackendError:
-        return Finding(
-            "database", "ok", f"{redacted(current)} (others are not listed to this account)"
-        )
+        found = f"{redacted(current)} (others are not listed to this account)"
+        return Finding("database", "ok", found)
     others = ", ".join(name for name in names if name != current)
     beside = f"there is also: {others}" if others else "there is no other"
     return Finding("database", "ok", f"{redacted(current)} ({beside})")
@@ -373,34 +372,24 @@ def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
     ]
     told = ", ".join(_index(index) for index in indexes)
     if not indexes:
-        return Finding(
-            check, "failed", "its vectors have no index", "create one, or nothing can be searched"
-        )
+        advice = "create one, or nothing can be searched"
+        return Finding(check, "failed", "its vectors have no index", advice)
     if not loaded:
         rows = client.get_collection_stats(name, timeout=timeout).get("row_count", "?")
-        return Finding(
-            check,
-            "warning",
-            f"not loaded, up to {rows} rows, {told}",
-            "opening it with vecbridge loads it",
-        )
+        found = f"not loaded, up to {rows} rows, {told}"
+        return Finding(check, "warning", found, "opening it with vecbridge loads it")
     (counted,) = client.query(name, filter="", output_fields=["count(*)"], timeout=timeout)
     found = f"{int(counted['count(*)']):,} rows, loaded, {told}"
     waiting = sum(int(index.get("pending_index_rows") or 0) for index in indexes)
     if waiting:
-        return Finding(
-            check,
-            "warning",
-            f"{found}; {waiting:,} rows are not indexed yet",
-            "; or else ".join(
-                ["searches are right but slower meanwhile; wait", *_wanting(indexes)]
-            ),
-        )
+        found = f"{found}; {waiting:,} rows are not indexed yet"
+        ways = ["searches are right but slower meanwhile; wait", *_wanting(indexes)]
+        return Finding(check, "warning", found, "; or else ".join(ways))
     return Finding(check, "ok", found)
 
 
 def _wanting(indexes: list[dict[str, Any]]) -> list[str]:
-    """What those want that are not built yet and may never be."""
+    """Return what those indexes need that are not built yet and may never be."""
     wanting = [needs(str(index.get("index_type"))) for index in indexes]
     return [f"the server cannot build it: {needed}" for needed in wanting if needed]
 

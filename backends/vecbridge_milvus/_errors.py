@@ -131,7 +131,7 @@ _QUIET = _Quiet()
 
 @contextmanager
 def quietly() -> Iterator[list[BaseException]]:
-    """Keeps what pymilvus and Milvus Lite log in this thread off the terminal.
+    """Keep what pymilvus and Milvus Lite log in this thread off the terminal.
 
     Yields:
         The exceptions that they log meanwhile; some causes are told nowhere else.
@@ -156,7 +156,7 @@ def quieten() -> None:
 
 @contextmanager
 def boundary(operation: str) -> Iterator[None]:
-    """Turns whatever pymilvus, gRPC or the system raise inside into an error of the contract.
+    """Turn whatever pymilvus, gRPC or the system raise inside into an error of the contract.
 
     What a line of vecbridge's own raises is a defect, and passes as it is.
 
@@ -225,7 +225,7 @@ def with_retries(
 
 
 def translate(error: Exception, operation: str) -> VecbridgeError | None:
-    """The error of the contract for what pymilvus raised; ``None`` for a defect of our own."""
+    """Return the contract's error for what pymilvus raised; ``None`` for a defect of our own."""
     import grpc
     from pymilvus.exceptions import MilvusException
 
@@ -247,7 +247,7 @@ def translate(error: Exception, operation: str) -> VecbridgeError | None:
 
 
 def _behind(error: BaseException) -> Any:
-    """The loss of the connection that pymilvus gave up on, where it did."""
+    """Return the loss of the connection that pymilvus gave up on, where it did."""
     import grpc
 
     seen: set[int] = set()
@@ -262,7 +262,7 @@ def _behind(error: BaseException) -> Any:
 
 
 def _is_theirs(error: Exception) -> bool:
-    """Whether the line that raised is pymilvus's, or of what it stands on."""
+    """Return whether the line that raised is pymilvus's, or of what it stands on."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and not _THEIRS.isdisjoint(PurePath(frames[-1].filename).parts)
 
@@ -311,7 +311,7 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
     lost = getattr(code, "name", "") == "UNAVAILABLE"
     answered = any(words in lowered for words in _PASSING)
     if lost or (code == _UNREACHABLE and not answered) or "server unavailable" in lowered:
-        return _unreachable(operation, "nobody answers")
+        return _unreachable(operation, "no server answers")
     if "create connection first" in lowered:
         return _unreachable(operation, "the connection was closed")
     kind, retryable = _kind(code, lowered, said_so=bool(getattr(error, "retriable", False)))
@@ -327,7 +327,7 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
 
 
 def _kind(code: Any, lowered: str, *, said_so: bool) -> tuple[type[BackendError], bool]:
-    """What a failure is that was none of reaching the server, and whether it passes by itself.
+    """Return the type of a failure of a server that answers, and whether it passes by itself.
 
     Args:
         code: Milvus's.

@@ -82,7 +82,7 @@ class MilvusIndex:
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Inserts records or replaces them whole; never a plain insert, which doubles keys."""
+        """Insert records or replace them whole; never by a plain insert, which doubles keys."""
         columns = to_columns(self._layout, ids, vectors, fields or {})
 
         def write(start: int, stop: int) -> None:
@@ -91,7 +91,7 @@ class MilvusIndex:
         _in_parts("upsert", ids, _BATCH_ROWS, write)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Removes records; ids that are not there are ignored."""
+        """Remove records; ids that are not there are ignored."""
 
         def remove(start: int, stop: int) -> None:
             self._collection.delete(self._expressions.keys(ids[start:stop]))
@@ -99,7 +99,7 @@ class MilvusIndex:
         _in_parts("delete", ids, IDS_AT_A_TIME, remove)
 
     def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        """Records in request order; ids that are not there are listed in ``missing``."""
+        """Return records in request order; ids that are not there are listed in ``missing``."""
         output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
         found = self._by_key("fetch", ids, output, self._level(consistency), self._layout.page_rows)
         rows = [found[name] for name in ids if name in found]
@@ -109,19 +109,19 @@ class MilvusIndex:
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """Whether each id is there: ``(len(ids),)`` bool."""
+        """Return whether each id is there: ``(len(ids),)`` bool."""
         level = self._level(consistency)
         found = self._by_key("contains", ids, [self._layout.key], level, IDS_AT_A_TIME)
         return np.array([name in found for name in ids], dtype=np.bool_)
 
     def count(self, *, consistency: Consistency | None = None) -> int:
-        """The number of live records."""
+        """Return the number of live records."""
         self._collection.flush_bulk()
         with self._collection.reading("count", self._level(consistency)) as reader:
             return self._duplicates.count(reader)
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Every live record once, at most ``batch_size`` at a time, in order of ids."""
+        """Yield every live record once, at most ``batch_size`` at a time, in order of ids."""
         output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
         self._collection.flush_bulk()
         rows = min(batch_size, self._layout.page_rows)
@@ -137,7 +137,7 @@ class MilvusIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Hits]:
-        """The engine's own ranking, and what the engine leaves out silently."""
+        """Return the engine's own ranking, with what the engine leaves out silently."""
         scope, level = self._scope(within, where), self._level(consistency)
         self._collection.flush_bulk()
         sent, asked = self._ranker.geometry.prepare(queries)
@@ -163,7 +163,7 @@ class MilvusIndex:
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """At least ``min(k, candidates)`` records of each query, with a proven floor."""
+        """Return at least ``min(k, candidates)`` records of each query, with a lower bound."""
         self._collection.flush_bulk()
         scope = self._scope(within, where)
         with self._collection.reading("search", self._level(consistency)) as reader:
@@ -172,7 +172,7 @@ class MilvusIndex:
             return self._ranker.candidates(reader, queries, k, scope)
 
     def mend_duplicates(self) -> int:
-        """Keeps one row of every key that has several, the one that the server shows.
+        """Keep one row of every key that has several, the one that the server shows.
 
         Only collections that something else writes, with plain inserts, can have such keys.
 
@@ -196,11 +196,11 @@ class MilvusIndex:
         self._collection.wait_until_indexed(seconds)
 
     def session_token(self) -> str:
-        """Stands for every write of this process so far, for another process to join."""
+        """Return a token of every write of this process so far, for another process to join."""
         return self._collection.session.token()
 
     def join_session(self, token: str) -> None:
-        """Lets this process's session reads see what another one had written.
+        """Let this process's session reads see what another one had written.
 
         Args:
             token: what :meth:`session_token` gave there, on an index of the same collection.
@@ -211,7 +211,7 @@ class MilvusIndex:
         self._collection.session.join(token)
 
     def close(self) -> None:
-        """Refuses every later call on this index. May be called twice."""
+        """Refuse every later call on this index. May be called twice."""
         self._collection.close()
 
     def _scope(self, within: Sequence[str] | None, where: Filter | None) -> str:

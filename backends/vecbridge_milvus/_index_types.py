@@ -82,21 +82,21 @@ class IndexType:
 
     @property
     def family(self) -> Family:
-        """Which indexes it is searched like."""
+        """The indexes that it is searched like."""
         return _FAMILIES.get(self.name, "other")
 
     @property
     def exhaustive(self) -> bool:
-        """Whether a search looks at every record."""
+        """Return whether a search looks at every record."""
         return self.family == "flat"
 
     def doubted(self) -> IndexType:
-        """The same, called FLAT, where that is not seen to be so: what servers build instead."""
+        """Return the index that servers build instead, where FLAT is not seen to be FLAT."""
         return IndexType("AUTOINDEX", self.build)
 
     @property
     def lossy(self) -> bool:
-        """Whether it ranks by something coarser than the vectors."""
+        """Return whether it ranks by something coarser than the vectors."""
         return self.name not in _LOSSLESS
 
     @property
@@ -105,17 +105,17 @@ class IndexType:
         return _SEARCH_PARAMS.get(self.family)
 
     def least(self, limit: int) -> int:
-        """The least effort that can give ``limit`` hits."""
+        """Return the least effort that can give ``limit`` hits."""
         return 1 if self.family == "cells" else limit
 
     def most(self) -> int:
-        """The effort above which nothing more is found, or nothing more is allowed."""
+        """Return the effort above which nothing more is found, or nothing more is allowed."""
         if self.family == "cells":
             return int(self.build.get("nlist", _NLIST))
         return _GREATEST_EFFORT
 
     def usual(self, limit: int) -> int:
-        """An effort for a caller who names neither an effort nor a recall."""
+        """Return an effort for a caller who names neither an effort nor a recall."""
         if self.family == "cells":
             return max(16, self.most() // 8, limit // 4)
         return max(4 * limit, 256)
@@ -123,7 +123,7 @@ class IndexType:
     def parameters(
         self, limit: int, effort: int, given: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What a search for ``limit`` hits sends: never less effort than that many hits need.
+        """Return what a search for ``limit`` hits sends: never less effort than that many need.
 
         Args:
             limit: how many hits.
@@ -140,7 +140,7 @@ class IndexType:
 
 
 def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What an index is built with: defaults that servers of every age want told, then the user's.
+    """Return what an index is built with: defaults that servers of every age need, then the user's.
 
     Args:
         name: Milvus's name of the index.
@@ -163,7 +163,7 @@ def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dic
 
 
 def _misbuilt(name: str, given: Iterable[str]) -> list[str]:
-    """What is wrong with the names of build parameters: servers pass over those they do not know.
+    """Return what is wrong with names of build parameters: servers ignore unknown ones silently.
 
     A name that resembles none may be one that a later server knows.
 
@@ -185,7 +185,7 @@ def _misbuilt(name: str, given: Iterable[str]) -> list[str]:
 
 
 def _resembled(word: str, known: Iterable[str]) -> str:
-    """The known name that another one looks like, capitals aside; else nothing."""
+    """Return the known name that another one looks like, capitals aside; else nothing."""
     from difflib import get_close_matches
 
     plain = {name.lower().replace("_", ""): name for name in known}
@@ -194,7 +194,7 @@ def _resembled(word: str, known: Iterable[str]) -> str:
 
 
 def needs(name: str) -> str:
-    """What index nodes must have to build an index, where not all have it; else nothing.
+    """Return what index nodes must have to build an index, where not all have it; else nothing.
 
     Servers take some such names all the same, go on trying to build, and say so in their log alone.
     """
@@ -209,7 +209,7 @@ def needs(name: str) -> str:
 
 
 def check_for_lite(name: str) -> None:
-    """Refuses an index that Milvus Lite would take by name and make something else of.
+    """Refuse an index that Milvus Lite would take by name and make something else of.
 
     Raises:
         InvalidArgumentError: Lite does not have it.
@@ -222,7 +222,7 @@ def check_for_lite(name: str) -> None:
 
 
 def _subspaces(dimension: int) -> int:
-    """The most parts of at least four dimensions that divide a vector evenly."""
+    """Return the most parts of at least four dimensions that divide a vector evenly."""
     parts = range(max(1, dimension // 4), 0, -1)
     return next(count for count in parts if dimension % count == 0)
 
@@ -232,7 +232,7 @@ def _upper(value: Any) -> Any:
 
 
 def _parsed(value: Any) -> Any:
-    """An environment variable holds a mapping as JSON."""
+    """Read a mapping, which an environment variable holds as JSON."""
     if not isinstance(value, str):
         return value
     try:
@@ -243,7 +243,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """An environment variable holds names between commas."""
+    """Read names, which an environment variable holds between commas."""
     if not isinstance(value, str):
         return value
     return [part for name in value.split(",") if (part := name.strip())]
@@ -271,7 +271,7 @@ class IndexSettings(Settings):
         mmap: map a new collection's files into memory instead of reading them in.
         partition_key: a scalar field by whose values a new collection's records are kept
             together, so that a filter on it looks at few of them.
-        key_field: the primary key of collections that somebody else made.
+        key_field: the primary key of collections made by other programs.
         vector_field: their field of vectors; needed where there are several.
     """
 
@@ -291,7 +291,7 @@ class IndexSettings(Settings):
 
     @property
     def loading(self) -> dict[str, Any]:
-        """What a collection is loaded into the server's memory with."""
+        """The options with which a collection is loaded into the server's memory."""
         wanted: dict[str, Any] = {}
         if self.replicas is not None:
             wanted["replica_number"] = self.replicas
@@ -300,7 +300,7 @@ class IndexSettings(Settings):
         return wanted
 
     def index_problems(self, *, lite: bool) -> list[str]:
-        """What contradicts, or would be ignored.
+        """Return what is contradictory, or would be ignored.
 
         Args:
             lite: whether Milvus Lite is meant.
@@ -359,9 +359,9 @@ class IndexSettings(Settings):
         ]
 
     def _misspelt(self) -> list[str]:
-        """Names that servers would pass over without a word."""
+        """Return names that servers would ignore without a word."""
         misplaced = [
-            f"{name!r} belongs into search_params, not into index_params"
+            f"{name!r} belongs in search_params, not in index_params"
             for name in self.index_params
             if name in _BY_PARAMETER
         ]
@@ -381,6 +381,6 @@ class IndexSettings(Settings):
 
 
 def effort_given(parameters: Mapping[str, object], kind: IndexType) -> int | None:
-    """The effort that the user's search parameters name for an index, if they do."""
+    """Return the effort that the user's search parameters name for an index, if they do."""
     value = parameters.get(kind.search_param) if kind.search_param is not None else None
     return None if value is None else int(cast("int", value))

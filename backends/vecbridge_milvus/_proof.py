@@ -47,7 +47,7 @@ class Evidence(NamedTuple):
 
 
 def is_cloud(client: MilvusClient, uri: str) -> bool:
-    """Whether a server is Zilliz Cloud, which builds its own index whatever is asked for."""
+    """Return whether a server is Zilliz Cloud, which builds its own index whatever is asked for."""
     if CLOUD in uri.lower():
         return True
     with boundary("connect"):
@@ -56,7 +56,7 @@ def is_cloud(client: MilvusClient, uri: str) -> bool:
 
 
 def shown(collection: Collection, *, tried: bool) -> bool:
-    """Whether searches of a collection whose index is called FLAT are seen to look at everything.
+    """Return whether searches of a collection with a FLAT index are seen to look at everything.
 
     Args:
         collection: the collection, loaded.
@@ -93,7 +93,7 @@ def _examined(collection: Collection, *, tried: bool) -> bool:
 def _probed(
     collection: Collection, level: Consistency, rounds: tuple[tuple[int, int], ...]
 ) -> Evidence:
-    """Searches near records that were read, and looks which of them the answers leave out."""
+    """Search near records that were read, and count which of them the answers leave out."""
     layout = collection.layout
     geometry = Geometry(layout.info.metric, layout.stored_dimension)
     rows = max(64, min(_ROWS, layout.page_rows))
@@ -130,7 +130,7 @@ def _probed(
 def _between(
     generator: np.random.Generator, vectors: NDArray[np.float32], count: int
 ) -> NDArray[np.float32]:
-    """Queries near records, and not on them: a record itself is found by the poorest index."""
+    """Return queries near records, and not on them: the poorest index finds a record itself."""
     first, second = generator.integers(len(vectors), size=(2, count))
     share = generator.uniform(0.05, 0.5, size=(count, 1))
     return np.asarray((1 - share) * vectors[first] + share * vectors[second], dtype=np.float32)

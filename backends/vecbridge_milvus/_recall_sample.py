@@ -48,7 +48,7 @@ class RecallSample(NamedTuple):
 def draw(
     collection: Collection, reader: Reader, asked: NDArray[np.float32], depth: int
 ) -> RecallSample:
-    """Makes queries and finds their true neighbours by one pass over the records.
+    """Make queries and find their true neighbours by one pass over the records.
 
     A made query is a record moved by the distance of its nearest neighbour.
 
@@ -81,7 +81,7 @@ def draw(
 
 
 def _keys(reader: Reader, key: str) -> tuple[list[str], int]:
-    """Some keys, each as likely as any other, and how many there are."""
+    """Return some keys, each as likely as any other, and how many there are."""
     generator = np.random.default_rng(0)
     kept: list[str] = []
     count = 0
@@ -112,7 +112,7 @@ def _moved(collection: Collection, reader: Reader, keys: Sequence[str]) -> NDArr
 
 
 def _gap(vector: NDArray[np.float32], others: NDArray[np.float32]) -> float:
-    """Distance of the nearest other vector that is not the same."""
+    """Return the distance of the nearest other vector that is not the same."""
     distances = np.linalg.norm(others.astype(np.float64) - vector, axis=1)
     apart = distances[distances > 0.0]
     return float(apart.min()) if len(apart) else 0.0
@@ -138,7 +138,7 @@ def _neighbours(
 def _distances(
     metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Numbers in the order of the distances: double precision is enough to count neighbours."""
+    """Return numbers in the order of the distances; float64 is enough to count neighbours."""
     left, right = queries.astype(np.float64), vectors.astype(np.float64)
     products = left @ right.T
     squares = np.einsum("nd,nd->n", right, right)

@@ -56,8 +56,8 @@ class Layout:
         collection: the collection's id.
         key: name of the primary key.
         vector: name of the vector field.
-        norm: name of the field with the vectors' exact norms; ``None`` in a collection that
-            somebody else made.
+        norm: name of the field with the vectors' exact norms; ``None`` in a collection made by
+            another program.
         stored_dimension: length of the vectors on the server.
         index: the vector index.
         lite: whether it is kept by Milvus Lite.
@@ -76,22 +76,22 @@ class Layout:
 
     @cached_property
     def expressions(self) -> Expressions:
-        """Writes what is asked of it."""
+        """The expressions of its queries."""
         return Expressions(self.key, lite=self.lite)
 
     @property
     def page_rows(self) -> int:
-        """How many rows with vectors to ask for at a time."""
+        """Number of rows with vectors to ask for at a time."""
         return max(1, min(MAX_LIMIT, _PAGE_BYTES // (4 * self.stored_dimension)))
 
     @property
     def exhaustive(self) -> bool:
-        """Whether a search looks at every record."""
+        """Return whether a search looks at every record."""
         return self.index.exhaustive
 
     @property
     def provable(self) -> bool:
-        """Whether what a search leaves out can be told to be farther than what it gives.
+        """Return whether what a search leaves out can be told to be farther than what it gives.
 
         Without exact norms, nothing is known of the records that the engine drops: zero vectors
         under cosine, and what overflows. Only under euclidean are those the farthest.
@@ -108,7 +108,7 @@ def read(
     key: str | None = None,
     vector: str | None = None,
 ) -> Layout:
-    """Reads a collection's layout from the server.
+    """Read a collection's layout from the server.
 
     Args:
         client: the live client.
@@ -154,7 +154,7 @@ def read(
 
 
 def marker(description: str) -> dict[str, Any]:
-    """What a collection of ours says of itself; empty for those of others."""
+    """Return what a collection of ours says of itself; empty for those of others."""
     try:
         read = json.loads(description)
     except ValueError:
@@ -216,7 +216,7 @@ def _vector(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
 def _vector_index(
     client: MilvusClient, name: str, vector: str, timeout: float, *, patient: bool
 ) -> tuple[IndexType, Metric]:
-    """The vectors' index; one that another caller is just making is waited for."""
+    """Return the vectors' index, after waiting for one that another caller is just making."""
     deadline = time.monotonic() + min(timeout, _MAKING_S)
     while True:
         for described in _described_indexes(client, name, vector, timeout, by_field=patient):
@@ -242,7 +242,7 @@ def _vector_index(
 def _described_indexes(
     client: MilvusClient, name: str, vector: str, timeout: float, *, by_field: bool
 ) -> Iterator[dict[str, Any]]:
-    """What the server says of the vectors' indexes: first of one that is named like its field."""
+    """Yield what the server says of the vectors' indexes, first of one named like its field."""
     first = client.describe_index(name, vector, timeout=timeout) if by_field else None
     if first and first["field_name"] == vector:
         yield first
@@ -258,7 +258,7 @@ def _level(number: int) -> Consistency:
 
 
 def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[str, FieldType]:
-    """Name and type of each field.
+    """Return name and type of each field.
 
     Args:
         columns: as the server describes them, by name.
@@ -272,7 +272,7 @@ def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[
 
 
 def _unsupported(described: Mapping[str, Any], others: set[str | None]) -> dict[str, str]:
-    """What else the rows hold, which a read does not show and an upsert would erase.
+    """Return what else the rows hold, which a read does not show and an upsert would erase.
 
     A column that the server computes from others, as BM25 vectors are from a text, is not lost.
 

@@ -1,10 +1,11 @@
 """Sessions: a process reads what it wrote itself, deletes included.
 
 pymilvus carries the time of a write over to later reads, but some servers tell no time for a
-delete, and another spelling of the address starts anew. So this ledger, kept by collection for the
-whole process, notes own writes that no strong read has looked past yet; until one has, a session
-read is a strong one. No clock is involved: a strong read sees whatever was acknowledged before it,
-to anyone, so that joining another process's session is no more than one strong read to come.
+delete, and another spelling of the address knows of none. So this ledger, kept by collection for
+the whole process, notes own writes that no strong read has looked past yet; until one has, a
+session read is a strong one. No clock is involved: a strong read sees whatever was acknowledged
+before it, to any process, so that joining another process's session is no more than one strong read
+to come.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Ledger:
         return f"{self.origin}.{os.getpid()}"
 
     def note(self) -> None:
-        """Counts one more write."""
+        """Count one more write."""
         self.written += 1
         self.latest = time.monotonic()
 
@@ -84,7 +85,7 @@ class Session:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Notes a write; one that failed may have happened all the same."""
+        """Note a write; one that failed may have happened all the same."""
         try:
             yield
         finally:
@@ -92,7 +93,7 @@ class Session:
                 self._ledger.note()
 
     def moved_since(self, moment: float) -> bool:
-        """Whether an own write ended, or a session was joined, since; on the monotonic clock."""
+        """Return whether an own write ended, or a session was joined, since a monotonic moment."""
         with _guard:
             return self._ledger.latest >= moment
 
@@ -121,12 +122,12 @@ class Session:
                 self._ledger.seen[self._address] = max(seen, written)
 
     def token(self) -> str:
-        """Stands for all writes of this session so far, for another process to join."""
+        """Return what stands for all writes of this session so far, for another process to join."""
         with _guard:
             return f"{_KIND}:{self._collection}:{self._ledger.writer}:{self._ledger.written}"
 
     def join(self, token: str) -> None:
-        """Lets session reads see what the writer of a token had written when it was made.
+        """Let session reads see what the writer of a token had written when it was made.
 
         Raises:
             InvalidArgumentError: it is no token, or one of another collection.

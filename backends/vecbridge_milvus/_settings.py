@@ -86,7 +86,7 @@ class MilvusSettings(IndexSettings):
     @model_validator(mode="before")
     @classmethod
     def _taken_apart(cls, given: Any) -> Any:
-        """Moves credentials and a database out of the address, into settings of their own."""
+        """Move credentials and a database out of the address, into settings of their own."""
         uri = given.get("uri") if isinstance(given, dict) else None
         if not isinstance(uri, str) or "://" not in uri or uri.startswith(_SOCKET):
             return given
@@ -168,7 +168,7 @@ class MilvusSettings(IndexSettings):
 
     @property
     def encrypts(self) -> bool:
-        """Whether the connection is encrypted."""
+        """Return whether the connection is encrypted."""
         return self.secure or self.uri.lower().startswith("https:")
 
     @property
@@ -179,7 +179,7 @@ class MilvusSettings(IndexSettings):
 
     @property
     def plain_token(self) -> str:
-        """What the server is shown; a secret, never to be put into a message."""
+        """The token that the server is shown; a secret, never to be put into a message."""
         if self.token is not None:
             return self.token.get_secret_value()
         if self.user is not None and self.password is not None:
@@ -219,7 +219,7 @@ class MilvusSettings(IndexSettings):
 
 
 def _parsed(uri: str) -> Address:
-    """The parts of an address; what is wrong with it is told without repeating it."""
+    """Return the parts of an address; an error does not repeat it."""
     try:
         address = parse_address(uri)
     except ConfigurationError:
@@ -232,7 +232,7 @@ def _parsed(uri: str) -> Address:
 
 
 def _inside(address: Address) -> dict[str, str]:
-    """The settings that an address holds."""
+    """Return the settings that an address holds."""
     found: dict[str, str] = {}
     if address.user and address.password:
         found.update(user=address.user, password=address.password)

@@ -53,7 +53,7 @@ class SearchResult(NamedTuple):
 def to_columns(
     layout: Layout, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields
 ) -> Columns:
-    """What is written of records: the columns of the collection."""
+    """Return the columns of the collection that are written of records."""
     columns: dict[str, Any] = {layout.key: ids, layout.vector: to_stored(layout, vectors)}
     if layout.norm is not None:
         columns[layout.norm] = norms(vectors).tolist()
@@ -64,38 +64,38 @@ def to_columns(
 
 
 def part_of(columns: Columns, start: int, stop: int) -> Columns:
-    """A stretch of records."""
+    """Return the columns of some consecutive records."""
     return {name: values[start:stop] for name, values in columns.items()}
 
 
 def to_rows(columns: Columns) -> list[dict[str, Any]]:
-    """Rows of dicts, as pymilvus takes them."""
+    """Return rows as dicts, as pymilvus takes them."""
     names = tuple(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def to_stored(layout: Layout, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors of the stored dimension: zeros at the end change no distance."""
+    """Pad vectors to the stored dimension: zeros at the end change no distance."""
     missing = layout.stored_dimension - vectors.shape[1]
     return np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors
 
 
 def to_vectors(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
-    """The vectors of rows, ``(n, d)``."""
+    """Return the vectors of rows, ``(n, d)``."""
     stored = np.array([row[layout.vector] for row in rows], dtype=np.float32)
     shaped = stored.reshape(len(rows), layout.stored_dimension)
     return np.ascontiguousarray(shaped[:, : layout.info.dimension])
 
 
 def to_ids(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The ids of rows."""
+    """Return the ids of rows."""
     return tuple(row[layout.key] for row in rows)
 
 
 def to_records(
     layout: Layout, rows: Sequence[Mapping[str, Any]], missing: tuple[str, ...] = ()
 ) -> Records:
-    """Rows as columns."""
+    """Return rows as columns."""
     columns: dict[str, list[Scalar]] = {
         name: [row[name] for row in rows] for name in layout.info.fields
     }
@@ -103,12 +103,12 @@ def to_records(
 
 
 def takes_requests(client: MilvusClient) -> bool:
-    """Whether this pymilvus can be handed what is to be sent; all so far can."""
+    """Return whether this pymilvus can be handed what is to be sent; all so far can."""
     return hasattr(client, "_get_connection")
 
 
 def to_request(layout: Layout, columns: Columns) -> Any:
-    """An upsert of columns into a collection of our own."""
+    """Return the request that upserts columns into a collection of our own."""
     from pymilvus.grpc_gen import milvus_pb2
 
     kinds: dict[str | None, FieldType] = {layout.key: "string", layout.norm: "float"}
@@ -124,7 +124,7 @@ def to_request(layout: Layout, columns: Columns) -> Any:
 
 
 def send(client: MilvusClient, request: Any, timeout: float) -> None:
-    """Hands a request to pymilvus, which adds the database and tells of failures as ever."""
+    """Hand a request to pymilvus, which adds the database and raises its usual errors."""
     handler = client._get_connection()  # noqa: SLF001 - nothing public sends what it has not made
     generate = getattr(client, "_generate_call_context", None)
     # It names the database; before 2.6, connections do.
@@ -154,7 +154,7 @@ def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[S
 
 
 def to_entities(layout: Layout, reply: Any) -> list[Entity]:
-    """What pymilvus gives of a query: rows, whose vectors are rows of one array."""
+    """Return what pymilvus gives of a query: rows, whose vectors are rows of one array."""
     columns: Sequence[Any] = getattr(reply, "_lazy_field_data", ())
     if len(columns) == 1 and columns[0].field_name == layout.vector:
         rows: list[Entity] = list(list.__iter__(reply))
@@ -189,7 +189,7 @@ def _vectors_of(layout: Layout, reply: Sequence[Any], total: int) -> NDArray[np.
 
 
 def _stored(layout: Layout, column: Any, total: int) -> NDArray[np.float32] | None:
-    """The numbers of a column as ``(total, d)``; ``None`` where some rows have none."""
+    """Return the numbers of a column as ``(total, d)``; ``None`` where some rows have none."""
     numbers = np.array(column.vectors.float_vector.data, dtype=np.float32)
     if numbers.size != total * layout.stored_dimension:
         return None
@@ -222,13 +222,13 @@ def _add_scalars(request: Any, name: str, kind: FieldType, values: Sequence[Any]
 
 
 def _packed(numbers: NDArray[Any]) -> bytes:
-    """The numbers as field 1 of a message: set one by one, they would take twenty times longer."""
+    """Encode numbers as field 1 of a message: one by one, they would take twenty times longer."""
     data = numbers.tobytes()
     return b"\x0a" + _varint(len(data)) + data
 
 
 def _varint(number: int) -> bytes:
-    """A number as protocol buffers write lengths: seven bits at a time, the lowest first."""
+    """Encode a number as protocol buffers do: seven bits at a time, the lowest first."""
     if number < 0x80:
         return bytes([number])
     return bytes([number & 0x7F | 0x80]) + _varint(number >> 7)

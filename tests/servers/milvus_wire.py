@@ -1,4 +1,4 @@
-"""A Milvus of the tests' own: Lite's engine behind a port, which notes calls and changes answers."""
+"""A Milvus of the tests' own: Lite's engine behind a port; it notes calls and changes answers."""
 
 from __future__ import annotations
 

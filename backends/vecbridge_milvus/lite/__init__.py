@@ -35,28 +35,28 @@ class Lease(Protocol):
 
     @property
     def shared(self) -> bool:
-        """Whether other processes can be on the directory at the same time."""
+        """Return whether other processes can be on the directory at the same time."""
         ...
 
     def verify(self) -> None:
-        """Raises what keeps the directory from being served, or that it is not there any more."""
+        """Raise what keeps the directory from being served, or that it is no longer there."""
         ...
 
     def silent(self) -> VecbridgeError:
-        """Why nothing answers at the address."""
+        """Return the error that says why nothing answers at the address."""
         ...
 
     def leave(self) -> None:
-        """One store less; with the last one of a process, the directory is let go of."""
+        """Take a store away; with the last one of a process, the directory is let go of."""
         ...
 
     def forget(self) -> None:
-        """The same, for finalizers: it may be called at any moment, and waits for nothing."""
+        """Do the same for a finalizer: at any moment, and without waiting."""
         ...
 
 
 def join(path: Path, seconds: float) -> Lease:
-    """One more store on a directory, which is opened here, or served by another process.
+    """Add a store to a directory, which is opened here, or served by another process.
 
     Args:
         path: the directory, made where it is not there yet.
@@ -64,7 +64,7 @@ def join(path: Path, seconds: float) -> Lease:
 
     Raises:
         MissingDependencyError: Milvus Lite is not installed, or is too old.
-        ConnectionFailedError: it cannot be opened, and nobody serves it.
+        ConnectionFailedError: it cannot be opened, and no process serves it.
         CorruptStoreError: a file that says what the directory holds is damaged.
     """
     try:
@@ -91,7 +91,7 @@ def join(path: Path, seconds: float) -> Lease:
 
 
 def writing(path: Path) -> threading.RLock:
-    """The lock that this process's writes take turns on: the engine wants one at a time."""
+    """Return the lock that this process's writes take turns on: the engine wants one at a time."""
     with _guard:
         if path not in _writing:
             _writing[path] = reentrant_lock()
@@ -99,7 +99,7 @@ def writing(path: Path) -> threading.RLock:
 
 
 def check_readable(path: Path) -> None:
-    """Looks for damage that Milvus Lite would hide: it would show an older, or an empty, state.
+    """Raise an error for damage that Milvus Lite would hide behind an older, or an empty, state.
 
     It replaces these files whole, so no crash leaves a torn one.
     """
@@ -125,14 +125,14 @@ class _OneProcess:
             _holders[path] += 1
 
     def verify(self) -> None:
-        """Nothing can be wrong that connecting does not tell."""
+        """Raise nothing: what can be wrong, connecting tells."""
 
     def silent(self) -> VecbridgeError:
-        """The engine is of this process alone."""
+        """Return the error of the engine, which is of this process alone."""
         return failed(f"{self._path}: the engine does not answer", retryable=True)
 
     def leave(self) -> None:
-        """Counts one store less; with the last one the engine ends."""
+        """Count one store less; with the last one the engine ends."""
         with _guard:
             _holders[self._path] -= 1
             if _holders[self._path] > 0:
@@ -143,7 +143,7 @@ class _OneProcess:
             server_manager_instance.release_server(str(self._path))
 
     def forget(self) -> None:
-        """The same: here is no thread to leave it to."""
+        """Do the same: there is no thread to leave it to."""
         self.leave()
 
 

@@ -1,4 +1,8 @@
-"""Whose turn it is in Milvus Lite's engine: reads go together, a write goes alone."""
+"""What comes around each call of Milvus Lite's engine: a turn, a flush, and a recovery.
+
+Reads go together, a write goes alone. Rows are flushed before a call that would look through many
+that are not; and collections on which a write has failed half-way are opened again.
+"""
 
 from __future__ import annotations
 
@@ -45,15 +49,16 @@ _READS = frozenset(
 )
 """What only looks. A method that is not known to is taken for a write."""
 
+_SEARCHED_ROWS, _LOGGED_ROWS = 1000, 20_000
+"""How many unflushed rows a search looks through, and how many a log holds, at most."""
 
-_MANY_ROWS = 1000
-_MOST_ROWS = 20_000
 _PAUSE_S = 10.0
-"""How long nothing is put away after that has failed, as it does on a full disk."""
+"""How long no flush is tried after one has failed, as it does on a full disk."""
 _Name = tuple[str, str]
 _log = logging.getLogger("vecbridge.milvus")
+
 _FAILED = 1
-"""The code of what nobody foresaw; what Lite refuses on purpose has others, and changes nothing."""
+"""The code of an unforeseen failure; a refusal has others, and changes nothing."""
 
 _TOO_LATE = "cannot schedule new futures"
 """What Lite says where the interpreter is at its end, and what it would tidy up later stays so."""
@@ -70,7 +75,7 @@ class ReadWriteGate:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Held while something is read."""
+        """Hold the gate while something is read."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._written or self._waiting))
             self._readers += 1
@@ -83,7 +88,7 @@ class ReadWriteGate:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Held while something is written."""
+        """Hold the gate while something is written."""
         with self._changed:
             self._waiting += 1
             try:
@@ -100,26 +105,26 @@ class ReadWriteGate:
 
 
 class AutoFlush:
-    """Puts rows away before a call that would look through many of them.
+    """Flushes rows before a call that would look through many of them.
 
-    A search of what is not put away takes some ten times as long. Only the process that serves
+    A search of what is not flushed takes some ten times as long. Only the process that serves
     knows what all the others wrote, and what its predecessor left to be read from the log.
-    Who succeeds it reads that log first, so that writes too put rows away, now and then.
+    Its successor reads that log first, so that writes too flush rows, now and then.
 
     Args:
-        flush: puts away the rows of the collection that a request names; says what it failed
+        flush: flushes the rows of the collection that a request names; says what it failed
             with, or nothing. What has failed has lost no row.
     """
 
     def __init__(self, flush: Callable[[Any, Any], str]) -> None:
         self._flush = flush
         self._lock = reentrant_lock()
-        # Nobody knows what a collection has in its log when it is first seen.
-        self._rows: defaultdict[_Name, int] = defaultdict(lambda: _MANY_ROWS)
+        # What a collection has in its log when it is first seen is not known.
+        self._rows: defaultdict[_Name, int] = defaultdict(lambda: _SEARCHED_ROWS)
         self._failed: dict[_Name, float] = {}
 
     def is_due(self, method: str, request: Any) -> bool:
-        """Whether more rows are not put away than there should be when a call is made."""
+        """Return whether more rows are unflushed than there should be when a call is made."""
         limit = _limit(method, request)
         if limit is None:
             return False
@@ -128,8 +133,8 @@ class AutoFlush:
             paused = now - self._failed.get(name, -_PAUSE_S) < _PAUSE_S
             return not paused and self._rows[name] >= limit
 
-    def settle(self, method: str, request: Any, context: Any) -> None:
-        """Puts rows away, unless another call has just done so. Needs a writer's turn.
+    def run(self, method: str, request: Any, context: Any) -> None:
+        """Flush rows, unless another call has just done so. Needs a writer's turn.
 
         Where that fails the call goes on without: it takes longer, and finds the same.
         """
@@ -143,21 +148,26 @@ class AutoFlush:
                 self._rows[_name(request)] = 0
         if failure:
             _log.warning(
-                "Milvus Lite cannot put away what was written to %r, and searches it slowly until "
+                "Milvus Lite cannot flush what was written to %r, and searches it slowly until "
                 "it can: %s",
                 request.collection_name,
                 failure,
             )
 
     def note(self, method: str, request: Any) -> None:
-        """Counts what a call wrote."""
+        """Count what a call wrote."""
         if method in {"Insert", "Upsert"}:
             with self._lock:
                 self._rows[_name(request)] += request.num_rows
 
 
 class ReopenAfterFailure:
-    """Has collections opened again on which a write has failed.
+    """Opens collections again on which a write has failed half-way, as on a full disk.
+
+    Lite clears what it holds in memory before it puts it into a segment, and does not take it back
+    where that fails: reads no longer find the records, and the next segment that can be written
+    removes the log that still has them. A record that was cut short in the log hides all that are
+    written behind it. Opened again, a collection has everything from its log, and begins a new one.
 
     Args:
         engine: whose they are.
@@ -166,8 +176,8 @@ class ReopenAfterFailure:
     def __init__(self, engine: MilvusLite) -> None:
         self._engine = engine
 
-    def mended(self, reply: Any, request: Any, context: Any) -> bool:
-        """Looks at the reply to a write. Needs a writer's turn.
+    def check(self, reply: Any, request: Any, context: Any) -> bool:
+        """Open the collections of a write again that failed half-way. Needs a writer's turn.
 
         Args:
             reply: of Lite's.
@@ -208,8 +218,8 @@ class ReadWriteInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
 
     Args:
         gate: whose turn it is.
-        settling: when rows are put away.
-        mended: sees to it that a write which failed, given reply, request and context, does no
+        auto_flush: flushes rows when it is time.
+        check: sees to it that a write which failed, given reply, request and context, does no
             harm later.
         anchor: the directory that is served. Where the engine cannot follow it, nothing is written
             once its path leads elsewhere.
@@ -218,19 +228,19 @@ class ReadWriteInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     def __init__(
         self,
         gate: ReadWriteGate,
-        settling: AutoFlush,
-        mended: Callable[..., object],
+        auto_flush: AutoFlush,
+        check: Callable[..., object],
         anchor: Anchor,
     ) -> None:
         self._gate = gate
-        self._settling = settling
-        self._mended = mended
+        self._auto_flush = auto_flush
+        self._check = check
         self._anchor = anchor
 
     def intercept_service(
         self, continuation: Callable[[Any], Any], handler_call_details: Any
     ) -> Any:
-        """The handler of a call, behind the gate."""
+        """Return the handler of a call, behind the gate."""
         handler = continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
@@ -241,18 +251,18 @@ class ReadWriteInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         def in_turn(request: Any, context: Any) -> Any:
             if not (reads or self._anchor.follows) and (lost := self._anchor.lost()):
                 return context.abort(grpc.StatusCode.ABORTED, f"{self._anchor.path}: {lost}")
-            if self._settling.is_due(name, request):
+            if self._auto_flush.is_due(name, request):
                 with self._gate.writing():
-                    self._settling.settle(name, request, context)
+                    self._auto_flush.run(name, request, context)
             try:
                 with turn():
                     reply = handler.unary_unary(request, context)
                     if not reads:
-                        self._mended(reply, request, context)
+                        self._check(reply, request, context)
             except NotImplementedError:
                 # pymilvus goes without, and gRPC would log a traceback in the user's face.
                 return context.abort(grpc.StatusCode.UNIMPLEMENTED, f"Milvus Lite has no {name}")
-            self._settling.note(name, request)
+            self._auto_flush.note(name, request)
             status = getattr(reply, "status", reply)
             if getattr(status, "reason", ""):
                 status.reason = self._anchor.plain(status.reason)
@@ -267,11 +277,11 @@ class ReadWriteInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
 
 def _limit(method: str, request: Any) -> int | None:
     if method in {"Insert", "Upsert"}:
-        return _MOST_ROWS
+        return _LOGGED_ROWS
     if method in {"Search", "HybridSearch"}:
-        return _MANY_ROWS
+        return _SEARCHED_ROWS
     # Rows that are asked for by key are found at once wherever they are.
-    return _MANY_ROWS if method == "Query" and " in [" not in request.expr else None
+    return _SEARCHED_ROWS if method == "Query" and " in [" not in request.expr else None
 
 
 def _name(request: Any) -> _Name:
@@ -285,7 +295,7 @@ def _named(request: Any) -> list[str]:
 
 
 def _database(request: Any, context: Any) -> str:
-    """As Lite reads it: from the request, else from what comes with the call."""
+    """Return the database as Lite reads it: from the request, else from the call's metadata."""
     from milvus_lite.db import DEFAULT_DATABASE_NAME
 
     if request.db_name:

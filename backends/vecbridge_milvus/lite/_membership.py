@@ -34,7 +34,7 @@ _inherited: list[DirectoryMember] = []
 
 
 def join(path: Path, check: Callable[[Path], None], seconds: float) -> DirectoryMember:
-    """One more store of this process on a directory.
+    """Add a store of this process to a directory.
 
     Args:
         path: the directory.
@@ -42,7 +42,7 @@ def join(path: Path, check: Callable[[Path], None], seconds: float) -> Directory
         seconds: how long to wait for another process that has it and does not answer yet.
 
     Raises:
-        ConnectionFailedError: it cannot be opened, and nobody serves it.
+        ConnectionFailedError: it cannot be opened, and no process serves it.
         CorruptStoreError: it is damaged.
     """
     _register()
@@ -88,7 +88,7 @@ class DirectoryMember:
         )
 
     def open(self, seconds: float) -> None:
-        """Serves the directory, or finds who does, unless that is done."""
+        """Serve the directory, or find the process that does, unless that is done."""
         with self._opening:
             if not self._watcher.is_alive():
                 self._watcher.start()
@@ -99,11 +99,11 @@ class DirectoryMember:
                 time.sleep(_POLL_S)
 
     def lost(self) -> str | None:
-        """What has become of the path, where it does not lead to what was opened any more."""
+        """Return what has become of the path, where it no longer leads to what was opened."""
         return None if self._anchor is None else self._anchor.lost()
 
     def verify(self) -> None:
-        """Raises what keeps this process's stores from the directory.
+        """Raise what keeps this process's stores from the directory.
 
         That is what kept it from succeeding the one that served, or that another directory, or
         none, is where this one was. What is looked at is a name and two numbers, so that each call
@@ -120,7 +120,7 @@ class DirectoryMember:
             )
 
     def silent(self) -> VecbridgeError:
-        """Why the process that serves does not answer."""
+        """Return the error that says why the process that serves does not answer."""
         place = None if self._anchor is None else rendezvous.find(self._anchor.place)
         if place is None or not rendezvous.answers(place.socket):
             return failed(f"{self._path}: the process that served it has ended", retryable=True)
@@ -140,23 +140,23 @@ class DirectoryMember:
         )
 
     def leave(self) -> None:
-        """One store less; with the last one the directory is let go of, before this returns."""
+        """Take a store away; with the last one, let go of the directory before this returns."""
         left = threading.Event()
         if self._process == os.getpid():
             self._leaving.put(left)
             left.wait(_END_S)
 
     def retire(self) -> None:
-        """Takes over from no other process any more."""
+        """Take over from no other process from now on."""
         self._ended = True
 
     def forget(self) -> None:
-        """The same, for a finalizer: it takes no lock and waits for nothing."""
+        """Do the same for a finalizer: take no lock and wait for nothing."""
         if self._process == os.getpid():
             self._leaving.put(threading.Event())
 
     def disown(self) -> None:
-        """In a forked child: the directory is the parent's."""
+        """Let go of the directory in a forked child: it is the parent's."""
         if self._server is not None:
             self._server.disown()
         if self._held is not None:
@@ -166,7 +166,7 @@ class DirectoryMember:
             self._anchor.close()
 
     def end(self) -> None:
-        """Stops serving, if this process does, and unlocks."""
+        """Stop serving, if this process does, and unlock."""
         with self._opening:
             self._ended = True
             server, self._server = self._server, None
@@ -198,7 +198,7 @@ class DirectoryMember:
     def _succeed(self) -> None:
         with self._opening:
             try:
-                # Whoever removed the directory has no use for an empty one in its place.
+                # A directory that was removed is not wanted back, empty.
                 wanted = self.address and not self._ended and self.lost() is None
                 if wanted and not self._serve():
                     self._find()
@@ -208,7 +208,7 @@ class DirectoryMember:
                 self._trouble = None if served else error
 
     def _serve(self) -> bool:
-        """Tries for the lock, and serves where it is free."""
+        """Try for the lock, and serve where it is free."""
         try:
             anchor = self._anchored()
             held = rendezvous.acquire(anchor.place)
@@ -245,7 +245,7 @@ class DirectoryMember:
         return True
 
     def _anchored(self) -> Anchor:
-        """The directory, made where it is not there yet, and the same one from then on."""
+        """Return the directory, made where it is not there yet, and the same from then on."""
         if self._anchor is not None and (self.address or self._anchor.lost() is None):
             return self._anchor
         if self._anchor is not None:
@@ -275,7 +275,7 @@ class DirectoryMember:
             return linked(self._path)
         if place is None:
             return failed(f"{self._path} is locked by a process that does not say how to reach it")
-        why = place.distrust() or f"nobody answers on {place.socket}"
+        why = place.distrust() or f"no process answers on {place.socket}"
         return failed(
             f"{self._path} is served by process {place.pid} on {place.host}, and this process "
             f"cannot speak to it: {why}. Processes of one user on one machine can share it; for "

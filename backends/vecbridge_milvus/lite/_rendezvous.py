@@ -1,4 +1,4 @@
-"""Where the process that has a Milvus Lite directory open serves it to the others.
+"""A Milvus Lite directory, and where the process that has it open serves it to the others.
 
 The directory holds one small file: its lock says who serves, its content names the socket. Every
 path to the directory leads to it, whatever the environment of a process is. The socket lies in a
@@ -39,11 +39,17 @@ _MAX_FILE_BYTES = 4096
 _BRIEF_S = 1.0
 _PLAINLY = 0 if sys.platform == "win32" else os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ODD = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
-"""What reading a file raises that somebody else has written."""
+"""What reading a file raises that another program has written."""
 
 
 class Anchor:
-    """A directory, held open so that no other one is mistaken for it.
+    """A directory by what it is, held open so that no other one is mistaken for it.
+
+    The engine names its files by path, all its life. Where the directory is moved meanwhile and
+    another one takes its place, such paths lead into the other one: rows of one store end in the
+    other, or in neither. So the engine is given a path that leads to the open directory wherever it
+    is moved, and each store looks whether its own path still leads there before it believes an
+    answer.
 
     Args:
         path: what leads to it now.
@@ -65,11 +71,11 @@ class Anchor:
         """A path that leads to the directory, after a move too where :attr:`follows` is true."""
 
     def note_lock(self) -> None:
-        """Remembers the file whose lock says who serves the directory."""
+        """Remember the file whose lock says who serves the directory."""
         self._lock = _identity((self.place / FILE).lstat())
 
     def lost(self) -> str | None:
-        """What has become of the path; ``None`` where it leads to this directory still."""
+        """Return what has become of the path; ``None`` where it still leads to this directory."""
         try:
             if _identity(self.path.stat()) != self._directory:
                 return "another directory has taken its place"
@@ -83,11 +89,11 @@ class Anchor:
         return f"{FILE} in it was replaced"
 
     def plain(self, text: str) -> str:
-        """A text with the directory's name as its user knows it."""
+        """Return a text with the directory's name as its user knows it."""
         return text.replace(str(self.place), str(self.path)) if self.follows else text
 
     def close(self) -> None:
-        """Lets go of the directory. May be called twice."""
+        """Let go of the directory. May be called twice."""
         held, self._held = self._held, None
         if held is not None:
             os.close(held)
@@ -102,12 +108,12 @@ class Rendezvous:
     host: str
 
     def distrust(self) -> str | None:
-        """Why this socket is not to be spoken to; ``None`` where it may be."""
+        """Return why this socket is not to be spoken to; ``None`` where it may be."""
         return _not_private(self.socket.parent) or _not_ours(self.socket)
 
 
 def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
-    """The error of a directory that cannot be opened."""
+    """Return the error of a directory that cannot be opened."""
     return ConnectionFailedError(
         f"Milvus Lite cannot be opened: {reason}",
         backend=BACKEND,
@@ -117,7 +123,7 @@ def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
 
 
 def linked(path: Path) -> ConnectionFailedError:
-    """The error of a copy whose files are those of another directory."""
+    """Return the error of a copy whose files are those of another directory."""
     return failed(
         f"{path} shares its files with another directory, as a copy that was made of links does "
         f"(cp -l, rsync --link-dest), and that one is open. Close it there, or copy the files "
@@ -126,7 +132,7 @@ def linked(path: Path) -> ConnectionFailedError:
 
 
 def acquire(directory: Path) -> int | None:
-    """Takes the lock of a directory, unless another process has it.
+    """Take the lock of a directory, unless another process has it.
 
     Returns:
         A descriptor that holds it for as long as it is open.
@@ -150,7 +156,7 @@ def acquire(directory: Path) -> int | None:
 
 
 def is_linked(file: Path) -> bool:
-    """Whether a file has other names, as in a copy that was made of links."""
+    """Return whether a file has other names, as in a copy that was made of links."""
     try:
         return file.lstat().st_nlink > 1
     except OSError:
@@ -158,7 +164,7 @@ def is_linked(file: Path) -> bool:
 
 
 def find(directory: Path) -> Rendezvous | None:
-    """The place that a directory's file names, unless it names none or was copied with it."""
+    """Return what a directory's file names, unless it names nothing or was copied with it."""
     try:
         descriptor = os.open(directory / FILE, os.O_RDONLY | _PLAINLY)
         with os.fdopen(descriptor, "rb") as file:
@@ -179,7 +185,7 @@ def find(directory: Path) -> Rendezvous | None:
 
 
 def prepare(directory: Path) -> Path:
-    """A socket's path to serve on, with the lock held: the last one where that is possible.
+    """Return a socket's path to serve on, the last one if possible. The lock is held.
 
     Clients that wait for a successor then find it where they are.
     """
@@ -195,7 +201,7 @@ def prepare(directory: Path) -> Path:
 
 
 def publish(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
-    """Writes a socket into the file that is locked, or that serving on it has ended well.
+    """Write a socket into the locked file, or that serving on it has ended well.
 
     Args:
         held: the descriptor of the file.
@@ -218,7 +224,7 @@ def publish(held: int, directory: Path, path: Path, *, ended: bool = False) -> N
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens on a socket."""
+    """Return whether a process listens on a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_BRIEF_S)
         try:
@@ -229,7 +235,7 @@ def answers(path: Path) -> bool:
 
 
 def ended_cleanly(held: int) -> bool:
-    """Whether the process that served last had the time to say that it was done."""
+    """Return whether the process that served last had the time to say that it was done."""
     content = os.pread(held, _MAX_FILE_BYTES, 0)
     try:
         return not content or json.loads(content)["ended"] is True
@@ -238,7 +244,7 @@ def ended_cleanly(held: int) -> bool:
 
 
 def stopped(pid: int) -> bool:
-    """Whether a process of this machine is held by a signal or a debugger; not told everywhere."""
+    """Return whether a process here is held by a signal or a debugger; not known everywhere."""
     try:
         line = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, ValueError):
@@ -248,7 +254,7 @@ def stopped(pid: int) -> bool:
 
 
 def clear(path: Path) -> None:
-    """Removes a socket and its directory, where nobody uses them."""
+    """Remove a socket and its directory, unless something else is in it."""
     path.unlink(missing_ok=True)
     try:
         path.parent.rmdir()
@@ -263,7 +269,7 @@ def _can_be_used_again(place: Rendezvous) -> bool:
             place.socket.parent.mkdir(mode=0o700)
         except OSError:
             return False
-    # Whoever answers is not ours, as the lock is: the socket of another directory, say.
+    # A process that answers is not ours, as the lock is: it serves another directory, say.
     return _not_private(place.socket.parent) is None and not answers(place.socket)
 
 
@@ -294,7 +300,7 @@ def _not_ours(path: Path) -> str | None:
 
 
 def _opened(file: Path) -> int:
-    """The file, made where there is none."""
+    """Return the file, made where there is none."""
     try:
         held = os.open(file, os.O_RDWR | os.O_CREAT | _PLAINLY, 0o600)
     except OSError as error:
@@ -313,7 +319,7 @@ def _misplaced(what: str) -> OSError:
 
 
 def lock(descriptor: int) -> bool:
-    """Takes the lock of an open file, where it is free, for as long as the file is open."""
+    """Take the lock of an open file, where it is free, for as long as the file is open."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -82,7 +82,7 @@ def test_a_proxy_of_the_environment_is_named_and_its_address_is_not(
             store.index_names()
         assert "hunter2" not in str(why.value)
         monkeypatch.setenv("no_proxy", "localhost, 127.0.0.1")
-        with pytest.raises(ConnectionFailedError, match="nobody answers at"):
+        with pytest.raises(ConnectionFailedError, match="no server answers at"):
             store.index_names()
 
 
@@ -92,7 +92,7 @@ def test_nobody_listens() -> None:
         port = listener.getsockname()[1]
     error = told(f"http://127.0.0.1:{port}")
     assert isinstance(error, ConnectionFailedError)
-    assert f"nobody answers at 127.0.0.1:{port}" in str(error)
+    assert f"no server answers at 127.0.0.1:{port}" in str(error)
     assert "Start a Milvus server" in str(error)
     assert "uri='vectors.db'" in str(error)
     assert error.retryable
@@ -107,14 +107,14 @@ def test_a_host_that_nobody_knows() -> None:
 
 def test_a_socket_file_that_nobody_serves(tmp_path: Path) -> None:
     error = told(f"unix:{tmp_path}/milvus.sock")
-    assert f"nobody answers at unix:{tmp_path}/milvus.sock" in str(error)
+    assert f"no server answers at unix:{tmp_path}/milvus.sock" in str(error)
     assert error.retryable
 
 
 def test_a_file_that_is_no_socket(tmp_path: Path) -> None:
     (tmp_path / "milvus.sock").write_text("")
     error = told(f"unix://{tmp_path}/milvus.sock")
-    assert "nobody answers at unix:" in str(error)
+    assert "no server answers at unix:" in str(error)
     assert "onnection refused" in str(error)
 
 

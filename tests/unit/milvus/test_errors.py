@@ -46,9 +46,10 @@ Raised = Callable[[Exception | Callable[[], object]], Any]
 
 def public(error: Exception) -> type[Exception]:
     """The type of an error as callers know it."""
-    return next(
+    found: type[Exception] = next(
         kind for kind in type(error).__mro__ if getattr(vecbridge, kind.__name__, 0) is kind
     )
+    return found
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_grpc_errors(
 @pytest.mark.parametrize(
     ("code", "message", "kind", "retryable"),
     [
-        (2, "nobody answers", ConnectionFailedError, True),
+        (2, "no server answers", ConnectionFailedError, True),
         (101, "collection not loaded", BackendError, True),
         (65535, "collection not loaded[1]", BackendError, True),
         (8, "rate limit exceeded", BackendError, True),
@@ -210,8 +211,9 @@ def test_a_closed_channel_is_a_connection_that_failed(raised: Raised) -> None:
 
 
 def test_what_pymilvus_stumbles_over_is_the_stores_failure(raised: Raised) -> None:
-    from pymilvus.client.utils import check_status
+    import pymilvus.client.utils
 
+    check_status: Any = pymilvus.client.utils.check_status
     error = raised(lambda: check_status(None))
     assert public(error) is BackendError
     assert "could not count: AttributeError" in str(error)

@@ -62,7 +62,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         ({"index_type": "HNSW", "index_params": {"m": 16}}, "did you mean 'M'"),
         ({"index_type": "HNSW", "index_params": {"nlist": 16}}, "it has M, efConstruction"),
         ({"index_type": "IVF_FLAT", "index_params": {"N_List": 16}}, "did you mean 'nlist'"),
-        ({"index_type": "HNSW", "index_params": {"ef": 16}}, "belongs into search_params"),
+        ({"index_type": "HNSW", "index_params": {"ef": 16}}, "belongs in search_params"),
         ({"index_type": "HNSW", "search_params": {"EF": 16}}, "did you mean 'ef'"),
         ({"index_type": "IVF_FLAT", "search_params": {"n_probe": 16}}, "did you mean 'nprobe'"),
         ({"resource_groups": ["a", "b"], "replicas": 3}, "replicas=2"),

@@ -71,9 +71,13 @@ class Engine:
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     made: list[Engine] = []
 
+    def hold(request: Any) -> None:
+        for each in made:
+            each.hold(request.expr)
+
     # The server binds the methods when it starts.
     for method in ("Query", "Delete"):
-        _wrap(monkeypatch, method, lambda request: [each.hold(request.expr) for each in made])
+        _wrap(monkeypatch, method, hold)
     with (
         vecbridge.get_backend("milvus", uri=str(tmp_path / "v.db")) as store,
         ThreadPoolExecutor(8) as pool,

@@ -9,9 +9,11 @@ from contextlib import suppress
 import numpy as np
 
 from tests.servers.milvus_wire import Wire
-from vecbridge import BackendError, FieldType, Filter, Store
+from vecbridge import BackendError, FieldType, Filter, Scalar, Store
 from vecbridge.filters import settle
 from vecbridge_milvus import MilvusIndex
+
+_EMPTY: dict[FieldType, Scalar] = {"string": "", "integer": 0, "float": 0.0, "boolean": False}
 
 
 class Written:
@@ -77,10 +79,7 @@ class Written:
         """Make an id the only one."""
         self._engine.delete(self._put_before)
         self._put_before = [name]
-        fields = {
-            each: [{"string": "", "integer": 0, "float": 0.0, "boolean": False}[kind]]
-            for each, kind in self._fields.items()
-        }
+        fields = {each: [_EMPTY[kind]] for each, kind in self._fields.items()}
         self._engine.upsert([name], self._vectors, fields)
         self._wire.clear()
 
