@@ -281,18 +281,11 @@ class Connection:
                 client.list_collections(timeout=self.timeout)
 
     def _failure(self, error: Exception, logged: list[BaseException]) -> VecbridgeError:
-        path = self._settings.lite_path
-        if path is None:
+        if self._lite is None:
             # pymilvus before 2.6 asks for the database itself.
             told = translate(error, "connect")
             return told if isinstance(told, ConfigurationError) else cause(self._settings, error)
-        if self._lite is not None and self._lite.address != str(path):
-            return self._lite.silent()
-        reason = str(logged[-1]) if logged else str(error)
-        return milvus_lite.failed(
-            f"{path}: {reason}. Here Milvus Lite admits one process at a time: "
-            f"close the store in the other one, or run a Milvus server and give its address"
-        )
+        return self._lite.silent(str(logged[-1]) if logged else str(error))
 
     def _was_closed(self, operation: str) -> ClosedError:
         return ClosedError(

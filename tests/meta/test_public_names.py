@@ -173,6 +173,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge_conformance.suite": [],
     "vecbridge_faiss": ["FaissBackend", "FaissSettings"],
     "vecbridge_milvus": ["IndexSettings", "MilvusBackend", "MilvusIndex", "MilvusSettings"],
+    "vecbridge_milvus.lite": [],
     "vecbridge_sklearn": [
         "SklearnBackend",
         "SklearnSettings",

@@ -18,8 +18,6 @@ from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus.lite._rendezvous import SUPPORTED, failed
 
-__all__ = ["Lease", "check_readable", "failed", "join", "writing"]
-
 _guard = reentrant_lock()
 _holders: Counter[Path] = Counter()
 _writing: dict[Path, threading.RLock] = {}
@@ -42,8 +40,12 @@ class Lease(Protocol):
         """Raise what keeps the directory from being served, or that it is no longer there."""
         ...
 
-    def silent(self) -> VecbridgeError:
-        """Return the error that says why nothing answers at the address."""
+    def silent(self, reason: str) -> VecbridgeError:
+        """Return the error that says why nothing answers at the address.
+
+        Args:
+            reason: what pymilvus or the engine said.
+        """
         ...
 
     def leave(self) -> None:
@@ -127,9 +129,12 @@ class _OneProcess:
     def verify(self) -> None:
         """Raise nothing: what can be wrong, connecting tells."""
 
-    def silent(self) -> VecbridgeError:
-        """Return the error of the engine, which is of this process alone."""
-        return failed(f"{self._path}: the engine does not answer", retryable=True)
+    def silent(self, reason: str) -> VecbridgeError:
+        """Return the error of the engine, which is of one process alone."""
+        return failed(
+            f"{self._path}: {reason}. Here Milvus Lite admits one process at a time: "
+            f"close the store in the other one, or run a Milvus server and give its address"
+        )
 
     def leave(self) -> None:
         """Count one store less; with the last one the engine ends."""

@@ -119,7 +119,7 @@ class DirectoryMember:
                 f"Close this store, and open the path that you mean"
             )
 
-    def silent(self) -> VecbridgeError:
+    def silent(self, reason: str) -> VecbridgeError:
         """Return the error that says why the process that serves does not answer."""
         place = None if self._anchor is None else rendezvous.find(self._anchor.place)
         if place is None or not rendezvous.answers(place.socket):

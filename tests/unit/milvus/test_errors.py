@@ -259,7 +259,11 @@ def test_an_answer_that_is_too_large_is_asked_for_in_parts(
     index = make_index(dimension=2, consistency="eventual")
     ids = [f"{number}" for number in range(10)]
     index.upsert(ids, [[1, 2]] * 10)
-    for read in (lambda: len(index.fetch(ids)), lambda: int(index.contains(ids).sum())):
+    reads: list[Callable[[], int]] = [
+        lambda: len(index.fetch(ids)),
+        lambda: int(index.contains(ids).sum()),
+    ]
+    for read in reads:
         wire.clear()
         wire.fail("Query", *[(65535, "query results exceed the limit size 100")] * 9)
         assert read() == 10
