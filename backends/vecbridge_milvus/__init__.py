@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from vecbridge_milvus._backend import MilvusBackend
 from vecbridge_milvus._index import MilvusIndex
-from vecbridge_milvus._index_settings import IndexSettings
+from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._settings import MilvusSettings
 
 __all__ = ["IndexSettings", "MilvusBackend", "MilvusIndex", "MilvusSettings"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
 from vecbridge.diagnosis import Finding
-from vecbridge_milvus import _schema
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._proof import is_cloud, shown
+from vecbridge_milvus._schema import Layout
+from vecbridge_milvus._schema import read as read_layout
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ class MilvusBackend:
         self._connection = Connection(settings)
 
     @property
+    def settings(self) -> MilvusSettings:
+        """The settings of the store; secrets in it are ``SecretStr``."""
+        return self._settings
+
+    @property
     def client(self) -> MilvusClient:
         """The ``pymilvus.MilvusClient`` behind, for what only Milvus can do."""
         return self._connection.client("client")
@@ -49,7 +56,7 @@ class MilvusBackend:
         fields: Mapping[str, FieldType],
         consistency: Consistency | None,
     ) -> MilvusIndex:
-        """Makes a collection; ``consistency=None`` is ``session`` on a server.
+        """Make a collection; ``consistency=None`` is ``session`` on a server.
 
         Raises:
             IndexExistsError: there is a collection of that name.
@@ -65,7 +72,7 @@ class MilvusBackend:
         return MilvusIndex(self._collection(name), self._settings)
 
     def open_index(self, name: str) -> MilvusIndex:
-        """Opens a collection, ours or one that somebody else made, and loads it.
+        """Open and load a collection, one of ours or one made by another program.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -86,14 +93,14 @@ class MilvusBackend:
         return MilvusIndex(collection, self._settings)
 
     def index_names(self) -> list[str]:
-        """Names of the collections, sorted."""
+        """Return the names of the collections, sorted."""
         timeout = self._connection.timeout
-        return self._connection.trying(
+        return self._connection.with_retries(
             "index_names", lambda client, _: sorted(client.list_collections(timeout=timeout))
         )
 
     def drop_index(self, name: str) -> None:
-        """Removes a collection.
+        """Remove a collection.
 
         Raises:
             IndexNotFoundError: there is none of that name.
@@ -101,31 +108,40 @@ class MilvusBackend:
         self._require(name, "drop_index")
         timeout = self._connection.timeout
         with self._connection.writing():
-            self._connection.trying(
+            self._connection.with_retries(
                 "drop_index", lambda client, _: client.drop_collection(name, timeout=timeout)
             )
 
     def diagnose(self) -> Iterator[Finding]:
-        """Looks at the connection, the account and every collection; changes nothing."""
-        return findings(self._connection)
+        """Look at the connection, the account and every collection; change nothing."""
+        connection, started = self._connection, time.perf_counter()
+        client = connection.client("diagnose")
+        took_s = time.perf_counter() - started
+        yield from findings(
+            self._settings,
+            client,
+            version=connection.version,
+            lite=connection.lite,
+            took_s=took_s,
+        )
 
     def versions(self) -> dict[str, str]:
-        """What the live server calls itself; of Milvus Lite, its package tells as much."""
+        """Return what the live server calls itself; nothing for Milvus Lite, which is a package."""
         return {} if self._connection.lite else {"milvus": self._connection.version}
 
     def close(self) -> None:
-        """Closes the connection. May be called twice."""
+        """Close the connection. May be called twice."""
         self._connection.close()
 
     def _is_shown(self, collection: Collection) -> bool:
-        """Whether the index that is called FLAT is seen to be."""
+        """Return whether an index that is called FLAT is seen to look at every record."""
         client = self._connection.client("open_index")
         cloud = is_cloud(client, self._connection.place)
         return not cloud and shown(collection, tried=collection.layout.tried)
 
     def _require(self, name: str, operation: str) -> None:
         timeout = self._connection.timeout
-        if self._connection.trying(
+        if self._connection.with_retries(
             operation, lambda client, _: client.has_collection(name, timeout=timeout)
         ):
             return
@@ -139,8 +155,8 @@ class MilvusBackend:
         connection = self._connection
         lite, timeout = connection.lite, connection.timeout
 
-        def read(client: MilvusClient, _attempt: int) -> _schema.Layout:
-            return _schema.read(
+        def read(client: MilvusClient, _attempt: int) -> Layout:
+            return read_layout(
                 client,
                 name,
                 lite=lite,
@@ -149,5 +165,5 @@ class MilvusBackend:
                 vector=self._settings.vector_field,
             )
 
-        layout = connection.trying("open_index", read)
+        layout = connection.with_retries("open_index", read)
         return Collection(connection, layout, loading=self._settings.loading)

@@ -1,14 +1,17 @@
-"""A connection of one store's own: made on first use, shared with nobody."""
+"""A connection of one store's own: made on first use, and made again where it is lost."""
 
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import uuid
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecbridge import (
@@ -17,20 +20,21 @@ from vecbridge import (
     ClosedError,
     ConfigurationError,
     ConnectionFailedError,
+    MissingDependencyError,
     VecbridgeError,
 )
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus import _lite
-from vecbridge_milvus._causes import cause
-from vecbridge_milvus._errors import BACKEND, boundary, translate
-from vecbridge_milvus._pymilvus import forget_inherited, load, quietly
-from vecbridge_milvus._retry import Patience
+from vecbridge_milvus import lite as milvus_lite
+from vecbridge_milvus._diagnosis import cause
+from vecbridge_milvus._errors import BACKEND, boundary, quieten, quietly, translate, with_retries
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 T = TypeVar("T")
+Step = Callable[["MilvusClient", int], T]
+"""Makes calls of a client, given the number of the attempt, from 0."""
 
 # After an outage, gRPC by itself would look for the server only every two minutes.
 _CHANNEL = {
@@ -40,6 +44,7 @@ _CHANNEL = {
 }
 _connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 _inherited: list[object] = []
+_loading = reentrant_lock()
 
 
 class Connection:
@@ -49,58 +54,38 @@ class Connection:
         settings: where the server is, and who asks.
 
     Attributes:
-        copies_told: by a collection's number, when the server told how many copies answer, and how
-            many those were.
+        place: where the server is, without any credentials; or Milvus Lite's directory.
+        timeout: seconds that one call may take.
+        replicas_known: by a collection's number, when the server said how many replicas answer, and
+            how many those were.
         shown: by a collection's number, whether its searches were seen to look at every record.
     """
 
     def __init__(self, settings: MilvusSettings) -> None:
         self._settings = settings
+        self.place = settings.place
+        self.timeout = settings.call_timeout
         self._lock = reentrant_lock()
         self._client: MilvusClient | None = None
         self._version = ""
         self._endings: list[weakref.finalize[..., Any]] = []
-        self._lite: _lite.Joined | None = None
+        self._lite: milvus_lite.Lease | None = None
         self._release: weakref.finalize[..., Any] | None = None
         self._reached = False
         self._closed = False
-        self.copies_told: dict[int, tuple[float, int | None]] = {}
+        self.replicas_known: dict[int, tuple[float, int | None]] = {}
         self.shown: dict[int, bool] = {}
         _connections.add(self)
 
     @property
-    def timeout(self) -> float:
-        """Seconds that one call may take."""
-        given = self._settings.timeout
-        # For pymilvus before 2.6, only a whole number ends its own retries, of which it has 75.
-        return int(given) if given.is_integer() else given
-
-    @property
-    def place(self) -> str:
-        """Where the server is, without any credentials; or Milvus Lite's directory."""
-        path = self._settings.lite_path
-        return self._full_uri() if path is None else str(path)
-
-    @property
-    def account(self) -> str | None:
-        """Name of the account that is asked for; ``None`` where none is, or a key stands for it."""
-        name, colon, _ = self._settings.plain_token.partition(":")
-        return name if colon else None
-
-    @property
-    def database(self) -> str:
-        """The server's database."""
-        return self._settings.db_name or "default"
-
-    @property
     def version(self) -> str:
-        """What the live server calls itself; connects where that has not happened yet."""
+        """The live server's version; connects where that has not happened yet."""
         self.client("connect")
         return self._version
 
     @property
     def lite(self) -> bool:
-        """Whether this is Milvus Lite, read from the live connection.
+        """Return whether this is Milvus Lite, read from the live connection.
 
         The server that is packaged for pip calls itself ``v2.3.5-lite``, and is a server.
         """
@@ -109,12 +94,12 @@ class Connection:
 
     @property
     def shared(self) -> bool:
-        """Whether other processes see what this one writes."""
+        """Return whether other processes see what this one writes."""
         self.client("connect")
         return self._lite is None or self._lite.shared
 
     def client(self, operation: str) -> MilvusClient:
-        """The live client.
+        """Return the live client.
 
         Raises:
             ClosedError: the store was closed.
@@ -132,7 +117,7 @@ class Connection:
             return self._client
 
     def confirm(self) -> None:
-        """Raises where Milvus Lite's directory is not at its path any more.
+        """Raise an error where Milvus Lite's directory is no longer at its path.
 
         What was written then went into the directory that was opened: it is not acknowledged as
         written to the one that the path names.
@@ -140,55 +125,57 @@ class Connection:
         if self._lite is not None:
             self._lite.verify()
 
-    def trying(
+    def with_retries(
         self,
         operation: str,
-        step: Callable[[MilvusClient, int], T],
-        mend: Callable[[BackendError], None] | None = None,
+        step: Step[T],
+        on_retry: Callable[[BackendError], None] | None = None,
     ) -> T:
-        """Does what may safely be done twice, again while the server is away or busy.
+        """Do what may safely be done twice, again while the server is away or busy.
 
         Args:
             operation: the contract's name of what is being done.
-            step: makes the calls, given the client and the number of the attempt, from 0.
-            mend: does what the next attempt needs, such as loading what is not loaded.
+            step: makes the calls.
+            on_retry: does what the next attempt needs, such as loading what is not loaded.
 
         Raises:
             VecbridgeError: what it failed with, or went on failing with.
         """
-        patience, attempt = Patience(self._settings.retry_timeout, operation), 0
-        while True:
-            client: MilvusClient | None = None
+        if not self._reached:
+            # An address at which no server ever answered is more likely wrong.
+            self.client(operation)
+        client: MilvusClient | None = None
+
+        def attempted(attempt: int) -> T:
+            nonlocal client
+            client = None
             try:
                 client = self.client(operation)
                 with boundary(operation):
                     answer = step(client, attempt)
                 self.confirm()
             except BackendError as error:
-                if isinstance(error, ClosedError):
-                    raise
-                if self._closed:
+                if self._closed and not isinstance(error, ClosedError):
                     raise self._was_closed(operation) from error
-                # An address at which nobody ever answered is more likely wrong.
-                if not self._reached:
-                    raise
-                patience.pause(error)
-                if isinstance(error, ConnectionFailedError) and client is not None:
-                    self._renew(client)
-                if mend is not None:
-                    mend(error)
-                attempt += 1
-            else:
-                patience.rewarded()
-                return answer
+                raise
+            return answer
+
+        def prepared(error: BackendError) -> None:
+            if isinstance(error, ConnectionFailedError) and client is not None:
+                self._renew(client)
+            if on_retry is not None:
+                on_retry(error)
+
+        seconds = self._settings.retry_timeout
+        return with_retries(attempted, operation=operation, seconds=seconds, on_retry=prepared)
 
     def writing(self) -> AbstractContextManager[object]:
-        """What a write holds while it lasts."""
+        """Return what a write holds while it lasts."""
         path = self._settings.lite_path
-        return nullcontext() if path is None else _lite.writing(path)
+        return nullcontext() if path is None else milvus_lite.writing(path)
 
     def close(self) -> None:
-        """Closes the connection. May be called twice."""
+        """Close the connection. May be called twice."""
         with self._lock:
             self._closed = True
             self._client = None
@@ -199,7 +186,7 @@ class Connection:
                 self._leave_lite()
 
     def abandon(self) -> None:
-        """Makes a forked child connect anew: what it inherits is its parent's, and half dead."""
+        """Make a forked child connect for itself: what it inherits is its parent's, half dead."""
         # Kept, because its end would hang, or end the parent's.
         _inherited.append(self._client)
         self._client = None
@@ -208,7 +195,7 @@ class Connection:
         self._endings, self._release, self._lite = [], None, None
 
     def _renew(self, failed: MilvusClient) -> None:
-        """Drops a client that failed, unless another thread has done so."""
+        """Drop a client that failed, unless another thread has done so."""
         with self._lock:
             if self._client is failed:
                 self._client = None
@@ -220,18 +207,17 @@ class Connection:
             ending()
 
     def _connected(self) -> MilvusClient:
-        """A new client; the process that serves Lite may end meanwhile, and another one follow."""
-        lite = self._settings.lite_path is not None
-        patience = Patience(self._settings.retry_timeout if lite else 0, "connect")
-        while True:
-            try:
-                return self._connect()
-            except BackendError as error:  # noqa: PERF203 - once an attempt
-                patience.pause(error)
-                self.confirm()
+        """Return a new client; the process that serves Lite may be succeeded meanwhile."""
+        is_path = self._settings.lite_path is not None
+        return with_retries(
+            lambda _: self._connect(),
+            operation="connect",
+            seconds=self._settings.retry_timeout if is_path else 0.0,
+            on_retry=lambda _: self.confirm(),
+        )
 
     def _connect(self) -> MilvusClient:
-        pymilvus = load()
+        pymilvus = _imported()
         self._check_files()
         self._join_lite()
         with quietly() as logged:
@@ -252,7 +238,7 @@ class Connection:
     def _join_lite(self) -> None:
         path = self._settings.lite_path
         if path is not None and self._lite is None:
-            self._lite = _lite.join(path, self.timeout)
+            self._lite = milvus_lite.join(path, self.timeout)
             # A store that is forgotten unlocks the directory all the same.
             self._release = weakref.finalize(self, self._lite.forget)
 
@@ -263,7 +249,7 @@ class Connection:
     def _arguments(self) -> dict[str, Any]:
         settings = self._settings
         arguments: dict[str, Any] = {
-            "uri": self._full_uri() if self._lite is None else self._lite.address,
+            "uri": self._settings.place if self._lite is None else self._lite.address,
             "timeout": settings.timeout,
             "token": settings.plain_token,
             "db_name": settings.db_name or "",
@@ -281,22 +267,13 @@ class Connection:
             arguments["alias"] = uuid.uuid4().hex
         return arguments
 
-    def _full_uri(self) -> str:
-        # The versions of pymilvus disagree on the port that stands for none.
-        settings = self._settings
-        if settings.address is None:
-            return settings.uri
-        scheme, _, rest = settings.uri.partition("://")
-        written = rest.rpartition("]")[2]
-        return settings.uri if ":" in written else f"{scheme}://{rest}:{settings.address[1]}"
-
     def _check_files(self) -> None:
         for name, path in self._settings.tls_files.items():
             if not Path(path).is_file():
                 raise ConfigurationError(f"{name}: there is no file {path}")
 
     def _check_database(self, client: MilvusClient) -> None:
-        """Finds a database that does not exist now, not at some later call."""
+        """Refuse a database that does not exist now, not at some later call."""
         name = self._settings.db_name
         if name and self._settings.lite_path is None:
             # An account that may not list them still finds out at its first call.
@@ -304,18 +281,11 @@ class Connection:
                 client.list_collections(timeout=self.timeout)
 
     def _failure(self, error: Exception, logged: list[BaseException]) -> VecbridgeError:
-        path = self._settings.lite_path
-        if path is None:
+        if self._lite is None:
             # pymilvus before 2.6 asks for the database itself.
             told = translate(error, "connect")
             return told if isinstance(told, ConfigurationError) else cause(self._settings, error)
-        if self._lite is not None and self._lite.address != str(path):
-            return self._lite.silent()
-        reason = str(logged[-1]) if logged else str(error)
-        return _lite.failed(
-            f"{path}: {reason}. Here Milvus Lite admits one process at a time: "
-            f"close the store in the other one, or run a Milvus server and give its address"
-        )
+        return self._lite.silent(str(logged[-1]) if logged else str(error))
 
     def _was_closed(self, operation: str) -> ClosedError:
         return ClosedError(
@@ -326,13 +296,45 @@ class Connection:
         )
 
 
+def _imported() -> ModuleType:
+    """Return the package ``pymilvus``, imported on first use.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    with _loading:
+        try:
+            import pymilvus
+        except ModuleNotFoundError as error:
+            if error.name != "pymilvus":
+                raise
+            raise MissingDependencyError(
+                "the milvus backend needs pymilvus, which is not installed: "
+                "pip install 'vecbridge[milvus]'"
+            ) from error
+        quieten()
+        package: ModuleType = pymilvus
+    return package
+
+
 def _end(client: MilvusClient) -> None:
     with quietly():
         client.close()
 
 
+def _forget_inherited() -> None:
+    """Make pymilvus start without connections in a forked child.
+
+    Its registry may have been locked, for good, by a thread that only the parent has.
+    """
+    manager = sys.modules.get("pymilvus.client.connection_manager")
+    if manager is not None and hasattr(manager.ConnectionManager, "_instance"):
+        manager.ConnectionManager._instance = None  # noqa: SLF001 - nothing public does it
+        manager.ConnectionManager._instance_lock = threading.Lock()  # noqa: SLF001
+
+
 def _after_fork() -> None:
-    forget_inherited()
+    _forget_inherited()
     for connection in list(_connections):
         connection.abandon()
 

@@ -19,16 +19,58 @@ from vecbridge import (
     Metric,
     VecbridgeError,
 )
-from vecbridge_milvus import _schema
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
-from vecbridge_milvus._index_settings import IndexSettings
-from vecbridge_milvus._index_types import IndexType, build_parameters, check_for_lite, needs
+from vecbridge_milvus._index_types import (
+    IndexSettings,
+    IndexType,
+    build_parameters,
+    check_for_lite,
+    needs,
+)
 from vecbridge_milvus._proof import IMPOSSIBLE, is_cloud
+from vecbridge_milvus._schema import (
+    KEY,
+    KEY_BYTES,
+    METRICS,
+    NORM,
+    NORM_OF_PADDED,
+    TEXT_BYTES,
+    TRIED,
+    VECTOR,
+    VERSION,
+    marker,
+)
+from vecbridge_milvus._session import MILVUS_LEVELS
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
 
+_RESERVED = frozenset({KEY, VECTOR, NORM, NORM_OF_PADDED})
+_KEYWORDS = frozenset(
+    {
+        *(
+            "and",
+            "or",
+            "not",
+            "in",
+            "like",
+            "is",
+            "null",
+            "exists",
+            "true",
+            "false",
+            "iso",
+            "interval",
+        ),
+        *("json_contains", "json_contains_all", "json_contains_any", "text_match"),
+        *("array_contains", "array_contains_all", "array_contains_any", "array_length"),
+        *("phrase_match", "random_sample", "minimum_should_match", "threshold"),
+        *("match_all", "match_any", "match_least", "match_most", "match_exact"),
+        *("element_filter", "text_match_fuzzy", "st_equals", "st_touches", "st_overlaps"),
+        *("st_crosses", "st_contains", "st_intersects", "st_within", "st_dwithin", "st_isvalid"),
+    }
+)
 _MMAP_SINCE = _PARTITION_KEY_SINCE = (2, 4)
 _NO_SUCH_TYPE = ("invalid index type", "index type not supported")
 _EVERYWHERE = "FLAT, HNSW, IVF_FLAT and IVF_SQ8"
@@ -58,10 +100,10 @@ class Creation:
         fields: Mapping[str, FieldType],
         consistency: Consistency,
     ) -> None:
-        """Makes the collection with its vector index, and begins to load it.
+        """Make the collection with its vector index, and begin to load it.
 
         Raises:
-            IndexExistsError: there is a collection of that name, or somebody just made one.
+            IndexExistsError: there is a collection of that name, or another caller just made one.
             InvalidArgumentError: the server cannot build what is asked for; nothing is left behind.
         """
         self._check(fields)
@@ -74,8 +116,8 @@ class Creation:
                 raise
 
     def _check(self, fields: Mapping[str, FieldType]) -> None:
-        """Refuses what this server would ignore."""
-        _schema.check_field_names(fields)
+        """Refuse what this server would ignore."""
+        _check_field_names(fields)
         settings = self._settings
         problems = settings.index_problems(lite=self._connection.lite)
         if problems:
@@ -120,7 +162,7 @@ class Creation:
                 client.create_collection(
                     self._name,
                     schema=self._schema(client, dimension, fields),
-                    consistency_level=_schema.WORDS[consistency],
+                    consistency_level=MILVUS_LEVELS[consistency],
                     timeout=timeout,
                     **options,
                 )
@@ -142,18 +184,14 @@ class Creation:
             "float": DataType.DOUBLE,
             "boolean": DataType.BOOL,
         }
-        marker = json.dumps(
-            {"vecbridge": _schema.VERSION, "made": self._nonce, "flat": _schema.TRIED}
-        )
-        schema = client.create_schema(auto_id=False, enable_dynamic_field=False, description=marker)
-        schema.add_field(
-            _schema.KEY, DataType.VARCHAR, is_primary=True, max_length=_schema.KEY_BYTES
-        )
-        schema.add_field(_schema.VECTOR, DataType.FLOAT_VECTOR, dim=max(dimension, 2))
+        made = json.dumps({"vecbridge": VERSION, "made": self._nonce, "flat": TRIED})
+        schema = client.create_schema(auto_id=False, enable_dynamic_field=False, description=made)
+        schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=KEY_BYTES)
+        schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=max(dimension, 2))
         padded = dimension == 1
-        schema.add_field(_schema.NORM_OF_PADDED if padded else _schema.NORM, DataType.DOUBLE)
+        schema.add_field(NORM_OF_PADDED if padded else NORM, DataType.DOUBLE)
         for field, kind in fields.items():
-            extra: dict[str, Any] = {"max_length": _schema.TEXT_BYTES} if kind == "string" else {}
+            extra: dict[str, Any] = {"max_length": TEXT_BYTES} if kind == "string" else {}
             if field == self._settings.partition_key:
                 extra["is_partition_key"] = True
             schema.add_field(field, types[kind], **extra)
@@ -165,10 +203,10 @@ class Creation:
         built = build_parameters(kind, dimension, settings.index_params)
         indexes = client.prepare_index_params()
         indexes.add_index(
-            _schema.VECTOR,
-            index_name=_schema.VECTOR,
+            VECTOR,
+            index_name=VECTOR,
             index_type=kind,
-            metric_type=_schema.METRICS[metric],
+            metric_type=METRICS[metric],
             params=built,
         )
         asked = f"index_type {kind}" + (f" with {built}" if built else "")
@@ -182,7 +220,7 @@ class Creation:
             client.load_collection(self._name, timeout=timeout, _async=not loading, **loading)
 
     def _kind(self, metric: Metric) -> str:
-        """The index to ask for: what the settings name, where the server builds that.
+        """Return the index to ask for: what the settings name, where the server builds that.
 
         Raises:
             InvalidArgumentError: they name one that looks at every record, and the server would
@@ -201,15 +239,13 @@ class Creation:
         return "AUTOINDEX"
 
     def _replaces(self, metric: Metric) -> bool:
-        """Whether the server builds another index than it is asked for: one is that cannot be."""
+        """Return whether the server builds something else when asked for what cannot be built."""
         client, timeout = self._client(), self._connection.timeout
         if is_cloud(client, self._connection.place):
             return True
         indexes = client.prepare_index_params()
-        metric_type = _schema.METRICS[metric]
-        indexes.add_index(
-            _schema.VECTOR, index_name=_schema.VECTOR, metric_type=metric_type, **IMPOSSIBLE
-        )
+        metric_type = METRICS[metric]
+        indexes.add_index(VECTOR, index_name=VECTOR, metric_type=metric_type, **IMPOSSIBLE)
         try:
             with boundary("create_index"):
                 client.create_index(self._name, indexes, timeout=timeout, sync=False)
@@ -220,24 +256,24 @@ class Creation:
                 raise
             return False
         with boundary("create_index"):
-            client.drop_index(self._name, _schema.VECTOR, timeout=timeout)
+            client.drop_index(self._name, VECTOR, timeout=timeout)
         return True
 
     def _withdraw(self) -> None:
-        """Leaves nothing half-made behind; a server that is gone keeps what it has."""
+        """Leave nothing half-made behind; a server that is gone keeps what it has."""
         with suppress(VecbridgeError), boundary("create_index"):
             if not self._is_anothers():
                 self._client().drop_collection(self._name, timeout=self._connection.timeout)
 
     def _is_anothers(self) -> bool:
-        """Whether there is a collection of that name, and somebody else made it."""
+        """Return whether another caller has made a collection of that name."""
         if not self._exists():
             return False
         client, timeout = self._client(), self._connection.timeout
         with boundary("create_index"):
             described: dict[str, Any] = client.describe_collection(self._name, timeout=timeout)
         # Lite keeps no description; there, writes take turns and names are unique.
-        made = _schema.marker(described.get("description") or "").get("made")
+        made = marker(described.get("description") or "").get("made")
         return made != self._nonce and not (self._connection.lite and made is None)
 
     def _exists(self) -> bool:
@@ -255,9 +291,23 @@ class Creation:
         return self._connection.client("create_index")
 
 
+def _check_field_names(fields: Mapping[str, FieldType]) -> None:
+    """Refuse names that the collection, or the language of filters, has taken.
+
+    Raises:
+        InvalidArgumentError: one of the names is taken.
+    """
+    taken = sorted(name for name in fields if name in _RESERVED or name.lower() in _KEYWORDS)
+    if taken:
+        raise InvalidArgumentError(
+            f"Milvus fields cannot be named {', '.join(taken)}: the names are taken by the index "
+            f"itself or by Milvus's filter language; choose others"
+        )
+
+
 @contextmanager
 def _refusal(asked: str, needed: str = "") -> Iterator[None]:
-    """Turns what the server says against a request into an error of usage."""
+    """Turn what the server says against a request into an error of usage."""
     try:
         with boundary("create_index"):
             yield

@@ -1,65 +1,330 @@
-"""What a person wants to know of a Milvus that does not do what it should."""
+"""Why a Milvus does not do what it should: a connection that failed, and what a live one holds.
+
+pymilvus tells of every failure to connect in the same words. So what fails is asked in the order in
+which a connection is made: does a server listen, do the certificates hold, does Milvus take the
+credentials.
+"""
 
 from __future__ import annotations
 
-import time
+import base64
+import os
+import socket
+import ssl
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecbridge import AuthenticationError, BackendError
+from vecbridge import AuthenticationError, BackendError, ConnectionFailedError
 from vecbridge.diagnosis import Finding
 from vecbridge.settings import redacted
-from vecbridge_milvus._connection import Connection
-from vecbridge_milvus._errors import boundary
+from vecbridge_milvus._errors import BACKEND, boundary
 from vecbridge_milvus._index_types import needs
+from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 _LISTED = 20
 _OLDEST_TESTED = (2, 3)
+_PROBE_S = 2.0
+_GUESS_S = 1.0
+_SHARE = 0.25
+# A server that wants a client's certificate says so after the handshake, at once.
+_AFTERTHOUGHT_S = 0.5
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+"""As gRPC reads them, the first that is set."""
+
+_REFUSED = "not ready"
+_LONGEST = 300
+_ASKED = "/milvus.proto.milvus.MilvusService/GetVersion"
+_IN_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "UNEXPECTED_EOF", "RECORD_LAYER", "NO_PROTOCOLS")
+_SPEAKS_PLAIN_TEXT = "it does not speak TLS: use an http address, without secure and certificates"
+_OF_THE_CLIENT = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
-def findings(connection: Connection) -> Iterator[Finding]:
-    """Looks at the connection, the account, the database and each collection; changes nothing.
+def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendError:
+    """Return the error to raise for a connection to a server that failed.
+
+    Args:
+        settings: where the server is, and who asks.
+        error: what pymilvus said, which may be what the server answered.
+    """
+    # Who gave the call little time does not want to wait longer for the reason.
+    seconds = min(_PROBE_S, settings.timeout * _SHARE)
+    address = settings.address
+    if address is None:
+        unheard = _no_server_at_file(settings.uri, seconds)
+        return unheard or _refusal(settings, settings.uri, seconds, error)
+    place = f"{address[0]}:{address[1]}"
+    proxy = _proxy(address[0])
+    if proxy:
+        # What can be reached without it says nothing of the way that gRPC goes.
+        return _refusal(settings, place, seconds, error, proxy)
+    unheard = _no_server(address, place, seconds)
+    if unheard is not None:
+        return unheard
+    if settings.encrypts:
+        trouble = _tls_trouble(settings, address, seconds)
+    else:
+        trouble = _wants_tls(address, min(_GUESS_S, seconds))
+    if trouble:
+        return _failed(f"something answers at {place}, but {trouble}")
+    return _refusal(settings, place, seconds, error)
+
+
+def _proxy(host: str) -> str:
+    """Return the environment variable that has gRPC go through a proxy to a host, if one does.
+
+    Its value may hold a password, and is not told.
+    """
+    named = [name for name in _PROXIES if os.environ.get(name)]
+    spared = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy") or ""  # noqa: SIM112
+    # gRPC goes by how a name ends.
+    ends = [part.strip() for part in spared.split(",") if part.strip()]
+    return "" if not named or any(host.endswith(end) for end in ends) else named[0]
+
+
+def _no_server(address: tuple[str, int], place: str, seconds: float) -> BackendError | None:
+    try:
+        socket.create_connection(address, seconds).close()
+    except socket.gaierror:
+        return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
+    except OSError:
+        return _unheard(
+            place,
+            ". Start a Milvus server there, correct the uri, or use the embedded one: "
+            "uri='vectors.db'",
+        )
+    return None
+
+
+def _no_server_at_file(uri: str, seconds: float) -> BackendError | None:
+    path = uri.partition(":")[2].removeprefix("//")
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.settimeout(seconds)
+        try:
+            plain.connect(path)
+        except FileNotFoundError:
+            return _unheard(
+                uri, ": there is no such file. Start the server that makes it, or correct the uri"
+            )
+        except PermissionError:
+            return _failed(f"this user may not connect to {uri}: change the file's permissions")
+        except OSError as error:
+            reason = f" ({_reason(error)})"
+            return _unheard(uri, f"{reason}. Start the server there, or correct the uri")
+    return None
+
+
+def _unheard(place: str, rest: str) -> BackendError:
+    return _failed(f"no server answers at {place}{rest}", passes=True)
+
+
+def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: float) -> str | None:
+    """Return what is wrong between our TLS settings and the server, or ``None``."""
+    try:
+        context = _context(settings)
+    except (ssl.SSLError, OSError) as error:
+        files = ", ".join(f"{name} {path}" for name, path in settings.tls_files.items())
+        return (
+            f"the files given for TLS cannot be used ({_reason(error)}): {files}. A key must be "
+            f"that of the certificate beside it, and each file in PEM format"
+        )
+    host = settings.server_name or address[0]
+    authority = settings.server_pem_path or settings.ca_pem_path
+    given = authority or "the authorities that this machine trusts"
+    try:
+        _shake_hands(context, address, host, seconds)
+    except ssl.SSLCertVerificationError as error:
+        said = error.verify_message or _reason(error)
+        return (
+            f"its TLS certificate is not to be trusted for {host!r}: {said} (checked against "
+            f"{given}). Give the authority that signed it as server_pem_path, or ca_pem_path for "
+            f"mutual TLS, and as server_name a name that the certificate holds"
+        )
+    except ssl.SSLError as error:
+        reason = _reason(error)
+        if any(words in reason for words in _OF_THE_CLIENT):
+            have = "does not take the one given" if settings.client_pem_path else "got none"
+            return (
+                f"it asks for a certificate of the client (mutual TLS) and {have} ({reason}). Give "
+                f"client_pem_path, client_key_path and ca_pem_path, signed by its authority"
+            )
+        if any(words in reason for words in _IN_PLAIN_TEXT):
+            return _SPEAKS_PLAIN_TEXT
+        return f"the TLS handshake failed: {reason}"
+    except ConnectionError:
+        return _SPEAKS_PLAIN_TEXT
+    except OSError:
+        return None
+    return None
+
+
+def _wants_tls(address: tuple[str, int], seconds: float) -> str | None:
+    """Return what to say where a server that was spoken to in plain text expects TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    # Nothing is sent: it is only asked whether there is a handshake to be had.
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        _shake_hands(context, address, address[0], seconds)
+    except ssl.SSLError as error:
+        if not any(words in _reason(error) for words in _OF_THE_CLIENT):
+            return None
+    except OSError:
+        return None
+    return (
+        "it wants TLS: use an https address (or secure=True), and give the authority of its "
+        "certificate as server_pem_path unless this machine trusts it anyway"
+    )
+
+
+def _context(settings: MilvusSettings) -> ssl.SSLContext:
+    """Return the settings as Python's TLS understands them, as strict as gRPC's own."""
+    authority = settings.server_pem_path or settings.ca_pem_path
+    context = ssl.create_default_context(cafile=authority)
+    # gRPC takes the server's own certificate for an authority, and knows no stricter rules.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if settings.client_pem_path is not None:
+        context.load_cert_chain(settings.client_pem_path, settings.client_key_path)
+    return context
+
+
+def _shake_hands(
+    context: ssl.SSLContext, address: tuple[str, int], host: str, seconds: float
+) -> None:
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection(address, seconds) as plain,
+        context.wrap_socket(plain, server_hostname=host) as wrapped,
+    ):
+        wrapped.settimeout(_AFTERTHOUGHT_S)
+        with suppress(TimeoutError):
+            wrapped.recv(1)
+
+
+def _refusal(
+    settings: MilvusSettings, place: str, seconds: float, said: Exception | None, proxy: str = ""
+) -> BackendError:
+    """Return the error for what Milvus itself says to the credentials."""
+    import grpc
+
+    try:
+        with closing(_channel(settings, place)) as channel:
+            channel.unary_unary(_ASKED)(b"", timeout=seconds, metadata=_identity(settings))
+    except grpc.RpcError as error:
+        status = error.code().name
+    else:
+        # It works by now, or refuses more than this.
+        reason = " ".join(str(getattr(said, "message", "") or "").split())[:_LONGEST]
+        if _REFUSED in reason.lower():
+            return _failed(f"Milvus at {place} is up and not ready yet: {reason}", passes=True)
+        heard = f" ({reason})" if reason else ""
+        return _failed(
+            f"Milvus at {place} did not answer{heard}, but does so now: try again", passes=True
+        )
+    if status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
+        if settings.plain_token:
+            what = "does not accept the credentials given: correct user and password, or token"
+        else:
+            what = "wants credentials, and none were given: set user and password, or token"
+        return AuthenticationError(
+            f"Milvus at {place} {what}", backend=BACKEND, operation="connect"
+        )
+    if status == "UNIMPLEMENTED":
+        return _failed(f"a gRPC server answers at {place}, but it is no Milvus: correct the uri")
+    if proxy:
+        return _failed(
+            f"the environment variable {proxy} sends the connection to {place} through a proxy, "
+            f"and it failed there ({status}). Put the host into no_proxy, or correct {proxy}",
+            passes=True,
+        )
+    return _failed(
+        f"something answers at {place}, but refuses to talk ({status}): it is still starting, or "
+        f"is no Milvus",
+        passes=True,
+    )
+
+
+def _channel(settings: MilvusSettings, place: str) -> Any:
+    import grpc
+
+    options: list[tuple[str, Any]] = [("grpc.use_local_subchannel_pool", 1)]
+    if not settings.encrypts:
+        return grpc.insecure_channel(place, options)
+    if settings.server_name:
+        options.append(("grpc.ssl_target_name_override", settings.server_name))
+    authority = settings.server_pem_path or settings.ca_pem_path
+    files = (authority, settings.client_key_path, settings.client_pem_path)
+    read = [None if path is None else Path(path).read_bytes() for path in files]
+    return grpc.secure_channel(place, grpc.ssl_channel_credentials(*read), options)
+
+
+def _identity(settings: MilvusSettings) -> list[tuple[str, str]]:
+    token = settings.plain_token
+    return [("authorization", base64.b64encode(token.encode()).decode())] if token else []
+
+
+def _failed(text: str, *, passes: bool = False) -> ConnectionFailedError:
+    return ConnectionFailedError(text, backend=BACKEND, operation="connect", retryable=passes)
+
+
+def _reason(error: OSError) -> str:
+    return str(getattr(error, "reason", None) or error.strerror or error)
+
+
+def findings(
+    settings: MilvusSettings, client: MilvusClient, *, version: str, lite: bool, took_s: float
+) -> Iterator[Finding]:
+    """Look at the connection, the account, the database and each collection; change nothing.
 
     Nothing is loaded: a collection that is not in the server's memory stays out of it.
 
     Args:
-        connection: the store's.
+        settings: where the server is, and who asks.
+        client: the live client.
+        version: what the server calls itself.
+        lite: whether it is Milvus Lite.
+        took_s: how long it took to connect.
 
     Raises:
-        BackendError: the server cannot be reached, or fails.
+        BackendError: the server fails.
     """
-    started = time.perf_counter()
-    client = connection.client("diagnose")
-    took = 1000 * (time.perf_counter() - started)
-    yield Finding("connection", "ok", f"{connection.place} answers ({took:.0f} ms to connect)")
-    yield _version(connection)
-    if not connection.lite:
-        yield _account(client, connection)
-    yield _database(client, connection)
-    yield from _collections(client, connection)
+    timeout = settings.call_timeout
+    yield Finding(
+        "connection", "ok", f"{settings.place} answers ({1000 * took_s:.0f} ms to connect)"
+    )
+    yield _version(version, lite=lite)
+    if not lite:
+        yield _account(settings, client)
+    yield _database(settings, client)
+    with boundary("diagnose"):
+        names = sorted(client.list_collections(timeout=timeout))
+    yield Finding("collections", "ok", f"{len(names)}: {', '.join(names[:_LISTED]) or 'none'}")
+    yield from (_collection(client, name, timeout) for name in names[:_LISTED])
 
 
-def _version(connection: Connection) -> Finding:
-    found = f"Milvus {connection.version}"
-    digits = connection.version.lstrip("v").split("-")[0].split(".")
-    if connection.lite or not all(part.isdigit() for part in digits[:2]):
+def _version(version: str, *, lite: bool) -> Finding:
+    found = f"Milvus {version}"
+    digits = version.lstrip("v").split("-")[0].split(".")[:2]
+    if lite or not all(part.isdigit() for part in digits):
         return Finding("version", "ok", found)
-    if tuple(int(part) for part in digits[:2]) < _OLDEST_TESTED:
+    if tuple(map(int, digits)) < _OLDEST_TESTED:
         return Finding("version", "warning", found, "vecbridge is tested from 2.3 on: upgrade")
     return Finding("version", "ok", found)
 
 
-def _account(client: MilvusClient, connection: Connection) -> Finding:
-    """Who we are, and whether the server asks at all."""
-    named = connection.account
+def _account(settings: MilvusSettings, client: MilvusClient) -> Finding:
+    """Say who asks, and whether the server wants to know."""
+    named, timeout = settings.account, settings.call_timeout
     account = redacted(named)
     try:
         with boundary("diagnose"):
             roles: dict[str, Any] = (
-                client.describe_user(user_name=named, timeout=connection.timeout) if named else {}
+                client.describe_user(user_name=named, timeout=timeout) if named else {}
             )
     except AuthenticationError:
         # Only administrators may read roles.
@@ -72,30 +337,22 @@ def _account(client: MilvusClient, connection: Connection) -> Finding:
     return Finding(
         "account",
         "warning",
-        "none was asked for: whoever reaches this server can read and delete everything",
+        "none was asked for: every client that reaches this server can read and delete everything",
         "fine on a machine of your own; elsewhere turn on authorization and TLS",
     )
 
 
-def _database(client: MilvusClient, connection: Connection) -> Finding:
-    current = connection.database
+def _database(settings: MilvusSettings, client: MilvusClient) -> Finding:
+    current = settings.db_name or "default"
     try:
         with boundary("diagnose"):
-            names = [str(name) for name in client.list_databases(timeout=connection.timeout)]
+            names = [str(name) for name in client.list_databases(timeout=settings.call_timeout)]
     except BackendError:
-        return Finding(
-            "database", "ok", f"{redacted(current)} (others are not listed to this account)"
-        )
+        found = f"{redacted(current)} (others are not listed to this account)"
+        return Finding("database", "ok", found)
     others = ", ".join(name for name in names if name != current)
     beside = f"there is also: {others}" if others else "there is no other"
     return Finding("database", "ok", f"{redacted(current)} ({beside})")
-
-
-def _collections(client: MilvusClient, connection: Connection) -> Iterator[Finding]:
-    with boundary("diagnose"):
-        names = sorted(client.list_collections(timeout=connection.timeout))
-    yield Finding("collections", "ok", f"{len(names)}: {', '.join(names[:_LISTED]) or 'none'}")
-    yield from (_collection(client, name, connection.timeout) for name in names[:_LISTED])
 
 
 def _collection(client: MilvusClient, name: str, timeout: float) -> Finding:
@@ -115,34 +372,24 @@ def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
     ]
     told = ", ".join(_index(index) for index in indexes)
     if not indexes:
-        return Finding(
-            check, "failed", "its vectors have no index", "create one, or nothing can be searched"
-        )
+        advice = "create one, or nothing can be searched"
+        return Finding(check, "failed", "its vectors have no index", advice)
     if not loaded:
         rows = client.get_collection_stats(name, timeout=timeout).get("row_count", "?")
-        return Finding(
-            check,
-            "warning",
-            f"not loaded, up to {rows} rows, {told}",
-            "opening it with vecbridge loads it",
-        )
+        found = f"not loaded, up to {rows} rows, {told}"
+        return Finding(check, "warning", found, "opening it with vecbridge loads it")
     (counted,) = client.query(name, filter="", output_fields=["count(*)"], timeout=timeout)
     found = f"{int(counted['count(*)']):,} rows, loaded, {told}"
     waiting = sum(int(index.get("pending_index_rows") or 0) for index in indexes)
     if waiting:
-        return Finding(
-            check,
-            "warning",
-            f"{found}; {waiting:,} rows are not indexed yet",
-            "; or else ".join(
-                ["searches are right but slower meanwhile; wait", *_wanting(indexes)]
-            ),
-        )
+        found = f"{found}; {waiting:,} rows are not indexed yet"
+        ways = ["searches are right but slower meanwhile; wait", *_wanting(indexes)]
+        return Finding(check, "warning", found, "; or else ".join(ways))
     return Finding(check, "ok", found)
 
 
 def _wanting(indexes: list[dict[str, Any]]) -> list[str]:
-    """What those want that are not built yet and may never be."""
+    """Return what those indexes need that are not built yet and may never be."""
     wanting = [needs(str(index.get("index_type"))) for index in indexes]
     return [f"the server cannot build it: {needed}" for needed in wanting if needed]
 

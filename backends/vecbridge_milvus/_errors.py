@@ -1,13 +1,21 @@
-"""The one boundary where pymilvus's and gRPC's errors become vecbridge's."""
+"""The boundary to pymilvus: its errors become vecbridge's, stay off the terminal, and are retried.
+
+One table says of each failure which error it is and whether it passes by itself; one function,
+:func:`with_retries`, tries again what does.
+"""
 
 from __future__ import annotations
 
+import logging
+import random
 import re
+import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from vecbridge import (
     AuthenticationError,
@@ -20,8 +28,8 @@ from vecbridge import (
     VecbridgeError,
 )
 from vecbridge.settings import redacted_message
-from vecbridge_milvus._pymilvus import quietly
 
+T = TypeVar("T")
 BACKEND = "milvus"
 _COLLECTION_NOT_FOUND = 100
 _DATABASE_NOT_FOUND = 800
@@ -75,6 +83,14 @@ _OTHER_PROTOCOL = re.compile(r"^protocol message \w+ has no ")
 """What Milvus Lite says where it answers in words that an older pymilvus does not know."""
 
 _LONGEST = 500
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 2.0
+_UNSPOKEN_S = 0.5
+"""Pauses up to this one are not logged."""
+
+_LOGGERS = ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "milvus_lite.server_manager")
+
+
+_log = logging.getLogger("vecbridge.milvus")
 
 
 class TooLargeError(BackendError):
@@ -93,9 +109,54 @@ class OvertakenError(BackendError):
     """A delete came between a search and the reading of what it had found: search again."""
 
 
+class _Quiet(threading.local, logging.Filter):
+    """Drops log records of a thread that is inside :func:`quietly`, and remembers their causes.
+
+    pymilvus logs a traceback for each error that it raises, of which ours says all there is to say.
+    """
+
+    def __init__(self) -> None:
+        logging.Filter.__init__(self)
+        self.depth = 0
+        self.causes: list[BaseException] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self.depth and record.exc_info and record.exc_info[1] is not None:
+            self.causes.append(record.exc_info[1])
+        return not self.depth
+
+
+_QUIET = _Quiet()
+
+
+@contextmanager
+def quietly() -> Iterator[list[BaseException]]:
+    """Keep what pymilvus and Milvus Lite log in this thread off the terminal.
+
+    Yields:
+        The exceptions that they log meanwhile; some causes are told nowhere else.
+    """
+    _QUIET.depth += 1
+    try:
+        yield _QUIET.causes
+    finally:
+        _QUIET.depth -= 1
+        if not _QUIET.depth:
+            _QUIET.causes = []
+
+
+def quieten() -> None:
+    """Let :func:`quietly` work on what pymilvus and Milvus Lite log; they are imported by then."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        # A logger's own filters see what is logged to it, a handler's also its children's.
+        for target in (logger, *logger.handlers):
+            target.addFilter(_QUIET)
+
+
 @contextmanager
 def boundary(operation: str) -> Iterator[None]:
-    """Turns whatever pymilvus, gRPC or the system raise inside into an error of the contract.
+    """Turn whatever pymilvus, gRPC or the system raise inside into an error of the contract.
 
     What a line of vecbridge's own raises is a defect, and passes as it is.
 
@@ -114,8 +175,57 @@ def boundary(operation: str) -> Iterator[None]:
             raise translated from error
 
 
+def with_retries(
+    step: Callable[[int], T],
+    *,
+    operation: str,
+    seconds: float,
+    on_retry: Callable[[BackendError], None] | None = None,
+) -> T:
+    """Do what may safely be done twice, again as long as its failures pass by themselves.
+
+    The time starts with the first failure, so that a long call has all of it left. Pauses double,
+    each shortened at random, lest all clients that wait come back at once.
+
+    Args:
+        step: makes the calls, given the number of the attempt, from 0.
+        operation: the contract's name of what is being done.
+        seconds: how long to go on; 0 to try once.
+        on_retry: does, after a pause, what the next attempt needs.
+
+    Raises:
+        BackendError: what it failed with, or went on failing with.
+    """
+    started, told = 0.0, False
+    attempt = 0
+    while True:
+        try:
+            answer = step(attempt)
+        except BackendError as error:  # noqa: PERF203 - once per attempt
+            if not _passes(error) or not seconds:
+                raise
+            now = time.monotonic()
+            started = started if attempt else now
+            left = started + seconds - now
+            if left <= 0:
+                raise _given_up(error, seconds) from error
+            pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt)
+            if pause > _UNSPOKEN_S and not told:
+                told = True
+                _log.warning("%s - trying again, for up to %.0f s", error, left)
+            time.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
+            if on_retry is not None:
+                on_retry(error)
+            attempt += 1
+        else:
+            if told:
+                waited = time.monotonic() - started
+                _log.warning("Milvus is back: %s went on after %.1f s", operation, waited)
+            return answer
+
+
 def translate(error: Exception, operation: str) -> VecbridgeError | None:
-    """The error of the contract for what pymilvus raised; ``None`` for a defect of our own."""
+    """Return the contract's error for what pymilvus raised; ``None`` for a defect of our own."""
     import grpc
     from pymilvus.exceptions import MilvusException
 
@@ -137,7 +247,7 @@ def translate(error: Exception, operation: str) -> VecbridgeError | None:
 
 
 def _behind(error: BaseException) -> Any:
-    """The loss of the connection that pymilvus gave up on, where it did."""
+    """Return the loss of the connection that pymilvus gave up on, where it did."""
     import grpc
 
     seen: set[int] = set()
@@ -152,7 +262,7 @@ def _behind(error: BaseException) -> Any:
 
 
 def _is_theirs(error: Exception) -> bool:
-    """Whether the line that raised is pymilvus's, or of what it stands on."""
+    """Return whether the line that raised is pymilvus's, or of what it stands on."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and not _THEIRS.isdisjoint(PurePath(frames[-1].filename).parts)
 
@@ -201,7 +311,7 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
     lost = getattr(code, "name", "") == "UNAVAILABLE"
     answered = any(words in lowered for words in _PASSING)
     if lost or (code == _UNREACHABLE and not answered) or "server unavailable" in lowered:
-        return _unreachable(operation, "nobody answers")
+        return _unreachable(operation, "no server answers")
     if "create connection first" in lowered:
         return _unreachable(operation, "the connection was closed")
     kind, retryable = _kind(code, lowered, said_so=bool(getattr(error, "retriable", False)))
@@ -217,7 +327,7 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
 
 
 def _kind(code: Any, lowered: str, *, said_so: bool) -> tuple[type[BackendError], bool]:
-    """What a failure is that was none of reaching the server, and whether it passes by itself.
+    """Return the type of a failure of a server that answers, and whether it passes by itself.
 
     Args:
         code: Milvus's.
@@ -252,3 +362,20 @@ def _unreachable(operation: str, said: str) -> ConnectionFailedError:
 def _shortened(said: object) -> str:
     text = redacted_message(" ".join(str(said).split()))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _given_up(error: BackendError, seconds: float) -> BackendError:
+    return type(error)(
+        f"{error} (tried again for {seconds:g} s, the setting retry_timeout)",
+        backend=error.backend,
+        operation=error.operation,
+        retryable=True,
+    )
+
+
+def _passes(error: BackendError) -> bool:
+    if isinstance(error, StillLoadingError):
+        # The server answers all the time, and no call is as long as a load.
+        return True
+    # The caller has said how long a call may take; three times as long is not what was asked.
+    return error.retryable and not isinstance(error, OperationTimeoutError)

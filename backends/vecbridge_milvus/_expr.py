@@ -32,7 +32,7 @@ class Expressions:
         self._lite = lite
 
     def string(self, text: str) -> str:
-        r"""A string as a literal that reads back as the same string, whatever it holds.
+        r"""Return a string as a literal that reads back as the same string, whatever it holds.
 
         From 2.4 on, a server takes Chinese characters for numbers of 16 bits before it parses, and
         so one above U+FFFF for another one, but for those that are escaped already. Lite does not,
@@ -49,23 +49,32 @@ class Expressions:
         return f'"{literal}"'
 
     def keys(self, ids: Iterable[str]) -> str:
-        """The records of these ids."""
+        """Return the expression of the records of ids."""
         return self._listed(self._key, ids)
 
     def after(self, name: str) -> str:
-        """The records whose ids come after an id."""
+        """Return the expression of the records whose ids come after an id."""
         return f"{self._key} > {self.string(name)}"
 
     def until(self, name: str) -> str:
-        """The records whose ids do not come after an id."""
+        """Return the expression of the records whose ids do not come after an id."""
         return f"{self._key} <= {self.string(name)}"
 
+    def inside(self, norm: str, low: float, high: float, scope: str = "") -> str:
+        """Return the expression of the records of a scope whose norm lies inside of a band."""
+        above = f"{norm} >= {low!r}" if low > 0.0 else ""
+        return both(scope, above, f"{norm} <= {high!r}")
+
+    def beyond(self, norm: str, low: float, high: float) -> str:
+        """Return the expression of the records whose norm lies outside of a band."""
+        return f"not ({self.inside(norm, low, high)})"
+
     def matching(self, where: Filter) -> str:
-        """The records that a settled filter accepts."""
+        """Return the expression of the records that a settled filter accepts."""
         return self._written(where, wanted=True)
 
     def _written(self, where: Filter, *, wanted: bool) -> str:
-        """What accepts, or does not, in words that are only ``and`` and ``not``."""
+        """Write what a filter accepts, or does not, with ``and`` and ``not`` alone."""
         if isinstance(where, Not):
             return self._written(where.operand, wanted=not wanted)
         if isinstance(where, (And, Or)):
@@ -101,13 +110,13 @@ class Expressions:
 
 
 def both(*parts: str) -> str:
-    """All of the expressions that are not empty; empty where all are."""
+    """Join the expressions that are not empty; empty where all are."""
     given = [part for part in parts if part]
     return given[0] if len(given) == 1 else " and ".join(f"({part})" for part in given)
 
 
 def _stands_alone(value: Scalar) -> bool:
-    """Whether a value may stand in no list; of one field, there is one such value at most."""
+    """Return whether a value may stand in no list; each field has one such value at most."""
     # The digits of the least integer are no integer to a parser, which reads the sign after them.
     # Zero in a list is not minus zero to Lite, which looks at the bits.
     return value == (0.0 if type(value) is float else _LEAST)

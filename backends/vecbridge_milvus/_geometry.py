@@ -60,7 +60,7 @@ class Geometry:
         return _BANDS[self._metric]
 
     def prepare(self, queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Query]]:
-        """Queries as they are to be sent, ``(q, d)``: where direction is all, of norm 1/2 to 1."""
+        """Return queries as they are to be sent, ``(q, d)``: of norm 1/2 to 1, or as they are."""
         lengths = norms(queries)
         exponents = self._exponents(lengths)
         # A power of two changes the exponents only, so nothing is rounded.
@@ -70,7 +70,7 @@ class Geometry:
         return sent, asked
 
     def _exponents(self, lengths: NDArray[np.float64]) -> NDArray[np.int32]:
-        """By which power of two each query is shortened."""
+        """Return the power of two by which each query is shortened."""
         exponents: NDArray[np.int32] = np.frexp(lengths)[1]
         if self._metric == "euclidean":
             # Only a query that would overflow is moved; what it finds is then not certified.
@@ -79,7 +79,7 @@ class Geometry:
         return exponents
 
     def contract(self, raw: NDArray[np.float64], query: Query) -> NDArray[np.float64]:
-        """Milvus's numbers as the contract's distances: L2 comes squared, the others upside down.
+        """Return Milvus's scores as distances: L2 comes squared, the others upside down.
 
         What overflowed in the engine is infinitely far.
         """
@@ -98,7 +98,7 @@ class Geometry:
         vectors: NDArray[np.float32],
         largest_norm: float,
     ) -> float:
-        """Lower bound of the exact distance of what the engine ranks after these records.
+        """Return a lower bound of the exact distance of what the engine ranks after these records.
 
         Args:
             query: the query.
@@ -120,7 +120,7 @@ class Geometry:
     def least_left_out(
         self, query: Query, native: NDArray[np.float64], largest_norm: float
     ) -> float:
-        """Lower bound of the distance of what an engine that looks at everything leaves out.
+        """Return a lower bound of the distance of what a search of everything leaves out.
 
         Args:
             query: one that the engine's arithmetic is safe with.
@@ -144,7 +144,7 @@ class Geometry:
         return scale * floors
 
     def _measured(self, query: Query, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Distances in float64, whose error is nothing beside that of float32."""
+        """Return distances in float64, whose error is nothing beside that of float32."""
         asked, wide = query.asked.astype(np.float64), vectors.astype(np.float64)
         if self._metric == "euclidean":
             wide -= asked
@@ -156,7 +156,7 @@ class Geometry:
         return 1.0 - np.divide(products, scale, out=np.zeros_like(scale), where=scale > 0.0)
 
     def trusts(self, query: Query) -> bool:
-        """Whether the engine's arithmetic is safe with a query."""
+        """Return whether the engine's arithmetic is safe with a query."""
         if self._metric == "euclidean":
             return query.norm <= self.band[1]
         # Everything is equally far from a zero vector under cosine; then ids alone decide.

@@ -1,12 +1,16 @@
-"""The vector indexes that Milvus has, and what each wants to be told."""
+"""The vector indexes that Milvus has, what each wants to be told, and the settings that tell it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BeforeValidator, Field
 
 from vecbridge import InvalidArgumentError
+from vecbridge.settings import Settings
 
 Family = Literal["flat", "graph", "disk", "cells", "auto", "other"]
 
@@ -27,7 +31,7 @@ _FAMILIES: dict[str, Family] = {
 # AUTOINDEX is a graph on servers of one's own, where ef is seen to matter; a cloud's has a level
 # instead, for the user to give. GPU_CAGRA has several that go together: its recall is tuned by
 # asking for more hits.
-_KNOBS: dict[Family, str] = {
+_SEARCH_PARAMS: dict[Family, str] = {
     "graph": "ef",
     "auto": "ef",
     "disk": "search_list",
@@ -54,6 +58,15 @@ _BUILT_WITH: dict[str, frozenset[str]] = {
 }
 """What indexes are built with, as Milvus's documentation has it."""
 
+_BY_PARAMETER = {
+    "ef": {"graph", "auto"},
+    "nprobe": {"cells"},
+    "search_list": {"disk"},
+    "reorder_k": {"cells"},
+}
+_FIELD = r"^[A-Za-z_][A-Za-z0-9_]*$"
+"""Names that Milvus gives to fields."""
+
 
 @dataclass(frozen=True)
 class IndexType:
@@ -69,40 +82,40 @@ class IndexType:
 
     @property
     def family(self) -> Family:
-        """Which indexes it is searched like."""
+        """The indexes that it is searched like."""
         return _FAMILIES.get(self.name, "other")
 
     @property
     def exhaustive(self) -> bool:
-        """Whether a search looks at every record."""
+        """Return whether a search looks at every record."""
         return self.family == "flat"
 
     def doubted(self) -> IndexType:
-        """The same, called FLAT, where that is not seen to be so: what servers build instead."""
+        """Return the index that servers build instead, where FLAT is not seen to be FLAT."""
         return IndexType("AUTOINDEX", self.build)
 
     @property
     def lossy(self) -> bool:
-        """Whether it ranks by something coarser than the vectors."""
+        """Return whether it ranks by something coarser than the vectors."""
         return self.name not in _LOSSLESS
 
     @property
-    def knob(self) -> str | None:
+    def search_param(self) -> str | None:
         """The search parameter that trades time for recall, where one is known."""
-        return _KNOBS.get(self.family)
+        return _SEARCH_PARAMS.get(self.family)
 
     def least(self, limit: int) -> int:
-        """The least effort that can give ``limit`` hits."""
+        """Return the least effort that can give ``limit`` hits."""
         return 1 if self.family == "cells" else limit
 
     def most(self) -> int:
-        """The effort above which nothing more is found, or nothing more is allowed."""
+        """Return the effort above which nothing more is found, or nothing more is allowed."""
         if self.family == "cells":
             return int(self.build.get("nlist", _NLIST))
         return _GREATEST_EFFORT
 
     def usual(self, limit: int) -> int:
-        """An effort for a caller who names neither an effort nor a recall."""
+        """Return an effort for a caller who names neither an effort nor a recall."""
         if self.family == "cells":
             return max(16, self.most() // 8, limit // 4)
         return max(4 * limit, 256)
@@ -110,16 +123,16 @@ class IndexType:
     def parameters(
         self, limit: int, effort: int, given: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What a search for ``limit`` hits sends: never less effort than that many hits need.
+        """Return what a search for ``limit`` hits sends: never less effort than that many need.
 
         Args:
             limit: how many hits.
-            effort: value of the knob.
+            effort: value of the search parameter.
             given: search parameters of the user's.
         """
         sent = dict(given or {})
-        if self.knob is not None:
-            sent[self.knob] = max(self.least(limit), min(effort, self.most()))
+        if self.search_param is not None:
+            sent[self.search_param] = max(self.least(limit), min(effort, self.most()))
         if self.name == "SCANN":
             # It ranks by codes, and looks at the vectors of so many records.
             sent["reorder_k"] = max(int(sent.get("reorder_k", _REORDERED)), 2 * limit)
@@ -127,7 +140,7 @@ class IndexType:
 
 
 def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What an index is built with: defaults that servers of every age want told, then the user's.
+    """Return what an index is built with: defaults that servers of every age need, then the user's.
 
     Args:
         name: Milvus's name of the index.
@@ -149,8 +162,8 @@ def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dic
     return built | dict(given)
 
 
-def misbuilt(name: str, given: Iterable[str]) -> list[str]:
-    """What is wrong with the names of build parameters: servers pass over those they do not know.
+def _misbuilt(name: str, given: Iterable[str]) -> list[str]:
+    """Return what is wrong with names of build parameters: servers ignore unknown ones silently.
 
     A name that resembles none may be one that a later server knows.
 
@@ -164,15 +177,15 @@ def misbuilt(name: str, given: Iterable[str]) -> list[str]:
     of_others = frozenset[str]().union(*_BUILT_WITH.values()) - known
     problems = []
     for word in given:
-        meant = resembled(word, known)
+        meant = _resembled(word, known)
         if word not in known and (meant or word in of_others):
             hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(sorted(known))}"
             problems.append(f"index_type {name} is not built with {word!r}; {hint}")
     return problems
 
 
-def resembled(word: str, known: Iterable[str]) -> str:
-    """The known name that another one looks like, capitals aside; else nothing."""
+def _resembled(word: str, known: Iterable[str]) -> str:
+    """Return the known name that another one looks like, capitals aside; else nothing."""
     from difflib import get_close_matches
 
     plain = {name.lower().replace("_", ""): name for name in known}
@@ -181,7 +194,7 @@ def resembled(word: str, known: Iterable[str]) -> str:
 
 
 def needs(name: str) -> str:
-    """What index nodes must have to build an index, where not all have it; else nothing.
+    """Return what index nodes must have to build an index, where not all have it; else nothing.
 
     Servers take some such names all the same, go on trying to build, and say so in their log alone.
     """
@@ -196,7 +209,7 @@ def needs(name: str) -> str:
 
 
 def check_for_lite(name: str) -> None:
-    """Refuses an index that Milvus Lite would take by name and make something else of.
+    """Refuse an index that Milvus Lite would take by name and make something else of.
 
     Raises:
         InvalidArgumentError: Lite does not have it.
@@ -209,6 +222,165 @@ def check_for_lite(name: str) -> None:
 
 
 def _subspaces(dimension: int) -> int:
-    """The most parts of at least four dimensions that divide a vector evenly."""
+    """Return the most parts of at least four dimensions that divide a vector evenly."""
     parts = range(max(1, dimension // 4), 0, -1)
     return next(count for count in parts if dimension % count == 0)
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _parsed(value: Any) -> Any:
+    """Read a mapping, which an environment variable holds as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        # Not from the error, which holds the whole text.
+        raise ValueError('must be a JSON object, as in {"M": 16}') from None
+
+
+def _listed(value: Any) -> Any:
+    """Read names, which an environment variable holds between commas."""
+    if not isinstance(value, str):
+        return value
+    return [part for name in value.split(",") if (part := name.strip())]
+
+
+Parameters = Annotated[dict[str, int | float | bool | str], BeforeValidator(_parsed)]
+
+
+class IndexSettings(Settings):
+    """How new indexes are built, how all are searched, and how foreign collections are read.
+
+    Attributes:
+        index_type: Milvus's name of the index that a new collection gets: ``FLAT``, ``HNSW``,
+            ``IVF_FLAT``, ``IVF_SQ8``, ``IVF_PQ``, ``SCANN``, ``DISKANN``, ``AUTOINDEX``,
+            ``HNSW_SQ``, ``IVF_RABITQ``, or any other that the server has. ``FLAT`` by default,
+            which looks at every record, and so ranks exactly.
+        index_params: what that index is built with, as in ``{"M": 16, "efConstruction": 200}``.
+        search_params: how hard an approximate index tries, as in ``{"ef": 500}`` or
+            ``{"nprobe": 64}``, instead of a recall; never less is sent than ``k`` needs.
+        recall: what share of the true neighbours an approximate index finds, on average. Its
+            effort is tuned to that, by one pass over the records in the first search.
+        shards: write channels of a new collection.
+        replicas: copies of an index in memory, each on query nodes of its own.
+        resource_groups: names of the groups of query nodes that hold the copies.
+        mmap: map a new collection's files into memory instead of reading them in.
+        partition_key: a scalar field by whose values a new collection's records are kept
+            together, so that a filter on it looks at few of them.
+        key_field: the primary key of collections made by other programs.
+        vector_field: their field of vectors; needed where there are several.
+    """
+
+    index_type: Annotated[str, BeforeValidator(_upper), Field(pattern=r"^[A-Z][A-Z0-9_]*$")] = (
+        "FLAT"
+    )
+    index_params: Parameters = Field(default_factory=dict)
+    search_params: Parameters = Field(default_factory=dict)
+    recall: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    shards: Annotated[int, Field(ge=1)] | None = None
+    replicas: Annotated[int, Field(ge=1)] | None = None
+    resource_groups: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
+    mmap: bool | None = None
+    partition_key: Annotated[str, Field(pattern=_FIELD)] | None = None
+    key_field: Annotated[str, Field(pattern=_FIELD)] | None = None
+    vector_field: Annotated[str, Field(pattern=_FIELD)] | None = None
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """The options with which a collection is loaded into the server's memory."""
+        wanted: dict[str, Any] = {}
+        if self.replicas is not None:
+            wanted["replica_number"] = self.replicas
+        if self.resource_groups:
+            wanted["resource_groups"] = self.resource_groups
+        return wanted
+
+    def index_problems(self, *, lite: bool) -> list[str]:
+        """Return what is contradictory, or would be ignored.
+
+        Args:
+            lite: whether Milvus Lite is meant.
+        """
+        problems = []
+        family = IndexType(self.index_type, {}).family
+        if "index_type" in self.model_fields_set and family == "flat":
+            problems += [
+                f"{name} is for approximate indexes; index_type {self.index_type} looks at every "
+                f"record"
+                for name in ("recall", "search_params")
+                if getattr(self, name)
+            ]
+        if self.index_params and family == "flat":
+            problems.append(
+                f"index_params needs an index_type that is built with something; it is "
+                f"{self.index_type}"
+            )
+        if "index_type" in self.model_fields_set and family not in {"flat", "other"}:
+            problems += self._misplaced(family)
+        problems += self._contradictions() + self._unusable()
+        problems += _misbuilt(self.index_type, self.index_params) + self._misspelt()
+        if lite:
+            problems += [
+                f"Milvus Lite would ignore {name}: it needs a Milvus server"
+                for name in ("shards", "replicas", "resource_groups", "mmap")
+                if getattr(self, name)
+            ]
+        return problems
+
+    def _contradictions(self) -> list[str]:
+        problems = []
+        efforts = sorted(self.search_params.keys() & {"ef", "nprobe", "search_list"})
+        if self.recall is not None and efforts:
+            problems.append(
+                f"recall and search_params[{efforts[0]!r}] exclude each other: give the recall, or "
+                f"the effort"
+            )
+        if {"metric_type", "params"} & (self.search_params.keys() | self.index_params.keys()):
+            problems.append(
+                "index_params and search_params hold the parameters themselves, as in "
+                '{"ef": 500}; the metric is the index\'s own'
+            )
+        if len(self.resource_groups) > 1 and self.replicas != len(self.resource_groups):
+            problems.append(
+                f"{len(self.resource_groups)} resource_groups hold one copy each: they go with "
+                f"replicas={len(self.resource_groups)}"
+            )
+        return problems
+
+    def _unusable(self) -> list[str]:
+        return [
+            f"search_params[{name!r}] must be a whole number of at least 1; got {value!r}"
+            for name, value in self.search_params.items()
+            if name in _BY_PARAMETER and (type(value) is not int or value < 1)
+        ]
+
+    def _misspelt(self) -> list[str]:
+        """Return names that servers would ignore without a word."""
+        misplaced = [
+            f"{name!r} belongs in search_params, not in index_params"
+            for name in self.index_params
+            if name in _BY_PARAMETER
+        ]
+        return misplaced + [
+            f"search_params has no {name!r}; did you mean {meant!r}?"
+            for name in self.search_params
+            if name not in _BY_PARAMETER and (meant := _resembled(name, _BY_PARAMETER))
+        ]
+
+    def _misplaced(self, family: str) -> list[str]:
+        return [
+            f"search_params[{name!r}] does not belong to index_type {self.index_type}, which "
+            f"would ignore it"
+            for name in self.search_params
+            if name in _BY_PARAMETER and family not in _BY_PARAMETER[name]
+        ]
+
+
+def effort_given(parameters: Mapping[str, object], kind: IndexType) -> int | None:
+    """Return the effort that the user's search parameters name for an index, if they do."""
+    value = parameters.get(kind.search_param) if kind.search_param is not None else None
+    return None if value is None else int(cast("int", value))

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from vecbridge import BackendError, ClosedError, Consistency
 from vecbridge.ranking import distances, norms
-from vecbridge_milvus._collection import MAX_LIMIT, Collection
+from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._geometry import Geometry
-from vecbridge_milvus._rows import to_ids, to_stored, to_vectors
+from vecbridge_milvus._wire import to_ids, to_stored, to_vectors
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -28,7 +28,6 @@ IMPOSSIBLE: dict[str, Any] = {"index_type": "HNSW", "params": {"M": 0, "efConstr
 """A graph without edges: refused wherever what is asked for is what is built."""
 
 _ROWS = 4096
-_BYTES = 4 << 20
 _LEAST_INDEXED = 1000
 _LEAST_CHECKED = 500
 _ROUNDS = ((64, 10), (8, 500))
@@ -48,7 +47,7 @@ class Evidence(NamedTuple):
 
 
 def is_cloud(client: MilvusClient, uri: str) -> bool:
-    """Whether a server is Zilliz Cloud, which builds its own index whatever is asked for."""
+    """Return whether a server is Zilliz Cloud, which builds its own index whatever is asked for."""
     if CLOUD in uri.lower():
         return True
     with boundary("connect"):
@@ -57,7 +56,7 @@ def is_cloud(client: MilvusClient, uri: str) -> bool:
 
 
 def shown(collection: Collection, *, tried: bool) -> bool:
-    """Whether searches of a collection whose index is called FLAT are seen to look at everything.
+    """Return whether searches of a collection with a FLAT index are seen to look at everything.
 
     Args:
         collection: the collection, loaded.
@@ -94,13 +93,13 @@ def _examined(collection: Collection, *, tried: bool) -> bool:
 def _probed(
     collection: Collection, level: Consistency, rounds: tuple[tuple[int, int], ...]
 ) -> Evidence:
-    """Searches near records that were read, and looks which of them the answers leave out."""
+    """Search near records that were read, and count which of them the answers leave out."""
     layout = collection.layout
     geometry = Geometry(layout.info.metric, layout.stored_dimension)
-    rows = max(64, min(_ROWS, MAX_LIMIT, _BYTES // (4 * layout.stored_dimension)))
+    rows = max(64, min(_ROWS, layout.page_rows))
     missed = checked = 0
-    with collection.reading("search", level) as view:
-        page = next(iter(view.pages([layout.key, layout.vector], rows)), [])
+    with collection.reading("search", level) as reader:
+        page = next(iter(reader.pages([layout.key, layout.vector], rows)), [])
         if not page:
             return Evidence(0, 0)
         ids, vectors = np.array(to_ids(layout, page), dtype=object), to_vectors(layout, page)
@@ -114,11 +113,11 @@ def _probed(
         for count, depth in rounds:
             queries = _between(generator, vectors, count)
             sent, asked = geometry.prepare(queries)
-            found = view.search(to_stored(layout, sent), depth, "", vectors=False)
+            found = reader.search(to_stored(layout, sent), depth, "", vectors=False)
             for query, how, hits in zip(queries, asked, found, strict=True):
                 if not geometry.trusts(how):
                     continue
-                native = geometry.contract(hits.numbers, how)
+                native = geometry.contract(hits.scores, how)
                 whole = len(hits.ids) < depth
                 floor = np.inf if whole else geometry.least_left_out(how, native, largest)
                 near = ids[distances(layout.info.metric, query, vectors) < floor]
@@ -131,7 +130,7 @@ def _probed(
 def _between(
     generator: np.random.Generator, vectors: NDArray[np.float32], count: int
 ) -> NDArray[np.float32]:
-    """Queries near records, and not on them: a record itself is found by the poorest index."""
+    """Return queries near records, and not on them: the poorest index finds a record itself."""
     first, second = generator.integers(len(vectors), size=(2, count))
     share = generator.uniform(0.05, 0.5, size=(count, 1))
     return np.asarray((1 - share) * vectors[first] + share * vectors[second], dtype=np.float32)

@@ -14,13 +14,12 @@ from vecbridge import (
     Consistency,
     FieldType,
     IndexInfo,
-    InvalidArgumentError,
     Metric,
     SchemaMismatchError,
 )
 from vecbridge_milvus._expr import Expressions
-from vecbridge_milvus._fields import scalar_fields, unsupported
 from vecbridge_milvus._index_types import IndexType
+from vecbridge_milvus._session import MILVUS_LEVELS
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -38,36 +37,14 @@ TRIED = "tried"
 
 _MAKING_S = 10.0
 _PAUSE_S = 0.1
-_RESERVED = frozenset({KEY, VECTOR, NORM, NORM_OF_PADDED})
-_KEYWORDS = frozenset(
-    {
-        *(
-            "and",
-            "or",
-            "not",
-            "in",
-            "like",
-            "is",
-            "null",
-            "exists",
-            "true",
-            "false",
-            "iso",
-            "interval",
-        ),
-        *("json_contains", "json_contains_all", "json_contains_any", "text_match"),
-        *("array_contains", "array_contains_all", "array_contains_any", "array_length"),
-        *("phrase_match", "random_sample", "minimum_should_match", "threshold"),
-        *("match_all", "match_any", "match_least", "match_most", "match_exact"),
-        *("element_filter", "text_match_fuzzy", "st_equals", "st_touches", "st_overlaps"),
-        *("st_crosses", "st_contains", "st_intersects", "st_within", "st_dwithin", "st_isvalid"),
-    }
-)
 METRICS: dict[Metric, str] = {"euclidean": "L2", "dotproduct": "IP", "cosine": "COSINE"}
-_LEVELS: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
-WORDS: dict[Consistency, str] = dict(
-    zip(_LEVELS, ("Strong", "Session", "Bounded", "Eventually"), strict=True)
-)
+MAX_LIMIT = 16384
+"""Most hits of a search, and rows of a page, that a server gives."""
+
+# Not all of pymilvus gives vectors as arrays: as numbers they take some ten times their bytes.
+_PAGE_BYTES = 8 << 20
+_DYNAMIC = "$meta"
+"""Milvus's own name of the column that holds dynamic fields."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +56,8 @@ class Layout:
         collection: the collection's id.
         key: name of the primary key.
         vector: name of the vector field.
-        norm: name of the field with the vectors' exact norms; ``None`` in a collection that
-            somebody else made.
+        norm: name of the field with the vectors' exact norms; ``None`` in a collection made by
+            another program.
         stored_dimension: length of the vectors on the server.
         index: the vector index.
         lite: whether it is kept by Milvus Lite.
@@ -99,17 +76,22 @@ class Layout:
 
     @cached_property
     def expressions(self) -> Expressions:
-        """Writes what is asked of it."""
+        """The expressions of its queries."""
         return Expressions(self.key, lite=self.lite)
 
     @property
+    def page_rows(self) -> int:
+        """Number of rows with vectors to ask for at a time."""
+        return max(1, min(MAX_LIMIT, _PAGE_BYTES // (4 * self.stored_dimension)))
+
+    @property
     def exhaustive(self) -> bool:
-        """Whether a search looks at every record."""
+        """Return whether a search looks at every record."""
         return self.index.exhaustive
 
     @property
     def provable(self) -> bool:
-        """Whether what a search leaves out can be told to be farther than what it gives.
+        """Return whether what a search leaves out can be told to be farther than what it gives.
 
         Without exact norms, nothing is known of the records that the engine drops: zero vectors
         under cosine, and what overflows. Only under euclidean are those the farthest.
@@ -126,7 +108,7 @@ def read(
     key: str | None = None,
     vector: str | None = None,
 ) -> Layout:
-    """Reads a collection's layout from the server.
+    """Read a collection's layout from the server.
 
     Args:
         client: the live client.
@@ -162,9 +144,9 @@ def read(
         name=name,
         dimension=1 if norm == NORM_OF_PADDED else stored,
         metric=metric,
-        fields=MappingProxyType(scalar_fields(columns, record)),
+        fields=MappingProxyType(_scalar_fields(columns, record)),
         consistency="strong" if lite else _level(int(described.get("consistency_level", 0))),
-        unsupported=MappingProxyType(unsupported(described, record)),
+        unsupported=MappingProxyType(_unsupported(described, record)),
     )
     collection = int(described.get("collection_id") or 0)
     tried = lite or made.get("flat") == TRIED
@@ -172,26 +154,12 @@ def read(
 
 
 def marker(description: str) -> dict[str, Any]:
-    """What a collection of ours says of itself; empty for those of others."""
+    """Return what a collection of ours says of itself; empty for those of others."""
     try:
         read = json.loads(description)
     except ValueError:
         return {}
     return read if isinstance(read, dict) and "vecbridge" in read else {}
-
-
-def check_field_names(fields: Mapping[str, FieldType]) -> None:
-    """Refuses names that the collection, or the language of filters, has taken.
-
-    Raises:
-        InvalidArgumentError: one of the names is taken.
-    """
-    taken = sorted(name for name in fields if name in _RESERVED or name.lower() in _KEYWORDS)
-    if taken:
-        raise InvalidArgumentError(
-            f"Milvus fields cannot be named {', '.join(taken)}: the names are taken by the index "
-            f"itself or by Milvus's filter language; choose others"
-        )
 
 
 def _check_version(name: str, made: Mapping[str, Any]) -> None:
@@ -248,7 +216,7 @@ def _vector(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
 def _vector_index(
     client: MilvusClient, name: str, vector: str, timeout: float, *, patient: bool
 ) -> tuple[IndexType, Metric]:
-    """The vectors' index; one that another caller is just making is waited for."""
+    """Return the vectors' index, after waiting for one that another caller is just making."""
     deadline = time.monotonic() + min(timeout, _MAKING_S)
     while True:
         for described in _described_indexes(client, name, vector, timeout, by_field=patient):
@@ -274,7 +242,7 @@ def _vector_index(
 def _described_indexes(
     client: MilvusClient, name: str, vector: str, timeout: float, *, by_field: bool
 ) -> Iterator[dict[str, Any]]:
-    """What the server says of the vectors' indexes: first of one that is named like its field."""
+    """Yield what the server says of the vectors' indexes, first of one named like its field."""
     first = client.describe_index(name, vector, timeout=timeout) if by_field else None
     if first and first["field_name"] == vector:
         yield first
@@ -285,4 +253,74 @@ def _described_indexes(
 
 def _level(number: int) -> Consistency:
     # 4 is "customized": the server guarantees nothing by itself.
-    return _LEVELS[number] if number < len(_LEVELS) else "eventual"
+    levels = tuple(MILVUS_LEVELS)
+    return levels[number] if number < len(levels) else "eventual"
+
+
+def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[str, FieldType]:
+    """Return name and type of each field.
+
+    Args:
+        columns: as the server describes them, by name.
+        others: columns that make up the record itself.
+    """
+    return {
+        name: kind
+        for name, column in columns.items()
+        if name not in others and (kind := _type_of(column)) is not None
+    }
+
+
+def _unsupported(described: Mapping[str, Any], others: set[str | None]) -> dict[str, str]:
+    """Return what else the rows hold, which a read does not show and an upsert would erase.
+
+    A column that the server computes from others, as BM25 vectors are from a text, is not lost.
+
+    Args:
+        described: the collection, as the server describes it.
+        others: columns that make up the record itself.
+    """
+    found = {
+        str(column["name"]): _named(column)
+        for column in described["fields"]
+        if column["name"] not in others
+        and _type_of(column) is None
+        and not column.get("is_function_output")
+        and not column.get("is_dynamic")
+    }
+    found |= {str(each["name"]): "a list of structs" for each in _structs(described)}
+    if described.get("enable_dynamic_field"):
+        found[_DYNAMIC] = "dynamic fields"
+    return found
+
+
+def _type_of(column: Mapping[str, Any]) -> FieldType | None:
+    from pymilvus import DataType
+
+    # Of a field, every record has a value; where it may be null, there is one that none stands for.
+    if column.get("nullable"):
+        return None
+    kinds: dict[Any, FieldType] = {
+        DataType.VARCHAR: "string",
+        DataType.BOOL: "boolean",
+        DataType.DOUBLE: "float",
+        DataType.FLOAT: "float",
+        DataType.INT8: "integer",
+        DataType.INT16: "integer",
+        DataType.INT32: "integer",
+        DataType.INT64: "integer",
+    }
+    return kinds.get(column["type"])
+
+
+def _named(column: Mapping[str, Any]) -> str:
+    from pymilvus import DataType
+
+    kind = DataType(column["type"]).name
+    if kind == "ARRAY" and column.get("element_type"):
+        kind = f"ARRAY of {DataType(column['element_type']).name}"
+    return f"{kind}, nullable" if column.get("nullable") else kind
+
+
+def _structs(described: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from described.get("struct_array_fields") or described.get("struct_fields") or ()

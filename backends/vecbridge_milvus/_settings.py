@@ -18,7 +18,7 @@ from pydantic import (
 
 from vecbridge import ConfigurationError
 from vecbridge.settings import Address, local_path, parse_address, redacted
-from vecbridge_milvus._index_settings import IndexSettings
+from vecbridge_milvus._index_types import IndexSettings
 
 _SCHEMES = ("http", "https", "tcp")
 _SOCKET = "unix:"
@@ -86,7 +86,7 @@ class MilvusSettings(IndexSettings):
     @model_validator(mode="before")
     @classmethod
     def _taken_apart(cls, given: Any) -> Any:
-        """Moves credentials and a database out of the address, into settings of their own."""
+        """Move credentials and a database out of the address, into settings of their own."""
         uri = given.get("uri") if isinstance(given, dict) else None
         if not isinstance(uri, str) or "://" not in uri or uri.startswith(_SOCKET):
             return given
@@ -143,8 +143,32 @@ class MilvusSettings(IndexSettings):
         return address.host.strip("[]"), address.port or default
 
     @property
+    def place(self) -> str:
+        """Where the server is, without any credentials; or Milvus Lite's directory."""
+        if self.lite_path is not None:
+            return str(self.lite_path)
+        if self.address is None:
+            return self.uri
+        # The versions of pymilvus disagree on the port that stands for none.
+        scheme, _, rest = self.uri.partition("://")
+        written = rest.rpartition("]")[2]
+        return self.uri if ":" in written else f"{scheme}://{rest}:{self.address[1]}"
+
+    @property
+    def call_timeout(self) -> float:
+        """Seconds that one call may take, as pymilvus understands them."""
+        # Before 2.6, only a whole number ends its own retries, of which it has 75.
+        return int(self.timeout) if self.timeout.is_integer() else self.timeout
+
+    @property
+    def account(self) -> str | None:
+        """Name of the account that is asked for; ``None`` where none is, or a key stands for it."""
+        name, colon, _ = self.plain_token.partition(":")
+        return name if colon else None
+
+    @property
     def encrypts(self) -> bool:
-        """Whether the connection is encrypted."""
+        """Return whether the connection is encrypted."""
         return self.secure or self.uri.lower().startswith("https:")
 
     @property
@@ -155,7 +179,7 @@ class MilvusSettings(IndexSettings):
 
     @property
     def plain_token(self) -> str:
-        """What the server is shown; a secret, never to be put into a message."""
+        """The token that the server is shown; a secret, never to be put into a message."""
         if self.token is not None:
             return self.token.get_secret_value()
         if self.user is not None and self.password is not None:
@@ -195,7 +219,7 @@ class MilvusSettings(IndexSettings):
 
 
 def _parsed(uri: str) -> Address:
-    """The parts of an address; what is wrong with it is told without repeating it."""
+    """Return the parts of an address; an error does not repeat it."""
     try:
         address = parse_address(uri)
     except ConfigurationError:
@@ -208,7 +232,7 @@ def _parsed(uri: str) -> Address:
 
 
 def _inside(address: Address) -> dict[str, str]:
-    """The settings that an address holds."""
+    """Return the settings that an address holds."""
     found: dict[str, str] = {}
     if address.user and address.password:
         found.update(user=address.user, password=address.password)

@@ -199,6 +199,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge_conformance.suite": [],
     "vecbridge_faiss": ["FaissBackend", "FaissIndex", "FaissSettings"],
     "vecbridge_milvus": ["IndexSettings", "MilvusBackend", "MilvusIndex", "MilvusSettings"],
+    "vecbridge_milvus.lite": [],
     "vecbridge_sklearn": [
         "SklearnBackend",
         "SklearnSettings",

@@ -16,7 +16,7 @@ import numpy as np
 
 import vecbridge
 from vecbridge import Consistency, Index
-from vecbridge_milvus._index import MilvusIndex
+from vecbridge_milvus import MilvusIndex
 
 Write = Literal["insert", "upsert", "delete"]
 Reader = Literal["this process", "another process", "another, joined"]

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 import vecbridge
+from tests.servers.lite_file import locked, name_socket, named, named_socket
 from vecbridge import ConnectionFailedError, CorruptStoreError, Index, Store
-from vecbridge_milvus import _lite_place as places
 
 PEER = """
 import json, os, sys
@@ -141,9 +141,7 @@ def shared(store: Store) -> Index:
 
 
 def serving(path: Path) -> int:
-    place = places.find(path)
-    assert place is not None
-    return place.pid
+    return int(named(path)["pid"])
 
 
 def test_each_sees_what_the_other_wrote(
@@ -236,24 +234,22 @@ def test_what_a_killed_process_leaves_is_no_hindrance(
     other = peer()
     other.ask("open")
     other.ask("write", "theirs", 5)
-    left = places.find(path)
+    left = named_socket(path)
     other.kill()
-    assert left is not None
-    assert left.socket.exists()
+    assert left.exists()
     assert shared(store).count() == 5
     assert serving(path) == os.getpid()
     store.close()
-    assert not left.socket.parent.exists()
+    assert not left.parent.exists()
 
 
 def test_only_this_user_can_reach_it_and_no_port_is_open(path: Path, store: Store) -> None:
     shared(store)
-    place = places.find(path)
-    assert place is not None
-    assert stat.S_IMODE(place.socket.parent.stat().st_mode) == 0o700
+    place = named_socket(path)
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
     assert not listening_ports()
     if os.geteuid() == 0:
-        program = f"import socket; socket.socket(socket.AF_UNIX).connect({str(place.socket)!r})"
+        program = f"import socket; socket.socket(socket.AF_UNIX).connect({str(place)!r})"
         stranger = subprocess.run(
             ["/usr/bin/env", "python3", "-c", program],
             user=65534,
@@ -281,18 +277,16 @@ def test_a_socket_that_others_could_have_made_is_not_spoken_to(
     else:
         lair.rename(tmp_path / "elsewhere")
         lair.symlink_to(tmp_path / "elsewhere")
-    held = places.take(path)
-    assert held is not None
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(lair / "lite.sock"))
         listener.listen()
-        places.announce(held, path, lair / "lite.sock")
         with vecbridge.get_backend("milvus", uri=str(path), timeout=1) as store:
-            with pytest.raises(ConnectionFailedError, match="cannot speak to it") as refused:
-                store.index_names()
+            with locked(path) as held:
+                name_socket(held, path, lair / "lite.sock")
+                with pytest.raises(ConnectionFailedError, match="cannot speak to it") as refused:
+                    store.index_names()
             assert str(lair) in str(refused.value)
-            os.close(held)
-            # Whoever serves then does not serve there either.
+            # The process that serves then does not serve there either.
             assert store.open_index("shared").count() == 1
         assert (lair / "lite.sock").exists()
 

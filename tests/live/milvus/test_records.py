@@ -221,20 +221,6 @@ def test_field_names_that_are_taken_are_refused(milvus_store: Store, name: str) 
     assert "never" not in milvus_store.index_names()
 
 
-def test_a_pymilvus_that_takes_rows_alone_is_given_rows(
-    make_index: Callable[..., Index], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vecbridge_milvus._collection.takes_requests", lambda _client: False)
-    index = make_index(dimension=3, fields={"label": "string", "size": "integer"})
-    vectors = np.random.default_rng(5).standard_normal((20, 3)).astype(np.float32)
-    ids, sizes = [f"id{number:02}" for number in range(20)], list(range(20))
-    index.upsert(ids, vectors, {"label": ids, "size": sizes})
-    found = index.fetch(ids)
-    assert found.vectors.tobytes() == vectors.tobytes()
-    assert (found.fields["label"], found.fields["size"]) == (ids, sizes)
-    assert index.search(vectors[3], 1)[0].exact
-
-
 @pytest.mark.slow
 def test_the_longest_strings_can_be_read_back(milvus_server_uri: str) -> None:
     """A server gives up on an answer of 100 MB, and these are 131."""

@@ -42,28 +42,6 @@ def test_zero_vectors_stay_findable_under_cosine(make_index: Callable[..., Index
     assert native.distances[[name in ids[::3] for name in native.ids]] == pytest.approx(1.0)
 
 
-def test_a_pymilvus_that_sends_nothing_made_here_gives_the_same(
-    make_index: Callable[..., Index], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    index = make_index(dimension=8)
-    vectors = np.random.default_rng(6).standard_normal((COUNT, 8)).astype(np.float32)
-    ids = [f"id'{number:03}" for number in range(COUNT)]
-    index.upsert(ids, vectors)
-    within = ids[::2]
-
-    def found() -> list[Any]:
-        answers = [
-            *index.search(vectors[:3], 7),
-            *index.search(vectors[:3], 200, within=within),
-            *index.search(vectors[:3], 7, within=within, ranking="native"),
-        ]
-        return [(hits.ids, hits.distances.tolist(), hits.exact) for hits in answers]
-
-    made_here = found()
-    monkeypatch.setattr("vecbridge_milvus._searches.takes_searches", lambda _client: False)
-    assert found() == made_here
-
-
 def test_a_zero_vector_is_found_as_soon_as_it_may_be(
     make_index: Callable[..., Index], milvus_store: Store
 ) -> None:

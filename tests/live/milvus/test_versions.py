@@ -52,7 +52,7 @@ with vecbridge.get_backend("milvus", **options) as store:
         pass
 
 for wrong, expected, told in (
-    ({"uri": "http://127.0.0.1:1"}, vecbridge.ConnectionFailedError, "nobody answers"),
+    ({"uri": "http://127.0.0.1:1"}, vecbridge.ConnectionFailedError, "no server answers"),
     ({"uri": uri.replace("http:", "https:")}, vecbridge.ConnectionFailedError, "speak TLS"),
     ({"db_name": "nowhere"}, vecbridge.ConfigurationError, "nowhere"),
 ):

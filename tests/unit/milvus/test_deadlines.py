@@ -7,7 +7,7 @@ from pathlib import Path
 
 import vecbridge_milvus
 
-SOURCES = sorted(Path(vecbridge_milvus.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(vecbridge_milvus.__file__).parent.rglob("*.py"))
 OF_THE_CLIENT_ALONE = {"close", "create_schema", "prepare_index_params"}
 """Methods of pymilvus's client that ask no server."""
 

@@ -2,22 +2,26 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from vecbridge import FieldType, InvalidArgumentError, field
-from vecbridge.filters import Filter, settle
-from vecbridge_milvus._expr import Expressions, both
+from tests.servers.milvus_wire import Wire
+from tests.unit.milvus.written import Written
+from vecbridge import FieldType, Filter, InvalidArgumentError, Store, field
 
 FIELDS: dict[str, FieldType] = {"t": "string", "i": "integer", "f": "float", "b": "boolean"}
-SERVER, LITE = Expressions("pk", lite=False), Expressions("pk", lite=True)
 
 
-def compiled(where: Any) -> str:
-    settled = settle(where, FIELDS)
-    assert not isinstance(settled, bool)
-    return SERVER.matching(settled)
+@pytest.fixture
+def server(wire: Wire, opened: Callable[..., Store]) -> Written:
+    return Written(wire, opened(), FIELDS)
+
+
+@pytest.fixture
+def lite(wire: Wire, opened: Callable[..., Store], monkeypatch: pytest.MonkeyPatch) -> Written:
+    monkeypatch.setattr(wire, "version", "milvus_lite-3.2.2")
+    return Written(wire, opened(), FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -33,27 +37,30 @@ def compiled(where: Any) -> str:
         ('"] or pk != ""', '"\\"] or pk != \\"\\""'),
     ],
 )
-def test_a_string_stays_inside_its_quotes(text: str, literal: str) -> None:
-    assert SERVER.string(text) == LITE.string(text) == literal
+def test_a_string_stays_inside_its_quotes(
+    server: Written, lite: Written, text: str, literal: str
+) -> None:
+    assert server.keys([text]) == lite.keys([text]) == f"pk in [{literal}]"
 
 
-def test_characters_of_more_than_16_bits_are_escaped_for_servers_alone() -> None:
-    assert SERVER.string("日\U00020bb7😀") == '"日\\U00020BB7\\U0001F600"'
-    assert LITE.string("日\U00020bb7😀") == '"日\U00020bb7😀"'
+def test_characters_of_more_than_16_bits_are_escaped_for_servers_alone(
+    server: Written, lite: Written
+) -> None:
+    assert server.keys(["日\U00020bb7😀"]) == 'pk in ["日\\U00020BB7\\U0001F600"]'
+    assert lite.keys(["日\U00020bb7😀"]) == 'pk in ["日\U00020bb7😀"]'
 
 
-def test_nul_is_refused() -> None:
+def test_nul_is_refused(server: Written) -> None:
     with pytest.raises(InvalidArgumentError, match="NUL"):
-        SERVER.string("a\0b")
+        server.keys(["a\0b"])
 
 
-def test_ids_and_conjunctions() -> None:
-    assert SERVER.keys(["a", 'b"']) == 'pk in ["a","b\\""]'
-    assert SERVER.after("a") == 'pk > "a"'
-    assert SERVER.until("a") == 'pk <= "a"'
-    assert both("", "a or b", "") == "a or b"
-    assert both("a or b", "", "c") == "(a or b) and (c)"
-    assert both("", "") == ""
+def test_ids_and_conjunctions(server: Written) -> None:
+    assert server.keys(["a", 'b"']) == 'pk in ["a","b\\""]'
+    assert server.after("a") == 'pk > "a"'
+    assert server.until("a") == '(pk > "") and (pk <= "a")'
+    both = server.settled(field("i") == 1, within=["a"])
+    assert both == '(pk in ["a"]) and (i == 1)'
 
 
 @pytest.mark.parametrize(
@@ -87,15 +94,15 @@ def test_ids_and_conjunctions() -> None:
         (~((field("i") == 1) & (field("f") < 2)), "not ((i == 1) and (f < 2.0))"),
     ],
 )  # fmt: skip
-def test_filters_become_expressions(where: Filter, expression: str) -> None:
-    assert compiled(where) == expression
+def test_filters_become_expressions(server: Written, where: Filter, expression: str) -> None:
+    assert server.filter(where) == expression
 
 
-def test_a_chain_of_thousands_nests_as_deep_as_its_logarithm() -> None:
+def test_a_chain_of_thousands_nests_as_deep_as_its_logarithm(server: Written) -> None:
     where: Filter = field("i") > 0
     for number in range(4000):
         where = where | ((field("i") > number) & (field("f") < number))
-    text = compiled(where)
+    text = server.filter(where)
     depth = deepest = 0
     for mark in re.findall(r"[()]", text):
         depth += 1 if mark == "(" else -1

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 import vecbridge
-from vecbridge_milvus import MilvusSettings
+from vecbridge_milvus import MilvusBackend, MilvusSettings
 
 PREFIX = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
 
@@ -72,8 +72,9 @@ def test_a_setting_arrives_with_its_type(
         monkeypatch.setenv(PREFIX + name.upper(), text)
     else:
         config.write_text(json.dumps({"similarity_backends": {"milvus": {name: value}}}))
-    backend: Any = vecbridge.get_backend("milvus", **options).backend
-    found = getattr(backend._settings, name)
+    backend = vecbridge.get_backend("milvus", **options).backend
+    assert isinstance(backend, MilvusBackend)
+    found = getattr(backend.settings, name)
     if isinstance(found, SecretStr):
         found = found.get_secret_value()
     assert found == value

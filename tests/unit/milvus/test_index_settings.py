@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import vecbridge
-from vecbridge import ConfigurationError, InvalidArgumentError
-from vecbridge_milvus import MilvusSettings
-from vecbridge_milvus._index_types import IndexType, build_parameters, check_for_lite
+from tests.servers.milvus_wire import Wire, search_parameters
+from vecbridge import ConfigurationError, InvalidArgumentError, Store
+from vecbridge_milvus import MilvusBackend, MilvusSettings
 
 PREFIX = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
 
@@ -16,6 +19,11 @@ PREFIX = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
 @pytest.fixture(autouse=True)
 def _without_the_users_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FIFTYONE_BRAIN_CONFIG_PATH", str(tmp_path / "none.json"))
+
+
+def settings_of(store: Store) -> MilvusSettings:
+    assert isinstance(store.backend, MilvusBackend)
+    return store.backend.settings
 
 
 def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,8 +38,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "PARTITION_KEY": "team",
     }.items():
         monkeypatch.setenv(PREFIX + name, value)
-    backend: Any = vecbridge.get_backend("milvus").backend
-    settings = backend._settings
+    settings = settings_of(vecbridge.get_backend("milvus"))
     assert (settings.index_type, settings.index_params, settings.recall) == ("HNSW", {"M": 32}, 0.9)
     assert settings.loading == {"replica_number": 2, "resource_groups": ["one", "two"]}
     assert (settings.shards, settings.mmap, settings.partition_key) == (2, True, "team")
@@ -55,7 +62,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         ({"index_type": "HNSW", "index_params": {"m": 16}}, "did you mean 'M'"),
         ({"index_type": "HNSW", "index_params": {"nlist": 16}}, "it has M, efConstruction"),
         ({"index_type": "IVF_FLAT", "index_params": {"N_List": 16}}, "did you mean 'nlist'"),
-        ({"index_type": "HNSW", "index_params": {"ef": 16}}, "belongs into search_params"),
+        ({"index_type": "HNSW", "index_params": {"ef": 16}}, "belongs in search_params"),
         ({"index_type": "HNSW", "search_params": {"EF": 16}}, "did you mean 'ef'"),
         ({"index_type": "IVF_FLAT", "search_params": {"n_probe": 16}}, "did you mean 'nprobe'"),
         ({"resource_groups": ["a", "b"], "replicas": 3}, "replicas=2"),
@@ -84,49 +91,80 @@ def test_nonsense_is_refused(options: dict[str, Any], said: str) -> None:
     ],
 )
 def test_what_a_server_may_know_is_passed_on(options: dict[str, Any]) -> None:
-    backend: Any = vecbridge.get_backend("milvus", **options).backend
+    settings = settings_of(vecbridge.get_backend("milvus", **options))
     for name, value in options.items():
-        assert getattr(backend._settings, name) == value
+        assert getattr(settings, name) == value
 
 
 def test_a_recall_alone_is_meant_for_indexes_that_are_there() -> None:
     assert MilvusSettings(recall=0.9).index_type == "FLAT"
 
 
+def sent(
+    opened: Callable[..., Store], wire: Wire, k: int, dimension: int = 2, **options: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an index is built with, and what a search for ``k`` sends beside the query."""
+    store = opened(**options)
+    index = store.create_index(f"t_{uuid.uuid4().hex}", dimension=dimension)
+    wire.calls.clear()
+    index.search(np.ones((1, dimension)), k, ranking="native", consistency="eventual")
+    return wire.built(index.info.name), search_parameters(wire.requests("Search")[0])
+
+
+# Of the hits that are asked for, 16 are spare.
 @pytest.mark.parametrize(
-    ("name", "effort", "limit", "sent"),
+    ("name", "effort", "limit", "expected"),
     [
-        ("HNSW", 10, 100, {"ef": 100}),
-        ("HNSW", 10**6, 100, {"ef": 32768}),
-        ("DISKANN", 10, 100, {"search_list": 100}),
-        ("IVF_FLAT", 9, 100, {"nprobe": 9}),
-        ("IVF_FLAT", 99, 100, {"nprobe": 64}),
-        ("SCANN", 9, 100, {"nprobe": 9, "reorder_k": 512}),
-        ("SCANN", 9, 400, {"nprobe": 9, "reorder_k": 800}),
-        ("FLAT", 9, 100, {}),
-        ("NEW_ONE", 9, 100, {}),
+        ("HNSW", {"ef": 10}, 100, {"ef": 100}),
+        ("HNSW", {"ef": 10**6}, 100, {"ef": 32768}),
+        ("DISKANN", {"search_list": 10}, 100, {"search_list": 100}),
+        ("IVF_FLAT", {"nprobe": 9}, 100, {"nprobe": 9}),
+        ("IVF_FLAT", {"nprobe": 99}, 100, {"nprobe": 64}),
+        ("SCANN", {"nprobe": 9}, 100, {"nprobe": 9, "reorder_k": 512}),
+        ("SCANN", {"nprobe": 9}, 400, {"nprobe": 9, "reorder_k": 800}),
+        ("NEW_ONE", {}, 100, {}),
+        ("HNSW_SQ", {"refine_k": 3, "ef": 50}, 26, {"ef": 50, "refine_k": 3}),
     ],
 )
 def test_never_less_effort_is_sent_than_the_hits_need(
-    name: str, effort: int, limit: int, sent: dict[str, int]
+    opened: Callable[..., Store],
+    wire: Wire,
+    name: str,
+    effort: dict[str, int],
+    limit: int,
+    expected: dict[str, int],
 ) -> None:
-    assert IndexType(name, {"nlist": "64"}).parameters(limit, effort) == sent
+    nlist = {"nlist": 64} if "nprobe" in effort else {}
+    _, told = sent(
+        opened, wire, limit - 16, index_type=name, index_params=nlist, search_params=effort
+    )
+    assert told == expected
 
 
-def test_what_else_the_user_says_is_sent_along() -> None:
-    kind = IndexType("HNSW_SQ", {})
-    sent = kind.parameters(10, 50, {"refine_k": 3, "ef": 50})
-    assert sent == {"ef": 50, "refine_k": 3}
-    assert kind.lossy
+def test_an_index_that_looks_at_every_record_is_told_nothing(
+    opened: Callable[..., Store], wire: Wire
+) -> None:
+    assert sent(opened, wire, 100)[1] == {}
 
 
 @pytest.mark.parametrize(("dimension", "parts"), [(512, 128), (6, 1), (7, 1), (12, 3)])
-def test_codes_divide_a_vector_evenly(dimension: int, parts: int) -> None:
-    built = build_parameters("IVF_PQ", dimension, {"nlist": 5})
-    assert built == {"nlist": 5, "m": parts, "nbits": 8}
+def test_codes_divide_a_vector_evenly(
+    opened: Callable[..., Store], wire: Wire, dimension: int, parts: int
+) -> None:
+    built, _ = sent(opened, wire, 1, dimension, index_type="IVF_PQ", index_params={"nlist": 5})
+    assert {name: built[name] for name in ("nlist", "m", "nbits")} == {
+        "nlist": "5",
+        "m": str(parts),
+        "nbits": "8",
+    }
 
 
-def test_lite_is_not_taken_at_its_word() -> None:
-    check_for_lite("IVF_SQ8")
-    with pytest.raises(InvalidArgumentError, match="searches by another one"):
-        check_for_lite("DISKANN")
+def test_lite_is_not_taken_at_its_word(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    for name, there in (("IVF_SQ8", True), ("DISKANN", False)):
+        with vecbridge.get_backend("milvus", uri=str(tmp_path / "v.db"), index_type=name) as store:
+            if there:
+                store.create_index("built", dimension=2)
+                continue
+            with pytest.raises(InvalidArgumentError, match="searches by another one"):
+                store.create_index("never", dimension=2)

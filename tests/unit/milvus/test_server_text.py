@@ -10,12 +10,17 @@ import pytest
 from tests.filters.asking import how_many, wanted
 from tests.filters.making import COUNT, FIELDS, TEXTS, conditions, ids, to_filter
 from tests.filters.servers import ServerError, parsed, served
-from vecbridge import Filter, InvalidArgumentError, field
+from tests.servers.milvus_wire import Wire
+from tests.unit.milvus.written import Written
+from vecbridge import Filter, InvalidArgumentError, Store, field
 from vecbridge.filters import settle
-from vecbridge_milvus._expr import Expressions, both
 
-SERVER = Expressions("pk", lite=False)
-BAND = ("vecbridge_norm >= 1e-18", "vecbridge_norm <= 1e+18")
+BAND = "(vecbridge_norm >= 1e-18) and (vecbridge_norm <= 1e+18)"
+
+
+@pytest.fixture
+def server(wire: Wire, store: Store) -> Written:
+    return Written(wire, store, FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +46,7 @@ def test_the_model_has_the_faults_of_the_servers() -> None:
 
 
 @pytest.mark.slow
-def test_servers_of_today_read_filters_as_they_mean() -> None:
+def test_servers_of_today_read_filters_as_they_mean(server: Written) -> None:
     wrong = []
     for condition in conditions(how_many(1500), seed=3):
         try:
@@ -53,7 +58,7 @@ def test_servers_of_today_read_filters_as_they_mean() -> None:
                 found = (1 << COUNT) - 1 if settled else 0
             else:
                 try:
-                    found = served(SERVER.matching(settled))
+                    found = served(server.settled(settled))
                 except ServerError as error:
                     found = str(error)
         if found != wanted(condition):
@@ -62,21 +67,21 @@ def test_servers_of_today_read_filters_as_they_mean() -> None:
     assert wrong == []
 
 
-def test_servers_of_today_read_ids_as_they_are() -> None:
+def test_servers_of_today_read_ids_as_they_are(server: Written) -> None:
     names = ids()
     hostile = [*names, *(text for text in TEXTS if 0 < len(text) < 300)]
     for name in hostile:
         places = [place for place, other in enumerate(names) if other == name]
-        assert served(SERVER.keys([name])) == sum(1 << place for place in places), name
+        assert served(server.keys([name])) == sum(1 << place for place in places), name
         later = sum(1 << place for place, other in enumerate(names) if other > name)
-        assert served(SERVER.after(name)) == later, name
-        assert served(SERVER.until(name)) == (1 << COUNT) - 1 - later, name
+        assert served(server.after(name)) == later, name
+        assert served(server.until(name)) == (1 << COUNT) - 1 - later, name
     for start in range(0, COUNT, 7):
         part = names[start : start + 20]
-        assert served(SERVER.keys(part)) == ((1 << len(part)) - 1) << start
+        assert served(server.keys(part)) == ((1 << len(part)) - 1) << start
 
 
-def test_the_largest_filter_that_is_settled_is_no_deeper_than_servers_take() -> None:
+def test_the_largest_filter_that_is_settled_is_no_deeper_than_servers_take(server: Written) -> None:
     least = field("i").is_in([-(2**63), 1, 2])
     where: Filter = least
     # Both kinds in turn: a chain of one kind would be balanced.
@@ -87,4 +92,4 @@ def test_the_largest_filter_that_is_settled_is_no_deeper_than_servers_take() -> 
     with pytest.raises(InvalidArgumentError, match="20 levels"):
         settle(where & least, FIELDS)
     # As a search within a list of ids sends it, with the band of norms around it.
-    parsed(both(both(SERVER.keys(["a"]), SERVER.matching(settled)), *BAND))
+    parsed(f"({server.settled(settled, within=['a'])}) and {BAND}")

@@ -1,204 +1,205 @@
+"""Sessions: how fresh a read asks the server to be, by what this process and others wrote."""
+
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from vecbridge import InvalidArgumentError
-from vecbridge_milvus import _session
-from vecbridge_milvus._session import GRACE_S, Session
+from tests.servers.milvus_wire import Wire
+from vecbridge import BackendError, Consistency, Index, InvalidArgumentError, Store
+from vecbridge_milvus import MilvusIndex
 
-_NUMBERS = itertools.count(1_000_000)
+LEVELS: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
+GRACE_S = 10.0
+"""Age from which on a bounded read sees a write on every replica."""
 
+PEER = """
+import sys
+import vecbridge
 
-def collection() -> str:
-    return str(next(_NUMBERS))
-
-
-def opened(name: str, *, address: str = "here") -> Session:
-    return Session(name, address)
-
-
-def word(session: Session, level: Any = "session", *, replicated: bool = False) -> str:
-    with session.reading(level, lambda: replicated) as sent:
-        return sent
-
-
-def write(session: Session) -> None:
-    with session.writing():
-        pass
-
-
-def test_levels_have_milvus_words() -> None:
-    session = opened(collection())
-    words = [word(session, level) for level in ("strong", "session", "bounded", "eventual")]
-    assert words == ["Strong", "Session", "Bounded", "Eventually"]
+uri, name, *tokens = sys.argv[1:]
+with vecbridge.get_backend("milvus", uri=uri, timeout=5) as store:
+    index = store.open_index(name)
+    for token in tokens:
+        index.engine.join_session(token)
+    if not tokens:
+        index.upsert(["theirs"], [[1, 2]])
+    print(index.engine.session_token())
+    index.upsert(["later"], [[1, 2]])
+    print(index.engine.session_token())
+"""
 
 
-def test_a_session_read_is_strong_until_one_has_looked_past_the_own_write() -> None:
-    name = collection()
-    writer, reader = opened(name), opened(name)
-    write(writer)
-    assert [word(reader) for _ in range(3)] == ["Strong", "Session", "Session"]
+class Session:
+    """What an index asks the server for."""
+
+    def __init__(self, wire: Wire, index: Index) -> None:
+        self._wire = wire
+        self.index = index
+
+    @property
+    def engine(self) -> MilvusIndex:
+        assert isinstance(self.index.engine, MilvusIndex)
+        return self.index.engine
+
+    def word(self, level: Consistency = "session") -> str:
+        """Milvus's word for the level of a read."""
+        from pymilvus.grpc_gen import common_pb2
+
+        before = len(self._wire.requests("Query"))
+        self.index.contains(["a"], consistency=level)
+        request = self._wire.requests("Query")[before]
+        return str(common_pb2.ConsistencyLevel.Name(request.consistency_level))
+
+    def write(self) -> None:
+        self.index.upsert(["a"], [[1, 2]])
 
 
-def test_a_write_that_failed_may_have_happened() -> None:
-    session = opened(collection())
-    with pytest.raises(TimeoutError), session.writing():
-        raise TimeoutError
-    assert word(session) == "Strong"
+@pytest.fixture
+def session(wire: Wire, make_index: Callable[..., Index]) -> Session:
+    return Session(wire, make_index(dimension=2))
 
 
-def test_a_read_that_failed_or_began_before_the_write_settles_nothing() -> None:
-    session = opened(collection())
-    write(session)
-    with pytest.raises(TimeoutError), session.reading("session", bool):
-        raise TimeoutError
-    with session.reading("strong", bool), session.writing():
-        pass
-    assert word(session) == "Strong"
+def again(session: Session, wire: Wire, store: Store) -> Session:
+    """The same collection, opened once more."""
+    return Session(wire, store.open_index(session.index.info.name))
 
 
-def test_weaker_reads_stay_weak_and_settle_nothing() -> None:
-    session = opened(collection())
-    write(session)
-    assert word(session, "bounded") == "Bounded"
-    assert word(session, "eventual") == "Eventually"
-    assert word(session) == "Strong"
+def test_levels_have_milvus_words(session: Session) -> None:
+    assert [session.word(level) for level in LEVELS] == [
+        "Strong",
+        "Session",
+        "Bounded",
+        "Eventually",
+    ]
 
 
-def test_collections_have_sessions_of_their_own() -> None:
-    written, other = opened(collection()), opened(collection())
-    write(written)
-    assert word(other) == "Session"
+def test_a_session_read_is_strong_until_one_has_looked_past_the_own_write(
+    session: Session, wire: Wire, store: Store
+) -> None:
+    reader = again(session, wire, store)
+    session.write()
+    assert [reader.word() for _ in range(3)] == ["Strong", "Session", "Session"]
 
 
-def test_a_write_is_pending_at_every_address_until_it_was_seen_there() -> None:
-    name = collection()
-    here, there = opened(name), opened(name, address="there")
-    write(here)
-    assert [word(here), word(here)] == ["Strong", "Session"]
-    assert [word(there), word(there)] == ["Strong", "Session"]
+def test_a_write_that_failed_may_have_happened(session: Session, wire: Wire) -> None:
+    session.word()
+    wire.fail("Upsert", (1100, "invalid parameter"))
+    with pytest.raises(BackendError):
+        session.write()
+    assert session.word() == "Strong"
+
+
+def test_a_read_that_failed_settles_nothing(session: Session, wire: Wire) -> None:
+    session.write()
+    wire.fail("Query", (1100, "invalid parameter"))
+    with pytest.raises(BackendError):
+        session.index.count()
+    assert session.word() == "Strong"
+
+
+def test_a_read_that_began_before_the_write_settles_nothing(session: Session) -> None:
+    session.index.upsert(["a", "b"], [[1, 2], [3, 4]])
+    batches = session.index.scan(1, consistency="strong")
+    assert next(batches).ids == ("a",)
+    session.write()
+    assert len(list(batches)) == 1
+    assert session.word() == "Strong"
+
+
+def test_weaker_reads_stay_weak_and_settle_nothing(session: Session) -> None:
+    session.write()
+    words = [session.word(level) for level in ("bounded", "eventual", "session")]
+    assert words == ["Bounded", "Eventually", "Strong"]
+
+
+def test_collections_have_sessions_of_their_own(
+    session: Session, wire: Wire, make_index: Callable[..., Index]
+) -> None:
+    session.write()
+    assert Session(wire, make_index(dimension=2)).word() == "Session"
+
+
+def test_a_write_is_pending_at_every_address_until_it_was_seen_there(
+    session: Session, wire: Wire, opened: Callable[..., Store]
+) -> None:
+    there = again(session, wire, opened(uri=wire.uri.replace("127.0.0.1", "localhost")))
+    session.write()
+    assert [session.word(), session.word()] == ["Strong", "Session"]
+    assert [there.word(), there.word()] == ["Strong", "Session"]
 
 
 def test_replicas_are_asked_strongly_until_a_bounded_read_sees_the_write_on_all_of_them(
-    monkeypatch: pytest.MonkeyPatch,
+    session: Session, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    session = opened(collection())
-    assert word(session, replicated=True) == "Session"
-    write(session)
-    assert [word(session, replicated=True) for _ in range(3)] == ["Strong"] * 3
-    now += GRACE_S
-    assert word(session, replicated=True) == "Bounded"
+    later, real = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + later[0])
+    wire.replicas = 2
+    assert session.word() == "Session"
+    session.write()
+    assert [session.word() for _ in range(3)] == ["Strong"] * 3
+    later[0] = GRACE_S
+    assert session.word() == "Bounded"
 
 
-def in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_session, "_ledgers", {})
+def peer(session: Session, wire: Wire, *tokens: str) -> list[str]:
+    """The tokens of another process, before and after its last write."""
+    command = [sys.executable, "-W", "ignore", "-c", PEER, wire.uri, session.index.info.name]
+    done = subprocess.run(
+        [*command, *tokens], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
-def test_a_token_makes_the_next_session_read_of_another_process_strong(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_token_makes_the_next_session_read_of_another_process_strong_and_can_be_handed_on(
+    session: Session, wire: Wire
 ) -> None:
-    name = collection()
-    writer = opened(name)
-    write(writer)
-    first = writer.token()
-    write(writer)
-    second = writer.token()
-    in_another_process(monkeypatch)
-    reader = opened(name)
-    assert word(reader) == "Session"
-    reader.join(second)
-    assert [word(reader), word(reader)] == ["Strong", "Session"]
-    reader.join(second)
-    reader.join(first)
-    assert word(reader) == "Session"
+    first, second = peer(session, wire)
+    assert session.word() == "Session"
+    session.engine.join_session(second)
+    assert [session.word(), session.word()] == ["Strong", "Session"]
+    session.engine.join_session(second)
+    session.engine.join_session(first)
+    assert session.word() == "Session"
+    handed_on, _ = peer(session, wire, second)
+    session.engine.join_session(handed_on)
+    assert session.word() == "Strong"
 
 
-def test_a_token_can_be_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = collection()
-    writer = opened(name)
-    write(writer)
-    token = writer.token()
-    in_another_process(monkeypatch)
-    between = opened(name)
-    between.join(token)
-    token = between.token()
-    in_another_process(monkeypatch)
-    reader = opened(name)
-    reader.join(token)
-    assert word(reader) == "Strong"
+def test_an_own_token_changes_nothing(session: Session) -> None:
+    session.write()
+    session.word()
+    session.engine.join_session(session.engine.session_token())
+    assert session.word() == "Session"
 
 
-def test_an_own_token_changes_nothing() -> None:
-    session = opened(collection())
-    write(session)
-    word(session)
-    session.join(session.token())
-    assert word(session) == "Session"
-
-
-def test_a_forked_process_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = opened(collection())
-    write(session)
-    word(session)
-    token = session.token()
+def test_a_forked_process_is_another_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.write()
+    session.word()
+    token = session.engine.session_token()
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    session.join(token)
-    assert word(session) == "Strong"
+    session.engine.join_session(token)
+    assert session.word() == "Strong"
 
 
 @pytest.mark.parametrize(
     "token", ["", "x", "vecbridge-session-1", "vecbridge-session-1:1:2", "other-1:1:a.1:3"]
 )
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_what_is_no_token_is_refused(session: Session, token: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"session_token\(\)"):
-        opened(collection()).join(token)
+        session.engine.join_session(token)
 
 
-FORKING = """
-import os, signal, sys, threading, time
-from vecbridge_milvus._session import Session
-
-session, begun, end = Session("forked", "here"), threading.Event(), threading.Event()
-
-def busy():
-    with getattr(session, sys.argv[1])():
-        begun.set()
-        end.wait()
-
-threading.Thread(target=busy).start()
-begun.wait()
-child = os.fork()
-if not child:
-    signal.alarm(20)
-    started = time.monotonic()
-    with session.writing():
-        pass
-    with session.paused():
-        pass
-    os._exit(time.monotonic() - started > 1)
-_, status = os.waitpid(child, 0)
-end.set()
-sys.exit(status != 0)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
-@pytest.mark.parametrize("busy", ["writing", "paused"])
-def test_a_child_does_not_wait_for_what_only_its_parent_does(busy: str) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", FORKING, busy]
-    assert subprocess.run(command, check=False).returncode == 0
-
-
-def test_a_token_of_another_collection_is_refused() -> None:
-    token = opened(collection()).token()
+def test_a_token_of_another_collection_is_refused(
+    session: Session, make_index: Callable[..., Index]
+) -> None:
+    other: Any = make_index(dimension=2).engine
     with pytest.raises(InvalidArgumentError, match="another index"):
-        opened(collection()).join(token)
+        session.engine.join_session(other.session_token())

@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import InvalidArgumentError, Metric
-from vecbridge_milvus._collection import MAX_LIMIT, Collection
-from vecbridge_milvus._foreign import search_with_vectors
-from vecbridge_milvus._rows import to_stored, to_vectors
-from vecbridge_milvus._view import View
+from vecbridge_milvus._collection import Collection
+from vecbridge_milvus._reader import Reader
+from vecbridge_milvus._schema import MAX_LIMIT
+from vecbridge_milvus._wire import to_stored, to_vectors
 
 _ASKED = 16
 _FEWEST_ASKED = 8
 _MADE = 64
 _NEAR = 8
-_PAGE_BYTES = 16 << 20
 _MOST_BYTES = 16 << 30
 """Vectors that are read for a sample; beyond that, a user has to name the effort."""
 
@@ -31,7 +30,7 @@ class Probe(NamedTuple):
     truth: list[list[str]]
 
 
-class Sample(NamedTuple):
+class RecallSample(NamedTuple):
     """What an effort is chosen by.
 
     Attributes:
@@ -46,14 +45,16 @@ class Sample(NamedTuple):
     records: int
 
 
-def draw(collection: Collection, view: View, asked: NDArray[np.float32], depth: int) -> Sample:
-    """Makes queries and finds their true neighbours by one pass over the records.
+def draw(
+    collection: Collection, reader: Reader, asked: NDArray[np.float32], depth: int
+) -> RecallSample:
+    """Make queries and find their true neighbours by one pass over the records.
 
     A made query is a record moved by the distance of its nearest neighbour.
 
     Args:
         collection: the collection.
-        view: what to read.
+        reader: what to read.
         asked: ``(q, d)`` queries that are being asked, as they are sent.
         depth: how many neighbours to find.
 
@@ -61,30 +62,30 @@ def draw(collection: Collection, view: View, asked: NDArray[np.float32], depth: 
         InvalidArgumentError: there is too much to look at.
     """
     layout = collection.layout
-    size = 4 * layout.stored_dimension * view.count("")
+    size = 4 * layout.stored_dimension * reader.count("")
     if size > _MOST_BYTES:
         raise InvalidArgumentError(
             f"to meet a recall, index {layout.info.name!r} would have to be read once, and it "
             f"holds {size >> 30} GiB of vectors; name the effort instead: "
-            f"search_params={{{layout.index.knob or 'level'!r}: ...}}"
+            f"search_params={{{layout.index.search_param or 'level'!r}: ...}}"
         )
-    keys, count = _keys(view, layout.key)
-    made = _moved(collection, view, keys)
+    keys, count = _keys(reader, layout.key)
+    made = _moved(collection, reader, keys)
     queries = np.concatenate([asked[:_ASKED], made])
-    truth = _neighbours(collection, view, queries, depth)
+    truth = _neighbours(collection, reader, queries, depth)
     middle = len(queries) - len(made) // 2
     first = len(asked[:_ASKED]) if len(asked) >= _FEWEST_ASKED else 0
     ends = sorted({0, first, middle, len(queries)})
     probes = [Probe(queries[start:stop], truth[start:stop]) for start, stop in pairwise(ends)]
-    return Sample(probes, depth, count)
+    return RecallSample(probes, depth, count)
 
 
-def _keys(view: View, key: str) -> tuple[list[str], int]:
-    """Some keys, each as likely as any other, and how many there are."""
+def _keys(reader: Reader, key: str) -> tuple[list[str], int]:
+    """Return some keys, each as likely as any other, and how many there are."""
     generator = np.random.default_rng(0)
     kept: list[str] = []
     count = 0
-    for page in view.pages([key], MAX_LIMIT):
+    for page in reader.pages([key], MAX_LIMIT):
         for row in page:
             count += 1
             place = len(kept) if len(kept) < _MADE else int(generator.integers(count))
@@ -93,14 +94,14 @@ def _keys(view: View, key: str) -> tuple[list[str], int]:
     return kept, count
 
 
-def _moved(collection: Collection, view: View, keys: Sequence[str]) -> NDArray[np.float32]:
+def _moved(collection: Collection, reader: Reader, keys: Sequence[str]) -> NDArray[np.float32]:
     layout = collection.layout
     if not keys:
         return np.empty((0, layout.stored_dimension), np.float32)
-    rows = view.query(layout.expressions.keys(keys), [layout.key, layout.vector])
+    rows = reader.query(layout.expressions.keys(keys), [layout.key, layout.vector])
     vectors = to_stored(layout, to_vectors(layout, rows))
     usual = layout.index.parameters(_NEAR, layout.index.usual(_NEAR))
-    near = search_with_vectors(layout, view, vectors, _NEAR, "", usual)
+    near = reader.search(vectors, _NEAR, "", vectors=True, parameters=usual)
     gaps = [
         _gap(vector, to_stored(layout, hits.vectors))
         for vector, hits in zip(vectors, near, strict=True)
@@ -111,20 +112,19 @@ def _moved(collection: Collection, view: View, keys: Sequence[str]) -> NDArray[n
 
 
 def _gap(vector: NDArray[np.float32], others: NDArray[np.float32]) -> float:
-    """Distance of the nearest other vector that is not the same."""
+    """Return the distance of the nearest other vector that is not the same."""
     distances = np.linalg.norm(others.astype(np.float64) - vector, axis=1)
     apart = distances[distances > 0.0]
     return float(apart.min()) if len(apart) else 0.0
 
 
 def _neighbours(
-    collection: Collection, view: View, queries: NDArray[np.float32], depth: int
+    collection: Collection, reader: Reader, queries: NDArray[np.float32], depth: int
 ) -> list[list[str]]:
     layout = collection.layout
-    rows = max(1, min(MAX_LIMIT, _PAGE_BYTES // (4 * layout.stored_dimension)))
     best = np.empty((len(queries), 0))
     names = np.empty((len(queries), 0), dtype=object)
-    for page in view.pages([layout.key, layout.vector], rows):
+    for page in reader.pages([layout.key, layout.vector], layout.page_rows):
         vectors = to_stored(layout, to_vectors(layout, page))
         keys = np.array([row[layout.key] for row in page], dtype=object)
         table = np.concatenate([best, _distances(layout.info.metric, queries, vectors)], axis=1)
@@ -138,7 +138,7 @@ def _neighbours(
 def _distances(
     metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Numbers in the order of the distances: double precision is enough to count neighbours."""
+    """Return numbers in the order of the distances; float64 is enough to count neighbours."""
     left, right = queries.astype(np.float64), vectors.astype(np.float64)
     products = left @ right.T
     squares = np.einsum("nd,nd->n", right, right)

@@ -19,23 +19,22 @@ from pathlib import Path
 
 from vecbridge import ConnectionFailedError, OperationTimeoutError, VecbridgeError
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
-from vecbridge_milvus._lite import failed, linked
-from vecbridge_milvus._lite_anchor import Anchor
-from vecbridge_milvus._lite_server import Server, discard_torn, note_indexes
+from vecbridge_milvus.lite import _rendezvous as rendezvous
+from vecbridge_milvus.lite._rendezvous import Anchor, failed, linked
+from vecbridge_milvus.lite._server import Server, discard_torn, note_indexes
 
 _WATCH_S = 0.1
 _POLL_S = 0.02
 _END_S = 30.0
 
 _guard = reentrant_lock()
-_shares: dict[Path, Share] = {}
-_inherited: list[Share] = []
+_members: dict[Path, DirectoryMember] = {}
+_inherited: list[DirectoryMember] = []
 
 
-def join(path: Path, check: Callable[[Path], None], seconds: float) -> Share:
-    """One more store of this process on a directory.
+def join(path: Path, check: Callable[[Path], None], seconds: float) -> DirectoryMember:
+    """Add a store of this process to a directory.
 
     Args:
         path: the directory.
@@ -43,25 +42,25 @@ def join(path: Path, check: Callable[[Path], None], seconds: float) -> Share:
         seconds: how long to wait for another process that has it and does not answer yet.
 
     Raises:
-        ConnectionFailedError: it cannot be opened, and nobody serves it.
+        ConnectionFailedError: it cannot be opened, and no process serves it.
         CorruptStoreError: it is damaged.
     """
     _register()
     with _guard:
-        share = _shares.get(path)
-        if share is None or share.lost():
+        member = _members.get(path)
+        if member is None or member.lost():
             # Stores that are open on what was there before keep it, and are refused.
-            share = _shares[path] = Share(path, check)
-        share.holders += 1
+            member = _members[path] = DirectoryMember(path, check)
+        member.holders += 1
     try:
-        share.open(seconds)
+        member.open(seconds)
     except BaseException:
-        share.leave()
+        member.leave()
         raise
-    return share
+    return member
 
 
-class Share:
+class DirectoryMember:
     """A directory as the stores of one process have it.
 
     Args:
@@ -89,7 +88,7 @@ class Share:
         )
 
     def open(self, seconds: float) -> None:
-        """Serves the directory, or finds who does, unless that is done."""
+        """Serve the directory, or find the process that does, unless that is done."""
         with self._opening:
             if not self._watcher.is_alive():
                 self._watcher.start()
@@ -100,11 +99,11 @@ class Share:
                 time.sleep(_POLL_S)
 
     def lost(self) -> str | None:
-        """What has become of the path, where it does not lead to what was opened any more."""
+        """Return what has become of the path, where it no longer leads to what was opened."""
         return None if self._anchor is None else self._anchor.lost()
 
     def verify(self) -> None:
-        """Raises what keeps this process's stores from the directory.
+        """Raise what keeps this process's stores from the directory.
 
         That is what kept it from succeeding the one that served, or that another directory, or
         none, is where this one was. What is looked at is a name and two numbers, so that each call
@@ -120,12 +119,12 @@ class Share:
                 f"Close this store, and open the path that you mean"
             )
 
-    def silent(self) -> VecbridgeError:
-        """Why the process that serves does not answer."""
-        place = None if self._anchor is None else places.find(self._anchor.place)
-        if place is None or not places.answers(place.socket):
+    def silent(self, reason: str) -> VecbridgeError:
+        """Return the error that says why the process that serves does not answer."""
+        place = None if self._anchor is None else rendezvous.find(self._anchor.place)
+        if place is None or not rendezvous.answers(place.socket):
             return failed(f"{self._path}: the process that served it has ended", retryable=True)
-        if place.host != socket.gethostname() or not places.stopped(place.pid):
+        if place.host != socket.gethostname() or not rendezvous.stopped(place.pid):
             # One that is new takes a moment; the call is made again.
             return failed(
                 f"{self._path}: process {place.pid}, which serves it, did not answer",
@@ -141,23 +140,23 @@ class Share:
         )
 
     def leave(self) -> None:
-        """One store less; with the last one the directory is let go of, before this returns."""
+        """Take a store away; with the last one, let go of the directory before this returns."""
         left = threading.Event()
         if self._process == os.getpid():
             self._leaving.put(left)
             left.wait(_END_S)
 
     def retire(self) -> None:
-        """Takes over from no other process any more."""
+        """Take over from no other process from now on."""
         self._ended = True
 
     def forget(self) -> None:
-        """The same, for a finalizer: it takes no lock and waits for nothing."""
+        """Do the same for a finalizer: take no lock and wait for nothing."""
         if self._process == os.getpid():
             self._leaving.put(threading.Event())
 
     def disown(self) -> None:
-        """In a forked child: the directory is the parent's."""
+        """Let go of the directory in a forked child: it is the parent's."""
         if self._server is not None:
             self._server.disown()
         if self._held is not None:
@@ -167,14 +166,14 @@ class Share:
             self._anchor.close()
 
     def end(self) -> None:
-        """Stops serving, if this process does, and unlocks."""
+        """Stop serving, if this process does, and unlock."""
         with self._opening:
             self._ended = True
             server, self._server = self._server, None
             held, self._held = self._held, None
             if server is not None and held is not None and self._anchor is not None:
                 server.stop()
-                places.announce(held, self._anchor.place, server.address, ended=True)
+                rendezvous.publish(held, self._anchor.place, server.address, ended=True)
                 os.close(held)
             if self._anchor is not None:
                 self._anchor.close()
@@ -190,8 +189,8 @@ class Share:
             with _guard:
                 self.holders -= 1
                 last = self.holders <= 0
-                if last and _shares.get(self._path) is self:
-                    del _shares[self._path]
+                if last and _members.get(self._path) is self:
+                    del _members[self._path]
             if last:
                 self.end()
             left.set()
@@ -199,20 +198,20 @@ class Share:
     def _succeed(self) -> None:
         with self._opening:
             try:
-                # Whoever removed the directory has no use for an empty one in its place.
+                # A directory that was removed is not wanted back, empty.
                 wanted = self.address and not self._ended and self.lost() is None
                 if wanted and not self._serve():
                     self._find()
                 self._trouble = None
             except VecbridgeError as error:
-                served = places.answers(Path(self.address.removeprefix("unix:")))
+                served = rendezvous.answers(Path(self.address.removeprefix("unix:")))
                 self._trouble = None if served else error
 
     def _serve(self) -> bool:
-        """Tries for the lock, and serves where it is free."""
+        """Try for the lock, and serve where it is free."""
         try:
             anchor = self._anchored()
-            held = places.take(anchor.place)
+            held = rendezvous.acquire(anchor.place)
         except PermissionError as error:
             raise failed(
                 f"{self._path}: {error.strerror}. Processes of one user can share a directory; for "
@@ -228,11 +227,11 @@ class Share:
                 os.close(held)
                 return False
             self._check(anchor.path)
-            if not places.ended_well(held):
+            if not rendezvous.ended_cleanly(held):
                 discard_torn(anchor.place)
             note_indexes(anchor.place)
-            server = Server(anchor, places.prepare(anchor.place))
-            places.announce(held, anchor.place, server.address)
+            server = Server(anchor, rendezvous.prepare(anchor.place))
+            rendezvous.publish(held, anchor.place, server.address)
             anchor.note_lock()
         except BaseException as error:
             if server is not None:
@@ -246,7 +245,7 @@ class Share:
         return True
 
     def _anchored(self) -> Anchor:
-        """The directory, made where it is not there yet, and the same one from then on."""
+        """Return the directory, made where it is not there yet, and the same from then on."""
         if self._anchor is not None and (self.address or self._anchor.lost() is None):
             return self._anchor
         if self._anchor is not None:
@@ -258,12 +257,12 @@ class Share:
 
     def _find(self) -> bool:
         anchor = self._anchor
-        place = None if anchor is None else places.find(anchor.place)
+        place = None if anchor is None else rendezvous.find(anchor.place)
         if anchor is None or place is None:
             return False
         address = f"unix:{place.socket}"
         if address != self.address:
-            if place.distrust() is not None or not places.answers(place.socket):
+            if place.distrust() is not None or not rendezvous.answers(place.socket):
                 return False
             anchor.note_lock()
             self.address = address
@@ -271,12 +270,12 @@ class Share:
 
     def _unserved(self) -> ConnectionFailedError:
         anchor = self._anchored()
-        place = places.find(anchor.place)
-        if places.is_linked(anchor.place / places.FILE):
+        place = rendezvous.find(anchor.place)
+        if rendezvous.is_linked(anchor.place / rendezvous.FILE):
             return linked(self._path)
         if place is None:
-            return failed(f"{self._path} is locked by a process that tells nobody how to reach it")
-        why = place.distrust() or f"nobody answers on {place.socket}"
+            return failed(f"{self._path} is locked by a process that does not say how to reach it")
+        why = place.distrust() or f"no process answers on {place.socket}"
         return failed(
             f"{self._path} is served by process {place.pid} on {place.host}, and this process "
             f"cannot speak to it: {why}. Processes of one user on one machine can share it; for "
@@ -292,18 +291,18 @@ def _register() -> None:
 
 def _at_end() -> None:
     with _guard:
-        ending = list(_shares.values())
-        _shares.clear()
-    for share in ending:
+        ending = list(_members.values())
+        _members.clear()
+    for member in ending:
         # Where another one of these serves, none takes over from it now.
-        share.retire()
-    for share in ending:
-        share.end()
+        member.retire()
+    for member in ending:
+        member.end()
 
 
 def _in_child() -> None:
-    for share in _shares.values():
-        share.disown()
+    for member in _members.values():
+        member.disown()
     # Kept, so that nothing of the parent's is taken apart here.
-    _inherited.extend(_shares.values())
-    _shares.clear()
+    _inherited.extend(_members.values())
+    _members.clear()

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from vecbridge_milvus import _lite_place as places
-from vecbridge_milvus._lite import failed, linked
-from vecbridge_milvus._lite_anchor import Anchor
-from vecbridge_milvus._lite_gate import Gate, Turns
-from vecbridge_milvus._lite_mending import Mending
-from vecbridge_milvus._lite_settling import Settling
+from vecbridge_milvus.lite import _rendezvous as rendezvous
+from vecbridge_milvus.lite._interceptor import (
+    AutoFlush,
+    ReadWriteGate,
+    ReadWriteInterceptor,
+    ReopenAfterFailure,
+)
+from vecbridge_milvus.lite._rendezvous import Anchor, failed, linked
 
 if TYPE_CHECKING:
     from milvus_lite.db import MilvusLite
@@ -49,7 +51,7 @@ class Server:
 
     def __init__(self, anchor: Anchor, address: Path) -> None:
         self.address = address
-        self._gate = Gate()
+        self._gate = ReadWriteGate()
         self._engine = _opened(anchor)
         try:
             self._server = _serving(self._engine, self._gate, anchor, address)
@@ -58,7 +60,7 @@ class Server:
             raise
 
     def stop(self) -> None:
-        """Lets calls end, takes the socket away, then closes the directory."""
+        """Let calls end, take the socket away, then close the directory."""
         self._let_calls_end()
         # gRPC unlinks its socket some moments later, which must not be a successor's by then.
         give_up = time.monotonic() + _UNLINKED_S
@@ -66,7 +68,7 @@ class Server:
             time.sleep(0.001)
         with self._gate.writing():
             self._engine.close()
-        places.clear(self.address)
+        rendezvous.clear(self.address)
 
     def _let_calls_end(self) -> None:
         try:
@@ -77,10 +79,10 @@ class Server:
                 self._server.stop(None).wait()
 
     def disown(self) -> None:
-        """Lets go, in a forked child, of what is the parent's: its lock and its connections.
+        """Let go, in a forked child, of what is the parent's: its lock and its connections.
 
-        The child would keep both after the parent's end, and nobody would answer. The descriptors
-        stay taken, so that nobody's later file gets their numbers.
+        The child would keep both after the parent's end, and no process would answer. The
+        descriptors stay taken, so that no later file gets their numbers.
         """
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for descriptor in self._descriptors():
@@ -95,7 +97,7 @@ class Server:
 
 
 def note_indexes(place: Path) -> None:
-    """Writes down which indexes of segments are whole, before more are made; the lock is held."""
+    """Write down which indexes of segments are whole, before more are made. The lock is held."""
     listed = json.dumps({str(each.relative_to(place)): _mark(each) for each in _indexes(place)})
     partial = place / f"{_INDEXES}.new"
     partial.unlink(missing_ok=True)
@@ -104,7 +106,7 @@ def note_indexes(place: Path) -> None:
 
 
 def discard_torn(place: Path) -> None:
-    """Removes the indexes of segments that a process wrote which was killed; the lock is held.
+    """Remove the indexes of segments that a killed process wrote. The lock is held.
 
     Milvus Lite writes them in place, and never loads a collection again of which one is torn. One
     that is missing it makes again from the segment. They are told by a list and not by their age:
@@ -130,7 +132,7 @@ def _mark(index: Path) -> list[int]:
 
 
 def _is_bound(descriptor: int, address: Path) -> bool:
-    """Whether this is a socket of an address: the one that listens, or one that it accepted."""
+    """Return whether this is a socket of an address: one that listens, or that it accepted."""
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return False
@@ -154,7 +156,7 @@ def _opened(anchor: Anchor) -> MilvusLite:
         except DataDirLockedError as error:  # noqa: PERF203 - once a poll
             # A process that was killed gives its locks back one after the other.
             if time.monotonic() > give_up:
-                if places.is_linked(lock):
+                if rendezvous.is_linked(lock):
                     raise linked(anchor.path) from error
                 raise failed(
                     f"{anchor.path} is locked by a program that does not "
@@ -166,29 +168,29 @@ def _opened(anchor: Anchor) -> MilvusLite:
 
 
 def _own(lock: Path) -> None:
-    """Makes a lock that a copy made of links shares with its original one of this copy alone."""
-    if not places.is_linked(lock):
+    """Give a copy that was made of links a lock file of its own."""
+    if not rendezvous.is_linked(lock):
         return
     descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     try:
-        if places.locked(descriptor):
+        if rendezvous.lock(descriptor):
             lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
 
-def _serving(engine: MilvusLite, gate: Gate, anchor: Anchor, address: Path) -> grpc.Server:
+def _serving(engine: MilvusLite, gate: ReadWriteGate, anchor: Anchor, address: Path) -> grpc.Server:
     from milvus_lite.adapter.grpc.servicer import MilvusServicer
     from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 
     servicer = MilvusServicer(engine)
-    mending = Mending(engine)
+    reopening = ReopenAfterFailure(engine)
 
     def flush(request: Any, context: Any) -> str:
         names = [request.collection_name]
         wanted = milvus_pb2.FlushRequest(db_name=request.db_name, collection_names=names)
         reply = servicer.Flush(wanted, context)
-        return str(reply.status.reason) if mending.mended(reply, wanted, context) else ""
+        return str(reply.status.reason) if reopening.check(reply, wanted, context) else ""
 
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
@@ -200,8 +202,8 @@ def _serving(engine: MilvusLite, gate: Gate, anchor: Anchor, address: Path) -> g
     ]
     # gRPC asks of its threads no more than any executor does, whatever the type it names.
     workers: Any = _Workers()
-    turns = Turns(gate, Settling(flush), mending.mended, anchor)
-    server = grpc.server(workers, interceptors=[turns], options=options)
+    interceptor = ReadWriteInterceptor(gate, AutoFlush(flush), reopening.check, anchor)
+    server = grpc.server(workers, interceptors=[interceptor], options=options)
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{address}")
     server.start()
@@ -222,7 +224,7 @@ class _Workers(Executor):
             threading.Thread(target=self._serve, name="vecbridge-lite", daemon=True).start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Runs a call on one of the threads."""
+        """Run a call on one of the threads."""
         future: Future[Any] = Future()
         self._work.put((future, lambda: fn(*args, **kwargs)))
         return future
@@ -233,7 +235,7 @@ class _Workers(Executor):
         *,
         cancel_futures: bool = False,
     ) -> None:
-        """Ends the threads, each after what it is doing."""
+        """End the threads, each after what it is doing."""
         for _ in range(_THREADS):
             self._work.put(None)
 
@@ -242,7 +244,7 @@ class _Workers(Executor):
             future, call = task
             try:
                 future.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            except BaseException as error:  # noqa: BLE001 - the caller that waits gets it
                 future.set_exception(error)
             # Not to be kept alive while waiting for the next one.
             del task, future, call

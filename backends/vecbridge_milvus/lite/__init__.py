@@ -1,4 +1,4 @@
-"""Milvus Lite: one engine a directory, shared by every store on it, of this process and others."""
+"""Milvus Lite: one engine per directory, which all stores on it share, of all processes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from pathlib import Path
 from typing import Protocol
 
 from vecbridge import (
-    ConnectionFailedError,
     CorruptStoreError,
     MissingDependencyError,
     VecbridgeError,
 )
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus import _lite_place as places
 from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus.lite._rendezvous import SUPPORTED, failed
 
 _guard = reentrant_lock()
 _holders: Counter[Path] = Counter()
 _writing: dict[Path, threading.RLock] = {}
 
 
-class Joined(Protocol):
+class Lease(Protocol):
     """What a store has while it is on a directory."""
 
     @property
@@ -34,28 +33,32 @@ class Joined(Protocol):
 
     @property
     def shared(self) -> bool:
-        """Whether other processes can be on the directory at the same time."""
+        """Return whether other processes can be on the directory at the same time."""
         ...
 
     def verify(self) -> None:
-        """Raises what keeps the directory from being served, or that it is not there any more."""
+        """Raise what keeps the directory from being served, or that it is no longer there."""
         ...
 
-    def silent(self) -> VecbridgeError:
-        """Why nothing answers at the address."""
+    def silent(self, reason: str) -> VecbridgeError:
+        """Return the error that says why nothing answers at the address.
+
+        Args:
+            reason: what pymilvus or the engine said.
+        """
         ...
 
     def leave(self) -> None:
-        """One store less; with the last one of a process, the directory is let go of."""
+        """Take a store away; with the last one of a process, the directory is let go of."""
         ...
 
     def forget(self) -> None:
-        """The same, for finalizers: it may be called at any moment, and waits for nothing."""
+        """Do the same for a finalizer: at any moment, and without waiting."""
         ...
 
 
-def join(path: Path, seconds: float) -> Joined:
-    """One more store on a directory, which is opened here, or served by another process.
+def join(path: Path, seconds: float) -> Lease:
+    """Add a store to a directory, which is opened here, or served by another process.
 
     Args:
         path: the directory, made where it is not there yet.
@@ -63,7 +66,7 @@ def join(path: Path, seconds: float) -> Joined:
 
     Raises:
         MissingDependencyError: Milvus Lite is not installed, or is too old.
-        ConnectionFailedError: it cannot be opened, and nobody serves it.
+        ConnectionFailedError: it cannot be opened, and no process serves it.
         CorruptStoreError: a file that says what the directory holds is damaged.
     """
     try:
@@ -81,35 +84,16 @@ def join(path: Path, seconds: float) -> Joined:
             f"file of the old one holds is exported with it first (milvus-lite dump)"
         )
     _check_place(path)
-    if not places.SUPPORTED:
-        return _Alone(path)
+    if not SUPPORTED:
+        return _OneProcess(path)
     # Not before it is needed: it loads the engine.
-    from vecbridge_milvus._lite_share import join as join_share
+    from vecbridge_milvus.lite._membership import join as join_directory
 
-    return join_share(path, check_readable, seconds)
-
-
-def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
-    """The error of a directory that cannot be opened."""
-    return ConnectionFailedError(
-        f"Milvus Lite cannot be opened: {reason}",
-        backend=BACKEND,
-        operation="connect",
-        retryable=retryable,
-    )
-
-
-def linked(path: Path) -> ConnectionFailedError:
-    """The error of a copy whose files are those of another directory."""
-    return failed(
-        f"{path} shares its files with another directory, as a copy that was made of links does "
-        f"(cp -l, rsync --link-dest), and that one is open. Close it there, or copy the files "
-        f"themselves (cp -a)"
-    )
+    return join_directory(path, check_readable, seconds)
 
 
 def writing(path: Path) -> threading.RLock:
-    """The lock that this process's writes take turns on: the engine wants one at a time."""
+    """Return the lock that this process's writes take turns on: the engine wants one at a time."""
     with _guard:
         if path not in _writing:
             _writing[path] = reentrant_lock()
@@ -117,7 +101,7 @@ def writing(path: Path) -> threading.RLock:
 
 
 def check_readable(path: Path) -> None:
-    """Looks for damage that Milvus Lite would hide: it would show an older, or an empty, state.
+    """Raise an error for damage that Milvus Lite would hide behind an older, or an empty, state.
 
     It replaces these files whole, so no crash leaves a torn one.
     """
@@ -126,7 +110,7 @@ def check_readable(path: Path) -> None:
             _check_readable(described)
 
 
-class _Alone:
+class _OneProcess:
     """A directory that admits one process, where there is no socket to serve it on.
 
     pymilvus starts the engine by itself when it is given the path.
@@ -143,14 +127,17 @@ class _Alone:
             _holders[path] += 1
 
     def verify(self) -> None:
-        """Nothing can be wrong that connecting does not tell."""
+        """Raise nothing: what can be wrong, connecting tells."""
 
-    def silent(self) -> VecbridgeError:
-        """The engine is of this process alone."""
-        return failed(f"{self._path}: the engine does not answer", retryable=True)
+    def silent(self, reason: str) -> VecbridgeError:
+        """Return the error of the engine, which is of one process alone."""
+        return failed(
+            f"{self._path}: {reason}. Here Milvus Lite admits one process at a time: "
+            f"close the store in the other one, or run a Milvus server and give its address"
+        )
 
     def leave(self) -> None:
-        """Counts one store less; with the last one the engine ends."""
+        """Count one store less; with the last one the engine ends."""
         with _guard:
             _holders[self._path] -= 1
             if _holders[self._path] > 0:
@@ -161,7 +148,7 @@ class _Alone:
             server_manager_instance.release_server(str(self._path))
 
     def forget(self) -> None:
-        """The same: here is no thread to leave it to."""
+        """Do the same: there is no thread to leave it to."""
         self.leave()
 
 

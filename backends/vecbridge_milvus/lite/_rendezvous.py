@@ -1,4 +1,4 @@
-"""Where the process that has a Milvus Lite directory open serves it to the others.
+"""A Milvus Lite directory, and where the process that has it open serves it to the others.
 
 The directory holds one small file: its lock says who serves, its content names the socket. Every
 path to the directory leads to it, whatever the environment of a process is. The socket lies in a
@@ -17,10 +17,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from vecbridge import ConnectionFailedError
+from vecbridge_milvus._errors import BACKEND
+
 if sys.platform != "win32":
     import fcntl
 
 FILE = "vecbridge.json"
+_OPEN_FILES = Path("/proc/self/fd")
+Identity = tuple[int, int]
 SUPPORTED = sys.platform != "win32"
 """Whether this platform has what sharing is made of."""
 
@@ -34,11 +39,68 @@ _MAX_FILE_BYTES = 4096
 _BRIEF_S = 1.0
 _PLAINLY = 0 if sys.platform == "win32" else os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ODD = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
-"""What reading a file raises that somebody else has written."""
+"""What reading a file raises that another program has written."""
+
+
+class Anchor:
+    """A directory by what it is, held open so that no other one is mistaken for it.
+
+    The engine names its files by path, all its life. Where the directory is moved meanwhile and
+    another one takes its place, such paths lead into the other one: rows of one store end in the
+    other, or in neither. So the engine is given a path that leads to the open directory wherever it
+    is moved, and each store looks whether its own path still leads there before it believes an
+    answer.
+
+    Args:
+        path: what leads to it now.
+        follows: whether to look for a path that leads to it after a move; not every system has one.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, follows: bool = True) -> None:
+        self.path = path
+        # Held, since a number of a directory that is removed goes to the next one that is made.
+        self._held: int | None = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._directory = _identity(os.fstat(self._held))
+        self._lock: Identity | None = None
+        place = _OPEN_FILES / str(self._held)
+        self.follows = follows and _leads_to(place, self._directory)
+        self.place = place if self.follows else path
+        """A path that leads to the directory, after a move too where :attr:`follows` is true."""
+
+    def note_lock(self) -> None:
+        """Remember the file whose lock says who serves the directory."""
+        self._lock = _identity((self.place / FILE).lstat())
+
+    def lost(self) -> str | None:
+        """Return what has become of the path; ``None`` where it still leads to this directory."""
+        try:
+            if _identity(self.path.stat()) != self._directory:
+                return "another directory has taken its place"
+            if self._lock is None or _identity((self.path / FILE).lstat()) == self._lock:
+                return None
+        except (FileNotFoundError, NotADirectoryError):
+            there = self.path.is_dir()
+            return f"{FILE} in it was removed" if there else "it was moved or removed"
+        except OSError as error:
+            return f"it cannot be looked at any more: {error.strerror}"
+        return f"{FILE} in it was replaced"
+
+    def plain(self, text: str) -> str:
+        """Return a text with the directory's name as its user knows it."""
+        return text.replace(str(self.place), str(self.path)) if self.follows else text
+
+    def close(self) -> None:
+        """Let go of the directory. May be called twice."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
 
 
 @dataclass(frozen=True)
-class Place:
+class Rendezvous:
     """What the file says of the process that serves, or served last."""
 
     socket: Path
@@ -46,12 +108,31 @@ class Place:
     host: str
 
     def distrust(self) -> str | None:
-        """Why this socket is not to be spoken to; ``None`` where it may be."""
+        """Return why this socket is not to be spoken to; ``None`` where it may be."""
         return _not_private(self.socket.parent) or _not_ours(self.socket)
 
 
-def take(directory: Path) -> int | None:
-    """Takes the lock of a directory, unless another process has it.
+def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
+    """Return the error of a directory that cannot be opened."""
+    return ConnectionFailedError(
+        f"Milvus Lite cannot be opened: {reason}",
+        backend=BACKEND,
+        operation="connect",
+        retryable=retryable,
+    )
+
+
+def linked(path: Path) -> ConnectionFailedError:
+    """Return the error of a copy whose files are those of another directory."""
+    return failed(
+        f"{path} shares its files with another directory, as a copy that was made of links does "
+        f"(cp -l, rsync --link-dest), and that one is open. Close it there, or copy the files "
+        f"themselves (cp -a)"
+    )
+
+
+def acquire(directory: Path) -> int | None:
+    """Take the lock of a directory, unless another process has it.
 
     Returns:
         A descriptor that holds it for as long as it is open.
@@ -62,7 +143,7 @@ def take(directory: Path) -> int | None:
     file = directory / FILE
     while True:
         held = _opened(file)
-        if not locked(held):
+        if not lock(held):
             os.close(held)
             return None
         if _is_still(file, held):
@@ -75,24 +156,24 @@ def take(directory: Path) -> int | None:
 
 
 def is_linked(file: Path) -> bool:
-    """Whether a file has other names, as in a copy that was made of links."""
+    """Return whether a file has other names, as in a copy that was made of links."""
     try:
         return file.lstat().st_nlink > 1
     except OSError:
         return False
 
 
-def find(directory: Path) -> Place | None:
-    """The place that a directory's file names, unless it names none or was copied with it."""
+def find(directory: Path) -> Rendezvous | None:
+    """Return what a directory's file names, unless it names nothing or was copied with it."""
     try:
         descriptor = os.open(directory / FILE, os.O_RDONLY | _PLAINLY)
         with os.fdopen(descriptor, "rb") as file:
             found = json.loads(file.read(_MAX_FILE_BYTES))
-            if found["file"] != _identity(os.fstat(descriptor)):
+            if found["file"] != list(_identity(os.fstat(descriptor))):
                 return None
-        if found["directory"] != _identity(directory.stat()):
+        if found["directory"] != list(_identity(directory.stat())):
             return None
-        place = Place(Path(found["socket"]), int(found["pid"]), str(found["host"]))
+        place = Rendezvous(Path(found["socket"]), int(found["pid"]), str(found["host"]))
         # A path that no system call takes: a zero byte, half of a pair of surrogates.
         os.fsencode(place.socket)
         if "\0" in str(place.socket):
@@ -104,7 +185,7 @@ def find(directory: Path) -> Place | None:
 
 
 def prepare(directory: Path) -> Path:
-    """A socket's path to serve on, with the lock held: the last one where that is possible.
+    """Return a socket's path to serve on, the last one if possible. The lock is held.
 
     Clients that wait for a successor then find it where they are.
     """
@@ -119,8 +200,8 @@ def prepare(directory: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)) / _SOCKET
 
 
-def announce(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
-    """Writes a socket into the file that is locked, or that serving on it has ended well.
+def publish(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
+    """Write a socket into the locked file, or that serving on it has ended well.
 
     Args:
         held: the descriptor of the file.
@@ -143,7 +224,7 @@ def announce(held: int, directory: Path, path: Path, *, ended: bool = False) -> 
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens on a socket."""
+    """Return whether a process listens on a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_BRIEF_S)
         try:
@@ -153,8 +234,8 @@ def answers(path: Path) -> bool:
     return True
 
 
-def ended_well(held: int) -> bool:
-    """Whether the process that served last had the time to say that it was done."""
+def ended_cleanly(held: int) -> bool:
+    """Return whether the process that served last had the time to say that it was done."""
     content = os.pread(held, _MAX_FILE_BYTES, 0)
     try:
         return not content or json.loads(content)["ended"] is True
@@ -163,7 +244,7 @@ def ended_well(held: int) -> bool:
 
 
 def stopped(pid: int) -> bool:
-    """Whether a process of this machine is held by a signal or a debugger; not told everywhere."""
+    """Return whether a process here is held by a signal or a debugger; not known everywhere."""
     try:
         line = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, ValueError):
@@ -173,7 +254,7 @@ def stopped(pid: int) -> bool:
 
 
 def clear(path: Path) -> None:
-    """Removes a socket and its directory, where nobody uses them."""
+    """Remove a socket and its directory, unless something else is in it."""
     path.unlink(missing_ok=True)
     try:
         path.parent.rmdir()
@@ -182,13 +263,13 @@ def clear(path: Path) -> None:
         return
 
 
-def _can_be_used_again(place: Place) -> bool:
+def _can_be_used_again(place: Rendezvous) -> bool:
     if not place.socket.parent.exists():
         try:
             place.socket.parent.mkdir(mode=0o700)
         except OSError:
             return False
-    # Whoever answers is not ours, as the lock is: the socket of another directory, say.
+    # A process that answers is not ours, as the lock is: it serves another directory, say.
     return _not_private(place.socket.parent) is None and not answers(place.socket)
 
 
@@ -219,7 +300,7 @@ def _not_ours(path: Path) -> str | None:
 
 
 def _opened(file: Path) -> int:
-    """The file, made where there is none."""
+    """Return the file, made where there is none."""
     try:
         held = os.open(file, os.O_RDWR | os.O_CREAT | _PLAINLY, 0o600)
     except OSError as error:
@@ -237,8 +318,8 @@ def _misplaced(what: str) -> OSError:
     return OSError(errno.EEXIST, f"{FILE} in it is {what}, where vecbridge keeps a file: remove it")
 
 
-def locked(descriptor: int) -> bool:
-    """Takes the lock of an open file, where it is free, for as long as the file is open."""
+def lock(descriptor: int) -> bool:
+    """Take the lock of an open file, where it is free, for as long as the file is open."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -253,6 +334,13 @@ def _is_still(file: Path, held: int) -> bool:
         return False
 
 
-def _identity(found: os.stat_result) -> list[int]:
-    """What tells one file of a machine from every other one that is there."""
-    return [found.st_dev, found.st_ino]
+def _identity(found: os.stat_result) -> Identity:
+    """Return what tells one file of a machine from every other one that is there."""
+    return found.st_dev, found.st_ino
+
+
+def _leads_to(place: Path, directory: Identity) -> bool:
+    try:
+        return _identity(place.stat()) == directory
+    except OSError:
+        return False

@@ -1,0 +1,285 @@
+"""Exact answers from a collection whose searches look at every record, whatever the norms are.
+
+Searches keep to the band of norms in which the engine's arithmetic is safe. The few records outside
+of it are read, and take part as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Candidates, Hits
+from vecbridge.locks import reentrant_lock
+from vecbridge.ranking import distances, rank
+from vecbridge_milvus._collection import Collection
+from vecbridge_milvus._expr import both
+from vecbridge_milvus._geometry import USELESS, Geometry, Query
+from vecbridge_milvus._reader import Reader
+from vecbridge_milvus._schema import MAX_LIMIT
+from vecbridge_milvus._wire import Entity, SearchResult, to_ids, to_stored, to_vectors
+
+_NORMS_SAMPLED = 64
+_WIDENINGS_AT_MOST = 40
+
+# Spare hits tell near ties at the end apart, and those come with their vectors, which is what costs
+# a server most; the deeper a ranking goes, the closer its distances are.
+_SPARE, _SPARE_SHARE = 4, 32
+_OUTSIDE_AT_LEAST = 16
+"""Records outside of the band to list, where less hits are asked for."""
+
+_LOOK_S = 1.0
+"""How long no record is taken to be outside of the band where none was, by reads that need not see
+what others wrote since."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The records of a scope whose norms lie outside the band of the search.
+
+    Attributes:
+        ids: ids of those that are listed.
+        vectors: ``(n, d)`` their vectors.
+        lower_bound: of the distance of those that are not listed.
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    lower_bound: float
+
+
+class ExactRanker:
+    """Asks a collection whose searches look at every record.
+
+    Args:
+        collection: the collection.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._layout = collection.layout
+        self.geometry = Geometry(self._layout.info.metric, self._layout.stored_dimension)
+        self._lock = reentrant_lock()
+        # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
+        self._high = 0.0 if self._layout.info.metric == "dotproduct" else self.geometry.band[1]
+        # A filter slows a search down, so it goes without while no record is seen to be outside.
+        # Lite fails on what overflows, and has to be kept from it.
+        self._all_inside = not collection.lite
+        self._looked = -_LOOK_S
+
+    def candidates(
+        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
+    ) -> list[Candidates]:
+        """Return candidates of each query among the records that match ``scope``."""
+        limit = min(k + _SPARE + k // _SPARE_SHARE, MAX_LIMIT)
+        sent, asked = self.geometry.prepare(queries)
+        stored = to_stored(self._layout, sent)
+        outside, high, found = self._read(reader, stored, limit, scope)
+        return [
+            self._listed(query, hits, limit, outside, high)
+            for query, hits in zip(asked, found, strict=True)
+        ]
+
+    def outliers(self, reader: Reader, scope: str, limit: int) -> list[Entity]:
+        """Return records on which the engine's arithmetic is not safe, at most ``limit``."""
+        if self._layout.norm is None:
+            return []
+        return self._query(reader, self._beyond(*self.geometry.band), scope, limit)
+
+    def completed(
+        self,
+        reader: Reader,
+        queries: NDArray[np.float32],
+        answers: Sequence[Hits],
+        k: int,
+        scope: str,
+    ) -> list[Hits]:
+        """Return the engine's own answers with what it drops, each of ``min(k, n)`` hits.
+
+        Args:
+            reader: what to read.
+            queries: ``(q, d)`` as the caller gave them.
+            answers: what the engine said to each.
+            k: how many hits are wanted.
+            scope: the expression of the records that may be among them.
+        """
+        if not any(self._lacks(hits, k) for hits in answers):
+            return list(answers)
+        outliers = self.outliers(reader, scope, k)
+        ids, vectors = to_ids(self._layout, outliers), to_vectors(self._layout, outliers)
+        pairs = zip(answers, queries, strict=True)
+        whole = [self._merged(hits, query, ids, vectors, k) for hits, query in pairs]
+        # Without norms, it is not known which records the engine drops.
+        blind = self._layout.norm is None and self._layout.info.metric == "cosine"
+        if not blind and all(len(hits) >= k for hits in whole):
+            return whole
+        wanted = min(k, reader.count(scope))
+        short = [
+            place
+            for place, hits in enumerate(whole)
+            if len(hits) < wanted or (blind and self._lacks(hits, wanted))
+        ]
+        if short:
+            scanned = self._scanned(reader, queries[short], k, scope)
+            for place, hits in zip(short, scanned, strict=True):
+                whole[place] = hits
+        return whole
+
+    def _read(
+        self, reader: Reader, queries: NDArray[np.float32], limit: int, scope: str
+    ) -> tuple[Outside, float, list[SearchResult]]:
+        """Return what is outside, the band's upper end, and the hits inside of the band."""
+        supposed, bare = self._high, self._all_inside
+        if bare and self._seen_inside(reader):
+            return self._nothing(), supposed, self._inside(reader, queries, limit, scope, None)
+        begun = time.monotonic()
+        with ThreadPoolExecutor(1) as pool:
+            reader.wait()
+            looking = pool.submit(self._outside, reader, scope, limit)
+            band = None if bare else supposed
+            found = self._inside(reader, queries, limit, scope, band)
+            outside, high = looking.result()
+        everything = not outside.ids and outside.lower_bound == math.inf
+        self._all_inside = everything and not self._collection.lite
+        if high != supposed or (bare and not everything):
+            found = self._inside(reader, queries, limit, scope, high)
+        elif everything and not scope:
+            self._looked = begun
+        return outside, high, found
+
+    def _seen_inside(self, reader: Reader) -> bool:
+        """Return whether a read this fresh may go by a look that found no record outside."""
+        fresh = time.monotonic() - self._looked < _LOOK_S
+        return reader.lenient and fresh and not self._collection.session.moved_since(self._looked)
+
+    def _inside(
+        self,
+        reader: Reader,
+        queries: NDArray[np.float32],
+        limit: int,
+        scope: str,
+        high: float | None,
+    ) -> list[SearchResult]:
+        """Return the hits among the records inside of the band; of all where it is ``None``."""
+        norm = self._layout.norm
+        if norm is not None and high is not None:
+            scope = self._layout.expressions.inside(norm, self.geometry.band[0], high, scope)
+        return reader.search(queries, limit, scope, vectors=True)
+
+    def _listed(
+        self, query: Query, hits: SearchResult, limit: int, outside: Outside, high: float
+    ) -> Candidates:
+        lowest = min(self._lower_bound(query, hits, limit, high), outside.lower_bound)
+        if not outside.ids:
+            return Candidates(hits.ids, hits.vectors, lowest)
+        doubled = set(outside.ids)
+        kept = [row for row, name in enumerate(hits.ids) if name not in doubled]
+        return Candidates(
+            (*outside.ids, *(hits.ids[row] for row in kept)),
+            np.concatenate([outside.vectors, hits.vectors[kept]]),
+            lowest,
+        )
+
+    def _lower_bound(self, query: Query, hits: SearchResult, limit: int, high: float) -> float:
+        """Return a lower bound of the distance of what the search left out of the band."""
+        whole = self._layout.norm is not None and len(hits.ids) < limit
+        if whole and self.geometry.trusts(query):
+            return math.inf
+        after = USELESS
+        if hits.ids:
+            native = self.geometry.contract(hits.scores, query)
+            after = self.geometry.floor(query, native, hits.vectors, high)
+        # Where keys may have several rows, shortness proves nothing, and what overflows is dropped;
+        # but that is farther than any norm of the band.
+        return after if self._layout.norm is not None else min(after, self.geometry.band[1])
+
+    def _nothing(self) -> Outside:
+        return Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
+
+    def _outside(self, reader: Reader, scope: str, limit: int) -> tuple[Outside, float]:
+        """Return what lies outside of the band, and the band's upper end."""
+        low = self.geometry.band[0]
+        if self._layout.norm is None:
+            return self._nothing(), self._high
+        limit = max(limit, _OUTSIDE_AT_LEAST)
+        for _ in range(_WIDENINGS_AT_MOST):
+            high = self._high
+            rows = self._query(reader, self._beyond(low, high), scope, limit)
+            if len(rows) < limit:
+                ids, vectors = to_ids(self._layout, rows), to_vectors(self._layout, rows)
+                return Outside(ids, vectors, math.inf), high
+            if not self._widen(reader, scope):
+                break
+        return self._too_many(reader, scope, limit), self.geometry.band[1]
+
+    def _too_many(self, reader: Reader, scope: str, limit: int) -> Outside:
+        """Return some of more than a search lists; zero vectors among them are known to be at 1."""
+        norm = self._layout.norm
+        low, high = self.geometry.band
+        zeros = 1.0 if self._layout.info.metric == "cosine" else USELESS
+        rows = self._query(reader, f"{norm} > 0.0 and ({self._beyond(low, high)})", scope, limit)
+        lowest = zeros if len(rows) < limit else USELESS
+        return Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), lowest)
+
+    def _widen(self, reader: Reader, scope: str) -> bool:
+        """Widen the band so that most records outside come in; ``False`` where it may not be."""
+        top = self.geometry.band[1]
+        with self._lock:
+            if self._high >= top:
+                return False
+            beyond = both(scope, f"{self._layout.norm} > {self._high!r}")
+            rows = reader.query(beyond, [str(self._layout.norm)], limit=_NORMS_SAMPLED)
+            seen = sorted(float(row[str(self._layout.norm)]) for row in rows)
+            if seen:
+                # Not twice the largest: one giant would spoil the bound for all.
+                self._high = min(2.0 * seen[(3 * len(seen)) // 4], top)
+            return True
+
+    def _beyond(self, low: float, high: float) -> str:
+        return self._layout.expressions.beyond(str(self._layout.norm), low, high)
+
+    def _query(self, reader: Reader, expression: str, scope: str, limit: int) -> list[Entity]:
+        output = [self._layout.key, self._layout.vector]
+        return reader.query(both(scope, expression), output, limit=min(limit, MAX_LIMIT))
+
+    def _lacks(self, hits: Hits, k: int) -> bool:
+        """Return whether records that the engine drops, zero vectors above all, may belong here."""
+        if len(hits) < k:
+            return True
+        return self._layout.info.metric == "cosine" and bool(hits.distances[-1] >= 1.0)
+
+    def _merged(
+        self,
+        hits: Hits,
+        query: NDArray[np.float32],
+        ids: tuple[str, ...],
+        vectors: NDArray[np.float32],
+        k: int,
+    ) -> Hits:
+        """Return the best ``k`` of hits and of records."""
+        if not ids:
+            return hits
+        listed = set(ids)
+        kept = [row for row, name in enumerate(hits.ids) if name not in listed]
+        names = (*ids, *(hits.ids[row] for row in kept))
+        measured = distances(self._layout.info.metric, query, vectors)
+        table = np.concatenate([measured, hits.distances[kept]])
+        order = rank(names, table, k)
+        return Hits(tuple(names[row] for row in order.tolist()), table[order])
+
+    def _scanned(
+        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
+    ) -> list[Hits]:
+        best = [Hits((), np.empty(0)) for _ in queries]
+        output = [self._layout.key, self._layout.vector]
+        for page in reader.pages(output, self._layout.page_rows, scope=scope):
+            ids, vectors = to_ids(self._layout, page), to_vectors(self._layout, page)
+            pairs = zip(best, queries, strict=True)
+            best = [self._merged(hits, query, ids, vectors, k) for hits, query in pairs]
+        return best

@@ -1,0 +1,306 @@
+"""The reads of one operation, all as fresh as its level asks.
+
+A strong read is made of two: one that matches nothing and waits for the server's clock, and the
+read itself, which need not wait any more. Milvus 2.3 gives a strong read that waits itself old
+versions, or none, of records that are written at that very moment: what it undoes of the deletes
+behind its time, it undoes wrongly. A read that does not wait has nothing to undo. It is faster too,
+since one wait serves all reads of an operation, where a search that waits itself does so twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import Consistency
+from vecbridge.locks import reentrant_lock
+from vecbridge_milvus._errors import TooLargeError
+from vecbridge_milvus._expr import both
+from vecbridge_milvus._schema import MAX_LIMIT, Layout
+from vecbridge_milvus._session import MILVUS_LEVELS
+from vecbridge_milvus._wire import Entity, SearchResult, to_entities, to_results, to_vectors
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+IDS_AT_A_TIME = 2000
+
+_MESSAGE_BYTES = 32 << 20
+_HIT_BYTES = 128
+_FRESH_S = 1.0
+"""How long after a wait reads may go without one: much less than a failed node is replaced in."""
+
+_UNSEEN_ROWS = 256
+"""Rows to begin with: of the longest string that Milvus holds, 16 MiB per field."""
+
+_GROWTH = 16
+_TEXT_BYTES = 8 << 20
+
+Retrying = Callable[[str, Callable[["MilvusClient", int], Any]], Any]
+"""Makes the calls of an operation, given client and attempt, again where they fail and may pass."""
+
+
+class Reader:
+    """What one operation reads.
+
+    Args:
+        with_retries: makes calls on the collection.
+        layout: what the collection is.
+        operation: the contract's name of what is being done.
+        level: what the server is asked for.
+        timeout: seconds that one call may take.
+        waits_first: whether the read is a strong one that may be made of two; not where replicas of
+            the collection answer in turn, since one may have got where another has not.
+    """
+
+    def __init__(
+        self,
+        with_retries: Retrying,
+        layout: Layout,
+        operation: str,
+        level: Consistency,
+        *,
+        timeout: float,
+        waits_first: bool,
+    ) -> None:
+        self._with_retries = with_retries
+        self._layout = layout
+        self._operation = operation
+        self._milvus_level = MILVUS_LEVELS[level]
+        self._timeout = timeout
+        self._waits_first = waits_first
+        self._lock = reentrant_lock()
+        self._waited = -_FRESH_S
+        self.lenient = level in {"session", "eventual"}
+        """Whether the read need see nothing that others wrote of late."""
+
+    def query(
+        self, expression: str, output: Sequence[str], *, limit: int | None = None
+    ) -> list[Entity]:
+        """Return rows that match, in any order."""
+        bound = {} if limit is None else {"limit": limit}
+        return self._query(filter=expression, output_fields=list(output), **bound)
+
+    def count(self, expression: str) -> int:
+        """Return the number of rows that match."""
+        (row,) = self.query(expression, ["count(*)"])
+        return int(row["count(*)"])
+
+    def pages(self, output: Sequence[str], rows: int, *, scope: str = "") -> Iterator[list[Entity]]:
+        """Yield every row of a scope once, in pages ordered by key.
+
+        pymilvus's own iterator puts keys into its filters unescaped, so the pages are made here.
+        """
+        last, portion = "", _Portion(self._layout, output, rows)
+        while True:
+            try:
+                page = self._page(output, portion.rows, scope, last)
+            except TooLargeError as error:
+                portion.halve(error)
+                continue
+            if not page:
+                return
+            last = page[-1][self._layout.key]
+            portion.note(page)
+            yield page
+            # It is not kept while the next one comes.
+            del page
+
+    def rows(
+        self, ids: Sequence[str], output: Sequence[str], at_a_time: int = IDS_AT_A_TIME
+    ) -> Iterator[Entity]:
+        """Yield the rows of ids, in any order, as far as they are there.
+
+        Args:
+            ids: any number of them.
+            output: the fields to read.
+            at_a_time: ids to ask for at a time.
+        """
+        start, portion = 0, _Portion(self._layout, output, at_a_time)
+        while start < len(ids):
+            part = ids[start : start + portion.rows]
+            try:
+                found = self.query(self._layout.expressions.keys(part), output)
+            except TooLargeError as error:
+                portion.halve(error)
+                continue
+            start += len(part)
+            portion.note(found)
+            yield from found
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        limit: int,
+        expression: str,
+        *,
+        vectors: bool,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> list[SearchResult]:
+        """Return the engine's hits of each query.
+
+        Args:
+            queries: ``(q, d)`` as they are sent.
+            limit: how many hits of each.
+            expression: only what matches is searched.
+            vectors: whether hits bring their vectors.
+            parameters: what an approximate index is told.
+        """
+        # Where keys may have several rows, a server cannot bring vectors along: it looks for as
+        # many rows as it has found keys, finds some twice and others not, and refuses the search.
+        apart = vectors and self._layout.norm is None
+        size = self._queries_at_a_time(limit, vectors=vectors and not apart)
+        found: list[SearchResult] = []
+        for start in range(0, len(queries), size):
+            found += self._search(
+                queries[start : start + size],
+                limit,
+                expression,
+                vectors=vectors and not apart,
+                parameters=parameters,
+            )
+        return self._with_vectors(found) if apart else found
+
+    def wait(self) -> None:
+        """Wait now, so that reads which run beside each other need not."""
+        if self._waits_first:
+            self._with_retries(self._operation, self._level)
+
+    def _search(
+        self,
+        queries: NDArray[np.float32],
+        limit: int,
+        expression: str,
+        *,
+        vectors: bool,
+        parameters: Mapping[str, Any] | None,
+    ) -> list[SearchResult]:
+        layout = self._layout
+
+        def ask(client: MilvusClient, attempt: int) -> list[SearchResult]:
+            reply = client.search(
+                layout.info.name,
+                data=list(queries),
+                anns_field=layout.vector,
+                filter=expression,
+                limit=limit,
+                output_fields=[layout.vector] if vectors else [],
+                search_params={"params": dict(parameters)} if parameters else {},
+                consistency_level=self._level(client, attempt),
+                timeout=self._timeout,
+            )
+            return to_results(layout, reply, vectors=vectors)
+
+        answer: list[SearchResult] = self._with_retries(self._operation, ask)
+        return answer
+
+    def _with_vectors(self, found: Sequence[SearchResult]) -> list[SearchResult]:
+        """Read the vectors of hits; what was deleted in between is left out."""
+        layout = self._layout
+        ids = sorted({name for hits in found for name in hits.ids})
+        rows = {row[layout.key]: row for row in self.rows(ids, [layout.key, layout.vector])}
+        answers = []
+        for hits in found:
+            kept = [place for place, name in enumerate(hits.ids) if name in rows]
+            names = tuple(hits.ids[place] for place in kept)
+            scores = hits.scores[np.array(kept, dtype=np.intp)]
+            vectors = to_vectors(layout, [rows[name] for name in names])
+            answers.append(SearchResult(names, scores, vectors))
+        return answers
+
+    def _page(self, output: Sequence[str], rows: int, scope: str, last: str) -> list[Entity]:
+        """Return at most ``rows`` rows of a scope, the first ones after a key."""
+        key = self._layout.key
+        # Lite sorts by key when told that it serves an iterator, servers merge segments by key.
+        # A server told of an iterator answers weak reads from a snapshot before earlier reads.
+        by_key = {"iterator": "True"} if self._layout.lite else {"reduce_stop_for_best": "True"}
+        reply = self._query(
+            filter=both(scope, self._layout.expressions.after(last)),
+            output_fields=list(output),
+            limit=rows,
+            **by_key,
+        )
+        # A server may give more than a page where segments overlap, or cut it short where they
+        # end: the first of what it gives are right, and only an empty page is the last.
+        return sorted(reply, key=itemgetter(key))[:rows]
+
+    def _query(self, **arguments: Any) -> list[Entity]:
+        def ask(client: MilvusClient, attempt: int) -> list[Entity]:
+            name, level = self._layout.info.name, self._level(client, attempt)
+            reply = client.query(name, timeout=self._timeout, consistency_level=level, **arguments)
+            return to_entities(self._layout, reply)
+
+        rows: list[Entity] = self._with_retries(self._operation, ask)
+        return rows
+
+    def _level(self, client: MilvusClient, attempt: int) -> str:
+        """Return Milvus's word for the next read; wait first where that is due.
+
+        A read that failed may be answered by another node, which has to be waited for as well.
+        """
+        if not self._waits_first:
+            return self._milvus_level
+        with self._lock:
+            if attempt or time.monotonic() - self._waited >= _FRESH_S:
+                client.query(
+                    self._layout.info.name,
+                    filter=f'{self._layout.key} == ""',
+                    output_fields=[self._layout.key],
+                    consistency_level=self._milvus_level,
+                    timeout=self._timeout,
+                )
+                self._waited = time.monotonic()
+        return MILVUS_LEVELS["bounded"]
+
+    def _queries_at_a_time(self, limit: int, *, vectors: bool) -> int:
+        # Lite makes all differences of a batch at once: queries times records times dimensions.
+        if self._layout.lite and self._layout.info.metric == "euclidean":
+            return 1
+        sent = 4 * self._layout.stored_dimension
+        hit = _HIT_BYTES + (sent if vectors else 0)
+        return max(1, min(MAX_LIMIT, _MESSAGE_BYTES // (limit * hit), _MESSAGE_BYTES // sent))
+
+
+class _Portion:
+    """The size of the next piece of a read, by what the strings of the last one weighed.
+
+    Vectors are all of one length, and are reckoned with by the caller. A server gives up on an
+    answer of more than 100 MB, and says so in the words of a failure that passes.
+
+    Args:
+        layout: of the collection.
+        output: the fields that are read.
+        most: rows that are asked for where strings do not matter.
+
+    Attributes:
+        rows: how many rows to ask for.
+    """
+
+    def __init__(self, layout: Layout, output: Sequence[str], most: int) -> None:
+        fields = layout.info.fields
+        self._texts = "*" in output or any(fields.get(name) == "string" for name in output)
+        self._most = most
+        self.rows = min(most, _UNSEEN_ROWS) if self._texts else most
+
+    def note(self, rows: Sequence[Entity]) -> None:
+        """Reckon with the strings of the rows that came."""
+        if not self._texts or not rows:
+            return
+        size = sum(len(value) for row in rows for value in row.values() if isinstance(value, str))
+        fitting = _TEXT_BYTES * len(rows) // max(size, 1)
+        self.rows = max(1, min(self._most, _GROWTH * self.rows, fitting))
+
+    def halve(self, error: TooLargeError) -> None:
+        """Ask for less, since an answer was too long.
+
+        Raises:
+            TooLargeError: a single row is.
+        """
+        if self.rows <= 1:
+            raise error
+        self._most = self.rows = self.rows // 2

@@ -1,0 +1,234 @@
+"""What goes over the wire: records as columns that are sent, and answers as arrays.
+
+pymilvus takes rows, looks at every value of each, and makes a Python number of every coordinate
+that comes back: that takes longer than the server does. So a write is made here of whole columns,
+and pymilvus sends it; and the vectors of an answer are read as one array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import BackendError, Fields, FieldType, InvalidArgumentError, Records, Scalar
+from vecbridge.ranking import norms
+from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus._schema import TEXT_BYTES, Layout
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+Columns = Mapping[str, Any]
+"""A sequence or an array of values for each column of a collection, all of one length."""
+
+Entity = dict[str, Any]
+"""A row: the value of each field that was asked for."""
+
+_INT64 = 2**63
+_SCALARS: dict[FieldType, tuple[str, str]] = {
+    "string": ("VARCHAR", "string_data"),
+    "integer": ("INT64", "long_data"),
+    "float": ("DOUBLE", "double_data"),
+    "boolean": ("BOOL", "bool_data"),
+}
+
+
+class SearchResult(NamedTuple):
+    """The engine's hits of one query, nearest first.
+
+    Attributes:
+        ids: of the records.
+        scores: ``(n,)`` Milvus's own of each, which :meth:`Geometry.contract` makes distances of.
+        vectors: ``(n, d)`` float32; ``(n, 0)`` where they were not asked for.
+    """
+
+    ids: tuple[str, ...]
+    scores: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+
+
+def to_columns(
+    layout: Layout, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields
+) -> Columns:
+    """Return the columns of the collection that are written of records."""
+    columns: dict[str, Any] = {layout.key: ids, layout.vector: to_stored(layout, vectors)}
+    if layout.norm is not None:
+        columns[layout.norm] = norms(vectors).tolist()
+    for name, values in fields.items():
+        _check_column(name, layout.info.fields[name], values)
+        columns[name] = values
+    return columns
+
+
+def part_of(columns: Columns, start: int, stop: int) -> Columns:
+    """Return the columns of some consecutive records."""
+    return {name: values[start:stop] for name, values in columns.items()}
+
+
+def to_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Return rows as dicts, as pymilvus takes them."""
+    names = tuple(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def to_stored(layout: Layout, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pad vectors to the stored dimension: zeros at the end change no distance."""
+    missing = layout.stored_dimension - vectors.shape[1]
+    return np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors
+
+
+def to_vectors(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+    """Return the vectors of rows, ``(n, d)``."""
+    stored = np.array([row[layout.vector] for row in rows], dtype=np.float32)
+    shaped = stored.reshape(len(rows), layout.stored_dimension)
+    return np.ascontiguousarray(shaped[:, : layout.info.dimension])
+
+
+def to_ids(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the ids of rows."""
+    return tuple(row[layout.key] for row in rows)
+
+
+def to_records(
+    layout: Layout, rows: Sequence[Mapping[str, Any]], missing: tuple[str, ...] = ()
+) -> Records:
+    """Return rows as columns."""
+    columns: dict[str, list[Scalar]] = {
+        name: [row[name] for row in rows] for name in layout.info.fields
+    }
+    return Records(to_ids(layout, rows), to_vectors(layout, rows), columns, missing)
+
+
+def takes_requests(client: MilvusClient) -> bool:
+    """Return whether this pymilvus can be handed what is to be sent; all so far can."""
+    return hasattr(client, "_get_connection")
+
+
+def to_request(layout: Layout, columns: Columns) -> Any:
+    """Return the request that upserts columns into a collection of our own."""
+    from pymilvus.grpc_gen import milvus_pb2
+
+    kinds: dict[str | None, FieldType] = {layout.key: "string", layout.norm: "float"}
+    kinds.update(layout.info.fields)
+    count = len(columns[layout.key])
+    request = milvus_pb2.UpsertRequest(collection_name=layout.info.name, num_rows=count)
+    for name, values in columns.items():
+        if name == layout.vector:
+            _add_vectors(request, name, np.asarray(values, dtype=np.float32))
+        else:
+            _add_scalars(request, name, kinds[name], values)
+    return request
+
+
+def send(client: MilvusClient, request: Any, timeout: float) -> None:
+    """Hand a request to pymilvus, which adds the database and raises its usual errors."""
+    handler = client._get_connection()  # noqa: SLF001 - nothing public sends what it has not made
+    generate = getattr(client, "_generate_call_context", None)
+    # It names the database; before 2.6, connections do.
+    named = {} if generate is None else {"context": generate()}
+    # With a schema, it does not ask for one, which only what it makes itself would need.
+    options = {"timeout": timeout, "schema": {"fields": []}, **named}
+    handler.upsert(request.collection_name, [], upsert_param=request, **options)
+
+
+def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[SearchResult]:
+    """Return what pymilvus gives of a search, one result per query.
+
+    Raises:
+        BackendError: vectors were asked for, and there is not one per hit.
+    """
+    total = sum(map(len, reply))
+    table = np.empty((total, layout.info.dimension if vectors else 0), np.float32)
+    if vectors and total:
+        table = _vectors_of(layout, reply, total)
+    found, start = [], 0
+    for hits in reply:
+        stop = start + len(hits)
+        scores = np.array(hits.distances, dtype=np.float64)
+        found.append(SearchResult(tuple(hits.ids), scores, table[start:stop]))
+        start = stop
+    return found
+
+
+def to_entities(layout: Layout, reply: Any) -> list[Entity]:
+    """Return what pymilvus gives of a query: rows, whose vectors are rows of one array."""
+    columns: Sequence[Any] = getattr(reply, "_lazy_field_data", ())
+    if len(columns) == 1 and columns[0].field_name == layout.vector:
+        rows: list[Entity] = list(list.__iter__(reply))
+        stored = _stored(layout, columns[0], len(rows))
+        if stored is not None:
+            for row, vector in zip(rows, stored, strict=True):
+                row[layout.vector] = vector
+            return rows
+    return list(reply)
+
+
+def _vectors_of(layout: Layout, reply: Sequence[Any], total: int) -> NDArray[np.float32]:
+    """Return the vectors that came with hits, ``(total, d)``."""
+    columns: Iterable[Any] = getattr(reply[0], "lazy_field_data", ())
+    for column in columns:
+        if column.field_name == layout.vector:
+            stored = _stored(layout, column, total)
+            if stored is not None:
+                return np.ascontiguousarray(stored[:, : layout.info.dimension])
+            break
+    else:
+        # Versions of pymilvus that keep no columns have the vectors in the rows.
+        rows = [hit["entity"] for hits in reply for hit in hits]
+        if all(len(row.get(layout.vector) or ()) == layout.stored_dimension for row in rows):
+            return to_vectors(layout, rows)
+    raise BackendError(
+        f"Expected one vector per hit ({total}); the reply has a different number. Please report "
+        f"this",
+        backend=BACKEND,
+        operation="search",
+    )
+
+
+def _stored(layout: Layout, column: Any, total: int) -> NDArray[np.float32] | None:
+    """Return the numbers of a column as ``(total, d)``; ``None`` where some rows have none."""
+    numbers = np.array(column.vectors.float_vector.data, dtype=np.float32)
+    if numbers.size != total * layout.stored_dimension:
+        return None
+    return numbers.reshape(total, layout.stored_dimension)
+
+
+def _check_column(name: str, kind: str, values: Sequence[Any]) -> None:
+    if kind == "string" and any(len(value.encode()) > TEXT_BYTES for value in values):
+        raise InvalidArgumentError(
+            f"field {name!r}: Milvus holds strings of at most {TEXT_BYTES} bytes of UTF-8"
+        )
+    if kind == "integer" and any(not -_INT64 <= value < _INT64 for value in values):
+        raise InvalidArgumentError(f"field {name!r}: Milvus holds integers of 64 bits")
+
+
+def _add_vectors(request: Any, name: str, vectors: NDArray[np.float32]) -> None:
+    from pymilvus import DataType
+
+    column = request.fields_data.add(field_name=name, type=DataType.FLOAT_VECTOR)
+    column.vectors.dim = vectors.shape[1]
+    column.vectors.float_vector.MergeFromString(_packed(vectors.astype("<f4", copy=False)))
+
+
+def _add_scalars(request: Any, name: str, kind: FieldType, values: Sequence[Any]) -> None:
+    from pymilvus import DataType
+
+    word, part = _SCALARS[kind]
+    column = request.fields_data.add(field_name=name, type=DataType[word])
+    getattr(column.scalars, part).data.extend(values)
+
+
+def _packed(numbers: NDArray[Any]) -> bytes:
+    """Encode numbers as field 1 of a message: one by one, they would take twenty times longer."""
+    data = numbers.tobytes()
+    return b"\x0a" + _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    """Encode a number as protocol buffers do: seven bits at a time, the lowest first."""
+    if number < 0x80:
+        return bytes([number])
+    return bytes([number & 0x7F | 0x80]) + _varint(number >> 7)
