@@ -34,7 +34,7 @@ def bound(index: Index, query: Any, k: int) -> tuple[set[str], float]:
     """The candidates of a query, and the lower bound of all other distances."""
     assert isinstance(index.engine, MilvusIndex)
     (found,) = index.engine.candidates(query[np.newaxis], k)
-    return set(found.ids), found.floor
+    return set(found.ids), found.lower_bound
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 3e15])
