@@ -37,7 +37,7 @@ from vecbridge.transfer._progress import silent
 
 @dataclass(frozen=True)
 class Adopted:
-    """What :func:`adopt` did with a run, or would do.
+    """The outcome of :func:`adopt`, or its plan.
 
     Attributes:
         brain_key: key of the run, which stays.

@@ -40,7 +40,7 @@ _LOOKED_UP_AT_ONCE_IDS = 8192
 
 @dataclass(frozen=True)
 class PartSizes:
-    """How many samples are embedded before their embeddings are written.
+    """The numbers of samples that are embedded before their embeddings are written.
 
     Attributes:
         first: samples in the first part; the parts grow from there.
@@ -52,7 +52,7 @@ class PartSizes:
 
 
 class EmbeddedIndex(Protocol):
-    """What an embedding step asks of the similarity index that it fills."""
+    """The part of a similarity index that an embedding step needs."""
 
     @property
     def config(self) -> BackendSimilarityConfig:

@@ -27,7 +27,7 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
     """The class of the indexes that this makes."""
 
     part_sizes: ClassVar[PartSizes] = PartSizes()
-    """How many samples are embedded before their embeddings are written."""
+    """Numbers of samples that are embedded before their embeddings are written."""
 
     def __init__(self, config: BackendSimilarityConfig) -> None:
         super().__init__(config)

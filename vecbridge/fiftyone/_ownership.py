@@ -55,7 +55,7 @@ class Reference:
 
     @property
     def may_own(self) -> bool:
-        """Whether the run is of the dataset that it was made for, as far as is known."""
+        """``True`` unless the run is known to be made for another dataset."""
         return self.made_for in {None, self.dataset}
 
 

@@ -26,7 +26,7 @@ from vecbridge.fiftyone._records import StoredRecords
 from vecbridge.fiftyone._view_scope import ViewScope, ids_of
 from vecbridge.ranking import distances, rank
 
-FETCH_AT_MOST_IDS = 128
+FETCHED_VIEW_AT_MOST_IDS = 128
 """Records that take no longer to fetch, and to rank exactly, than a search does."""
 
 OVERFETCH_AT_MOST_HITS = 8192
@@ -196,7 +196,7 @@ def _fetched(
         What a search by the record's vector would give; ``None`` where the view is not small, or
         where the search has to say what is wrong: the record does not exist, or ``k`` is unusable.
     """
-    if within is None or len(within) > FETCH_AT_MOST_IDS:
+    if within is None or len(within) > FETCHED_VIEW_AT_MOST_IDS:
         return None
     if k is not None and (type(k) is not int or k < 1):
         return None

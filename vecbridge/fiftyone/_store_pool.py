@@ -75,7 +75,7 @@ def close_stores() -> None:
 
 
 class RunConfig(Protocol):
-    """What a resolver asks of the configuration of a run.
+    """The part of a run's configuration that a resolver needs.
 
     Attributes:
         backend_name: the backend's name in vecbridge.
@@ -165,7 +165,7 @@ class IndexResolver:
             raise IndexNotFoundError(
                 f"the similarity index {self._config.collection_name!r} does not exist in backend "
                 f"{self._config.backend_name!r}. Either nothing was added to it yet, or it was "
-                f"deleted, or it was in the memory of another process, or the settings lead to "
+                f"deleted, or it was in another process's memory, or the settings lead to "
                 f"another store than the one it was made in. Nothing else on the dataset is "
                 f"affected: add embeddings with add_to_index(), pass the right settings to "
                 f"load_brain_results(), or delete the run"

@@ -10,8 +10,8 @@ import numpy as np
 from bson import ObjectId
 from numpy.typing import NDArray
 
-SMALL_VIEW_IDS = 512
-"""Ids that take no longer to read than to over-fetch."""
+READ_AT_MOST_IDS = 512
+"""Ids of a view that take no longer to read than over-fetching takes."""
 
 _GROUPED = "group"
 """FiftyOne's media type of samples with slices."""
@@ -29,24 +29,24 @@ class ViewScope:
     Args:
         view: the view that the index is restricted to; ``None`` for the whole index.
         patches_field: the field of the labels, where patches are indexed.
-        small_view_ids: the number of ids up to which a view of samples is read at once.
+        read_at_most_ids: a view of samples that has more is large.
 
     Attributes:
         view: as given.
-        is_large: whether the view has more samples than that. Always ``False`` for patches, whose
-            ids cannot be selected in a view of samples.
+        is_large: whether reading the ids of the view takes longer than over-fetching. Always
+            ``False`` for patches.
     """
 
     def __init__(
-        self, view: Any, patches_field: str | None, small_view_ids: int = SMALL_VIEW_IDS
+        self, view: Any, patches_field: str | None, read_at_most_ids: int = READ_AT_MOST_IDS
     ) -> None:
         self.view = view
         self.is_large = False
         self._patches_field = patches_field
         self._ids: list[str] | None = None
         if view is not None and patches_field is None and not view._is_patches:
-            some = first_ids_of(view, small_view_ids + 1)
-            self.is_large = len(some) > small_view_ids
+            some = first_ids_of(view, read_at_most_ids + 1)
+            self.is_large = len(some) > read_at_most_ids
             self._ids = None if self.is_large else some
 
     def ids(self) -> list[str] | None:

@@ -25,7 +25,7 @@ from vecbridge.fiftyone._view_scope import ViewScope, ids_within
 
 
 class _ViewState(threading.local):
-    """What FiftyOne's class keeps of the current view, in this thread.
+    """The state that FiftyOne's class keeps of the current view, for one thread.
 
     Args:
         samples: what is indexed: the view of a thread that has chosen none.

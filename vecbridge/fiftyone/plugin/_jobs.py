@@ -45,7 +45,7 @@ Severity = Literal["success", "warning", "error"]
 
 @dataclass(frozen=True)
 class Report:
-    """What a job did.
+    """The result of a job.
 
     Attributes:
         severity: as FiftyOne names it.

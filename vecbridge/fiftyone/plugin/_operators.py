@@ -32,7 +32,7 @@ class _Operator(foo.Operator):  # type: ignore[misc]
 
     @property
     def config(self) -> foo.OperatorConfig:
-        """How FiftyOne lists and runs the operator."""
+        """The description by which FiftyOne lists and runs the operator."""
         return foo.OperatorConfig(
             name=self.name,
             label=f"vecbridge: {self.label}",

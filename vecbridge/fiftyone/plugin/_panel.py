@@ -53,11 +53,11 @@ _ACTIONS = (
 
 
 class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
-    """Which store the index of each brain key lives in, and its health."""
+    """The store and the health of each brain key's index, and actions on it."""
 
     @property
     def config(self) -> foo.PanelConfig:
-        """How FiftyOne lists the panel."""
+        """The description by which FiftyOne lists the panel."""
         return foo.PanelConfig(
             name="similarity_indexes",
             label="Similarity indexes",

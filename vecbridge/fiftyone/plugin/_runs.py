@@ -25,9 +25,14 @@ from vecbridge import (
     VecbridgeError,
 )
 from vecbridge._config._registry import describe_settings
-from vecbridge.fiftyone import _config as config_of_runs
 from vecbridge.fiftyone._builtin import builtin_backend
-from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._config import (
+    BackendSimilarityConfig,
+    absolute_place,
+    is_local,
+    setting_names,
+    with_default_path,
+)
 from vecbridge.fiftyone._store_pool import shared_store
 from vecbridge.settings import redacted
 
@@ -67,7 +72,7 @@ class Run:
 
     @property
     def ours(self) -> bool:
-        """Whether vecbridge can open the index."""
+        """``True`` if vecbridge can open the index."""
         return isinstance(self.config, BackendSimilarityConfig)
 
     @property
@@ -78,7 +83,7 @@ class Run:
     @property
     def options(self) -> dict[str, Any]:
         """The settings that lead to the store, where they are not configured elsewhere."""
-        return config_of_runs.with_default_path(self.config.backend_name, self.config.given)
+        return with_default_path(self.config.backend_name, self.config.given)
 
 
 def similarity_runs(dataset: Any) -> list[Run]:
@@ -141,20 +146,18 @@ def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
                 "FiftyOne would store an address with its password: set the password in "
                 f"the environment (FIFTYONE_BRAIN_SIMILARITY_{backend.upper()}_PASSWORD)"
             )
-        (name,) = [name for name in _WHERE if name in config_of_runs.setting_names(backend)][
-            :1
-        ] or [""]
+        (name,) = [name for name in _WHERE if name in setting_names(backend)][:1] or [""]
         if not name:
             raise InvalidArgumentError(
                 f"a {backend} store has no path and no address: leave it empty"
             )
-        if config_of_runs.is_local(name, place) and not Path(place).expanduser().is_absolute():
+        if is_local(name, place) and not Path(place).expanduser().is_absolute():
             raise InvalidArgumentError(
                 f"{place!r} would be made in the folder in which the App's server was started: "
                 f"give the whole path, such as {Path.home() / place}"
             )
-        options[name] = config_of_runs.absolute_place(name, place)
-    options = config_of_runs.with_default_path(backend, options)
+        options[name] = absolute_place(name, place)
+    options = with_default_path(backend, options)
     return shared_store(backend, options), options
 
 
@@ -216,7 +219,7 @@ def _run(key: str, config: Any) -> Run:
         backend = config.backend_name
         try:
             config.load_credentials()
-            options = config_of_runs.with_default_path(backend, config.given)
+            options = with_default_path(backend, config.given)
         except VecbridgeError:
             # The error is reported when the index is opened.
             options = config.given
@@ -256,7 +259,7 @@ def _health(dataset: Any, run: Run) -> Health:
 
 
 def _looked_at(dataset: Any, run: Run) -> Health:
-    names = config_of_runs.setting_names(run.config.backend_name)
+    names = setting_names(run.config.backend_name)
     quick = {name: value for name, value in _QUICK.items() if name in names}
     with opened(run, **quick) as index:
         records, dimension = index.count(), index.info.dimension
