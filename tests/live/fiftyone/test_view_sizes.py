@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import vecbridge
 from tests.live.fiftyone.cases import Case, ranked
 from vecbridge import METRICS
 
@@ -117,13 +118,13 @@ def test_large_views_are_ranked_like_everything(line: Line, case: Case) -> None:
             assert found == line.expected("euclidean", 0, inside, k, reverse=reverse)
 
 
-def test_large_view_without_what_is_near(line: Line, path_case: Case) -> None:
+def test_large_view_with_little_or_nothing_of_what_is_near(line: Line, path_case: Case) -> None:
     index = line.indexed(path_case, metric="euclidean")
-    order = ranked("euclidean", line.ids, line.vectors, line.vectors[0])
-    inside = [name for name, _ in order[-600:]]
-    with index.use_view(line.dataset.select(inside)):
-        found = answer(index, line.ids[0], 7, reverse=False)
-    assert found == line.expected("euclidean", 0, inside, 7, reverse=False)
+    order = [name for name, _ in ranked("euclidean", line.ids, line.vectors, line.vectors[0])]
+    for inside in (order[-600:], [*order[:800:40], *order[800:]]):
+        with index.use_view(line.dataset.select(inside)):
+            found = answer(index, line.ids[0], 25, reverse=False)
+        assert found == line.expected("euclidean", 0, inside, 25, reverse=False)
 
 
 def test_large_view_of_an_index_of_few(line: Line, path_case: Case) -> None:
@@ -134,14 +135,26 @@ def test_large_view_of_an_index_of_few(line: Line, path_case: Case) -> None:
     assert found == line.expected("euclidean", 0, line.ids[1:5], 25, reverse=False)
 
 
-def test_large_view_of_an_approximate_index_is_searched_itself(line: Line, tmp_path: Any) -> None:
-    options = {"path": str(tmp_path), "index": "hnsw"}
-    index = line.indexed(Case("vecbridge_faiss", options), metric="euclidean")
+def test_large_view_of_an_approximate_index_is_searched_itself(
+    line: Line, path_case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = line.indexed(path_case, metric="euclidean")
+    search, asked = vecbridge.Index.search_aggregated, []
+
+    def approximate(self: Any, *args: Any, within: Any = None, **options: Any) -> vecbridge.Hits:
+        """Misses the nearest of everything, and says that it may."""
+        hits = search(self, *args, within=within, **options)
+        asked.append(within)
+        if within is not None:
+            return hits
+        return vecbridge.Hits(hits.ids[5:], hits.distances[5:], exact=False)
+
+    monkeypatch.setattr(vecbridge.Index, "search_aggregated", approximate)
     inside = line.ids[::2]
     with index.use_view(line.dataset.select(inside)):
         found = answer(index, line.ids[0], 7, reverse=False)
-    (searched,) = index.index.search(line.vectors[:1], 7, within=inside)
-    assert found == list(zip(searched.ids, searched.distances.tolist(), strict=True))
+    assert found == line.expected("euclidean", 0, inside, 7, reverse=False)
+    assert asked == [None, inside]
 
 
 def test_large_view_is_not_read(
