@@ -20,11 +20,8 @@ from _measure import seconds, together
 DATASET = "benchmark"
 WANTED_SECONDS = 1.0
 """How long work is repeated, by all backends together; where once takes longer, it is done once."""
-AFRESH = frozenset({"reload", "session", "many", "duplicates"})
+AFRESH = frozenset({"reload", "session", "duplicates"})
 """Work that loads the index itself, so that its first run is like any other."""
-
-SETTLED = frozenset({"sort", "least"})
-"""Work that both sides prepare for, at the first time or in the course of many."""
 
 Work = Callable[[], object]
 
@@ -113,9 +110,9 @@ class Side:
 
             return asked
 
-        def session(sorts: int) -> None:
+        def session() -> None:
             loaded = self._loaded()
-            for name in ids[:sorts]:
+            for name in ids[:100]:
                 loaded.sort_by_similarity(name, k=25)
 
         def sort() -> None:
@@ -130,10 +127,7 @@ class Side:
 
         return {
             "reload": lambda: self._loaded()._kneighbors(ids[0], k=1),  # noqa: SLF001
-            "session": lambda: session(100),
-            "many": lambda: session(2000),
-            "early": sort,
-            "early_least": least,
+            "session": session,
             "sort": sort,
             "least": least,
             "view1": inside(one),
@@ -160,14 +154,13 @@ def times(works: dict[str, Work], *, afresh: bool) -> dict[str, float]:
 
 
 def measured(
-    backends: dict[str, Backend], names: Sequence[str], settled: int, count: int, dimension: int
+    backends: dict[str, Backend], names: Sequence[str], count: int, dimension: int
 ) -> dict[str, dict[str, float]]:
     """Seconds of each piece of work that is named, for each backend.
 
     Args:
         backends: one a column.
         names: of the work.
-        settled: how often each is asked to sort before its sorts are measured.
         count: how many vectors there are.
         dimension: of each.
     """
@@ -179,9 +172,6 @@ def measured(
     found = {column: {"create": side.creation} for column, side in sides.items()}
     for name in names:
         asked = {column: work[name] for column, work in works.items()}
-        for work in asked.values() if name in SETTLED else ():
-            for _ in range(settled):
-                work()
         taken = times(asked, afresh=name in AFRESH)
         for column, figure in taken.items():
             found[column][name] = figure
@@ -201,7 +191,7 @@ def main(asked: dict[str, Any]) -> dict[str, dict[str, float]]:
     fo.config.show_progress_bars = False
     vecbridge.fiftyone.enable()
     backends = {column: backend(column, options) for column, options in asked["columns"].items()}
-    return measured(backends, asked["works"], asked["settled"], *asked["size"])
+    return measured(backends, asked["works"], *asked["size"])
 
 
 if __name__ == "__main__":

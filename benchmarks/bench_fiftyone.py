@@ -25,9 +25,6 @@ WORK = {
     "create": ("compute_similarity, from an array", "s"),
     "reload": ("load_brain_results and one query", "ms"),
     "session": ("load_brain_results, then 100 sorts", "s"),
-    "many": ("load_brain_results, then 2,000 sorts", "s"),
-    "early": ("sort_by_similarity, k=25, among the first", "ms"),
-    "early_least": ("least similar, among the first", "ms"),
     "sort": ("sort_by_similarity, k=25", "ms"),
     "least": ("the same, least similar", "ms"),
     "view1": ("the same in a view of 1 %", "ms"),
@@ -38,24 +35,20 @@ WORK = {
     "duplicates": ("load_brain_results, then find_duplicates", "s"),
     "again": ("find_duplicates again", "s"),
 }
-LOCAL_ONLY = frozenset({"many", "early", "early_least"})
-"""What differs only where much is prepared once many sorts have been asked."""
-
 QUERIES = ["session", "sort", "least", "view1", "view50", "hundred", "duplicates"]
 """The work that is as different above the table as below it."""
 Figures = dict[str, dict[str, float]]
 
 
-def asked(columns: dict[str, Any], settled: int, works: list[str], *size: int) -> Figures:
+def asked(columns: dict[str, Any], works: list[str], *size: int) -> Figures:
     """What backends measured, in turn, in a process of their own.
 
     Args:
         columns: the backends, and their settings.
-        settled: how often each is asked to sort before its sorts are measured.
         works: what is measured.
         size: how many vectors there are, of how many dimensions.
     """
-    words = {"columns": columns, "settled": settled, "works": works, "size": size}
+    words = {"columns": columns, "works": works, "size": size}
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(
             [sys.executable, str(HERE / "_fiftyone_workload.py"), json.dumps(words)],
@@ -70,15 +63,11 @@ def asked(columns: dict[str, Any], settled: int, works: list[str], *size: int) -
     return found
 
 
-def rows(
-    name: str, ours: dict[str, float], theirs: dict[str, float], peer: str, settled: int = 0
-) -> list[Row]:
+def rows(name: str, ours: dict[str, float], theirs: dict[str, float], peer: str) -> list[Row]:
     """The table of one pair; a piece of work that the peer cannot do stands without it."""
     made = []
     for key in (key for key in WORK if key in ours):
         what, unit = WORK[key]
-        if settled and key == "sort":
-            what += f", after {settled:,}"
         scale = 1.0 if unit == "s" else 1e3
         other = theirs.get(key)
         made.append(
@@ -95,16 +84,16 @@ def rows(
     return made
 
 
-def local(works: list[str], count: int, dimension: int, settled: int = 0) -> list[Row]:
+def local(works: list[str], count: int, dimension: int) -> list[Row]:
     """Both local backends against FiftyOne's sklearn, which has made its table by then."""
     with tempfile.TemporaryDirectory() as folder:
         place = {"path": folder}
         columns = {"sklearn": {}, "vecbridge_sklearn": place, "vecbridge_faiss": place}
-        found = asked(columns, settled, works, count, dimension)
+        found = asked(columns, works, count, dimension)
     peer, size = found["sklearn"], f"{count // 1000}k"
     return [
-        *rows(f"{size} sklearn", found["vecbridge_sklearn"], peer, "its sklearn", settled),
-        *rows(f"{size} FAISS", found["vecbridge_faiss"], peer, "its sklearn", settled),
+        *rows(f"{size} sklearn", found["vecbridge_sklearn"], peer, "its sklearn"),
+        *rows(f"{size} FAISS", found["vecbridge_faiss"], peer, "its sklearn"),
     ]
 
 
@@ -117,7 +106,7 @@ def milvus(works: list[str], count: int, dimension: int) -> list[Row]:
         running_milvus(Path(folder) / "milvus") as server,
     ):
         place = {"uri": server.uri}
-        found = asked({"milvus": place, "vecbridge_milvus": place}, 0, works, count, dimension)
+        found = asked({"milvus": place, "vecbridge_milvus": place}, works, count, dimension)
     name = f"{count // 1000}k Milvus"
     return rows(name, found["vecbridge_milvus"], found["milvus"], "its milvus")
 
@@ -129,10 +118,9 @@ def main() -> None:
         print("FiftyOne is not measured: FIFTYONE_DATABASE_URI names no database")
         return
     everything = [key for key in WORK if key != "create"]
-    table = local(everything, options.count, options.dimension, settled=options.count // 10)
+    table = local(everything, options.count, options.dimension)
     if find_spec("milvus") is not None:
-        on_server = [key for key in everything if key not in LOCAL_ONLY]
-        table += milvus(on_server, options.count, options.dimension)
+        table += milvus(everything, options.count, options.dimension)
     table += local(QUERIES, ABOVE_THE_TABLE, options.dimension)
     report(f"FiftyOne, {options.dimension} dimensions, float32", table, options.json)
 

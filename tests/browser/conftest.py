@@ -13,7 +13,7 @@ import pytest
 from tests.browser.app import BROWSER_FLAGS, App, serving_app
 from tests.live.fiftyone.cases import Case, Digits, make_digits, new_run
 from tools.ensure_browser import find_browser, install_browser
-from vecbridge.fiftyone.plugin._folder import place_plugin
+from vecbridge.fiftyone.plugin import place_plugin
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 STORES = ["milvus-server", "milvus-lite", "sklearn", "faiss"]

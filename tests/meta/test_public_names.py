@@ -225,7 +225,7 @@ WITH_DATABASE: dict[str, list[str]] = {
         "enable_in_config",
         "status",
     ],
-    "vecbridge.fiftyone.plugin": ["register"],
+    "vecbridge.fiftyone.plugin": ["place_plugin", "plugin_status", "register", "remove_plugin"],
     "vecbridge.fiftyone.similarity": [
         "MilvusSimilarity",
         "MilvusSimilarityConfig",

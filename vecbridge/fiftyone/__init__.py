@@ -13,10 +13,14 @@ In every process from now on, the App's server too, without a line of code: run
 
 from __future__ import annotations
 
-from vecbridge.fiftyone._adopted import Adopted, adopt
+from typing import TYPE_CHECKING, Any
+
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 from vecbridge.fiftyone._registration import disable, enable
-from vecbridge.fiftyone._stores import close_stores
+from vecbridge.fiftyone._store_pool import close_stores
+
+if TYPE_CHECKING:
+    from vecbridge.fiftyone._adopt import Adopted, adopt
 
 __all__ = [
     "Adopted",
@@ -28,3 +32,12 @@ __all__ = [
     "enable_in_config",
     "status",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import FiftyOne, which takes seconds and opens its database, only when it is needed."""
+    if name in {"Adopted", "adopt"}:
+        from vecbridge.fiftyone import _adopt
+
+        return getattr(_adopt, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from vecbridge._errors import ConfigurationError, VecbridgeError
+from vecbridge import ConfigurationError, VecbridgeError
 from vecbridge.cli._failures import (
     Exit,
     as_json,
@@ -21,14 +21,13 @@ from vecbridge.cli._failures import (
     publishable,
     tell_bug,
 )
-from vecbridge.fiftyone._adopted import adopt
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
-from vecbridge.fiftyone.plugin._folder import place_plugin, plugin_status, remove_plugin
+from vecbridge.fiftyone.plugin import place_plugin, plugin_status, remove_plugin
 from vecbridge.transfer import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
+    """Run the command.
 
     Returns:
         The exit status, as of every command.
@@ -40,16 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said = _changed(given, *_enable(given), "enabled in", "panel in the App")
         elif given.command == "disable":
             config = disable_in_config()
-            said = _changed(given, config, remove_plugin(), "disabled in", "panel taken away")
+            said = _changed(given, config, remove_plugin(), "disabled in", "panel removed")
         elif given.command == "adopt":
             said = _adopted(given)
         else:
             found = {**status(), "panel": plugin_status()}
-            said = json.dumps(found, indent=2) if given.json else _told(found)
+            said = json.dumps(found, indent=2) if given.json else _status_lines(found)
     except (VecbridgeError, OSError) as error:
         sys.stderr.write(f"{as_json(error) if for_program else message_of(error)}\n")
         return code_of(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, scripts must not take it for a no
+    except Exception as error:  # noqa: BLE001 - scripts must not take a bug for a negative answer
         tell_bug(error, for_program=for_program)
         return Exit.BUG
     sys.stdout.write(f"{said}\n")
@@ -57,19 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _ForPeople(argparse.ArgumentParser):
-    """Quotes nothing that may be a password."""
+    """Quote nothing that may be a password."""
 
     def error(self, message: str) -> NoReturn:
         super().error(publishable(message, misused=True))
 
 
 class _ForPrograms(argparse.ArgumentParser):
-    """Says in JSON what is misused."""
+    """Report misuse in JSON."""
 
     def error(self, message: str) -> NoReturn:
         message = publishable(message, misused=True)
-        told = failure("UsageError", message, Exit.USAGE, hint=f"{self.prog} --help")
-        self.exit(Exit.USAGE, f"{told}\n")
+        said = failure("UsageError", message, Exit.USAGE, hint=f"{self.prog} --help")
+        self.exit(Exit.USAGE, f"{said}\n")
 
 
 def _parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -83,8 +82,8 @@ def _parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     enable.add_argument(
         "--default", action="store_true", help="use it where no backend is named; needs --backend"
     )
-    commands.add_parser("disable", help="take it out again")
-    commands.add_parser("status", help="what a new process would use, and who says so")
+    commands.add_parser("disable", help="remove it again")
+    commands.add_parser("status", help="what a new process would use, and where that is configured")
     _add_adopt(commands)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="as JSON, errors too")
@@ -117,7 +116,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _enable(given: argparse.Namespace) -> tuple[object, object]:
-    """The configuration and the folder of the panel, both changed, or neither."""
+    """Change the configuration and place the folder of the panel: both, or neither."""
     was_there = plugin_status()["enabled"]
     panel = place_plugin()
     try:
@@ -141,8 +140,10 @@ def _adopted(given: argparse.Namespace) -> str:
     from fiftyone.core.config import FiftyOneConfigError
 
     try:
+        from vecbridge.fiftyone._adopt import adopt
+
         # JSON is for programs: nothing else may be on stdout.
-        with _bars(shown=not given.json) as progress:
+        with progress_bars(shown=not given.json) as progress:
             done = adopt(
                 given.dataset,
                 given.brain_key,
@@ -165,13 +166,13 @@ def _adopted(given: argparse.Namespace) -> str:
     if done.mended:
         lines.append(f"{done.mended:,} ids had several rows, and have one now")
     if done.left is not None and not done.in_place:
-        lines.append(f"{done.left} stays where it is: drop it when you need it no more")
+        lines.append(f"{done.left} stays where it is: drop it when you no longer need it")
     return "\n".join(lines)
 
 
 @contextmanager
-def _bars(*, shown: bool) -> Iterator[Progress]:
-    """FiftyOne's progress bar, one for each stage: how far, how fast, how long still."""
+def progress_bars(*, shown: bool) -> Iterator[Progress]:
+    """Show FiftyOne's progress bar for each stage: how far, how fast, how long still."""
     import fiftyone.core.utils as fou
 
     bars: dict[str, Any] = {}
@@ -187,7 +188,7 @@ def _bars(*, shown: bool) -> Iterator[Progress]:
         yield progress
 
 
-def _told(found: dict[str, Any]) -> str:
+def _status_lines(found: dict[str, Any]) -> str:
     panel = "enabled" if found["panel"]["enabled"] else "not enabled"
     lines = [
         f"configuration  {found['config']}",
@@ -205,7 +206,7 @@ def _told(found: dict[str, Any]) -> str:
                 lines.append(f"    {name} = {each['value']} ({each['source']})")
         if "problem" in about:
             lines.append(f"    {about['problem']}")
-    lines += ["", "settings that are not shown have their defaults; --json tells all of them"]
+    lines += ["", "settings that are not shown have their defaults; --json shows all of them"]
     return "\n".join(lines)
 
 

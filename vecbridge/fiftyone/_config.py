@@ -1,27 +1,48 @@
-"""The similarity configuration of any backend."""
+"""The similarity configuration of any backend, and which of its settings a run keeps."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
+import fiftyone.brain as fob
+from fiftyone.brain.config import load_brain_config
 from fiftyone.brain.similarity import SimilarityConfig
 
-from vecbridge._client import Store
+from vecbridge import (
+    ConfigurationError,
+    Metric,
+    MissingDependencyError,
+    Store,
+    UnknownBackendError,
+    UnknownSettingError,
+)
+from vecbridge._config._loading import backend_entry, load_backend
+from vecbridge._config._names import listed, section_names, suggestion
 from vecbridge._config._registry import describe_settings
-from vecbridge._config._settings import Settings
 from vecbridge._contract._consistency import parse_consistency
-from vecbridge._contract._metric import Metric, parse_metric
-from vecbridge._contract._ranking import AGGREGATIONS
-from vecbridge._errors import MissingDependencyError, UnknownBackendError
-from vecbridge.fiftyone import _settings as settings
-from vecbridge.fiftyone._stores import remember, remembered, resolved_settings, shared_store
+from vecbridge._contract._metric import parse_metric
+from vecbridge._front._aggregate import AGGREGATIONS
+from vecbridge._redaction import quoted
+from vecbridge.fiftyone._store_pool import remember, remembered, resolved_settings, shared_store
+from vecbridge.settings import Settings
+
+PLACES = frozenset({"path", "uri"})
+"""Settings that may name a file of this machine."""
+
+_INDEX_LEVEL = frozenset({"metric", "consistency_level"})
+"""Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
 
 _FIFTYONE = frozenset(inspect.signature(SimilarityConfig.__init__).parameters) - {"self", "kwargs"}
 _OWN = frozenset({"collection_name", "metric", "consistency_level", "owner"})
 _IGNORED = frozenset({"config_cls"})
 """FiftyOne passes the built-in's class along when the caller names another."""
+
+_SOCKET = "unix:"
 
 
 class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
@@ -35,7 +56,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         collection_name: name of the index in the backend; by default one is made from the names
             of the dataset and the run. An index that exists already is adopted as it is.
         metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
-        consistency_level: what a read sees that asks for no level.
+        consistency_level: the level of reads that ask for none.
         owner: the id of the dataset that the run was made for; kept with the run, and never given.
         kwargs: settings of the backend, and FiftyOne's own parameters of a similarity index.
 
@@ -82,7 +103,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         self._take(given)
 
     def __getattr__(self, name: str) -> Any:
-        # Reached only where there is no such attribute: the backend's settings read as if.
+        # Reached only where there is no such attribute: settings read as attributes do.
         if not name.startswith("_") and name in self._settings:
             return self._settings[name]
         if not name.startswith("_") and name in self._setting_names():
@@ -93,8 +114,8 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         if name.startswith("_") or name in _FIFTYONE | _OWN:
             super().__setattr__(name, value)
             return
-        settings.refuse_unknown(self.backend_name, [name], self._known())
-        self._settings[name] = settings.absolute_place(name, value)
+        _refuse_unknown(self.backend_name, [name], self._known())
+        self._settings[name] = absolute_place(name, value)
 
     @property
     def method(self) -> str:
@@ -121,13 +142,23 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         """Every aggregation, on every backend."""
         return AGGREGATIONS
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that were given, not those read from where settings are configured."""
+        return dict(self._settings)
+
     def attributes(self) -> list[str]:
-        """What is stored with the run; nothing else can be."""
+        """Return the names of what is stored with the run; nothing else can be."""
         present = [name for name in vars(self) if name in _FIFTYONE | _OWN]
-        return ["cls", "type", "method", *present, *settings.stored_places(self._settings)]
+        places = [
+            name
+            for name in sorted(PLACES)
+            if self._settings.get(name) is not None and is_local(name, str(self._settings[name]))
+        ]
+        return ["cls", "type", "method", *present, *places]
 
     def load_credentials(self, **kwargs: Any) -> None:
-        """Takes settings of the backend that were not stored with the run.
+        """Take settings of the backend that were not stored with the run.
 
         Args:
             kwargs: settings; what is left out is read from the environment and
@@ -137,14 +168,14 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             UnknownSettingError: the backend has no such setting.
         """
         if kwargs:
-            settings.refuse_unknown(self.backend_name, kwargs, self._known())
+            _refuse_unknown(self.backend_name, kwargs, self._known())
         given = {name: value for name, value in kwargs.items() if value is not None}
         held = {**self._section(), **self._settings, **given}
         names = self._setting_names()
         self._take({name: value for name, value in held.items() if name in names})
 
     def connect(self) -> Store:
-        """The store that is configured; connects on first use.
+        """Return the store that is configured; it connects on first use.
 
         Raises:
             ConfigurationError: a setting is unusable.
@@ -153,59 +184,196 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return shared_store(self.backend_name, self._options())
 
     def resolved(self) -> Settings:
-        """Every setting of the backend, from wherever it is configured; secrets too."""
+        """Return every setting of the backend, from wherever it is configured; secrets too."""
         return resolved_settings(self.backend_name, self._options())
 
-    def _options(self) -> dict[str, Any]:
-        given = {**remembered(self.backend_name, self.collection_name), **self._settings}
-        return settings.with_default_path(self.backend_name, given)
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """The settings that were given, and not read from where settings are configured."""
-        return dict(self._settings)
-
     def found(self) -> None:
-        """Says that these settings lead to the index: they hold for it in this process."""
+        """Note that these settings lead to the index: they hold for it in this process."""
         if self.collection_name is not None:
             remember(self.backend_name, self.collection_name, self._settings)
 
     def complete(self) -> None:
-        """Takes metric and consistency level from where settings are configured.
+        """Take metric and consistency level from where settings are configured.
 
         FiftyOne passes on only what it knew of when it was imported.
         """
         for item in describe_settings(self.backend_name, **self._settings):
-            if item.name in settings.INDEX_LEVEL - self._chosen and item.value is not None:
+            if item.name in _INDEX_LEVEL - self._chosen and item.value is not None:
                 setattr(self, item.name, item.value)
+
+    def _options(self) -> dict[str, Any]:
+        given = {**remembered(self.backend_name, self.collection_name), **self._settings}
+        return with_default_path(self.backend_name, given)
 
     def _take(self, given: Mapping[str, Any]) -> None:
         # A stored run is read with its places alone, even where its backend is not installed.
-        if not given.keys() <= settings.PLACES:
+        if not given.keys() <= PLACES:
             known = self._known()
-            given = settings.without_other_backends(
-                self.method_name, self.backend_name, given, known
-            )
-            settings.refuse_unknown(self.backend_name, given, known)
-        section = self._section() if given else {}
-        values = settings.said_here(self.backend_name, given, section, self._configured)
-        for name, value in values.items():
-            self._settings[name] = settings.absolute_place(name, value)
+            given = self._without_other_backends(given, known)
+            _refuse_unknown(self.backend_name, given, known)
+        for name, value in self._set_in_this_process(given).items():
+            self._settings[name] = absolute_place(name, value)
+
+    def _without_other_backends(
+        self, values: Mapping[str, Any], known: Collection[str]
+    ) -> dict[str, Any]:
+        """Return the values less those of a backend whose name begins with this one's.
+
+        FiftyOne takes ``FIFTYONE_BRAIN_SIMILARITY_MILVUS_LITE_TOKEN`` for a ``lite_token`` of
+        ``milvus``, even where ``milvus_lite`` is a backend of its own.
+
+        Raises:
+            UnknownSettingError: such a variable belongs to no other backend.
+        """
+        prefix = f"FIFTYONE_BRAIN_SIMILARITY_{self.method_name.upper()}_"
+        foreign = {
+            name for name in values if name not in known and prefix + name.upper() in os.environ
+        }
+        if foreign:
+            _check_configuration(self.backend_name)
+        return {name: value for name, value in values.items() if name not in foreign}
+
+    def _set_in_this_process(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that are set in this process alone.
+
+        FiftyOne passes on what it read from the environment and ``brain_config.json``, with its
+        own guess at the types: a password ``12345`` arrives as a number. vecbridge reads both
+        places itself, so such values are left to it. What a program has set in FiftyOne's
+        ``brain_config`` is in neither, and overrides both.
+        """
+        section = self._section() if values else {}
+        repeated = _shared(values, section)
+        if repeated:
+            others = {key: value for key, value in values.items() if key not in repeated}
+            described = describe_settings(self.backend_name, **others)
+            repeated &= {
+                item.name for item in described if item.source.kind in ("environment", "file")
+            }
+        if repeated:
+            repeated &= _shared(section, self._section(read_again=True))
+        return {key: value for key, value in values.items() if key not in repeated}
+
+    def _section(self, *, read_again: bool = False) -> dict[str, Any]:
+        """Return FiftyOne's parameters of the backend, under any of its names.
+
+        Args:
+            read_again: as the environment and ``brain_config.json`` have them now, and not as
+                this process has them.
+        """
+        configured = (load_brain_config() if read_again else fob.brain_config).similarity_backends
+        merged: dict[str, Any] = {}
+        for name in (self.method_name, *section_names(self.backend_name)):
+            # The settings of FiftyOne's own sklearn backend are not for vecbridge's.
+            if name != "sklearn":
+                merged = {**configured.get(name, {}), **merged}
+        return merged
 
     def _setting_names(self) -> frozenset[str]:
         try:
-            return settings.setting_names(self.backend_name)
+            return setting_names(self.backend_name)
         except (UnknownBackendError, MissingDependencyError):
             return frozenset(self._settings)
 
-    def _section(self) -> dict[str, Any]:
-        return settings.fiftyone_section(self.method_name, self.backend_name)
-
-    def _configured(self) -> dict[str, Any]:
-        return settings.fiftyone_section(self.method_name, self.backend_name, afresh=True)
-
     def _known(self) -> frozenset[str]:
-        return settings.setting_names(self.backend_name) | _FIFTYONE | _OWN
+        return setting_names(self.backend_name) | _FIFTYONE | _OWN
+
+
+def setting_names(backend: str) -> frozenset[str]:
+    """Return the names of a backend's settings.
+
+    Raises:
+        UnknownBackendError: the backend is not installed.
+        MissingDependencyError: a package that it needs is not.
+    """
+    return frozenset(_settings_type(backend).model_fields) - _INDEX_LEVEL
+
+
+def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options, with a durable directory where a local backend is given no other.
+
+    The directory is beside FiftyOne's own configuration.
+    """
+    if "path" not in setting_names(backend) or options.get("path") is not None:
+        return dict(options)
+    try:
+        described = list(describe_settings(backend))
+    except ConfigurationError:
+        # Something is missing that the options may give; get_backend says so if they do not.
+        described = []
+    if any(item.name == "path" and item.source.kind != "default" for item in described):
+        return dict(options)
+    config = os.environ.get("FIFTYONE_CONFIG_PATH")
+    home = Path(config).parent if config else Path.home() / ".fiftyone"
+    return {**options, "path": str(home / "vecbridge" / backend)}
+
+
+def absolute_place(name: str, value: Any) -> Any:
+    """Return the value of a setting; a path so that it is right in another process, elsewhere."""
+    if name in PLACES and isinstance(value, (str, os.PathLike)) and value != ":memory:":
+        text = os.fspath(value)
+        local = isinstance(value, os.PathLike) or is_local(name, text)
+        return str(Path(text).expanduser().absolute()) if local else value
+    return value
+
+
+def is_local(name: str, text: str) -> bool:
+    """Return whether a place is a file or a folder of this machine, or its memory.
+
+    A ``path`` is one; a ``uri`` is one where it is written as one. An account before a
+    host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
+    written as one that begins with ``/``, ``~`` or ``.``.
+
+    Args:
+        name: of the setting.
+        text: its value.
+    """
+    if text == ":memory:":
+        return True
+    if "://" in text or not text:
+        return False
+    if text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
+        return True
+    account = text.partition("@")[0] if "@" in text else ""
+    if ":" in account or text.startswith(_SOCKET):
+        return False
+    return name == "path" or os.sep in text or text.endswith(".db")
+
+
+def _refuse_unknown(backend: str, names: Collection[str], known: Collection[str]) -> None:
+    """Refuse unknown arguments, by name only: their values may be secrets.
+
+    Raises:
+        UnknownSettingError: there is one; the message names the nearest that is known.
+    """
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        # An error in the environment or in brain_config.json is reported with its place.
+        _check_configuration(backend)
+        found = ", ".join(f"{quoted(name)}{suggestion(name, known)}" for name in unknown)
+        raise UnknownSettingError(
+            f"FiftyOne similarity backend {backend!r} has no parameter {found}. "
+            f"Known parameters: {listed(sorted(known))}. Nothing was stored"
+        )
+
+
+def _check_configuration(backend: str) -> None:
+    """Refuse what is misspelled where settings are configured; values are checked on use."""
+    try:
+        describe_settings(backend)
+    except UnknownSettingError:
+        raise
+    except ConfigurationError:
+        return
+
+
+def _shared(values: Mapping[str, Any], others: Mapping[str, Any]) -> set[str]:
+    return {key for key, value in values.items() if key in others and others[key] == value}
+
+
+@lru_cache
+def _settings_type(backend: str) -> type[Settings]:
+    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
+    return kind
 
 
 def _name_of(model: Any) -> str | None:

@@ -1,10 +1,14 @@
-"""Embeddings written to the store as they are computed.
+"""Embeddings written to the store as they are computed, by steps that go on after an interruption.
 
 FiftyOne computes every embedding before it hands the first one over: a million of them is
 gigabytes, and nothing is left of hours of work if the process ends. It asks one function for them,
 ``get_embeddings`` of ``fiftyone.brain.internal.core.utils``, by the name that its similarity module
 holds. That name is bound to :class:`Streaming` here, which answers for an index of ours part by
-part, and hands every other call on as it is.
+part, and passes every other call on.
+
+Of an interrupted step, the facts are kept as a run of the dataset (``dataset.list_runs()``), from
+the first embedding that is written until the similarity run is registered. They hold no setting of
+a backend.
 """
 
 from __future__ import annotations
@@ -12,25 +16,162 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import fiftyone as fo
 import fiftyone.brain.internal.core.utils as fbu
 import fiftyone.brain.similarity as fbs
 import fiftyone.core.utils as fou
 import numpy as np
+from numpy.typing import NDArray
 
-from vecbridge.fiftyone._ids import ids_of
-from vecbridge.fiftyone._records import ids_within
+from vecbridge import IndexNotFoundError
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._registration import unique_name
+from vecbridge.fiftyone._view_scope import ids_of, ids_within
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PART = 256
-_LARGEST_PART = 4096
+_UNFINISHED = "vecbridge_unfinished_"
 _PART_BYTES = 32 << 20
-_LOOKED_UP_AT_ONCE = 8192
+_LOOKED_UP_AT_ONCE_IDS = 8192
 
-_expected: ContextVar[Any] = ContextVar("vecbridge_fiftyone_expected", default=None)
+
+@dataclass(frozen=True)
+class PartSizes:
+    """The numbers of samples that are embedded before their embeddings are written.
+
+    Attributes:
+        first: samples in the first part; the parts grow from there.
+        largest: samples in a part at most.
+    """
+
+    first: int = 256
+    largest: int = 4096
+
+
+class EmbeddedIndex(Protocol):
+    """The part of a similarity index that an embedding step needs."""
+
+    @property
+    def config(self) -> BackendSimilarityConfig:
+        """Configuration of the run."""
+        ...
+
+    @property
+    def key(self) -> str | None:
+        """Key of the run."""
+        ...
+
+    @property
+    def total_index_size(self) -> int:
+        """The number of records."""
+        ...
+
+    def is_embedded_by(self, model: Any) -> bool:
+        """Return whether ``compute_similarity`` embeds with this model for the index."""
+        ...
+
+    def are_known(self, ids: Sequence[str]) -> NDArray[np.bool_]:
+        """Return whether each id is a record's."""
+        ...
+
+    def add_computed(
+        self, embeddings: Any, sample_ids: Any, label_ids: Any, *, write_field: bool
+    ) -> None:
+        """Add embeddings, and replace what is there."""
+        ...
+
+    def reload(self) -> None:
+        """Read again what has changed."""
+        ...
+
+
+class Attempt:
+    """One call of ``compute_similarity``, and what an interrupted earlier one left to it.
+
+    The configuration is given the name of a collection, if it has none.
+
+    Args:
+        dataset: the dataset.
+        brain_key: key of the similarity run; without one, nothing outlives an interruption.
+        config: configuration of the run.
+
+    Attributes:
+        resumed: whether the step goes on with what an earlier one has written.
+    """
+
+    def __init__(
+        self, dataset: Any, brain_key: str | None, config: BackendSimilarityConfig
+    ) -> None:
+        self._dataset = dataset
+        self._key = None if brain_key is None else _UNFINISHED + brain_key
+        self._config = config
+        self._step = _step_of(config)
+        earlier = self._earlier()
+        self.resumed = earlier is not None and self._is_same(earlier)
+        self._own_name = config.collection_name is None
+        if earlier is not None and self.resumed:
+            config.collection_name = earlier["collection_name"]
+            self._own_name = earlier["own_name"]
+        elif earlier is not None:
+            self._discard(earlier)
+        if config.collection_name is None:
+            config.collection_name = unique_name(dataset.name, brain_key)
+
+    def begin(self) -> None:
+        """Keep the facts of the step, in case it is interrupted."""
+        if self._key is None:
+            return
+        self.end()
+        facts = {"collection_name": self._config.collection_name, "own_name": self._own_name}
+        owner = str(self._dataset._doc.id)
+        config = self._dataset.init_run(**facts, step=self._step, dataset=owner)
+        self._dataset.register_run(self._key, config)
+
+    def end(self) -> None:
+        """Forget the facts: the step is complete, or left nothing."""
+        if self._key is not None and self._dataset.has_run(self._key):
+            self._dataset.delete_run(self._key)
+
+    def _earlier(self) -> dict[str, Any] | None:
+        if self._key is None or not self._dataset.has_run(self._key):
+            return None
+        stored = self._dataset.get_run_info(self._key).config.serialize()
+        if stored.get("dataset") not in {None, str(self._dataset._doc.id)}:
+            # A clone has the facts of the original, whose index it must not fill.
+            return None
+        return {name: stored.get(name) for name in ("collection_name", "own_name", "step")}
+
+    def _is_same(self, earlier: dict[str, Any]) -> bool:
+        wanted = self._config.collection_name
+        return earlier["step"] == self._step and wanted in {None, earlier["collection_name"]}
+
+    def _discard(self, earlier: dict[str, Any]) -> None:
+        """Drop what an abandoned step has written, if the index was the step's own."""
+        self.end()
+        name, backend = earlier["collection_name"], earlier["step"]["backend"]
+        wanted = name == self._config.collection_name
+        if wanted or not earlier["own_name"] or backend != self._config.backend_name:
+            return
+        try:
+            self._config.connect().drop_index(name)
+        except IndexNotFoundError:
+            return
+        logger.info("Dropped %r, which was left unfinished", name)
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """The index for which FiftyOne is about to compute embeddings."""
+
+    index: EmbeddedIndex
+    attempt: Attempt
+    sizes: PartSizes
+
+
+_expected: ContextVar[_Expected | None] = ContextVar("vecbridge_fiftyone_expected", default=None)
 
 
 class Streaming:
@@ -44,55 +185,63 @@ class Streaming:
         self._original = original
 
     def __call__(self, samples: Any, **asked: Any) -> Any:
-        """The embeddings, or nothing where they are in the index already."""
-        index = _expected.get()
+        """Return the embeddings, or nothing where they are in the index already."""
+        expected = _expected.get()
         forget()
         in_memory = asked.get("embeddings") is not None
-        if index is None or in_memory or asked.get("model") is not index._model:
+        if expected is None or in_memory or not expected.index.is_embedded_by(asked.get("model")):
             return self._original(samples, **asked)
-        Embedding(index, samples, self._original, asked).run()
+        _Embedding(expected, samples, self._original, asked).run()
         return None, None, None
 
 
-def expect(index: Any) -> None:
-    """Says that what is embedded next is for this index: ``compute_similarity`` has made it."""
-    if not isinstance(fbs.fbu.get_embeddings, Streaming):
-        fbs.fbu.get_embeddings = Streaming(fbs.fbu.get_embeddings)
-    _expected.set(index)
-
-
-def forget() -> None:
-    """Says that nothing is to be embedded."""
-    _expected.set(None)
-
-
-class Embedding:
-    """One embedding step.
+def expect(index: EmbeddedIndex, attempt: Attempt, sizes: PartSizes) -> None:
+    """Write what FiftyOne embeds next to an index that ``compute_similarity`` has just made.
 
     Args:
         index: the similarity index.
+        attempt: the call.
+        sizes: of the parts.
+    """
+    if not isinstance(fbs.fbu.get_embeddings, Streaming):
+        fbs.fbu.get_embeddings = Streaming(fbs.fbu.get_embeddings)
+    _expected.set(_Expected(index, attempt, sizes))
+
+
+def forget() -> None:
+    """Expect no embeddings any more."""
+    _expected.set(None)
+
+
+class _Embedding:
+    """One embedding step.
+
+    Args:
+        expected: the index to fill.
         samples: what is embedded.
         original: FiftyOne's ``get_embeddings``.
         asked: the arguments that it was called with.
     """
 
     def __init__(
-        self, index: Any, samples: Any, original: Callable[..., Any], asked: dict[str, Any]
+        self, expected: _Expected, samples: Any, original: Callable[..., Any], asked: dict[str, Any]
     ) -> None:
-        self._index = index
+        self._index = expected.index
+        self._attempt = expected.attempt
+        self._sizes = expected.sizes
         self._samples = samples
         self._original = original
         self._asked = dict(asked)
         self._progress = self._asked.pop("progress", None)
         self._model = self._asked.pop("model", None)
+        self._bytes = 0
 
     def run(self) -> None:
-        """Embeds what the index lacks, and adds it, part by part."""
-        attempt = self._index.backend.attempt
+        """Embed what the index lacks, and add it, part by part."""
         ids = ids_of(self._samples)
-        if attempt.resumed:
+        if self._attempt.resumed:
             ids = self._lacking(ids)
-        attempt.begin()
+        self._attempt.begin()
         logger.info("Computing embeddings...")
         try:
             with fou.ProgressBar(total=len(ids), progress=self._progress) as bar:
@@ -101,7 +250,7 @@ class Embedding:
         except BaseException:
             kept = self._index.total_index_size
             if not kept:
-                attempt.end()
+                self._attempt.end()
             elif self._index.key is not None:
                 logger.warning(
                     "Interrupted: %d embeddings are kept in %r. Call compute_similarity() again "
@@ -113,7 +262,7 @@ class Embedding:
         self._index.reload()
 
     def _lacking(self, ids: list[str]) -> list[str]:
-        """The samples whose records are not all in the index."""
+        """Return the samples whose records are not all in the index."""
         if self._index.config.patches_field is None and not self._samples._is_patches:
             lacking = [name for name, there in self._known(ids) if not there]
             logger.info("Going on: %d of %d are embedded", len(ids) - len(lacking), len(ids))
@@ -121,34 +270,34 @@ class Embedding:
         return ids
 
     def _known(self, ids: Sequence[str]) -> Iterator[tuple[str, bool]]:
-        for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
-            part = ids[start : start + _LOOKED_UP_AT_ONCE]
+        for start in range(0, len(ids), _LOOKED_UP_AT_ONCE_IDS):
+            part = ids[start : start + _LOOKED_UP_AT_ONCE_IDS]
             yield from zip(part, self._index.are_known(part).tolist(), strict=True)
 
     def _parts(self, ids: list[str]) -> Iterator[list[str]]:
-        """Slices of samples whose embeddings take about so many bytes, whatever a sample holds."""
-        start, size = 0, _FIRST_PART
+        """Cut the samples into parts whose embeddings take about as many bytes each."""
+        start, size = 0, self._sizes.first
         while start < len(ids):
             part = ids[start : start + size]
             self._bytes = 0
             yield part
             start += len(part)
             each = max(1, self._bytes // len(part))
-            size = max(1, min(_LARGEST_PART, 2 * size, _PART_BYTES // each))
+            size = max(1, min(self._sizes.largest, 2 * size, _PART_BYTES // each))
             batch = self._asked.get("batch_size") or 1
             size = -(-size // batch) * batch
 
     def _add(self, ids: list[str], bar: Any) -> None:
         before = bar.iteration
         view = self._samples.select(ids)
-        if self._index.backend.attempt.resumed and self._index.config.patches_field is not None:
+        if self._attempt.resumed and self._index.config.patches_field is not None:
             view = self._without_known_labels(view)
         vectors, samples, labels = self._embedded(view, bar)
         if len(samples):
             self._bytes = np.asarray(vectors).nbytes
             # FiftyOne names the field only where the vectors are read from it.
-            with self._index.field_is_source(self._asked.get("embeddings_field") is not None):
-                self._index.add_to_index(vectors, samples, label_ids=labels, reload=False)
+            from_field = self._asked.get("embeddings_field") is not None
+            self._index.add_computed(vectors, samples, labels, write_field=not from_field)
         bar.set_iteration(before + len(ids))
 
     def _without_known_labels(self, view: Any) -> Any:
@@ -158,7 +307,7 @@ class Embedding:
         return fbu.skip_ids(view, known, patches_field=field)
 
     def _embedded(self, view: Any, bar: Any) -> Any:
-        """Embeddings, sample ids and label ids of one part, as FiftyOne would give them."""
+        """Return embeddings, sample ids and label ids of one part, as FiftyOne would give them."""
         patches, stored = self._asked.get("patches_field"), self._asked.get("embeddings_field")
         if self._model is None or fbu._has_embeddings_field(view, stored, patches):
             return self._original(view, model=self._model, progress=False, **self._asked)
@@ -178,3 +327,10 @@ class Embedding:
                 options = {name: self._asked[name] for name in shape if name in self._asked}
                 vectors = view.compute_patch_embeddings(self._model, patches, **options, **common)
         return self._original(view, **{**self._asked, "embeddings": vectors})
+
+
+def _step_of(config: BackendSimilarityConfig) -> dict[str, Any]:
+    """Return what a configuration embeds, and how."""
+    names = ("metric", "model_kwargs", "patches_field", "roi_field", "embeddings_field")
+    facts = {name: getattr(config, name) for name in names}
+    return {**facts, "backend": config.backend_name, "model": config.model_name}

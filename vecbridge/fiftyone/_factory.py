@@ -1,4 +1,4 @@
-"""Making a similarity index, and registering its run once it is whole."""
+"""Making a similarity index, and registering its run once it is complete."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ from typing import Any, ClassVar
 from fiftyone.brain.similarity import Similarity
 
 from vecbridge.fiftyone import _embedding as embedding
-from vecbridge.fiftyone._settings import setting_names
-from vecbridge.fiftyone._unfinished import Attempt
+from vecbridge.fiftyone._config import BackendSimilarityConfig, setting_names
+from vecbridge.fiftyone._embedding import Attempt, PartSizes
+from vecbridge.fiftyone._index import BackendSimilarityIndex
 
 
 class BackendSimilarity(Similarity):  # type: ignore[misc]
-    """Makes similarity indexes in a vecbridge backend.
+    """Make similarity indexes in a vecbridge backend.
 
     FiftyOne registers a run before it computes anything, so that a failure leaves a run without
-    results, which nobody can load and which holds its key. Here the run is registered when its
+    results, which cannot be loaded and which holds its key. Here the run is registered when its
     results are saved: a failed ``compute_similarity`` leaves the dataset as it was.
 
     Args:
-        config: a :class:`~vecbridge.fiftyone._config.BackendSimilarityConfig`.
+        config: configuration of the runs.
     """
 
-    index_type: ClassVar[type[Any]]
+    index_type: ClassVar[type[BackendSimilarityIndex]]
     """The class of the indexes that this makes."""
 
-    def __init__(self, config: Any) -> None:
+    part_sizes: ClassVar[PartSizes] = PartSizes()
+    """Numbers of samples that are embedded before their embeddings are written."""
+
+    def __init__(self, config: BackendSimilarityConfig) -> None:
         super().__init__(config)
         self._unregistered: str | None = None
-        self.attempt: Attempt | None = None
+        self._attempt: Attempt | None = None
 
     def ensure_requirements(self) -> None:
-        """Imports the backend.
+        """Import the backend.
 
         Raises:
             UnknownBackendError: it is not installed.
@@ -40,13 +44,13 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
         setting_names(self.config.backend_name)
 
     def ensure_usage_requirements(self) -> None:
-        """The same as :meth:`ensure_requirements`."""
+        """Import the backend, as :meth:`ensure_requirements` does."""
         self.ensure_requirements()
 
     def register_run(
         self, samples: Any, key: str | None, overwrite: bool = True, cleanup: bool = True
     ) -> None:
-        """Checks the key; the run is registered together with its results.
+        """Check the key; the run is registered together with its results.
 
         Raises:
             ValueError: the key is unusable or taken.
@@ -56,8 +60,8 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
         self.validate_run(samples, key, overwrite=overwrite)
         self._unregistered = key
 
-    def initialize(self, samples: Any, brain_key: str | None) -> Any:
-        """An index, which is adopted where it exists in the backend already.
+    def initialize(self, samples: Any, brain_key: str | None) -> BackendSimilarityIndex:
+        """Return an index; one that exists in the backend already is adopted.
 
         Raises:
             ValueError: ``patches_field`` is no field of labels.
@@ -68,11 +72,11 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
             # FiftyOne would find out at the first query, when the run is saved.
             samples._get_label_field_path(self.config.patches_field, "id")
         self.config.complete()
-        self.attempt = Attempt(samples._root_dataset, brain_key, self.config)
+        self._attempt = Attempt(samples._root_dataset, brain_key, self.config)
         index = self.index_type(samples, self.config, brain_key, backend=self)
         # A store that cannot be used should say so before hours of embedding.
         _ = index.total_index_size
-        embedding.expect(index)
+        embedding.expect(index, self._attempt, self.part_sizes)
         return index
 
     @classmethod
@@ -84,7 +88,7 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
         overwrite: bool = True,
         cache: bool = True,
     ) -> None:
-        """Registers the run if that was put off, and saves its results."""
+        """Save the results of a run, and register the run if that was put off."""
         embedding.forget()
         if run_results is None:
             super().save_run_results(samples, key, run_results, overwrite=overwrite, cache=cache)
@@ -95,5 +99,5 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
             run_results.config.owner = str(samples._root_dataset._doc.id)
             super(BackendSimilarity, factory).register_run(samples, key, overwrite=False)
         super().save_run_results(samples, key, run_results, overwrite=overwrite, cache=cache)
-        if factory.attempt is not None:
-            factory.attempt.end()
+        if factory._attempt is not None:
+            factory._attempt.end()

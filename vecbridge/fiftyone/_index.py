@@ -1,30 +1,28 @@
-"""The similarity index of any backend: its records, as FiftyOne sees them."""
+"""The similarity index of any backend, as FiftyOne uses it."""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import fiftyone.brain.internal.core.utils as fbu
 import numpy as np
-from fiftyone.brain.similarity import DuplicatesMixin, SimilarityIndex
+from fiftyone.brain.similarity import DuplicatesMixin
+from numpy.typing import NDArray
 
-from vecbridge._client import Index, Store
-from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
-from vecbridge.fiftyone import _duplicates as duplicates
-from vecbridge.fiftyone import _owning as owning
-from vecbridge.fiftyone import _sorting as sorting
-from vecbridge.fiftyone._handle import SAMPLE_ID, IndexHandle, read_all
-from vecbridge.fiftyone._lengths import Lengths
-from vecbridge.fiftyone._neighbors import Neighbors
-from vecbridge.fiftyone._views import ViewsByThread
+from vecbridge import Index, IndexNotFoundError, Store
+from vecbridge.fiftyone import _ownership as ownership
+from vecbridge.fiftyone._all_pairs import AllPairs
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._queries import Queries
+from vecbridge.fiftyone._records import StoredRecords, report_missing
+from vecbridge.fiftyone._store_pool import IndexResolver
+from vecbridge.fiftyone._views import Ranking, ThreadViews, sorted_view, write_distances
 
 logger = logging.getLogger(__name__)
 
 
-class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[misc]
+class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc]
     """A FiftyOne similarity index in a vecbridge backend.
 
     A record's id is its label's for patches and its sample's otherwise; the field ``sample_id``
@@ -32,20 +30,23 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
 
     Args:
         samples: the collection that is indexed.
-        config: its :class:`~vecbridge.fiftyone._config.BackendSimilarityConfig`.
+        config: its configuration.
         brain_key: key of its run.
         backend: the factory that made it, if one did.
     """
 
     def __init__(
-        self, samples: Any, config: Any, brain_key: str | None, backend: Any = None
+        self,
+        samples: Any,
+        config: BackendSimilarityConfig,
+        brain_key: str | None,
+        backend: Any = None,
     ) -> None:
-        self._begin_views(samples)
-        self._lengths = Lengths()
-        # The base class restricts the index to its samples while it is constructed.
-        self._handle = IndexHandle(config)
-        self._neighbors = Neighbors(self)
-        SimilarityIndex.__init__(self, samples, config, brain_key, backend=backend)
+        self._resolver = IndexResolver(config)
+        records = StoredRecords(samples, config, self._resolver)
+        self._queries = Queries(records)
+        self._all_pairs = AllPairs(records)
+        ThreadViews.__init__(self, samples, config, brain_key, records, backend)
         DuplicatesMixin.__init__(self)
 
     @classmethod
@@ -54,22 +55,22 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
 
     @property
     def store(self) -> Store:
-        """The store behind."""
-        return self._handle.store
+        """The store of the index."""
+        return self._resolver.store
 
     @property
     def index(self) -> Index:
         """The index in the store.
 
         Raises:
-            IndexNotFoundError: it does not exist, or not any more.
+            IndexNotFoundError: it does not exist.
         """
-        return self._handle.require()
+        return self._resolver.require()
 
     @property
     def collection(self) -> Any:
         """The store's own object for the index, or ``None`` where it does not exist."""
-        index = self._handle.find()
+        index = self._resolver.find()
         return None if index is None else index.engine
 
     @property
@@ -81,30 +82,38 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
     @property
     def total_index_size(self) -> int:
         """The number of records; 0 where the index does not exist."""
-        index = self._handle.find()
+        index = self._resolver.find()
         try:
             return 0 if index is None else index.count()
         except IndexNotFoundError:
-            self._handle.forget()
+            self._resolver.forget()
             return 0
 
     @property
     def sample_ids(self) -> Any:
         """Sample ids of the whole index, in order of the records' ids."""
-        return np.array(self._table().sample_ids, dtype=np.str_)
+        return np.array(self._records.id_pairs().sample_ids, dtype=np.str_)
 
     @property
     def label_ids(self) -> Any:
         """Label ids of the whole index, in order; ``None`` where samples are indexed."""
         if self.config.patches_field is None:
             return None
-        return np.array(self._table().ids, dtype=np.str_)
+        return np.array(self._records.id_pairs().ids, dtype=np.str_)
 
     @property
     def index_size(self) -> int:
-        """The number of records in the current view; of all, counted afresh, without one."""
+        """The number of records in the current view; of all records, counted now, without one."""
         size: int = super().index_size if self.has_view else self.total_index_size
         return size
+
+    def are_known(self, ids: Sequence[str]) -> NDArray[np.bool_]:
+        """Return whether each id is a record's: ``(n,)``."""
+        return self._records.are_known(ids)
+
+    def is_embedded_by(self, model: Any) -> bool:
+        """Return whether ``compute_similarity`` embeds with this model for the index."""
+        return model is self._model
 
     def add_to_index(
         self,
@@ -116,7 +125,7 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
         warn_existing: bool = False,
         reload: bool = True,
     ) -> None:
-        """Adds embeddings; kept by the store when this returns.
+        """Add embeddings; the store has them when this returns.
 
         Args:
             embeddings: ``(n, d)``, anything array-like.
@@ -132,21 +141,41 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
                 was written.
             BackendError: the store failed.
         """
-        ids, samples = self._record_ids(sample_ids, label_ids)
-        rows = list(range(len(ids)))
+        ids, samples = self._records.record_ids(sample_ids, label_ids)
         if not overwrite:
-            rows = self._absent_rows(ids, allow_existing, warn_existing)
-        if not rows:
+            rows = self._records.absent_rows(ids, allow_existing, warn_existing)
+            if len(rows) < len(ids):
+                embeddings = np.asarray(embeddings)[rows]
+                ids, samples = [ids[row] for row in rows], [samples[row] for row in rows]
+        self._add(ids, embeddings, samples, write_field=True)
+        if ids:
+            self._changed(reload)
+
+    def add_computed(
+        self, embeddings: Any, sample_ids: Any, label_ids: Any, *, write_field: bool
+    ) -> None:
+        """Add embeddings of an embedding step, and replace what is there.
+
+        The current view is not refreshed.
+
+        Args:
+            embeddings: ``(n, d)``.
+            sample_ids: ``n`` sample ids.
+            label_ids: ``n`` label ids, for an index of patches.
+            write_field: write them to the dataset's field too, where the configuration names one.
+                ``False`` for those that were read from it.
+        """
+        ids, samples = self._records.record_ids(sample_ids, label_ids)
+        self._add(ids, embeddings, samples, write_field=write_field)
+        self._changed(reload=False)
+
+    def _add(self, ids: list[str], vectors: Any, samples: list[str], *, write_field: bool) -> None:
+        if not ids:
             return
-        owning.refuse_foreign(*self._owner_facts, "add to the index")
-        whole = len(rows) == len(ids)
-        vectors = embeddings if whole else np.asarray(embeddings)[rows]
-        self._upsert([ids[row] for row in rows], vectors, [samples[row] for row in rows])
-        if self.config.metric == "dotproduct":
-            self._lengths.look_at(vectors, self.config.collection_name)
-        if self.config.embeddings_field is not None and not self._here.field_is_source:
-            self._write_field([samples[row] for row in rows], [ids[row] for row in rows], vectors)
-        self._changed(reload)
+        ownership.refuse_foreign(*self._owner_facts, "add to the index")
+        self._records.upsert(ids, vectors, samples)
+        if write_field and self.config.embeddings_field is not None:
+            self._records.write_field(samples, ids, vectors)
 
     def remove_from_index(
         self,
@@ -156,7 +185,7 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
         warn_missing: bool = False,
         reload: bool = True,
     ) -> None:
-        """Removes records; in an index of patches, a sample's id stands for all its labels.
+        """Remove records; in an index of patches, a sample's id stands for all its labels.
 
         Args:
             sample_ids: ids of samples.
@@ -169,17 +198,15 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
             InvalidArgumentError: an id is absent and may not be; nothing was removed.
         """
         ids = [
-            *self._known_ids(label_ids, True, allow_missing, warn_missing),
-            *self._known_ids(sample_ids, False, allow_missing, warn_missing),
+            *self._records.known(label_ids, True, allow_missing, warn_missing),
+            *self._records.known(sample_ids, False, allow_missing, warn_missing),
         ]
         if not ids:
             return
-        owning.refuse_foreign(*self._owner_facts, "remove from the index")
+        ownership.refuse_foreign(*self._owner_facts, "remove from the index")
         self.index.delete(ids)
-        field, patches = self.config.embeddings_field, self.config.patches_field
-        if field is not None:
-            keys = {"label_ids": ids} if patches is not None else {"sample_ids": ids}
-            fbu.remove_embeddings(self._samples, field, patches_field=patches, **keys)
+        if self.config.embeddings_field is not None:
+            self._records.clear_field(ids)
         self._changed(reload)
 
     def get_embeddings(
@@ -189,11 +216,11 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
         allow_missing: bool = True,
         warn_missing: bool = False,
     ) -> tuple[Any, Any, Any]:
-        """The stored vectors of some samples or labels, or of all.
+        """Return the stored vectors of some samples or labels, or of all.
 
         Args:
             sample_ids: one id or several.
-            label_ids: likewise, for an index of patches; sample ids are then ignored.
+            label_ids: one id or several, for an index of patches; sample ids are then ignored.
             allow_missing: whether ids may be absent.
             warn_missing: log how many were.
 
@@ -205,50 +232,36 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
         """
         if label_ids is not None and sample_ids is not None:
             logger.warning("Ignoring sample IDs when label IDs are provided")
-        if label_ids is None and sample_ids is None:
-            return self._all_embeddings()
-        wanted = sample_ids if label_ids is None else label_ids
-        ids = self._named(wanted, label_ids is not None, allow_missing, warn_missing)
-        index = self._handle.find()
-        if index is None:
-            self._report_missing(set(ids), allow_missing, warn_missing)
-            return np.empty((0, 0), dtype=np.float32), *self._id_arrays([], [])
-        records = index.fetch(ids)
-        self._report_missing(set(records.missing), allow_missing, warn_missing)
-        samples = records.fields.get(SAMPLE_ID, records.ids)
-        return records.vectors, *self._id_arrays(samples, records.ids)
-
-    def _all_embeddings(self) -> tuple[Any, Any, Any]:
-        records = read_all(self._handle.find())
-        return records.vectors, *self._id_arrays(records.fields[SAMPLE_ID], records.ids)
+        wanted, ids = (sample_ids if label_ids is None else label_ids), None
+        if wanted is not None:
+            ids = self._records.named(wanted, label_ids is not None, allow_missing, warn_missing)
+        vectors, missing, samples, labels = self._records.embeddings(ids)
+        report_missing(missing, allow_missing, warn_missing)
+        return vectors, samples, labels
 
     def reload(self) -> None:
-        """Reads afresh what other processes may have changed."""
-        self._handle.forget()
+        """Read again what other processes may have changed."""
+        self._resolver.forget()
         self._changed(reload=True)
 
     def cleanup(self) -> None:
-        """Deletes the index from the store; the run stays, and can be added to again.
+        """Delete the index from the store; the run stays, and can be added to again.
 
         Raises:
             InvalidArgumentError: the index is another run's, or another one refers to it.
         """
-        owning.refuse_shared(*self._owner_facts, "delete the index")
-        self._handle.drop()
+        ownership.refuse_shared(*self._owner_facts, "delete the index")
+        self._resolver.drop()
         self._changed(reload=True)
 
     def delete(self) -> None:
-        """Deletes the index from the store, and its run from the dataset."""
+        """Delete the index from the store, and its run from the dataset."""
         self.cleanup()
         if self.key is not None:
             self.samples._root_dataset.delete_brain_run(self.key)
 
-    @property
-    def _owner_facts(self) -> tuple[Any, Any, str | None]:
-        return self.config, self._samples._root_dataset, self.key
-
     def detach(self) -> str:
-        """Gives the run an index of its own: a copy, in the same store, of what it reads.
+        """Give the run an index of its own: a copy, in the same store, of the one that it reads.
 
         For a clone of a dataset, whose runs read the original's indexes.
 
@@ -256,11 +269,17 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
             The name of the copy.
 
         Raises:
-            InvalidArgumentError: the index is no saved run's.
-            IndexNotFoundError: there is no index.
-            BackendError: the store failed; the run is what it was.
+            InvalidArgumentError: the index does not belong to a saved run.
+            IndexNotFoundError: the index does not exist.
+            BackendError: the store failed; the run was left unchanged.
         """
-        return owning.detach(self)
+        name = ownership.detach(*self._owner_facts, self._resolver, self.save_config)
+        self.reload()
+        return name
+
+    @property
+    def _owner_facts(self) -> tuple[BackendSimilarityConfig, Any, str | None]:
+        return self.config, self._samples._root_dataset, self.key
 
     def sort_by_similarity(
         self,
@@ -271,7 +290,7 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
         dist_field: str | None = None,
         _mongo: bool = False,
     ) -> Any:
-        """A view that is sorted by distance to the query; see FiftyOne's documentation.
+        """Return a view that is sorted by distance to the query; see FiftyOne's documentation.
 
         ``dist_field`` holds vecbridge's distance: it ascends from the nearest, for every metric.
         """
@@ -286,10 +305,9 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
             aggregation=aggregation,
             return_dists=True,
         )
-        found = sorting.Found(*answer)
-        sorting.write_distances(self.view, self.config.patches_field, dist_field, found)
-        stages = sorting.stages(self.view, self.config.patches_field, found, everything=k is None)
-        return sorting.apply(self.view, stages, as_pipeline=_mongo)
+        ranking, patches = Ranking(*answer), self.config.patches_field
+        write_distances(self.view, patches, dist_field, ranking)
+        return sorted_view(self.view, patches, ranking, ranks_all=k is None, as_pipeline=_mongo)
 
     def _kneighbors(
         self,
@@ -299,41 +317,40 @@ class BackendSimilarityIndex(ViewsByThread, DuplicatesMixin):  # type: ignore[mi
         aggregation: str | None = None,
         return_dists: bool = False,
     ) -> Any:
-        """The nearest records of the current view; FiftyOne's documentation gives the formats."""
-        return self._neighbors.nearest(query, k, reverse, aggregation, return_dists)
+        """Return the nearest records of the current view, in the formats of FiftyOne's class."""
+        if query is None:
+            ids = self._current_ids()
+            return self._all_pairs.nearest(ids, k, reverse=reverse, return_dists=return_dists)
+        return self._queries.nearest(
+            query,
+            k,
+            self._scope(),
+            reverse=reverse,
+            aggregation=aggregation,
+            return_dists=return_dists,
+        )
 
     def _radius_neighbors(
         self, query: Any = None, thresh: float | None = None, return_dists: bool = False
     ) -> Any:
-        """The records of the current view within a distance, likewise."""
-        return self._neighbors.within_radius(query, thresh, return_dists)
+        """Return the records of the current view within a distance; ``None`` for all of them."""
+        if query is None:
+            ids = self._current_ids()
+            return self._all_pairs.within_radius(ids, thresh, return_dists=return_dists)
+        return self._queries.within_radius(query, thresh, self._scope(), return_dists=return_dists)
 
     def _remove_duplicates_thresh(self, thresh: float | None, ids: Sequence[str]) -> list[str]:
-        """Ids of the largest set, in order, that are all farther apart than the distance."""
-        if thresh is None or math.isnan(thresh):
-            raise InvalidArgumentError(
-                "give thresh, the distance within which samples are duplicates, or fraction, how "
-                "many of them are"
-            )
-        if self.config.metric == "dotproduct" and thresh >= 0:
-            raise InvalidArgumentError(
-                f"thresh={thresh} says nothing with the metric dotproduct, whose distance is the "
-                f"negated product: it is below 0 for all that are alike, and falls with their "
-                f"length. Give fraction instead, or compute the similarity with "
-                f'metric="cosine", where duplicates are near 0'
-            )
-        return duplicates.apart(self._neighbors.pairs(ids), thresh, ids)
+        """Return the ids of the largest set that are all farther apart than the distance."""
+        return self._all_pairs.apart(ids, thresh, self.config.metric)
 
     def _remove_duplicates_count(
         self, num_keep: int, ids: Sequence[str], init_thresh: float | None = None
     ) -> tuple[list[str], float | None]:
-        """Ids of about so many that are farthest apart, and how far."""
-        if num_keep <= 0 or num_keep >= len(ids):
-            return [] if num_keep <= 0 else list(ids), None
-        return duplicates.most_apart(self._neighbors.pairs(ids), num_keep, ids, init_thresh)
+        """Return the ids of about so many that are farthest apart, and how far apart they are."""
+        return self._all_pairs.most_apart(ids, num_keep, init_thresh)
 
     def _changed(self, reload: bool) -> None:
-        self._neighbors.forget()
+        self._all_pairs.forget()
         if reload:
             self._views_changed()
             super().reload()

@@ -15,23 +15,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vecbridge import (
+    ConfigurationError,
+    InvalidArgumentError,
+    MissingDependencyError,
+    backend_names,
+)
 from vecbridge._config._brain_config import BACKENDS, DEFAULT, read_brain_config
 from vecbridge._config._environment import DEFAULT_BACKEND
 from vecbridge._config._names import PREFIX
-from vecbridge._config._registry import backend_names, describe_settings
-from vecbridge._errors import ConfigurationError, InvalidArgumentError, MissingDependencyError
-from vecbridge.fiftyone._naming import MODULE, config_class, method_of
-from vecbridge.fiftyone._registration import chosen_backends
+from vecbridge._config._registry import describe_settings
+from vecbridge.fiftyone._registration import MODULE, chosen_backends, config_class, method_of
 
 CLASS = "config_cls"
 _BACKUP = ".before-vecbridge"
 
 
 def enable_in_config(backend: str | None = None, *, default: bool = False) -> Path:
-    """Makes FiftyOne use vecbridge in every process from now on, unchanged scripts and the App too.
+    """Make FiftyOne use vecbridge in every process from now on, unchanged scripts and the App too.
 
-    Edits ``brain_config.json`` where FiftyOne reads it; what else it holds stays, and a copy of it
-    as it was is kept beside it. Doing it again changes nothing.
+    Edit ``brain_config.json`` where FiftyOne reads it. Everything else in it stays, and a copy of
+    the file as it was is kept beside it. Calling this again changes nothing.
 
     Args:
         backend: enable this one only; every installed backend by default.
@@ -69,7 +73,7 @@ def enable_in_config(backend: str | None = None, *, default: bool = False) -> Pa
 
 
 def disable_in_config() -> Path:
-    """Undoes :func:`enable_in_config`, and leaves alone what was written to the file otherwise.
+    """Undo :func:`enable_in_config`, and leave other edits of the file alone.
 
     Runs that were made with vecbridge stay usable.
 
@@ -113,7 +117,7 @@ def disable_in_config() -> Path:
 
 
 def status() -> dict[str, Any]:
-    """What FiftyOne is configured to use in a new process, and where that is said.
+    """Return what FiftyOne is configured to use in a new process, and where that is configured.
 
     Returns:
         ``config`` (the file), ``default`` and ``default_source``, and for each installed backend
@@ -164,13 +168,13 @@ def _settings_of(backend: str) -> dict[str, Any]:
         return {"settings": {}, "problem": str(error)}
     return {
         "settings": {
-            item.name: {"value": _shown(item.value), "source": str(item.source)}
+            item.name: {"value": _as_json(item.value), "source": str(item.source)}
             for item in described
         }
     }
 
 
-def _shown(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
@@ -180,7 +184,7 @@ def _read() -> tuple[Path, dict[str, Any]]:
     for name, section in file.sections.items():
         if not isinstance(section, dict):
             raise ConfigurationError(
-                f"{file.path} ({BACKENDS}.{name}) must be an object with one entry a setting"
+                f"{file.path} ({BACKENDS}.{name}) must be an object with one entry per setting"
             )
         sections[name] = dict(section)
     content = dict(file.content)
@@ -199,7 +203,7 @@ def _backup_of(path: Path) -> Path:
 
 
 def _back_up(path: Path) -> None:
-    with _told(path):
+    with _as_configuration_error(path):
         if path.exists():
             # It may hold secrets: copy2 keeps it as private as it is.
             shutil.copy2(path, _backup_of(path))
@@ -207,13 +211,13 @@ def _back_up(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    with _told(path):
+    with _as_configuration_error(path):
         path.unlink(missing_ok=True)
 
 
 def _refuse_protected(path: Path) -> None:
-    """Refuses to replace a file that may not be written: that would only need its directory."""
-    with _told(path):
+    """Refuse to replace a file that may not be written: replacing it only needs its directory."""
+    with _as_configuration_error(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists() and not os.access(path, os.W_OK):
@@ -234,10 +238,10 @@ def _text(content: Mapping[str, Any]) -> bytes:
 
 
 def _write(path: Path, text: bytes) -> None:
-    """Replaces the file at once, so that nobody ever reads half of it."""
+    """Replace the file in one step, so that a reader never sees half of it."""
     # Where the file is a link, what it leads to is replaced.
     path = path.resolve()
-    with _told(path):
+    with _as_configuration_error(path):
         _make_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -260,14 +264,14 @@ def _make_folder(path: Path) -> None:
 
 
 def _give_to_owner(made: Path, like: Path) -> None:
-    """Makes a file the user's whose it was, or whose folder it is in: root may write for others."""
+    """Give a file the owner of the one it replaces, or of its folder: root may write for others."""
     owner = like.stat()
     if hasattr(os, "geteuid") and os.geteuid() == 0 != owner.st_uid:
         os.chown(made, owner.st_uid, owner.st_gid)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _as_configuration_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""pymilvus's own default connection, for scripts that go on with its functions."""
+"""pymilvus's own default connection, for scripts that continue with its functions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _CREDENTIALS = ("user", "password", "token", "client_key_path", "ca_pem_path", "
 
 
 def connect_default(settings: Any) -> None:
-    """Connects pymilvus's default alias to the server of an index, where nobody has done so.
+    """Connect pymilvus's default alias to the server of an index, unless it is connected already.
 
-    FiftyOne's adapter does it on a server that needs no settings, and its documentation goes on
-    with ``pymilvus.utility``. Here it is done wherever the server asks for no credentials: those
-    are for the index alone.
+    FiftyOne's adapter does it on a server that needs no settings, and its documentation
+    continues with ``pymilvus.utility``. Here it is done wherever the server asks for no
+    credentials: those are for the index alone.
 
     Args:
         settings: of the Milvus backend.
@@ -29,7 +29,7 @@ def connect_default(settings: Any) -> None:
     if connections is None:
         return
     with warnings.catch_warnings():
-        # The script that uses this interface is warned; that it is there for it is no reason to.
+        # pymilvus warns the script that uses this interface; connecting for it should not warn too.
         warnings.simplefilter("ignore")
         if not connections.has_connection(_ALIAS):
             connections.connect(_ALIAS, uri=settings.uri, db_name=settings.db_name or "")

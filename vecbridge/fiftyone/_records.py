@@ -1,9 +1,10 @@
-"""The records of a similarity index: ids, rows and the dataset's field, in FiftyOne's formats."""
+"""The records of a similarity index: read, written and counted, in FiftyOne's formats."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -11,115 +12,177 @@ import fiftyone.core.fields as fof
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._errors import InvalidArgumentError
-from vecbridge.fiftyone._handle import SAMPLE_ID, IdTable, IndexHandle, read_table
-from vecbridge.fiftyone._ids import every_slice, ids_of, living
+from vecbridge import Index, InvalidArgumentError
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._store_pool import SAMPLE_ID, IndexResolver
+from vecbridge.fiftyone._view_scope import every_slice, existing_samples, ids_within
 
 logger = logging.getLogger(__name__)
 
-_FETCH_AT_MOST = 1024
+FETCH_AT_MOST_IDS = 1024
+"""Ids that are fetched one by one; for more, everything is read."""
+
+LENGTH_TOLERANCE = 0.01
+"""Vectors that are shorter than the longest by more than this share are reported."""
 
 
-def ids_within(samples: Any, patches_field: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The sample's id and the record's id of each record that a collection would have.
+@dataclass
+class IdPairs:
+    """The ids of records and of their samples, ordered by record id."""
 
-    A field of one label a sample, and not of a list, has none in some samples.
-    """
-    if patches_field is None and not samples._is_patches:
-        ids = np.array(ids_of(samples), dtype=np.str_)
-        return ids, ids
-    owners, labels, _, _ = fbu.filter_ids(samples, None, None, patches_field=patches_field)
-    if patches_field is None:
-        return owners, owners
-    if labels.dtype != np.object_:
-        return owners, labels
-    there = np.array([name is not None for name in labels])
-    return owners[there], labels[there]
+    ids: list[str]
+    sample_ids: list[str]
+    _samples: dict[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._samples = dict(zip(self.ids, self.sample_ids, strict=True))
+
+    def sample_of(self, record_id: str) -> str | None:
+        """Return the sample that a record belongs to, if the record is known."""
+        return self._samples.get(record_id)
+
+    def of_samples(self, sample_ids: set[str]) -> list[str]:
+        """Return the records of some samples."""
+        pairs = zip(self.ids, self.sample_ids, strict=True)
+        return [record for record, sample in pairs if sample in sample_ids]
+
+    def without(self, ids: set[str]) -> IdPairs:
+        """Return the pairs less some records."""
+        pairs = zip(self.ids, self.sample_ids, strict=True)
+        kept = [pair for pair in pairs if pair[0] not in ids]
+        return IdPairs([record for record, _ in kept], [sample for _, sample in kept])
 
 
 class StoredRecords:
-    """What a similarity index does with its records.
+    """Read and write the records of one similarity index.
 
-    Mixed into :class:`~vecbridge.fiftyone._index.BackendSimilarityIndex`, whose attributes it uses.
+    A record's id is its label's where patches are indexed, and its sample's otherwise. The field
+    ``sample_id`` holds the sample's.
+
+    Args:
+        samples: the collection that is indexed.
+        config: configuration of the run.
+        resolver: finds the index.
     """
 
-    config: Any
-    _handle: IndexHandle
-    _samples: Any
+    def __init__(
+        self, samples: Any, config: BackendSimilarityConfig, resolver: IndexResolver
+    ) -> None:
+        self._samples = samples
+        self._config = config
+        self._resolver = resolver
+        self._lengths = VectorLengths()
+
+    @property
+    def index(self) -> Index:
+        """The index.
+
+        Raises:
+            IndexNotFoundError: it does not exist.
+        """
+        return self._resolver.require()
+
+    @property
+    def patches_field(self) -> str | None:
+        """The field of the labels, where patches are indexed."""
+        name: str | None = self._config.patches_field
+        return name
 
     def are_known(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Whether each id is a record's: ``(n,)``."""
-        index = self._handle.find()
+        """Return whether each id is a record's: ``(n,)``."""
+        index = self._resolver.find()
         return np.zeros(len(ids), np.bool_) if index is None else index.contains(ids)
 
-    def _table(self) -> IdTable:
-        """Every record, as it is now.
+    def id_pairs(self) -> IdPairs:
+        """Return the ids of every record, as they are now.
 
-        A store gives no ids without their vectors, so the dataset's ids are looked up; only where
-        those are not all, everything is read.
+        A store gives no ids without their vectors, so the dataset's ids are looked up. Everything
+        is read only where the index has others too.
         """
-        index = self._handle.find()
+        index = self._resolver.find()
         if index is None:
-            return IdTable([], [])
-        samples, ids = ids_within(self._samples, self.config.patches_field)
+            return IdPairs([], [])
+        samples, ids = ids_within(self._samples, self.patches_field)
         there = self.are_known(ids.tolist())
         if int(there.sum()) != index.count():
-            return read_table(index)
+            return _scanned_pairs(index)
         ids, samples = ids[there], samples[there]
         order = np.argsort(ids)
-        return IdTable(ids[order].tolist(), samples[order].tolist())
+        return IdPairs(ids[order].tolist(), samples[order].tolist())
 
-    def _living_table(self) -> IdTable:
-        """Every record whose sample, and label, the dataset still has."""
-        table = self._table()
-        gone = self.gone(table.ids)
-        if not gone:
-            return table
-        pairs = zip(table.ids, table.sample_ids, strict=True)
-        kept = [pair for pair in pairs if pair[0] not in gone]
-        return IdTable([record for record, _ in kept], [sample for _, sample in kept])
+    def living_pairs(self) -> IdPairs:
+        """Return the ids of every record whose sample, and label, the dataset still has."""
+        pairs = self.id_pairs()
+        gone = self.gone(pairs.ids)
+        return pairs.without(gone) if gone else pairs
 
     def gone(self, ids: Sequence[str]) -> set[str]:
-        """The records, of some, whose sample or label was deleted from the dataset."""
+        """Return those of the records whose sample or label was deleted from the dataset."""
         names = set(ids)
-        patches = self.config.patches_field
-        if patches is None:
-            return names - living(self._samples, names)
+        if self.patches_field is None:
+            return names - existing_samples(self._samples, names)
         samples = every_slice(self._samples)
-        if len(names) <= _FETCH_AT_MOST:
-            samples = samples.select(
-                [name for name in set(self._sample_ids_of(list(names))) if name]
-            )
-        return names.difference(ids_within(samples, patches)[1].tolist())
+        if len(names) <= FETCH_AT_MOST_IDS:
+            samples = samples.select([name for name in set(self.samples_of(list(names))) if name])
+        return names.difference(ids_within(samples, self.patches_field)[1].tolist())
 
-    def _sample_ids_of(self, ids: Sequence[str]) -> list[str]:
-        """The sample of each record."""
-        if self.config.patches_field is None:
+    def samples_of(self, ids: Sequence[str]) -> list[str]:
+        """Return the sample of each record; ``""`` where the record is unknown."""
+        if self.patches_field is None:
             return list(ids)
-        if len(ids) <= _FETCH_AT_MOST:
-            records = self._handle.require().fetch(ids)
+        if len(ids) <= FETCH_AT_MOST_IDS:
+            records = self.index.fetch(ids)
             known = dict(zip(records.ids, map(str, records.fields[SAMPLE_ID]), strict=True))
             return [known.get(name, "") for name in ids]
-        table = self._table()
-        return [table.sample_of(name) or "" for name in ids]
+        pairs = self.id_pairs()
+        return [pairs.sample_of(name) or "" for name in ids]
 
-    def _record_ids(self, sample_ids: Any, label_ids: Any) -> tuple[list[str], list[str]]:
+    def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of records, once per id: ``(n, d)``.
+
+        Raises:
+            InvalidArgumentError: an id is no record's.
+        """
+        records = self.index.fetch(ids)
+        if records.missing:
+            kind = "samples" if self.patches_field is None else "labels"
+            raise InvalidArgumentError(
+                f"{len(records.missing)} of {len(ids)} query ids are no {kind} of this index, "
+                f"such as {records.missing[0]!r}"
+            )
+        if records.ids == tuple(ids):
+            return records.vectors
+        rows = {name: row for row, name in enumerate(records.ids)}
+        return np.asarray(records.vectors[[rows[name] for name in ids]])
+
+    def record_ids(self, sample_ids: Any, label_ids: Any) -> tuple[list[str], list[str]]:
+        """Return the record's id and the sample's id of each embedding.
+
+        Raises:
+            InvalidArgumentError: the index is of patches, and there is not one label per sample id.
+        """
         samples = [str(name) for name in sample_ids]
-        if self.config.patches_field is None:
+        if self.patches_field is None:
             return samples, samples
         if label_ids is None:
             raise InvalidArgumentError(
-                f"this index holds the patches of field {self.config.patches_field!r}: give "
-                f"label_ids too, one an embedding"
+                f"this index holds the patches of field {self.patches_field!r}: give label_ids "
+                f"too, one per embedding"
             )
         labels = [str(name) for name in label_ids]
         if len(labels) != len(samples):
             raise InvalidArgumentError(
-                f"there must be one label id a sample id; got {len(labels)} and {len(samples)}"
+                f"expected one label id per sample id; got {len(labels)} label ids and "
+                f"{len(samples)} sample ids"
             )
         return labels, samples
 
-    def _absent_rows(self, ids: list[str], allow_existing: bool, warn_existing: bool) -> list[int]:
+    def absent_rows(self, ids: list[str], allow_existing: bool, warn_existing: bool) -> list[int]:
+        """Return the positions of the ids that are not in the index yet.
+
+        Raises:
+            InvalidArgumentError: an id is in the index, and ``allow_existing`` is ``False``.
+        """
         there = self.are_known(ids)
         count = int(there.sum())
         if count and not allow_existing:
@@ -132,8 +195,15 @@ class StoredRecords:
             logger.warning("Ignoring %d IDs that are already present in the index", count)
         return [int(row) for row in np.flatnonzero(~there)]
 
-    def _upsert(self, ids: list[str], vectors: Any, samples: list[str]) -> None:
-        index = self._handle.find()
+    def upsert(self, ids: list[str], vectors: Any, samples: list[str]) -> None:
+        """Write records; the index is created with the first of them.
+
+        Args:
+            ids: of the records.
+            vectors: ``(n, d)``, anything array-like.
+            samples: the sample's id of each record.
+        """
+        index = self._resolver.find()
         made = index is None
         if index is None:
             shape = np.shape(vectors)
@@ -141,60 +211,159 @@ class StoredRecords:
                 raise InvalidArgumentError(
                     f"embeddings must have shape (n, d); got shape {tuple(shape)}"
                 )
-            index = self._handle.create(shape[1])
+            index = self._resolver.create(shape[1])
         try:
             index.upsert(ids, vectors, {SAMPLE_ID: samples} if index.info.fields else None)
         except BaseException:
             if made:
-                self._handle.drop()
+                self._resolver.drop()
             raise
+        if self._config.metric == "dotproduct":
+            self._lengths.add(vectors, index.info.name)
 
-    def _write_field(self, samples: list[str], ids: list[str], vectors: Any) -> None:
-        field, patches = self.config.embeddings_field, self.config.patches_field
+    def write_field(self, samples: list[str], ids: list[str], vectors: Any) -> None:
+        """Write embeddings to the dataset's field that the configuration names."""
+        name, patches = self._config.embeddings_field, self.patches_field
         rows: Any = np.asarray(vectors)
-        path = field
+        path = name
         if patches is not None:
-            _, path = self._samples._get_label_field_path(patches, field)
+            _, path = self._samples._get_label_field_path(patches, name)
         if isinstance(self._samples._dataset.get_field(path), fof.ListField):
             rows = rows.tolist()
-        fbu.add_embeddings(self._samples, rows, samples, ids, field, patches_field=patches)
+        fbu.add_embeddings(self._samples, rows, samples, ids, name, patches_field=patches)
 
-    def _named(
+    def clear_field(self, ids: list[str]) -> None:
+        """Remove the embeddings of some records from the dataset's field."""
+        patches = self.patches_field
+        keys = {"sample_ids": ids} if patches is None else {"label_ids": ids}
+        fbu.remove_embeddings(
+            self._samples, self._config.embeddings_field, patches_field=patches, **keys
+        )
+
+    def named(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
     ) -> list[str]:
-        """The records of the samples or labels that are asked for, whether they exist or not."""
-        patches = self.config.patches_field is not None
+        """Return the records of some samples or labels, whether the records exist or not.
+
+        Args:
+            wanted: one id, or several.
+            labels: whether they are ids of labels.
+            allow_missing: whether samples may have no record.
+            warn_missing: log how many have none.
+        """
+        patches = self.patches_field is not None
         if labels and not patches:
             raise InvalidArgumentError("this index holds samples, not labels: give sample_ids")
         names = list(dict.fromkeys(map(str, [wanted] if isinstance(wanted, str) else wanted)))
         if not patches or labels:
             return names
-        table = self._table()
-        missing = set(names).difference(table.sample_ids)
-        self._report_missing(missing, allow_missing, warn_missing)
-        return table.of_samples(set(names))
+        pairs = self.id_pairs()
+        report_missing(set(names).difference(pairs.sample_ids), allow_missing, warn_missing)
+        return pairs.of_samples(set(names))
 
-    def _known_ids(
+    def known(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
     ) -> list[str]:
-        """The records that are in the index, of the samples or labels that are asked for."""
+        """Return the existing records of some samples or labels; arguments as of :meth:`named`."""
         if wanted is None:
             return []
-        names = self._named(wanted, labels, allow_missing, warn_missing)
+        names = self.named(wanted, labels, allow_missing, warn_missing)
         there = self.are_known(names)
         found = [name for name, good in zip(names, there, strict=True) if good]
-        self._report_missing(set(names).difference(found), allow_missing, warn_missing)
+        report_missing(set(names).difference(found), allow_missing, warn_missing)
         return found
 
-    def _report_missing(self, missing: set[str], allow: bool, warn: bool) -> None:
-        if missing and not allow:
-            raise InvalidArgumentError(
-                f"{len(missing)} of the ids are not in the index, such as {min(missing)!r}; "
-                f"pass allow_missing=True to leave them out"
-            )
-        if missing and warn:
-            logger.warning("Ignoring %d IDs that are not present in the index", len(missing))
+    def embeddings(self, ids: Sequence[str] | None) -> tuple[Any, set[str], Any, Any]:
+        """Return vectors, missing ids, and the ids of samples and labels as FiftyOne has them.
+
+        Args:
+            ids: of records; ``None`` for all, in order of their ids.
+        """
+        index = self._resolver.find()
+        if index is None:
+            return np.empty((0, 0), dtype=np.float32), set(ids or ()), *self._id_arrays([], [])
+        if ids is None:
+            vectors, pairs = _scanned(index)
+            return vectors, set(), *self._id_arrays(pairs.sample_ids, pairs.ids)
+        records = index.fetch(ids)
+        samples = records.fields.get(SAMPLE_ID, records.ids)
+        arrays = self._id_arrays(samples, records.ids)
+        return records.vectors, set(records.missing), *arrays
 
     def _id_arrays(self, samples: Sequence[Any], ids: Sequence[str]) -> tuple[Any, Any]:
-        labels = None if self.config.patches_field is None else np.array(ids, dtype=np.str_)
+        labels = None if self.patches_field is None else np.array(ids, dtype=np.str_)
         return np.array([str(name) for name in samples], dtype=np.str_), labels
+
+
+def report_missing(missing: set[str], allow: bool, warn: bool) -> None:
+    """Refuse ids that are not in the index, or log how many there are.
+
+    Raises:
+        InvalidArgumentError: there are some, and they are not allowed.
+    """
+    if missing and not allow:
+        raise InvalidArgumentError(
+            f"{len(missing)} of the ids are not in the index, such as {min(missing)!r}; "
+            f"pass allow_missing=True to leave them out"
+        )
+    if missing and warn:
+        logger.warning("Ignoring %d IDs that are not present in the index", len(missing))
+
+
+class VectorLengths:
+    """Warn once where vectors of different length are compared by their dot product.
+
+    ``dotproduct`` is the default metric of FiftyOne's page of Milvus. Among vectors of one length
+    it ranks as the angle does. Otherwise long ones come first, and a vector need not be its own
+    nearest.
+    """
+
+    def __init__(self) -> None:
+        self._shortest, self._longest = np.inf, 0.0
+        self._warned = False
+
+    def add(self, vectors: Any, collection_name: str) -> None:
+        """Look at vectors that were just added.
+
+        Args:
+            vectors: ``(n, d)``.
+            collection_name: of the index.
+        """
+        if self._warned:
+            return
+        rows = np.asarray(vectors, dtype=np.float64)
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        self._shortest = min(self._shortest, float(lengths.min()))
+        self._longest = max(self._longest, float(lengths.max()))
+        if self._shortest < (1 - LENGTH_TOLERANCE) * self._longest:
+            self._warned = True
+            logger.warning(
+                "The vectors of %r have lengths from %.4g to %.4g, and its metric is dotproduct: "
+                'long vectors are found first, whatever they show. Pass metric="cosine" to '
+                "compute_similarity() to compare directions alone, or normalize the vectors",
+                collection_name,
+                self._shortest,
+                self._longest,
+            )
+
+
+def _scanned(index: Index) -> tuple[NDArray[np.float32], IdPairs]:
+    """Read every record, in order of ids, in one pass."""
+    batches = list(index.scan())
+    ids = [name for batch in batches for name in batch.ids]
+    samples = [str(name) for each in batches for name in each.fields.get(SAMPLE_ID, each.ids)]
+    if not batches:
+        return np.empty((0, 0), dtype=np.float32), IdPairs([], [])
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    vectors = np.concatenate([batch.vectors for batch in batches])[order]
+    return vectors, IdPairs([ids[row] for row in order], [samples[row] for row in order])
+
+
+def _scanned_pairs(index: Index) -> IdPairs:
+    """Read the ids of every record, in order, without keeping the vectors."""
+    pairs: list[tuple[str, str]] = []
+    for records in index.scan():
+        samples = records.fields.get(SAMPLE_ID, records.ids)
+        pairs.extend(zip(records.ids, map(str, samples), strict=True))
+    pairs.sort()
+    return IdPairs([record for record, _ in pairs], [sample for _, sample in pairs])

@@ -1,18 +1,22 @@
-"""Making vecbridge's backends known to FiftyOne, in this process."""
+"""Names that FiftyOne knows vecbridge's backends by, and their registration in this process."""
 
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from typing import Any
 
+from vecbridge import InvalidArgumentError, UnknownBackendError, backend_names
 from vecbridge._config._brain_config import read_brain_config
 from vecbridge._config._environment import DEFAULT_BACKEND
 from vecbridge._config._names import PREFIX, listed, registered_name, suggestion
-from vecbridge._config._registry import backend_names
-from vecbridge._errors import InvalidArgumentError, UnknownBackendError
 from vecbridge._redaction import quoted
-from vecbridge.fiftyone._naming import config_class, method_of
 
+MODULE = "vecbridge.fiftyone.similarity"
+
+_CLASS = re.compile(r"([A-Z][A-Za-z0-9]*)Similarity(?:Config|Index)?")
+_LONGEST_PART = 80
 _ABSENT: Any = object()
 _before: dict[str, Any] = {}
 """FiftyOne's ``config_cls`` of each name before it was taken over."""
@@ -21,11 +25,11 @@ _default_before: list[str] = []
 
 
 def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
-    """Makes FiftyOne use vecbridge, in this process.
+    """Make FiftyOne use vecbridge, in this process.
 
     ``backend="milvus"`` in FiftyOne then means vecbridge's Milvus backend, with the same
     parameters; every installed backend is there as ``vecbridge_<name>``. FiftyOne's own
-    ``sklearn`` stays what it is. What is configured for the names stays configured.
+    ``sklearn`` is not changed. What is configured for the names stays configured.
 
     Args:
         backend: enable this one only; every installed backend by default.
@@ -36,7 +40,7 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
 
     Raises:
         UnknownBackendError: the backend is not installed, or the default that the environment or
-            ``brain_config.json`` names is none of FiftyOne's backends.
+            ``brain_config.json`` names is not one of FiftyOne's backends.
     """
     import fiftyone.brain as fob
 
@@ -61,7 +65,7 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
 
 
 def disable() -> None:
-    """Undoes :func:`enable`. Runs that were made with vecbridge stay usable."""
+    """Undo :func:`enable`. Runs that were made with vecbridge stay usable."""
     import fiftyone.brain as fob
 
     configured = fob.brain_config.similarity_backends
@@ -76,7 +80,7 @@ def disable() -> None:
 
 
 def chosen_backends(backend: str | None) -> list[str]:
-    """The backends that are meant: one, or every installed one.
+    """Return the names of the backends that are meant: one, or every installed one.
 
     Raises:
         UnknownBackendError: it is not installed.
@@ -93,8 +97,42 @@ def chosen_backends(backend: str | None) -> list[str]:
     return [name]
 
 
+def config_class(backend: str) -> str:
+    """Return the dotted path of a backend's configuration class, which is stable."""
+    return f"{MODULE}.{_stem(backend)}SimilarityConfig"
+
+
+def method_of(backend: str) -> str:
+    """Return a backend's name in FiftyOne: ``milvus`` as it is, the others with a prefix."""
+    return backend if backend == "milvus" else PREFIX + backend
+
+
+def backend_of(class_name: str) -> str | None:
+    """Return the backend that a class of this name would be for, or ``None`` for other names.
+
+    A run outlives its backend's package: with that uninstalled, its class still loads, so that the
+    run can be listed and deleted, and says what is missing when it is used.
+    """
+    matched = _CLASS.fullmatch(class_name)
+    if matched is None:
+        return None
+    stem = matched.group(1)
+    installed = next((name for name in backend_names() if _stem(name) == stem), None)
+    return installed or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stem).lower()
+
+
+def unique_name(dataset: str, brain_key: str | None) -> str:
+    """Return a name for a new index that tells which dataset and run it belongs to."""
+    parts = ["fiftyone", _slug(dataset), _slug(brain_key or ""), secrets.token_hex(4)]
+    return "_".join(part for part in parts if part)
+
+
 def _configured_default(known: set[str]) -> str | None:
-    """The default that is configured: FiftyOne takes another one silently where it is unknown."""
+    """Return the default that is configured.
+
+    Raises:
+        UnknownBackendError: FiftyOne does not know it, and would silently take another one.
+    """
     name = os.environ.get(DEFAULT_BACKEND)
     place = f"environment variable {DEFAULT_BACKEND}"
     if not name:
@@ -107,3 +145,11 @@ def _configured_default(known: set[str]) -> str | None:
             f"Known backends: {listed(sorted(known))}"
         )
     return name
+
+
+def _stem(backend: str) -> str:
+    return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", backend))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:_LONGEST_PART].lower()

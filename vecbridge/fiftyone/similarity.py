@@ -21,8 +21,8 @@ from typing import Any
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._factory import BackendSimilarity
 from vecbridge.fiftyone._index import BackendSimilarityIndex
-from vecbridge.fiftyone._naming import backend_of, method_of
 from vecbridge.fiftyone._pymilvus import connect_default
+from vecbridge.fiftyone._registration import backend_of, method_of
 
 __all__ = [
     "MilvusSimilarity",
@@ -60,7 +60,7 @@ class MilvusSimilarityIndex(BackendSimilarityIndex):
 
 
 class MilvusSimilarity(BackendSimilarity):
-    """Makes similarity indexes in Milvus."""
+    """Make similarity indexes in Milvus."""
 
     index_type = MilvusSimilarityIndex
 
@@ -77,13 +77,13 @@ class SklearnSimilarityIndex(BackendSimilarityIndex):
 
 
 class SklearnSimilarity(BackendSimilarity):
-    """Makes similarity indexes in vecbridge's scikit-learn backend."""
+    """Make similarity indexes in vecbridge's scikit-learn backend."""
 
     index_type = SklearnSimilarityIndex
 
 
 def __getattr__(name: str) -> Any:
-    """Makes the three classes of another backend when one of them is asked for."""
+    """Make the three classes of another backend when one of them is asked for."""
     backend = backend_of(name)
     if backend is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -229,9 +229,9 @@ def test_what_cannot_be_adopted_is_refused(fob: Any, digits: Digits, tmp_path: P
 
 
 def test_each_stage_has_a_bar(fob: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    from vecbridge.fiftyone.__main__ import _bars
+    from vecbridge.fiftyone.__main__ import progress_bars
 
-    with _bars(shown=True) as progress:
+    with progress_bars(shown=True) as progress:
         progress("copying", 400, 1000)
         progress("reading", 300, 1000)
     copying, reading = capsys.readouterr().out.split("reading")
@@ -243,8 +243,8 @@ def test_each_stage_has_a_bar(fob: Any, capsys: pytest.CaptureFixture[str]) -> N
 def test_nothing_but_the_answer_is_on_stdout_where_no_bar_is_shown(
     fob: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vecbridge.fiftyone.__main__ import _bars
+    from vecbridge.fiftyone.__main__ import progress_bars
 
-    with _bars(shown=False) as progress:
+    with progress_bars(shown=False) as progress:
         progress("copying", 1000, 1000)
     assert capsys.readouterr().out == ""

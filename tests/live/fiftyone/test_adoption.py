@@ -19,10 +19,10 @@ def made_elsewhere(digits: Digits, case: Case, copies: int = 0) -> str:
     """A collection with the fields and the index of FiftyOne's adapter."""
     from pymilvus import DataType
 
-    from vecbridge.fiftyone._stores import shared_store
+    from vecbridge.fiftyone.similarity import MilvusSimilarityConfig
 
     name = f"adopted_{digits.dataset.name}_{next(_numbers)}"
-    store = shared_store("milvus", case.options)
+    store = MilvusSimilarityConfig(**case.options).connect()
     store.index_names()
     client: Any = getattr(store.backend, "client", None)
     schema = client.create_schema(auto_id=False)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run
+from tests.oracle import oracle_distances
 from vecbridge import InvalidArgumentError
 
 METRICS = ["cosine", "dotproduct", "euclidean"]
@@ -95,3 +96,46 @@ def test_pairs_are_computed_again_after_a_write(copies: Any, digits: Digits) -> 
     copies.add_to_index(digits.vectors[-10:], digits.ids[-10:])
     copies.find_duplicates(thresh=1e-9)
     assert copies.duplicate_ids == []
+
+
+@pytest.fixture(params=METRICS)
+def hard(fob: Any, path_case: Case, request: pytest.FixtureRequest) -> Any:
+    """Copies, neighbours one rounding apart, zeros, small integers and an offset, and a metric."""
+    import fiftyone as fo
+
+    rng = np.random.default_rng(7)
+    near = np.tile(rng.normal(size=9), (8, 1)).astype(np.float32)
+    near[4:] = np.nextafter(near[4:], np.float32(np.inf))
+    integers = rng.integers(-2, 3, size=(12, 9)).astype(np.float32)
+    offset = (1000.0 + rng.normal(size=(6, 9))).astype(np.float32)
+    vectors = np.concatenate([near, np.zeros((2, 9), np.float32), integers, offset])
+    dataset = fo.Dataset()
+    dataset.add_samples([fo.Sample(filepath=f"/nowhere/{row}.png") for row in range(len(vectors))])
+    given = {"backend": path_case.backend, "metric": request.param, **path_case.options}
+    index = fob.compute_similarity(dataset, embeddings=vectors, brain_key="hard", **given)
+    table = [oracle_distances(request.param, query, vectors) for query in vectors]
+    yield index, dataset.values("id"), np.array(table)
+    index.delete()
+    dataset.delete()
+
+
+def test_as_many_are_kept_as_ties_allow(hard: Any) -> None:
+    index, ids, table = hard
+    for wanted in range(1, len(ids)):
+        index.find_unique(wanted)
+        positions = [ids.index(name) for name in index.unique_ids]
+        assert len(positions) >= wanted
+        apart = table[np.ix_(positions, positions)]
+        assert (apart[np.triu_indices(len(positions), 1)] > index.thresh).all()
+
+
+def test_distance_that_is_given_with_a_fraction_is_tried_first(hard: Any) -> None:
+    index, ids, table = hard
+    limit = float(np.quantile(table, 0.2))
+    if index.config.metric == "dotproduct":
+        limit = min(limit, -1.0)
+    index.find_duplicates(thresh=limit)
+    dropped = len(index.duplicate_ids)
+    assert 0 < dropped < len(ids)
+    index.find_duplicates(thresh=limit, fraction=dropped / len(ids))
+    assert (len(index.duplicate_ids), index.thresh) == (dropped, limit)

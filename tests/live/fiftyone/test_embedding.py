@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import vecbridge
 from tests.live.fiftyone.cases import Case, Digits, new_run
 
 KILLED = """
@@ -24,8 +25,8 @@ from tests.live.fiftyone.models import CountingModel
 
 vecbridge.fiftyone.enable()
 import fiftyone.brain as fob
-import vecbridge.fiftyone._embedding as embedding
-embedding._FIRST_PART = embedding._LARGEST_PART = 20
+from vecbridge.fiftyone.similarity import SklearnSimilarity
+SklearnSimilarity.part_sizes = type(SklearnSimilarity.part_sizes)(first=20, largest=20)
 name, options = json.loads(sys.argv[1])
 fob.compute_similarity(fo.load_dataset(name), model=CountingModel(kill_after=90), **options)
 """
@@ -33,10 +34,10 @@ fob.compute_similarity(fo.load_dataset(name), model=CountingModel(kill_after=90)
 
 @pytest.fixture
 def small_parts(fob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import vecbridge.fiftyone._embedding as embedding
+    from vecbridge.fiftyone.similarity import SklearnSimilarity
 
-    monkeypatch.setattr(embedding, "_FIRST_PART", 20)
-    monkeypatch.setattr(embedding, "_LARGEST_PART", 20)
+    sizes = replace(SklearnSimilarity.part_sizes, first=20, largest=20)
+    monkeypatch.setattr(SklearnSimilarity, "part_sizes", sizes)
 
 
 def embedded(models: Any, digits: Digits) -> Any:
@@ -47,13 +48,13 @@ def embedded(models: Any, digits: Digits) -> Any:
 def test_records_are_in_the_store_while_the_rest_is_embedded(
     models: Any, digits: Digits, path_case: Case
 ) -> None:
-    from vecbridge.fiftyone._stores import shared_store
+    from vecbridge.fiftyone.similarity import SklearnSimilarityConfig
 
     counts = []
 
     class Watching(models.CountingModel):  # type: ignore[misc]
         def embed(self, arg: Any) -> Any:
-            store = shared_store("sklearn", path_case.options)
+            store = SklearnSimilarityConfig(**path_case.options).connect()
             counts.append(sum(store.open_index(name).count() for name in store.index_names()))
             return super().embed(arg)
 
@@ -219,14 +220,12 @@ def test_other_similarity_indexes_compute_as_before(
 
 
 def _sizes_of_writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    from vecbridge.fiftyone.similarity import SklearnSimilarityIndex
-
     sizes: list[int] = []
-    add: Callable[..., None] = SklearnSimilarityIndex.add_to_index
+    upsert = vecbridge.Index.upsert
 
-    def noted(self: Any, embeddings: Any, *args: Any, **options: Any) -> None:
-        sizes.append(len(embeddings))
-        add(self, embeddings, *args, **options)
+    def noted(self: Any, ids: Any, *args: Any, **options: Any) -> None:
+        sizes.append(len(ids))
+        upsert(self, ids, *args, **options)
 
-    monkeypatch.setattr(SklearnSimilarityIndex, "add_to_index", noted)
+    monkeypatch.setattr(vecbridge.Index, "upsert", noted)
     return sizes

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-import vecbridge.fiftyone._ids as reading
 from tests.live.fiftyone.cases import Digits
 from tests.live.fiftyone.media import Media
-from vecbridge.fiftyone._ids import ids_of
 
 View = Callable[[Digits, Media], Any]
 VIEWS: dict[str, View] = {
@@ -35,11 +33,12 @@ def media(fob: Any, tmp_path_factory: pytest.TempPathFactory) -> Media:
     return Media(folder)
 
 
-@pytest.mark.parametrize("most", [reading._MOST, 5])
+@pytest.mark.parametrize("ids_per_document", [1000, 5])
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
-def test_the_ids_are_those_that_fiftyone_tells(
-    view: View, most: int, digits: Digits, media: Media, monkeypatch: pytest.MonkeyPatch
+def test_the_ids_are_those_that_fiftyone_gives(
+    view: View, ids_per_document: int, digits: Digits, media: Media
 ) -> None:
-    monkeypatch.setattr(reading, "_MOST", most)
+    from vecbridge.fiftyone._view_scope import ids_of
+
     samples = view(digits, media)
-    assert ids_of(samples) == samples.values("id")
+    assert ids_of(samples, ids_per_document) == samples.values("id")

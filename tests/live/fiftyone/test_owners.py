@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,17 +153,19 @@ def test_a_renamed_dataset_and_run_keep_their_index(own: Digits, path_case: Case
 
 
 def test_a_clone_does_not_go_on_with_what_the_original_left_unfinished(
-    own: Digits, path_case: Case
+    own: Digits, path_case: Case, models: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vecbridge.fiftyone._unfinished import Attempt
+    from vecbridge.fiftyone.similarity import SklearnSimilarity
 
-    index = new_run(own, path_case, embeddings=own.vectors)
-    index.config.collection_name = None
-    attempt = Attempt(own.dataset, "k", index.config)
-    attempt.begin()
-    clone = own.dataset.clone()
-    index.config.collection_name = None
-    assert not Attempt(clone, "k", index.config).resumed
-    index.config.collection_name = None
-    assert Attempt(own.dataset, "k", index.config).resumed
-    attempt.end()
+    sizes = replace(SklearnSimilarity.part_sizes, first=10, largest=10)
+    monkeypatch.setattr(SklearnSimilarity, "part_sizes", sizes)
+    failing = models.CountingModel(fail_after=25)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        new_run(own, path_case, brain_key="k", model=failing, skip_failures=False)
+    clone = replace(own, dataset=own.dataset.clone())
+    seen = {}
+    for name, digits in {"clone": clone, "original": own}.items():
+        model = models.CountingModel()
+        index = new_run(digits, path_case, brain_key="k", model=model)
+        seen[name] = model.seen, index.total_index_size
+    assert seen == {"clone": (30, 30), "original": (10, 30)}

@@ -108,7 +108,7 @@ def test_labels_are_got_and_removed_by_id(patches: Any, digits: Digits) -> None:
 def test_labels_need_one_id_each(patches: Any, digits: Digits) -> None:
     with pytest.raises(ValueError, match="patches of field 'halves': give label_ids"):
         patches.add_to_index(digits.patch_vectors[:2], digits.label_samples[:2])
-    with pytest.raises(ValueError, match="one label id a sample id; got 1 and 2"):
+    with pytest.raises(ValueError, match="one label id per sample id; got 1 label ids and 2"):
         patches.add_to_index(
             digits.patch_vectors[:2], digits.label_samples[:2], label_ids=digits.label_ids[:1]
         )

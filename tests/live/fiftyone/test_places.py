@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, Elsewhere, new_run
-from vecbridge import ConfigurationError, InvalidArgumentError
+from vecbridge import ConfigurationError
 
 SPELLINGS = [
     "bare",
@@ -90,11 +89,3 @@ def test_an_address_is_not_kept(fob: object, address: str) -> None:
     from vecbridge.fiftyone.similarity import MilvusSimilarityConfig
 
     assert "uri" not in MilvusSimilarityConfig(uri=address).serialize()
-
-
-@pytest.mark.parametrize("place", ["bare", "a/b", "./c", f"..{os.sep}d"])
-def test_a_relative_path_in_a_form_is_refused(fob: object, place: str) -> None:
-    from vecbridge.fiftyone.plugin._places import target
-
-    with pytest.raises(InvalidArgumentError, match="give the whole path"):
-        target("sklearn", place)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,41 +40,57 @@ def runs(digits: Digits, tmp_path: Path) -> Iterator[dict[str, Any]]:
     digits.dataset.delete_brain_runs()
 
 
-@pytest.fixture
-def context(digits: Digits) -> Any:
-    """What FiftyOne hands to a panel."""
-    from fiftyone.operators.executor import ExecutionContext
-
-    return ExecutionContext(request_params={"dataset_name": digits.dataset.name})
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _placed(fob: Any) -> Iterator[None]:
-    from vecbridge.fiftyone.plugin._folder import place_plugin, remove_plugin
+    from vecbridge.fiftyone.plugin import place_plugin, remove_plugin
 
     place_plugin()
     yield
     remove_plugin()
 
 
-def do(digits: Digits, operator: str, **params: Any) -> Any:
-    """Runs an operator as the App does, and gives what it told."""
+@dataclass
+class Shown:
+    """What the panel shows."""
+
+    rows: dict[str, dict[str, str]]
+    notes: dict[str, dict[str, str]]
+    last: dict[str, str] | None
+
+
+def shown(dataset: Any, event: str = "on_load") -> Shown:
+    """The panel, as the App gets it when it is opened, or after another event."""
     import fiftyone.operators as foo
-    from fiftyone.operators.executor import ExecutionContext
+    from fiftyone.operators.executor import ExecutionContext, Executor
 
-    from vecbridge.fiftyone.plugin._kept import last
+    panel = foo.get_operator("@vecbridge/indexes/similarity_indexes")
+    params = {"panel_id": "here", "panel_state": {}}
+    request = {"dataset_name": dataset.name, "params": params}
+    context = ExecutionContext(request_params=request, executor=Executor())
+    getattr(panel, event)(context)
+    state = context.panel.state
+    stores = {row["key"]: row for row in state.get("stores")}
+    rows = {row["key"]: {**row, **stores[row["key"]]} for row in state.get("indexes")}
+    about = state.get("about")
+    return Shown(rows, {note["title"]: note for note in about["notes"]}, about["last"])
 
+
+def do(digits: Digits, operator: str, **params: Any) -> dict[str, str]:
+    """Runs an operator as the App does, and gives what the panel says of it."""
+    import fiftyone.operators as foo
+
+    shown(digits.dataset, "dismiss")
     asking = {"dataset": digits.dataset, "params": params}
     foo.execute_operator(f"@vecbridge/indexes/{operator}", asking)
     digits.dataset.reload()
-    return last(ExecutionContext(request_params={"dataset_name": digits.dataset.name}))
+    told = shown(digits.dataset).last
+    assert told is not None
+    return told
 
 
-def state(context: Any, key: str) -> dict[str, str]:
-    """The row of an index."""
-    from vecbridge.fiftyone.plugin._rows import rows
-
-    return next(row for row in rows(context) if row["key"] == key)
+def health(digits: Digits, key: str) -> str:
+    """The health of an index."""
+    return shown(digits.dataset).rows[key]["health"]
 
 
 def test_fiftyone_lists_the_plugin_with_its_panel_and_operators(fob: Any) -> None:
@@ -84,79 +103,88 @@ def test_fiftyone_lists_the_plugin_with_its_panel_and_operators(fob: Any) -> Non
     assert found == {f"@vecbridge/indexes/{name}" for name in names}
 
 
-def test_address_of_a_store_is_not_kept_in_mongodb(
-    runs: dict[str, Any], digits: Digits, context: Any
-) -> None:
-    from vecbridge.fiftyone.plugin import _kept as kept
-
+def test_address_of_a_store_is_not_kept_in_mongodb(runs: dict[str, Any], digits: Digits) -> None:
     address = f"http://127.0.0.1:{free_port()}"
     told = do(digits, "copy_index", key="one", backend="milvus", place=address)
-    assert told.title == "It was not done"
-    assert "the server" in told.text
-    kept.keep_examined(context, "milvus", address, {"lag": "3 ms"})
-    assert kept.examined(context, "milvus", address) == {"lag": "3 ms"}
-    assert kept.examined(context, "milvus", f"{address}1") == {}
+    assert told["title"] == "Nothing was changed"
+    assert "the server" in told["text"]
     assert address.removeprefix("http://") not in dumped()
 
 
-def test_healthy_incomplete_and_missing_indexes_are_told_apart(
-    runs: dict[str, Any], context: Any, digits: Digits
+def test_what_is_known_of_an_examined_store_is_shown_with_its_indexes_alone(
+    runs: dict[str, Any], digits: Digits
 ) -> None:
-    from vecbridge.fiftyone.plugin._rows import notes, rows
+    told = do(digits, "examine_store", key="one")
+    assert told["severity"] in {"success", "warning"}
+    rows = shown(digits.dataset).rows
+    assert "smoke layer" in rows["one"]["conformance"]
+    assert (rows["two"]["conformance"], rows["other"]["conformance"]) == ("–", "–")
+    assert rows["one"]["lag"] != "–"
+    assert rows["other"]["lag"] == "–"
 
+
+def test_healthy_incomplete_and_missing_indexes_are_told_apart(
+    runs: dict[str, Any], digits: Digits
+) -> None:
     runs["one"].remove_from_index(sample_ids=digits.ids[:3])
     runs["two"].cleanup()
-    assert state(context, "other")["state"] == "healthy"
-    assert "3 of 12 samples" in state(context, "one")["advice"]
-    assert state(context, "two")["state"] == "missing"
-    severities = {note["title"]: note["severity"] for note in notes(rows(context))}
+    found = shown(digits.dataset)
+    assert found.rows["other"]["health"] == "✓ healthy"
+    assert found.rows["one"]["health"] == "! incomplete"
+    assert found.rows["two"]["health"] == "✗ missing"
+    severities = {title: note["severity"] for title, note in found.notes.items()}
     assert severities == {
         "one (sklearn): incomplete": "warning",
         "two (faiss): missing": "error",
     }
+    assert "3 of 12 samples" in found.notes["one (sklearn): incomplete"]["text"]
 
 
-def test_unreachable_store_is_told_soon_and_without_its_secrets(digits: Digits) -> None:
-    from vecbridge.fiftyone.plugin._health import examine
-    from vecbridge.fiftyone.plugin._places import Run
-    from vecbridge.fiftyone.similarity import MilvusSimilarityConfig
-
+def test_unreachable_store_is_told_soon_and_without_its_secrets(
+    runs: dict[str, Any], digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
-    config = MilvusSimilarityConfig(
-        collection_name="gone", uri=f"http://127.0.0.1:{port}", user="me", password="planted"
-    )
-    run = Run("dead", config, "milvus", f"http://127.0.0.1:{port}")
-    (health,) = examine(digits.dataset, [run])
-    assert health.state == "unreachable"
-    assert str(port) in health.advice
-    assert "planted" not in health.advice
+    moved(digits, "one", "milvus", monkeypatch, uri=f"http://127.0.0.1:{port}")
+    began = time.monotonic()
+    found = shown(digits.dataset)
+    assert time.monotonic() - began < 20
+    assert found.rows["one"]["health"] == "✗ unreachable"
+    text = found.notes["one (milvus): unreachable"]["text"]
+    assert str(port) in text
+    assert "planted" not in str(found)
 
 
 def test_settings_that_do_not_go_together_are_no_unreachable_store(
-    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: dict[str, Any], digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vecbridge.fiftyone.plugin._health import examine
-    from vecbridge.fiftyone.plugin._places import Run
-    from vecbridge.fiftyone.similarity import MilvusSimilarityConfig
+    moved(digits, "one", "milvus", monkeypatch, uri=str(tmp_path / "vectors.db"))
+    found = shown(digits.dataset)
+    assert found.rows["one"]["health"] == "✗ misconfigured"
+    assert "Milvus Lite has no accounts" in found.notes["one (milvus): misconfigured"]["text"]
+    assert "planted" not in str(found)
 
-    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_USER", "me")
-    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_PASSWORD", "planted")
-    uri = str(tmp_path / "vectors.db")
-    config = MilvusSimilarityConfig(collection_name="here", uri=uri)
-    config.load_credentials()
-    (health,) = examine(digits.dataset, [Run("lite", config, "milvus", uri)])
-    assert health.state == "misconfigured"
-    assert "Milvus Lite has no accounts" in health.advice
-    assert "planted" not in health.advice
+
+def moved(digits: Digits, key: str, method: str, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    """Makes a run one of Milvus, whose address and account are configured in the environment."""
+    prefix = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
+    for name, value in {"URI": uri, "USER": "me", "PASSWORD": "planted"}.items():
+        monkeypatch.setenv(prefix + name, value)
+    document = digits.dataset._doc.brain_methods[key]
+    document.config["cls"] = "vecbridge.fiftyone.similarity.MilvusSimilarityConfig"
+    document.config["method"] = method
+    document.config.pop("path", None)
+    document.save()
 
 
 def test_verify_tells_same_from_different_and_refuses_what_cannot_be(
     runs: dict[str, Any], digits: Digits
 ) -> None:
-    assert do(digits, "verify_indexes", key="one", other="two").title == "one and two are the same"
+    assert (
+        do(digits, "verify_indexes", key="one", other="two")["title"] == "one and two are the same"
+    )
     told = do(digits, "verify_indexes", key="one", other="other")
-    assert told.severity == "warning"
-    assert "their checksums differ" in told.text
+    assert told["severity"] == "warning"
+    assert "their checksums differ" in told["text"]
     new_run(
         digits,
         Case("vecbridge_sklearn", {}),
@@ -165,36 +193,36 @@ def test_verify_tells_same_from_different_and_refuses_what_cannot_be(
         brain_key="cosine",
     )
     told = do(digits, "verify_indexes", key="one", other="cosine")
-    assert told.severity == "error"
-    assert "cannot hold the same" in told.text
+    assert told["severity"] == "error"
+    assert "cannot hold the same" in told["text"]
 
 
 def test_copy_and_switch_keep_what_they_should(
-    runs: dict[str, Any], digits: Digits, tmp_path: Path, context: Any
+    runs: dict[str, Any], digits: Digits, tmp_path: Path
 ) -> None:
     copied = {"key": "one", "backend": "sklearn", "place": str(tmp_path / "copy"), "name": "copied"}
-    assert do(digits, "copy_index", **copied).severity == "success"
-    assert "choose another name" in do(digits, "copy_index", **copied).text
+    assert do(digits, "copy_index", **copied)["severity"] == "success"
+    assert "choose another name" in do(digits, "copy_index", **copied)["text"]
     with vecbridge.get_backend("sklearn", path=tmp_path / "copy") as store:
         assert store.index_names() == ["copied"]
 
     told = do(digits, "switch_store", key="one", backend="faiss", place=str(tmp_path / "moved"))
-    assert told.title == "one lives in faiss now"
-    assert "in sklearn, is still there: drop it" in told.text
-    row = state(context, "one")
-    assert (row["state"], row["store"]) == ("healthy", "faiss")
+    assert told["title"] == "one lives in faiss now"
+    assert "in sklearn, still exists. Drop it" in told["text"]
+    row = shown(digits.dataset).rows["one"]
+    assert (row["health"], row["store"]) == ("✓ healthy", "faiss")
     assert row["where"] == str(tmp_path / "moved")
     told = do(digits, "switch_store", key="one", backend="faiss", place=str(tmp_path / "moved"))
-    assert "already" in told.text
+    assert "already" in told["text"]
 
 
-def test_run_of_fiftyones_own_is_switched_too(digits: Digits, tmp_path: Path, context: Any) -> None:
+def test_run_of_fiftyones_own_is_switched_too(digits: Digits, tmp_path: Path) -> None:
     new_run(digits, Case("sklearn"), embeddings=digits.vectors.copy(), brain_key="theirs")
-    assert state(context, "theirs")["state"] == "FiftyOne's"
+    assert health(digits, "theirs") == "FiftyOne's own"
     told = do(digits, "switch_store", key="theirs", backend="faiss", place=str(tmp_path / "ours"))
-    assert told.severity == "success"
-    assert "What it was in, FiftyOne's own sklearn, went with the change." in told.text
-    assert state(context, "theirs")["state"] == "healthy"
+    assert told["severity"] == "success"
+    assert "The earlier index, in FiftyOne's own sklearn, was part of the run" in told["text"]
+    assert health(digits, "theirs") == "✓ healthy"
     digits.dataset.delete_brain_run("theirs")
 
 
@@ -203,35 +231,53 @@ def test_address_with_a_password_is_refused_and_not_repeated(
 ) -> None:
     address = "http://me:planted@127.0.0.1:1"
     told = do(digits, "copy_index", key="one", backend="milvus", place=address)
-    assert told.severity == "error"
-    assert "FIFTYONE_BRAIN_SIMILARITY_MILVUS_PASSWORD" in told.text
-    assert "planted" not in told.text
+    assert told["severity"] == "error"
+    assert "FIFTYONE_BRAIN_SIMILARITY_MILVUS_PASSWORD" in told["text"]
+    assert "planted" not in told["text"]
 
 
-def test_error_that_nobody_foresaw_is_told_by_its_kind_alone(fob: Any) -> None:
-    from vecbridge.fiftyone.plugin._jobs import Told
-    from vecbridge.fiftyone.plugin._running import share, steps
+@pytest.mark.parametrize("place", ["bare", "a/b", "./c", f"..{os.sep}d"])
+def test_a_relative_path_in_a_form_is_refused(
+    runs: dict[str, Any], digits: Digits, place: str
+) -> None:
+    told = do(digits, "copy_index", key="one", backend="sklearn", place=place)
+    assert told["severity"] == "error"
+    assert "give the whole path" in told["text"]
 
-    def fails(progress: Any) -> Any:
-        progress("copying", 1, 4)
+
+def test_unexpected_error_is_told_by_its_kind_alone(
+    runs: dict[str, Any], digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Any, *args: Any, **options: Any) -> Any:
         raise RuntimeError("token=planted")
 
-    step, told = steps(fails)
-    assert isinstance(step, tuple)
-    assert isinstance(told, Told)
-    assert share(step) == (0.25, "copying: 1 of 4")
-    assert "RuntimeError" in told.text
-    assert "planted" not in told.text
+    monkeypatch.setattr(vecbridge.Index, "upsert", fails)
+    place = {"backend": "sklearn", "place": str(tmp_path / "copy")}
+    told = do(digits, "copy_index", key="one", **place)
+    assert "RuntimeError" in told["text"]
+    assert "planted" not in str(told)
 
 
-def test_delegated_operation_tells_the_panel_too(
-    runs: dict[str, Any], digits: Digits, context: Any
+def test_operator_yields_its_progress_and_then_its_report(
+    runs: dict[str, Any], digits: Digits
 ) -> None:
+    import fiftyone.operators as foo
+    from fiftyone.operators.executor import ExecutionContext, Executor
+
+    params = {"key": "one", "other": "two"}
+    request = {"dataset_name": digits.dataset.name, "params": params}
+    operator = foo.get_operator("@vecbridge/indexes/verify_indexes")
+    yielded = list(operator.execute(ExecutionContext(request_params=request, executor=Executor())))
+    *steps, report = [each.body.params for each in yielded]
+    assert report["message"] == "one and two are the same"
+    assert steps
+    assert all(0 <= step["progress"] <= 1 and " of " in step["label"] for step in steps)
+
+
+def test_delegated_operation_tells_the_panel_too(runs: dict[str, Any], digits: Digits) -> None:
     from fiftyone.operators.delegated import DelegatedOperationService
 
-    from vecbridge.fiftyone.plugin._kept import forget_last, last
-
-    forget_last(context)
+    assert shown(digits.dataset, "dismiss").last is None
     service = DelegatedOperationService()
     queued = service.queue_operation(
         operator="@vecbridge/indexes/verify_indexes",
@@ -244,6 +290,6 @@ def test_delegated_operation_tells_the_panel_too(
         },
     )
     service.execute_operation(queued, log=False)
-    told = last(context)
+    told = shown(digits.dataset).last
     assert told is not None
-    assert told.title == "one and two are the same"
+    assert told["title"] == "one and two are the same"

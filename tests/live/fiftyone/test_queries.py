@@ -9,7 +9,6 @@ import pytest
 
 from tests.live.fiftyone.cases import Digits, ranked
 from tests.live.fiftyone.conftest import RUNS
-from vecbridge.local import LocalIndex
 
 pytestmark = pytest.mark.parametrize(("case", "metric"), RUNS, indirect=True, scope="session")
 
@@ -31,21 +30,15 @@ def test_view_is_sorted_by_the_exact_distance(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_after_many_sorts_the_order_is_the_same(
-    images: Any, digits: Digits, metric: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
+def test_sorts_by_one_record_after_another_are_exact(
+    images: Any, digits: Digits, metric: str, reverse: bool
 ) -> None:
-    import vecbridge.fiftyone._by_record as by_record
-
-    monkeypatch.setattr(by_record, "RECORDS_PER_SORT", len(digits.ids) // 2 + 1)
-    images.reload()
     for name, vector in zip(digits.ids[:20], digits.vectors, strict=False):
         found, _, dists = images._kneighbors(name, k=7, reverse=reverse, return_dists=True)
         expected = oracle(digits, metric, vector, reverse=reverse)[:7]
         assert list(zip(found, dists, strict=True)) == expected
         view = images.sort_by_similarity(name, k=7, reverse=reverse)
         assert view.values("id") == found
-    if isinstance(images.index.engine, LocalIndex):
-        assert images._neighbors._by_record._known._lists[reverse] is not None
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
@@ -93,23 +86,6 @@ def test_view_restricts_results_and_not_queries(
         found = list(zip(*view.values(["id", "inside"]), strict=True))
     everything = oracle(digits, metric, digits.vectors[queries], reverse=reverse)
     assert found == [pair for pair in everything if pair[0] in inside][:6]
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-def test_large_view_is_sifted_to_the_same_answer(
-    images: Any, digits: Digits, metric: str, reverse: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import vecbridge.fiftyone._neighbors as neighbors
-
-    monkeypatch.setattr(neighbors, "SMALL_VIEW", 10)
-    inside = digits.ids[20:130]
-    with images.use_view(digits.dataset[20:130]):
-        found, _, dists = images._kneighbors(
-            digits.ids[:2], k=6, reverse=reverse, aggregation="mean", return_dists=True
-        )
-    everything = oracle(digits, metric, digits.vectors[:2], reverse=reverse)
-    expected = [pair for pair in everything if pair[0] in inside][:6]
-    assert list(zip(found, dists, strict=True)) == expected
 
 
 def test_view_without_indexed_samples_gives_nothing(images: Any, digits: Digits) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,21 @@ def test_default_path_lies_beside_the_configuration_of_fiftyone(
     size, *_ = elsewhere.run(SORT, digits.dataset.name, index.key, digits.ids[0])
     assert size == len(digits.ids)
     index.delete()
+
+
+@pytest.mark.parametrize("name", ["digits", "2026-01 猫 & dogs", "x" * 900])
+def test_index_names_are_valid_and_never_the_same(fob: Any, name: str, path_case: Case) -> None:
+    import fiftyone as fo
+
+    dataset = fo.Dataset(name)
+    given = {"backend": path_case.backend, "embeddings": False, **path_case.options}
+    names = {
+        fob.compute_similarity(dataset, brain_key=key, **given).config.collection_name
+        for key in ("k", "other", None, None)
+    }
+    assert len(names) == 4
+    assert all(re.fullmatch(r"fiftyone[a-z0-9_]{0,246}", each) for each in names)
+    dataset.delete()
 
 
 def _pixel_model() -> Any:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vecbridge._errors import ConfigurationError
-from vecbridge.fiftyone.plugin._folder import NAME, place_plugin, plugin_status, remove_plugin
+from vecbridge import ConfigurationError
+from vecbridge.fiftyone.plugin import place_plugin, plugin_status, remove_plugin
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_plugin_is_placed_again_and_again_and_taken_away_without_a_trace(plugins: Path) -> None:
     assert plugin_status() == {"folder": str(plugins / "vecbridge"), "enabled": False}
     assert place_plugin() == place_plugin() == plugins / "vecbridge"
-    assert yaml.safe_load((plugins / "vecbridge" / "fiftyone.yml").read_text())["name"] == NAME
+    about = yaml.safe_load((plugins / "vecbridge" / "fiftyone.yml").read_text())
+    assert about["name"] == "@vecbridge/indexes"
     assert plugin_status()["enabled"]
     (plugins / "vecbridge" / "__pycache__").mkdir()
     remove_plugin()

@@ -1,18 +1,20 @@
 """The panel *Similarity indexes* of the FiftyOne App, and its operators.
 
-``vecbridge fiftyone enable`` puts a small folder where FiftyOne looks for plugins; what is in it
-only calls :func:`register`.
+``vecbridge fiftyone enable`` puts a small folder where FiftyOne looks for plugins. Its code only
+calls :func:`register`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["register"]
+from vecbridge.fiftyone.plugin._folder import place_plugin, plugin_status, remove_plugin
+
+__all__ = ["place_plugin", "plugin_status", "register", "remove_plugin"]
 
 
 def register(plugin: Any) -> None:
-    """Registers the panel and its operators; FiftyOne calls this.
+    """Register the panel and its operators; FiftyOne calls this.
 
     Args:
         plugin: FiftyOne's context of the plugin.

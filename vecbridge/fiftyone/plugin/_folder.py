@@ -1,4 +1,4 @@
-"""The folder by which FiftyOne finds the plugin, put there and taken away."""
+"""The folder by which FiftyOne finds the plugin, placed and removed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from vecbridge._errors import ConfigurationError
+from vecbridge import ConfigurationError
 
 NAME = "@vecbridge/indexes"
 
@@ -16,7 +16,7 @@ _FILES = {
     "fiftyone.yml": f"""\
 name: "{NAME}"
 type: plugin
-description: Which store each similarity index lives in, and how it is
+description: Which store each similarity index lives in, and its health
 version: 1.0.0
 fiftyone:
   version: "*"
@@ -39,7 +39,7 @@ __all__ = ["register"]
 
 
 def place_plugin() -> Path:
-    """Makes the plugin known to FiftyOne. Doing it again changes nothing.
+    """Make the plugin known to FiftyOne. Calling this again changes nothing.
 
     Returns:
         The folder.
@@ -49,7 +49,7 @@ def place_plugin() -> Path:
             written.
     """
     folder = _folder()
-    _refuse_strangers(folder)
+    _refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in _FILES.items():
@@ -60,7 +60,7 @@ def place_plugin() -> Path:
 
 
 def remove_plugin() -> Path:
-    """Undoes :func:`place_plugin`; what others have put there stays.
+    """Undo :func:`place_plugin`; files of others in the folder stay.
 
     Returns:
         The folder.
@@ -83,7 +83,7 @@ def remove_plugin() -> Path:
 
 
 def plugin_status() -> dict[str, object]:
-    """``folder``, and whether the plugin is ``enabled`` there."""
+    """Return ``folder``, and whether the plugin is ``enabled`` there."""
     folder = _folder()
     return {"folder": str(folder), "enabled": _is_ours(folder)}
 
@@ -93,7 +93,10 @@ def _folder() -> Path:
 
 
 def _plugins_directory() -> Path:
-    """Where FiftyOne looks for plugins. To import it only to ask would start its database."""
+    """Return where FiftyOne looks for plugins.
+
+    FiftyOne is not imported to ask, since that would start its database.
+    """
     given = os.environ.get("FIFTYONE_PLUGINS_DIR") or _configured("plugins_dir")
     if given:
         return Path(given).expanduser().absolute()
@@ -121,7 +124,7 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def _refuse_strangers(folder: Path) -> None:
+def _refuse_foreign(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not _is_ours(folder)):
         if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             return

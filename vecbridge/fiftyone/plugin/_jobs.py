@@ -1,70 +1,95 @@
-"""What the operators do: copy, switch, verify. Each tells at the end what it did."""
+"""What the operators do: copy, switch, verify, examine. Each ends with a report.
+
+The last report, and what is known of a store, are kept with the dataset, for the panel. They are
+kept in MongoDB, and the address of a store must not be: it comes from each process's configuration.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import eta.core.utils as etau
 
-from vecbridge._errors import InvalidArgumentError, VecbridgeError
-from vecbridge.fiftyone import _own as own
-from vecbridge.fiftyone._adopted import adopt
-from vecbridge.fiftyone._handle import unique_name
-from vecbridge.fiftyone._naming import config_class
-from vecbridge.fiftyone._stores import shared_store
-from vecbridge.fiftyone._swapping import Copying, swap
-from vecbridge.fiftyone.plugin._places import Run, find_run, opened, similarity_runs, target, where
+from vecbridge import IndexInfo, InvalidArgumentError, VecbridgeError
+from vecbridge.diagnosis import Finding, diagnose
+from vecbridge.fiftyone._adopt import adopt
+from vecbridge.fiftyone._builtin import builtin_backend, run_facts
+from vecbridge.fiftyone._ownership import PendingCopy, swap
+from vecbridge.fiftyone._registration import config_class, unique_name
+from vecbridge.fiftyone._store_pool import shared_store
+from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, similarity_runs, target, where
+from vecbridge.settings import redacted
 from vecbridge.transfer import Progress, copy, verify
+
+_MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
+_LONGEST_SMOKE_S = 120
+_STORE = "vecbridge_panel"
+_LAST = "last"
+_URL = r"[a-z][a-z0-9+.-]*://[^\s`'\",;()<>]*[^\s`'\",;()<>.:]"
+_HOST_AND_PORT = r"(?:(?:[\w-]+\.)+[\w-]+|\[[0-9a-f:]+\]|localhost):\d+\b|[a-z][\w-]*:\d{4,5}\b"
+_ADDRESS = re.compile(rf"\b{_URL}|(?<![\w.-])(?:{_HOST_AND_PORT})", re.IGNORECASE)
+
+Severity = Literal["success", "warning", "error"]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What was done.
+class Report:
+    """The result of a job.
 
     Attributes:
         severity: as FiftyOne names it.
         title: in a line.
-        text: what a person should know; holds no secret.
+        text: what the user should know, without a secret.
     """
 
-    severity: Literal["success", "warning", "error"]
+    severity: Severity
     title: str
     text: str
 
-    def kept(self) -> dict[str, str]:
-        """As it is stored."""
+    def as_dict(self) -> dict[str, str]:
+        """Return the report as it is stored."""
         return asdict(self)
 
 
 def copy_index(
     dataset: Any, key: str, backend: str, place: str, name: str, progress: Progress
-) -> Told:
-    """Copies an index to another store; the run stays where it is."""
+) -> Report:
+    """Copy an index to another store; the run stays where it is."""
     run = find_run(dataset, key)
     called = name or unique_name(dataset.name, key)
     store, options = target(backend, place)
     with opened(run) as source:
         done = copy(source, store, called, progress=progress)
-    return Told(
+    return Report(
         "success",
         f"{key}: {done.checksum.records:,} records copied to {backend}",
         f"The copy is `{called}` in {where(backend, options) or backend}. Read back, it has the "
-        f"same checksum. {key} itself is where it was.",
+        f"same checksum. {key} itself was left unchanged.",
     )
 
 
-def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Progress) -> Told:
-    """Moves a run to another store: the index is copied, compared, and then the run's.
+def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Progress) -> Report:
+    """Move a run to another store: its index is copied and compared, then the run is switched.
 
     The key, the fields and the model of the run stay; the earlier index stays where it is.
     """
     for run in similarity_runs(dataset):
-        if run.key == key and own.own_backend(run.config) is not None:
+        if run.key == key and builtin_backend(run.config) is not None:
             _, options = target(backend, place)
             adopted = adopt(dataset, key, backend, progress=progress, **options)
             if adopted.in_place:
-                return Told(
+                return Report(
                     "success",
                     f"{key} is vecbridge's now",
                     f"Its {adopted.records:,} records stay where they are, in "
@@ -74,54 +99,136 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
     run = find_run(dataset, key)
     store, options = target(backend, place)
     if (backend, where(backend, options)) == (run.store, run.where):
-        raise InvalidArgumentError(f"{key} lives in {backend} at {run.where} already")
+        raise InvalidArgumentError(f"{key} already lives in {backend} at {run.where}")
     config = etau.get_class(config_class(backend))(
         metric=run.config.metric,
         consistency_level=run.config.consistency_level,
-        **own.kept(run.config),
+        **run_facts(run.config),
         **options,
     )
     name = unique_name(dataset.name, key)
-    copying = Copying(dataset, key)
-    copying.clear(backend, store.drop_index)
+    pending = PendingCopy(dataset, key)
+    pending.drop_earlier(backend, store.drop_index)
     config.collection_name = name
-    with opened(run) as source, copying.making(backend, name, store.drop_index):
+    with opened(run) as source, pending.making(backend, name, store.drop_index):
         records = copy(source, store, name, progress=progress).checksum.records
         factory = config.build()
         swap(dataset, key, factory.index_type(dataset, config, key, backend=factory))
     return _switched(key, records, backend, options, run)
 
 
-def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Told:
-    """Compares two indexes: every record, and rankings to the last bit."""
+def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Report:
+    """Compare two indexes: every record, and rankings to the last bit."""
     first, second = find_run(dataset, key), find_run(dataset, other)
     with opened(first) as one, opened(second) as two:
         _refuse_incomparable(key, one.info, other, two.info)
         found = verify(one, two, progress=progress)
     if found.same:
-        return Told(
+        return Report(
             "success",
             f"{key} and {other} are the same",
             f"{found.first.records:,} records with checksum {found.first.digest} in both; "
             f"{found.queries} rankings agree to the last bit.",
         )
-    told = [f"{key} holds {found.first.records:,} records, {other} {found.second.records:,}"]
+    findings = [f"{key} holds {found.first.records:,} records, {other} {found.second.records:,}"]
     if found.first != found.second:
-        told.append("their checksums differ")
-    told.append(f"{len(found.differing)} of {found.queries} rankings differ")
-    return Told("warning", f"{key} and {other} differ", "; ".join(told) + ".")
+        findings.append("their checksums differ")
+    findings.append(f"{len(found.differing)} of {found.queries} rankings differ")
+    return Report("warning", f"{key} and {other} differ", "; ".join(findings) + ".")
 
 
-def _refuse_incomparable(key: str, one: Any, other: str, two: Any) -> None:
+def examine_store(run: Run, progress: Progress) -> tuple[Report, dict[str, str]]:
+    """Examine the store of a run; what is written to it is dropped again.
+
+    Args:
+        run: a run of vecbridge's.
+        progress: called before each step.
+
+    Returns:
+        A report, and what is to be kept of it: ``lag`` and ``conformance``, each in a line.
+    """
+    progress("looking at the store", 0, 2)
+    findings = list(diagnose(run.config.backend_name, **run.options))
+    kept = {"lag": _lag(findings)}
+    failed = [finding for finding in findings if finding.status == "failed"]
+    if not failed:
+        progress("checking conformance", 1, 2)
+        kept["conformance"] = _smoke(run.config.backend_name, run.options)
+    lines = [_line(finding) for finding in findings]
+    if "conformance" in kept:
+        lines.append(f"**conformance**: {kept['conformance']}")
+    worst: Severity = "error" if failed else "success"
+    if not failed and any(finding.status == "warning" for finding in findings):
+        worst = "warning"
+    title = f"{run.store} of {run.key}: " + ("something is wrong" if failed else "examined")
+    return Report(worst, title, "\n\n".join(lines)), kept
+
+
+def _smoke(backend: str, options: Mapping[str, Any]) -> str:
+    """Run the suite's smoke layer on a store of this kind, and return the verdict, in a line.
+
+    A local store is checked in a directory of its own.
+    """
+    if find_spec("vecbridge_conformance") is None or find_spec("hypothesis") is None:
+        return "not checked: pip install 'vecbridge[conformance]'"
+    with tempfile.TemporaryDirectory(prefix="vecbridge-smoke-") as folder:
+        command = [sys.executable, "-m", "vecbridge_conformance", "run", backend]
+        command += ["--layer", "smoke", "--label", "panel", "--report", folder]
+        for name, value in _own_place(options, Path(folder)).items():
+            command += ["--option", f"{name}={value}"]
+        try:
+            subprocess.run(  # noqa: S603 - our own program
+                command, check=False, capture_output=True, timeout=_LONGEST_SMOKE_S
+            )
+            report = json.loads((Path(folder) / "panel.json").read_text(encoding="utf-8"))
+        except subprocess.TimeoutExpired:
+            return f"did not end in {_LONGEST_SMOKE_S} s"
+        except (OSError, ValueError):
+            return f"could not be checked: run `vecbridge conformance run {backend}`"
+    totals, when = report["totals"], datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    verdict = "conforms" if report["conforms"] else "does NOT conform"
+    return (
+        f"{verdict} in the smoke layer: {totals['pass']} passed, {totals['fail']} failed ({when})"
+    )
+
+
+def keep_last(ctx: Any, report: Report) -> None:
+    """Keep the report of the last job, for the panel to show."""
+    said = {name: _ADDRESS.sub("the server", text) for name, text in report.as_dict().items()}
+    ctx.store(_STORE).set(_LAST, said)
+
+
+def last_report(ctx: Any) -> Report | None:
+    """Return the report of the last job, if there is one."""
+    found = ctx.store(_STORE).get(_LAST)
+    return None if found is None else Report(**found)
+
+
+def forget_last(ctx: Any) -> None:
+    """Forget the report of the last job."""
+    ctx.store(_STORE).delete(_LAST)
+
+
+def keep_examined(ctx: Any, store: str, where: str, found: dict[str, str]) -> None:
+    """Keep the lag and the verdict of a store."""
+    ctx.store(_STORE).set(_store_key(store, where), found)
+
+
+def examined(ctx: Any, store: str, where: str) -> dict[str, str]:
+    """Return the lag and the verdict of a store, if it was examined."""
+    return dict(ctx.store(_STORE).get(_store_key(store, where)) or {})
+
+
+def _refuse_incomparable(key: str, one: IndexInfo, other: str, two: IndexInfo) -> None:
     if (one.dimension, one.metric) != (two.dimension, two.metric):
         raise InvalidArgumentError(
             f"{key} has {one.dimension} dimensions and metric {one.metric}, {other} has "
-            f"{two.dimension} and {two.metric}: they cannot hold the same"
+            f"{two.dimension} and {two.metric}: they cannot hold the same records"
         )
 
 
-def _switched(key: str, records: int, backend: str, options: dict[str, Any], before: Run) -> Told:
-    return Told(
+def _switched(key: str, records: int, backend: str, options: dict[str, Any], before: Run) -> Report:
+    return Report(
         "success",
         f"{key} lives in {backend} now",
         f"{records:,} records were copied to {where(backend, options) or backend} and compared. "
@@ -130,24 +237,49 @@ def _switched(key: str, records: int, backend: str, options: dict[str, Any], bef
 
 
 def _what_is_left(before: Run) -> str:
-    """What became of the index that the run had, as it is found."""
+    """Look up what became of the index that the run had, and describe it."""
     if not before.collection:
         # FiftyOne's sklearn keeps an index with its run, which has another one now.
-        return f"What it was in, {before.store}, went with the change."
+        return f"The earlier index, in {before.store}, was part of the run and is gone."
     left = f"`{before.collection}` in {before.store}"
     try:
-        there = _still_there(before)
+        exists = _still_exists(before)
     except VecbridgeError:
-        return f"What it was in, {left}, was not touched."
-    if there:
-        return f"What it was in, {left}, is still there: drop it when you need it no more."
-    return f"What it was in, {left}, is there no more."
+        return f"The earlier index, {left}, was not touched."
+    if exists:
+        return f"The earlier index, {left}, still exists. Drop it when you no longer need it."
+    return f"The earlier index, {left}, no longer exists."
 
 
-def _still_there(before: Run) -> bool:
+def _still_exists(before: Run) -> bool:
     if before.ours:
         store = shared_store(before.config.backend_name, before.options)
     else:
         config = etau.get_class(config_class("milvus"))(collection_name=before.collection)
         store = config.connect()
     return before.collection in store.index_names()
+
+
+def _own_place(options: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Return the settings of a store that may be written to: a server as it is, files elsewhere."""
+    given = dict(options)
+    if "path" in given:
+        given["path"] = folder / "store"
+    elif "uri" in given and "://" not in str(given["uri"]):
+        given["uri"] = folder / "store.db"
+    # Every user of the machine sees a command line: nothing that may be a secret is in it.
+    places = {name: str(given[name]) for name in ("path", "uri") if name in given}
+    return {name: text for name, text in places.items() if redacted(text) == text}
+
+
+def _lag(findings: list[Finding]) -> str:
+    return next((each.found for each in findings if each.check == "consistency"), "not measured")
+
+
+def _line(finding: Finding) -> str:
+    line = f"{_MARKS[finding.status]} **{finding.check}**: {finding.found}"
+    return f"{line}. {finding.advice}" if finding.advice else line
+
+
+def _store_key(store: str, where: str) -> str:
+    return f"examined {store} {hashlib.sha256(where.encode()).hexdigest()}"

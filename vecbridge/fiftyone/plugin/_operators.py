@@ -1,26 +1,30 @@
-"""The operators: a form, the work with its progress, and what it tells."""
+"""The operators: a form, a job that shows its progress, and the report at its end."""
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from vecbridge._config._registry import backend_names
-from vecbridge.fiftyone._own import own_backend
-from vecbridge.fiftyone.plugin import _examining as examining
+from vecbridge import VecbridgeError, backend_names
+from vecbridge.fiftyone._builtin import builtin_backend
 from vecbridge.fiftyone.plugin import _jobs as jobs
-from vecbridge.fiftyone.plugin import _kept as kept
-from vecbridge.fiftyone.plugin._jobs import Told
-from vecbridge.fiftyone.plugin._places import find_run, similarity_runs
-from vecbridge.fiftyone.plugin._running import share, steps
+from vecbridge.fiftyone.plugin._jobs import Report
+from vecbridge.fiftyone.plugin._runs import Run, find_run, similarity_runs
 from vecbridge.transfer import Progress
+
+_PROGRESS_EVERY_S = 0.25
+
+Step = tuple[str, int, int]
+"""What is being done, how much of it is done, and of how much."""
 
 
 class _Operator(foo.Operator):  # type: ignore[misc]
-    """Runs in the App, or delegated; tells how far it is either way."""
+    """Runs in the App, or delegated, and shows its progress either way."""
 
     name: ClassVar[str]
     label: ClassVar[str]
@@ -28,7 +32,7 @@ class _Operator(foo.Operator):  # type: ignore[misc]
 
     @property
     def config(self) -> foo.OperatorConfig:
-        """How FiftyOne lists and runs it."""
+        """The description by which FiftyOne lists and runs the operator."""
         return foo.OperatorConfig(
             name=self.name,
             label=f"vecbridge: {self.label}",
@@ -42,7 +46,7 @@ class _Operator(foo.Operator):  # type: ignore[misc]
         )
 
     def resolve_input(self, ctx: Any) -> types.Property:
-        """The form."""
+        """Return the form."""
         form = types.Object()
         keys = [run.key for run in similarity_runs(ctx.dataset) if self.takes(run)]
         if keys:
@@ -52,52 +56,52 @@ class _Operator(foo.Operator):  # type: ignore[misc]
             form.view(
                 "none",
                 types.Warning(
-                    label="There is no similarity index that this can be done with",
-                    description="Compute one with fob.compute_similarity, then come back.",
+                    label="This dataset has no similarity index that this works with",
+                    description="Compute one with fob.compute_similarity, then try again.",
                 ),
             )
         return types.Property(form, view=types.View(label=self.label, caption=self.description))
 
     def execute(self, ctx: Any) -> Iterator[Any]:
-        """Does it. Nothing is raised: what went wrong is told in the panel."""
-        for step in steps(self.work(ctx)):
-            if isinstance(step, Told):
-                kept.keep_last(ctx, step)
+        """Run the job. Nothing is raised: the panel shows what went wrong."""
+        for step in _steps(self.work(ctx)):
+            if isinstance(step, Report):
+                jobs.keep_last(ctx, step)
                 yield ctx.ops.notify(step.title, variant=step.severity)
             else:
-                done, label = share(step)
+                done, label = _share(step)
                 if ctx.delegated:
                     ctx.set_progress(done, label=label)
                 yield ctx.ops.set_progress(label=label, progress=done)
 
-    def takes(self, run: Any) -> bool:
-        """Whether it can be done with a run."""
-        return bool(run.ours)
+    def takes(self, run: Run) -> bool:
+        """Return whether the job can be done with a run."""
+        return run.ours
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
-        """Adds to the form what else is asked."""
+        """Add the other questions to the form."""
 
-    def work(self, ctx: Any) -> Callable[[Progress], Told]:
-        """What is to be done."""
+    def work(self, ctx: Any) -> Callable[[Progress], Report]:
+        """Return the job."""
         raise NotImplementedError
 
 
 class CopyIndex(_Operator):
-    """Copies an index to another store."""
+    """Copy an index to another store."""
 
     name = "copy_index"
     label = "Copy an index to another store"
     description = "Every record is copied, read back and compared. The run stays where it is."
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
-        """Where to, and under which name."""
+        """Ask where to copy to, and under which name."""
         _ask_place(form, ctx)
         form.str(
-            "name", label="Name of the copy", description="Empty: one that nobody has", default=""
+            "name", label="Name of the copy", description="Empty: a new, unique name", default=""
         )
 
-    def work(self, ctx: Any) -> Callable[[Progress], Told]:
-        """The copy."""
+    def work(self, ctx: Any) -> Callable[[Progress], Report]:
+        """Return the copy job."""
         given, dataset = ctx.params, ctx.dataset
         return lambda progress: jobs.copy_index(
             dataset,
@@ -110,25 +114,25 @@ class CopyIndex(_Operator):
 
 
 class SwitchStore(_Operator):
-    """Moves a run to another store."""
+    """Move a run to another store."""
 
     name = "switch_store"
     label = "Switch an index to another store"
     description = (
-        "Copied, compared, then switched: the brain key stays. So does the old index, but for one "
-        "in FiftyOne's own sklearn, which is kept with the run."
+        "The index is copied and compared, then the run is switched; the brain key stays. The old "
+        "index stays too, except in FiftyOne's own sklearn, where it is part of the run."
     )
 
-    def takes(self, run: Any) -> bool:
-        """FiftyOne's own sklearn and Milvus too."""
-        return run.ours or own_backend(run.config) is not None
+    def takes(self, run: Run) -> bool:
+        """Take runs of FiftyOne's own sklearn and Milvus too."""
+        return run.ours or builtin_backend(run.config) is not None
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
-        """Where to."""
+        """Ask where to switch to."""
         _ask_place(form, ctx)
 
-    def work(self, ctx: Any) -> Callable[[Progress], Told]:
-        """The switch."""
+    def work(self, ctx: Any) -> Callable[[Progress], Report]:
+        """Return the switch job."""
         given, dataset = ctx.params, ctx.dataset
         return lambda progress: jobs.switch_store(
             dataset, given["key"], given["backend"], _text(given, "place"), progress
@@ -136,25 +140,25 @@ class SwitchStore(_Operator):
 
 
 class VerifyIndexes(_Operator):
-    """Compares two indexes."""
+    """Compare two indexes."""
 
     name = "verify_indexes"
     label = "Verify that two indexes are the same"
     description = "Every record by checksum, and 20 rankings to the last bit."
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
-        """With which."""
+        """Ask what to compare with."""
         others = [key for key in keys if key != ctx.params.get("key")]
         _choice(form, "other", "Compare with", others, ctx.params.get("other"))
 
-    def work(self, ctx: Any) -> Callable[[Progress], Told]:
-        """The comparison."""
+    def work(self, ctx: Any) -> Callable[[Progress], Report]:
+        """Return the comparison."""
         given, dataset = ctx.params, ctx.dataset
         return lambda progress: jobs.verify_indexes(dataset, given["key"], given["other"], progress)
 
 
 class ExamineStore(_Operator):
-    """Looks closely at the store of an index."""
+    """Examine the store of an index."""
 
     name = "examine_store"
     label = "Examine the store of an index"
@@ -163,20 +167,70 @@ class ExamineStore(_Operator):
         "suite. What is written to the store is dropped again."
     )
 
-    def work(self, ctx: Any) -> Callable[[Progress], Told]:
-        """The examination."""
+    def work(self, ctx: Any) -> Callable[[Progress], Report]:
+        """Return the examination."""
         key, dataset = ctx.params["key"], ctx.dataset
 
-        def examine(progress: Progress) -> Told:
+        def examine(progress: Progress) -> Report:
             run = find_run(dataset, key)
-            told, found = examining.examine_store(run, progress)
-            kept.keep_examined(ctx, run.store, run.where, found)
-            return told
+            report, found = jobs.examine_store(run, progress)
+            jobs.keep_examined(ctx, run.store, run.where, found)
+            return report
 
         return examine
 
 
 OPERATORS = (CopyIndex, SwitchStore, VerifyIndexes, ExamineStore)
+
+
+def _steps(work: Callable[[Progress], Report]) -> Iterator[Step | Report]:
+    """Run a job in another thread; yield its progress now and then, and its report at the end.
+
+    An error becomes a report: nothing is raised, and no traceback is shown.
+    """
+    latest: queue.Queue[Step] = queue.Queue()
+    ended: list[Report] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        latest.put((stage, done, total))
+
+    worker = threading.Thread(target=lambda: ended.append(_report_of(work, progress)), daemon=True)
+    worker.start()
+    working = True
+    while working:
+        worker.join(_PROGRESS_EVERY_S)
+        # Asked before the steps are read, so that the last step is not lost.
+        working = worker.is_alive()
+        if (step := _newest(latest)) is not None:
+            yield step
+    yield ended[0]
+
+
+def _share(step: Step) -> tuple[float, str]:
+    """Return how much is done, from 0 to 1, and in words."""
+    stage, done, total = step
+    return min(1.0, done / max(total, 1)), f"{stage}: {done:,} of {total:,}"
+
+
+def _report_of(work: Callable[[Progress], Report], progress: Progress) -> Report:
+    try:
+        return work(progress)
+    except VecbridgeError as error:
+        return Report("error", "Nothing was changed", str(error))
+    except Exception as error:  # noqa: BLE001 - an unexpected message may hold a secret
+        return Report(
+            "error",
+            "The operation failed",
+            f"An unexpected {type(error).__name__}. The same command in a terminal (`vecbridge "
+            f"copy`, `verify`, `doctor`) shows more.",
+        )
+
+
+def _newest(latest: queue.Queue[Any]) -> Step | None:
+    step: Step | None = None
+    while not latest.empty():
+        step = latest.get_nowait()
+    return step
 
 
 def _choice(

@@ -7,10 +7,43 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from vecbridge.fiftyone.plugin import _kept as kept
+from vecbridge.fiftyone.plugin import _jobs as jobs
 from vecbridge.fiftyone.plugin._folder import NAME
-from vecbridge.fiftyone.plugin._rows import COLUMNS, LONG, STORE_COLUMNS, notes, rows
+from vecbridge.fiftyone.plugin._runs import Health, Run, examine, similarity_runs
 
+_COLUMNS = (
+    ("key", "Brain key"),
+    ("health", "Health"),
+    ("store", "Store"),
+    ("records", "Records"),
+    ("dimension", "Dim."),
+    ("metric", "Metric"),
+)
+"""Columns of the first table; it has room for no more."""
+
+_STORE_COLUMNS = (
+    ("key", "Brain key"),
+    ("where", "Where it lives"),
+    ("collection", "Collection"),
+    ("lag", "Read lag"),
+    ("conformance", "Conformance"),
+)
+"""Columns of the second table, of where each index lives."""
+
+_LONG = {"key", "where", "collection"}
+"""Columns whose values may break anywhere, so that no table is wider than the panel."""
+
+_UNKNOWN = "–"
+_MARKS = {
+    "healthy": "✓ healthy",
+    "incomplete": "! incomplete",
+    "missing": "✗ missing",
+    "misconfigured": "✗ misconfigured",
+    "unreachable": "✗ unreachable",
+    "unknown": "? unknown",
+    "FiftyOne's": "FiftyOne's own",
+}
+_SEVERITIES = {"incomplete": "warning", "unknown": "warning", "FiftyOne's": "info"}
 _ACTIONS = (
     ("verify", "Verify against another", "rule"),
     ("copy", "Copy to another store", "content_copy"),
@@ -20,72 +53,72 @@ _ACTIONS = (
 
 
 class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
-    """Which store each brain key lives in, and how it is."""
+    """The store and the health of each brain key's index, and actions on it."""
 
     @property
     def config(self) -> foo.PanelConfig:
-        """How FiftyOne lists it."""
+        """The description by which FiftyOne lists the panel."""
         return foo.PanelConfig(
             name="similarity_indexes",
             label="Similarity indexes",
             icon="hub",
-            help_markdown="Which store each similarity index of the dataset lives in, and how it "
-            "is. Copy, switch and verify run from here.",
+            help_markdown="Which store each similarity index of the dataset lives in, and its "
+            "health. Copy, switch and verify indexes from here.",
         )
 
     def on_load(self, ctx: Any) -> None:
-        """Looks at every index."""
+        """Examine every index."""
         self.refresh(ctx)
 
     def on_change_dataset(self, ctx: Any) -> None:
-        """Looks at those of the other dataset."""
+        """Examine the indexes of the other dataset."""
         self.refresh(ctx)
 
     def refresh(self, ctx: Any) -> None:
-        """Looks again."""
+        """Examine every index again."""
         if ctx.dataset is None:
             return
         ctx.dataset.reload()
-        found = rows(ctx)
-        told = kept.last(ctx)
+        found = _rows(ctx)
+        report = jobs.last_report(ctx)
         ctx.panel.state.about = {
-            "notes": notes(found),
-            "last": None if told is None else told.kept(),
+            "notes": _notes(found),
+            "last": None if report is None else report.as_dict(),
             "keys": [row["key"] for row in found],
         }
-        ctx.panel.state.indexes = _shown(found, COLUMNS)
-        ctx.panel.state.stores = _shown(found, STORE_COLUMNS)
+        ctx.panel.state.indexes = _columns_of(found, _COLUMNS)
+        ctx.panel.state.stores = _columns_of(found, _STORE_COLUMNS)
 
     def dismiss(self, ctx: Any) -> None:
-        """Forgets what was done last."""
-        kept.forget_last(ctx)
+        """Forget the report of the last job."""
+        jobs.forget_last(ctx)
         self.refresh(ctx)
 
     def verify(self, ctx: Any) -> None:
-        """Asks what to compare with."""
+        """Ask what to compare with."""
         self._prompt(ctx, "verify_indexes")
 
     def copy(self, ctx: Any) -> None:
-        """Asks where to copy to."""
+        """Ask where to copy to."""
         self._prompt(ctx, "copy_index")
 
     def switch(self, ctx: Any) -> None:
-        """Asks where to switch to."""
+        """Ask where to switch to."""
         self._prompt(ctx, "switch_store")
 
     def examine(self, ctx: Any) -> None:
-        """Asks whether the store may be written to."""
+        """Ask whether the store may be written to."""
         self._prompt(ctx, "examine_store")
 
     def render(self, ctx: Any) -> types.Property:
-        """The panel as it is now."""
+        """Return the panel as it is now."""
         panel = types.Object()
         about = ctx.panel.state.get("about") or {}
         panel.md(_heading(about.get("keys")), name="heading")
         if about.get("keys"):
             panel.list("indexes", types.Object(), view=self._indexes())
         panel.btn("refresh", label="Refresh", icon="refresh", on_click=self.refresh)
-        self._tell_last(panel, about.get("last"))
+        self._show_last(panel, about.get("last"))
         for number, note in enumerate(about.get("notes") or []):
             panel.view(
                 f"note_{number}",
@@ -94,7 +127,7 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
                 ),
             )
         if about.get("keys"):
-            panel.list("stores", types.Object(), view=_table(STORE_COLUMNS))
+            panel.list("stores", types.Object(), view=_table(_STORE_COLUMNS))
         return types.Property(
             panel,
             view=types.GridView(
@@ -109,16 +142,16 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         )
 
     def _indexes(self) -> types.TableView:
-        table = _table(COLUMNS)
+        table = _table(_COLUMNS)
         for name, label, icon in _ACTIONS:
             table.add_row_action(name, on_click=getattr(self, name), label=label, icon=icon)
         return table
 
-    def _tell_last(self, panel: types.Object, told: dict[str, str] | None) -> None:
-        if told is None:
+    def _show_last(self, panel: types.Object, report: dict[str, str] | None) -> None:
+        if report is None:
             return
-        panel.view("last", types.AlertView(severity=told["severity"], label=told["title"]))
-        panel.md(told["text"], name="last_text")
+        panel.view("last", types.AlertView(severity=report["severity"], label=report["title"]))
+        panel.md(report["text"], name="last_text")
         panel.btn("dismiss", label="Got it", on_click=self.dismiss)
 
     def _prompt(self, ctx: Any, operator: str) -> None:
@@ -130,8 +163,62 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         )
 
 
+def _rows(ctx: Any) -> list[dict[str, str]]:
+    """Return one row per similarity run: the texts of its columns, and ``state`` and ``advice``."""
+    runs = similarity_runs(ctx.dataset)
+    return [
+        _row(run, health, jobs.examined(ctx, run.store, run.where))
+        for run, health in zip(runs, examine(ctx.dataset, runs), strict=True)
+    ]
+
+
+def _notes(found: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return what is wrong and what to do about it, once for all rows with the same advice."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for row in found:
+        if row["advice"]:
+            alike.setdefault((row["store"], row["state"], row["advice"]), []).append(row["key"])
+    return [
+        {
+            "severity": _SEVERITIES.get(state, "error"),
+            "title": f"{', '.join(keys)} ({store}): {state}",
+            "text": advice,
+        }
+        for (store, state, advice), keys in alike.items()
+    ]
+
+
+def _row(run: Run, health: Health, found: dict[str, str]) -> dict[str, str]:
+    return {
+        "key": run.key,
+        "store": run.store,
+        "where": run.where or _UNKNOWN,
+        "collection": run.collection or _UNKNOWN,
+        "records": _UNKNOWN if health.records is None else f"{health.records:,}",
+        "dimension": _UNKNOWN if health.dimension is None else str(health.dimension),
+        "metric": str(getattr(run.config, "metric", None) or _UNKNOWN),
+        "health": _MARKS[health.state],
+        "lag": _short_lag(found.get("lag")),
+        "conformance": _short_verdict(found.get("conformance")),
+        "state": health.state,
+        "advice": health.advice,
+    }
+
+
+def _short_lag(lag: str | None) -> str:
+    return _UNKNOWN if lag is None else lag.rpartition(": ")[2].partition(",")[0]
+
+
+def _short_verdict(verdict: str | None) -> str:
+    if verdict is None:
+        return _UNKNOWN
+    if verdict.startswith("conforms"):
+        return "✓ smoke layer"
+    return "✗ fails" if verdict.startswith("does NOT") else "not checked"
+
+
 def _table(columns: tuple[tuple[str, str], ...]) -> types.TableView:
-    broken = [number for number, (name, _) in enumerate(columns, 1) if name in LONG]
+    broken = [number for number, (name, _) in enumerate(columns, 1) if name in _LONG]
     cells = ", ".join(f"& tbody td:nth-of-type({number})" for number in broken)
     breaking = {"minWidth": "12rem", "overflowWrap": "anywhere"}
     table = types.TableView(componentsProps={"table": {"sx": {cells: breaking}}})
@@ -140,7 +227,7 @@ def _table(columns: tuple[tuple[str, str], ...]) -> types.TableView:
     return table
 
 
-def _shown(
+def _columns_of(
     found: list[dict[str, str]], columns: tuple[tuple[str, str], ...]
 ) -> list[dict[str, str]]:
     return [{name: row[name] for name, _ in columns} for row in found]

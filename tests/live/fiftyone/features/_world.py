@@ -143,7 +143,8 @@ class World:
             return
         shared = [kept for kept in vars(self).values() if kept in self._made]
         for index in [made for made in self._made if made not in shared]:
-            found, name = index._handle.find(), index.config.collection_name
+            name = index.config.collection_name
+            found = index.index if name in index.store.index_names() else None
             others = {kept.config.collection_name for kept in shared}
             if found is None or found.info.dimension != 64 or name in others:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,9 +57,8 @@ def going_on(world: World) -> None:
     options = {"brain_key": "going_on", "skip_failures": False, "samples": world.dataset[:40]}
     with pytest.MonkeyPatch.context() as patch:
         if world.ours:
-            import vecbridge.fiftyone._embedding as embedding
-
-            patch.setattr(embedding, "_FIRST_PART", 10)
+            kind = type(world.images.backend)
+            patch.setattr(kind, "part_sizes", replace(kind.part_sizes, first=10))
         with pytest.raises(RuntimeError, match="out of memory"):
             world.make(model=world.models.CountingModel(fail_after=35), **options)
     model = world.models.CountingModel()

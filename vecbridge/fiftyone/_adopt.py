@@ -1,38 +1,131 @@
-"""How a run changes sides: opened where it is, copied where it has to be, swapped at the end."""
+"""Similarity runs of FiftyOne's own backends that become vecbridge's, and go back.
+
+The index of a run is opened where it is and copied if it has to be; the run is swapped at the end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import eta.core.utils as etau
+import fiftyone as fo
 from fiftyone.core.brain import BrainMethod
 
-from vecbridge._client import Index
-from vecbridge._contract._metric import parse_metric
-from vecbridge._contract._records import Records
-from vecbridge._errors import (
+from vecbridge import (
     BackendError,
     CorruptStoreError,
+    Index,
     IndexNotFoundError,
     InvalidArgumentError,
+    Records,
 )
-from vecbridge.fiftyone import _own as own
-from vecbridge.fiftyone import _owning as owning
-from vecbridge.fiftyone._adopted import Adopted
+from vecbridge._contract._metric import parse_metric
+from vecbridge.fiftyone import _builtin as builtin
+from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._handle import SAMPLE_ID, unique_name
-from vecbridge.fiftyone._naming import config_class
-from vecbridge.fiftyone._registration import chosen_backends
-from vecbridge.fiftyone._swapping import Copying, swap
+from vecbridge.fiftyone._ownership import PendingCopy, swap
+from vecbridge.fiftyone._registration import chosen_backends, config_class, unique_name
+from vecbridge.fiftyone._store_pool import SAMPLE_ID
 from vecbridge.transfer import Progress, checksum
 from vecbridge.transfer._checksum import Summing
+from vecbridge.transfer._progress import silent
 
 
-class Move:
-    """One run that changes sides; arguments are those of :func:`adopt`."""
+@dataclass(frozen=True)
+class Adopted:
+    """The outcome of :func:`adopt`, or its plan.
+
+    Attributes:
+        brain_key: key of the run, which stays.
+        source: the backend that it had.
+        target: the backend that it has now.
+        collection_name: its index in that backend; ``None`` in FiftyOne's sklearn.
+        records: how many the index holds.
+        in_place: nothing was copied: the same collection is used.
+        mended: ids of which several rows were found, and one was kept.
+        left: the earlier index, which still exists but has no run any more.
+        done: ``False`` where only a plan was asked for.
+    """
+
+    brain_key: str
+    source: str
+    target: str
+    collection_name: str | None
+    records: int
+    in_place: bool
+    mended: int = 0
+    left: str | None = None
+    done: bool = True
+
+
+def adopt(
+    dataset: Any,
+    brain_key: str,
+    to: str | None = None,
+    *,
+    back: bool = False,
+    dry_run: bool = False,
+    progress: Progress = silent,
+    **options: Any,
+) -> Adopted:
+    """Move a similarity run of FiftyOne's own sklearn or Milvus backend to vecbridge, or back.
+
+    The brain key stays, and with it the time of the run, its fields, its model, metric and
+    consistency level. A collection in Milvus is used where it is, and ids that have several rows in
+    it get one. Other indexes are copied, read back and compared. The run changes in one write, at
+    the end: until then, and after a kill, it is unchanged.
+
+    Args:
+        dataset: the dataset, or its name.
+        brain_key: key of the run.
+        to: a backend. By default the one of the same name. With ``back``, ``"sklearn"`` or
+            ``"milvus"`` of FiftyOne's.
+        back: make a run of vecbridge's FiftyOne's again.
+        dry_run: change nothing, and say what would be done.
+        progress: called after each batch.
+        options: settings of the store, such as ``uri``; those that are left out are read from
+            where they are configured.
+
+    Returns:
+        What was done.
+
+    Raises:
+        InvalidArgumentError: there is no such dataset or run, or it is of another backend.
+        UnknownBackendError: the backend is not installed.
+        IndexNotFoundError: the run's index does not exist in the store.
+        CorruptStoreError: a copy differs from its source; the run is left unchanged.
+        BackendError: a store failed; the run is left unchanged.
+
+    Example:
+        >>> vecbridge.fiftyone.adopt("photos", "similar", uri="vectors.db")  # doctest: +SKIP
+    """
+    if isinstance(dataset, str):
+        dataset = _loaded(dataset)
+    if not dataset.has_brain_run(brain_key):
+        raise InvalidArgumentError(
+            f"dataset {dataset.name!r} has no brain run {brain_key!r}; it has "
+            f"{', '.join(dataset.list_brain_runs()) or 'none'}"
+        )
+    move = _Move(dataset, brain_key, to, options, progress)
+    return move.back(dry_run) if back else move.forth(dry_run)
+
+
+def _loaded(name: str) -> Any:
+    try:
+        return fo.load_dataset(name)
+    except ValueError as error:
+        datasets = ", ".join(fo.list_datasets()[:10]) or "none"
+        raise InvalidArgumentError(
+            f"there is no dataset {name!r}; FiftyOne has {datasets}"
+        ) from error
+
+
+class _Move:
+    """One run that is moved; arguments are those of :func:`adopt`."""
 
     def __init__(
         self,
@@ -48,16 +141,16 @@ class Move:
         self._options = options
         self._progress = progress
         self._config = BrainMethod.get_run_info(dataset, brain_key).config
-        self._copying = Copying(dataset, brain_key)
+        self._pending = PendingCopy(dataset, brain_key)
 
     def forth(self, dry_run: bool) -> Adopted:
-        """From FiftyOne's backend to vecbridge's."""
-        source = own.own_backend(self._config)
+        """Move the run from FiftyOne's backend to vecbridge's."""
+        source = builtin.builtin_backend(self._config)
         if source is None:
             raise InvalidArgumentError(
                 f"run {self._key!r} is of backend {self._config.method!r} ({self._config.cls}), "
-                f"and not of FiftyOne's own sklearn or Milvus. What is vecbridge's already goes "
-                f"to another store with `vecbridge copy`, or back with back=True"
+                f"and not of FiftyOne's own sklearn or Milvus. A run that is vecbridge's already "
+                f"moves to another store with `vecbridge copy`, or back with back=True"
             )
         (target,) = chosen_backends(self._to or source)
         if source == target == "milvus":
@@ -69,11 +162,11 @@ class Move:
             index = _opened(here)
             return self._copied(config, _batches(index), index.count(), source, dry_run)
         index = self._dataset.load_brain_results(self._key, cache=False)
-        records = own.records_of(index, self._config.patches_field is not None)
+        records = builtin.records_of(index, self._config.patches_field is not None)
         return self._copied(config, iter([records]), len(records), source, dry_run)
 
     def back(self, dry_run: bool) -> Adopted:
-        """From vecbridge's backend to FiftyOne's."""
+        """Move the run from vecbridge's backend to FiftyOne's."""
         if not isinstance(self._config, BackendSimilarityConfig):
             raise InvalidArgumentError(f"run {self._key!r} is not vecbridge's: nothing to undo")
         source = self._config.backend_name
@@ -94,7 +187,7 @@ class Move:
         if target == "milvus":
             return self._back_to_milvus(index, report, dry_run)
         if not dry_run:
-            made = own.in_sklearn(self._dataset, self._key, self._config, _batches(index))
+            made = builtin.in_sklearn(self._dataset, self._key, self._config, _batches(index))
             swap(self._dataset, self._key, made)
         return report(collection_name=None, in_place=False, left=index.info.name)
 
@@ -104,19 +197,19 @@ class Move:
         name, count = index.info.name, index.count()
         arguments = self._dataset, self._key, self._config, self._options
         if self._config.backend_name == "milvus":
-            made = own.in_milvus(*arguments, name)
-            if own.can_be_in_place(made):
+            made = builtin.in_milvus(*arguments, name)
+            if builtin.can_write_to_collection(made):
                 if not dry_run:
                     # FiftyOne's own adapter would take another run's records for its own.
-                    owning.refuse_foreign(self._config, self._dataset, self._key, "give it back")
+                    ownership.refuse_foreign(self._config, self._dataset, self._key, "give it back")
                     swap(self._dataset, self._key, made)
                 return report(collection_name=name, in_place=True)
         copied = None
         if not dry_run:
-            made = own.in_milvus(*arguments, None)
+            made = builtin.in_milvus(*arguments, None)
             place, copied = "FiftyOne's milvus", made.config.collection_name
-            with self._copying.making(place, copied, lambda _: made.cleanup()):
-                own.fill(made, _batches(index))
+            with self._pending.making(place, copied, lambda _: made.cleanup()):
+                builtin.fill(made, _batches(index))
                 if made.total_index_size != count:
                     raise _different("milvus", count, made.total_index_size)
                 swap(self._dataset, self._key, made)
@@ -127,7 +220,7 @@ class Move:
         index, mended = _opened(config), 0
         if not dry_run:
             mend = getattr(index.engine, "mend_duplicates", None)
-            if mend is not None and not owning.is_foreign(config, self._dataset, self._key):
+            if mend is not None and not ownership.is_foreign(config, self._dataset, self._key):
                 mended = mend()
             swap(self._dataset, self._key, self._made(config))
         return Adopted(
@@ -153,9 +246,9 @@ class Move:
         name = unique_name(self._dataset.name, self._key)
         left = getattr(self._config, "collection_name", None)
         if not dry_run:
-            self._copying.clear(target, lambda earlier: _drop(config, earlier))
+            self._pending.drop_earlier(target, lambda earlier: _drop(config, earlier))
             config.collection_name = name
-            with self._copying.making(target, name, lambda made: _drop(config, made)):
+            with self._pending.making(target, name, lambda made: _drop(config, made)):
                 self._send(config, batches, count)
                 swap(self._dataset, self._key, self._made(config))
             left = self._left(left)
@@ -171,7 +264,7 @@ class Move:
         )
 
     def _left(self, name: str | None) -> str | None:
-        """The collection of FiftyOne's Milvus that the run had, where it is still there."""
+        """Return the collection of FiftyOne's Milvus that the run had, if it still exists."""
         if name is None:
             return None
         try:
@@ -212,7 +305,7 @@ class Move:
             collection_name=name,
             metric=self._config.metric,
             consistency_level=getattr(self._config, "consistency_level", None),
-            **own.kept(self._config),
+            **builtin.run_facts(self._config),
             **options,
         )
         return config
@@ -244,8 +337,8 @@ def _drop(config: BackendSimilarityConfig, name: str) -> None:
 
 def _different(backend: str, sent: int, arrived: int) -> CorruptStoreError:
     return CorruptStoreError(
-        f"the copy is not what was copied: {sent:,} records were sent, {arrived:,} are there. Was "
-        f"the index written to meanwhile? The run is what it was; the copy is dropped",
+        f"the copy differs from the source: {sent:,} records were sent, {arrived:,} arrived. Was "
+        f"the source written to meanwhile? The run was left unchanged; the copy is dropped",
         backend=backend,
         operation="adopt",
     )

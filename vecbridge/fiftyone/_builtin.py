@@ -1,4 +1,4 @@
-"""Similarity indexes in FiftyOne's own two backends that are taken over, and made again."""
+"""Similarity indexes in FiftyOne's own sklearn and Milvus backends: recognized, read and made."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from vecbridge._contract._records import Records
-from vecbridge._errors import InvalidArgumentError
-from vecbridge.fiftyone._handle import SAMPLE_ID
+from vecbridge import InvalidArgumentError, Records
+from vecbridge.fiftyone._store_pool import SAMPLE_ID
 
 _MODULE = "fiftyone.brain.internal.core."
 _FIELDS = {"pk", "vector", SAMPLE_ID}
-_ADDED_AT_ONCE = 5000
-_KEPT = (
+_ROWS_PER_WRITE = 5000
+_RUN_FACTS = (
     "embeddings_field",
     "patches_field",
     "roi_field",
@@ -24,13 +23,15 @@ _KEPT = (
 )
 
 
-def kept(config: Any) -> dict[str, Any]:
-    """What a run says of its samples and its model, whatever store its index is in."""
-    return {name: value for name in _KEPT if (value := getattr(config, name, None)) is not None}
+def run_facts(config: Any) -> dict[str, Any]:
+    """Return what a run says of its samples and its model, whatever store its index is in."""
+    return {
+        name: value for name in _RUN_FACTS if (value := getattr(config, name, None)) is not None
+    }
 
 
-def own_backend(config: Any) -> str | None:
-    """``"sklearn"`` or ``"milvus"`` where a run is of FiftyOne's backend of that name."""
+def builtin_backend(config: Any) -> str | None:
+    """Return ``"sklearn"`` or ``"milvus"`` where a run is of FiftyOne's backend of that name."""
     for name in ("sklearn", "milvus"):
         if config.cls.startswith(f"{_MODULE}{name}."):
             return name
@@ -38,21 +39,23 @@ def own_backend(config: Any) -> str | None:
 
 
 def records_of(index: Any, patches: bool) -> Records:
-    """Everything that FiftyOne's sklearn index holds."""
+    """Return everything that FiftyOne's sklearn index holds."""
     vectors, samples, labels = index.get_embeddings()
     ids = [str(name) for name in (labels if patches else samples)]
     if len(set(ids)) != len(ids):
-        raise InvalidArgumentError("the index holds an id twice: remove it, or compute it again")
+        raise InvalidArgumentError(
+            "the index has several records of one id: remove them, or compute the index again"
+        )
     fields: Mapping[str, Any] = {SAMPLE_ID: [str(name) for name in samples]}
     return Records(tuple(ids), np.ascontiguousarray(vectors, dtype=np.float32), fields)
 
 
 def in_sklearn(dataset: Any, brain_key: str, config: Any, batches: Iterator[Records]) -> Any:
-    """An index in FiftyOne's sklearn backend, which holds these records."""
+    """Make an index in FiftyOne's sklearn backend that holds these records."""
     from fiftyone.brain.internal.core.sklearn import SklearnSimilarityConfig as Config
     from fiftyone.brain.internal.core.sklearn import SklearnSimilarityIndex as Index
 
-    made = Config(metric=config.metric, **kept(config))
+    made = Config(metric=config.metric, **run_facts(config))
     parts = list(batches)
     samples, labels = _ids_of(parts, made.patches_field is not None)
     vectors = np.concatenate([part.vectors for part in parts])
@@ -70,14 +73,14 @@ def in_sklearn(dataset: Any, brain_key: str, config: Any, batches: Iterator[Reco
 def in_milvus(
     dataset: Any, brain_key: str, config: Any, options: Mapping[str, Any], name: str | None
 ) -> Any:
-    """An index in FiftyOne's Milvus backend, of a collection that exists or of a new one.
+    """Make an index in FiftyOne's Milvus backend, of a collection that exists or of a new one.
 
     Args:
         dataset: the dataset.
         brain_key: key of the run.
         config: of the run as it is.
         options: address and credentials.
-        name: the collection; by default a name is found for a new one.
+        name: the collection; ``None`` for a new one.
     """
     from fiftyone.brain.internal.core.milvus import MilvusSimilarityConfig as Config
     from fiftyone.brain.internal.core.milvus import MilvusSimilarityIndex as Index
@@ -86,26 +89,26 @@ def in_milvus(
         collection_name=name,
         metric=config.metric,
         consistency_level=config.consistency_level or "Session",
-        **kept(config),
+        **run_facts(config),
     )
     made.load_credentials(**options)
-    # It saves its configuration as it chooses a name: the run is to stay as it is until the end.
+    # It saves its configuration when it chooses a name; without a key it cannot change the run yet.
     unsaved = Index(dataset, made, None, backend=made.build())
     unsaved._key = brain_key
     return unsaved
 
 
-def can_be_in_place(index: Any) -> bool:
-    """Whether FiftyOne's adapter can add to the collection: it writes three fields, no other."""
+def can_write_to_collection(index: Any) -> bool:
+    """Return whether FiftyOne's adapter can add to the collection: it writes three fields only."""
     fields = {field.name for field in index.collection.schema.fields}
     return fields == _FIELDS
 
 
 def fill(index: Any, batches: Iterator[Records]) -> None:
-    """Adds records to an empty index in FiftyOne's Milvus backend."""
+    """Add records to an empty index in FiftyOne's Milvus backend."""
     for records in batches:
-        for start in range(0, len(records), _ADDED_AT_ONCE):
-            stop = start + _ADDED_AT_ONCE
+        for start in range(0, len(records), _ROWS_PER_WRITE):
+            stop = start + _ROWS_PER_WRITE
             patches = index.config.patches_field is not None
             samples, labels = _ids_of([records], patches)
             index.add_to_index(
@@ -113,7 +116,7 @@ def fill(index: Any, batches: Iterator[Records]) -> None:
                 samples[start:stop],
                 label_ids=None if labels is None else labels[start:stop],
                 reload=False,
-                batch_size=_ADDED_AT_ONCE,
+                batch_size=_ROWS_PER_WRITE,
             )
 
 
