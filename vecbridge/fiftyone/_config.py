@@ -26,7 +26,7 @@ from vecbridge._config._names import listed, section_names, suggestion
 from vecbridge._config._registry import describe_settings
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
-from vecbridge._front._aggregate import AGGREGATIONS
+from vecbridge._contract._ranking import AGGREGATIONS
 from vecbridge._redaction import quoted
 from vecbridge.fiftyone._store_pool import remember, remembered, resolved_settings, shared_store
 from vecbridge.settings import Settings

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Hits, Index
-from vecbridge._front._aggregate import Aggregation, parse_aggregation
+from vecbridge._contract._ranking import Aggregation, parse_aggregation
 from vecbridge.fiftyone._records import StoredRecords
 from vecbridge.fiftyone._view_scope import ViewScope, ids_of
 from vecbridge.ranking import distances, rank
