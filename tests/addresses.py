@@ -20,6 +20,16 @@ WELL_FORMED = (
     f"root:{SECRET}@127.0.0.1:1",
     f"postgresql://root:{SECRET}@127.0.0.1/x.db",
     f"milvus+grpc://root:{SECRET}@one:1,two:2/db",
+    f"https://host:443;token=p@{SECRET}",
+    f"https://host:443?token=p@{SECRET}",
+    f"https://root:p@ss@{SECRET}",
+    f"unix:/root:{SECRET}/x@h",
+    f"//root:{SECRET}\\@h",
+    f"//{SECRET}@h:1/db",
+    f"//h:1/db,token={SECRET}",
+    f"//h/api_key={SECRET}",
+    f"./root:{SECRET}/x@h.db",
+    f"/srv/password={SECRET}/x",
 )
 SEPARATORS = ":/@?#&=;.%\\ "
 LOOK_ALIKES = {":": "：", "/": "／", "@": "＠", "?": "？", "#": "＃", "=": "＝", ".": "．"}
@@ -27,18 +37,25 @@ SCHEMES = ("htp", "htpp", "HTTP", "http ", "ht tp", "grpc", "", "//", "http:", "
 WRAPPED = (" {}", "{} ", "\t{}", "{}\n", '"{}"', "'{}'", "<{}>", "({})", "{}\x07", "\ufeff{}")
 
 _VALID = re.compile(
-    r"[a-z+]+://(\[[\d:a-f]+\]|[\w.-]+)(:\d{1,5})?(/[\w.~+,/-]*)?"
+    rf"[a-z+]+://((?!\S*{SECRET}\S*@)[\w.~%+-]+(:[\w.~%+-]*)?@)?"
+    r"(\[[\d:a-f]+\]|[\w.-]+)(:\d{1,5})?(/[\w.~+,/-]*)?"
     rf"(\?(?!.*{SECRET}).*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _PATH = re.compile(r"(unix:)?[\w .,~+/\\!()-]*")
-_ROOTED = re.compile(r"(unix:)?(/|\./|\.\./|~)[^@?#&;]*")
+_ROOTED = re.compile(
+    r"(unix:)?(?!.*(token|password|api.?key)\s*[=:])(/|\./|\.\./|~)[^@?#&;]*",
+    re.IGNORECASE | re.DOTALL,
+)
+_WITH_AT = re.compile(r"(unix:)?(/(?!/)|\./|\.\./|~)[\w .,~+/\\!()@-]*")
 
 
 def is_open(text: str) -> bool:
     """Whether the text is a whole address, path or word of which no part says "credentials"."""
     plain = unquote(unquote(text)) if "%" in text else text
-    return any(kind.fullmatch(plain) for kind in (_VALID, _PATH, _ROOTED))
+    return _VALID.fullmatch(text) is not None or any(
+        kind.fullmatch(plain) for kind in (_VALID, _PATH, _ROOTED, _WITH_AT)
+    )
 
 
 def malformed(seed: int, many: int) -> Iterator[str]:

@@ -99,12 +99,11 @@ def _made(kind: type[Any], settings: Settings) -> Any:
     except VecbridgeError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
-        from vecbridge._redaction import hidden_parts, redacted_message
+        from vecbridge._redaction import error_message, hidden_parts
 
         values = list(vars(settings).values())
         secrets = [each for each in values if hasattr(each, "get_secret_value")]
-        said = f"{type(error).__name__}: {error}"
-        reason = redacted_message(said, [*secrets, *hidden_parts(values)])
+        reason = error_message(error, [*secrets, *hidden_parts(values)])
     # Not from the error: what it holds of the settings is not ours to show.
     raise ConfigurationError(
         f"backend {getattr(kind, 'name', kind.__name__)!r} fails when it is made ({reason}). "
