@@ -37,24 +37,26 @@ SCHEMES = ("htp", "htpp", "HTTP", "http ", "ht tp", "grpc", "", "//", "http:", "
 WRAPPED = (" {}", "{} ", "\t{}", "{}\n", '"{}"', "'{}'", "<{}>", "({})", "{}\x07", "\ufeff{}")
 
 _VALID = re.compile(
-    rf"[a-z+]+://((?!\S*{SECRET}\S*@)[\w.~%+-]+(:[\w.~%+-]*)?@)?"
+    rf"[a-z][a-z0-9.+-]*://((?!\S*{SECRET}\S*@)[\w.~%+-]+(:[\w.~%+-]*)?@)?"
     r"(\[[\d:a-f]+\]|[\w.-]+)(:\d{1,5})?(/[\w.~+,/-]*)?"
     rf"(\?(?!.*{SECRET}).*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _PATH = re.compile(r"(unix:)?[\w .,~+/\\!()-]*")
 _ROOTED = re.compile(
-    r"(unix:)?(?!.*(token|password|api.?key)\s*[=:])(/|\./|\.\./|~)[^@?#&;]*",
+    r"(unix:)?(?!.*(token|password|api[\W_]?key)\s*[=:?&#;%@])"
+    r"(?!//.*@|.*:.*@|.*@[^/\\]*[:=]|.*=[^/\\]*@|.*[?&#;%].*[:=@]|.*[:=@].*[?&#;%])"
+    r"(/|\./|\.\./|~).*",
     re.IGNORECASE | re.DOTALL,
 )
-_WITH_AT = re.compile(r"(unix:)?(/(?!/)|\./|\.\./|~)[\w .,~+/\\!()@-]*")
+"""A path with no sign of credentials: no user:password@, no parameter, no name of a secret."""
 
 
 def is_open(text: str) -> bool:
     """Whether the text is a whole address, path or word of which no part says "credentials"."""
     plain = unquote(unquote(text)) if "%" in text else text
     return _VALID.fullmatch(text) is not None or any(
-        kind.fullmatch(plain) for kind in (_VALID, _PATH, _ROOTED, _WITH_AT)
+        kind.fullmatch(plain) for kind in (_VALID, _PATH, _ROOTED)
     )
 
 
@@ -89,7 +91,8 @@ def _one_step() -> Iterator[str]:
 
 def _respelled(text: str) -> Iterator[str]:
     _, colon, rest = text.partition(":")
-    yield from (scheme + colon + rest for scheme in SCHEMES)
+    if SECRET in rest:
+        yield from (scheme + colon + rest for scheme in SCHEMES)
     yield from (wrap.format(text) for wrap in WRAPPED)
     once = quote(text, safe="")
     yield from (once, quote(once, safe=""), "".join(f"%{ord(each):02x}" for each in text))

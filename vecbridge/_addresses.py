@@ -25,10 +25,11 @@ _SHOWN_PATH = re.compile(r"[\w.~+/-]*")
 _LARGEST_PORT = 65535
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _DECODINGS = 8
-_SEPARATOR = re.compile(r"[:;&=?#]")
-_PARAMETERS = re.compile(r"[?&#;]")
+_SEPARATOR = re.compile(r"[:=]")
+_QUERY_SIGN = re.compile(r"[?&#;%]")
 _NAMED_SECRET = re.compile(
-    r"(?:token|passw(?:or)?d|pwd|secret|(?:api|access|account)[_.-]?key)\s*[=:]", re.IGNORECASE
+    r"(?:token|passw(?:or)?d|pwd|secret|(?:api|access|account)[\W_]?key)\s*[=:?&#;%@]",
+    re.IGNORECASE,
 )
 
 
@@ -165,19 +166,14 @@ def resembles_address(text: str) -> bool:
     return (
         "://" in text
         or _NAMED_SECRET.search(text) is not None
-        # user:password@host, also where the password holds a slash.
-        or text.rfind("@") > text.find(":") >= 0
         # An address that lost its scheme.
         or (text.startswith("//") and "@" in text)
-        or any(map(_part_resembles_address, _parts(text)))
+        # user:password@host, also where the password holds a slash.
+        or ":" in text.rpartition("@")[0]
+        # An = may stand in another part: a table's partitions are folders such as day=1.
+        or any("@" in part and _SEPARATOR.search(part) for part in _parts(text))
+        or (_QUERY_SIGN.search(text) is not None and re.search("[:=@]", text) is not None)
     )
-
-
-def _part_resembles_address(part: str) -> bool:
-    if "@" in part and _SEPARATOR.search(part):
-        return True
-    parameters = _PARAMETERS.search(part)
-    return parameters is not None and "=" in part[parameters.start() :]
 
 
 def _parts(text: str) -> list[str]:
