@@ -54,15 +54,8 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
         >>> vecbridge.get_backend("sklearn")
         <Store 'sklearn'>
     """
-    from vecbridge._front._store import Store
-
     kind, resolved = configured(name, as_keywords(options))
-    settings = resolved.settings
-    return Store(
-        _made(kind, settings),
-        metric=settings.metric or "cosine",
-        consistency=settings.consistency_level,
-    )
+    return _made(kind, resolved.settings)
 
 
 def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedSetting]:
@@ -93,9 +86,15 @@ def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any],
     return kind, resolved
 
 
-def _made(kind: type[Any], settings: Settings) -> Any:
+def _made(kind: type[Any], settings: Settings) -> Store:
+    from vecbridge._front._store import Store
+
     try:
-        return kind(settings)
+        return Store(
+            kind(settings),
+            metric=settings.metric or "cosine",
+            consistency=settings.consistency_level,
+        )
     except VecbridgeError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
@@ -105,8 +104,9 @@ def _made(kind: type[Any], settings: Settings) -> Any:
         secrets = [each for each in values if hasattr(each, "get_secret_value")]
         reason = error_message(error, [*secrets, *hidden_parts(values)])
     # Not from the error: what it holds of the settings is not ours to show.
+    name = getattr(kind, "name", None)
     raise ConfigurationError(
-        f"backend {getattr(kind, 'name', kind.__name__)!r} fails when it is made ({reason}). "
+        f"backend {name if isinstance(name, str) else kind.__name__!r} fails when it is made ({reason}). "
         f"Upgrade or uninstall {kind.__module__.partition('.')[0]}, or tell its authors"
     )
 

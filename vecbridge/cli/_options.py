@@ -12,7 +12,7 @@ from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._front._index import Index
 from vecbridge._front._store import Store
-from vecbridge._redaction import redacted
+from vecbridge._redaction import quoted
 
 
 def completed(incomplete: str) -> list[str]:
@@ -60,7 +60,7 @@ def options_of(given: Sequence[str] | None) -> dict[str, str]:
     """The settings in ``KEY=VALUE`` words."""
     if wrong := [text for text in given or () if "=" not in text]:
         raise InvalidArgumentError(
-            f"an option is KEY=VALUE; there is no = after {', '.join(map(redacted, wrong))}"
+            f"an option is KEY=VALUE; there is no = after {', '.join(map(quoted, wrong))}"
         )
     return dict(text.split("=", 1) for text in given or ())
 
