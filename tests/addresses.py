@@ -24,6 +24,8 @@ WELL_FORMED = (
     f"https://host:443?token=p@{SECRET}",
     f"https://root:p@ss@{SECRET}",
     f"unix:/root:{SECRET}/x@h",
+    f"unix://h::1/root:{SECRET}",
+    f"unix:/{SECRET}%40@/db",
     f"//root:{SECRET}\\@h",
     f"//{SECRET}@h:1/db",
     f"//h:1/db,token={SECRET}",
@@ -45,7 +47,7 @@ _VALID = re.compile(
 _PATH = re.compile(r"(unix:)?[\w .,~+/\\!()-]*")
 _ROOTED = re.compile(
     r"(unix:)?(?!.*(token|password|api[\W_]?key)\s*[=:?&#;%@])"
-    r"(?!//.*@|.*:.*@|.*@[^/\\]*[:=]|.*=[^/\\]*@|.*[?&#;%].*[:=@]|.*[:=@].*[?&#;%])"
+    r"(?!//(?!/).*[:=@]|.*:.*@|.*@[^/\\]*[:=]|.*=[^/\\]*@|.*[?&#;%].*[:=@]|.*[:=@].*[?&#;%])"
     r"(/|\./|\.\./|~).*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -55,8 +57,10 @@ _ROOTED = re.compile(
 def is_open(text: str) -> bool:
     """Whether the text is a whole address, path or word of which no part says "credentials"."""
     plain = unquote(unquote(text)) if "%" in text else text
-    return _VALID.fullmatch(text) is not None or any(
-        kind.fullmatch(plain) for kind in (_VALID, _PATH, _ROOTED)
+    return (
+        any(_VALID.fullmatch(each) for each in (text, plain))
+        or _PATH.fullmatch(plain) is not None
+        or all(_ROOTED.fullmatch(each) for each in (text, plain))
     )
 
 

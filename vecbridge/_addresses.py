@@ -26,6 +26,8 @@ _LARGEST_PORT = 65535
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _DECODINGS = 8
 _SEPARATOR = re.compile(r"[:=]")
+_SIGN = re.compile(r"[:=@]")
+_WITHOUT_SCHEME = re.compile(r"//(?!/).*?[:=@]", re.DOTALL)
 _QUERY_SIGN = re.compile(r"[?&#;%]")
 _NAMED_SECRET = re.compile(
     r"(?:token|passw(?:or)?d|pwd|secret|(?:api|access|account)[\W_]?key)\s*[=:?&#;%@]",
@@ -160,19 +162,21 @@ def resembles_address(text: str) -> bool:
 
     A path that does is refused where one is configured, and shown nowhere.
     """
-    text = decoded(text)
     if os.name == "nt":
         text = _DRIVE.sub("/", text, count=1)
+    return any(map(_shows_credentials, {text, decoded(text)}))
+
+
+def _shows_credentials(text: str) -> bool:
     return (
         "://" in text
         or _NAMED_SECRET.search(text) is not None
-        # An address that lost its scheme.
-        or (text.startswith("//") and "@" in text)
+        or _WITHOUT_SCHEME.match(text) is not None
         # user:password@host, also where the password holds a slash.
         or ":" in text.rpartition("@")[0]
         # An = may stand in another part: a table's partitions are folders such as day=1.
         or any("@" in part and _SEPARATOR.search(part) for part in _parts(text))
-        or (_QUERY_SIGN.search(text) is not None and re.search("[:=@]", text) is not None)
+        or (_QUERY_SIGN.search(text) is not None and _SIGN.search(text) is not None)
     )
 
 

@@ -74,8 +74,7 @@ def quoted(value: object) -> str:
     where a name or a number was expected, only the type is shown.
     """
     if isinstance(value, (str, PurePath)):
-        shown = _redacted_text(str(value))
-        text = repr(shown if "://" in shown or _PLAIN.fullmatch(shown) else MASK)
+        text = repr(_redacted_text(str(value), paths=False))
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         return "a number of very many digits"
@@ -140,7 +139,7 @@ def is_ordinary(form: str) -> bool:
     return _ORDINARY.fullmatch(_SEPARATORS.sub("", form).casefold()) is not None
 
 
-def _redacted_text(text: str) -> str:
+def _redacted_text(text: str, *, paths: bool = True) -> str:
     if _PLAIN.fullmatch(text) or text == _MEMORY:
         return text
     if "://" in text and not text.startswith(_SOCKET):
@@ -149,7 +148,7 @@ def _redacted_text(text: str) -> str:
         except ConfigurationError:
             return MASK
     path = text.removeprefix(_SOCKET)
-    return text if explicit_path(path) and not resembles_address(path) else MASK
+    return text if paths and explicit_path(path) and not resembles_address(path) else MASK
 
 
 def _shown_word(found: re.Match[str]) -> str:
