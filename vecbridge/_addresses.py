@@ -26,8 +26,8 @@ _LARGEST_PORT = 65535
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _DECODINGS = 8
 _SEPARATOR = re.compile(r"[:=]")
-_SIGN = re.compile(r"[:=@]")
-_WITHOUT_SCHEME = re.compile(r"//(?!/).*?[:=@]", re.DOTALL)
+_SIGN = re.compile(r"[:@]")
+_AUTHORITY = re.compile(r"(?<!/)//(?!/)")
 _QUERY_SIGN = re.compile(r"[?&#;%]")
 _NAMED_SECRET = re.compile(
     r"(?:token|passw(?:or)?d|pwd|secret|(?:api|access|account)[\W_]?key)\s*[=:?&#;%@]",
@@ -171,12 +171,13 @@ def _shows_credentials(text: str) -> bool:
     return (
         "://" in text
         or _NAMED_SECRET.search(text) is not None
-        or _WITHOUT_SCHEME.match(text) is not None
+        # user:password@host or host:port without its scheme, or with half of it.
+        or _SIGN.search("".join(_AUTHORITY.split(text, maxsplit=1)[1:])) is not None
         # user:password@host, also where the password holds a slash.
         or ":" in text.rpartition("@")[0]
         # An = may stand in another part: a table's partitions are folders such as day=1.
         or any("@" in part and _SEPARATOR.search(part) for part in _parts(text))
-        or (_QUERY_SIGN.search(text) is not None and _SIGN.search(text) is not None)
+        or (_QUERY_SIGN.search(text) is not None and re.search("[:=@]", text) is not None)
     )
 
 

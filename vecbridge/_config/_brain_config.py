@@ -139,7 +139,7 @@ def _text(path: str) -> str:
         with Path(path).open("rb") as file:
             read = file.read(limit + 1)
         if len(read) <= limit:
-            # Editors on Windows begin a UTF-8 file with a byte order mark, which JSON does not know.
+            # Editors on Windows begin UTF-8 with a byte order mark, which JSON does not know.
             return read.decode("utf-8-sig")
         reason = f"it is larger than {_LARGEST_MIB} MiB, which no configuration is"
     except OSError as error:

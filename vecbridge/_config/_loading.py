@@ -152,7 +152,8 @@ def _is_absent_package(error: ModuleNotFoundError) -> bool:
 def _broken(error: BaseException, entry: EntryPoint) -> ConfigurationError:
     return ConfigurationError(
         f"backend {entry.name!r} cannot be used: the package {_provider(entry)} fails when "
-        f"{entry.value} is imported ({error_message(error)}). Upgrade or uninstall it, or tell its authors"
+        f"{entry.value} is imported ({error_message(error)}). Upgrade or uninstall it, or tell its "
+        f"authors"
     )
 
 

@@ -104,9 +104,10 @@ def _made(kind: type[Any], settings: Settings) -> Store:
         secrets = [each for each in values if hasattr(each, "get_secret_value")]
         reason = error_message(error, [*secrets, *hidden_parts(values)])
     # Not from the error: what it holds of the settings is not ours to show.
-    name = getattr(kind, "name", None)
+    declared = getattr(kind, "name", None)
+    name = declared if isinstance(declared, str) else kind.__name__
     raise ConfigurationError(
-        f"backend {name if isinstance(name, str) else kind.__name__!r} fails when it is made ({reason}). "
+        f"backend {name!r} fails when it is made ({reason}). "
         f"Upgrade or uninstall {kind.__module__.partition('.')[0]}, or tell its authors"
     )
 

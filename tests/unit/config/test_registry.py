@@ -141,8 +141,10 @@ BROKEN = [
     "raise ModuleNotFoundError('gone', name=5)",
     f"{EVIL}\nraise Evil",
     f"{EVIL}\nclass Worse(Evil, ImportError): pass\nraise Worse",
-    "class Text(str):\n    encode = __format__ = None\nclass E(Exception):\n"
-    "    def __str__(self): return Text('\\ud800')\nraise E",
+    (
+        "class Text(str):\n    encode = __format__ = None\nclass E(Exception):\n"
+        "    def __str__(self): return Text('\\ud800')\nraise E"
+    ),
     "class E(Exception):\n    def __str__(self): return 5\nraise E",
     "x = 1",
     "def f(): f()\nf()",
@@ -157,8 +159,9 @@ BROKEN = [
     f"{EVIL}\n{PROBE}\n    def __new__(cls, settings): raise Evil",
     f"{EVIL}\n{PROBE}\n    @property\n    def name(self): raise Evil",
     f"{EVIL}\n{PROBE}".replace("if self.user", "raise Evil\n        if self.user"),
-    f"{EVIL}\nclass Worse(Evil, ValueError): pass\n"
-    f"{PROBE}".replace("if self.user", "raise Worse\n        if self.user"),
+    f"{EVIL}\nclass Worse(Evil, ValueError): pass\n{PROBE}".replace(
+        "if self.user", "raise Worse\n        if self.user"
+    ),
 ]
 
 
@@ -188,7 +191,7 @@ def test_metadata_that_cannot_be_read_is_that_packages_fault(
         assert vecbridge.get_backend("probe").name == "probe"
         return
     kind = vecbridge.ConfigurationError if "raise" in source else vecbridge.MissingDependencyError
-    with pytest.raises(kind, match="backend 'probe' .*acme"):
+    with pytest.raises(kind, match=r"backend 'probe' .*acme"):
         vecbridge.get_backend("probe")
 
 
