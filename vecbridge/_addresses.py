@@ -138,8 +138,9 @@ def local_path(value: Any) -> Any:
     if resembles_address(text):
         raise ConfigurationError(
             "this is a place on this machine, and what was given may be an address with a password "
-            "in it, so that it is not shown: it has ://, an @ beside or after a colon, or a word "
-            "such as token=. A folder of such a name can be reached by a symbolic link"
+            "in it, so that it is not shown: it has ://, an @ beside or after a colon, one of "
+            "? & # ; % together with one of : = @, or a word such as token=. A folder of such a "
+            "name can be reached by a symbolic link"
         )
     # What has lost the slashes after its scheme.
     if not (isinstance(value, os.PathLike) or explicit_path(text)) and (
@@ -164,15 +165,15 @@ def resembles_address(text: str) -> bool:
     """
     if os.name == "nt":
         text = _DRIVE.sub("/", text, count=1)
-    return any(map(_shows_credentials, {text, decoded(text)}))
+    return any(map(_may_hold_credentials, {text, decoded(text)}))
 
 
-def _shows_credentials(text: str) -> bool:
+def _may_hold_credentials(text: str) -> bool:
     return (
         "://" in text
         or _NAMED_SECRET.search(text) is not None
         # user:password@host or host:port without its scheme, or with half of it.
-        or _SIGN.search("".join(_AUTHORITY.split(text, maxsplit=1)[1:])) is not None
+        or any(_SIGN.search(rest) for rest in _AUTHORITY.split(text, maxsplit=1)[1:])
         # user:password@host, also where the password holds a slash.
         or ":" in text.rpartition("@")[0]
         # An = may stand in another part: a table's partitions are folders such as day=1.
