@@ -20,6 +20,18 @@ WELL_FORMED = (
     f"root:{SECRET}@127.0.0.1:1",
     f"postgresql://root:{SECRET}@127.0.0.1/x.db",
     f"milvus+grpc://root:{SECRET}@one:1,two:2/db",
+    f"https://host:443;token=p@{SECRET}",
+    f"https://host:443?token=p@{SECRET}",
+    f"https://root:p@ss@{SECRET}",
+    f"unix:/root:{SECRET}/x@h",
+    f"unix://h::1/root:{SECRET}",
+    f"unix:/{SECRET}%40@/db",
+    f"//root:{SECRET}\\@h",
+    f"//{SECRET}@h:1/db",
+    f"//h:1/db,token={SECRET}",
+    f"//h/api_key={SECRET}",
+    f"./root:{SECRET}/x@h.db",
+    f"/srv/password={SECRET}/x",
 )
 SEPARATORS = ":/@?#&=;.%\\ "
 LOOK_ALIKES = {":": "：", "/": "／", "@": "＠", "?": "？", "#": "＃", "=": "＝", ".": "．"}
@@ -27,18 +39,29 @@ SCHEMES = ("htp", "htpp", "HTTP", "http ", "ht tp", "grpc", "", "//", "http:", "
 WRAPPED = (" {}", "{} ", "\t{}", "{}\n", '"{}"', "'{}'", "<{}>", "({})", "{}\x07", "\ufeff{}")
 
 _VALID = re.compile(
-    r"[a-z+]+://(\[[\d:a-f]+\]|[\w.-]+)(:\d{1,5})?(/[\w.~+,/-]*)?"
+    rf"[a-z][a-z0-9.+-]*://((?!\S*{SECRET}\S*@)[\w.~%+-]+(:[\w.~%+-]*)?@)?"
+    r"(\[[\d:a-f]+\]|[\w.-]+)(:\d{1,5})?(/[\w.~+,/-]*)?"
     rf"(\?(?!.*{SECRET}).*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _PATH = re.compile(r"(unix:)?[\w .,~+/\\!()-]*")
-_ROOTED = re.compile(r"(unix:)?(/|\./|\.\./|~)[^@?#&;]*")
+_ROOTED = re.compile(
+    r"(unix:)?(?!.*(token|password|api[\W_]?key)\s*[=:?&#;%@])"
+    r"(?!(.*[^/])?//(?!/).*[:@]|.*:.*@|.*@[^/\\]*[:=]|.*=[^/\\]*@|.*[?&#;%].*[:=@]|.*[:=@].*[?&#;%])"
+    r"(/|\./|\.\./|~).*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A path with no sign of credentials: no user:password@, no parameter, no name of a secret."""
 
 
 def is_open(text: str) -> bool:
     """Whether the text is a whole address, path or word of which no part says "credentials"."""
     plain = unquote(unquote(text)) if "%" in text else text
-    return any(kind.fullmatch(plain) for kind in (_VALID, _PATH, _ROOTED))
+    return (
+        any(_VALID.fullmatch(each) for each in (text, plain))
+        or _PATH.fullmatch(plain) is not None
+        or all(_ROOTED.fullmatch(each) for each in (text, plain))
+    )
 
 
 def malformed(seed: int, many: int) -> Iterator[str]:
@@ -72,7 +95,8 @@ def _one_step() -> Iterator[str]:
 
 def _respelled(text: str) -> Iterator[str]:
     _, colon, rest = text.partition(":")
-    yield from (scheme + colon + rest for scheme in SCHEMES)
+    if SECRET in rest:
+        yield from (scheme + colon + rest for scheme in SCHEMES)
     yield from (wrap.format(text) for wrap in WRAPPED)
     once = quote(text, safe="")
     yield from (once, quote(once, safe=""), "".join(f"%{ord(each):02x}" for each in text))

@@ -12,16 +12,27 @@ from urllib.parse import unquote
 from vecbridge._errors import ConfigurationError
 
 MASK = "**********"
+# Narrower than RFC 3986: where a character could also end the host, the address has two readings,
+# and what one of them takes for a host may be a password. Those must be percent-encoded.
 _ADDRESS = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
-    r"(?:(?P<userinfo>[^\s/?#]*)@)?"
+    r"(?:(?P<user>(?:[\w.~!$'()*+-]|%[0-9A-Fa-f]{2})*)"
+    r"(?::(?P<password>(?:[\w.~!$'()*+-]|%[0-9A-Fa-f]{2})*))?@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>/[^\s?#@:]*)?(?:\?(?P<query>[^\s#]*))?"
+    r"(?P<path>/[^\s?#@:]*)?(?:\?(?P<query>[^\s#@]*))?"
 )
-_SHOWN_PATH = re.compile(r"[\w.~+,/-]*")
+_SHOWN_PATH = re.compile(r"[\w.~+/-]*")
 _LARGEST_PORT = 65535
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _DECODINGS = 8
+_SEPARATOR = re.compile(r"[:=]")
+_SIGN = re.compile(r"[:@]")
+_AUTHORITY = re.compile(r"(?<!/)//(?!/)")
+_QUERY_SIGN = re.compile(r"[?&#;%]")
+_NAMED_SECRET = re.compile(
+    r"(?:token|passw(?:or)?d|pwd|secret|(?:api|access|account)[\W_]?key)\s*[=:?&#;%@]",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -62,14 +73,15 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Takes an address apart.
+    """Take an address apart.
 
     Args:
         text: ``scheme://user:password@host:port/path?query``; scheme and host are needed. The user
             and password are percent-encoded.
 
     Raises:
-        ConfigurationError: it is no such address. The message does not quote it.
+        ConfigurationError: it is no such address, or one that can be read in more than one way. The
+            message does not quote it.
 
     Example:
         >>> parse_address("https://me:hunter2@host:443/db")
@@ -84,27 +96,27 @@ def parse_address(text: str) -> Address:
             "needed; percent-encode a user and a password. What was given is not shown, since it "
             "may hold a password"
         )
-    user, colon, password = (found["userinfo"] or "").partition(":")
+    user, password = found["user"], found["password"]
     return Address(
         scheme=found["scheme"].lower(),
         host=found["host"],
         port=None if found["port"] is None else int(found["port"]),
         path=found["path"] or "",
-        user=None if found["userinfo"] is None else unquote(user),
-        password=unquote(password) if colon else None,
+        user=None if user is None else unquote(user),
+        password=None if password is None else unquote(password),
         query=found["query"],
     )
 
 
 def local_path(value: Any) -> Any:
-    """Checks the path of a file or folder of this machine, before anything is done with it.
+    """Check the path of a file or folder of this machine, before anything is done with it.
 
     ``None`` and ``":memory:"`` are left as they are. A relative path may not begin with a part
     that holds a colon, which would be the scheme of an address: ``./part:1`` is a path.
 
     Raises:
-        ConfigurationError: it is empty, is none that a system can have, or is an address, which
-            the message does not quote.
+        ConfigurationError: it is empty, is none that a system can have, or may hold an address
+            or credentials, which the message does not quote.
     """
     if value is None or value == ":memory:":
         return value
@@ -123,39 +135,59 @@ def local_path(value: Any) -> Any:
         raise ConfigurationError(
             "the path holds a lone surrogate, which no file system can keep"
         ) from None
-    if resembles_address(text, relative=not isinstance(value, os.PathLike)):
+    if resembles_address(text):
         raise ConfigurationError(
-            "this is a place on this machine, and an address was given, which is not shown, since "
-            "it may hold a password. Where a path is meant, begin it with ./ or /"
+            "this is a place on this machine, and what was given may be an address with a password "
+            "in it, so that it is not shown: it has ://, an @ beside or after a colon, one of "
+            "? & # ; % together with one of : = @, or a word such as token=. A folder of such a "
+            "name can be reached by a symbolic link"
+        )
+    # What has lost the slashes after its scheme.
+    if not (isinstance(value, os.PathLike) or explicit_path(text)) and (
+        ":" in _parts(decoded(text))[0]
+    ):
+        raise ConfigurationError(
+            "this is a place on this machine, and what was given may be an address, so that it is "
+            "not shown. Where a path is meant, begin it with ./ or /"
         )
     return value
 
 
 def explicit_path(text: str) -> bool:
-    """Whether a text says that it is a path by how it begins."""
+    """Tell whether a text says that it is a path by how it begins."""
     return text.startswith(("/", "./", "../", "~")) or _DRIVE.match(text) is not None
 
 
-def resembles_address(text: str, *, relative: bool = False) -> bool:
-    """Whether a text may be an address with credentials, well-formed or not, however encoded.
+def resembles_address(text: str) -> bool:
+    """Tell whether a text may hold an address or credentials, well-formed or not, however encoded.
 
-    Args:
-        text: any text.
-        relative: take a first part with a colon for a scheme, too.
+    A path that does is refused where one is configured, and shown nowhere.
     """
-    text = decoded(text)
-    if "://" in text:
-        return True
-    if relative and not explicit_path(text) and ":" in re.split(r"[/\\]", text)[0]:
-        return True
-    return any(
-        ("@" in part and re.search(r"[:;&=?#]", part)) or re.search(r"[?&#;].*=", part)
-        for part in re.split(r"[/\\]", text)
+    if os.name == "nt":
+        text = _DRIVE.sub("/", text, count=1)
+    return any(map(_may_hold_credentials, {text, decoded(text)}))
+
+
+def _may_hold_credentials(text: str) -> bool:
+    return (
+        "://" in text
+        or _NAMED_SECRET.search(text) is not None
+        # user:password@host or host:port without its scheme, or with half of it.
+        or any(_SIGN.search(rest) for rest in _AUTHORITY.split(text, maxsplit=1)[1:])
+        # user:password@host, also where the password holds a slash.
+        or ":" in text.rpartition("@")[0]
+        # An = may stand in another part: a table's partitions are folders such as day=1.
+        or any("@" in part and _SEPARATOR.search(part) for part in _parts(text))
+        or (_QUERY_SIGN.search(text) is not None and re.search("[:=@]", text) is not None)
     )
 
 
+def _parts(text: str) -> list[str]:
+    return re.split(r"[/\\]", text)
+
+
 def decoded(text: str) -> str:
-    """The text without percent-encodings and look-alikes of the characters that separate."""
+    """Return the text without percent-encodings and look-alikes of the characters that separate."""
     for _ in range(_DECODINGS):
         plainer = unicodedata.normalize("NFKC", unquote(text))
         if plainer == text:

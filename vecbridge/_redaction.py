@@ -25,6 +25,7 @@ _PLAIN = re.compile(r"[\w .,+()/\\~!-]*")
 _MEMORY = ":memory:"
 _SOCKET = "unix:"
 _LONGEST = 80
+_MOST_BITS = 1000
 _LEAST = 4
 """Characters of what is looked for in a text; shorter, it would tear ordinary words apart."""
 
@@ -39,11 +40,11 @@ _ORDINARY = re.compile(
 
 
 def redacted(value: object) -> Any:
-    """The value as it may be shown in a message, a listing, a log or a ``repr``.
+    """Return the value as it may be shown in a message, a listing, a log or a ``repr``.
 
     Numbers, words and paths come back as they are, an address without its credentials, and
     ``"**********"`` stands for all that may hold a secret. What a container holds is treated
-    likewise.
+    in the same way.
 
     Example:
         >>> redacted("http://me:hunter2@host:19530/db")
@@ -67,13 +68,25 @@ def redacted(value: object) -> Any:
 
 
 def quoted(value: object) -> str:
-    """The ``repr`` of a value for a message, without secrets, and cut where it is long."""
-    text = repr(redacted(value))
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    """Return the ``repr`` of a name or a number for a message, cut where it is long.
+
+    Neither is a path: text that only a path may be is masked. Of anything else, such as what stands
+    where a name or a number was expected, only the type is shown.
+    """
+    if isinstance(value, (str, PurePath)):
+        text = repr(_redacted_text(str(value), paths=False))
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "a number of very many digits"
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    if isinstance(value, (Mapping, list, tuple)) and not value:
+        return repr(value)
+    return f"a value of type {type(value).__name__}"
 
 
 def redacted_message(text: str, secrets: Iterable[object] = ()) -> str:
-    """A text that others wrote, such as a client's error, without what it must not show.
+    """Return a text that others wrote, such as a client's error, without what it must not show.
 
     Args:
         text: the text. Of each word in it that may be an address, only what was parsed is left.
@@ -88,8 +101,23 @@ def redacted_message(text: str, secrets: Iterable[object] = ()) -> str:
     return _WORDS.sub(_shown_word, without_secrets(text, secrets))
 
 
+def error_message(error: BaseException, secrets: Iterable[object] = ()) -> str:
+    """Return the type and the text of an error of others, without secrets, for any terminal.
+
+    Args:
+        error: its text may be one that cannot be encoded, or that cannot be had at all.
+        secrets: as :func:`redacted_message` takes them.
+    """
+    try:
+        # A lone surrogate cannot be printed. Not said.encode(): it may be a subclass of str.
+        said = str.encode(str(error), "utf-8", "backslashreplace").decode()
+    except Exception as second:  # noqa: BLE001 - whatever __str__ raises
+        said = f"its message cannot be shown: {type(second).__name__}"
+    return redacted_message(f"{type(error).__name__}: {said}", secrets)
+
+
 def without_secrets(text: str, secrets: Iterable[object]) -> str:
-    """The text with the secrets in it masked, whole or in part, and otherwise as it is."""
+    """Return the text with the secrets in it masked, whole or in part, and otherwise as it is."""
     forms = {form for each in secrets for form in _forms(each)}
     for form in sorted(forms, key=len, reverse=True):
         text = re.sub(re.escape(form), lambda _: MASK, text, flags=re.IGNORECASE)
@@ -97,7 +125,7 @@ def without_secrets(text: str, secrets: Iterable[object]) -> str:
 
 
 def hidden_parts(value: object) -> list[str]:
-    """Each text in a value that is not shown as it is; a validator may quote it."""
+    """Return each text in a value that is not shown as it is; a validator may quote it."""
     if isinstance(value, Mapping):
         return [part for pair in value.items() for each in pair for part in hidden_parts(each)]
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -106,7 +134,12 @@ def hidden_parts(value: object) -> list[str]:
     return [] if text is None or _redacted_text(text) == text else [text]
 
 
-def _redacted_text(text: str) -> str:
+def is_ordinary(form: str) -> bool:
+    """Tell whether a text is empty, or a word that is common in addresses and messages."""
+    return _ORDINARY.fullmatch(_SEPARATORS.sub("", form).casefold()) is not None
+
+
+def _redacted_text(text: str, *, paths: bool = True) -> str:
     if _PLAIN.fullmatch(text) or text == _MEMORY:
         return text
     if "://" in text and not text.startswith(_SOCKET):
@@ -115,7 +148,7 @@ def _redacted_text(text: str) -> str:
         except ConfigurationError:
             return MASK
     path = text.removeprefix(_SOCKET)
-    return text if explicit_path(path) and not resembles_address(path) else MASK
+    return text if paths and explicit_path(path) and not resembles_address(path) else MASK
 
 
 def _shown_word(found: re.Match[str]) -> str:
@@ -134,11 +167,7 @@ def _forms(secret: object) -> set[str]:
     forms = wholes | {repr(each)[1:-1] for each in wholes}
     if _redacted_text(text) != text:
         forms |= {part for each in wholes for part in _SEPARATORS.split(each)}
-    return {form for form in forms if len(form) >= _LEAST and not _is_ordinary(form)}
-
-
-def _is_ordinary(form: str) -> bool:
-    return _ORDINARY.fullmatch(_SEPARATORS.sub("", form).casefold()) is not None
+    return {form for form in forms if len(form) >= _LEAST and not is_ordinary(form)}
 
 
 def _plain_text(value: object) -> str | None:

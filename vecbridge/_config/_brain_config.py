@@ -17,6 +17,7 @@ from vecbridge._errors import ConfigurationError
 BACKENDS = "similarity_backends"
 DEFAULT = "default_similarity_backend"
 _PATH = "FIFTYONE_BRAIN_CONFIG_PATH"
+_LARGEST_MIB = 16
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -52,9 +53,9 @@ class BrainConfig:
         """Yield what the file says of a backend with these names."""
         for name in names:
             place = f"{self.path} ({BACKENDS}.{name})"
-            section = self.sections.get(name)
-            if section is None:
+            if name not in self.sections:
                 continue
+            section = self.sections[name]
             if not isinstance(section, dict):
                 raise ConfigurationError(
                     f"{place} must be an object with one entry a setting; found {_kind(section)}"
@@ -64,6 +65,8 @@ class BrainConfig:
 
 def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
     """Read the file where FiftyOne reads it; like FiftyOne, take none for an empty one.
+
+    What is no file, such as a pipe or a device, is none. A section that is ``null`` is left out.
 
     Raises:
         ConfigurationError: the file is there, but cannot be read.
@@ -87,7 +90,7 @@ def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
     elif not isinstance(content, dict):
         problem = f"must hold a JSON object; found {_kind(content)}"
     else:
-        return BrainConfig(path, content)
+        return BrainConfig(path, _without_null_sections(content))
     # It may hold secrets, and tools show the local variables of a traceback.
     del content
     raise ConfigurationError(f"{path} {problem}")
@@ -103,6 +106,14 @@ def _refuse_loop(path: str) -> None:
         return
     if looping:
         raise ConfigurationError(f"cannot read {path}: the link leads to itself")
+
+
+def _without_null_sections(content: dict[str, Any]) -> dict[str, Any]:
+    sections = content.get(BACKENDS)
+    if not isinstance(sections, dict):
+        return content
+    given = {name: section for name, section in sections.items() if section is not None}
+    return {**content, BACKENDS: given}
 
 
 def _has_lone_surrogate(content: object) -> bool:
@@ -123,9 +134,14 @@ def _has_lone_surrogate(content: object) -> bool:
 
 
 def _text(path: str) -> str:
+    limit = _LARGEST_MIB << 20
     try:
-        # Editors on Windows begin a UTF-8 file with a byte order mark, which JSON does not know.
-        return Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open("rb") as file:
+            read = file.read(limit + 1)
+        if len(read) <= limit:
+            # Editors on Windows begin UTF-8 with a byte order mark, which JSON does not know.
+            return read.decode("utf-8-sig")
+        reason = f"it is larger than {_LARGEST_MIB} MiB, which no configuration is"
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except UnicodeDecodeError as error:

@@ -16,7 +16,7 @@ from vecbridge._errors import (
     MissingDependencyError,
     UnknownBackendError,
 )
-from vecbridge._redaction import quoted, redacted_message
+from vecbridge._redaction import error_message, quoted
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -66,9 +66,21 @@ def _entries() -> tuple[EntryPoint, ...]:
 
 @lru_cache(maxsize=1)
 def _entries_in(_: tuple[tuple[str, int | None], ...]) -> tuple[EntryPoint, ...]:
-    from importlib.metadata import entry_points
+    from importlib.metadata import distributions, entry_points
 
-    return tuple(entry_points(group=GROUP))
+    try:
+        return tuple(entry_points(group=GROUP))
+    except Exception:  # noqa: BLE001 - of any package's entry_points.txt, which may hold anything
+        found = [entry for each in distributions() for entry in _readable_entries(each)]
+    # The first of a name on the path hides the others, which may be listed with it.
+    return tuple(dict.fromkeys(found))
+
+
+def _readable_entries(distribution: Distribution) -> list[EntryPoint]:
+    try:
+        return [entry for entry in distribution.entry_points if entry.group == GROUP]
+    except Exception:  # noqa: BLE001 - this package's own fault, which must not be the others'
+        return []
 
 
 def _changed(place: str) -> int | None:
@@ -134,14 +146,14 @@ def dependencies_of(backend: str) -> Iterator[None]:
 
 def _is_absent_package(error: ModuleNotFoundError) -> bool:
     """Return whether a whole package is absent, not a submodule of an unfit version."""
-    return error.name is not None and "." not in error.name
+    return isinstance(error.name, str) and "." not in error.name
 
 
 def _broken(error: BaseException, entry: EntryPoint) -> ConfigurationError:
-    reason = redacted_message(f"{type(error).__name__}: {error}")
     return ConfigurationError(
         f"backend {entry.name!r} cannot be used: the package {_provider(entry)} fails when "
-        f"{entry.value} is imported ({reason}). Upgrade or uninstall it, or tell its authors"
+        f"{entry.value} is imported ({error_message(error)}). Upgrade or uninstall it, or tell its "
+        f"authors"
     )
 
 
@@ -155,10 +167,18 @@ def _missing(error: ModuleNotFoundError, entry: EntryPoint) -> MissingDependency
 
 def _requirement(entry: EntryPoint) -> str:
     provider = _provider(entry)
-    distribution: Distribution | None = entry.dist
-    extras = distribution.metadata.get_all("Provides-Extra") if distribution is not None else None
+    try:
+        metadata = entry.dist.metadata if entry.dist is not None else None
+        extras = metadata.get_all("Provides-Extra") if metadata is not None else None
+    except Exception:  # noqa: BLE001 - metadata that is broken too
+        extras = None
     return f"{provider}[{entry.name}]" if entry.name in (extras or ()) else provider
 
 
 def _provider(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else entry.value.partition(".")[0]
+    """Return the name of the distribution, or of its module where the metadata cannot be read."""
+    try:
+        name = entry.dist.name if entry.dist is not None else None
+    except Exception:  # noqa: BLE001 - a METADATA file may hold anything
+        name = None
+    return name or entry.value.partition(".")[0].partition(":")[0]

@@ -54,15 +54,8 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
         >>> vecbridge.get_backend("sklearn")
         <Store 'sklearn'>
     """
-    from vecbridge._client import Store
-
     kind, resolved = configured(name, as_keywords(options))
-    settings = resolved.settings
-    return Store(
-        _made(kind, settings),
-        metric=settings.metric or "cosine",
-        consistency=settings.consistency_level,
-    )
+    return _made(kind, resolved.settings)
 
 
 def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedSetting]:
@@ -93,21 +86,28 @@ def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any],
     return kind, resolved
 
 
-def _made(kind: type[Any], settings: Settings) -> Any:
+def _made(kind: type[Any], settings: Settings) -> Store:
+    from vecbridge._client import Store
+
     try:
-        return kind(settings)
+        return Store(
+            kind(settings),
+            metric=settings.metric or "cosine",
+            consistency=settings.consistency_level,
+        )
     except VecbridgeError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
-        from vecbridge._redaction import hidden_parts, redacted_message
+        from vecbridge._redaction import error_message, hidden_parts
 
         values = list(vars(settings).values())
         secrets = [each for each in values if hasattr(each, "get_secret_value")]
-        said = f"{type(error).__name__}: {error}"
-        reason = redacted_message(said, [*secrets, *hidden_parts(values)])
+        reason = error_message(error, [*secrets, *hidden_parts(values)])
     # Not from the error: what it holds of the settings is not ours to show.
+    declared = getattr(kind, "name", None)
+    name = declared if isinstance(declared, str) else kind.__name__
     raise ConfigurationError(
-        f"backend {getattr(kind, 'name', kind.__name__)!r} fails when it is made ({reason}). "
+        f"backend {name!r} fails when it is made ({reason}). "
         f"Upgrade or uninstall {kind.__module__.partition('.')[0]}, or tell its authors"
     )
 

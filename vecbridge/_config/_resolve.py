@@ -16,7 +16,14 @@ from vecbridge._config._given import Given, Source, agreed, strongest
 from vecbridge._config._names import every_section, listed, section_names, suggestion
 from vecbridge._config._settings import Settings
 from vecbridge._errors import ConfigurationError, UnknownSettingError
-from vecbridge._redaction import hidden_parts, quoted, redacted, without_secrets
+from vecbridge._redaction import (
+    error_message,
+    hidden_parts,
+    is_ordinary,
+    quoted,
+    redacted,
+    without_secrets,
+)
 
 _FIFTYONE_KEYS = frozenset(
     {
@@ -155,8 +162,7 @@ def _checked(
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
     except Exception as error:  # noqa: BLE001 - whatever a validator of a stranger's raises
-        reason = f"its settings cannot be checked: {type(error).__name__}: {error}"
-        return [((), without_secrets(reason, hidden))]
+        return [((), f"its settings cannot be checked: {error_message(error, hidden)}")]
     # A validator may quote its input.
     return [(item["loc"], without_secrets(item["msg"], hidden)) for item in problems]
 
@@ -189,5 +195,5 @@ def _found(settings: type[Settings], key: str, value: object) -> str:
     if isinstance(value, str) and (
         is_free_text(settings, key) or ("://" not in value and len(value) > _LONGEST_WORD)
     ):
-        return MASK
+        return repr(value) if is_ordinary(value) else MASK
     return quoted(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +41,9 @@ _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 def run(app: typer.Typer) -> None:
     """Run the command line; where it cannot go on, one line and an exit code, no traceback."""
     for_program = asked_for_json()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal cannot show, such as a name that is no UTF-8, is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Left to itself, Typer shows what is misused as it is, passwords and all, and exits.
         ended = app(standalone_mode=False)

@@ -11,7 +11,7 @@ import typer
 from vecbridge._client import Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import InvalidArgumentError
-from vecbridge._redaction import redacted
+from vecbridge._redaction import quoted
 
 
 def completed(incomplete: str) -> list[str]:
@@ -59,7 +59,7 @@ def options_of(given: Sequence[str] | None) -> dict[str, str]:
     """Return the settings in ``KEY=VALUE`` words."""
     if wrong := [text for text in given or () if "=" not in text]:
         raise InvalidArgumentError(
-            f"an option is KEY=VALUE; there is no = after {', '.join(map(redacted, wrong))}"
+            f"an option is KEY=VALUE; there is no = after {', '.join(map(quoted, wrong))}"
         )
     return dict(text.split("=", 1) for text in given or ())
 

@@ -13,6 +13,7 @@ from vecbridge._client import Index, Store
 from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
+from vecbridge._redaction import quoted
 from vecbridge.cli._console import emit, errors, say
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, opened, store_of
@@ -226,7 +227,7 @@ def _warn_of_dropped(index: Index, done: str) -> None:
 def _place(text: str) -> tuple[str, str]:
     backend, colon, index = text.partition(":")
     if not (backend and colon and index):
-        raise InvalidArgumentError(f"{text!r} is not {_PLACE}")
+        raise InvalidArgumentError(f"{quoted(text)} is not {_PLACE}")
     return backend, index
 
 

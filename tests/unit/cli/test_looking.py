@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,46 @@ def test_a_backend_that_cannot_be_configured_says_so(run: Run, no_configuration:
     (faiss,) = (each for each in run("backends", "--json").json if each["name"] == "faiss")
     assert faiss["state"] == "not configured"
     assert "'patj'" in faiss["advice"]
+
+
+BROKEN = {
+    "surrogate": ("raise ImportError('cannot \\ud800')", b"Name: acme-broken\n"),
+    "message": ("class E(Exception):\n    def __str__(self): raise OSError\nraise E", b"Name: a\n"),
+    "metadata": ("class Backend: pass", b"Name: \xff\xfe\n"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["people", "programs"])
+def test_a_broken_package_is_listed_as_that(
+    kind: str,
+    json: Sequence[str],
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, metadata = BROKEN[kind]
+    module = f"acme_{kind}"
+    info = tmp_path / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_bytes(metadata)
+    (info / "entry_points.txt").write_text(f"[vecbridge.backends]\nbroken = {module}:Backend\n")
+    (tmp_path / f"{module}.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ran = run("backends", *json)
+    assert ran.code == 0
+    for said in ("broken", "not configured", f"{module}:Backend", "sklearn"):
+        assert said in ran.out
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    words = ("export", "sklearn", "corners", tmp_path / "\udcff.npz", "-o", f"path={folder}")
+    ran = run(*words)
+    assert ran.code == 0
+    assert r"\udcff.npz: 4 records" in ran.out
+    assert run(*words, "--force", "--json").json["path"] == str(tmp_path / "\udcff.npz")
 
 
 def test_live_capabilities(run: Run) -> None:

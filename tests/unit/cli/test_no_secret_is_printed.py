@@ -7,16 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.addresses import malformed, shows
+from tests.addresses import WELL_FORMED, malformed, shows
 from tests.unit.cli.conftest import Run
 
-ADDRESSES = [each for each in malformed(7, 40) if "\0" not in each and "\ud800" not in each][::90]
+MALFORMED = [each for each in malformed(7, 40) if "\0" not in each and "\ud800" not in each]
+ADDRESSES = [*WELL_FORMED, *MALFORMED[::150]]
 
 COMMANDS: list[Sequence[str]] = [
     ("list", "milvus", "-o", "timeout=0.1", "-o", "uri={}"),
     ("list", "milvus", "-o", "{}"),
     ("list", "milvus", "-o", "{}=x"),
     ("list", "sklearn", "-o", "path={}"),
+    ("list", "milvus", "-o", "index_params={}"),
+    ("list", "milvus", "-o", "metric={}"),
+    ("config", "show", "sklearn", "-o", "path={}"),
+    ("import", "{}", "sklearn", "photos"),
+    ("export", "sklearn", "photos", "{}"),
     ("list", "{}"),
     ("list", "milvus", "{}"),
     ("{}",),
@@ -32,6 +38,7 @@ COMMANDS: list[Sequence[str]] = [
     ("bench", "sklearn", "--metric", "{}"),
     ("backends", "--live", "{}"),
     ("copy", "{}", "sklearn:photos"),
+    ("copy", "{}:photos", "sklearn:photos"),
     ("copy", "sklearn:photos", "{}"),
     ("verify", "sklearn:photos", "sklearn:photos", "-f", "{}"),
     ("report", "sklearn", "photos", "--{}"),

@@ -60,6 +60,8 @@ class Install(Protocol):
         module: str = "acme_probe",
         attribute: str = "ProbeBackend",
         extras: tuple[str, ...] = (),
+        metadata: bytes | None = None,
+        entry_points: bytes | None = None,
     ) -> None: ...
 
 
@@ -101,17 +103,18 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         module: str = "acme_probe",
         attribute: str = "ProbeBackend",
         extras: tuple[str, ...] = (),
+        metadata: bytes | None = None,
+        entry_points: bytes | None = None,
     ) -> None:
         site = tmp_path / f"site-{distribution}-{name}"
-        metadata = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
-        metadata.mkdir(parents=True)
+        info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
         lines = [f"Provides-Extra: {extra}" for extra in extras]
         header = ["Metadata-Version: 2.1", f"Name: {distribution}", "Version: 1.0", *lines]
-        (metadata / "METADATA").write_text("\n".join(header) + "\n")
-        (metadata / "entry_points.txt").write_text(
-            f"[vecbridge.backends]\n{name} = {module}:{attribute}\n"
-        )
-        (site / f"{module}.py").write_text(source)
+        named = f"[vecbridge.backends]\n{name} = {module}:{attribute}\n"
+        (info / "METADATA").write_bytes(metadata or "\n".join([*header, ""]).encode())
+        (info / "entry_points.txt").write_bytes(entry_points or named.encode())
+        (site / f"{module}.py").write_text(source, errors="surrogatepass")
         monkeypatch.syspath_prepend(str(site))
         installed.append(module)
 

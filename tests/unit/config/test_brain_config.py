@@ -68,11 +68,11 @@ def test_a_file_that_may_not_be_read_is_told(
 ) -> None:
     path = brain_config({})
 
-    def locked(self: Path, **_: Any) -> str:
+    def locked(self: Path, *_: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as fault:
-        fault.setattr(Path, "read_text", locked)
+        fault.setattr(Path, "open", locked)
         with pytest.raises(vecbridge.ConfigurationError) as caught:
             vecbridge.get_backend("probe")
     assert f"cannot read {path}: Permission denied" in str(caught.value)

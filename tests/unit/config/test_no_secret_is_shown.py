@@ -110,11 +110,38 @@ def test_no_setting_shows_the_secret_of_an_address(
     assert not shows(caplog.text)
 
 
-@pytest.mark.parametrize("wrap", [lambda text: {text: 1}, lambda text: {"M": text}, json.dumps])
+WRAPS = [lambda text: {text: 1}, lambda text: {"M": text}, lambda text: [[text]], json.dumps]
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
 def test_no_container_shows_it(wrap: Callable[[str], Any]) -> None:
     for address in ADDRESSES[::25]:
         for name in ("index_params", "search_params", "resource_groups", "timeout"):
             assert not leaks(outcome("milvus", {name: wrap(address), "index_type": "HNSW"}))
+
+
+@pytest.mark.parametrize("wrap", [*WRAPS, lambda text: {"k": {"k": [text]}}, str.encode])
+def test_no_value_of_the_wrong_kind_shows_it(wrap: Callable[[str], Any]) -> None:
+    for address in ADDRESSES[::25]:
+        if "\ud800" not in address:
+            for backend, name in (("sklearn", "path"), ("milvus", "uri"), ("milvus", "metric")):
+                assert not leaks(outcome(backend, {name: wrap(address)}))
+
+
+# The unusual ones, of which nothing that is shown as a name may be a path.
+IN_A_PATH = ["/{}@h", "//{}@h", "//h/{}=x", "~/a={}", "./a:{}", "C:/x:{}", "unix:/{}"]
+
+
+def test_what_is_shown_as_a_name_is_no_path() -> None:
+    with vecbridge.get_backend("sklearn") as store:
+        for form in IN_A_PATH:
+            text = form.format(SECRET)
+            assert not leaks(told(outcome(text, {})))
+            assert not leaks(told(outcome("sklearn", {text: "x"})))
+            assert not leaks(told(outcome("milvus", {"timeout": text})))
+            with pytest.raises(VecbridgeError) as caught:
+                store.open_index(text)
+            assert not leaks(told(said_of(caught.value)))
 
 
 def test_neither_environment_nor_file_shows_it(
@@ -201,5 +228,51 @@ def test_what_was_parsed_is_shown_without_its_credentials() -> None:
     )
     assert (parse_address(f"http://u:{SECRET}%40@h").password) == f"{SECRET}@"
     assert not shows(repr(parse_address(f"http://{SECRET}:{SECRET}@h?{SECRET}")))
-    for open_one in ("http://localhost:19530", "/data/me@work/x:y", "vectors.db", "2024", "~/v.db"):
-        assert redacted(open_one) == open_one
+
+
+ORDINARY = [
+    "http://localhost:19530",
+    "https://[::1]:443/films",
+    "/data/me@work/x:y",
+    "/data/12:30/x",
+    "/data/date=2024-05-01/part=3/x.db",
+    "/var/jenkins/workspace/job@2/store",
+    "/data/monkey=1/tokens/keys",
+    "unix:/run/milvus.sock",
+    "vectors.db",
+    "2024",
+    "~/v.db",
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_an_ordinary_path_or_address_is_shown_as_it_is(text: str) -> None:
+    assert redacted(text) == text
+    assert redacted([text]) == [text]
+
+
+AMBIGUOUS = [
+    "https://host:443;token=p@{}",
+    "https://host:443,x@{}",
+    "https://host:443:x@{}",
+    "https://host:443?token=p@{}",
+    "https://host:443@x@{}",
+    "https://host:99999@x:{}",
+    "https://u:p%zz@{}",
+    "https://[::1]:443;p@{}",
+]
+
+
+@pytest.mark.parametrize("form", AMBIGUOUS)
+def test_an_address_with_two_readings_is_none(form: str) -> None:
+    text = form.format(SECRET)
+    with pytest.raises(vecbridge.ConfigurationError) as caught:
+        parse_address(text)
+    assert not leaks(told(said_of(caught.value)))
+    assert not shows(str(redacted(text)))
+    assert not leaks(outcome("milvus", {"uri": text}))
+
+
+@pytest.mark.parametrize("user", ["root", "root:12345", "a.b-c:p~!$'()*+x", "me%40corp:p%3A%2F%40"])
+def test_an_address_with_one_reading_is_taken(user: str) -> None:
+    assert parse_address(f"https://{user}@host:1/db").bare == "https://host:1"

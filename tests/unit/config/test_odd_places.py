@@ -27,6 +27,10 @@ BrainConfig = Callable[[Any], Path]
         ("http://me:hunter2@host/x", "address"),
         ("me:hunter2@host", "address"),
         (Path("http://me:hunter2@host"), "address"),
+        ("./a@hunter2:c", "symbolic link"),
+        ("/root:hunter2/x@h", "symbolic link"),
+        ("/data/token=hunter2", "symbolic link"),
+        ("a:hunter2", r"begin it with \./ or /"),
     ],
 )
 def test_a_path_that_cannot_be_one_is_refused_at_once(backend: str, path: Any, said: str) -> None:
@@ -35,7 +39,7 @@ def test_a_path_that_cannot_be_one_is_refused_at_once(backend: str, path: Any, s
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["./12:30", "me@work", "a=b", "über", "what?"])
+@pytest.mark.parametrize("name", ["./12:30", "me@work", "a=b", "über", "what?", "./x@y/1:2"])
 def test_an_odd_name_of_a_folder_is_one(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +47,13 @@ def test_an_odd_name_of_a_folder_is_one(
     with vecbridge.get_backend("sklearn", path=name) as store:
         store.create_index("photos", dimension=1)
     assert (tmp_path / name).is_dir()
+
+
+@pytest.mark.parametrize("path", ["", "localhost"])
+def test_a_refused_text_that_is_plainly_harmless_is_shown(path: str) -> None:
+    setting, backend = ("uri", "milvus") if path else ("path", "sklearn")
+    with pytest.raises(ConfigurationError, match=f"found '{path}'"):
+        vecbridge.get_backend(backend, **{setting: path})
 
 
 def made(kind: str, path: Path) -> Path:
@@ -109,3 +120,19 @@ def test_parameters_that_are_nested_too_deeply_are_refused(
     monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_INDEX_PARAMS", "[" * 50_000)
     with pytest.raises(ConfigurationError, match="JSON object"):
         vecbridge.get_backend("milvus", index_type="HNSW")
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/dev/null"])
+def test_a_device_in_its_place_is_no_configuration_and_is_not_read(home: Path, target: str) -> None:
+    (home / ".fiftyone").mkdir()
+    (home / ".fiftyone" / "brain_config.json").symlink_to(target)
+    assert vecbridge.get_backend("sklearn").name == "sklearn"
+
+
+def test_a_file_that_is_far_too_large_is_not_read(home: Path) -> None:
+    (home / ".fiftyone").mkdir()
+    path = home / ".fiftyone" / "brain_config.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ConfigurationError, match=r"brain_config\.json: it is larger than"):
+        vecbridge.get_backend("sklearn")

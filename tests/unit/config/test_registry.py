@@ -125,6 +125,8 @@ def test_a_missing_package_names_what_to_install(
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
+EVIL = "class Evil(Exception):\n    def __str__(self): raise RuntimeError('in str')"
+METADATA = [b"\xff\xfe\0\1", b"Version: 1\n", b"\n", b"Name: \xe9\n", b"Name:\n"]
 BROKEN = [
     "import json.absent_part",
     "from json import absent_name",
@@ -135,6 +137,15 @@ BROKEN = [
     "def (",
     "raise GeneratorExit",
     "class Odd(BaseException): pass\nraise Odd('mongodb://me:hunter2@h')",
+    "raise ImportError('cannot import \\ud800')",
+    "raise ModuleNotFoundError('gone', name=5)",
+    f"{EVIL}\nraise Evil",
+    f"{EVIL}\nclass Worse(Evil, ImportError): pass\nraise Worse",
+    (
+        "class Text(str):\n    encode = __format__ = None\nclass E(Exception):\n"
+        "    def __str__(self): return Text('\\ud800')\nraise E"
+    ),
+    "class E(Exception):\n    def __str__(self): return 5\nraise E",
     "x = 1",
     "def f(): f()\nf()",
     (
@@ -144,6 +155,13 @@ BROKEN = [
     "ProbeBackend = None",
     f"{PROBE}\n    def __new__(cls, settings): raise OSError(str(settings.password))",
     f"{PROBE}\n    def __new__(cls): pass",
+    f"{PROBE}\n    def __new__(cls, settings): raise OSError('\\ud800')",
+    f"{EVIL}\n{PROBE}\n    def __new__(cls, settings): raise Evil",
+    f"{EVIL}\n{PROBE}\n    @property\n    def name(self): raise Evil",
+    f"{EVIL}\n{PROBE}".replace("if self.user", "raise Evil\n        if self.user"),
+    f"{EVIL}\nclass Worse(Evil, ValueError): pass\n{PROBE}".replace(
+        "if self.user", "raise Worse\n        if self.user"
+    ),
 ]
 
 
@@ -158,6 +176,34 @@ def test_a_broken_package_is_named_and_breaks_no_other_backend(
     assert vecbridge.get_backend("sklearn").name == "sklearn"
     (found, *_) = diagnose("probe")
     assert (found.check, found.status) == ("settings", "failed")
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize("metadata", METADATA)
+@pytest.mark.parametrize("source", [PROBE, "raise ImportError('no')", "import absent_package"])
+def test_metadata_that_cannot_be_read_is_that_packages_fault(
+    metadata: bytes, source: str, install: Install
+) -> None:
+    install(source=source, metadata=metadata)
+    assert {"probe", "sklearn"} <= set(vecbridge.backend_names())
+    assert vecbridge.get_backend("sklearn").name == "sklearn"
+    if source == PROBE:
+        assert vecbridge.get_backend("probe").name == "probe"
+        return
+    kind = vecbridge.ConfigurationError if "raise" in source else vecbridge.MissingDependencyError
+    with pytest.raises(kind, match=r"backend 'probe' .*acme"):
+        vecbridge.get_backend("probe")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[vecbridge.backends]\nno sign\n", b"\0"])
+def test_entry_points_that_cannot_be_read_hide_no_other_backend(
+    content: bytes, install: Install
+) -> None:
+    install("other", distribution="other", module="acme_other")
+    before = vecbridge.backend_names()
+    install(entry_points=content)
+    assert vecbridge.backend_names() == before
+    assert vecbridge.get_backend("other").name == "probe"
 
 
 def test_a_backend_that_is_not_there_itself_is_not_a_missing_dependency(install: Install) -> None:
