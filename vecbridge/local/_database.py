@@ -17,13 +17,14 @@ from vecbridge.local._catalogue import read_store
 from vecbridge.local._failures import Blame
 from vecbridge.local._format import BUSY_SECONDS, PAGE_BYTES, ensure_file, has_file
 from vecbridge.local._opening import Opened, log_path, open_database, verify_again
+from vecbridge.local._process import Connection, file_identity
 from vecbridge.local._tally import record, tally_path
 from vecbridge.local._watch import Watch
 from vecbridge.locks import ForkSafeLock
 
 T = TypeVar("T")
 
-_abandoned: list[sqlite3.Connection] = []
+_abandoned: list[Connection] = []
 _exchanged: set[tuple[int, int]] = set()
 """Devices and inodes of files that were exchanged while they were open here."""
 
@@ -51,7 +52,8 @@ class Database:
         self._lock = ForkSafeLock()
         # Whether the last use came to its end.
         self._whole = True
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
+        self._commits_of_others = 0
         self._pid = os.getpid()
         self._serial = 0
         self.file = 0
@@ -102,8 +104,7 @@ class Database:
 
     def version(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """A value that differs after another connection has committed."""
-        (number,) = connection.execute("PRAGMA data_version").fetchone()
-        return self._serial, number
+        return self._serial, _commits_of_others(connection)
 
     def close(self) -> None:
         """Closes the connection. May be called twice."""
@@ -111,9 +112,9 @@ class Database:
         # What a handler interrupts goes on to its end; the connection closes with this object then.
         self._lock.run(self._close, nested=lambda: None)
 
-    def holds(self, identity: tuple[int, int]) -> bool:
-        """Whether there is a connection to the file of this device and inode."""
-        return self._connection is not None and self._identity == identity
+    def owns(self, connection: Connection) -> bool:
+        """Whether a connection is the one that is used here."""
+        return self._connection is connection
 
     def pause(self, seconds: float) -> bool:
         """Closes the connection and keeps other threads out; ``False`` if it stays busy."""
@@ -135,20 +136,23 @@ class Database:
                 raise self._was_exchanged(operation, self._exchanged)
             self._leave_to_parent()
             whole, self._whole = self._whole, False
+            if self._connection is not None and not self._connection.is_open():
+                self._disconnect()
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if self._connection is not None:
                 self._look_around(operation)
             if not whole:
                 self._disconnect()
-            if self._connection is None:
+            connection = self._connection
+            if connection is None:
                 if create:
                     ensure_file(self.blame, operation, self._page_bytes)
                 with process.connecting:
-                    self._connection = self._connect(operation)
-            before = self._connection.total_changes
+                    connection = self._connect(operation)
+            before = connection.total_changes
             try:
-                found = work(self._connection)
+                found = work(connection)
             finally:
                 self._acknowledge(before)
             self._whole = True
@@ -166,28 +170,29 @@ class Database:
         if self._finalizer is not None:
             self._finalizer.detach()
 
-    def _connect(self, operation: str) -> sqlite3.Connection:
-        held = process.is_held(self._identify())
-        if self._identify() in _exchanged:
+    def _connect(self, operation: str) -> Connection:
+        identity = file_identity(self.blame.path)
+        if identity in _exchanged:
             raise self._was_exchanged(operation, "was exchanged")
+        if process.is_inherited(identity):
+            raise self.blame.inherited(operation)
+        held = process.is_held(identity)
         opened = open_database(self.blame, operation, held=held, timeout=BUSY_SECONDS)
-        connection = opened.connection
-        try:
-            if opened.writable:
-                connection.execute("PRAGMA synchronous = FULL")
-                # The log of a bulk load is as large as the load; the space is given back after it.
-                connection.execute("PRAGMA journal_size_limit = 4194304")
-                # Some builds write zeros over what is deleted: a full disk has no room for them.
-                connection.execute("PRAGMA secure_delete = OFF")
-        except BaseException:
-            connection.close()
-            raise
+        # First of all: an exception may come at any moment, and the next use mends what it knows.
+        self._connection = connection = opened.connection
+        self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
+        self._opened, self._identity = opened, file_identity(self.blame.path)
+        if opened.writable:
+            connection.execute("PRAGMA synchronous = FULL")
+            # The log of a bulk load is as large as the load; the space is given back after it.
+            connection.execute("PRAGMA journal_size_limit = 4194304")
+            # Some builds write zeros over what is deleted: a full disk has no room for them.
+            connection.execute("PRAGMA secure_delete = OFF")
         self._serial += 1
-        self._opened, self._identity = opened, self._identify()
+        self._commits_of_others = _commits_of_others(connection)
         self._watch = Watch(log_path(self.blame.path))
         self._watch.log_change()
         self._watch.note_main(self.blame.path.stat())
-        self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
         return connection
 
     def _look_around(self, operation: str) -> None:
@@ -196,7 +201,7 @@ class Database:
         Raises:
             CorruptStoreError: the file or its log was exchanged in place.
         """
-        if self._identity != self._identify():
+        if self._identity != file_identity(self.blame.path):
             # Going on would answer from a file that no other process sees any more.
             self._disconnect()
             self.file += 1
@@ -209,7 +214,13 @@ class Database:
             return
         log = self._watch.log_change()
         problem = log.problem and f"its log {log_path(self.blame.path).name} {log.problem}"
-        if problem is None and (changed or log.doubtful):
+        doubtful = changed or log.doubtful
+        if problem is None and self._connection is not None:
+            commits = _commits_of_others(self._connection)
+            # A log that SQLite began anew keeps its length: an older copy of it looks the same.
+            doubtful |= log.touched and commits == self._commits_of_others
+            self._commits_of_others = commits
+        if problem is None and doubtful:
             problem = self._verified_again(operation, opened, whole=log.shorter)
             self._watch.note_main(found)
         if problem is not None:
@@ -226,7 +237,8 @@ class Database:
             whole: whether every frame of the log is to be looked for.
         """
         try:
-            verify_again(self.blame, operation, opened.commits, timeout=BUSY_SECONDS)
+            with process.connecting:
+                verify_again(self.blame, operation, opened.commits, timeout=BUSY_SECONDS)
             if whole and opened.writable and self._connection is not None:
                 # What verifying reads is there; bringing all over shows whether the rest is.
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -250,6 +262,8 @@ class Database:
         if self._finalizer is not None:
             self._finalizer.detach()
         _exchanged.add(self._identity)
+        if connection is not None:
+            connection.abandoned = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
     def _was_exchanged(self, operation: str, problem: str) -> CorruptStoreError:
@@ -278,13 +292,6 @@ class Database:
             self._watch.note_main(self.blame.path.stat())
             self._watch.log_change()
 
-    def _identify(self) -> tuple[int, int]:
-        try:
-            found = self.blame.path.stat()
-        except FileNotFoundError:
-            return 0, 0
-        return found.st_dev, found.st_ino
-
     def _leave_to_parent(self) -> None:
         """SQLite forbids carrying a connection across ``fork``: the child makes its own."""
         if self._pid == os.getpid():
@@ -294,6 +301,12 @@ class Database:
             _abandoned.append(self._connection)
         self._connection = None
         self._pid = os.getpid()
+
+
+def _commits_of_others(connection: sqlite3.Connection) -> int:
+    """Return a number that differs after another connection has committed."""
+    (number,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(number)
 
 
 def transact(connection: sqlite3.Connection, work: Callable[[], T], mode: str = "") -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from vecbridge.local._catalogue import read_indexes, read_store
 from vecbridge.local._failures import Blame
 from vecbridge.local._format import FORMAT_VERSION, check_file, schema
 from vecbridge.local._log import Log
+from vecbridge.local._process import Connection
 from vecbridge.local._tally import read_claim, tally_path
 
 
@@ -28,7 +30,7 @@ class Opened(NamedTuple):
         immutable: whether it is read as a file that does not change, without a log.
     """
 
-    connection: sqlite3.Connection
+    connection: Connection
     store: bytes
     commits: int
     writable: bool
@@ -61,7 +63,7 @@ def open_database(blame: Blame, operation: str, *, held: bool, timeout: float) -
     """
     tag = None if held else check_file(blame, operation)
     writable = os.access(blame.path, os.W_OK) and os.access(blame.path.parent, os.W_OK)
-    logged = _has_content(log_path(blame.path))
+    logged = _has_content(blame, operation)
     if not writable:
         if logged and not index_path(blame.path).exists():
             raise blame.unreadable(operation, log_path(blame.path).name)
@@ -152,13 +154,7 @@ def _reading(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _checked(blame: Blame, operation: str, tag: int | None, mode: str, timeout: float) -> Opened:
-    connection = sqlite3.connect(
-        f"{blame.path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=timeout,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+    connection = Connection(blame.path, mode=mode, timeout=timeout)
     try:
         # What a damaged file holds for text may be none.
         connection.text_factory = _text
@@ -173,7 +169,11 @@ def _text(stored: bytes) -> str:
     return stored.decode("utf-8", "surrogateescape")
 
 
-def _has_content(log: Path) -> bool:
+def _has_content(blame: Blame, operation: str) -> bool:
+    log = log_path(blame.path)
     with contextlib.suppress(FileNotFoundError):
-        return log.stat().st_size > 0
+        found = log.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise blame.corrupt(operation, f"its log {log.name} is no regular file")
+        return found.st_size > 0
     return False
