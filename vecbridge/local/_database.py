@@ -52,7 +52,6 @@ class Database:
         self._lock = ForkSafeLock()
         # Whether the last use came to its end.
         self._whole = True
-        self._connection: Connection | None = None
         self._commits_of_others = 0
         self._pid = os.getpid()
         self._serial = 0
@@ -129,6 +128,10 @@ class Database:
         """Lets other threads in again; the next of them connects anew."""
         self._lock.release()
 
+    @property
+    def _connection(self) -> Connection | None:
+        return None if self._opened is None else self._opened.connection
+
     def _run(self, operation: str, work: Callable[[sqlite3.Connection], T], *, create: bool) -> T:
         with self.blame.mapped(operation):
             self.check_open(operation)
@@ -166,7 +169,7 @@ class Database:
         # In this order: a connection that is forgotten open would keep its locks.
         if self._connection is not None:
             self._connection.close()
-        self._connection = None
+        self._opened = None
         if self._finalizer is not None:
             self._finalizer.detach()
 
@@ -178,10 +181,13 @@ class Database:
             raise self.blame.inherited(operation)
         held = process.is_held(identity)
         opened = open_database(self.blame, operation, held=held, timeout=BUSY_SECONDS)
-        # First of all: an exception may come at any moment, and the next use mends what it knows.
-        self._connection = connection = opened.connection
+        # An exception may come at any moment. The next use judges what there is by what was seen
+        # of it, so nothing that was seen of an earlier connection may be left by then.
+        self._identity = file_identity(self.blame.path)
+        self._watch = Watch(log_path(self.blame.path))
+        self._opened = opened
+        connection = opened.connection
         self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
-        self._opened, self._identity = opened, file_identity(self.blame.path)
         if opened.writable:
             connection.execute("PRAGMA synchronous = FULL")
             # The log of a bulk load is as large as the load; the space is given back after it.
@@ -190,7 +196,6 @@ class Database:
             connection.execute("PRAGMA secure_delete = OFF")
         self._serial += 1
         self._commits_of_others = _commits_of_others(connection)
-        self._watch = Watch(log_path(self.blame.path))
         self._watch.log_change()
         self._watch.note_main(self.blame.path.stat())
         return connection
@@ -258,7 +263,7 @@ class Database:
         The last connection that is closed writes its log into the file, which may be a copy that
         was put back, and removes what it takes for its log.
         """
-        connection, self._connection = self._connection, None
+        connection, self._opened = self._connection, None
         if self._finalizer is not None:
             self._finalizer.detach()
         _exchanged.add(self._identity)
@@ -299,7 +304,7 @@ class Database:
         if self._connection is not None:
             # Closing it here could release what the parent still relies on.
             _abandoned.append(self._connection)
-        self._connection = None
+        self._opened = None
         self._pid = os.getpid()
 
 
