@@ -78,11 +78,18 @@ class Connection(sqlite3.Connection):
         """Close the connection and its file.
 
         SQLite keeps the file open for a statement that has not come to its end, and a traceback
-        may keep the cursor of one.
+        may keep the cursor of one. No fork may come while the file is being closed.
         """
-        for cursor in list(self._cursors):
-            cursor.close()
-        super().close()
+        with connecting:
+            for cursor in list(self._cursors):
+                cursor.close()
+            super().close()
+
+    def __del__(self) -> None:
+        # Where the making of it was interrupted, there is little or nothing to close.
+        with contextlib.suppress(AttributeError, sqlite3.Error):
+            if self.pid == os.getpid():
+                self.close()
 
     def is_open(self) -> bool:
         """Return whether it may still be used."""
