@@ -15,6 +15,7 @@ from vecbridge._errors import ClosedError, CorruptStoreError
 from vecbridge.local import _fork_safety as fork_safety
 from vecbridge.local._catalogue import read_store
 from vecbridge.local._failures import ErrorContext
+from vecbridge.local._fork_safety import Connection, file_identity
 from vecbridge.local._format import ensure_file, has_file
 from vecbridge.local._opening import Opened, log_path, open_database, verify_again
 from vecbridge.local._tally import record, tally_path
@@ -23,7 +24,7 @@ from vecbridge.locks import ForkSafeLock
 
 T = TypeVar("T")
 
-_abandoned: list[sqlite3.Connection] = []
+_abandoned: list[Connection] = []
 _exchanged: set[tuple[int, int]] = set()
 """Devices and inodes of files that were exchanged while they were open here."""
 
@@ -63,7 +64,7 @@ class Database:
         self._lock = ForkSafeLock()
         # Whether the last use came to its end.
         self._whole = True
-        self._connection: sqlite3.Connection | None = None
+        self._commits_of_others = 0
         self._pid = os.getpid()
         self._serial = 0
         self.file = 0
@@ -114,8 +115,7 @@ class Database:
 
     def version(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """Return a value that differs after another connection has committed."""
-        (number,) = connection.execute("PRAGMA data_version").fetchone()
-        return self._serial, number
+        return self._serial, _commits_of_others(connection)
 
     def close(self) -> None:
         """Close the connection. May be called twice."""
@@ -123,9 +123,9 @@ class Database:
         # What a handler interrupts goes on to its end; the connection closes with this object then.
         self._lock.run(self._close, nested=lambda: None)
 
-    def holds(self, identity: tuple[int, int]) -> bool:
-        """Tell whether there is a connection to the file of this device and inode."""
-        return self._connection is not None and self._identity == identity
+    def owns(self, connection: Connection) -> bool:
+        """Return whether a connection is the one that is used here."""
+        return self._connection is connection
 
     def pause(self, seconds: float) -> bool:
         """Close the connection and keep other threads out; ``False`` if it stays busy."""
@@ -140,6 +140,10 @@ class Database:
         """Let other threads in again; the next of them connects again."""
         self._lock.release()
 
+    @property
+    def _connection(self) -> Connection | None:
+        return None if self._opened is None else self._opened.connection
+
     def _run(self, operation: str, work: Callable[[sqlite3.Connection], T], *, create: bool) -> T:
         with self.context.mapped(operation):
             self.check_open(operation)
@@ -147,20 +151,23 @@ class Database:
                 raise self._was_exchanged(operation, self._exchanged)
             self._leave_to_parent()
             whole, self._whole = self._whole, False
+            if self._connection is not None and not self._connection.is_open():
+                self._disconnect()
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if self._connection is not None:
                 self._look_around(operation)
             if not whole:
                 self._disconnect()
-            if self._connection is None:
+            connection = self._connection
+            if connection is None:
                 if create:
                     ensure_file(self.context, operation, self._page_bytes)
                 with fork_safety.connecting:
-                    self._connection = self._connect(operation)
-            before = self._connection.total_changes
+                    connection = self._connect(operation)
+            before = connection.total_changes
             try:
-                found = work(self._connection)
+                found = work(connection)
             finally:
                 self._acknowledge(before)
             self._whole = True
@@ -174,34 +181,37 @@ class Database:
         # In this order: a connection that is forgotten open would keep its locks.
         if self._connection is not None:
             self._connection.close()
-        self._connection = None
+        self._opened = None
         if self._finalizer is not None:
             self._finalizer.detach()
 
-    def _connect(self, operation: str) -> sqlite3.Connection:
-        held = fork_safety.is_held(self._identify())
-        if self._identify() in _exchanged:
+    def _connect(self, operation: str) -> Connection:
+        identity = file_identity(self.context.path)
+        if identity in _exchanged:
             raise self._was_exchanged(operation, "was exchanged")
+        if fork_safety.is_inherited(identity):
+            raise self.context.inherited(operation)
+        held = fork_safety.is_held(identity)
         opened = open_database(self.context, operation, held=held, timeout=self._busy_seconds)
-        connection = opened.connection
-        try:
-            if opened.writable:
-                connection.execute("PRAGMA synchronous = FULL")
-                # The log of a bulk load is as large as the load; the space is given back after it.
-                connection.execute("PRAGMA journal_size_limit = 4194304")
-                # Some builds write zeros over what is deleted: a full disk has no room for them.
-                connection.execute("PRAGMA secure_delete = OFF")
-                if self._max_pages is not None:
-                    connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
-        except BaseException:
-            connection.close()
-            raise
-        self._serial += 1
-        self._opened, self._identity = opened, self._identify()
+        # An exception may come at any moment. The next use judges what there is by what was seen
+        # of it, so nothing that was seen of an earlier connection may be left by then.
+        self._identity = file_identity(self.context.path)
         self._watch = Watch(log_path(self.context.path))
+        self._opened = opened
+        connection = opened.connection
+        self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
+        if opened.writable:
+            connection.execute("PRAGMA synchronous = FULL")
+            # The log of a bulk load is as large as the load; the space is given back after it.
+            connection.execute("PRAGMA journal_size_limit = 4194304")
+            # Some builds write zeros over what is deleted: a full disk has no room for them.
+            connection.execute("PRAGMA secure_delete = OFF")
+            if self._max_pages is not None:
+                connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
+        self._serial += 1
+        self._commits_of_others = _commits_of_others(connection)
         self._watch.log_change()
         self._watch.note_main(self.context.path.stat())
-        self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
         return connection
 
     def _look_around(self, operation: str) -> None:
@@ -210,7 +220,7 @@ class Database:
         Raises:
             CorruptStoreError: the file or its log was exchanged in place.
         """
-        if self._identity != self._identify():
+        if self._identity != file_identity(self.context.path):
             # Going on would answer from a file that no other process sees any more.
             self._disconnect()
             self.file += 1
@@ -223,7 +233,13 @@ class Database:
             return
         log = self._watch.log_change()
         problem = log.problem and f"its log {log_path(self.context.path).name} {log.problem}"
-        if problem is None and (changed or log.doubtful):
+        doubtful = changed or log.doubtful
+        if problem is None and self._connection is not None:
+            commits = _commits_of_others(self._connection)
+            # A log that SQLite began anew keeps its length: an older copy of it looks the same.
+            doubtful |= log.touched and commits == self._commits_of_others
+            self._commits_of_others = commits
+        if problem is None and doubtful:
             problem = self._verified_again(operation, opened, whole=log.shorter)
             self._watch.note_main(found)
         if problem is not None:
@@ -240,7 +256,8 @@ class Database:
             whole: whether every frame of the log is to be looked for.
         """
         try:
-            verify_again(self.context, operation, opened.commits, timeout=self._busy_seconds)
+            with fork_safety.connecting:
+                verify_again(self.context, operation, opened.commits, timeout=self._busy_seconds)
             if whole and opened.writable and self._connection is not None:
                 # What verifying reads is there; bringing all over shows whether the rest is.
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -260,10 +277,12 @@ class Database:
         The last connection that is closed writes its log into the file, which may be a copy that
         was put back, and removes what it takes for its log.
         """
-        connection, self._connection = self._connection, None
+        connection, self._opened = self._connection, None
         if self._finalizer is not None:
             self._finalizer.detach()
         _exchanged.add(self._identity)
+        if connection is not None:
+            connection.abandoned = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
     def _was_exchanged(self, operation: str, problem: str) -> CorruptStoreError:
@@ -292,13 +311,6 @@ class Database:
             self._watch.note_main(self.context.path.stat())
             self._watch.log_change()
 
-    def _identify(self) -> tuple[int, int]:
-        try:
-            found = self.context.path.stat()
-        except FileNotFoundError:
-            return 0, 0
-        return found.st_dev, found.st_ino
-
     def _leave_to_parent(self) -> None:
         """SQLite forbids carrying a connection across ``fork``: the child makes its own."""
         if self._pid == os.getpid():
@@ -306,8 +318,14 @@ class Database:
         if self._connection is not None:
             # Closing it here could release what the parent still relies on.
             _abandoned.append(self._connection)
-        self._connection = None
+        self._opened = None
         self._pid = os.getpid()
+
+
+def _commits_of_others(connection: sqlite3.Connection) -> int:
+    """Return a number that differs after another connection has committed."""
+    (number,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(number)
 
 
 def transact(connection: sqlite3.Connection, work: Callable[[], T], mode: str = "") -> T:

@@ -52,6 +52,16 @@ class ErrorContext:
             operation=operation,
         )
 
+    def inherited(self, operation: str) -> BackendError:
+        """The error of a child of ``fork`` whose parent was using the file."""
+        return BackendError(
+            f"{operation} failed on {self.path}: this process was forked while its parent was in "
+            f"the middle of a call on it, and SQLite cannot be used on it here. Nothing was "
+            f"changed; start processes with the method 'spawn' or 'forkserver'",
+            backend=self.backend,
+            operation=operation,
+        )
+
     def refuse_nested(self, operation: str) -> NoReturn:
         """Refuse a call out of what interrupts another call of the same thread."""
         refuse_nested(operation, self.backend, str(self.path))

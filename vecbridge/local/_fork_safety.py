@@ -5,16 +5,21 @@ drops all that the process holds, and a child of ``fork`` has none of those that
 inherits believe to hold. Either way another process takes itself for the last one that has the
 file open, and removes the log to which this one goes on committing: acknowledged writes are lost.
 
-So the file is never read beside a connection to it, and no connection is open during a fork.
+So the file is never read beside a connection to it, and no connection is open during a fork. That
+holds for connections that nobody uses any more, too: an exception out of a signal handler may
+arrive before a new connection has an owner, and its traceback keeps it open.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import threading
+import time
 import weakref
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 # A fork that waited for good could wait for a thread that waits for the child.
 _IDLE_SECONDS = 5.0
@@ -23,8 +28,8 @@ _IDLE_SECONDS = 5.0
 class Holder(Protocol):
     """An object that holds a connection."""
 
-    def holds(self, identity: tuple[int, int]) -> bool:
-        """Tell whether it has a connection to the file of this device and inode."""
+    def owns(self, connection: Connection) -> bool:
+        """Return whether it uses a connection."""
         ...
 
     def pause(self, seconds: float) -> bool:
@@ -35,12 +40,82 @@ class Holder(Protocol):
         """Let others in again."""
 
 
+class Connection(sqlite3.Connection):
+    """A connection that :func:`is_held` knows of from before it opens its file until it closes.
+
+    Args:
+        path: the file.
+        mode: of SQLite's URI, as ``"rw"``.
+        timeout: how many seconds to wait for other processes.
+
+    Attributes:
+        identity: device and inode of the file.
+        pid: the process that made it.
+        abandoned: whether it must stay open until the process ends.
+    """
+
+    def __init__(self, path: Path, *, mode: str, timeout: float) -> None:
+        self.identity = file_identity(path)
+        self.abandoned = False
+        self.pid = os.getpid()
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+        _connections.append(weakref.ref(self))
+        super().__init__(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        """Execute a statement by a cursor that :meth:`close` knows of."""
+        cursor = self.cursor()
+        self._cursors.add(cursor)
+        return cursor.execute(*arguments)
+
+    def close(self) -> None:
+        """Close the connection and its file.
+
+        SQLite keeps the file open for a statement that has not come to its end, and a traceback
+        may keep the cursor of one. No fork may come while the file is being closed.
+        """
+        with connecting:
+            for cursor in list(self._cursors):
+                cursor.close()
+            super().close()
+
+    def __del__(self) -> None:
+        # Where the making of it was interrupted, there is little or nothing to close.
+        with contextlib.suppress(AttributeError, sqlite3.Error):
+            if self.pid == os.getpid():
+                self.close()
+
+    def is_open(self) -> bool:
+        """Return whether it may still be used."""
+        try:
+            _ = self.total_changes
+        except sqlite3.ProgrammingError:
+            return False
+        return True
+
+
 connecting = threading.RLock()
 """Held from looking at a file until the connection to it is known to :func:`is_held`."""
 
+_connections: list[weakref.ref[Connection]] = []
 _holders: weakref.WeakSet[Holder] = weakref.WeakSet()
 _forking = threading.RLock()
 _paused: list[Holder] = []
+
+
+def file_identity(path: Path) -> tuple[int, int]:
+    """Return the device and inode of a file; zeros where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def register(holder: Holder) -> None:
@@ -50,18 +125,53 @@ def register(holder: Holder) -> None:
 
 
 def is_held(identity: tuple[int, int]) -> bool:
-    """Tell whether this process has the file open. Call with ``connecting`` held."""
-    return any(holder.holds(identity) for holder in _holders)
+    """Return whether this process has the file open. Call with ``connecting`` held."""
+    return any(connection.identity == identity for connection in _open_connections())
+
+
+def is_inherited(identity: tuple[int, int]) -> bool:
+    """Return whether a connection to the file came from the parent of this process, open."""
+    return any(each.identity == identity for each in _open_connections() if each.pid != os.getpid())
+
+
+def _open_connections() -> list[Connection]:
+    found = []
+    for known in list(_connections):
+        connection = known()
+        if connection is None:
+            with contextlib.suppress(ValueError):
+                _connections.remove(known)
+        elif connection.is_open():
+            found.append(connection)
+    return found
 
 
 def _before_fork() -> None:
     # Python goes on with the fork when an exception out of a signal handler ends this early.
     _forking.acquire()
-    with connecting:
-        holders = list(_holders)
-    # Not inside of ``connecting``: a thread that is connecting holds its database.
-    _paused.extend(holder for holder in holders if holder.pause(_IDLE_SECONDS))
+    interrupts = connecting._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001
+    deadline = time.monotonic() + _IDLE_SECONDS
+    asked: weakref.WeakSet[Holder] = weakref.WeakSet()
     connecting.acquire()
+    while new := [holder for holder in _holders if holder not in asked]:
+        # Not inside of ``connecting``: a thread that is connecting holds its database. Meanwhile
+        # other threads may make stores, and connect.
+        connecting.release()
+        for holder in new:
+            asked.add(holder)
+            if holder.pause(max(0.0, deadline - time.monotonic())):
+                _paused.append(holder)
+        connecting.acquire()
+    if not interrupts:
+        _close_left_over()
+
+
+def _close_left_over() -> None:
+    """Close the connections that were interrupted before they had an owner."""
+    for connection in _open_connections():
+        owned = any(holder.owns(connection) for holder in _holders)
+        if not owned and not connection.abandoned and connection.pid == os.getpid():
+            connection.close()
 
 
 def _after_fork() -> None:

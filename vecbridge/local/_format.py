@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import tempfile
 from pathlib import Path
 
 from vecbridge.local._catalogue import ID_BYTES, StoreRow, found_store
 from vecbridge.local._catalogue import SCHEMA as _CATALOGUE
 from vecbridge.local._failures import ErrorContext
-from vecbridge.local._tally import new_tally, tally_path
+from vecbridge.local._tally import new_tally, read_claim, tallies, tally_path
 
 FILE_NAME = "records.vecbridge"
 APPLICATION_ID = 0x76656362  # "vecb"
@@ -63,25 +64,36 @@ def has_file(context: ErrorContext, operation: str) -> bool:
     """Tell whether there is a database.
 
     Raises:
-        CorruptStoreError: there is none, but its write-ahead log is there. SQLite would take that
-            for the log of the next file of this name.
+        CorruptStoreError: there is none, but its write-ahead log is there, or a tally of writes
+            that it acknowledged. SQLite would take that log for the log of the next file of this
+            name, and an empty store would be taken for the one that is gone.
     """
-    log = context.path.with_name(context.path.name + "-wal")
-    # In this order: a process that makes a store now makes the file before the log.
-    orphaned = _is_there(log)
-    if _is_there(context.path):
+    if _is_there(context, operation):
         return True
-    if orphaned:
-        raise context.corrupt(operation, f"it is missing, but its log {log.name} is there")
+    path = context.path
+    # In this order: a store that is made at this moment has its file before its log and its writes.
+    log = path.with_name(path.name + "-wal")
+    left = [f"its log {log.name}"] if os.path.lexists(log) else []
+    for tally in tallies(path):
+        with contextlib.suppress(FileNotFoundError):
+            claim = read_claim(tally, context, operation)
+            if claim is not None and claim.commits:
+                left.append(f"its companion {tally.name} of {claim.commits} acknowledged writes")
+    if _is_there(context, operation):
+        return True
+    if left:
+        raise context.corrupt(operation, f"it is missing, but {' and '.join(left)} is there")
     return False
 
 
-def _is_there(path: Path) -> bool:
-    """Tell what ``Path.exists`` does, which newer Pythons answer ``False`` of a locked folder."""
+def _is_there(context: ErrorContext, operation: str) -> bool:
+    """Return whether the file is there; a locked folder is an error, not an answer."""
     try:
-        path.stat()
+        found = context.path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    if not stat.S_ISREG(found.st_mode):
+        raise context.corrupt(operation, "it is no regular file")
     return True
 
 
@@ -154,8 +166,13 @@ def check_file(context: ErrorContext, operation: str) -> int:
     Raises:
         CorruptStoreError: empty, torn, foreign, or of another format.
     """
-    with context.path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
+    # Not by a file object: a traceback may keep one, and its end, whenever that comes, would let go
+    # of all locks of this process. A number that an exception leaves behind is never closed.
+    file = os.open(context.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        header = os.read(file, _HEADER_BYTES)
+    finally:
+        os.close(file)
     if len(header) < _HEADER_BYTES:
         raise context.corrupt(
             operation, f"it has {len(header)} bytes, less than a header; it was truncated"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from vecbridge._errors import CorruptStoreError
 from vecbridge.local._catalogue import read_indexes, read_store
 from vecbridge.local._failures import ErrorContext
+from vecbridge.local._fork_safety import Connection
 from vecbridge.local._format import FORMAT_VERSION, check_file, schema
 from vecbridge.local._log import Log
 from vecbridge.local._tally import read_claim, tally_path
@@ -28,7 +30,7 @@ class Opened(NamedTuple):
         immutable: whether it is read as a file that does not change, without a log.
     """
 
-    connection: sqlite3.Connection
+    connection: Connection
     store: bytes
     commits: int
     writable: bool
@@ -61,7 +63,7 @@ def open_database(context: ErrorContext, operation: str, *, held: bool, timeout:
     """
     tag = None if held else check_file(context, operation)
     writable = os.access(context.path, os.W_OK) and os.access(context.path.parent, os.W_OK)
-    logged = _has_content(log_path(context.path))
+    logged = _has_content(context, operation)
     if not writable:
         if logged and not index_path(context.path).exists():
             raise context.unreadable(operation, log_path(context.path).name)
@@ -154,13 +156,7 @@ def _reading(connection: sqlite3.Connection) -> Iterator[None]:
 def _checked(
     context: ErrorContext, operation: str, tag: int | None, mode: str, timeout: float
 ) -> Opened:
-    connection = sqlite3.connect(
-        f"{context.path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=timeout,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+    connection = Connection(context.path, mode=mode, timeout=timeout)
     try:
         # What a damaged file holds for text may be none.
         connection.text_factory = _text
@@ -175,7 +171,11 @@ def _text(stored: bytes) -> str:
     return stored.decode("utf-8", "surrogateescape")
 
 
-def _has_content(log: Path) -> bool:
+def _has_content(context: ErrorContext, operation: str) -> bool:
+    log = log_path(context.path)
     with contextlib.suppress(FileNotFoundError):
-        return log.stat().st_size > 0
+        found = log.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise context.corrupt(operation, f"its log {log.name} is no regular file")
+        return found.st_size > 0
     return False

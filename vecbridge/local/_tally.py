@@ -11,7 +11,9 @@ slots are written in turns, so that one that is torn leaves the other.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import stat
 import struct
 import zlib
 from pathlib import Path
@@ -24,6 +26,7 @@ _SLOT = struct.Struct("<8s16sQ")
 _CHECKSUM = struct.Struct("<I")
 _SLOT_BYTES = 512
 _SLOTS = 2
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 
 
 class Claim(NamedTuple):
@@ -43,6 +46,11 @@ def tally_path(database: Path, tag: int) -> Path:
     return database.with_name(f"{database.name}-tally-{tag:06x}")
 
 
+def tallies(database: Path) -> list[Path]:
+    """Return the tallies that lie beside a database, of whatever store."""
+    return sorted(database.parent.glob(f"{glob.escape(database.name)}-tally-*"))
+
+
 def new_tally(path: Path, store: bytes) -> None:
     """Write the tally of a new store, synced."""
     with path.open("wb") as file:
@@ -54,7 +62,8 @@ def new_tally(path: Path, store: bytes) -> None:
 def record(path: Path, store: bytes, commits: int) -> None:
     """Say that a commit was acknowledged. A tally that cannot be written only watches over less."""
     with contextlib.suppress(OSError):
-        file = os.open(path, os.O_WRONLY)
+        # Without waiting for the other end of what is a pipe.
+        file = os.open(path, os.O_WRONLY | _AT_ONCE)
         try:
             os.lseek(file, commits % _SLOTS * _SLOT_BYTES, os.SEEK_SET)
             os.write(file, _slot(store, commits))
@@ -66,11 +75,10 @@ def read_claim(path: Path, context: ErrorContext, operation: str) -> Claim | Non
     """Return what a tally says; ``None`` where it is empty, which claims nothing.
 
     Raises:
-        CorruptStoreError: it is missing, or damaged.
+        CorruptStoreError: it is missing, damaged, or no file.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_SLOTS * _SLOT_BYTES)
+        content = _content(path)
     except FileNotFoundError as error:
         raise context.corrupt(
             operation,
@@ -78,6 +86,8 @@ def read_claim(path: Path, context: ErrorContext, operation: str) -> Claim | Non
             f"a copy of a store is a copy of its whole folder. Only if this file is all that is "
             f"left of it, make an empty file {path.name} to use what it holds",
         ) from error
+    if content is None:
+        raise context.corrupt(operation, f"its companion {path.name} is no regular file")
     if not content:
         return None
     found = [_claim(content[at * _SLOT_BYTES :]) for at in range(_SLOTS)]
@@ -89,6 +99,13 @@ def read_claim(path: Path, context: ErrorContext, operation: str) -> Claim | Non
             f"out; empty that file to use the store as it is",
         )
     return max(claims, key=lambda claim: claim.commits)
+
+
+def _content(path: Path) -> bytes | None:
+    with open(os.open(path, os.O_RDONLY | _AT_ONCE), "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        return file.read(_SLOTS * _SLOT_BYTES)
 
 
 def _slot(store: bytes, commits: int) -> bytes:

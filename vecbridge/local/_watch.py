@@ -7,6 +7,7 @@ is seen by another process, nor by this one's next.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +30,13 @@ class LogChange(NamedTuple):
         problem: what SQLite would never do to it.
         doubtful: whether it was begun again, emptied or cut, by SQLite or by something else.
         shorter: whether it is the same log, and shorter.
+        touched: whether it was written to without any of that.
     """
 
     problem: str | None = None
     doubtful: bool = False
     shorter: bool = False
+    touched: bool = False
 
 
 class Watch:
@@ -53,9 +56,17 @@ class Watch:
         """Return what happened to the log since the last call."""
         try:
             found = self._path.stat()
-            stamp = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            stamp = (
+                found.st_dev,
+                found.st_ino,
+                found.st_size,
+                found.st_mtime_ns,
+                found.st_ctime_ns,
+            )
             if stamp == self._stamp:
                 return LogChange()
+            if not stat.S_ISREG(found.st_mode):
+                return LogChange("was replaced by what is no file")
             # Of the log itself, which SQLite never locks: to close it lets go of no lock.
             with self._path.open("rb") as file:
                 header = file.read(_HEADER.size)
@@ -83,7 +94,7 @@ def _difference(before: _Log, now: _Log) -> LogChange:
         return LogChange(doubtful=True)
     # A log that was begun again is cut to size by its first commit.
     shorter = now.size < before.size
-    return LogChange(doubtful=shorter, shorter=shorter)
+    return LogChange(doubtful=shorter, shorter=shorter, touched=True)
 
 
 def _stamp_of(found: os.stat_result) -> tuple[int, ...]:

@@ -323,3 +323,55 @@ def test_a_store_can_be_copied_whole_and_used_elsewhere(tmp_path: Path) -> None:
     table.upsert(named(3), vectors(3))
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert contents(reader(tmp_path / "b")) == contents(table)
+
+
+def test_an_older_copy_of_a_log_that_kept_its_length_is_noticed(tmp_path: Path) -> None:
+    """SQLite begins a log anew in the same file: its length and beginning say nothing then."""
+    folder = tmp_path / "store"
+    table = LocalStore(folder, backend="test").create("t", dimension=1024, metric="euclidean")
+    log = folder / LOG
+
+    def write(name: str, records: int = 1) -> None:
+        table.upsert([f"{name}-{at}" for at in range(records)], vectors(records, 1024))
+
+    for number in range(12):
+        write(f"large{number}", records=500)
+    beginning, number = log.read_bytes()[:32], 0
+    while log.read_bytes()[:32] == beginning:
+        write(f"more{number}", records=400)
+        number += 1
+    write("early")
+    older = log.read_bytes()
+    for number in range(4):
+        write(f"late{number}")
+    assert len(log.read_bytes()) == len(older)
+    log.write_bytes(older)
+    with pytest.raises(CorruptStoreError, match="exchanged"):
+        write("after")
+    with pytest.raises(CorruptStoreError, match="exchanged"):
+        table.count()
+
+
+def test_an_empty_store_does_not_take_the_place_of_one_that_is_gone(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, backend="test")
+    store.create("t", dimension=4, metric="euclidean")
+    store.close()
+    (tmp_path / FILE).unlink()
+    refused(tmp_path, "is missing, but its companion .* acknowledged writes is there")
+    for left in tmp_path.iterdir():
+        left.unlink()
+    assert LocalStore(tmp_path, backend="test").names() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes among the files")
+@pytest.mark.parametrize("which", ["main", "log", "tally"])
+def test_a_pipe_among_the_files_is_refused_at_once(tmp_path: Path, which: str) -> None:
+    store = LocalStore(tmp_path, backend="test")
+    store.create("t", dimension=4, metric="euclidean")
+    store.close()
+    (tally,) = tmp_path.glob(f"{FILE}-tally-*")
+    pipe = {"main": tmp_path / FILE, "log": tmp_path / LOG, "tally": tally}[which]
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    with pytest.raises(CorruptStoreError, match="is no regular file"):
+        LocalStore(tmp_path, backend="test").open("t")
