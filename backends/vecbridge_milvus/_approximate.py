@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from vecbridge import Candidates
 from vecbridge.locks import reentrant_lock
+from vecbridge.ranking import UNCERTIFIED, SentQuery
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._exact import ExactRanker
-from vecbridge_milvus._geometry import USELESS, Query
 from vecbridge_milvus._index_types import IndexSettings, effort_given
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._recall_sample import Probe, RecallSample, draw
@@ -308,17 +308,17 @@ class Approximate:
                 break
         return [found[place] for place in range(len(queries))]
 
-    def _doubtful(self, query: Query, hits: SearchResult, k: int) -> bool:
+    def _doubtful(self, query: SentQuery, hits: SearchResult, k: int) -> bool:
         """Return whether records that the engine drops, zero vectors above all, may belong here."""
         if len(hits.ids) < k or not self._geometry.trusts(query):
             return True
         if self._layout.info.metric != "cosine":
             return False
-        return bool(self._geometry.contract(hits.scores[k - 1 : k], query)[0] >= 1.0)
+        return bool(self._geometry.distances(hits.scores[k - 1 : k], query)[0] >= 1.0)
 
     def _offered(
         self,
-        query: Query,
+        query: SentQuery,
         hits: SearchResult,
         k: int,
         outliers: Sequence[Entity],
@@ -333,11 +333,11 @@ class Approximate:
             floor = math.inf
         elif len(ids) < k or not effort.met or self._lacks(query, hits, k):
             # Not what was asked for, and a scan is.
-            floor = USELESS
+            floor = UNCERTIFIED
         vectors = np.concatenate([to_vectors(self._layout, outliers), hits.vectors[kept]])
         return Candidates(ids, vectors, floor)
 
-    def _lacks(self, query: Query, hits: SearchResult, k: int) -> bool:
+    def _lacks(self, query: SentQuery, hits: SearchResult, k: int) -> bool:
         """Return whether zero vectors may belong here, and nothing tells which records they are."""
         return self._layout.norm is None and self._doubtful(query, hits, k)
 

@@ -17,13 +17,19 @@ from numpy.typing import NDArray
 
 from vecbridge import Candidates, Hits
 from vecbridge.locks import reentrant_lock
-from vecbridge.ranking import distances, rank
+from vecbridge.ranking import UNCERTIFIED, SentQuery, distances, rank
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._expr import both
-from vecbridge_milvus._geometry import USELESS, Geometry, Query
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._schema import MAX_LIMIT
-from vecbridge_milvus._wire import Entity, SearchResult, to_ids, to_stored, to_vectors
+from vecbridge_milvus._wire import (
+    Entity,
+    SearchResult,
+    engine_geometry,
+    to_ids,
+    to_stored,
+    to_vectors,
+)
 
 _NORMS_SAMPLED = 64
 _WIDENINGS_AT_MOST = 40
@@ -64,7 +70,7 @@ class ExactRanker:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._layout = collection.layout
-        self.geometry = Geometry(self._layout.info.metric, self._layout.stored_dimension)
+        self.geometry = engine_geometry(self._layout)
         self._lock = reentrant_lock()
         # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
         self._high = 0.0 if self._layout.info.metric == "dotproduct" else self.geometry.band[1]
@@ -173,7 +179,7 @@ class ExactRanker:
         return reader.search(queries, limit, scope, vectors=True)
 
     def _listed(
-        self, query: Query, hits: SearchResult, limit: int, outside: Outside, high: float
+        self, query: SentQuery, hits: SearchResult, limit: int, outside: Outside, high: float
     ) -> Candidates:
         lowest = min(self._lower_bound(query, hits, limit, high), outside.lower_bound)
         if not outside.ids:
@@ -186,15 +192,15 @@ class ExactRanker:
             lowest,
         )
 
-    def _lower_bound(self, query: Query, hits: SearchResult, limit: int, high: float) -> float:
+    def _lower_bound(self, query: SentQuery, hits: SearchResult, limit: int, high: float) -> float:
         """Return a lower bound of the distance of what the search left out of the band."""
         whole = self._layout.norm is not None and len(hits.ids) < limit
         if whole and self.geometry.trusts(query):
             return math.inf
-        after = USELESS
+        after = UNCERTIFIED
         if hits.ids:
-            native = self.geometry.contract(hits.scores, query)
-            after = self.geometry.floor(query, native, hits.vectors, high)
+            native = self.geometry.distances(hits.scores, query)
+            after = self.geometry.lower_bound(native, query, hits.vectors, high)
         # Where keys may have several rows, shortness proves nothing, and what overflows is dropped;
         # but that is farther than any norm of the band.
         return after if self._layout.norm is not None else min(after, self.geometry.band[1])
@@ -222,9 +228,9 @@ class ExactRanker:
         """Return some of more than a search lists; zero vectors among them are known to be at 1."""
         norm = self._layout.norm
         low, high = self.geometry.band
-        zeros = 1.0 if self._layout.info.metric == "cosine" else USELESS
+        zeros = 1.0 if self._layout.info.metric == "cosine" else UNCERTIFIED
         rows = self._query(reader, f"{norm} > 0.0 and ({self._beyond(low, high)})", scope, limit)
-        lowest = zeros if len(rows) < limit else USELESS
+        lowest = zeros if len(rows) < limit else UNCERTIFIED
         return Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), lowest)
 
     def _widen(self, reader: Reader, scope: str) -> bool:

@@ -151,9 +151,9 @@ class MilvusIndex:
                 found = reader.search(stored, k, scope, vectors=False)
             else:
                 found = self._approximate.hits(reader, stored, k, scope)
-            contract = self._ranker.geometry.contract
+            distances = self._ranker.geometry.distances
             answers = [
-                Hits(hits.ids, contract(hits.scores, query))
+                Hits(hits.ids, distances(hits.scores, query))
                 for query, hits in zip(asked, found, strict=True)
             ]
             return self._ranker.completed(reader, queries, answers, k, scope)

@@ -17,8 +17,7 @@ from vecbridge import BackendError, ClosedError, Consistency
 from vecbridge.ranking import distances, norms
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._errors import boundary
-from vecbridge_milvus._geometry import Geometry
-from vecbridge_milvus._wire import to_ids, to_stored, to_vectors
+from vecbridge_milvus._wire import engine_geometry, to_ids, to_stored, to_vectors
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -95,7 +94,7 @@ def _probed(
 ) -> Evidence:
     """Search near records that were read, and count which of them the answers leave out."""
     layout = collection.layout
-    geometry = Geometry(layout.info.metric, layout.stored_dimension)
+    geometry = engine_geometry(layout)
     rows = max(64, min(_ROWS, layout.page_rows))
     missed = checked = 0
     with collection.reading("search", level) as reader:
@@ -117,9 +116,10 @@ def _probed(
             for query, how, hits in zip(queries, asked, found, strict=True):
                 if not geometry.trusts(how):
                     continue
-                native = geometry.contract(hits.scores, how)
+                native = geometry.distances(hits.scores, how)
                 whole = len(hits.ids) < depth
-                floor = np.inf if whole else geometry.least_left_out(how, native, largest)
+                bounds = geometry.lower_bounds(native, how, largest)
+                floor = np.inf if whole else bounds[native.argmax()]
                 near = ids[distances(layout.info.metric, query, vectors) < floor]
                 there = np.isin(near, np.array(hits.ids, dtype=object))
                 missed += int((~there).sum())

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import BackendError, Fields, FieldType, InvalidArgumentError, Records, Scalar
-from vecbridge.ranking import norms
+from vecbridge.ranking import EngineGeometry, ScoreForm, norms
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._schema import TEXT_BYTES, Layout
 
@@ -36,12 +36,19 @@ _SCALARS: dict[FieldType, tuple[str, str]] = {
 }
 
 
+def engine_geometry(layout: Layout) -> EngineGeometry:
+    """Return how Milvus's scores read: L2 comes squared, the others as similarities."""
+    metric = layout.info.metric
+    form: ScoreForm = "squared" if metric == "euclidean" else "similarity"
+    return EngineGeometry(metric, layout.stored_dimension, form)
+
+
 class SearchResult(NamedTuple):
     """The engine's hits of one query, nearest first.
 
     Attributes:
         ids: of the records.
-        scores: ``(n,)`` Milvus's own of each, which :meth:`Geometry.contract` makes distances of.
+        scores: ``(n,)`` Milvus's own of each, which :func:`engine_geometry` turns into distances.
         vectors: ``(n, d)`` float32; ``(n, 0)`` where they were not asked for.
     """
 

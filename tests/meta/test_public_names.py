@@ -118,7 +118,6 @@ PUBLIC: dict[str, list[str]] = {
         "Pick",
         "ScoreForm",
         "SentQuery",
-        "Shortlists",
         "difference_bounds",
         "distance_matrix",
         "distances",

@@ -28,13 +28,11 @@ from vecbridge._client._search import (
     rank_all,
 )
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge.ranking import distances, gamma
+from vecbridge.ranking import difference_bounds, distances
 
 # Two roundings of numbers up to 2.
 _SLACK = 2.0**-48
-_FLOAT32_TINY = 2.0**-126
 _MOST_QUERIES_IN_FLOAT32 = 8
-_CACHED_BYTES = 1 << 20
 
 Ask = Callable[[NDArray[np.float32], int], list[Candidates]]
 """Candidates of queries, with a lower bound under minus the distance of the others."""
@@ -129,27 +127,8 @@ def _hopeful(
     query: NDArray[np.float32], vectors: NDArray[np.float32], k: int, top: TopK
 ) -> NDArray[np.intp]:
     """Return the rows that may be among the ``k`` farthest of these and of what ``top`` has."""
-    lower, upper = _bounds(query, vectors)
+    lower, upper = difference_bounds(query, vectors)
     least = top.last if top.full else -math.inf
     if k < len(lower):
         least = max(least, float(np.partition(lower, len(lower) - k)[len(lower) - k]))
     return np.flatnonzero(upper >= least)
-
-
-def _bounds(
-    query: NDArray[np.float32], vectors: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return bounds of the exact distances, from sums of squared differences in float32."""
-    squared = np.empty(len(vectors))
-    rows = max(1, _CACHED_BYTES // (4 * vectors.shape[1]))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(vectors), rows):
-            apart = vectors[start : start + rows] - query
-            squared[start : start + rows] = np.einsum("ij,ij->i", apart, apart)
-    relative = gamma(vectors.shape[1] + 8)
-    tiny = vectors.shape[1] * _FLOAT32_TINY
-    squared[~np.isfinite(squared)] = math.inf
-    upper = np.sqrt(squared * (1.0 + 2.0 * relative) + tiny)
-    # What overflows is far, but how far is not known.
-    finite = np.where(np.isinf(squared), 0.0, squared)
-    return np.sqrt(np.maximum(finite * (1.0 - relative) - tiny, 0.0)), upper

@@ -59,8 +59,6 @@ class Snapshot:
         """Return the ids of rows."""
         return ids_at(self.ids.ids, rows)
 
-    names = ids_at
-
     def rows_of(self, ids: Sequence[str]) -> NDArray[np.intp]:
         """Return the rows of ids, in their order; ids that are not there are left out."""
         get, count = self.ids.rows.get, len(self)

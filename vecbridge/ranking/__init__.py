@@ -24,7 +24,7 @@ from vecbridge.ranking._engine import (
 from vecbridge.ranking._float32 import Float32Keys, Frame, FramedQueries
 from vecbridge.ranking._float64 import Bounds, float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances, norms, pair_distances
-from vecbridge.ranking._pairs import Pairs, Shortlists
+from vecbridge.ranking._pairs import Pairs
 from vecbridge.ranking._topk import (
     SPARE,
     Pick,
@@ -51,7 +51,6 @@ __all__ = [
     "Pick",
     "ScoreForm",
     "SentQuery",
-    "Shortlists",
     "difference_bounds",
     "distance_matrix",
     "distances",

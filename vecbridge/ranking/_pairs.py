@@ -35,19 +35,6 @@ Others = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Positions of other records, and their distances."""
 
 
-class Shortlists(NamedTuple):
-    """For each record, others that are likely its nearest, or its farthest, the likeliest first.
-
-    Attributes:
-        columns: ``(n, count)`` positions.
-        floors: ``(n, count)``: no other record is nearer that is not listed up to there; where the
-            farthest are listed, minus the distance of none is below.
-    """
-
-    columns: NDArray[np.int32]
-    floors: NDArray[np.float64]
-
-
 class Pairs:
     """The pairs of some records.
 
@@ -123,24 +110,6 @@ class Pairs:
             )
             for rows, found in zip(strips, sorted_strips, strict=True):
                 yield from self._ranked(rows, found, count, farthest=farthest)
-
-    def shortlists(
-        self, count: int, *, farthest: bool = False, progress: Progress | None = None
-    ) -> Shortlists:
-        """Return for each record others that are likely its nearest, and how near the rest can be.
-
-        Args:
-            count: how many; fewer than there are records.
-            farthest: the farthest instead.
-            progress: called with how much is done.
-        """
-        kept, keys = self._kept(count, progress, farthest=farthest)
-        order = np.argsort(kept.keys, axis=1)
-        known = np.take_along_axis(kept.keys, order, axis=1).astype(np.float64)
-        floors = keys.lower_bounds(known - keys.errors[:, np.newaxis])
-        if count == len(self) - 1:
-            floors[:, -1] = np.inf
-        return Shortlists(np.take_along_axis(kept.columns, order, axis=1), floors)
 
     def nearest(self, progress: Progress | None = None) -> NDArray[np.float64]:
         """Return the distance of each record to its nearest other, computed once: ``(n,)``."""

@@ -172,7 +172,6 @@ def test_ranking_itself_is_quiet(metric: Metric, name: str) -> None:
         for k in (1, 4, None):
             list(pairs.neighbors(k))
             list(pairs.neighbors(k, farthest=True))
-        pairs.shortlists(3)
         for radius in (0.0, 1e155, -1e155, 1.79e308, math.inf, -math.inf):
             list(pairs.within(radius))
             pairs.nearest_among(pairs.apart(radius), radius)

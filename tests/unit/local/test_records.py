@@ -69,7 +69,7 @@ def test_a_delete_leaves_exactly_the_others(table: LocalTable, gone: list[int]) 
     view = table.snapshot()
     assert view.norms == pytest.approx(np.linalg.norm(np.float64(view.vectors), axis=1))
     kept = list(expected)
-    assert view.names(view.rows_of(kept)) == tuple(kept)
+    assert view.ids_at(view.rows_of(kept)) == tuple(kept)
 
 
 def test_hostile_ids_are_ordinary(place: Path | None) -> None:
@@ -105,9 +105,9 @@ def test_filters_choose_among_all_rows_or_some(table: LocalTable, place: Path | 
     )
     fielded.upsert(named(6), vectors(6), {"n": [0, 1, 2, 3, 4, 5]})
     view = fielded.snapshot()
-    assert view.names(view.rows_where(field("n") > 3)) == ("id4", "id5")
+    assert view.ids_at(view.rows_where(field("n") > 3)) == ("id4", "id5")
     some = view.rows_of(["id5", "nobody", "id1"])
-    assert view.names(view.rows_where(field("n") > 3, some)) == ("id5",)
+    assert view.ids_at(view.rows_where(field("n") > 3, some)) == ("id5",)
 
 
 def test_what_is_given_is_not_kept_and_what_is_returned_is_not_shared(table: LocalTable) -> None:
@@ -129,7 +129,7 @@ def test_a_snapshot_keeps_its_values_while_others_write(table: LocalTable) -> No
     table.upsert(["id0"], vectors(1, seed=9))
     table.delete(["id1", "id5"])
     rows = view.rows_of(named(8))
-    assert view.names(rows) == tuple(named(6))
+    assert view.ids_at(rows) == tuple(named(6))
     assert view.records(rows).vectors.tobytes() == matrix.tobytes()
 
 

@@ -66,21 +66,6 @@ def test_neighbours_are_ranked_by_distance_and_id(
         assert near.tolist() == table[row, others[:k]].tolist()
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("count", [1, 9, 44])
-def test_no_record_is_beyond_the_floor_that_is_not_listed(
-    pairs: Pairs, table: NDArray[np.float64], count: int, reverse: bool
-) -> None:
-    lists = pairs.shortlists(count, farthest=reverse)
-    keys = -table if reverse else table
-    for row in range(len(pairs)):
-        listed = lists.columns[row].tolist()
-        assert len({row, *listed}) == count + 1
-        for at in range(count):
-            rest = np.delete(keys[row], [row, *listed[: at + 1]])
-            assert lists.floors[row, at] <= rest.min(initial=np.inf)
-
-
 def test_radius_holds_those_at_the_very_limit(pairs: Pairs, table: NDArray[np.float64]) -> None:
     for limit in [*np.unique(table[:, 3]).tolist(), -math.inf, math.inf]:
         found = list(pairs.within(limit))
