@@ -25,9 +25,9 @@ EXTRAS = ("sklearn", "faiss", "milvus", "cli", "parquet", "conformance")
 TOOLS = ["cryptography", "opentelemetry-sdk", "psutil", "pytest-timeout", "tomli", "pytest>=9"]
 TESTS = [
     "cli",
+    "client",
     "config",
     "faiss_backend",
-    "front",
     "local",
     "milvus",
     "ranking",
