@@ -123,7 +123,9 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 def _parsed(match: re.Match[str], folder: Path) -> SourceLink:
     path = Path(os.path.normpath(folder / match["target"]))
     code = re.fullmatch(r"`(.+)`", match["text"])
-    if code is None or path.as_posix().endswith(f"/{code[1]}"):
+    module = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    whole = {path.as_posix(), module.as_posix(), module.as_posix().replace("/", ".")}
+    if code is None or any(each.endswith(("/" + code[1], "." + code[1])) for each in whole):
         return SourceLink(path, "")
     return SourceLink(path, code[1])
 
