@@ -13,7 +13,7 @@ def products(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDAr
     """``(q, n)`` dot products in float32."""
     if not len(queries) or not len(vectors):
         return np.zeros((len(queries), len(vectors)), dtype=np.float32)
-    # `linear_kernel` is this after checks that the client layer and the store have made already; beside
-    # ten thousand vectors they are a quarter of the time.
+    # `linear_kernel` is this after checks that the client layer and the store have made already;
+    # beside ten thousand vectors they are a quarter of the time.
     scores: Any = safe_sparse_dot(queries, vectors.T, dense_output=True)
     return np.asarray(scores)

@@ -58,11 +58,11 @@ class Wire:
         self.close()
 
     def cut_before_next_request(self) -> None:
-        """The next request is not passed on; its connection ends."""
+        """Do not pass the next request on; end its connection."""
         self._cut_next = "before"
 
     def cut_after_next_request(self) -> None:
-        """The next request is passed on; a second later its connection ends, without an answer."""
+        """Pass the next request on, and end its connection a second later, without an answer."""
         self._cut_next = "after"
 
     @contextmanager

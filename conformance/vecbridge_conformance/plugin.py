@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    """The deployment under test, with fresh indexes for each test."""
+    """Yield the deployment under test, with fresh indexes for each test."""
     used = _session_of(request.config, request.cls).harness
     yield used
     used.end_test()

@@ -39,11 +39,11 @@ class PixelModel(fom.Model, fom.EmbeddingsMixin):  # type: ignore[misc]  # fifty
         return False
 
     def predict(self, arg: Any) -> None:
-        """This model only embeds."""
+        """Refuse: this model only embeds."""
         raise NotImplementedError("PixelModel only embeds images")
 
     def get_embeddings(self) -> NDArray[np.float32]:
-        """The last image's embedding, as FiftyOne asks for it."""
+        """Return the last image's embedding, as FiftyOne asks for it."""
         return self._last
 
     def embed(self, arg: Any) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ _STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD}
 
 
 def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str]) -> None:
-    """Prints the nearest neighbours of each query, wrong labels in red."""
+    """Print the nearest neighbours of each query, wrong labels in red."""
     table = Table(title="The nearest digits: label, cosine distance", **_STYLE)
     table.add_column("query", style="bold blue", justify="center")
     for place in range(1, _SHOWN + 1):
@@ -33,7 +33,7 @@ def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str
 def show_comparison(
     console: Console, outcomes: Sequence[Outcome], precision: Mapping[str, float]
 ) -> bool:
-    """Prints stores side by side; returns whether their rankings are identical."""
+    """Print stores side by side; return whether their rankings are identical."""
     reference = outcomes[0]
     table = Table(
         title=f"One ranking on {len(outcomes)} stores: ids, order and distances to the last bit",

@@ -55,7 +55,7 @@ class Summing:
         self._records = 0
 
     def add(self, records: Records) -> None:
-        """Adds records."""
+        """Add records."""
         if not len(records):
             return
         words = np.ascontiguousarray(records.vectors).view(np.uint32).astype(np.uint64)
@@ -64,7 +64,7 @@ class Summing:
         self._records += len(records)
 
     def result(self) -> Checksum:
-        """The checksum of what was added so far."""
+        """Return the checksum of what was added so far."""
         return Checksum(self._records, "".join(f"{int(lane):016x}" for lane in self._sums))
 
 
@@ -113,7 +113,7 @@ def batches(
 
 
 def _names(records: Records) -> list[bytes]:
-    """What stands for a record beside its vector: its id, and its fields where there are any."""
+    """Return what stands for each record beside its vector: its id, and its fields if any."""
     names = [name.encode() for name in records.ids]
     if not records.fields:
         return names

@@ -21,7 +21,7 @@ _MOST_TEXTS = 4096
 
 
 def source(arrow: ModuleType, file: Any, place: Place, batch_bytes: int) -> Source:
-    """What an open file holds.
+    """Return what an open file holds.
 
     Args:
         arrow: pyarrow.
@@ -117,13 +117,13 @@ class _Reader:
             yield batch
 
     def decoded(self, batch: Any, start: int) -> Rows:
-        """A batch as rows, of which the first is row ``start`` of the file."""
+        """Return a batch as rows, of which the first is row ``start`` of the file."""
         ids = self.listed(batch, ID)
         vectors = self._vectors(batch, ids, start)
         return Rows(ids, vectors, {name: self.listed(batch, name) for name in self._fields})
 
     def listed(self, batch: Any, name: str) -> list[Any]:
-        """A column as Python has it."""
+        """Return a column as Python has it."""
         with self._place.reading(f"column {name!r}"):
             column = batch.column(name)
             if self._arrow.types.is_dictionary(column.type):
@@ -174,7 +174,7 @@ def _lengths(column: Any) -> NDArray[Any]:
 
 
 def _row_bytes(file: Any, place: Place, dimension: int) -> int:
-    """What a record takes, as far as the file says."""
+    """Return the bytes that a record takes, as far as the file says."""
     with place.reading("its description"):
         about = file.metadata
         said = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))

@@ -35,7 +35,7 @@ def assert_same_hits(found: Hits, expected: Hits, told: str = "") -> None:
 
 
 def raised_by(call: Callable[[], object]) -> Exception | None:
-    """The error of a call, if it has one."""
+    """Return the error of a call, if it has one."""
     try:
         call()
     except Exception as error:  # noqa: BLE001  (the caller judges it)
@@ -44,7 +44,7 @@ def raised_by(call: Callable[[], object]) -> Exception | None:
 
 
 def described(error: BaseException | None) -> str:
-    """An error as a message shows it: its class and its own words."""
+    """Return an error as a message shows it: its class and its own words."""
     return "nothing" if error is None else f"{type(error).__name__}: {error}"
 
 
@@ -60,7 +60,7 @@ def assert_same_vectors(found: ArrayLike, expected: ArrayLike) -> None:
 
 
 def bits(vectors: ArrayLike) -> bytes:
-    """The bytes of an array of float32, which tell the sign of a zero."""
+    """Return the bytes of an array of float32, which tell the sign of a zero."""
     return np.ascontiguousarray(vectors, dtype=np.float32).tobytes()
 
 
@@ -75,7 +75,7 @@ def contents(index: Index | VectorIndex) -> dict[str, bytes]:
 
 
 def model(ids: Iterable[str], vectors: ArrayLike) -> dict[str, bytes]:
-    """What :func:`contents` must find after these records were written to an empty index."""
+    """Return what :func:`contents` must find once these records are in an empty index."""
     rows = np.asarray(vectors, dtype=np.float32)
     return {name: bits(row) for name, row in zip(ids, rows, strict=True)}
 
@@ -91,7 +91,7 @@ def unchanged(index: Index) -> Iterator[None]:
 
 
 def by_id(records: Records) -> Mapping[str, bytes]:
-    """The vectors' bits of fetched records by id."""
+    """Return the vectors' bits of fetched records by id."""
     return model(records.ids, records.vectors)
 
 

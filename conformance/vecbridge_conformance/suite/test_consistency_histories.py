@@ -114,7 +114,7 @@ def test_a_weaker_level_than_any_offered_is_answered_by_a_stronger_one(harness: 
 
 
 def _settles(recording: Recording, level: Consistency) -> None:
-    """Reads until a level shows every write, and goes on showing it."""
+    """Read until a level shows every write, and goes on showing it."""
     ids = sorted({name for write in recording.history.writes for name in write.ids})
     deadline = time.monotonic() + _CONVERGENCE_S
     behind: list[Anomaly] = []

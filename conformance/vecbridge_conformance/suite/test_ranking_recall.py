@@ -59,7 +59,7 @@ class _Share(NamedTuple):
 
 
 def _asked(harness: Harness, metric: Metric) -> tuple[Data, list[Hits]]:
-    """The answers of an index that has caught up with its records."""
+    """Return the answers of an index that has caught up with its records."""
     data = make("gaussian", DIMENSION, count=RECORDS, queries=TRIALS)
     index = harness.index(dimension=DIMENSION, metric=metric)
     index.upsert(data.ids, data.vectors)

@@ -279,7 +279,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _without_packages(backend: str, options: dict[str, Any]) -> str:
-    """Uses the backend where no package can be imported that is not ours, numpy's or Python's."""
+    """Use the backend where only our packages, numpy and Python's own can be imported."""
     import sys
     from importlib.metadata import packages_distributions
 
