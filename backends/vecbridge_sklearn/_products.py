@@ -10,7 +10,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 
 def products(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(q, n)`` dot products in float32."""
+    """Return the ``(q, n)`` dot products in float32."""
     if not len(queries) or not len(vectors):
         return np.zeros((len(queries), len(vectors)), dtype=np.float32)
     # `linear_kernel` is this after checks that the client layer and the store have made already;

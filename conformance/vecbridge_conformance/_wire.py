@@ -67,7 +67,7 @@ class Wire:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Nothing passes, and no connection ends, as long as the block lasts."""
+        """Pass nothing, and end no connection, as long as the block lasts."""
         self._flowing.clear()
         try:
             yield
@@ -76,7 +76,7 @@ class Wire:
 
     @contextmanager
     def delayed(self, seconds: float) -> Iterator[None]:
-        """Every piece takes so much longer, as long as the block lasts."""
+        """Delay every piece by so much, as long as the block lasts."""
         self._delay = seconds
         try:
             yield

@@ -62,7 +62,7 @@ def show_comparison(
 def draw(
     outcome: Outcome, labels: Mapping[str, str], paths: Mapping[str, str], target: Path
 ) -> Path:
-    """Draws the contact sheet of one store's answers."""
+    """Draw the contact sheet of one store's answers."""
     rows = []
     for (query, _), *found in outcome.neighbours:
         tiles = [
@@ -82,7 +82,7 @@ def draw(
 def first_neighbour_precision(
     outcome: Outcome, ids: Sequence[str], labels: Mapping[str, str]
 ) -> float:
-    """Share of all samples whose nearest other sample has their label."""
+    """Return the share of all samples whose nearest other sample has their label."""
     right = 0
     for query, hits in zip(ids, outcome.rankings, strict=True):
         nearest = next(name for name in hits.ids if name != query)

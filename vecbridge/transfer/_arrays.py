@@ -145,7 +145,7 @@ class Rows:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Shape, order, type, and its own length; never more of it in memory than a header may have."""
+    """Return shape, order, type and its own length, holding no more than a header may have."""
     magic = file.read(_MAGIC_BYTES)
     major, _ = npy.read_magic(io.BytesIO(magic))
     sized = file.read(2 if major == 1 else 4)

@@ -104,7 +104,7 @@ class _Reader:
         self.dimension: int = self._first_length() if self._fixed is None else self._fixed
 
     def batches(self, rows: int, columns: list[str] | None = None) -> Iterator[Any]:
-        """Batches of at most some rows."""
+        """Yield batches of at most some rows."""
         with self._place.reading("the file"):
             batches = self._file.iter_batches(batch_size=rows, columns=columns)
         while True:
@@ -154,7 +154,7 @@ class _Reader:
         return f"the vector has {values}, the first of the file has {self.dimension}"
 
     def _first_length(self) -> int:
-        """Length of the first vector, where the type says none."""
+        """Return the length of the first vector, where the type says none."""
         for batch in self.batches(1, [ID, VECTOR]):
             length = int(_lengths(batch.column(VECTOR))[0])
             if length < 1:

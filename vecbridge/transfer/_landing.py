@@ -42,7 +42,7 @@ def landing(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def check_landing(path: Path, *, overwrite: bool) -> None:
-    """Refuses a name that a file cannot be written under, before anything is done for it.
+    """Refuse a name that a file cannot be written under, before anything is done for it.
 
     Raises:
         InvalidArgumentError: as of :func:`landing`.
@@ -70,7 +70,7 @@ def _put(partial: Path, path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Brings what was written to the disk: after a power failure, a name without it looks whole."""
+    """Bring what was written to the disk: after a power failure, a name without it looks whole."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -101,7 +101,7 @@ class _Texts:
         self._records = records
 
     def check(self, records: Records) -> None:
-        """Refuses, as soon as one is known, texts that would be too large together."""
+        """Refuse, as soon as one is known, texts that would be too large together."""
         for name, before in self._widest.items():
             texts = records.ids if name == _IDS else records.fields[name]
             widest = self._widest[name] = max(before, max(map(len, map(str, texts)), default=0))

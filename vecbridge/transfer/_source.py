@@ -87,7 +87,7 @@ class Place:
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
-        """Names the file where reading it fails, whatever the reader makes of damaged bytes.
+        """Name the file where reading it fails, whatever the reader makes of damaged bytes.
 
         zipfile, NumPy and pyarrow raise what their own parsers, and Python's, raise underneath:
         errors of Unicode, of overflow, of recursion and of types that no list of theirs tells.
@@ -126,7 +126,7 @@ class Source:
     batches: Callable[[], Iterator[Rows]]
 
     def __post_init__(self) -> None:
-        """Refuses what no index can be made for."""
+        """Refuse what no index can be made for."""
         try:
             validate.dimension(self.dimension)
             validate.field_types(self.fields)
@@ -135,7 +135,7 @@ class Source:
 
 
 def rows_at_once(row_bytes: int, batch_bytes: int) -> int:
-    """How many records are read at a time."""
+    """Return how many records to read at a time."""
     return max(1, min(batch_bytes // max(row_bytes, 1), _MOST_ROWS))
 
 

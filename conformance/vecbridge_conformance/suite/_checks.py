@@ -12,7 +12,7 @@ from vecbridge import Hits, Index, Records, VectorIndex
 
 
 def assert_same_hits(found: Hits, expected: Hits, told: str = "") -> None:
-    """Wants the same ids in the same order at the same distances, to the last bit.
+    """Expect the same ids in the same order at the same distances, to the last bit.
 
     Args:
         found: the answer under test.
@@ -49,7 +49,7 @@ def described(error: BaseException | None) -> str:
 
 
 def assert_same_vectors(found: ArrayLike, expected: ArrayLike) -> None:
-    """Wants equal numbers, and says where the first two differ: whole vectors fill pages."""
+    """Expect equal numbers, and say where the first two differ: whole vectors fill pages."""
     one, other = np.asarray(found), np.asarray(expected)
     assert one.shape == other.shape, f"vectors of shape {one.shape}; written were {other.shape}"
     wrong = np.argwhere(one != other)
@@ -65,7 +65,7 @@ def bits(vectors: ArrayLike) -> bytes:
 
 
 def contents(index: Index | VectorIndex) -> dict[str, bytes]:
-    """Every record of an index, as its vector's bits by its id."""
+    """Return every record of an index, as its vector's bits by its id."""
     found: dict[str, bytes] = {}
     for records in index.scan(1000):
         for name, vector in zip(records.ids, records.vectors, strict=True):
@@ -82,7 +82,7 @@ def model(ids: Iterable[str], vectors: ArrayLike) -> dict[str, bytes]:
 
 @contextmanager
 def unchanged(index: Index) -> Iterator[None]:
-    """Wants the records after the block to be those before it."""
+    """Expect the records after the block to be those before it."""
     before = contents(index)
     yield
     after = contents(index)

@@ -17,7 +17,7 @@ _WRITERS = 2
 
 
 def _recorded(harness: Harness, *levels: Consistency) -> History:
-    """Two writers and two readers, in processes where the store is shared by processes."""
+    """Record two writers and two readers, in processes where processes share the store."""
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency=harness.strongest)
     crowd = _crowd(harness, 4, _SECONDS, levels)
     if harness.capabilities.shared:
@@ -47,7 +47,7 @@ def _weakest(harness: Harness) -> Consistency | None:
 
 
 def _must_lag(harness: Harness) -> None:
-    """Says vacuous where not even the weakest level that the store offers is ever behind."""
+    """Say vacuous where not even the weakest level that the store offers is ever behind."""
     weakest = _weakest(harness)
     if weakest is None:
         vacuous("the store offers strong reads only")

@@ -200,7 +200,7 @@ def _refusal(call: Callable[[], object]) -> BackendError | None:
 
 
 def _in_time(call: Callable[[], object]) -> bool:
-    """Whether a call returns without an error before the wait is over."""
+    """Return whether a call returns without an error before the wait is over."""
     done = threading.Event()
 
     def run() -> None:

@@ -35,7 +35,7 @@ def write_until_killed(
 
 
 def _upsert(index: Index, version: int) -> None:
-    """Four new records, and one that every version replaces."""
+    """Return four new records, and one that every version replaces."""
     ids = [*(f"v{version}-{number}" for number in range(4)), "latest"]
     index.upsert(ids, np.full((len(ids), _DIMENSION), version, dtype=np.float32))
 
