@@ -14,9 +14,7 @@ PLACES = (
     *(f"backends/vecbridge_{n}" for n in ("sklearn", "faiss", "torch", "milvus")),
 )
 SUITE = "conformance/vecbridge_conformance"
-_MARK = (
-    "<!-- Written by `python -m tools.architecture` from here on; change the sources. -->\n"
-)
+_MARK = "<!-- Written by `python -m tools.architecture` from here on; change the sources. -->\n"
 _MATRIX = """\
 
 ## Appendix: who imports whom
