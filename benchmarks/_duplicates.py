@@ -35,7 +35,7 @@ def embeddings(count: int, dimension: int) -> Any:
 
 
 def make(name: str, path: Path, count: int, dimension: int) -> None:
-    """A dataset of so many samples, and a file of their embeddings."""
+    """Return a dataset of so many samples, and a file of their embeddings."""
     import fiftyone as fo
 
     dataset = fo.Dataset(name, persistent=True, overwrite=True)
@@ -52,7 +52,7 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def main(backend: str, name: str, path: Path, *, unique: bool) -> dict[str, Any]:
-    """Builds the index and times both questions, or the first."""
+    """Build the index and time both questions, or the first."""
     warnings.simplefilter("ignore")
     import fiftyone as fo
     import fiftyone.brain as fob

@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main(which: str, uri: str, count: int, dimension: int) -> float:
-    """Times ``compute_similarity`` with given embeddings."""
+    """Time ``compute_similarity`` with given embeddings."""
     warnings.simplefilter("ignore")
     import fiftyone as fo
     import fiftyone.brain as fob

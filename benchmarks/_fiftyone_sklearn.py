@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main(count: int, dimension: int) -> dict[str, float]:
-    """Times create-and-save, and reloading."""
+    """Time create-and-save, and reloading."""
     warnings.simplefilter("ignore")
     import fiftyone as fo
     import fiftyone.brain as fob

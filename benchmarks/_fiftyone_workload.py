@@ -35,7 +35,7 @@ class Backend:
 
 
 def backend(column: str, options: dict[str, Any]) -> Backend:
-    """A column of the table; FiftyOne's milvus goes by its class, since ours has its name."""
+    """Return a column of the table; FiftyOne's milvus goes by its class, as ours has its name."""
     if column == "milvus":
         from fiftyone.brain.internal.core.milvus import MilvusSimilarityConfig
 
@@ -53,7 +53,7 @@ def data(count: int, dimension: int) -> Any:
 
 
 def make_dataset(count: int) -> Any:
-    """A dataset whose images nobody reads."""
+    """Return a dataset whose images are never read."""
     import fiftyone as fo
 
     dataset = fo.Dataset(DATASET, overwrite=True)

@@ -102,7 +102,7 @@ def _in_a_row(work: Work) -> list[float]:
 
 
 def best_difference(first: Work, second: Work, runs: int) -> float:
-    """What the first takes longer than the second, at their best.
+    """Return how much longer the first takes than the second, at their best.
 
     The difference of two times that are each many times as long drowns in noise but for the
     fastest runs, which nothing disturbed.
@@ -120,7 +120,7 @@ def memory(field: str) -> float:
 
 
 def report(title: str, rows: Sequence[Row], path: str | None) -> None:
-    """Prints the table; writes it as JSON where a path is given."""
+    """Print the table; write it as JSON where a path is given."""
     print(f"\n{title}  ({platform.machine()}, {os.cpu_count()} cores)\n")
     print(f"{'work':44}{'ours':>11}  {'theirs':>11}  {'ratio':>8}  {'limit':>8}")
     for row in rows:
@@ -135,7 +135,7 @@ def report(title: str, rows: Sequence[Row], path: str | None) -> None:
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """The options of every benchmark."""
+    """Return the options of every benchmark."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", help="where to write the figures")
     parser.add_argument("--count", type=int, default=50_000, help="records")

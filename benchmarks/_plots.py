@@ -77,7 +77,7 @@ def lines(plot: Plot, rows: list[dict[str, Any]]) -> Lines:
 
 
 def alternative(plot: Plot, drawn: Lines, unit: str) -> str:
-    """What the picture says, for who does not see it."""
+    """Return what the picture says, for readers who cannot see it."""
     words = "records" if plot.along == "count" else "dimensions"
     each = []
     for name, line in drawn.items():
@@ -89,7 +89,7 @@ def alternative(plot: Plot, drawn: Lines, unit: str) -> str:
 
 
 def draw(plot: Plot, drawn: Lines, unit: str, path: Path) -> None:
-    """Writes the picture."""
+    """Write the picture."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

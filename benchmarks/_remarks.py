@@ -92,7 +92,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
 
 
 def remark(benchmark: str, row: dict[str, Any]) -> str:
-    """The reason for one row."""
+    """Return the reason for one row."""
     for name, pattern, reason in _REMARKS:
         if name == benchmark and re.search(pattern, row["work"]):
             return reason

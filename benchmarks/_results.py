@@ -13,13 +13,13 @@ Run = dict[str, Any]
 
 
 def latest() -> Run:
-    """The last run."""
+    """Return the last run."""
     run: Run = json.loads(LATEST.read_text(encoding="utf-8"))
     return run
 
 
 def merged(run: Run) -> Run:
-    """A run of some scripts, with the others' figures where one machine gave all of them."""
+    """Return a run of some scripts, with the others' figures if one machine gave all of them."""
     if not LATEST.exists():
         return run
     kept = latest()
@@ -29,7 +29,7 @@ def merged(run: Run) -> Run:
 
 
 def save(run: Run, *, whole: bool) -> None:
-    """Keeps a run as the last one, and a whole run under its day too."""
+    """Keep a run as the last one, and a whole run under its day too."""
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps(run, indent=1, ensure_ascii=False) + "\n"
     LATEST.write_text(text, encoding="utf-8")

@@ -117,7 +117,7 @@ class Searches:
         self._index, self._peer, self._speed, self._wanted = index, peer, speed, wanted
 
     def plain(self, vectors: Any, queries: Any, k: int) -> dict[str, Any]:
-        """The nearest of all records."""
+        """Return the nearest of all records."""
         k = min(k, len(vectors))
         return self._compared(
             {
@@ -129,7 +129,7 @@ class Searches:
         )
 
     def within(self, vectors: Any, one: Any, ids: list[str], share: int) -> dict[str, Any]:
-        """The nearest among a share of them: ours is given ids, the peer is given row numbers."""
+        """Return the nearest among a share of them: ours is given ids, the peer row numbers."""
         rows = np.random.default_rng(2).choice(
             len(ids), max(K, len(ids) * share // 100), replace=False
         )

@@ -25,17 +25,17 @@ class RawFaiss:
         return self._index.search(queries, k)
 
     def within(self, query: Any, rows: Any) -> object:
-        """The nearest among some rows."""
+        """Return the nearest among some rows."""
         selector = self._faiss.IDSelectorBatch(rows)
         chosen = self._faiss.SearchParameters(sel=selector)
         return self._index.search(query, K, params=chosen)
 
     def save(self, folder: Path) -> None:
-        """Writes one file."""
+        """Write one file."""
         self._faiss.write_index(self._index, str(folder / "raw.faiss"))
 
     def load(self, folder: Path) -> None:
-        """Reads it again."""
+        """Read it again."""
         self._index = self._faiss.read_index(str(folder / "raw.faiss"))
 
 
@@ -56,17 +56,17 @@ class RawSklearn:
         return self._fitted.kneighbors(queries, k)
 
     def within(self, query: Any, rows: Any) -> object:
-        """The nearest among some rows, which are taken out for it."""
+        """Return the nearest among some rows, which are taken out for it."""
         return self._kind(algorithm="brute").fit(self._vectors[rows]).kneighbors(query, K)
 
     def save(self, folder: Path) -> None:
-        """Writes one file."""
+        """Write one file."""
         import joblib
 
         joblib.dump(self._fitted, folder / "fitted.joblib")
 
     def load(self, folder: Path) -> None:
-        """Reads it again."""
+        """Read it again."""
         import joblib
 
         self._fitted = joblib.load(folder / "fitted.joblib")

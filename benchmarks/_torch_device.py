@@ -64,7 +64,7 @@ def _normal(device: str, count: int, dimension: int) -> Any:
 
 
 def _proven(index: Index, queries: Any) -> float:
-    """The share of answers that are certified; some of them are compared with a full ranking."""
+    """Return the share of certified answers; some are compared with a full ranking."""
     answers = index.search(queries, K)
     for query, hits in zip(queries[:_PROVEN], answers, strict=False):
         everything = index.search(query, None)[0]

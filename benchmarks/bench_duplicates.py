@@ -24,7 +24,7 @@ UNIQUE_SHARE = 0.44
 
 
 def asked(backend: str, count: int, dimension: int, what: str) -> dict[str, Any]:
-    """What a process of its own measured."""
+    """Return what a process of its own measured."""
     with tempfile.TemporaryDirectory() as home:
         data = f"duplicates-{backend}", str(Path(home) / "embeddings.npy")
         _run(home, "make", *data, str(count), str(dimension))
@@ -34,7 +34,7 @@ def asked(backend: str, count: int, dimension: int, what: str) -> dict[str, Any]
 
 
 def _run(home: str, *given: str) -> str:
-    """What a process printed; its home is a folder that goes."""
+    """Return what a process printed; its home is a folder that is removed."""
     done = subprocess.run(
         [sys.executable, str(HERE / "_duplicates.py"), *given],
         env={**os.environ, "HOME": home},

@@ -24,7 +24,7 @@ def data(count: int, dimension: int) -> tuple[list[str], Any, Any]:
 
 
 def raw_index(metric: str, vectors: Any) -> Any:
-    """What a user of FAISS alone would build: for cosine, over vectors made unit beforehand."""
+    """Return what a user of FAISS alone would build: for cosine, over unit vectors."""
     if metric == "euclidean":
         raw = faiss.IndexFlatL2(vectors.shape[1])
     else:

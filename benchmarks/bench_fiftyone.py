@@ -41,7 +41,7 @@ Figures = dict[str, dict[str, float]]
 
 
 def asked(columns: dict[str, Any], works: list[str], *size: int) -> Figures:
-    """What backends measured, in turn, in a process of their own.
+    """Return what backends measured, in turn, in a process of their own.
 
     Args:
         columns: the backends, and their settings.
@@ -64,7 +64,7 @@ def asked(columns: dict[str, Any], works: list[str], *size: int) -> Figures:
 
 
 def rows(name: str, ours: dict[str, float], theirs: dict[str, float], peer: str) -> list[Row]:
-    """The table of one pair; a piece of work that the peer cannot do stands without it."""
+    """Return the table of one pair; work that the peer cannot do stands without it."""
     made = []
     for key in (key for key in WORK if key in ours):
         what, unit = WORK[key]

@@ -19,7 +19,7 @@ LIMIT = 1.5
 
 
 def seconds_to_import(module: str) -> float:
-    """What a fresh process takes."""
+    """Return what a fresh process takes."""
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return float(done.stdout)

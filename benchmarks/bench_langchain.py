@@ -23,7 +23,7 @@ INGEST_LIMIT = NATIVE_LIMIT = 1.0
 
 
 def langchain(uri: str, dimension: int) -> Any:
-    """A store of langchain-milvus that is never asked to embed anything."""
+    """Return a store of langchain-milvus that is never asked to embed anything."""
     from langchain_core.embeddings import FakeEmbeddings
     from langchain_milvus import Milvus
 

@@ -84,7 +84,7 @@ def written(folder: Path, vectors_bytes: int) -> float:
 
 
 def measured(count: int, dimension: int) -> tuple[list[Row], float]:
-    """The rows of one size, and seconds a megabyte of opening it whole."""
+    """Return the rows of one size, and the seconds per megabyte of opening it."""
     rows: list[Row] = []
     size, title = 4 * count * dimension, f"{count:,} x {dimension}"
     with tempfile.TemporaryDirectory(prefix="vecbridge-") as name:

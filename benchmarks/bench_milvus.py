@@ -58,7 +58,7 @@ class ByHand:
         self._client = pymilvus.MilvusClient(uri)
 
     def create(self, dimension: int) -> None:
-        """A flat index under cosine."""
+        """Return a flat index under cosine."""
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("pk", self._types.VARCHAR, is_primary=True, max_length=512)
         schema.add_field("vector", self._types.FLOAT_VECTOR, dim=dimension)
@@ -97,13 +97,13 @@ class ByHand:
         ]
 
     def drop(self) -> None:
-        """Removes the collection."""
+        """Remove the collection."""
         self._client.drop_collection(self._name)
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A server of this benchmark's own."""
+    """Yield a server of this benchmark's own."""
     with tempfile.TemporaryDirectory() as folder:
         # A busy machine must not take the server for dead.
         running = MilvusServer(Path(folder), {"common": {"session": {"ttl": 60}}})
@@ -115,7 +115,7 @@ def server() -> Iterator[str]:
 
 
 def settle(uri: str, collections: dict[str, int]) -> None:
-    """Returns when all rows of each collection are in sealed segments.
+    """Return when all rows of each collection are in sealed segments.
 
     A server searches what is not sealed yet several times slower.
     """

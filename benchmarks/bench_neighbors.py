@@ -22,7 +22,7 @@ ENGINES = ("sklearn", "faiss", "torch")
 
 
 def raw(metric: Metric, vectors: Any) -> Any:
-    """What FAISS alone takes, itself among the eleven nearest."""
+    """Return what FAISS alone takes, itself among the eleven nearest."""
     if metric == "cosine":
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     kind = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT

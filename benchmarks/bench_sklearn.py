@@ -32,7 +32,7 @@ def data(count: int, dimension: int) -> tuple[list[str], Any]:
 
 
 def storing(count: int, dimension: int) -> list[Row]:
-    """Creating, saving and reopening, against FiftyOne where there is one to ask."""
+    """Time creating, saving and reopening, against FiftyOne where it is installed."""
     peer = fiftyone_seconds(count, dimension)
     ids, vectors = data(count, dimension)
     # Importing scikit-learn is no part of saving; FiftyOne's imports are not counted either.

@@ -32,7 +32,7 @@ TOTAL_SECONDS = 150.0
 
 
 def cell(backend: str, count: int, dimension: int, wanted: float) -> list[Row]:
-    """The rows of one cell: ours against every other side."""
+    """Return the rows of one cell: ours against every other side."""
     command = [sys.executable, str(HERE / "_sweep.py"), backend, str(count), str(dimension)]
     done = subprocess.run([*command, str(wanted)], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -22,7 +22,7 @@ _FIELD = "vector"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the flow, and tells what each step took.
+    """Run the flow, and print what each step took.
 
     Returns:
         The exit status.
@@ -62,7 +62,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _fill(dataset: Any, samples: int, dimension: int) -> None:
-    """Adds samples that have a vector and no image: nothing here reads one.
+    """Add samples that have a vector and no image: nothing here reads one.
 
     FiftyOne makes the first, and MongoDB the others like it, which takes a twentieth of the time.
     """
@@ -132,7 +132,7 @@ def _told(what: str) -> Iterator[Callable[[int], None]]:
 
 
 def _peak() -> float:
-    """The most memory that this process has held, in GB."""
+    """Return the most memory that this process has held, in GB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 

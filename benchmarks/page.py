@@ -21,7 +21,7 @@ PICTURES = DOCS / "assets" / "benchmarks"
 
 
 def page(run: Run) -> str:
-    """The page of a run."""
+    """Return the page of a run."""
     scripts = run["scripts"]
     parts = [HEAD, _machine(run), _runs(scripts), _misses(scripts)]
     for name, entry in scripts.items():
@@ -34,7 +34,7 @@ def page(run: Run) -> str:
 
 
 def swept(run: Run) -> list[dict[str, Any]]:
-    """The rows of the sweep; none where it was not run."""
+    """Return the rows of the sweep; none where it was not run."""
     rows: list[dict[str, Any]] = run["scripts"].get("sweep", {}).get("rows", [])
     return rows
 
@@ -144,7 +144,7 @@ def _cell(row: dict[str, Any]) -> tuple[str, int, int]:
 
 
 def write(run: Run) -> None:
-    """Writes the page and its pictures; pictures that it no longer shows go."""
+    """Write the page and its pictures; remove pictures that it no longer shows."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     for old in PICTURES.glob("*.svg"):
         old.unlink()

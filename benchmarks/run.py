@@ -52,7 +52,7 @@ STOPPED_AFTER = 2
 
 @contextmanager
 def environment() -> Iterator[dict[str, str]]:
-    """A MongoDB for those that measure FiftyOne, or the environment as it is without one."""
+    """Yield the environment of the scripts, with a MongoDB for FiftyOne where one starts."""
     from tests.servers.mongo import fiftyone_environment, running_mongod
 
     with tempfile.TemporaryDirectory(prefix="vecbridge-") as name:
@@ -92,7 +92,7 @@ def measured(name: str, around: dict[str, str]) -> dict[str, Any]:
 
 
 def _run(name: str, figures: Path, around: dict[str, str], most: float) -> tuple[int | None, str]:
-    """The exit status and what was printed; no status where it had to be stopped."""
+    """Return the exit status and what was printed; no status where it had to be stopped."""
     command = [sys.executable, str(HERE / f"bench_{name}.py"), "--json", str(figures)]
     output = figures.with_suffix(".txt")
     with output.open("w", encoding="utf-8") as into:
@@ -113,7 +113,7 @@ def _run(name: str, figures: Path, around: dict[str, str], most: float) -> tuple
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Stops a script that still runs, with whatever it has started."""
+    """Stop a script that still runs, with whatever it has started."""
     if process.poll() is not None:
         return
     for sent in (signal.SIGINT, signal.SIGKILL):
@@ -139,7 +139,7 @@ def _now() -> datetime:
 
 
 def main() -> int:
-    """Runs what was asked for; fails where one of them did."""
+    """Run what was asked for; fail if one of them did."""
     known = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))

@@ -1,4 +1,4 @@
-"""Writes ``docs/explanation/architecture.md``: what the sources say of themselves."""
+"""Write the appendix of ``docs/explanation/architecture.md``: what the sources say."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ PLACES = (
     *(f"backends/vecbridge_{n}" for n in ("sklearn", "faiss", "torch", "milvus")),
 )
 SUITE = "conformance/vecbridge_conformance"
-_INTRODUCTION = """\
-# Architecture
+_MARK = "<!-- Written by `python -m tools.architecture` from here on; change the sources. -->\n"
+_MATRIX = """\
 
-What is where, and who imports whom. [How it is built](design.md) says why. This page is written
-from the sources by `python -m tools.architecture`, and a test fails when they say something else.
-
-## Who imports whom
+## Appendix: who imports whom
 
 A row imports the columns with a dot, by the letters at its head. Every dot is left of the
 diagonal: each part needs only those above it. The import contracts in `pyproject.toml`, which
@@ -49,10 +46,21 @@ class Part:
         return _summary(self.files[self.name])
 
 
-def page() -> str:
-    """The page as it should be."""
+def page(current: str) -> str:
+    """Return the page as it should be: the prose as it stands, the appendix from the sources.
+
+    Args:
+        current: the page as it is.
+
+    Raises:
+        ValueError: it has no mark where the appendix begins.
+    """
+    prose, mark, _ = current.partition(_MARK)
+    if not mark:
+        raise ValueError(f"{PAGE} has no line {_MARK.strip()!r}, after which the appendix begins")
     parts = _in_order(_parts())
-    lines = [_INTRODUCTION, *_matrix(parts), "", "## Part by part", ""]
+    lines = [prose + mark + _MATRIX + "\n".join(_matrix(parts))]
+    lines += ["", "## Appendix: every module", ""]
     for part in parts:
         lines += [f"### `{part.name}`", "", part.summary, "", *_modules(part)]
     return "\n".join(lines).rstrip() + "\n"
@@ -68,7 +76,7 @@ def _parts() -> list[Part]:
 
 
 def _parts_of(package: Path) -> Iterator[Part]:
-    """The core in its parts, any other package whole."""
+    """Yield the core in its parts, any other package whole."""
     if package.name != "vecbridge":
         yield Part(package.name, _files(package, package.name))
         return
@@ -98,13 +106,13 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _home(module: str, names: list[str]) -> str:
-    """The part that a dotted name belongs to, ``""`` for one of others."""
+    """Return the part that a dotted name belongs to, ``""`` for one of others."""
     inside = [name for name in names if f"{module}.".startswith(f"{name}.")]
     return max(inside, key=len, default="")
 
 
 def _in_order(parts: list[Part]) -> list[Part]:
-    """Each after all that it imports, else by name."""
+    """Return each after all that it imports, else by name."""
     ordered: list[Part] = []
     waiting = sorted(parts, key=lambda part: part.name)
     while waiting:
@@ -145,4 +153,4 @@ def _summary(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -45,7 +45,7 @@ The rest of this page is written by `python -m tools.command_line`.
 
 
 def page() -> str:
-    """The page as it should be."""
+    """Return the page as it should be."""
     command = [sys.executable, "-m", "typer", "vecbridge.cli._app", "utils", "docs"]
     written = subprocess.run(
         [*command, "--name", "vecbridge"], check=True, capture_output=True, text=True

@@ -32,7 +32,7 @@ _WHENCE = (
 
 @contextmanager
 def local(backend: str, label: str, **options: object) -> Iterator[Deployment]:
-    """A deployment without a server; files, where it keeps any, go at the end."""
+    """Yield a deployment without a server; remove its files, if any, at the end."""
     with tempfile.TemporaryDirectory(prefix="vecbridge-") as folder:
         given = {key: str(value).format(folder=folder) for key, value in options.items()}
         yield Deployment(backend, given, label)
@@ -48,7 +48,7 @@ class Life:
 
 @contextmanager
 def milvus_server() -> Iterator[Deployment]:
-    """A standalone Milvus, which the suite may kill."""
+    """Yield a standalone Milvus, which the suite may kill."""
     from tests.servers.milvus import running_milvus
 
     temporary = tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
@@ -59,7 +59,7 @@ def milvus_server() -> Iterator[Deployment]:
 
 @contextmanager
 def milvus_cluster() -> Iterator[Deployment]:
-    """A Milvus of one process a role, two of which search."""
+    """Yield a Milvus of one process per role, two of which search."""
     from tests.servers.milvus_cluster import running_cluster
 
     temporary = tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
@@ -83,7 +83,7 @@ NEEDED = {"milvus-cluster": "etcd"}
 
 
 def run_inside(label: str, layers: list[str], report: Path) -> int:
-    """Runs the suite on one deployment in this process."""
+    """Run the suite on one deployment in this process."""
     from vecbridge_conformance._run import run_suite
 
     with COLUMNS[label]() as deployment:
@@ -91,7 +91,7 @@ def run_inside(label: str, layers: list[str], report: Path) -> int:
 
 
 def write_pages() -> None:
-    """Writes the page and the HTML from the reports that are kept."""
+    """Write the page and the HTML from the reports that are kept."""
     from vecbridge_conformance._matrix import html_matrix, markdown_matrix
     from vecbridge_conformance._report import read_report
 
@@ -114,7 +114,7 @@ def _can_run(label: str) -> bool:
 
 
 def main() -> int:
-    """Runs what was asked for; the exit status says whether everything conforms."""
+    """Run what was asked for; the exit status says whether everything conforms."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("labels", nargs="*", metavar="LABEL", help=", ".join(COLUMNS))
     parser.add_argument("--layer", default="", help="only these layers; nothing is published then")

@@ -20,7 +20,7 @@ _MINUTES = 10
 
 
 def find_browser() -> Path | None:
-    """A Chromium that is installed; ``None`` where there is none."""
+    """Return a Chromium that is installed; ``None`` where there is none."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

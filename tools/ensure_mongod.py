@@ -27,7 +27,7 @@ def installed_mongod() -> Path | None:
 
 
 def version(mongod: Path) -> str | None:
-    """What the executable calls itself, such as ``v6.0.5``; ``None`` where it does not run."""
+    """Return the executable's version, such as ``v6.0.5``; ``None`` where it does not run."""
     try:
         answer = subprocess.run(
             [mongod, "--version"], capture_output=True, text=True, timeout=60, check=True

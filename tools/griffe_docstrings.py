@@ -25,7 +25,7 @@ class Docstrings(griffe.Extension):
 
 
 def rewritten(text: str) -> str:
-    """A docstring as Markdown with Google's sections."""
+    """Return a docstring as Markdown with Google's sections."""
     text = _ROLE.sub(_link, text)
     text = _EXAMPLE.sub("Examples:", text)
     text = _SESSION.sub(r"```pycon\n\g<0>\n```", text)
@@ -35,7 +35,7 @@ def rewritten(text: str) -> str:
 
 
 def _link(role: re.Match[str]) -> str:
-    """A link where the target is public, and plain code where it is not."""
+    """Return a link where the target is public, and plain code where it is not."""
     target = role[1]
     is_ours = target.startswith("vecbridge.") and not re.search(r"\._", target)
     return f"[`{target.removeprefix('vecbridge.')}`][{target}]" if is_ours else f"`{target}`"

@@ -23,7 +23,7 @@ _WITHOUT_LITE = frozenset({"2.5"})
 
 
 def overlay(version: str) -> Path:
-    """The folder of a version, made where it is not there yet.
+    """Return the folder of a version, made where it is not there yet.
 
     Args:
         version: such as ``2.5.18``.

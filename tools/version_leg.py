@@ -25,9 +25,9 @@ EXTRAS = ("sklearn", "faiss", "milvus", "cli", "parquet", "conformance")
 TOOLS = ["cryptography", "opentelemetry-sdk", "psutil", "pytest-timeout", "tomli", "pytest>=9"]
 TESTS = [
     "cli",
+    "client",
     "config",
     "faiss_backend",
-    "front",
     "local",
     "milvus",
     "ranking",
@@ -40,7 +40,7 @@ WARNINGS = "ignore:'click:DeprecationWarning"
 
 
 def lowest() -> list[str]:
-    """The lower bound of every requirement, as a version to install."""
+    """Return the lower bound of every requirement, as a version to install."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     optional = project["optional-dependencies"]
     requirements = [*project["dependencies"], *(one for name in EXTRAS for one in optional[name])]
@@ -50,7 +50,7 @@ def lowest() -> list[str]:
 
 
 def environment(leg: str, python: str) -> Path:
-    """The interpreter of an environment for the leg, made where it is not there yet."""
+    """Return the interpreter of an environment for the leg, made where it is not there yet."""
     told = subprocess.run(
         [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
         check=True,
@@ -74,7 +74,7 @@ def environment(leg: str, python: str) -> Path:
 
 
 def main() -> int:
-    """Runs a leg, and returns the exit status of its tests."""
+    """Run a leg, and return the exit status of its tests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("leg", choices=["lowest", "newest"])
     parser.add_argument("--python", default=sys.executable)

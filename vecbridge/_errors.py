@@ -68,7 +68,7 @@ def _unpickled(
 
 
 def _pickled(cause: BaseException) -> bytes | None:
-    """An exception as bytes; ``None`` where it would not come back."""
+    """Return an exception as bytes; ``None`` where it would not come back."""
     try:
         text = pickle.dumps(cause)
         # Some exceptions go in well enough and cannot come out: clients' with required arguments.

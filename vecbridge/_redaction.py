@@ -159,7 +159,7 @@ def _shown_word(found: re.Match[str]) -> str:
 
 
 def _forms(secret: object) -> set[str]:
-    """A secret as a message may quote it: as it is, escaped, decoded; of an address, its parts."""
+    """Return a secret as a message may quote it: as it is, escaped, decoded, in parts."""
     text = _plain_text(secret)
     if text is None:
         return set()

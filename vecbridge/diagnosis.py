@@ -127,7 +127,7 @@ def scratch_index(
     metric: Metric = "euclidean",
     fields: Mapping[str, FieldType] | None = None,
 ) -> Iterator[Index]:
-    """An empty index under an unused name, which is dropped whatever happens.
+    """Yield an empty index under an unused name, which is dropped whatever happens.
 
     Args:
         store: where it is made.

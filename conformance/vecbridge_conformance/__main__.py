@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def script() -> None:
-    """Entry point of the console script."""
+    """Run the suite: the entry point of the console script."""
     raise SystemExit(main())
 
 

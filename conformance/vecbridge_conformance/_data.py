@@ -165,7 +165,7 @@ def _draw(kind: str, rng: np.random.Generator, count: int, dimension: int) -> ND
 def _neighbours(
     base: NDArray[np.float32], rng: np.random.Generator, count: int
 ) -> NDArray[np.float64]:
-    """Copies of one vector, most with one coordinate moved by one unit in the last place."""
+    """Return copies of one vector, most with one coordinate moved by one unit in the last place."""
     vectors = np.tile(base, (count, 1))
     moved = np.flatnonzero(rng.random(count) < 0.8)
     columns = rng.integers(0, len(base), len(moved))

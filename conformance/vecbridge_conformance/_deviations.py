@@ -137,7 +137,7 @@ def _about(deviation: Deviation, capabilities: Capabilities) -> bool:
 
 
 def _current(deviation: Deviation, package: str) -> bool:
-    """Always true, or an error: an entry about an older version has to go."""
+    """Return ``True``, or raise: an entry about an older version has to go."""
     if not deviation.applies_to:
         return True
     place = f"{package}/deviations.toml, {deviation.clause}"

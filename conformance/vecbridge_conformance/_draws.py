@@ -11,7 +11,7 @@ from hypothesis.internal.conjecture import providers
 
 @contextmanager
 def same_draws() -> Iterator[None]:
-    """While hypothesis draws what strategies say, and nothing else.
+    """Let hypothesis draw what strategies say, and nothing else, while the block lasts.
 
     It also draws constants that it finds in modules which are not installed: in the suite's own,
     and in the author's, where these are under development. No setting of it turns that off, so what

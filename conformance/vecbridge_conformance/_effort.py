@@ -39,7 +39,7 @@ def for_all(harness: Harness, body: Callable[..., None], **drawn: st.SearchStrat
 
 
 def effort(examples: int, *, steps: int = 20) -> settings:
-    """Settings of hypothesis for a check that must give the same verdict every time."""
+    """Return settings of hypothesis for a check that must give the same verdict every time."""
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -85,7 +85,7 @@ def seconds_an_example(harness: Harness) -> float:
 def fresh(
     harness: Harness, metric: Metric, *, fields: dict[str, FieldType] | None = None
 ) -> Iterator[Index]:
-    """An empty index, given back at the end."""
+    """Yield an empty index, given back at the end."""
     index = harness.index(dimension=DIMENSION, metric=metric, fields=fields)
     try:
         yield index
@@ -95,7 +95,7 @@ def fresh(
 
 @contextmanager
 def filled(harness: Harness, metric: Metric, records: Drawn) -> Iterator[Index]:
-    """A fresh index with some records."""
+    """Yield a fresh index with some records."""
     with fresh(harness, metric) as index:
         index.upsert(records.ids, records.vectors)
         yield index

@@ -15,7 +15,7 @@ Spoil = Callable[[Any], Any]
 
 
 def _nothing(answer: Any) -> None:
-    """What a method returns that forgets to."""
+    """Return nothing, as a method does that forgets to return."""
     del answer
 
 

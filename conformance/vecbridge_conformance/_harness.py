@@ -169,7 +169,7 @@ class Harness:
 
     @contextmanager
     def through_wire(self, timeout: float) -> Iterator[tuple[Wire, vecbridge.Store] | None]:
-        """A proxy before the server, and the store through it; ``None`` without a server.
+        """Yield a proxy before the server, and the store through it; ``None`` without a server.
 
         Args:
             timeout: seconds that the store waits, where the backend has such a setting.

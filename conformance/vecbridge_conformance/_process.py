@@ -69,7 +69,7 @@ class OtherProcess:
 
 
 def child() -> None:
-    """The other process's main function."""
+    """Serve calls: the main function of the other process."""
     answer, function, arguments = pickle.loads(sys.stdin.buffer.read())  # noqa: S301
     try:
         outcome = True, function(*arguments)

@@ -109,7 +109,7 @@ class Recorder:
 
     @contextmanager
     def during(self, call: Call, where: str) -> Iterator[None]:
-        """While a call, or a step of what it gives, runs."""
+        """Mark that a call, or a step of what it gives, runs while the block lasts."""
         self._pending[id(call)] = f"{call.target}.{call.name} of {where}", time.monotonic()
         try:
             yield

@@ -6,7 +6,7 @@ import math
 
 
 def lower_bound(successes: int, trials: int, *, confidence: float = 0.99) -> float:
-    """Clopper and Pearson's exact lower bound of a probability.
+    """Return Clopper and Pearson's exact lower bound of a probability.
 
     Args:
         successes: how often it went well.

@@ -76,7 +76,7 @@ def records(
     most: int = 12,
     vectors: st.SearchStrategy[list[float]] | None = None,
 ) -> st.SearchStrategy[Drawn]:
-    """Between ``least`` and ``most`` records."""
+    """Return a strategy of between ``least`` and ``most`` records."""
     return st.lists(
         st.tuples(ids(), vector() if vectors is None else vectors),
         min_size=least,

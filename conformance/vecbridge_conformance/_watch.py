@@ -77,7 +77,7 @@ class Watch:
             last.cancel()
 
     def let_the_process_end(self, status: int) -> None:
-        """See to it that threads which hang do not keep the process from ending, once it wants to.
+        """Let the process end, once it wants to, although threads hang.
 
         Args:
             status: to end with.

@@ -58,16 +58,16 @@ class Wire:
         self.close()
 
     def cut_before_next_request(self) -> None:
-        """The next request is not passed on; its connection ends."""
+        """Do not pass the next request on; end its connection."""
         self._cut_next = "before"
 
     def cut_after_next_request(self) -> None:
-        """The next request is passed on; a second later its connection ends, without an answer."""
+        """Pass the next request on, and end its connection a second later, without an answer."""
         self._cut_next = "after"
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Nothing passes, and no connection ends, as long as the block lasts."""
+        """Pass nothing, and end no connection, as long as the block lasts."""
         self._flowing.clear()
         try:
             yield
@@ -76,7 +76,7 @@ class Wire:
 
     @contextmanager
     def delayed(self, seconds: float) -> Iterator[None]:
-        """Every piece takes so much longer, as long as the block lasts."""
+        """Delay every piece by so much, as long as the block lasts."""
         self._delay = seconds
         try:
             yield

@@ -111,7 +111,7 @@ def plans(
     levels: Sequence[Consistency],
     rounds: int = 150,
 ) -> list[Plan]:
-    """Plans of a crowd of writers and readers that meet in an empty folder, and start then."""
+    """Return plans of writers and readers that meet in an empty folder, and start then."""
     return [
         Plan(process, writers, seconds, rounds, tuple(levels), str(barrier), crowd)
         for process in range(crowd)
@@ -119,7 +119,7 @@ def plans(
 
 
 def _write(recording: Recording, own: Sequence[str], step: int) -> None:
-    """Every third write is a delete, of a part that moves on."""
+    """Write; in every third write, delete a part that moves on."""
     version = step + 1
     if step % 3 == 2:
         start = step % len(own)

@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    """The deployment under test, with fresh indexes for each test."""
+    """Yield the deployment under test, with fresh indexes for each test."""
     used = _session_of(request.config, request.cls).harness
     yield used
     used.end_test()
@@ -98,21 +98,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Limits the time of what comes before a test."""
+    """Limit the time of what comes before a test."""
     with _limited(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Limits the time of a test."""
+    """Limit the time of a test."""
     with _limited(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Limits the time of what comes after a test."""
+    """Limit the time of what comes after a test."""
     with _limited(item):
         return (yield)
 

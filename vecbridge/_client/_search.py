@@ -175,7 +175,7 @@ def rank_all(
 
 
 def _groups(found: Sequence[Candidates]) -> list[tuple[int, int]]:
-    """Ranges of answers that are so few together that a copy of their vectors costs little."""
+    """Return ranges of answers, each so few that a copy of their vectors costs little."""
     if len(found) == 1:
         return [(0, 1)]
     bytes_until = np.cumsum([candidates.vectors.nbytes for candidates in found])

@@ -51,7 +51,7 @@ def vectors(
 
 
 def queries(values: ArrayLike, *, dimension: int) -> NDArray[np.float32]:
-    """Like :func:`vectors`; a single vector of shape ``(d,)`` is one query."""
+    """Check and convert like :func:`vectors`; a single vector, ``(d,)``, is one query."""
     array = _as_array(values, "queries")
     if array.ndim == 1 and (array.size or not dimension):
         array = array[np.newaxis]

@@ -124,7 +124,7 @@ def load_backend(entry: EntryPoint) -> type[Any]:
 
 @contextmanager
 def dependencies_of(backend: str) -> Iterator[None]:
-    """Around the late imports of a backend: says what to install where a package is missing.
+    """Say what to install where a package is missing; put the late imports of a backend inside.
 
     Args:
         backend: the backend's registered name.

@@ -34,7 +34,7 @@ def nearest(word: str, known: Collection[str]) -> str | None:
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
-    """``" (did you mean 'x'?)"``, or nothing."""
+    """Return ``" (did you mean 'x'?)"``, or nothing."""
     meant = nearest(word, known)
     return "" if meant is None else f" (did you mean {meant!r}?)"
 

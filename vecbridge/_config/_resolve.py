@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from vecbridge._addresses import MASK
 from vecbridge._config._brain_config import BrainConfig
 from vecbridge._config._environment import declared_backends, environment_settings, variable_name
-from vecbridge._config._fields import is_free_text, is_secret
 from vecbridge._config._given import Given, Source, agreed, strongest
 from vecbridge._config._names import every_section, listed, section_names, suggestion
 from vecbridge._config._settings import Settings
@@ -76,7 +77,7 @@ class Resolved:
                 name,
                 redacted(getattr(self.settings, name)),
                 self.given[name].source if name in self.given else Source("default"),
-                is_secret(type(self.settings), name),
+                _is_secret(type(self.settings), name),
             )
             for name in type(self.settings).model_fields
         ]
@@ -155,7 +156,7 @@ def _checked(
 ) -> Settings | list[tuple[tuple[int | str, ...], str]]:
     """Return the settings, or the place and the reason of each problem with them."""
     values = {key: item.value for key, item in given.items() if item.value is not None}
-    hidden = [value for key, value in values.items() if is_secret(settings, key)]
+    hidden = [value for key, value in values.items() if _is_secret(settings, key)]
     hidden += hidden_parts(values)
     try:
         return settings.model_validate(values)
@@ -190,10 +191,27 @@ def _problem(
 
 def _found(settings: type[Settings], key: str, value: object) -> str:
     """Return a refused value for a message; text that was not understood may hold a password."""
-    if is_secret(settings, key):
+    if _is_secret(settings, key):
         return MASK
     if isinstance(value, str) and (
-        is_free_text(settings, key) or ("://" not in value and len(value) > _LONGEST_WORD)
+        _is_free_text(settings, key) or ("://" not in value and len(value) > _LONGEST_WORD)
     ):
         return repr(value) if is_ordinary(value) else MASK
     return quoted(value)
+
+
+def _is_secret(settings: type[BaseModel], key: str) -> bool:
+    """Return whether a setting is declared as a secret."""
+    return _mentions(settings.model_fields[key].annotation, (SecretStr, SecretBytes))
+
+
+def _is_free_text(settings: type[BaseModel], key: str) -> bool:
+    """Return whether a setting takes text of any form: what it refuses may be an address."""
+    return _mentions(settings.model_fields[key].annotation, (str, bytes, PurePath))
+
+
+def _mentions(annotation: Any, kinds: tuple[type[Any], ...]) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, kinds):
+        return True
+    # The words of a Literal are values, and no types.
+    return annotation is Any or any(_mentions(part, kinds) for part in get_args(annotation))

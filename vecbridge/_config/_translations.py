@@ -77,7 +77,7 @@ def refuse_translations(
 
 
 def quoted_translations(text: str) -> list[Respelled]:
-    """Translated keys in a text that is not JSON."""
+    """Return translated keys in a text that is not JSON."""
     words = re.findall(r'["“”]([^"“”\n]*)["“”]', text)
     glossary = {**_TOP_LEVEL, **_IN_SECTION}
     return [Respelled(word, glossary[word], True) for word in words if word in glossary]

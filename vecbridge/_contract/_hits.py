@@ -73,7 +73,7 @@ class Hits(Value):
         return Hit(self.ids[position], float(self.distances[position]))
 
     def __eq__(self, other: object) -> bool:
-        """Same ids, same order, same distances to the last bit; ``exact`` is not compared."""
+        """Compare ids, order and distances to the last bit; ``exact`` is not compared."""
         if not isinstance(other, Hits):
             return NotImplemented
         return self.ids == other.ids and self.distances.tobytes() == other.distances.tobytes()

@@ -10,7 +10,7 @@ _EXTRA = "the command line needs packages that are not installed: pip install 'v
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run a command: the entry point of the console script."""
     try:
         import rich  # noqa: F401
         import typer  # noqa: F401

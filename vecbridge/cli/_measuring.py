@@ -63,7 +63,7 @@ class Measured:
     notes: tuple[str, ...]
 
     def figures(self) -> dict[str, Any]:
-        """Everything, for a program."""
+        """Return everything, for a program."""
         return {name: value for name, value in asdict(self).items() if name != "rankings"}
 
 

@@ -71,6 +71,6 @@ def store_of(backend: str | None, option: Sequence[str] | None) -> Store:
 
 @contextmanager
 def opened(backend: str, name: str, option: Sequence[str] | None) -> Iterator[Index]:
-    """An index of a store, while the block lasts."""
+    """Yield an index of a store, while the block lasts."""
     with store_of(backend, option) as store, store.open_index(name) as index:
         yield index

@@ -31,7 +31,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def bar(*, shown: bool) -> Iterator[Progress]:
-    """A progress bar for each stage: how far, how fast, how long still."""
+    """Yield a progress bar for each stage: how far, how fast, how long still."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

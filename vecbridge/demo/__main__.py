@@ -20,7 +20,7 @@ NEIGHBOURS = 10
 
 
 def main() -> int:
-    """Runs the demo; the exit status says whether the rankings are identical."""
+    """Run the demo; the exit status says whether the rankings are identical."""
     options = _options()
     folder = Path(options.output)
     _isolate_fiftyone(folder)
@@ -97,7 +97,7 @@ def _options() -> argparse.Namespace:
 
 
 def _isolate_fiftyone(folder: Path) -> None:
-    """Gives the demo a database of its own, unless the caller named one."""
+    """Give the demo a database of its own, unless the caller named one."""
     home = folder.resolve() / "fiftyone"
     home.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("FIFTYONE_DO_NOT_TRACK", "1")

@@ -18,7 +18,7 @@ _SHADES = 16
 
 
 def digits_dataset(folder: Path) -> fo.Dataset:
-    """Writes the images and makes the dataset; an earlier run's dataset is replaced.
+    """Write the images and make the dataset; an earlier run's dataset is replaced.
 
     Args:
         folder: where the PNG files go; files that are there already are kept.

@@ -39,15 +39,15 @@ class PixelModel(fom.Model, fom.EmbeddingsMixin):  # type: ignore[misc]  # fifty
         return False
 
     def predict(self, arg: Any) -> None:
-        """This model only embeds."""
+        """Refuse: this model only embeds."""
         raise NotImplementedError("PixelModel only embeds images")
 
     def get_embeddings(self) -> NDArray[np.float32]:
-        """The last image's embedding, as FiftyOne asks for it."""
+        """Return the last image's embedding, as FiftyOne asks for it."""
         return self._last
 
     def embed(self, arg: Any) -> NDArray[np.float32]:
-        """Embeds one ``(height, width[, channels])`` image as ``(64,)`` float32 in 0 .. 1."""
+        """Embed one ``(height, width[, channels])`` image as ``(64,)`` float32 in 0 .. 1."""
         shades = np.asarray(arg, dtype=np.float32)
         shades = shades.mean(axis=2) if shades.ndim == 3 else shades
         height, width = (size // _SIDE for size in shades.shape)
@@ -56,5 +56,5 @@ class PixelModel(fom.Model, fom.EmbeddingsMixin):  # type: ignore[misc]  # fifty
         return self._last
 
     def embed_all(self, args: Any) -> NDArray[np.float32]:
-        """Embeds several images: ``(n, 64)`` float32."""
+        """Embed several images: ``(n, 64)`` float32."""
         return np.stack([self.embed(arg) for arg in args])

@@ -31,7 +31,7 @@ class Tile:
 def contact_sheet(
     title: str, subtitle: str, rows: list[tuple[Tile, list[Tile]]], target: Path
 ) -> Path:
-    """Draws the sheet as a PNG file.
+    """Draw the sheet as a PNG file.
 
     Args:
         title: the first line.

@@ -18,7 +18,7 @@ _STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD}
 
 
 def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str]) -> None:
-    """Prints the nearest neighbours of each query, wrong labels in red."""
+    """Print the nearest neighbours of each query, wrong labels in red."""
     table = Table(title="The nearest digits: label, cosine distance", **_STYLE)
     table.add_column("query", style="bold blue", justify="center")
     for place in range(1, _SHOWN + 1):
@@ -33,7 +33,7 @@ def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str
 def show_comparison(
     console: Console, outcomes: Sequence[Outcome], precision: Mapping[str, float]
 ) -> bool:
-    """Prints stores side by side; returns whether their rankings are identical."""
+    """Print stores side by side; return whether their rankings are identical."""
     reference = outcomes[0]
     table = Table(
         title=f"One ranking on {len(outcomes)} stores: ids, order and distances to the last bit",
@@ -62,7 +62,7 @@ def show_comparison(
 def draw(
     outcome: Outcome, labels: Mapping[str, str], paths: Mapping[str, str], target: Path
 ) -> Path:
-    """Draws the contact sheet of one store's answers."""
+    """Draw the contact sheet of one store's answers."""
     rows = []
     for (query, _), *found in outcome.neighbours:
         tiles = [
@@ -82,7 +82,7 @@ def draw(
 def first_neighbour_precision(
     outcome: Outcome, ids: Sequence[str], labels: Mapping[str, str]
 ) -> float:
-    """Share of all samples whose nearest other sample has their label."""
+    """Return the share of all samples whose nearest other sample has their label."""
     right = 0
     for query, hits in zip(ids, outcome.rankings, strict=True):
         nearest = next(name for name in hits.ids if name != query)

@@ -46,12 +46,12 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def same_ranking(self, other: Outcome) -> bool:
-        """Same ids, order and distances, to the last bit."""
+        """Return whether ids, order and distances are the same, to the last bit."""
         return self.neighbours == other.neighbours and self.rankings == other.rankings
 
 
 def choices(folder: Path) -> list[Choice]:
-    """The three stores of the demo: one word of configuration each."""
+    """Return the three stores of the demo: one word of configuration each."""
     return [
         Choice("Milvus Lite", "on_milvus", "milvus", {"uri": str(folder / "digits.db")}),
         Choice(
@@ -67,7 +67,7 @@ def choices(folder: Path) -> list[Choice]:
 def run(
     dataset: fo.Dataset, embeddings: NDArray[np.float32], choice: Choice, queries: list[str], k: int
 ) -> Outcome:
-    """Builds the index on a store and asks it, through FiftyOne and in one batch.
+    """Build the index on a store and ask it, through FiftyOne and in one batch.
 
     Args:
         dataset: the digits.

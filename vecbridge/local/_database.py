@@ -312,7 +312,7 @@ class Database:
             self._watch.log_change()
 
     def _leave_to_parent(self) -> None:
-        """SQLite forbids carrying a connection across ``fork``: the child makes its own."""
+        """Leave an inherited connection alone: SQLite forbids carrying one across ``fork``."""
         if self._pid == os.getpid():
             return
         if self._connection is not None:

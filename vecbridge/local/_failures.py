@@ -53,7 +53,7 @@ class ErrorContext:
         )
 
     def inherited(self, operation: str) -> BackendError:
-        """The error of a child of ``fork`` whose parent was using the file."""
+        """Return the error of a child of ``fork`` whose parent was using the file."""
         return BackendError(
             f"{operation} failed on {self.path}: this process was forked while its parent was in "
             f"the middle of a call on it, and SQLite cannot be used on it here. Nothing was "

@@ -151,7 +151,7 @@ def _order_ties(
     start: int,
     stop: int,
 ) -> None:
-    """Sorts ``order[start:stop]``, the stretch that holds every tie, by (distance, id)."""
+    """Sort ``order[start:stop]``, the stretch that holds every tie, by (distance, id)."""
     stretch = zip(ranked[start:stop].tolist(), order[start:stop].tolist(), strict=True)
     ordered = sorted(stretch, key=lambda pair: (pair[0], ids[pair[1]]))
     order[start:stop] = [position for _, position in ordered]

@@ -58,7 +58,7 @@ class Distribution:
 
 
 def _bins(values: NDArray[np.float64]) -> list[float]:
-    """Edges that are apart, also where the numbers are equal or nearly so."""
+    """Return edges that are apart, also where the numbers are equal or nearly so."""
     least, most = _shown(values)
     if most - least <= 1e-9 * max(abs(least), abs(most)):
         margin = max(abs(least), 1.0) * 1e-3
@@ -73,7 +73,7 @@ def _bins(values: NDArray[np.float64]) -> list[float]:
 
 
 def _shown(values: NDArray[np.float64]) -> tuple[float, float]:
-    """From where to where: a few numbers far out would leave no room for the others."""
+    """Return the range to show: a few numbers far out would leave no room for the others."""
     low, high = np.quantile(values, [0.01, 0.99], method="nearest").tolist()
     room = high - low
     least, most = float(values.min()), float(values.max())

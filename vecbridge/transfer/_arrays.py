@@ -77,7 +77,7 @@ class Arrays:
 
     @contextmanager
     def rows(self, array: Array) -> Iterator[Rows]:
-        """Reads an array from its first row on, while the block lasts."""
+        """Yield a reader of an array, from its first row on, while the block lasts."""
         with self._place.reading(f"array {array.name!r}"):
             file = self._archive.open(f"{array.name}{_SUFFIX}")
         with file:
@@ -129,7 +129,7 @@ class Rows:
         self._begun = False
 
     def next(self, count: int) -> NDArray[Any]:
-        """The next rows; there are as many."""
+        """Return the next rows; there are as many."""
         array = self._array
         with self._place.reading(f"array {array.name!r}"):
             if not self._begun:
@@ -145,7 +145,7 @@ class Rows:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Shape, order, type, and its own length; never more of it in memory than a header may have."""
+    """Return shape, order, type and its own length, holding no more than a header may have."""
     magic = file.read(_MAGIC_BYTES)
     major, _ = npy.read_magic(io.BytesIO(magic))
     sized = file.read(2 if major == 1 else 4)

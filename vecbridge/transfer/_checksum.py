@@ -55,7 +55,7 @@ class Summing:
         self._records = 0
 
     def add(self, records: Records) -> None:
-        """Adds records."""
+        """Add records."""
         if not len(records):
             return
         words = np.ascontiguousarray(records.vectors).view(np.uint32).astype(np.uint64)
@@ -64,7 +64,7 @@ class Summing:
         self._records += len(records)
 
     def result(self) -> Checksum:
-        """The checksum of what was added so far."""
+        """Return the checksum of what was added so far."""
         return Checksum(self._records, "".join(f"{int(lane):016x}" for lane in self._sums))
 
 
@@ -97,7 +97,7 @@ def checksum(
 def batches(
     index: Index, total: int, consistency: Consistency, progress: Progress
 ) -> Iterator[Records]:
-    """Every record of an index, with progress after each batch.
+    """Yield every record of an index, with progress after each batch.
 
     Args:
         index: what is read.
@@ -113,7 +113,7 @@ def batches(
 
 
 def _names(records: Records) -> list[bytes]:
-    """What stands for a record beside its vector: its id, and its fields where there are any."""
+    """Return what stands for each record beside its vector: its id, and its fields if any."""
     names = [name.encode() for name in records.ids]
     if not records.fields:
         return names
@@ -131,7 +131,7 @@ def _hashed(names: list[bytes]) -> NDArray[np.uint64]:
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea and Flood, 2014): every bit in changes every bit out."""
+    """Mix by SplitMix64's finaliser (Steele, Lea, Flood, 2014): a bit in changes all bits out."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: NDArray[np.uint64] = values ^ (values >> np.uint64(31))

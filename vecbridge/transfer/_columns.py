@@ -21,7 +21,7 @@ _MOST_TEXTS = 4096
 
 
 def source(arrow: ModuleType, file: Any, place: Place, batch_bytes: int) -> Source:
-    """What an open file holds.
+    """Return what an open file holds.
 
     Args:
         arrow: pyarrow.
@@ -104,7 +104,7 @@ class _Reader:
         self.dimension: int = self._first_length() if self._fixed is None else self._fixed
 
     def batches(self, rows: int, columns: list[str] | None = None) -> Iterator[Any]:
-        """Batches of at most some rows."""
+        """Yield batches of at most some rows."""
         with self._place.reading("the file"):
             batches = self._file.iter_batches(batch_size=rows, columns=columns)
         while True:
@@ -117,13 +117,13 @@ class _Reader:
             yield batch
 
     def decoded(self, batch: Any, start: int) -> Rows:
-        """A batch as rows, of which the first is row ``start`` of the file."""
+        """Return a batch as rows, of which the first is row ``start`` of the file."""
         ids = self.listed(batch, ID)
         vectors = self._vectors(batch, ids, start)
         return Rows(ids, vectors, {name: self.listed(batch, name) for name in self._fields})
 
     def listed(self, batch: Any, name: str) -> list[Any]:
-        """A column as Python has it."""
+        """Return a column as Python has it."""
         with self._place.reading(f"column {name!r}"):
             column = batch.column(name)
             if self._arrow.types.is_dictionary(column.type):
@@ -154,7 +154,7 @@ class _Reader:
         return f"the vector has {values}, the first of the file has {self.dimension}"
 
     def _first_length(self) -> int:
-        """Length of the first vector, where the type says none."""
+        """Return the length of the first vector, where the type says none."""
         for batch in self.batches(1, [ID, VECTOR]):
             length = int(_lengths(batch.column(VECTOR))[0])
             if length < 1:
@@ -174,7 +174,7 @@ def _lengths(column: Any) -> NDArray[Any]:
 
 
 def _row_bytes(file: Any, place: Place, dimension: int) -> int:
-    """What a record takes, as far as the file says."""
+    """Return the bytes that a record takes, as far as the file says."""
     with place.reading("its description"):
         about = file.metadata
         said = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))

@@ -137,7 +137,7 @@ class _Sending:
         return self.written + self.skipped
 
     def run(self, progress: Progress) -> None:
-        """Sends them, in batches."""
+        """Send them, in batches."""
         for records in self._source.scan(consistency="strong"):
             self.summing.add(records)
             missing = _missing(self._copied, records) if self._careful else records
@@ -181,7 +181,7 @@ def _sum_of(records: Records) -> Checksum:
 
 
 def _differing(mine: Records, theirs: Records) -> str:
-    """The first id whose records differ, of equal ids in equal order."""
+    """Return the first id whose records differ, of equal ids in equal order."""
     for row, name in enumerate(mine.ids):
         only = np.array([row])
         if _sum_of(_picked(mine, only)) != _sum_of(_picked(theirs, only)):
@@ -190,7 +190,7 @@ def _differing(mine: Records, theirs: Records) -> str:
 
 
 def _missing(copied: Index, records: Records) -> Records:
-    """The records that the copy does not have yet; a record arrives whole or not at all."""
+    """Return the records that the copy does not have yet; a record arrives whole or not at all."""
     there = copied.contains(records.ids, consistency="strong")
     rows = np.flatnonzero(~there)
     if len(rows) == len(records):

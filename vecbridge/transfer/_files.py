@@ -160,7 +160,7 @@ def import_records(
 
 
 def _opened(file: Source, target: Store, name: str, metric: Metric | None) -> tuple[Index, bool]:
-    """The index, and whether it was made for this."""
+    """Return the index, and whether it was made for this."""
     what: dict[str, Any] = {
         "dimension": file.dimension,
         "metric": metric or file.metric,

@@ -15,7 +15,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSY
 
 @contextmanager
 def landing(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Gives a name beside ``path`` to write to, which becomes ``path`` when the block has ended.
+    """Yield a name beside ``path`` to write to, which becomes ``path`` when the block ends.
 
     Where the block raises, what was written is removed; where the process is killed, it is left
     under a name that ends in ``.partial``, and ``path`` is what it was.
@@ -42,7 +42,7 @@ def landing(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def check_landing(path: Path, *, overwrite: bool) -> None:
-    """Refuses a name that a file cannot be written under, before anything is done for it.
+    """Refuse a name that a file cannot be written under, before anything is done for it.
 
     Raises:
         InvalidArgumentError: as of :func:`landing`.
@@ -56,7 +56,7 @@ def check_landing(path: Path, *, overwrite: bool) -> None:
 
 
 def _put(partial: Path, path: Path) -> None:
-    """Gives the file its name, which another may have taken meanwhile."""
+    """Give the file its name, which another may have taken meanwhile."""
     try:
         # Unlike a renaming, a link never replaces what is there.
         os.link(partial, path)
@@ -70,7 +70,7 @@ def _put(partial: Path, path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Brings what was written to the disk: after a power failure, a name without it looks whole."""
+    """Bring what was written to the disk: after a power failure, a name without it looks whole."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -56,7 +56,7 @@ class Format:
 
     @staticmethod
     def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
-        """Writes every record; returns how many."""
+        """Write every record; return how many."""
         info = index.info
         ids: list[str] = []
         columns: dict[str, list[Any]] = {name: [] for name in info.fields}
@@ -84,7 +84,7 @@ class Format:
     @staticmethod
     @contextmanager
     def opened(path: Path, batch_bytes: int) -> Iterator[Source]:
-        """The file, while the block lasts."""
+        """Yield the file, while the block lasts."""
         place = Place(path, "array", _IDS, _VECTORS)
         with place.reading("the archive"):
             archive = zipfile.ZipFile(path)
@@ -101,7 +101,7 @@ class _Texts:
         self._records = records
 
     def check(self, records: Records) -> None:
-        """Refuses, as soon as one is known, texts that would be too large together."""
+        """Refuse, as soon as one is known, texts that would be too large together."""
         for name, before in self._widest.items():
             texts = records.ids if name == _IDS else records.fields[name]
             widest = self._widest[name] = max(before, max(map(len, map(str, texts)), default=0))
@@ -157,7 +157,7 @@ def _source(archive: zipfile.ZipFile, place: Place, batch_bytes: int) -> Source:
 
 
 def _columns(arrays: Arrays, place: Place) -> tuple[Array, Array, dict[str, Array]]:
-    """The ids, the vectors and the fields, all of as many rows."""
+    """Return the ids, the vectors and the fields, all of as many rows."""
     found = {name: array for name, array in arrays.all.items() if name != _ABOUT}
     if not {_IDS, _VECTORS} <= set(found):
         raise place.unusable(f"it has the arrays {sorted(found)}, not {_IDS!r} and {_VECTORS!r}")
@@ -192,7 +192,7 @@ def _kind(array: Array, place: Place) -> FieldType:
 def _listed(
     place: Place, array: Array, part: NDArray[Any], start: int, names: list[Any] | None
 ) -> list[Any]:
-    """The values as Python has them; NumPy keeps any 32 bits as a character."""
+    """Return the values as Python has them; NumPy keeps any 32 bits as a character."""
     if array.dtype.kind != "U" or not array.dtype.itemsize:
         return cast("list[Any]", part.tolist())
     codes = np.ascontiguousarray(part.astype(part.dtype.newbyteorder("="), copy=False))

@@ -29,7 +29,7 @@ class Format:
 
     @staticmethod
     def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
-        """Writes every record; returns how many."""
+        """Write every record; return how many."""
         arrow, parquet = _pyarrow()
         info = index.info
         schema = _schema(arrow, info)
@@ -44,7 +44,7 @@ class Format:
     @staticmethod
     @contextmanager
     def opened(path: Path, batch_bytes: int) -> Iterator[Source]:
-        """The file, while the block lasts."""
+        """Yield the file, while the block lasts."""
         arrow, parquet = _pyarrow()
         place = Place(path, "column", ID, VECTOR)
         with place.reading("the file"):

@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Called after each batch."""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Tells how far the work is.
+        """Report how far the work is.
 
         Args:
             stage: what is being done, such as ``"copying"``.
@@ -19,4 +19,4 @@ class Progress(Protocol):
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """Tells nothing."""
+    """Report nothing."""

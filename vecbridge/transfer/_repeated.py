@@ -25,7 +25,7 @@ class Repeated:
         self._parts = [np.empty(0, np.int64)]
 
     def add(self, ids: Sequence[Any]) -> None:
-        """Takes some ids, in the order of the file.
+        """Take some ids, in the order of the file.
 
         Raises:
             DuplicateIdError: some of them are equal. Told at once: of a file that says one id a
@@ -36,7 +36,7 @@ class Repeated:
             self.check()
 
     def check(self) -> None:
-        """Looks at all the ids so far.
+        """Look at all the ids so far.
 
         Raises:
             DuplicateIdError: an id occurs twice.

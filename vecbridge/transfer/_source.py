@@ -55,7 +55,7 @@ class Place:
     vector: str
 
     def unusable(self, reason: object) -> InvalidArgumentError:
-        """The error of a file that is not one of records."""
+        """Return the error of a file that is not one of records."""
         return InvalidArgumentError(
             f"{self.path} is not a file of records: {reason}. It needs ids (strings) and vectors "
             f"(float32, all of one length), as `vecbridge export` writes them"
@@ -69,7 +69,7 @@ class Place:
         reason: object,
         kind: type[InvalidInputError] = InvalidArgumentError,
     ) -> InvalidInputError:
-        """The error of one value.
+        """Return the error of one value.
 
         Args:
             column: where it stands.
@@ -87,7 +87,7 @@ class Place:
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
-        """Names the file where reading it fails, whatever the reader makes of damaged bytes.
+        """Name the file where reading it fails, whatever the reader makes of damaged bytes.
 
         zipfile, NumPy and pyarrow raise what their own parsers, and Python's, raise underneath:
         errors of Unicode, of overflow, of recursion and of types that no list of theirs tells.
@@ -126,7 +126,7 @@ class Source:
     batches: Callable[[], Iterator[Rows]]
 
     def __post_init__(self) -> None:
-        """Refuses what no index can be made for."""
+        """Refuse what no index can be made for."""
         try:
             validate.dimension(self.dimension)
             validate.field_types(self.fields)
@@ -135,12 +135,12 @@ class Source:
 
 
 def rows_at_once(row_bytes: int, batch_bytes: int) -> int:
-    """How many records are read at a time."""
+    """Return how many records to read at a time."""
     return max(1, min(batch_bytes // max(row_bytes, 1), _MOST_ROWS))
 
 
 def first_refused(count: int, refused: Callable[[slice], bool]) -> int:
-    """The first of ``count`` rows that is refused alone; some of them are.
+    """Return the first of ``count`` rows that is refused alone; some of them are.
 
     Args:
         count: how many there are.
@@ -157,7 +157,7 @@ def first_refused(count: int, refused: Callable[[slice], bool]) -> int:
 
 
 def metric_said(about: str | bytes) -> Metric | None:
-    """The metric in what a file says about itself; a file from elsewhere may say anything."""
+    """Return the metric that a file names for itself; a file from elsewhere may say anything."""
     try:
         said = json.loads(about)
     except (ValueError, RecursionError):

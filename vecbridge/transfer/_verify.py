@@ -97,7 +97,7 @@ def verify(
 def _summed_and_sampled(
     index: Index, wanted: int, progress: Progress
 ) -> tuple[Checksum, NDArray[np.float32]]:
-    """The checksum, and vectors of records spread over the whole index; always the same ones."""
+    """Return the checksum, and vectors of records spread over the index; always the same ones."""
     total = index.count(consistency="strong")
     rows = np.random.default_rng(_SEED).choice(total, min(wanted, total), replace=False)
     rows.sort()

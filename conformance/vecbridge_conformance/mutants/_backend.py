@@ -86,7 +86,7 @@ class ReferenceBackend:
         return index
 
     def index_names(self) -> list[str]:
-        """Names, sorted."""
+        """Return the names, sorted."""
         self._check_open("index_names")
         return sorted(self._shelf.read())
 

@@ -34,6 +34,6 @@ def _row(mutant: Mutant) -> str:
 
 
 def _short(link: str) -> str:
-    """``owner/name#number`` of an issue or a pull request, ``owner/name`` of a file."""
+    """Return ``owner/name#number`` of an issue or a pull request, ``owner/name`` of a file."""
     owner, name, kind, what = link.removeprefix("https://github.com/").split("/")[:4]
     return f"{owner}/{name}#{what}" if kind in {"issues", "pull"} else f"{owner}/{name}"

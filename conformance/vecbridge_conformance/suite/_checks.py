@@ -12,7 +12,7 @@ from vecbridge import Hits, Index, Records, VectorIndex
 
 
 def assert_same_hits(found: Hits, expected: Hits, told: str = "") -> None:
-    """Wants the same ids in the same order at the same distances, to the last bit.
+    """Expect the same ids in the same order at the same distances, to the last bit.
 
     Args:
         found: the answer under test.
@@ -35,7 +35,7 @@ def assert_same_hits(found: Hits, expected: Hits, told: str = "") -> None:
 
 
 def raised_by(call: Callable[[], object]) -> Exception | None:
-    """The error of a call, if it has one."""
+    """Return the error of a call, if it has one."""
     try:
         call()
     except Exception as error:  # noqa: BLE001  (the caller judges it)
@@ -44,12 +44,12 @@ def raised_by(call: Callable[[], object]) -> Exception | None:
 
 
 def described(error: BaseException | None) -> str:
-    """An error as a message shows it: its class and its own words."""
+    """Return an error as a message shows it: its class and its own words."""
     return "nothing" if error is None else f"{type(error).__name__}: {error}"
 
 
 def assert_same_vectors(found: ArrayLike, expected: ArrayLike) -> None:
-    """Wants equal numbers, and says where the first two differ: whole vectors fill pages."""
+    """Expect equal numbers, and say where the first two differ: whole vectors fill pages."""
     one, other = np.asarray(found), np.asarray(expected)
     assert one.shape == other.shape, f"vectors of shape {one.shape}; written were {other.shape}"
     wrong = np.argwhere(one != other)
@@ -60,12 +60,12 @@ def assert_same_vectors(found: ArrayLike, expected: ArrayLike) -> None:
 
 
 def bits(vectors: ArrayLike) -> bytes:
-    """The bytes of an array of float32, which tell the sign of a zero."""
+    """Return the bytes of an array of float32, which tell the sign of a zero."""
     return np.ascontiguousarray(vectors, dtype=np.float32).tobytes()
 
 
 def contents(index: Index | VectorIndex) -> dict[str, bytes]:
-    """Every record of an index, as its vector's bits by its id."""
+    """Return every record of an index, as its vector's bits by its id."""
     found: dict[str, bytes] = {}
     for records in index.scan(1000):
         for name, vector in zip(records.ids, records.vectors, strict=True):
@@ -75,14 +75,14 @@ def contents(index: Index | VectorIndex) -> dict[str, bytes]:
 
 
 def model(ids: Iterable[str], vectors: ArrayLike) -> dict[str, bytes]:
-    """What :func:`contents` must find after these records were written to an empty index."""
+    """Return what :func:`contents` must find once these records are in an empty index."""
     rows = np.asarray(vectors, dtype=np.float32)
     return {name: bits(row) for name, row in zip(ids, rows, strict=True)}
 
 
 @contextmanager
 def unchanged(index: Index) -> Iterator[None]:
-    """Wants the records after the block to be those before it."""
+    """Expect the records after the block to be those before it."""
     before = contents(index)
     yield
     after = contents(index)
@@ -91,7 +91,7 @@ def unchanged(index: Index) -> Iterator[None]:
 
 
 def by_id(records: Records) -> Mapping[str, bytes]:
-    """The vectors' bits of fetched records by id."""
+    """Return the vectors' bits of fetched records by id."""
     return model(records.ids, records.vectors)
 
 

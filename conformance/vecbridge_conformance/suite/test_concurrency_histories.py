@@ -36,7 +36,7 @@ def _crowd(harness: Harness, size: int) -> list[Plan]:
 
 
 def _explained(index: Index, history: History) -> None:
-    """No read is an anomaly, and at the end every record is as its last write left it."""
+    """Check that no read is an anomaly, and that each record ends as its last write left it."""
     assert history.writes, "nobody came to write"
     failed = history.failures
     assert not failed, f"{len(failed)} reads failed because others wrote, the first: {failed[0]}"
@@ -107,7 +107,7 @@ def test_of_several_that_make_one_index_one_succeeds(harness: Harness) -> None:
 
 
 def _together(calls: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Results of calls that start at the same moment, each in a thread."""
+    """Return the results of calls that start at the same moment, each in a thread."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Result]) -> Result:

@@ -17,7 +17,7 @@ _WRITERS = 2
 
 
 def _recorded(harness: Harness, *levels: Consistency) -> History:
-    """Two writers and two readers, in processes where the store is shared by processes."""
+    """Record two writers and two readers, in processes where processes share the store."""
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency=harness.strongest)
     crowd = _crowd(harness, 4, _SECONDS, levels)
     if harness.capabilities.shared:
@@ -47,7 +47,7 @@ def _weakest(harness: Harness) -> Consistency | None:
 
 
 def _must_lag(harness: Harness) -> None:
-    """Says vacuous where not even the weakest level that the store offers is ever behind."""
+    """Say vacuous where not even the weakest level that the store offers is ever behind."""
     weakest = _weakest(harness)
     if weakest is None:
         vacuous("the store offers strong reads only")
@@ -114,7 +114,7 @@ def test_a_weaker_level_than_any_offered_is_answered_by_a_stronger_one(harness: 
 
 
 def _settles(recording: Recording, level: Consistency) -> None:
-    """Reads until a level shows every write, and goes on showing it."""
+    """Read until a level shows every write, and goes on showing it."""
     ids = sorted({name for write in recording.history.writes for name in write.ids})
     deadline = time.monotonic() + _CONVERGENCE_S
     behind: list[Anomaly] = []

@@ -22,7 +22,7 @@ _WAIT_S = 30.0
 
 
 def _faulty(harness: Harness, *, batches: bool = False) -> tuple[Index, FaultyIndex]:
-    """An index of old records behind a proxy; ``batches`` makes a write take several calls."""
+    """Return an index of old records behind a proxy; ``batches`` makes a write several calls."""
     engine = harness.engine(dimension=DIMENSION, metric="euclidean")
     proxy = FaultyIndex(engine, max_batch_bytes=400 if batches else None)
     index = Index(proxy)
@@ -31,7 +31,7 @@ def _faulty(harness: Harness, *, batches: bool = False) -> tuple[Index, FaultyIn
 
 
 def _values(index: Index) -> list[float]:
-    """The one coordinate of each record; 0 where it is not there. Never a mixture."""
+    """Return the one coordinate of each record; 0 where it is not there. Never a mixture."""
     found = index.fetch(_IDS)
     known = dict(zip(found.ids, found.vectors.tolist(), strict=True))
     rows = [known.get(name, [0.0] * DIMENSION) for name in _IDS]
@@ -40,7 +40,7 @@ def _values(index: Index) -> list[float]:
 
 
 def _heals(index: Index) -> None:
-    """The same call again completes, and the index is as if nothing had happened."""
+    """Check that the same call again completes, and leaves the index as if nothing had happened."""
     index.upsert(_IDS, _NEW)
     model = Model(DIMENSION, "euclidean")
     model.upsert(_IDS, _NEW)
@@ -200,7 +200,7 @@ def _refusal(call: Callable[[], object]) -> BackendError | None:
 
 
 def _in_time(call: Callable[[], object]) -> bool:
-    """Whether a call returns without an error before the wait is over."""
+    """Return whether a call returns without an error before the wait is over."""
     done = threading.Event()
 
     def run() -> None:

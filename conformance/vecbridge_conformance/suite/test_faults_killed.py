@@ -22,7 +22,7 @@ _WAIT_S = 90.0
 def write_until_killed(
     backend: str, options: Mapping[str, Any], name: str, acknowledged: str
 ) -> None:
-    """Writes batches of records, and notes each in a file once it is acknowledged."""
+    """Write batches of records, and note each in a file once it is acknowledged."""
     with vecbridge.get_backend(backend, **options) as store:
         index = store.open_index(name)
         with Path(acknowledged).open("a", encoding="utf-8") as notes:
@@ -35,7 +35,7 @@ def write_until_killed(
 
 
 def _upsert(index: Index, version: int) -> None:
-    """Four new records, and one that every version replaces."""
+    """Return four new records, and one that every version replaces."""
     ids = [*(f"v{version}-{number}" for number in range(4)), "latest"]
     index.upsert(ids, np.full((len(ids), _DIMENSION), version, dtype=np.float32))
 
@@ -109,7 +109,7 @@ def test_a_killed_server_loses_nothing_that_was_acknowledged(harness: Harness) -
 def _write(
     index: Index, written: list[int], errors: list[Exception], enough: threading.Event
 ) -> None:
-    """Writes until the first error, or until it is enough."""
+    """Write until the first error, or until it is enough."""
     try:
         while not enough.is_set():
             _upsert(index, len(written) + 1)

@@ -24,7 +24,7 @@ _ROUNDS = 6
 
 @contextmanager
 def _behind(harness: Harness) -> Iterator[tuple[Wire, Index, Index]]:
-    """The wire, an index of old records through it, and the same index without it."""
+    """Yield the wire, an index of old records through it, and the same index without it."""
     direct = harness.index(dimension=_DIMENSION, metric="euclidean")
     direct.upsert(_IDS, _OLD)
     with harness.through_wire(_TIMEOUT_S) as there:
@@ -37,7 +37,7 @@ def _behind(harness: Harness) -> Iterator[tuple[Wire, Index, Index]]:
 
 
 def _values(index: Index) -> list[float]:
-    """The one coordinate of each record; 0 where it is not there. Never a mixture."""
+    """Return the one coordinate of each record; 0 where it is not there. Never a mixture."""
     found = index.fetch(_IDS, consistency="strong")
     known = dict(zip(found.ids, found.vectors.tolist(), strict=True))
     rows = [known.get(name, [0.0] * _DIMENSION) for name in _IDS]
@@ -46,7 +46,7 @@ def _values(index: Index) -> list[float]:
 
 
 def _attempt(call: Callable[[], object]) -> BackendError | None:
-    """The error of a call, if it has one: a client may well do a lost call again by itself."""
+    """Return the error of a call, if any: a client may well do a lost call again by itself."""
     try:
         call()
     except BackendError as error:
@@ -55,7 +55,7 @@ def _attempt(call: Callable[[], object]) -> BackendError | None:
 
 
 def _persisted(call: Callable[[], object]) -> None:
-    """Does a call until it succeeds, as its errors say that one may."""
+    """Make a call until it succeeds, as its errors allow."""
     end = time.monotonic() + _SLACK_S
     while (error := _attempt(call)) is not None:
         assert error.retryable, f"the next call says that it cannot be done again: {error!r}"

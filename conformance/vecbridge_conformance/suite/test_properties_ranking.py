@@ -272,7 +272,7 @@ def test_a_filter_finds_what_is_far_away(harness: Harness) -> None:
 
 
 def _far_apart(index: Index) -> list[str]:
-    """Fills an index with records in a row away from the origin; their ids, nearest first."""
+    """Fill an index with records in a row away from the origin; return ids, nearest first."""
     names = [f"id-{number:03d}" for number in range(200)]
     rows = np.arange(200, dtype=np.float32)[:, np.newaxis].repeat(DIMENSION, axis=1)
     index.upsert(names, rows, {"number": list(range(200))} if index.info.fields else None)

@@ -69,7 +69,7 @@ def test_beyond_what_the_engine_takes_the_answer_is_the_exact_one(harness: Harne
 def _tolerance(
     metric: Metric, query: NDArray[np.float32], vectors: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """How far a float32 engine may be off, record by record: a forward bound, never relative."""
+    """Return how far a float32 engine may be off per record: a forward bound, never relative."""
     dimension = len(query)
     lengths = norms(vectors)
     length = float(norms(query[np.newaxis])[0])

@@ -59,7 +59,7 @@ class _Share(NamedTuple):
 
 
 def _asked(harness: Harness, metric: Metric) -> tuple[Data, list[Hits]]:
-    """The answers of an index that has caught up with its records."""
+    """Return the answers of an index that has caught up with its records."""
     data = make("gaussian", DIMENSION, count=RECORDS, queries=TRIALS)
     index = harness.index(dimension=DIMENSION, metric=metric)
     index.upsert(data.ids, data.vectors)
@@ -68,7 +68,7 @@ def _asked(harness: Harness, metric: Metric) -> tuple[Data, list[Hits]]:
 
 
 def _share(metric: Metric, data: Data, answers: list[Hits]) -> _Share:
-    """How many of the nearest were found; one as near as the last of them counts as one."""
+    """Count how many of the nearest were found; one as near as the last of them counts as one."""
     found = 0
     for query, hits in zip(data.queries, answers, strict=True):
         true = distances(metric, query, data.vectors)

@@ -18,7 +18,7 @@ _PAGE = 250
 
 
 def _large(harness: Harness, dimension: int = _DIMENSION) -> tuple[Index, Model]:
-    """An index of records of which some are alike, and the model of it."""
+    """Return an index of records of which some are alike, and the model of it."""
     rng = np.random.default_rng(20_261_122)
     vectors = rng.standard_normal((_COUNT, dimension)).astype(np.float32)
     vectors[::10] = vectors[5::10]

@@ -182,7 +182,7 @@ def test_a_missing_package_is_named_with_what_to_install(harness: Harness) -> No
 
 
 def _shown(backend: str, options: dict[str, Any]) -> dict[str, str]:
-    """All that is shown where a store is configured and used, by where it is shown."""
+    """Return all that is shown where a store is configured and used, by where it is shown."""
     shown: dict[str, str] = {}
     try:
         with vecbridge.get_backend(backend, **options) as store:
@@ -194,7 +194,7 @@ def _shown(backend: str, options: dict[str, Any]) -> dict[str, str]:
 
 
 def _shown_of_address(deployment: Deployment, options: dict[str, Any]) -> dict[str, str]:
-    """All that is shown where a store is only configured."""
+    """Return all that is shown where a store is only configured."""
     with deployment.open() as store:
         kind: type[Any] = type(store.backend)
     shown: dict[str, str] = {}
@@ -223,7 +223,7 @@ def _refuse_marker(given: str, shown: dict[str, str]) -> None:
 
 
 def _texts(error: BaseException) -> list[str]:
-    """All that an error and those behind it say; clients make chains that bite their own tail."""
+    """Return all that an error and those behind it say; some clients make circular chains."""
     chain: list[BaseException] = []
     behind: BaseException | None = error
     while behind is not None and behind not in chain:
@@ -279,7 +279,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _without_packages(backend: str, options: dict[str, Any]) -> str:
-    """Uses the backend where no package can be imported that is not ours, numpy's or Python's."""
+    """Use the backend where only our packages, numpy and Python's own can be imported."""
     import sys
     from importlib.metadata import packages_distributions
 

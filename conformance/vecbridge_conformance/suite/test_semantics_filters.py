@@ -118,7 +118,7 @@ _COMPARE = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, ope
 
 
 def _joined(parts: Sequence[Filter]) -> Filter:
-    """Any of the parts: a chain that nests as deep as it is long."""
+    """Return a filter of any of the parts: a chain that nests as deep as it is long."""
     chain = parts[0]
     for part in parts[1:]:
         chain = chain | part

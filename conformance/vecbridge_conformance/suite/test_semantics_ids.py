@@ -33,7 +33,7 @@ ALIKE = [
 
 
 def _numbered(count: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Vectors that tell which record they are of."""
+    """Return vectors that tell which record they are of."""
     rows = np.ones((count, 2), dtype=np.float32)
     rows[:, 0] = np.arange(1, count + 1)
     return rows

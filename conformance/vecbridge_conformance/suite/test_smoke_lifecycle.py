@@ -78,7 +78,7 @@ def test_a_dropped_index_is_gone(harness: Harness) -> None:
 
 
 def _departures(protocol: type, found: object) -> list[str]:
-    """How an object departs from a protocol: a property may be a plain attribute of it."""
+    """Return how an object departs from a protocol: a property may be a plain attribute."""
     wrong = []
     for name, wanted in vars(protocol).items():
         if name.startswith("_") or not (inspect.isfunction(wanted) or isinstance(wanted, property)):

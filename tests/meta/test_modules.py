@@ -1,0 +1,118 @@
+"""A private module that one other module imports is a room of its own only for a reason.
+
+A reader who has to open two files to follow one idea pays for each. So such a module is merged into
+its importer, unless one of these holds:
+
+- the importer is the package around it, whose ``__init__`` only gives names to the outside;
+- the two together would be longer than a file may be;
+- the reason stands in ``REASONS``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+from tests.meta.source import modules, tree
+from tests.meta.test_repository import MOST_LINES
+
+_COMMAND = "a command is read with its own help, and put in the list of commands by _app"
+_FORMAT = "a file format of a stranger's files is read and tested apart from what uses it"
+REASONS = {
+    "vecbridge._client._batching": "when a batch fails is one idea; _records lists operations",
+    "vecbridge.cli._backends": _COMMAND,
+    "vecbridge.cli._bench": _COMMAND,
+    "vecbridge.cli._config": _COMMAND,
+    "vecbridge.cli._doctor": _COMMAND,
+    "vecbridge.cli._indexes": _COMMAND,
+    "vecbridge.cli._measuring": "timing knows nothing of a terminal, and is tested with a clock",
+    "vecbridge.cli._others": _COMMAND,
+    "vecbridge.cli._report": _COMMAND,
+    "vecbridge.cli._transfer": _COMMAND,
+    "vecbridge.demo._digits": "the demo's data; the main module tells its story",
+    "vecbridge.demo._model": "the demo's model; the main module tells its story",
+    "vecbridge.demo._picture": "drawing is told apart from the table of results",
+    "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
+    "vecbridge.fiftyone._factory": "datasets hold paths of similarity, which therefore only names",
+    "vecbridge.fiftyone._pymilvus": "datasets hold paths of similarity, which therefore only names",
+    "vecbridge.report._plot": "drawing knows nothing of indexes; _page knows nothing of pixels",
+    "vecbridge.report._sample": "reading an index in bounded memory is told apart from judging it",
+    "vecbridge.transfer._arrays": _FORMAT,
+    "vecbridge.transfer._checking": "what is refused before anything is changed is one idea",
+    "vecbridge.transfer._columns": _FORMAT,
+    "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",
+    "vecbridge.transfer._repeated": "finding repeated ids in bounded memory is an algorithm",
+    "vecbridge_conformance._garbage": "tests of the suite are functions alone, without helpers",
+    "vecbridge_conformance._pool": "the life of a run's indexes is tested apart from the harness",
+    "vecbridge_conformance._reproducer": "writing a script is tested apart from recording calls",
+    "vecbridge_conformance._run": "running pytest is told apart from reading a command line",
+    "vecbridge_conformance._statistics": "tests of the suite are functions alone, without helpers",
+    "vecbridge_conformance._variants": "other options of a backend are told apart from the harness",
+    "vecbridge_conformance.mutants._matching": "the meaning of a filter, to be read on one screen",
+    "vecbridge_conformance.mutants._table": "the page is also compared by a test, which imports it",
+    "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",
+    "vecbridge_faiss._effort": "tuning for a recall is one idea, and searching is another",
+    "vecbridge_faiss._fingerprint": "recognising entries of a file is an algorithm with a proof",
+    "vecbridge_milvus._duplicate_keys": "only collections that others fill have such keys",
+    "vecbridge_sklearn._products": "the only module that imports scikit-learn",
+    "vecbridge_torch._best": "the best of blocks is the inner loop, and is read without a proof",
+    "vecbridge_torch._cache": "what is kept on a device is a policy, told apart from searching",
+    "vecbridge_torch._scores": "the proof of what narrow products are worth is read alone",
+}
+"""Why a module is one although another one alone imports it, by its name."""
+
+MODULES = dict(modules())
+
+
+def test_a_module_that_one_other_imports_has_a_reason() -> None:
+    unexplained = [
+        f"{name} is imported by {importer} alone: merge it, or say in REASONS why not"
+        for name, importer in _with_one_importer().items()
+        if name not in REASONS and not _is_exempt(name, importer)
+    ]
+
+    assert unexplained == []
+
+
+def test_no_reason_is_left_of_a_module_that_has_other_importers_or_is_gone() -> None:
+    assert sorted(REASONS.keys() - _with_one_importer().keys()) == []
+
+
+def test_every_reason_is_a_sentence() -> None:
+    assert [name for name, reason in REASONS.items() if len(reason.split()) < 4] == []
+
+
+def _with_one_importer() -> dict[str, str]:
+    """Private modules with exactly one importer, and that one."""
+    importers = defaultdict(set)
+    for name, path in MODULES.items():
+        for imported in _imported(path) - {name}:
+            importers[imported].add(name)
+    return {
+        name: min(found)
+        for name, found in importers.items()
+        if len(found) == 1
+        and any(part.startswith("_") for part in name.split("."))
+        and MODULES[name].name != "__init__.py"
+    }
+
+
+def _is_exempt(name: str, importer: str) -> bool:
+    is_package = importer == name.rpartition(".")[0]
+    return is_package or _lines(name) + _lines(importer) > MOST_LINES
+
+
+def _imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inner & MODULES.keys()) or {node.module}
+    return found & MODULES.keys()
+
+
+def _lines(name: str) -> int:
+    return len(MODULES[name].read_text(encoding="utf-8").splitlines())
