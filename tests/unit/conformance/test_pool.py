@@ -22,15 +22,13 @@ def schema(dimension: int) -> Schema:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[vecbridge.Store]:
-    """A store for which every index counts as slow to make."""
-    monkeypatch.setattr(pool, "_SLOW_S", -1.0)
+def store() -> Iterator[vecbridge.Store]:
     with vecbridge.get_backend("sklearn") as used:
         yield used
 
 
 def test_a_slow_index_is_emptied_and_used_again(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store)
+    indexes = IndexPool(store, slow_from_s=-1.0)
     first = indexes.take(schema(2))
     first.upsert(["told", "not told"], [[1, 2], [3, 4]])
     name = first.info.name
@@ -41,7 +39,7 @@ def test_a_slow_index_is_emptied_and_used_again(store: vecbridge.Store) -> None:
 
 
 def test_only_so_many_are_kept(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store)
+    indexes = IndexPool(store, slow_from_s=-1.0)
     for dimension in range(1, 3 * pool._MOST_KEPT):
         taken = indexes.take(schema(dimension))
         indexes.give_back(schema(dimension), taken.info.name, taken)
@@ -52,7 +50,7 @@ def test_only_so_many_are_kept(store: vecbridge.Store) -> None:
 
 
 def test_an_index_of_another_schema_is_not_used_again(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store)
+    indexes = IndexPool(store, slow_from_s=-1.0)
     taken = indexes.take(schema(2))
     store.drop_index(taken.info.name)
     store.create_index(taken.info.name, dimension=3, metric="euclidean")
@@ -63,7 +61,7 @@ def test_an_index_of_another_schema_is_not_used_again(store: vecbridge.Store) ->
 
 
 def test_what_nobody_told_of_is_deleted_too(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store)
+    indexes = IndexPool(store, slow_from_s=-1.0)
     for _ in range(2):
         taken = indexes.take(schema(2))
         assert taken.count() == 0
