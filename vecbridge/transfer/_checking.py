@@ -17,7 +17,7 @@ from vecbridge.transfer._source import Rows, Source, first_refused
 
 
 def check(file: Source, progress: Progress) -> None:
-    """Reads a file from end to end, by the rules of :meth:`vecbridge.Index.upsert`.
+    """Read a file from end to end, by the rules of :meth:`vecbridge.Index.upsert`.
 
     Memory is a batch, and 8 bytes a record for the ids.
 
