@@ -83,8 +83,11 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
     def total_index_size(self) -> int:
         """The number of records; 0 where the index does not exist."""
         index = self._resolver.find()
+        if index is None:
+            self._resolver.report_lost()
+            return 0
         try:
-            return 0 if index is None else index.count()
+            return index.count()
         except IndexNotFoundError:
             self._resolver.forget()
             return 0
