@@ -118,6 +118,10 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         """Return whether ``compute_similarity`` embeds with this model for the index."""
         return model is self._model
 
+    def look_at_lengths(self) -> None:
+        """Warn if a dot product compares records of different length; few of them are read."""
+        self._records.look_at_lengths()
+
     def add_to_index(
         self,
         embeddings: Any,
