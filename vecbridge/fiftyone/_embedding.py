@@ -189,7 +189,7 @@ class Streaming:
         """Return the embeddings, or nothing where they are in the index already.
 
         Raises:
-            InvalidArgumentError: they are not all of one length; nothing was written.
+            DimensionError: they are not all of one length; nothing was written.
         """
         expected = _expected.get()
         forget()

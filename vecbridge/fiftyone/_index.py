@@ -14,6 +14,7 @@ from vecbridge import Index, IndexNotFoundError, Store
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._all_pairs import AllPairs
 from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._lengths import refuse_uneven_rows
 from vecbridge.fiftyone._queries import Queries
 from vecbridge.fiftyone._records import StoredRecords, report_missing
 from vecbridge.fiftyone._store_pool import IndexResolver
@@ -149,6 +150,7 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
             BackendError: the store failed.
         """
         ids, samples = self._records.record_ids(sample_ids, label_ids)
+        refuse_uneven_rows(ids, embeddings)
         if not overwrite:
             rows = self._records.absent_rows(ids, allow_existing, warn_existing)
             if len(rows) < len(ids):

@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone.core.labels as fol
 import numpy as np
 
-from vecbridge import InvalidArgumentError
+from vecbridge import DimensionError
 from vecbridge.fiftyone._view_scope import ids_of
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def refuse_uneven_field(samples: Any, field: str, patches_field: str | None) -> 
         patches_field: the field of the labels.
 
     Raises:
-        InvalidArgumentError: they do not.
+        DimensionError: they do not.
     """
     path, in_lists = field, False
     if patches_field is not None:
@@ -95,7 +95,7 @@ def refuse_uneven(samples: Any, embeddings: Any, patches_field: str | None) -> N
         patches_field: the field of the labels, where patches are indexed.
 
     Raises:
-        InvalidArgumentError: they do not.
+        DimensionError: they do not.
     """
     if isinstance(embeddings, np.ndarray) and embeddings.dtype != np.object_:
         return
@@ -105,6 +105,22 @@ def refuse_uneven(samples: Any, embeddings: Any, patches_field: str | None) -> N
     else:
         shapes.add(ids_of(samples), embeddings)
     shapes.refuse_uneven("given")
+
+
+def refuse_uneven_rows(ids: Iterable[str], vectors: Any) -> None:
+    """Refuse rows of unequal length, which make no array.
+
+    Args:
+        ids: of the records.
+        vectors: one per id.
+
+    Raises:
+        DimensionError: they are of unequal length.
+    """
+    if not isinstance(vectors, np.ndarray) or vectors.dtype == np.object_:
+        shapes = _Shapes(in_lists=False)
+        shapes.add(ids, vectors)
+        shapes.refuse_uneven("given", "id")
 
 
 class _Shapes:
@@ -127,25 +143,28 @@ class _Shapes:
                     count, example = self._found.get(shape, (0, str(name)))
                     self._found[shape] = count + 1, example
 
-    def refuse_uneven(self, which: str) -> None:
+    def refuse_uneven(self, which: str, named: str = "sample") -> None:
         """Refuse what was looked at if it has more than one shape.
 
+        Args:
+            which: which embeddings they are.
+            named: what the ids are of.
+
         Raises:
-            InvalidArgumentError: it has.
+            DimensionError: it has.
         """
         if len(self._found) < 2:
             return
         commonest = sorted(self._found.items(), key=lambda found: -found[1][0])
-        kind = "a label of sample" if self._in_lists else "sample"
+        kind = f"a label of {named}" if self._in_lists else named
         listed = ", ".join(
             f"{count:,} {'has' if count == 1 else 'have'} {_words(shape)} ({kind} {example!r})"
             for shape, (count, example) in commonest[:_NAMED_SHAPES]
         )
         more = f", and {len(commonest) - _NAMED_SHAPES} other lengths"
-        raise InvalidArgumentError(
+        raise DimensionError(
             f"the embeddings {which} are not all of one length: {listed}"
-            f"{more if len(commonest) > _NAMED_SHAPES else ''}. Nothing was changed: correct them, "
-            f"or set those that do not belong to None"
+            f"{more if len(commonest) > _NAMED_SHAPES else ''}. Nothing was changed"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run
-from vecbridge import InvalidArgumentError
+from vecbridge import DimensionError, InvalidArgumentError
 
 
 def test_embeddings_kept_as_lists_are_indexed_and_left_as_they_are(
@@ -102,7 +102,7 @@ def test_embeddings_of_unequal_length_are_refused_before_anything_is_written(
         monkeypatch.setattr(SklearnSimilarity, "part_sizes", small)
     try:
         options = {"metric": "cosine", "brain_key": "uneven", "collection_name": "uneven"}
-        with pytest.raises(InvalidArgumentError) as refused:
+        with pytest.raises(DimensionError) as refused:
             new_run(digits, path_case, embeddings=uneven, **options)
         said = str(refused.value)
         for part in (f"148 have 64 values (sample {digits.ids[0]!r})", "1 has 5 values"):
@@ -116,6 +116,17 @@ def test_embeddings_of_unequal_length_are_refused_before_anything_is_written(
     finally:
         if where == "field":
             dataset.delete_sample_field("uneven")
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_rows_of_unequal_length_are_not_added(
+    overwrite: bool, digits: Digits, path_case: Case
+) -> None:
+    index = new_run(digits, path_case, metric="cosine", embeddings=digits.vectors)
+    rows = [digits.vectors[0].tolist(), digits.vectors[1, :5].tolist()]
+    with pytest.raises(DimensionError, match=r"1 has 5 values \(id 'b'\)"):
+        index.add_to_index(rows, ["a", "b"], overwrite=overwrite)
+    assert index.total_index_size == 150
 
 
 @pytest.mark.parametrize("where", ["field", "memory"])
@@ -133,7 +144,7 @@ def test_patches_of_unequal_length_are_refused_before_anything_is_written(
         dataset.set_values("halves.detections.uneven", values)
         uneven = "uneven"
     try:
-        with pytest.raises(InvalidArgumentError, match="1 has 7 values") as refused:
+        with pytest.raises(DimensionError, match="1 has 7 values") as refused:
             new_run(digits, path_case, metric="cosine", patches_field="halves", embeddings=uneven)
         assert f"a label of sample {name!r}" in str(refused.value)
     finally:
