@@ -277,10 +277,11 @@ class _Move:
     def _send(
         self, config: BackendSimilarityConfig, batches: Iterator[Records], count: int
     ) -> None:
+        store = config.connect()
         first = next(batches, None)
         if first is None:
             return
-        index = config.connect().create_index(
+        index = store.create_index(
             config.collection_name or "",
             dimension=first.vectors.shape[1],
             metric=parse_metric(config.metric),

@@ -28,11 +28,15 @@ from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._ranking import AGGREGATIONS
 from vecbridge._redaction import quoted
+from vecbridge.fiftyone._places import (
+    PLACES,
+    absolute_place,
+    is_local,
+    local_places,
+    lost_index_hint,
+)
 from vecbridge.fiftyone._store_pool import remember, remembered, resolved_settings, shared_store
 from vecbridge.settings import Settings
-
-PLACES = frozenset({"path", "uri"})
-"""Settings that may name a file of this machine."""
 
 _INDEX_LEVEL = frozenset({"metric", "consistency_level"})
 """Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
@@ -42,15 +46,13 @@ _OWN = frozenset({"collection_name", "metric", "consistency_level", "owner"})
 _IGNORED = frozenset({"config_cls"})
 """FiftyOne passes the built-in's class along when the caller names another."""
 
-_SOCKET = "unix:"
-
 
 class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     """Configuration of a similarity index in a vecbridge backend.
 
     Only facts of the index are stored with a run: its name, metric and consistency level, and the
-    file where a local backend keeps it. Every other setting is held privately, so no address,
-    password, token or key reaches the database.
+    file where a local backend keeps it, wherever that is configured. Every other setting is held
+    privately, so no address, password, token or key reaches the database.
 
     Args:
         collection_name: name of the index in the backend; by default one is made from the names
@@ -96,10 +98,14 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         super().__init__(**own)
         self.collection_name = None if collection_name is None else str(collection_name)
         self.owner = owner
+        self._is_stored = owner is not None
         self.metric = self.default_metric if metric is None else parse_metric(metric)
         self.consistency_level = (
             self.default_consistency if consistency_level is None else consistency_level
         )
+        if self._is_stored:
+            # The place of a stored run is its own, even where the same one is configured.
+            self._hold({name: given.pop(name) for name in PLACES & given.keys()})
         self._take(given)
 
     def __getattr__(self, name: str) -> Any:
@@ -173,15 +179,25 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         held = {**self._section(), **self._settings, **given}
         names = self._setting_names()
         self._take({name: value for name, value in held.items() if name in names})
+        self._hold({name: value for name, value in given.items() if name in PLACES})
 
     def connect(self) -> Store:
         """Return the store that is configured; it connects on first use.
+
+        A place of this machine is kept with a new run from here on, from whatever source it came.
 
         Raises:
             ConfigurationError: a setting is unusable.
             MissingDependencyError: the backend needs a package that is not installed.
         """
+        if not self._is_stored:
+            places = local_places(self.resolved())
+            self._hold({n: found for n, found in places.items() if self._settings.get(n) is None})
         return shared_store(self.backend_name, self._options())
+
+    def lost_index_hint(self) -> str:
+        """Return what a message adds where the store does not have the index of a stored run."""
+        return lost_index_hint(self.backend_name, self._settings) if self._is_stored else ""
 
     def resolved(self) -> Settings:
         """Return every setting of the backend, from wherever it is configured; secrets too."""
@@ -211,7 +227,10 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             known = self._known()
             given = self._without_other_backends(given, known)
             _refuse_unknown(self.backend_name, given, known)
-        for name, value in self._set_in_this_process(given).items():
+        self._hold(self._set_in_this_process(given))
+
+    def _hold(self, given: Mapping[str, Any]) -> None:
+        for name, value in given.items():
             self._settings[name] = absolute_place(name, value)
 
     def _without_other_backends(
@@ -305,38 +324,6 @@ def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any
     config = os.environ.get("FIFTYONE_CONFIG_PATH")
     home = Path(config).parent if config else Path.home() / ".fiftyone"
     return {**options, "path": str(home / "vecbridge" / backend)}
-
-
-def absolute_place(name: str, value: Any) -> Any:
-    """Return the value of a setting; a path so that it is right in another process, elsewhere."""
-    if name in PLACES and isinstance(value, (str, os.PathLike)) and value != ":memory:":
-        text = os.fspath(value)
-        local = isinstance(value, os.PathLike) or is_local(name, text)
-        return str(Path(text).expanduser().absolute()) if local else value
-    return value
-
-
-def is_local(name: str, text: str) -> bool:
-    """Return whether a place is a file or a folder of this machine, or its memory.
-
-    A ``path`` is one; a ``uri`` is one where it is written as one. An account before a
-    host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
-    written as one that begins with ``/``, ``~`` or ``.``.
-
-    Args:
-        name: of the setting.
-        text: its value.
-    """
-    if text == ":memory:":
-        return True
-    if "://" in text or not text:
-        return False
-    if text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
-        return True
-    account = text.partition("@")[0] if "@" in text else ""
-    if ":" in account or text.startswith(_SOCKET):
-        return False
-    return name == "path" or os.sep in text or text.endswith(".db")
 
 
 def _refuse_unknown(backend: str, names: Collection[str], known: Collection[str]) -> None:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from vecbridge import IndexNotFoundError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._lengths import refuse_uneven, refuse_uneven_field
 from vecbridge.fiftyone._registration import unique_name
 from vecbridge.fiftyone._view_scope import ids_of, ids_within
 
@@ -185,11 +186,17 @@ class Streaming:
         self._original = original
 
     def __call__(self, samples: Any, **asked: Any) -> Any:
-        """Return the embeddings, or nothing where they are in the index already."""
+        """Return the embeddings, or nothing where they are in the index already.
+
+        Raises:
+            DimensionError: they are not all of one length; nothing was written.
+        """
         expected = _expected.get()
         forget()
-        in_memory = asked.get("embeddings") is not None
-        if expected is None or in_memory or not expected.index.is_embedded_by(asked.get("model")):
+        if expected is None or not expected.index.is_embedded_by(asked.get("model")):
+            return self._original(samples, **asked)
+        if asked.get("embeddings") is not None:
+            refuse_uneven(samples, asked["embeddings"], asked.get("patches_field"))
             return self._original(samples, **asked)
         _Embedding(expected, samples, self._original, asked).run()
         return None, None, None
@@ -239,6 +246,9 @@ class _Embedding:
     def run(self) -> None:
         """Embed what the index lacks, and add it, part by part."""
         ids = ids_of(self._samples)
+        field, patches = self._asked.get("embeddings_field"), self._asked.get("patches_field")
+        if fbu._has_embeddings_field(self._samples, field, patches):
+            refuse_uneven_field(self._samples, field, patches)
         if self._attempt.resumed:
             ids = self._lacking(ids)
         self._attempt.begin()

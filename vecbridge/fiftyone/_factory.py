@@ -75,7 +75,8 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
         self._attempt = Attempt(samples._root_dataset, brain_key, self.config)
         index = self.index_type(samples, self.config, brain_key, backend=self)
         # A store that cannot be used should say so before hours of embedding.
-        _ = index.total_index_size
+        if index.total_index_size:
+            index.look_at_lengths()
         embedding.expect(index, self._attempt, self.part_sizes)
         return index
 

@@ -14,6 +14,7 @@ from vecbridge import Index, IndexNotFoundError, Store
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._all_pairs import AllPairs
 from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._lengths import refuse_uneven_rows
 from vecbridge.fiftyone._queries import Queries
 from vecbridge.fiftyone._records import StoredRecords, report_missing
 from vecbridge.fiftyone._store_pool import IndexResolver
@@ -83,8 +84,11 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
     def total_index_size(self) -> int:
         """The number of records; 0 where the index does not exist."""
         index = self._resolver.find()
+        if index is None:
+            self._resolver.report_lost()
+            return 0
         try:
-            return 0 if index is None else index.count()
+            return index.count()
         except IndexNotFoundError:
             self._resolver.forget()
             return 0
@@ -115,6 +119,10 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         """Return whether ``compute_similarity`` embeds with this model for the index."""
         return model is self._model
 
+    def look_at_lengths(self) -> None:
+        """Warn if a dot product compares records of different length; few of them are read."""
+        self._records.look_at_lengths()
+
     def add_to_index(
         self,
         embeddings: Any,
@@ -142,6 +150,7 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
             BackendError: the store failed.
         """
         ids, samples = self._records.record_ids(sample_ids, label_ids)
+        refuse_uneven_rows(ids, embeddings)
         if not overwrite:
             rows = self._records.absent_rows(ids, allow_existing, warn_existing)
             if len(rows) < len(ids):

@@ -23,7 +23,8 @@ from bson import json_util
 from fiftyone.core.brain import BrainMethod
 
 from vecbridge import InvalidArgumentError
-from vecbridge.fiftyone._config import PLACES, BackendSimilarityConfig
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._places import PLACES
 from vecbridge.fiftyone._registration import unique_name
 from vecbridge.fiftyone._store_pool import IndexResolver
 from vecbridge.transfer import copy

@@ -105,7 +105,7 @@ def disable_in_config() -> Path:
             content[DEFAULT] = earlier[DEFAULT]
     if not sections and BACKENDS not in earlier:
         content.pop(BACKENDS, None)
-    if content == earlier and backup.exists():
+    if content == earlier and backup.is_file():
         _write(path, backup.read_bytes())
     elif not content and not backup.exists():
         # Where it is a link, the link is the user's.
@@ -220,6 +220,9 @@ def _refuse_protected(path: Path) -> None:
     with _as_configuration_error(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            # A pipe or a device never ends, and would be replaced by a file.
+            raise ConfigurationError(f"cannot write {path}: it is no regular file")
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -275,4 +278,4 @@ def _as_configuration_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from error

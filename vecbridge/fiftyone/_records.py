@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vecbridge import Index, InvalidArgumentError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._lengths import VectorLengths
 from vecbridge.fiftyone._store_pool import SAMPLE_ID, IndexResolver
 from vecbridge.fiftyone._view_scope import every_slice, existing_samples, ids_within
 
@@ -22,8 +23,8 @@ logger = logging.getLogger(__name__)
 FETCH_AT_MOST_IDS = 1024
 """Ids that are fetched one by one; for more, everything is read."""
 
-LENGTH_TOLERANCE = 0.01
-"""Vectors that are shorter than the longest by more than this share are reported."""
+_LENGTHS_OF_RECORDS = 1024
+"""Records of an existing index whose lengths are looked at."""
 
 
 @dataclass
@@ -221,6 +222,15 @@ class StoredRecords:
         if self._config.metric == "dotproduct":
             self._lengths.add(vectors, index.info.name)
 
+    def look_at_lengths(self) -> None:
+        """Warn if a dot product compares vectors of different length; the first batch is read."""
+        index = self._resolver.find()
+        if index is None or self._config.metric != "dotproduct":
+            return
+        for records in index.scan(batch_size=_LENGTHS_OF_RECORDS):
+            self._lengths.add(records.vectors, index.info.name)
+            return
+
     def write_field(self, samples: list[str], ids: list[str], vectors: Any) -> None:
         """Write embeddings to the dataset's field that the configuration names."""
         name, patches = self._config.embeddings_field, self.patches_field
@@ -308,43 +318,6 @@ def report_missing(missing: set[str], allow: bool, warn: bool) -> None:
         )
     if missing and warn:
         logger.warning("Ignoring %d IDs that are not present in the index", len(missing))
-
-
-class VectorLengths:
-    """Warn once where vectors of different length are compared by their dot product.
-
-    ``dotproduct`` is the default metric of FiftyOne's page of Milvus. Among vectors of one length
-    it ranks as the angle does. Otherwise long ones come first, and a vector need not be its own
-    nearest.
-    """
-
-    def __init__(self) -> None:
-        self._shortest, self._longest = np.inf, 0.0
-        self._warned = False
-
-    def add(self, vectors: Any, collection_name: str) -> None:
-        """Look at vectors that were just added.
-
-        Args:
-            vectors: ``(n, d)``.
-            collection_name: of the index.
-        """
-        if self._warned:
-            return
-        rows = np.asarray(vectors, dtype=np.float64)
-        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        self._shortest = min(self._shortest, float(lengths.min()))
-        self._longest = max(self._longest, float(lengths.max()))
-        if self._shortest < (1 - LENGTH_TOLERANCE) * self._longest:
-            self._warned = True
-            logger.warning(
-                "The vectors of %r have lengths from %.4g to %.4g, and its metric is dotproduct: "
-                'long vectors are found first, whatever they show. Pass metric="cosine" to '
-                "compute_similarity() to compare directions alone, or normalize the vectors",
-                collection_name,
-                self._shortest,
-                self._longest,
-            )
 
 
 def _scanned(index: Index) -> tuple[NDArray[np.float32], IdPairs]:

@@ -6,6 +6,7 @@ Lite file can be open only once.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
 from vecbridge.locks import reentrant_lock
 from vecbridge.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_ID = "sample_id"
 """The field of a record that holds the id of its sample."""
@@ -102,6 +105,10 @@ class RunConfig(Protocol):
         """Note that the settings lead to the index."""
         ...
 
+    def lost_index_hint(self) -> str:
+        """Return what a message adds where the store does not have the index of a stored run."""
+        ...
+
 
 class IndexResolver:
     """Find, make and drop the index of a run.
@@ -117,16 +124,16 @@ class IndexResolver:
         # Each is replaced as a whole: several threads may ask at once.
         self._index: tuple[int, Index] | None = None
         self._store: tuple[int, dict[str, Any], Store] | None = None
+        self._reported = False
 
     @property
     def store(self) -> Store:
         """The store that the run's configuration names; looked up again when that has changed."""
-        names = {"collection_name": self._config.collection_name, **self._config.given}
         held, now = self._store, _closings
-        if held is not None and held[:2] == (now, names):
+        if held is not None and held[:2] == (now, self._names()):
             return held[2]
         store = self._config.connect()
-        self._store = now, names, store
+        self._store = now, self._names(), store
         return store
 
     def find(self) -> Index | None:
@@ -168,9 +175,20 @@ class IndexResolver:
                 f"deleted, or it was in another process's memory, or the settings lead to "
                 f"another store than the one it was made in. Nothing else on the dataset is "
                 f"affected: add embeddings with add_to_index(), pass the right settings to "
-                f"load_brain_results(), or delete the run"
+                f"load_brain_results(), or delete the run{self._config.lost_index_hint()}"
             )
         return index
+
+    def report_lost(self) -> None:
+        """Warn once where the index of a stored run is not in the file that its records were in."""
+        hint = self._config.lost_index_hint()
+        if hint and not self._reported:
+            self._reported = True
+            logger.warning(
+                "The similarity index %r does not exist, so its size is 0%s",
+                self._config.collection_name,
+                hint,
+            )
 
     def create(self, dimension: int) -> Index:
         """Create the index, with the field that holds sample ids."""
@@ -201,6 +219,9 @@ class IndexResolver:
     def forget(self) -> None:
         """Let go of the open index, so that it is opened again."""
         self._index = None
+
+    def _names(self) -> dict[str, Any]:
+        return {"collection_name": self._config.collection_name, **self._config.given}
 
     def _level(self) -> Consistency | None:
         level = self._config.consistency_level

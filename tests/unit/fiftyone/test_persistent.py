@@ -278,6 +278,40 @@ def test_what_is_no_file_is_told_without_a_traceback(
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_neither_copied_nor_replaced(
+    kind: str, linked: bool, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.parent.mkdir()
+    endless = tmp_path / "endless" if linked else path
+    if kind == "pipe":
+        os.mkfifo(endless)
+    else:
+        # Of the test's own, and empty: a fault must neither fill the disk nor replace the system's.
+        try:
+            os.mknod(endless, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("only root can make a device")
+    if linked:
+        path.symlink_to(endless)
+    before = endless.stat()
+    assert main(["enable", "--backend", "sklearn"]) == 2
+    assert f"cannot write {path}: it is no regular file" in capsys.readouterr().err
+    assert endless.stat() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_copy_that_cannot_be_made_is_told_with_its_reason(
+    present: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = present.read_bytes()
+    os.mkfifo(present.with_name("brain_config.json.before-vecbridge"))
+    assert main(["enable", "--backend", "sklearn"]) == 2
+    assert "is a named pipe" in capsys.readouterr().err
+    assert present.read_bytes() == before
+
+
 @pytest.mark.parametrize("words", [(), ("--json",)])
 def test_a_bug_is_no_answer(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

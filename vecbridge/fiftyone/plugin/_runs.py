@@ -28,11 +28,10 @@ from vecbridge._config._registry import describe_settings
 from vecbridge.fiftyone._builtin import builtin_backend
 from vecbridge.fiftyone._config import (
     BackendSimilarityConfig,
-    absolute_place,
-    is_local,
     setting_names,
     with_default_path,
 )
+from vecbridge.fiftyone._places import absolute_place, is_local
 from vecbridge.fiftyone._store_pool import shared_store
 from vecbridge.settings import redacted
 

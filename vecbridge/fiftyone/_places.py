@@ -1,0 +1,121 @@
+"""Places: the settings of a store that may name a file of this machine.
+
+Such a place needs no credentials, so it is kept with a run, absolute, from whatever source it came:
+every process finds the records, whatever its folder and its configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vecbridge import ConfigurationError, MissingDependencyError
+from vecbridge._config._registry import describe_settings
+from vecbridge.settings import Settings
+
+PLACES = frozenset({"path", "uri"})
+"""Settings that may name a file of this machine."""
+
+_SOCKET = "unix:"
+
+
+def absolute_place(name: str, value: Any) -> Any:
+    """Return the value of a setting; a path so that it is right in another process, elsewhere."""
+    if name in PLACES and isinstance(value, (str, os.PathLike)) and value != ":memory:":
+        text = os.fspath(value)
+        local = isinstance(value, os.PathLike) or is_local(name, text)
+        return str(Path(text).expanduser().absolute()) if local else value
+    return value
+
+
+def is_local(name: str, text: str) -> bool:
+    """Return whether a place is a file or a folder of this machine, or its memory.
+
+    A ``path`` is one; a ``uri`` is one where it is written as one. An account before a
+    host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
+    written as one that begins with ``/``, ``~`` or ``.``.
+
+    Args:
+        name: of the setting.
+        text: its value.
+    """
+    if text == ":memory:":
+        return True
+    if "://" in text or not text:
+        return False
+    if text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
+        return True
+    account = text.partition("@")[0] if "@" in text else ""
+    if ":" in account or text.startswith(_SOCKET):
+        return False
+    if name == "path" or text.endswith(".db"):
+        return True
+    host, separator, _ = text.partition(os.sep)
+    return bool(separator) and ":" not in host
+
+
+def local_places(settings: Settings) -> dict[str, str]:
+    """Return the places of this machine that settings name, absolute.
+
+    Args:
+        settings: every setting of a backend, from all sources.
+    """
+    values = {name: getattr(settings, name) for name in PLACES & type(settings).model_fields.keys()}
+    return {
+        name: str(absolute_place(name, value))
+        for name, value in values.items()
+        if isinstance(value, (str, os.PathLike)) and is_local(name, os.fspath(value))
+    }
+
+
+def lost_index_hint(backend: str, given: Mapping[str, Any]) -> str:
+    """Return what a message adds where the store of a loaded run does not have its index.
+
+    It names the file that was looked into, and the place that is configured instead, if one is; no
+    address of a server.
+
+    Args:
+        backend: name of the backend.
+        given: the settings that the run was loaded with.
+    """
+    kept = next((name for name in sorted(PLACES) if given.get(name) is not None), None)
+    configured = _configured_places(backend)
+    if kept is None:
+        leads = [f"{source} leads to {place!r}" for place, source in configured.values() if place]
+        about = "The address of a server is not kept with a run"
+        return f". {about}, and {' and '.join(leads)}" if leads else ""
+    if not is_local(kept, str(given[kept])):
+        return ""
+    hint = f". It was looked for in {given[kept]!r}, which is kept with the run"
+    place, source = configured.get(kept, (None, ""))
+    if not source or place == given[kept]:
+        return hint
+    if place is None:
+        return f"{hint}, and not at the address of {source}"
+    return (
+        f"{hint}, and not in {place!r} of {source}. If the store was moved, pass {kept}={place!r} "
+        f"to load_brain_results(); save_config() of what it returns keeps that"
+    )
+
+
+def _configured_places(backend: str) -> dict[str, tuple[str | None, str]]:
+    """Return where the environment and ``brain_config.json`` lead, and which of them says so.
+
+    The file is ``None`` where it is an address.
+    """
+    try:
+        described = describe_settings(backend)
+    except (ConfigurationError, MissingDependencyError):
+        return {}
+    return {
+        item.name: (
+            str(absolute_place(item.name, item.value))
+            if is_local(item.name, str(item.value))
+            else None,
+            str(item.source),
+        )
+        for item in described
+        if item.name in PLACES and item.source.kind in {"environment", "file"}
+    }
