@@ -163,7 +163,8 @@ class _Move:
             return self._copied(config, _batches(index), index.count(), source, dry_run)
         index = self._dataset.load_brain_results(self._key, cache=False)
         records = builtin.records_of(index, self._config.patches_field is not None)
-        return self._copied(config, iter([records]), len(records), source, dry_run)
+        parts = [records] if len(records) else []
+        return self._copied(config, iter(parts), len(records), source, dry_run)
 
     def back(self, dry_run: bool) -> Adopted:
         """Move the run from vecbridge's backend to FiftyOne's."""

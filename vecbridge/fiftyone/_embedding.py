@@ -247,7 +247,7 @@ class _Embedding:
         """Embed what the index lacks, and add it, part by part."""
         ids = ids_of(self._samples)
         field, patches = self._asked.get("embeddings_field"), self._asked.get("patches_field")
-        if fbu._has_embeddings_field(self._samples, field, patches):
+        if field is not None and fbu._has_embeddings_field(self._samples, field, patches):
             refuse_uneven_field(self._samples, field, patches)
         if self._attempt.resumed:
             ids = self._lacking(ids)

@@ -229,3 +229,20 @@ def test_a_host_with_a_port_is_no_file(fob: object, address: str) -> None:
     from vecbridge.fiftyone.similarity import MilvusSimilarityConfig
 
     assert "uri" not in MilvusSimilarityConfig(uri=address).serialize()
+
+
+def test_the_place_of_an_empty_index_that_is_adopted_is_kept(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vecbridge.fiftyone import adopt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"{PREFIX}VECBRIDGE_SKLEARN_PATH", "vectors")
+    dataset = digits.dataset
+    new_run(digits, Case("sklearn"), embeddings=False, brain_key="empty")
+    try:
+        adopt(dataset, "empty")
+        stored = dataset.get_brain_info("empty").config.serialize()
+        assert stored["path"] == str(tmp_path / "vectors")
+    finally:
+        dataset.delete_brain_run("empty")
