@@ -56,8 +56,7 @@ def to_columns(
     columns: dict[str, Any] = {layout.key: ids, layout.vector: to_stored(layout, vectors)}
     if layout.norm is not None:
         columns[layout.norm] = norms(vectors).tolist()
-    for name, values in fields.items():
-        columns[name] = values
+    columns.update(fields)
     return columns
 
 

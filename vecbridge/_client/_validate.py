@@ -225,9 +225,10 @@ def refuse_unwritable(info: IndexInfo) -> None:
         UnsupportedError: ``info.required`` names what is asked for.
     """
     if info.required:
+        asked = unsupported_of(info, info.required)
         raise UnsupportedError(
             f"no record can be written to index {info.name!r}: its store takes none without a "
-            f"value of what vecbridge has no field type for: {unsupported_of(info, info.required)}. "
+            f"value of what vecbridge has no field type for: {asked}. "
             f"Write with what the store itself offers, or copy the records to a new index",
             capability="fields",
         )
