@@ -16,7 +16,15 @@ import pytest
 import vecbridge
 from tests.filters.asking import how_many
 from tests.filters.narrow import COUNT, FIELDS, IDS, LIMITS, columns, filters
-from vecbridge import Index, InvalidArgumentError, InvalidIdError, Store, UnsupportedError, field
+from vecbridge import (
+    Budgets,
+    Index,
+    InvalidArgumentError,
+    InvalidIdError,
+    Store,
+    UnsupportedError,
+    field,
+)
 from vecbridge.transfer import checksum, copy, export_records, import_records
 from vecbridge_milvus import MilvusBackend
 
@@ -172,9 +180,10 @@ def test_a_copy_that_does_not_fit_is_refused_before_anything_is_written(
     milvus_store: Store,
 ) -> None:
     index = narrow(milvus_store)
-    memory = vecbridge.get_backend("sklearn").create_index(
-        "f", dimension=2, metric="euclidean", fields=FIELDS
-    )
+    # Five records at a time.
+    budgets = Budgets(scan_bytes=5 * 2 * 4)
+    store = Store(vecbridge.get_backend("sklearn").backend, budgets=budgets)
+    memory = store.create_index("f", dimension=2, metric="euclidean", fields=FIELDS)
     rows = {each: [one] * COUNT for each, one in ROW.items()}
     rows["short"][-1] = "too long"
     memory.upsert(IDS, VECTORS, rows)

@@ -14,6 +14,7 @@ from vecbridge.filters import Comparison, Not, OneOf, matches, settle
 
 TENTH = float(np.float32(0.1))
 BELOW = float(np.nextafter(np.float32(0.1), np.float32(0)))
+NAN = math.nan
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -34,7 +35,7 @@ LARGEST = float(np.finfo(np.float32).max)
         (field("f32") > 1e-300, field("f32") >= 2.0**-149),
         (field("f32") <= 1e-300, field("f32") <= 0.0),
         (field("f32") == math.inf, False),
-        (field("f32") < math.nan, False),
+        (field("f32") < NAN, False),
         (field("f32") < 2**24 + 1, field("f32") <= 2.0**24),
         (field("i8") < 200, True),
         (field("i8") == 128, False),
