@@ -88,15 +88,16 @@ def test_random_filters_mean_the_same_however_they_are_asked(milvus_store: Store
     index = narrow(milvus_store)
     index.upsert(IDS, VECTORS, columns())
     wrong = []
-    for where, accepted in filters(how_many(150), seed=2):
+    for number, (where, accepted) in enumerate(filters(how_many(100), seed=2)):
         wanted = [IDS[row] for row in sorted(accepted)]
         for k in (COUNT, None):
             found = index.search([0, 0], k, where=where)[0]
             if list(found.ids) != wanted:
                 wrong.append(f"k={k}: {found.ids} for {wanted}: {where}")
-        ids = {hit.id for hit in index.range_search([0, 0], 1e6, where=where)[0]}
-        if ids != set(wanted):
-            wrong.append(f"range: {ids} for {wanted}: {where}")
+        if number % 10 == 0:
+            near = index.range_search([0, 0], 1e6, where=where)[0]
+            if list(near.ids) != wanted:
+                wrong.append(f"range: {near.ids} for {wanted}: {where}")
     assert wrong == []
 
 

@@ -70,7 +70,8 @@ def test_random_filters_accept_what_they_mean_and_are_sent_as_the_field_has_them
         found = np.flatnonzero(matches(settled, values, COUNT))
         assert frozenset(found.tolist()) == accepted, where
         for leaf in leaves(settled):
-            for value in leaf.values if isinstance(leaf, OneOf) else [leaf.value]:
+            operands: Any = leaf.values if isinstance(leaf, OneOf) else [leaf.value]
+            for value in operands:
                 sent += 1
                 limits = LIMITS[leaf.name]
                 if leaf.name == "f32":
