@@ -18,7 +18,14 @@ from vecbridge import (
     SchemaMismatchError,
 )
 from vecbridge_milvus._expr import Expressions
-from vecbridge_milvus._fields import KEY_BYTES, is_required, limits_of, max_bytes, type_of
+from vecbridge_milvus._fields import (
+    KEY_BYTES,
+    KEYWORDS,
+    is_required,
+    limits_of,
+    max_bytes,
+    type_of,
+)
 from vecbridge_milvus._index_types import IndexType
 from vecbridge_milvus._session import MILVUS_LEVELS
 
@@ -131,6 +138,12 @@ def read(
     # Lite keeps no description, but our own norms tell whose collection it is.
     ours = bool(made) or norm is not None
     index, metric = _vector_index(client, name, vector, timeout, patient=ours)
+    if lite and key.lower() in KEYWORDS:
+        raise SchemaMismatchError(
+            f"the primary key of collection {name!r} is named {key!r}, a word of Milvus's filter "
+            f"language: Milvus Lite cannot be asked for a record of it. Copy the records to a new "
+            f"collection, with pymilvus's query_iterator"
+        )
     if columns[vector].get("nullable"):
         raise SchemaMismatchError(
             f"collection {name!r} has rows whose vector may be missing (field {vector!r} is "

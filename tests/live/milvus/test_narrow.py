@@ -21,6 +21,7 @@ from vecbridge import (
     Index,
     InvalidArgumentError,
     InvalidIdError,
+    SchemaMismatchError,
     Store,
     UnsupportedError,
     field,
@@ -38,14 +39,20 @@ def client_of(store: Store) -> Any:
     return store.backend.client
 
 
-def make(store: Store, fields: Mapping[str, dict[str, Any]], *, key_bytes: int = 64) -> str:
+def make(
+    store: Store,
+    fields: Mapping[str, dict[str, Any]],
+    *,
+    key: str = "id",
+    key_bytes: int = 64,
+) -> str:
     """An empty collection with these columns, as plain pymilvus makes it."""
     from pymilvus import DataType
 
     store.index_names()
     client, name = client_of(store), f"n_{uuid.uuid4().hex}"
     schema = client.create_schema(auto_id=False)
-    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=key_bytes)
+    schema.add_field(key, DataType.VARCHAR, is_primary=True, max_length=key_bytes)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
     for column, options in fields.items():
         schema.add_field(column, **options)
@@ -212,6 +219,20 @@ def test_a_field_named_like_a_word_of_the_language_is_filtered_all_the_same(
                 assert index.search([0, 0], k, where=where)[0].ids == tuple(IDS[1:9:3]), word
         with pytest.raises(InvalidArgumentError, match=f"cannot be named {word}"):
             milvus_store.create_index("w", dimension=2, fields={word: "integer"})
+
+
+def test_a_key_named_like_a_word_of_the_language_is_refused_by_lite_alone(
+    milvus_store: Store,
+) -> None:
+    name = make(milvus_store, {}, key="is")
+    if client_of(milvus_store).get_server_version() == "2.3.5":
+        index = milvus_store.open_index(name, consistency="strong")
+        index.upsert(IDS[:3], VECTORS[:3])
+        assert index.fetch(IDS[1:3]).ids == tuple(IDS[1:3])
+        assert index.search([0, 0], 2, within=IDS[1:3])[0].ids == tuple(IDS[1:3])
+    else:
+        with pytest.raises(SchemaMismatchError, match="'is', a word of Milvus's filter language"):
+            milvus_store.open_index(name)
 
 
 def test_a_collection_that_asks_for_more_than_records_have_is_not_written(
