@@ -15,6 +15,7 @@ from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
 from vecbridge._contract._filters import Filter, field
 from vecbridge._contract._hits import Candidates, Hit, Hits
+from vecbridge._contract._limits import FieldLimits
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._protocols import Backend, FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
@@ -69,6 +70,7 @@ __all__ = [
     "DimensionError",
     "DuplicateIdError",
     "FarIndex",
+    "FieldLimits",
     "FieldType",
     "Fields",
     "Filter",

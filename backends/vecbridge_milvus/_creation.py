@@ -21,6 +21,7 @@ from vecbridge import (
 )
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
+from vecbridge_milvus._fields import KEY_BYTES, KEYWORDS, TEXT_BYTES
 from vecbridge_milvus._index_types import (
     IndexSettings,
     IndexType,
@@ -31,11 +32,9 @@ from vecbridge_milvus._index_types import (
 from vecbridge_milvus._proof import IMPOSSIBLE, is_cloud
 from vecbridge_milvus._schema import (
     KEY,
-    KEY_BYTES,
     METRICS,
     NORM,
     NORM_OF_PADDED,
-    TEXT_BYTES,
     TRIED,
     VECTOR,
     VERSION,
@@ -47,30 +46,6 @@ if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
 
 _RESERVED = frozenset({KEY, VECTOR, NORM, NORM_OF_PADDED})
-_KEYWORDS = frozenset(
-    {
-        *(
-            "and",
-            "or",
-            "not",
-            "in",
-            "like",
-            "is",
-            "null",
-            "exists",
-            "true",
-            "false",
-            "iso",
-            "interval",
-        ),
-        *("json_contains", "json_contains_all", "json_contains_any", "text_match"),
-        *("array_contains", "array_contains_all", "array_contains_any", "array_length"),
-        *("phrase_match", "random_sample", "minimum_should_match", "threshold"),
-        *("match_all", "match_any", "match_least", "match_most", "match_exact"),
-        *("element_filter", "text_match_fuzzy", "st_equals", "st_touches", "st_overlaps"),
-        *("st_crosses", "st_contains", "st_intersects", "st_within", "st_dwithin", "st_isvalid"),
-    }
-)
 _MMAP_SINCE = _PARTITION_KEY_SINCE = (2, 4)
 _NO_SUCH_TYPE = ("invalid index type", "index type not supported")
 _EVERYWHERE = "FLAT, HNSW, IVF_FLAT and IVF_SQ8"
@@ -297,7 +272,7 @@ def _check_field_names(fields: Mapping[str, FieldType]) -> None:
     Raises:
         InvalidArgumentError: one of the names is taken.
     """
-    taken = sorted(name for name in fields if name in _RESERVED or name.lower() in _KEYWORDS)
+    taken = sorted(name for name in fields if name in _RESERVED or name.lower() in KEYWORDS)
     if taken:
         raise InvalidArgumentError(
             f"Milvus fields cannot be named {', '.join(taken)}: the names are taken by the index "

@@ -18,6 +18,14 @@ from vecbridge import (
     SchemaMismatchError,
 )
 from vecbridge_milvus._expr import Expressions
+from vecbridge_milvus._fields import (
+    KEY_BYTES,
+    KEYWORDS,
+    is_required,
+    limits_of,
+    max_bytes,
+    type_of,
+)
 from vecbridge_milvus._index_types import IndexType
 from vecbridge_milvus._session import MILVUS_LEVELS
 
@@ -29,8 +37,6 @@ VECTOR = "vector"
 NORM = "vecbridge_norm"
 # Milvus begins at two dimensions. Lite keeps no description, so the name of the field tells.
 NORM_OF_PADDED = "vecbridge_norm_padded"
-KEY_BYTES = 512
-TEXT_BYTES = 65535
 VERSION = 1
 TRIED = "tried"
 """Says in a collection's description that its server was seen to build what it is asked for."""
@@ -132,6 +138,12 @@ def read(
     # Lite keeps no description, but our own norms tell whose collection it is.
     ours = bool(made) or norm is not None
     index, metric = _vector_index(client, name, vector, timeout, patient=ours)
+    if lite and key.lower() in KEYWORDS:
+        raise SchemaMismatchError(
+            f"the primary key of collection {name!r} is named {key!r}, a word of Milvus's filter "
+            f"language: Milvus Lite cannot be asked for a record of it. Copy the records to a new "
+            f"collection, with pymilvus's query_iterator"
+        )
     if columns[vector].get("nullable"):
         raise SchemaMismatchError(
             f"collection {name!r} has rows whose vector may be missing (field {vector!r} is "
@@ -140,13 +152,19 @@ def read(
         )
     stored = int(columns[vector]["params"]["dim"])
     record = {key, vector, norm}
+    fields, unsupported = _scalar_fields(columns, record), _unsupported(described, record)
     info = IndexInfo(
         name=name,
         dimension=1 if norm == NORM_OF_PADDED else stored,
         metric=metric,
-        fields=MappingProxyType(_scalar_fields(columns, record)),
+        fields=MappingProxyType(fields),
         consistency="strong" if lite else _level(int(described.get("consistency_level", 0))),
-        unsupported=MappingProxyType(_unsupported(described, record)),
+        unsupported=MappingProxyType(unsupported),
+        required=frozenset(
+            each for each in unsupported if each in columns and is_required(columns[each])
+        ),
+        limits=MappingProxyType(limits_of({each: columns[each] for each in fields})),
+        max_id_bytes=max_bytes(columns[key], KEY_BYTES),
     )
     collection = int(described.get("collection_id") or 0)
     tried = lite or made.get("flat") == TRIED
@@ -267,7 +285,7 @@ def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[
     return {
         name: kind
         for name, column in columns.items()
-        if name not in others and (kind := _type_of(column)) is not None
+        if name not in others and (kind := type_of(column)) is not None
     }
 
 
@@ -284,7 +302,7 @@ def _unsupported(described: Mapping[str, Any], others: set[str | None]) -> dict[
         str(column["name"]): _named(column)
         for column in described["fields"]
         if column["name"] not in others
-        and _type_of(column) is None
+        and type_of(column) is None
         and not column.get("is_function_output")
         and not column.get("is_dynamic")
     }
@@ -292,25 +310,6 @@ def _unsupported(described: Mapping[str, Any], others: set[str | None]) -> dict[
     if described.get("enable_dynamic_field"):
         found[_DYNAMIC] = "dynamic fields"
     return found
-
-
-def _type_of(column: Mapping[str, Any]) -> FieldType | None:
-    from pymilvus import DataType
-
-    # Of a field, every record has a value; where it may be null, there is one that none stands for.
-    if column.get("nullable"):
-        return None
-    kinds: dict[Any, FieldType] = {
-        DataType.VARCHAR: "string",
-        DataType.BOOL: "boolean",
-        DataType.DOUBLE: "float",
-        DataType.FLOAT: "float",
-        DataType.INT8: "integer",
-        DataType.INT16: "integer",
-        DataType.INT32: "integer",
-        DataType.INT64: "integer",
-    }
-    return kinds.get(column["type"])
 
 
 def _named(column: Mapping[str, Any]) -> str:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import BackendError, Fields, FieldType, InvalidArgumentError, Records, Scalar
+from vecbridge import BackendError, Fields, FieldType, Records, Scalar
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
 from vecbridge_milvus._errors import BACKEND
-from vecbridge_milvus._schema import TEXT_BYTES, Layout
+from vecbridge_milvus._schema import Layout
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -27,7 +27,6 @@ Columns = Mapping[str, Any]
 Entity = dict[str, Any]
 """A row: the value of each field that was asked for."""
 
-_INT64 = 2**63
 _SCALARS: dict[FieldType, tuple[str, str]] = {
     "string": ("VARCHAR", "string_data"),
     "integer": ("INT64", "long_data"),
@@ -64,9 +63,7 @@ def to_columns(
     columns: dict[str, Any] = {layout.key: ids, layout.vector: to_stored(layout, vectors)}
     if layout.norm is not None:
         columns[layout.norm] = norms(vectors).tolist()
-    for name, values in fields.items():
-        _check_column(name, layout.info.fields[name], values)
-        columns[name] = values
+    columns.update(fields)
     return columns
 
 
@@ -201,15 +198,6 @@ def _stored(layout: Layout, column: Any, total: int) -> NDArray[np.float32] | No
     if numbers.size != total * layout.stored_dimension:
         return None
     return numbers.reshape(total, layout.stored_dimension)
-
-
-def _check_column(name: str, kind: str, values: Sequence[Any]) -> None:
-    if kind == "string" and any(len(value.encode()) > TEXT_BYTES for value in values):
-        raise InvalidArgumentError(
-            f"field {name!r}: Milvus holds strings of at most {TEXT_BYTES} bytes of UTF-8"
-        )
-    if kind == "integer" and any(not -_INT64 <= value < _INT64 for value in values):
-        raise InvalidArgumentError(f"field {name!r}: Milvus holds integers of 64 bits")
 
 
 def _add_vectors(request: Any, name: str, vectors: NDArray[np.float32]) -> None:

@@ -39,7 +39,6 @@ REASONS = {
     "vecbridge.report._plot": "drawing knows nothing of indexes; _page knows nothing of pixels",
     "vecbridge.report._sample": "reading an index in bounded memory is told apart from judging it",
     "vecbridge.transfer._arrays": _FORMAT,
-    "vecbridge.transfer._checking": "what is refused before anything is changed is one idea",
     "vecbridge.transfer._columns": _FORMAT,
     "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",
     "vecbridge.transfer._repeated": "finding repeated ids in bounded memory is an algorithm",

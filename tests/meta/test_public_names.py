@@ -33,6 +33,7 @@ PUBLIC: dict[str, list[str]] = {
         "DimensionError",
         "DuplicateIdError",
         "FarIndex",
+        "FieldLimits",
         "FieldType",
         "Fields",
         "Filter",

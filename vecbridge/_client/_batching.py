@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vecbridge._client import _field_values as field_values
 from vecbridge._client import _validate as validate
 from vecbridge._client import _vector_values as vector_values
 from vecbridge._contract._protocols import VectorIndex
@@ -39,18 +40,19 @@ def upsert_records(
 
     Raises:
         InvalidInputError: an argument is unusable.
-        UnsupportedError: something would be erased.
+        UnsupportedError: something would be erased, or the store asks for more than records have.
         PartialWriteError: a batch failed, for whatever reason, after others were acknowledged.
         BackendError: the first batch failed.
     """
     info = index.info
-    column = validate.ids(ids, unique=True)
+    column = validate.ids(ids, unique=True, max_bytes=info.max_id_bytes)
     array = vector_values.vectors(vectors, dimension=info.dimension, ids=column)
     if len(array) != len(column):
         raise InvalidArgumentError(
             f"expected one vector per id; got {len(column)} ids and {len(array)} vectors"
         )
-    columns = validate.fields(fields, info.fields, len(column))
+    columns = field_values.fields(fields, info, column)
+    validate.refuse_unwritable(info)
     validate.refuse_unsupported(info, _ERASED, dropped=dropped)
     if column:
         _in_batches(index, column, array, columns, backend)

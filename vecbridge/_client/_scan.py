@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter, operators_of, shown
+from vecbridge._contract._filters import Filter, fields_of, operators_of, shown
 from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
@@ -83,11 +84,13 @@ def scope_of(
                 f"answer where={shown(where)}; give the candidates' ids as within=[...]",
                 capability="filters",
             )
-        settled = settle(where, index.info.fields)
+        settled = settle(where, index.info.fields, index.info.limits)
     ids = None if within is None else validate.id_column(within)
     if isinstance(settled, bool):
         return Scope(ids, None, level, nothing=not settled)
-    return Scope(ids, settled, level, pushed=operators_of(settled) <= can.filters)
+    pushable = all(index.info.limits.get(name, UNLIMITED).pushable for name in fields_of(settled))
+    pushed = pushable and operators_of(settled) <= can.filters
+    return Scope(ids, settled, level, pushed=pushed)
 
 
 def level_of(index: CheckedEngine, wanted: Consistency | None, default: Consistency) -> Consistency:

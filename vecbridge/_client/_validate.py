@@ -1,26 +1,19 @@
-"""Check and convert ids, counts and fields that the caller gives, before anything is changed."""
+"""Check and convert what the caller gives, before anything is changed: ids, counts, names."""
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from vecbridge._client._field_values import mapping
 from vecbridge._contract._capabilities import MAX_DIMENSION
-from vecbridge._contract._records import (
-    FIELD_TYPES,
-    MAX_TEXT_BYTES,
-    Fields,
-    FieldType,
-    IndexInfo,
-    Scalar,
-    encodable,
-)
+from vecbridge._contract._limits import MAX_ID_BYTES
+from vecbridge._contract._records import FIELD_TYPES, FieldType, IndexInfo, encodable
 from vecbridge._errors import (
     DuplicateIdError,
     InvalidArgumentError,
@@ -28,9 +21,9 @@ from vecbridge._errors import (
     UnsupportedError,
 )
 
-MAX_ID_BYTES = 512
 _INDEX_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _CACHED = 4096
+_SHOWN = 40
 
 
 def index_name(name: object) -> str:
@@ -62,24 +55,25 @@ def positive(value: object, name: str) -> int:
     return number
 
 
-def ids(values: Iterable[str], *, unique: bool) -> list[str]:
+def ids(values: Iterable[str], *, unique: bool, max_bytes: int = MAX_ID_BYTES) -> list[str]:
     """Check ids, whole columns at a time.
 
     Args:
         values: the ids; a single string is refused, since it is a sequence of characters.
         unique: whether each stands for one row of other columns, so that two equal ids are an
             error, and a set is too; otherwise the later ones are dropped.
+        max_bytes: longest that is taken, in bytes of UTF-8.
 
     Raises:
         InvalidIdError: one is not a str, is empty, holds NUL or a lone surrogate, or is over
-            512 bytes of UTF-8; or they are in no order and must be.
+            ``max_bytes``; or they are in no order and must be.
         DuplicateIdError: two are equal.
     """
     if unique and isinstance(values, (set, frozenset)):
         raise InvalidIdError(
             "ids must be in the order of their vectors, and a set has none; give a list"
         )
-    column = id_column(values)
+    column = id_column(values, max_bytes)
     distinct = dict.fromkeys(column)
     if len(distinct) == len(column):
         return column
@@ -92,7 +86,7 @@ def ids(values: Iterable[str], *, unique: bool) -> list[str]:
     return list(distinct)
 
 
-def id_column(values: Any) -> list[str]:
+def id_column(values: Any, max_bytes: int = MAX_ID_BYTES) -> list[str]:
     """Check ids one by one and return them as plain strings, in their order, repeated ones too."""
     if isinstance(values, str):
         raise InvalidIdError(f"ids must be a sequence of strings; got one string: {values!r}")
@@ -108,7 +102,7 @@ def id_column(values: Any) -> list[str]:
                 value if type(value) is str else _plain_string(value, position)
                 for position, value in enumerate(part, start)
             ]
-        _check_text(plain, start)
+        _check_text(plain, start, max_bytes)
         column += plain
     return column
 
@@ -145,7 +139,7 @@ def _plain_string(value: object, position: int) -> str:
     )
 
 
-def _check_text(column: Sequence[str], first: int) -> None:
+def _check_text(column: Sequence[str], first: int, max_bytes: int) -> None:
     """Check the joined text in one pass; look for the culprit only where that fails."""
     joined = "\0".join(column)
     if encodable(joined):
@@ -153,13 +147,14 @@ def _check_text(column: Sequence[str], first: int) -> None:
         # In UTF-8, nothing but NUL has a byte that is zero.
         ends = np.flatnonzero(data == 0)
         sizes = np.diff(ends, prepend=-1, append=len(data)) - 1
-        if len(sizes) == len(column) and sizes.min() > 0 and sizes.max() <= MAX_ID_BYTES:
+        if len(sizes) == len(column) and sizes.min() > 0 and sizes.max() <= max_bytes:
             return
     for position, value in enumerate(column, first):
-        _check_id(value, position)
+        if fault := id_fault(value, f"number {position}", max_bytes):
+            raise InvalidIdError(fault)
 
 
-def id_fault(value: str, called: str = "this one") -> str | None:
+def id_fault(value: str, called: str = "this one", max_bytes: int = MAX_ID_BYTES) -> str | None:
     """Return what is wrong with a string as an id, or ``None``."""
     if not value:
         return f"ids must have at least one character; {called} is empty"
@@ -167,17 +162,11 @@ def id_fault(value: str, called: str = "this one") -> str | None:
         return f"ids must not hold NUL; {called} is {value!r}"
     if not encodable(value):
         return f"ids must be encodable as UTF-8; {called} is {value!r}"
-    if (size := len(value.encode())) > MAX_ID_BYTES:
-        return (
-            f"ids must be at most {MAX_ID_BYTES} bytes of UTF-8; {called} has {size}: "
-            f"{value[:40]!r}..."
-        )
+    if (size := len(value.encode())) > max_bytes:
+        shown = f"{value[:_SHOWN]!r}..." if len(value) > _SHOWN else repr(value)
+        here = "" if max_bytes == MAX_ID_BYTES else " in this index"
+        return f"ids must be at most {max_bytes} bytes of UTF-8{here}; {called} has {size}: {shown}"
     return None
-
-
-def _check_id(value: str, position: int) -> None:
-    if fault := id_fault(value, f"number {position}"):
-        raise InvalidIdError(fault)
 
 
 def _integer(value: object, name: str) -> int:
@@ -192,48 +181,10 @@ def _integer(value: object, name: str) -> int:
 def field_types(fields: Mapping[str, object] | None) -> dict[str, FieldType]:
     """Check the declaration of scalar fields."""
     checked: dict[str, FieldType] = {}
-    for name, wanted in _mapping(fields).items():
+    for name, wanted in mapping(fields).items():
         index_name(name)
         checked[name] = _field_type(name, wanted)
     return checked
-
-
-def fields(
-    columns: Fields | None, declared: Mapping[str, FieldType], count: int
-) -> dict[str, list[Scalar]]:
-    """Check that every declared field, and no other, has ``count`` values of its type."""
-    given = _mapping(columns)
-    unknown = sorted(set(given) - set(declared), key=repr)
-    absent = sorted(set(declared) - set(given))
-    if unknown or absent:
-        raise InvalidArgumentError(
-            f"the index has the fields {sorted(declared)}; "
-            f"missing: {absent}, not in the index: {unknown}"
-        )
-    return {name: _column(name, given[name], kind, count) for name, kind in declared.items()}
-
-
-def _mapping(fields: Any) -> Mapping[str, Any]:
-    if fields is None:
-        return {}
-    if isinstance(fields, Mapping):
-        return fields
-    raise InvalidArgumentError(
-        f"fields must be a mapping from the name of each field; got {fields!r}"
-    )
-
-
-def _text(value: str) -> str:
-    # Not ``str(value)``: a member of an enumeration of strings shows its name there.
-    return str.__str__(value)
-
-
-_FIELD_CASTS: dict[FieldType, tuple[tuple[type, ...], type[Any], Callable[[Any], Any]]] = {
-    "string": ((str,), str, _text),
-    "integer": ((int, np.integer), int, int),
-    "float": ((float, int, np.floating, np.integer), float, float),
-    "boolean": ((bool, np.bool_), bool, bool),
-}
 
 
 def _field_type(name: str, wanted: object) -> FieldType:
@@ -244,72 +195,6 @@ def _field_type(name: str, wanted: object) -> FieldType:
                 return known
     raise InvalidArgumentError(
         f"field {name!r} must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"
-    )
-
-
-def _column(name: str, values: Any, kind: FieldType, count: int) -> list[Scalar]:
-    single = isinstance(values, (str, bytes, set, frozenset)) or not isinstance(values, Iterable)
-    if single or (isinstance(values, np.ndarray) and not values.ndim):
-        raise InvalidArgumentError(
-            f"field {name!r} must have one value per record ({count}), in a sequence; "
-            f"got {values!r}"
-        )
-    column: list[Scalar] = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    if len(column) != count:
-        raise InvalidArgumentError(
-            f"field {name!r} must have one value per record ({count}); got {len(column)}"
-        )
-    plain = _FIELD_CASTS[kind][1]
-    if set(map(type, column)) - {plain}:
-        column = [_scalar(name, value, kind) for value in column]
-    if column and not _storable(column, kind):
-        culprit = next(value for value in column if not _storable([value], kind))
-        raise InvalidArgumentError(
-            f"field {name!r} holds {_RANGES[kind]}; got {str(culprit)[:40]!r}"
-        )
-    return column
-
-
-def _scalar(name: str, value: object, kind: FieldType) -> Scalar:
-    """Return one value of a field as a plain Python scalar."""
-    accepted, _, cast = _FIELD_CASTS[kind]
-    is_boolean = isinstance(value, (bool, np.bool_))
-    # A time span of numpy is one of its integers.
-    is_span = isinstance(value, np.timedelta64)
-    if not isinstance(value, accepted) or is_span or (is_boolean and kind != "boolean"):
-        raise InvalidArgumentError(
-            f"field {name!r} holds {kind} values; got {value!r} ({type(value).__name__})"
-        )
-    try:
-        plain: Scalar = cast(value)
-    except OverflowError:
-        return math.inf
-    return plain
-
-
-_RANGES: dict[FieldType, str] = {
-    "string": f"strings of at most {MAX_TEXT_BYTES} bytes of UTF-8 without NUL",
-    "integer": "integers of 64 bits",
-    "float": "finite floats",
-    "boolean": "booleans",
-}
-
-
-def _storable(column: list[Any], kind: FieldType) -> bool:
-    """Return whether every store can keep the values, which are of the right type."""
-    if kind == "integer":
-        return bool(min(column) >= -(2**63) and max(column) < 2**63)
-    if kind == "float":
-        return bool(np.isfinite(column).all())
-    if kind == "boolean":
-        return True
-    joined = "\0".join(column)
-    if joined.count("\0") != len(column) - 1 or not encodable(joined):
-        return False
-    return all(
-        len(value.encode()) <= MAX_TEXT_BYTES
-        for value in column
-        if len(value) > MAX_TEXT_BYTES // 4
     )
 
 
@@ -333,6 +218,26 @@ def refuse_unsupported(info: IndexInfo, loss: str, *, dropped: bool) -> None:
         )
 
 
-def unsupported_of(info: IndexInfo) -> str:
-    """Return the names and kinds of what no field type expresses, for a message."""
-    return ", ".join(f"{name} ({kind})" for name, kind in info.unsupported.items())
+def refuse_unwritable(info: IndexInfo) -> None:
+    """Refuse to write to an index whose store asks for more than records can carry.
+
+    Raises:
+        UnsupportedError: ``info.required`` names what is asked for.
+    """
+    if info.required:
+        asked = unsupported_of(info, info.required)
+        raise UnsupportedError(
+            f"no record can be written to index {info.name!r}: its store takes none without a "
+            f"value of what vecbridge has no field type for: {asked}. "
+            f"Write with what the store itself offers, or copy the records to a new index",
+            capability="fields",
+        )
+
+
+def unsupported_of(info: IndexInfo, names: Container[str] | None = None) -> str:
+    """Return the names and kinds of what no field type expresses, or some, for a message."""
+    return ", ".join(
+        f"{name} ({kind})"
+        for name, kind in info.unsupported.items()
+        if names is None or name in names
+    )

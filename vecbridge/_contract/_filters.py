@@ -251,6 +251,13 @@ def operators_of(where: Filter) -> frozenset[FilterOperator]:
     )
 
 
+def fields_of(where: Filter) -> frozenset[str]:
+    """Return the names of the fields that a filter compares."""
+    return frozenset(
+        node.name for node in postorder(where) if isinstance(node, (Comparison, OneOf))
+    )
+
+
 _WORDS: dict[type[object], FilterOperator] = {OneOf: "is_in", And: "&", Or: "|", Not: "~"}
 
 

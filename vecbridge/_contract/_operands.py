@@ -3,7 +3,7 @@
 A record's values are bounded: 64 bits, finite, strings without NUL of at most 65535 bytes. What a
 filter compares them with is not. Here the one becomes the other without a change of the meaning,
 or the comparison is decided: ``2**53 + 1`` equals no float, and a float is below it exactly if it
-is at most ``2.0**53``.
+is at most ``2.0**53``. To a field of 32 bits, ``0.1`` is such a number too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from vecbridge._contract._filters import Comparison, OneOf, Operator, shown
-from vecbridge._contract._records import MAX_TEXT_BYTES, FieldType, Scalar, encodable
+from vecbridge._contract._limits import MAX_TEXT_BYTES, UNLIMITED, FieldLimits
+from vecbridge._contract._records import FieldType, Scalar, encodable
 from vecbridge._errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -46,18 +47,23 @@ _WANTED: dict[FieldType, str] = {
 _LAST = chr(sys.maxunicode)
 # The last string of at most so many bytes: no character has more than four.
 _LAST_TEXT = _LAST * (MAX_TEXT_BYTES // 4) + "\uffff"
-_LEAST: dict[FieldType, Any] = {"string": "", "integer": -(2**63), "float": -sys.float_info.max}
-_GREATEST: dict[FieldType, Any] = {
-    "string": _LAST_TEXT,
-    "integer": 2**63 - 1,
-    "float": sys.float_info.max,
-}
+_LARGEST_SINGLE = float(np.finfo(np.float32).max)
 # The last character of one, two and three bytes.
 _FILLERS = ("", "\x7f", "\u07ff", "\uffff")
 
 
-def compared(name: str, kind: FieldType, word: Operator, value: object) -> Decided:
+def compared(
+    name: str, kind: FieldType, word: Operator, value: object, limits: FieldLimits = UNLIMITED
+) -> Decided:
     """Return a comparison with a value of the field's type, or its outcome for every record.
+
+    Args:
+        name: of the field.
+        kind: its type.
+        word: how it is compared.
+        value: what it is compared with, as the caller gave it.
+        limits: what the field holds of its type. Strings are compared whatever their length:
+            stores do, and some hold longer ones than they say.
 
     Raises:
         InvalidArgumentError: no value of the field could mean it.
@@ -66,13 +72,15 @@ def compared(name: str, kind: FieldType, word: Operator, value: object) -> Decid
     if kind == "boolean":
         passing = [each for each in (False, True) if OPERATORS[word](each, exact)]
         return Comparison(name, "==", passing[0]) if len(passing) == 1 else bool(passing)
-    found = _FITTED[kind](word, exact)
+    found = _fitted(kind, word, exact, limits)
     if not isinstance(found, bool):
-        found = _bounded(*found, _LEAST[kind], _GREATEST[kind])
+        found = _bounded(*found, *_ends(kind, limits))
     return found if isinstance(found, bool) else Comparison(name, *found)
 
 
-def listed(name: str, kind: FieldType, values: Iterable[object]) -> Decided:
+def listed(
+    name: str, kind: FieldType, values: Iterable[object], limits: FieldLimits = UNLIMITED
+) -> Decided:
     """Return the equality with one of several values, each once; or its outcome for every record.
 
     Raises:
@@ -81,8 +89,8 @@ def listed(name: str, kind: FieldType, values: Iterable[object]) -> Decided:
     exact = [_plain(name, kind, value) for value in values]
     if kind == "boolean":
         return one_of(name, exact)
-    fit, least, greatest = _FITTED[kind], _LEAST[kind], _GREATEST[kind]
-    equalities = [fit("==", value) for value in exact]
+    least, greatest = _ends(kind, limits)
+    equalities = [_fitted(kind, "==", value, limits) for value in exact]
     # What no value of the field can equal drops out.
     possible = [each[1] for each in equalities if not isinstance(each, bool)]
     return one_of(name, [value for value in possible if least <= value <= greatest])
@@ -149,19 +157,34 @@ def _integer(word: Operator, value: float | Fraction) -> _Word:
     return ("<=", whole) if word in ("<", "<=") else (">=", whole + 1)
 
 
-def _float(word: Operator, value: float | Fraction) -> _Word:
+def _float(word: Operator, value: float | Fraction, *, single: bool) -> _Word:
     try:
         near = float(value)
     except OverflowError:
         near = math.inf if value > 0 else -math.inf
+    if single:
+        near = _single(near)
     if near == value:
         # Minus zero is zero to every comparison, and not to every index.
         return word, near + 0.0
     if math.isnan(near) or word in ("==", "!="):
         return word == "!="
     if word in ("<", "<="):
-        return "<=", (near if near < value else math.nextafter(near, -math.inf)) + 0.0
-    return ">=", (near if near > value else math.nextafter(near, math.inf)) + 0.0
+        return "<=", (near if near < value else _next(near, -math.inf, single=single)) + 0.0
+    return ">=", (near if near > value else _next(near, math.inf, single=single)) + 0.0
+
+
+def _single(value: float) -> float:
+    """Return one of the two floats of 32 bits around a number; itself where it is one."""
+    with np.errstate(all="ignore"):
+        return float(np.float32(value))
+
+
+def _next(value: float, towards: float, *, single: bool) -> float:
+    if not single:
+        return math.nextafter(value, towards)
+    with np.errstate(all="ignore"):
+        return float(np.nextafter(np.float32(value), np.float32(towards)))
 
 
 def _text(word: Operator, value: str) -> _Word:
@@ -181,11 +204,22 @@ def _text(word: Operator, value: str) -> _Word:
     return ("<=", bound) if word in ("<", "<=") else (">", bound)
 
 
-_FITTED: dict[FieldType, Callable[[Operator, Any], _Word]] = {
-    "string": _text,
-    "integer": _integer,
-    "float": _float,
-}
+def _fitted(kind: FieldType, word: Operator, value: Any, limits: FieldLimits) -> _Word:
+    if kind == "string":
+        return _text(word, value)
+    if kind == "integer":
+        return _integer(word, value)
+    return _float(word, value, single=limits.single_precision)
+
+
+def _ends(kind: FieldType, limits: FieldLimits) -> tuple[Any, Any]:
+    """Return the least and the greatest value of a field, or of any field of its type."""
+    if kind == "string":
+        return "", _LAST_TEXT
+    if kind == "integer":
+        return limits.smallest, limits.largest
+    largest = _LARGEST_SINGLE if limits.single_precision else sys.float_info.max
+    return -largest, largest
 
 
 def _bounded(word: Operator, value: Any, least: Any, greatest: Any) -> _Word:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._limits import MAX_ID_BYTES, FieldLimits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._values import Value
 
@@ -21,9 +22,6 @@ FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
 
 Scalar: TypeAlias = str | int | float | bool
 """The value of a scalar field."""
-
-MAX_TEXT_BYTES = 65535
-"""Longest string that a field keeps, in bytes of UTF-8."""
 
 Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
 """Columns of scalar values, one value per record."""
@@ -43,6 +41,10 @@ class IndexInfo(Value):
             ``{"note": "JSON"}``: the store's name of it, and what it is. No read shows it, and an
             ``upsert`` erases it; so a write or a copy that would lose it is refused. Empty in
             every index that vecbridge made.
+        required: the names in ``unsupported`` without which the store takes no record: nothing can
+            be written to such an index.
+        limits: what the fields hold, by name, of those that hold less than their type allows.
+        max_id_bytes: longest id that can be written, in bytes of UTF-8.
     """
 
     name: str
@@ -51,6 +53,9 @@ class IndexInfo(Value):
     fields: Mapping[str, FieldType] = field(default_factory=lambda: MappingProxyType({}))
     consistency: Consistency = "strong"
     unsupported: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    required: frozenset[str] = frozenset()
+    limits: Mapping[str, FieldLimits] = field(default_factory=lambda: MappingProxyType({}))
+    max_id_bytes: int = MAX_ID_BYTES
 
     def __hash__(self) -> int:
         # A mapping has no hash of its own, and equality does not look at the order of the fields.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from vecbridge._contract._filters import (
@@ -23,6 +24,7 @@ from vecbridge._contract._filters import (
     several,
     shown,
 )
+from vecbridge._contract._limits import UNLIMITED, FieldLimits
 from vecbridge._contract._operands import OPERATORS, Decided, compared, listed, one_of
 from vecbridge._contract._records import FieldType
 from vecbridge._errors import InvalidArgumentError
@@ -56,7 +58,11 @@ _Closed: TypeAlias = _Term | bool
 _Settled: TypeAlias = _Term | _Chain | bool
 
 
-def settle(where: object, fields: Mapping[str, FieldType]) -> Filter | bool:
+def settle(
+    where: object,
+    fields: Mapping[str, FieldType],
+    limits: Mapping[str, FieldLimits] = MappingProxyType({}),
+) -> Filter | bool:
     """Return what a filter means for an index with these fields, in a form that engines translate.
 
     Every value is a plain ``str``, ``int``, ``float`` or ``bool``, and of exactly its field's type:
@@ -68,6 +74,8 @@ def settle(where: object, fields: Mapping[str, FieldType]) -> Filter | bool:
     Args:
         where: what the caller gave.
         fields: name and type of each scalar field of the index.
+        limits: as :attr:`vecbridge.IndexInfo.limits` says: an integer is in the field's range, and
+            a float that is compared with a field of 32 bits has no more.
 
     Returns:
         The filter; or ``True`` where every record matches, and ``False`` where none does.
@@ -93,7 +101,7 @@ def settle(where: object, fields: Mapping[str, FieldType]) -> Filter | bool:
         elif isinstance(node, Not):
             done.append(_negated(_closed(done.pop())))
         else:
-            leaf = _leaf(node, fields)
+            leaf = _leaf(node, fields, limits)
             done.append(leaf if isinstance(leaf, bool) else _Term(leaf, 0))
     found = _closed(done.pop())
     if isinstance(found, bool):
@@ -106,11 +114,15 @@ def settle(where: object, fields: Mapping[str, FieldType]) -> Filter | bool:
     return found.filter
 
 
-def _leaf(node: object, fields: Mapping[str, FieldType]) -> Decided:
+def _leaf(
+    node: object, fields: Mapping[str, FieldType], limits: Mapping[str, FieldLimits]
+) -> Decided:
     if isinstance(node, OneOf):
-        return listed(node.name, _kind(node.name, fields), several(node.name, node.values))
+        kind, values = _kind(node.name, fields), several(node.name, node.values)
+        return listed(node.name, kind, values, limits.get(node.name, UNLIMITED))
     if isinstance(node, Comparison) and node.operator in OPERATORS:
-        return compared(node.name, _kind(node.name, fields), node.operator, node.value)
+        kind, held = _kind(node.name, fields), limits.get(node.name, UNLIMITED)
+        return compared(node.name, kind, node.operator, node.value, held)
     raise InvalidArgumentError(
         f"a filter is made of fields, as in field('label') == 'cat', combined with &, | and ~; got "
         f"{shown(node)} ({type(node).__name__})"

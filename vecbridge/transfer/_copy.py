@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client import Index, Store
-from vecbridge._client._validate import refuse_unsupported
+from vecbridge._client import _field_values as field_values
+from vecbridge._client import _validate as validate
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._records import Records
+from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import CorruptStoreError, IndexExistsError
+from vecbridge.transfer._checking import held_by
 from vecbridge.transfer._checksum import Checksum, Summing, checksum
 from vecbridge.transfer._progress import Progress, silent
 
@@ -64,13 +66,15 @@ def copy(
         IndexExistsError: the target has an index of that name that holds records, and ``resume``
             was not asked for, or they are not the source's; nothing was written.
         SchemaMismatchError: it has another dimension or metric.
+        InvalidInputError: it holds less than the source, and a record does not fit; nothing was
+            written.
         UnsupportedError: the source holds what the contract cannot express, and
             ``drop_unsupported`` was not asked for; nothing was written.
         CorruptStoreError: what was read back is not what was written.
         BackendError: a store failed; call again with ``resume=True``.
     """
     info = source.info
-    refuse_unsupported(info, "The copy would be without it", dropped=drop_unsupported)
+    validate.refuse_unsupported(info, "The copy would be without it", dropped=drop_unsupported)
     called = info.name if name is None else name
     with target.open_or_create_index(
         called,
@@ -87,6 +91,8 @@ def copy(
             )
         if there:
             _refuse_others(source, copied, there, progress)
+        if held_by(copied.info) not in (held_by(info), held_by(None)):
+            _refuse_misfits(source, copied.info, progress)
         sending = _Sending(source, copied, careful=bool(there), dropped=drop_unsupported)
         try:
             sending.run(progress)
@@ -172,6 +178,16 @@ def _refuse_others(source: Index, copied: Index, there: int, progress: Progress)
             )
         seen += len(records)
         progress("comparing", seen, there)
+
+
+def _refuse_misfits(source: Index, held: IndexInfo, progress: Progress) -> None:
+    """Refuse a source of which the target does not hold every record, before any is written."""
+    seen, total = 0, source.count(consistency="strong")
+    for records in source.scan(consistency="strong"):
+        validate.id_column(records.ids, held.max_id_bytes)
+        field_values.fields(records.fields, held, records.ids)
+        seen += len(records)
+        progress("checking", seen, total)
 
 
 def _sum_of(records: Records) -> Checksum:

@@ -12,14 +12,16 @@ from vecbridge._client import _validate as validate
 from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import (
     IndexExistsError,
+    IndexNotFoundError,
     InvalidArgumentError,
     InvalidInputError,
     UnsupportedError,
 )
 from vecbridge.transfer import _npz, _parquet
-from vecbridge.transfer._checking import check
+from vecbridge.transfer._checking import check, held_by
 from vecbridge.transfer._landing import landing
 from vecbridge.transfer._progress import Progress, silent
 from vecbridge.transfer._source import BATCH_BYTES, Source
@@ -92,10 +94,10 @@ def import_records(
 ) -> int:
     """Write every record of a file to an index, which is made if need be.
 
-    The file is read twice: first all of it is checked, and a value that no index takes is refused
-    with its column, row and id before anything is changed; then it is written. Records whose ids
-    are there already are replaced, so an import that was cut short is done again by the same call.
-    Memory holds a few batches and some 16 bytes per record.
+    The file is read twice: first all of it is checked, and a value that the index does not take is
+    refused with its column, row and id before anything is changed; then it is written. Records
+    whose ids are there already are replaced, so an import that was cut short is done again by the
+    same call. Memory holds a few batches and some 16 bytes per record.
 
     Args:
         path: a file as :func:`export_records` writes it; one from elsewhere needs ids and vectors
@@ -127,11 +129,14 @@ def import_records(
         what = "is no file" if source.exists() else "is not there"
         raise InvalidArgumentError(f"{str(source)!r} {what}; give a file of records")
     with form.opened(source, batch_bytes) as file:
-        check(file, progress)
+        known = _info_of(target, name)
+        check(file, known, progress)
         index, made = _opened(file, target, name, metric)
         with index:
             written = 0
             try:
+                if held_by(index.info) != held_by(known):
+                    check(file, index.info, progress)
                 for rows in file.batches():
                     index.upsert(
                         rows.ids,  # type: ignore[arg-type]
@@ -142,7 +147,7 @@ def import_records(
                     written += len(rows.ids)
                     progress("importing", written, file.records)
             except (InvalidInputError, UnsupportedError):
-                # What the file cannot know: this store takes less than the contract asks.
+                # Nothing is known of an index before it is made, and this one takes less.
                 if made and not written:
                     target.drop_index(name)
                 raise
@@ -157,6 +162,19 @@ def import_records(
                 )
                 raise
     return written
+
+
+def _info_of(target: Store, name: str) -> IndexInfo | None:
+    """Return what is known of the index before anything is changed; ``None`` where there is none.
+
+    It may be another one than the file's: what is wrong in the file is said first.
+    """
+    if name not in target.index_names():
+        return None
+    # Another process may drop it in between.
+    with suppress(IndexNotFoundError), target.open_index(name) as index:
+        return index.info
+    return None
 
 
 def _opened(file: Source, target: Store, name: str, metric: Metric | None) -> tuple[Index, bool]:

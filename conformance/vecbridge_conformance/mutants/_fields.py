@@ -16,6 +16,12 @@ from vecbridge_conformance.mutants._registry import mutant
 from vecbridge_conformance.mutants._shelf import Row
 
 
+def _single(value: float) -> float:
+    """Return what 32 bits keep of a float."""
+    with np.errstate(all="ignore"):
+        return float(np.float32(value))
+
+
 def _with_each(row: Row, change: Callable[[Scalar], Scalar]) -> Row:
     """Return the row with each of its values changed."""
     return row._replace(fields={name: change(value) for name, value in row.fields.items()})
@@ -54,6 +60,14 @@ class TextsCut(_Column):
 
     def like(self, value: Scalar) -> Scalar:
         return value[:255] if isinstance(value, str) else value
+
+
+@mutant("floats-of-32-bits", clause="REC-10")
+class FloatsOf32Bits(_Column):
+    """Keeps floats in 32 bits, acknowledges those that are rounded, and declares nothing."""
+
+    def like(self, value: Scalar) -> Scalar:
+        return _single(value) if type(value) is float else value
 
 
 class _Matching(ReferenceIndex):
@@ -150,6 +164,16 @@ class FilterFloatBoundRounded(_Operands):
     def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
         if isinstance(where, Comparison) and type(where.value) is float:
             return Comparison(where.name, where.operator, float(f"{where.value:.15g}"))
+        return where
+
+
+@mutant("filter-float-bound-of-32-bits", clause="SEARCH-13")
+class FilterFloatBoundOf32Bits(_Operands):
+    """Takes the float in a filter for one of 32 bits."""
+
+    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
+        if isinstance(where, Comparison) and type(where.value) is float:
+            return Comparison(where.name, where.operator, _single(where.value))
         return where
 
 

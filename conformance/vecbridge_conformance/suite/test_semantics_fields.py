@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
-from vecbridge import Filter, InvalidArgumentError, UnsupportedError, field
+from vecbridge import FieldLimits, Filter, InvalidArgumentError, UnsupportedError, field
 from vecbridge_conformance import Harness, clause, refuses, requires
 from vecbridge_conformance.suite._checks import contents, unchanged
 
@@ -125,6 +127,47 @@ def test_fields_that_do_not_fit_are_refused(harness: Harness) -> None:
             }
             with pytest.raises(InvalidArgumentError):
                 index.upsert(["new"], [[1, 1]], columns)
+
+
+@requires("fields")
+@clause("REC-10", "REC-6", "ERR-3")
+def test_what_a_field_holds_is_kept_and_what_it_does_not_hold_is_refused(harness: Harness) -> None:
+    """Look at the ends of what the index says that its fields hold, and at the next value."""
+    index = harness.index(dimension=2, metric="euclidean", fields=FIELDS)
+    held = {name: index.info.limits.get(name, FieldLimits()) for name in FIELDS}
+    text, whole, single = held["name"], held["size"], held["share"].single_precision
+    longest = "\u00e9" * (text.max_bytes // 2) + "x" * (text.max_bytes % 2)
+    largest = float(np.finfo(np.float32 if single else np.float64).max)
+    rows: dict[str, list[Any]] = {
+        "name": [longest, "x" * text.max_bytes, ""],
+        "size": [whole.smallest, whole.largest, 0],
+        "share": [
+            largest,
+            2.0**-149 if single else 5e-324,
+            float(np.float32(0.1)) if single else 0.1,
+        ],
+        "ok": [True, False, True],
+    }
+    index.upsert(["a", "b", "c"], np.ones((3, 2)), rows)
+    found = index.fetch(["a", "b", "c"])
+    assert {name: list(column) for name, column in found.fields.items()} == rows
+    for name, one in (("size", whole.smallest), ("size", whole.largest), ("share", largest)):
+        wanted = tuple("abc"[row] for row, value in enumerate(rows[name]) if value == one)
+        assert index.search([0, 0], 9, where=field(name) == one)[0].ids == wanted
+    beyond: list[tuple[str, Any]] = [
+        ("name", longest + "x"),
+        ("name", "x" * text.max_bytes + "x"),
+        ("size", whole.smallest - 1),
+        ("size", whole.largest + 1),
+        ("share", 0.1 if single else math.inf),
+        ("share", 2.0 * largest),
+    ]
+    with unchanged(index):
+        for name, value in beyond:
+            columns = {each: [column[2]] * 2 for each, column in rows.items()}
+            columns[name][1] = value
+            with pytest.raises(InvalidArgumentError):
+                index.upsert(["c", "new"], np.zeros((2, 2)), columns)
 
 
 @refuses("fields")

@@ -51,6 +51,11 @@ class _Level(enum.IntEnum):
     TWO = 2
 
 
+class _Plain(enum.Enum):
+    CAT = "cat"
+    TWO = 2
+
+
 # To a type checker, numpy's scalars compare with everything themselves.
 HELD: list[tuple[Any, str]] = [
     (text == _Label.CAT, "c"),
@@ -109,8 +114,17 @@ EXACT: list[tuple[Any, str]] = [
     (truth >= False, IDS),
 ]
 STRANGE: dict[str, list[Any]] = {
-    "name": [1, 1.5, True, None, b"cat", "\ud800", np.array("cat"), ["cat"]],
-    "size": ["1", True, None, np.bool_(True), 1j, np.timedelta64(1, "ns"), np.array([1])],
+    "name": [1, 1.5, True, None, b"cat", "\ud800", np.array("cat"), ["cat"], _Plain.CAT],
+    "size": [
+        "1",
+        True,
+        None,
+        np.bool_(True),
+        1j,
+        np.timedelta64(1, "ns"),
+        np.array([1]),
+        _Plain.TWO,
+    ],
     "share": ["1.0", False, None, np.datetime64("2026-01-01"), (1.0,), object()],
     "ok": [1, 0.0, "true", None, np.int8(1)],
 }

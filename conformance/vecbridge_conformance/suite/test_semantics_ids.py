@@ -98,6 +98,17 @@ def test_ids_that_look_alike_are_different_records(harness: Harness) -> None:
     assert index.count() == 0
 
 
+@clause("REC-10", "REC-1", "ERR-3")
+def test_the_longest_id_is_kept_and_a_longer_one_is_refused(harness: Harness) -> None:
+    """Look at what the index says of the length of ids."""
+    index = harness.index(dimension=2)
+    longest = "x" * index.info.max_id_bytes
+    index.upsert([longest], [[1, 2]])
+    assert index.fetch([longest]).vectors.tolist() == [[1, 2]]
+    with unchanged(index), pytest.raises(InvalidIdError):
+        index.upsert([longest, longest + "x"], [[3, 4], [3, 4]])
+
+
 @clause("REC-1", "ERR-3")
 def test_what_is_no_id_is_refused_before_anything_is_done(harness: Harness) -> None:
     """Look at the client layer; an engine alone never sees such ids."""

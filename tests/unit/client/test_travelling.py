@@ -22,6 +22,7 @@ from tests.meta.source import exported, is_public, modules
 from vecbridge import (
     BackendError,
     Candidates,
+    FieldLimits,
     Hits,
     IndexInfo,
     MissingDependencyError,
@@ -214,6 +215,15 @@ def test_a_read_only_mapping_stays_one(way: Callable[[Any], Any]) -> None:
     for value in (
         IndexInfo("photos", 3, "cosine", fields),
         IndexInfo("photos", 3, "cosine"),
+        IndexInfo(
+            "photos",
+            3,
+            "cosine",
+            fields,
+            required=frozenset({"note"}),
+            limits=MappingProxyType({"size": FieldLimits(largest=127)}),
+            max_id_bytes=64,
+        ),
         Records((), np.empty((0, 3), dtype=np.float32), MappingProxyType({"label": ["x"]})),
         Records((), np.empty((0, 3), dtype=np.float32)),
     ):

@@ -34,6 +34,24 @@ def test_a_write_that_would_erase_it_is_refused(index: Index, ids: list[str]) ->
     assert checksum(index) == before
 
 
+def test_nothing_is_written_where_the_store_asks_for_more_than_records_have() -> None:
+    info = IndexInfo(
+        "photos",
+        2,
+        "euclidean",
+        unsupported={"note": "JSON", "$meta": "dynamic fields"},
+        required=frozenset({"note"}),
+    )
+    engine = Engine(info=info)
+    for dropped in (True, False):
+        with pytest.raises(
+            UnsupportedError, match=r"takes none without .*: note \(JSON\)\."
+        ) as told:
+            Index(engine).upsert(["a"], [[1, 2]], drop_unsupported=dropped)
+        assert "drop_unsupported" not in str(told.value)
+    assert engine.calls == []
+
+
 def test_what_would_leave_it_behind_is_refused_and_changes_nothing(
     index: Index, tmp_path: Path
 ) -> None:

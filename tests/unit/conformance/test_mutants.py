@@ -12,6 +12,7 @@ import pytest
 from hypothesis import Phase, settings
 
 import vecbridge
+from tests.narrow import narrow_store
 from tests.unit.conformance.conftest import BACKEND
 from vecbridge_conformance import LAYERS, Case, Deployment, Harness, Vacuous, cases
 from vecbridge_conformance._catalogue import reason_not_to_run
@@ -111,6 +112,14 @@ def test_an_engine_in_float32_that_knows_its_bound_keeps_the_contract(layer: str
     with Harness(Deployment(BACKEND, {}, "float32", None, in_float32)) as harness:
         failures = [text for case in own_tests(layer) if (text := fails(case, harness))]
     assert failures == []
+
+
+def test_an_index_that_says_what_it_holds_keeps_the_contract_of_that() -> None:
+    with Harness(Deployment(BACKEND, {}, "narrow", None, narrow_store)) as harness:
+        of_the_clause = [case for case in own_tests() if "REC-10" in case.mark.clauses]
+        failures = [text for case in of_the_clause if (text := fails(case, harness))]
+    assert failures == []
+    assert len(of_the_clause) > 1
 
 
 def in_float32() -> vecbridge.Store:

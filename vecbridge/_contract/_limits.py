@@ -1,0 +1,37 @@
+"""What the values of one index may be, where its store holds less than the contract allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_ID_BYTES = 512
+"""Longest id of the contract, in bytes of UTF-8."""
+
+MAX_TEXT_BYTES = 65535
+"""Longest string that a field keeps, in bytes of UTF-8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldLimits:
+    """What a scalar field holds of the values of its type; by default all of them.
+
+    A store declares here what another program has made narrower. The client layer refuses what
+    does not fit before anything is written, and decides the filters that such values need.
+
+    Attributes:
+        smallest: smallest integer that the field holds.
+        largest: largest integer that it holds.
+        max_bytes: longest string that it holds, in bytes of UTF-8.
+        single_precision: its floats have 32 bits, and others are no values of it.
+        pushable: the engine evaluates filters on the field. Otherwise the client layer does.
+    """
+
+    smallest: int = -(2**63)
+    largest: int = 2**63 - 1
+    max_bytes: int = MAX_TEXT_BYTES
+    single_precision: bool = False
+    pushable: bool = True
+
+
+UNLIMITED = FieldLimits()
+"""Of a field that holds every value of its type."""
