@@ -74,7 +74,7 @@ def settle(
     Args:
         where: what the caller gave.
         fields: name and type of each scalar field of the index.
-        limits: as :attr:`vecbridge.IndexInfo.limits` says: an integer is in the field's range, and
+        limits: as ``IndexInfo.limits`` says: an integer is in the field's range, and
             a float that is compared with a field of 32 bits has no more.
 
     Returns:
