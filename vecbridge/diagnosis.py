@@ -17,7 +17,7 @@ import numpy as np
 
 from vecbridge._client import Index, Store
 from vecbridge._config._registry import get_backend
-from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import FieldType
 from vecbridge._errors import UnsupportedError, VecbridgeError
@@ -175,9 +175,8 @@ def lags(index: Index) -> dict[Consistency, float | None]:
         Milliseconds at each level that the store offers, strongest first; ``None`` where a write
         was not seen within 15 s, after which no weaker level is tried.
     """
-    levels: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
     found: dict[Consistency, float | None] = {}
-    for level in levels:
+    for level in CONSISTENCY_LEVELS:
         try:
             found[level] = _lag(index, level)
         except UnsupportedError:

@@ -39,14 +39,14 @@ class FaissBackend(LocalBackend[FaissIndex]):
             IndexNotFoundError: there is none of that name.
         """
         super().drop_index(name)
-        if self._store.folder is not None:
+        if self.store.folder is not None:
             # What cannot be removed is a cache of records that no index has: nothing reads it.
             with contextlib.suppress(OSError):
-                cache_path(self._store.folder, name).unlink(missing_ok=True)
+                cache_path(self.store.folder, name).unlink(missing_ok=True)
 
-    def _check(self, dimension: int, metric: Metric) -> None:
+    def check_buildable(self, dimension: int, metric: Metric) -> None:
         if not self._settings.exact:
             least_records(metric, self._settings.index, dimension)
 
-    def _index(self, table: LocalTable) -> FaissIndex:
-        return FaissIndex(table, self._capabilities, self._settings, self._store.folder)
+    def index_over(self, table: LocalTable) -> FaissIndex:
+        return FaissIndex(table, self.capabilities, self._settings, self.store.folder)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import (
-    CONSISTENCY_LEVELS,
     BackendError,
     Candidates,
     Capabilities,
@@ -31,6 +30,7 @@ from vecbridge_milvus._expr import both
 from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import IDS_AT_A_TIME
 from vecbridge_milvus._schema import MAX_LIMIT
+from vecbridge_milvus._session import MILVUS_LEVELS
 from vecbridge_milvus._wire import Entity, part_of, to_columns, to_records, to_stored
 
 _WITHIN_AT_MOST_IDS = 10_000
@@ -56,7 +56,7 @@ class MilvusIndex:
         self._approximate = (
             None if self._layout.provable else Approximate(collection, self._ranker, settings)
         )
-        levels = ("strong",) if collection.lite else CONSISTENCY_LEVELS
+        levels = ("strong",) if collection.lite else tuple(MILVUS_LEVELS)
         self._capabilities = Capabilities(
             exact=self._layout.provable,
             recall=None if self._layout.exhaustive else settings.recall,

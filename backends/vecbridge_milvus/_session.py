@@ -26,7 +26,7 @@ MILVUS_LEVELS: dict[Consistency, str] = {
     "bounded": "Bounded",
     "eventual": "Eventually",
 }
-"""Milvus's word for each level, in the order of Milvus's numbers."""
+"""Milvus's word for each level, in the order of Milvus's numbers; a server offers these."""
 
 _KIND = "vecbridge-session-1"
 

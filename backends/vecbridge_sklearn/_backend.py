@@ -22,6 +22,6 @@ class SklearnBackend(LocalBackend[LocalIndex]):
     def __init__(self, settings: SklearnSettings) -> None:
         super().__init__(settings.path)
 
-    def _index(self, table: LocalTable) -> LocalIndex:
+    def index_over(self, table: LocalTable) -> LocalIndex:
         exact = ExactSearch(table.info.metric, table.info.dimension, products=products)
-        return LocalIndex(table, self._capabilities, self.name, exact=exact)
+        return LocalIndex(table, self.capabilities, self.name, exact=exact)

@@ -39,10 +39,10 @@ class TorchBackend(LocalBackend[TorchIndex]):
         self._patience, self._block_queries = patience, block_queries
         super().__init__(settings.path)
 
-    def _index(self, table: LocalTable) -> TorchIndex:
+    def index_over(self, table: LocalTable) -> TorchIndex:
         return TorchIndex(
             table,
-            self._capabilities,
+            self.capabilities,
             self.name,
             self._arithmetic,
             patience=self._patience,

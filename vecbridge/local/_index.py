@@ -194,14 +194,39 @@ class LocalIndex:
 class LocalBackend(Generic[LocalIndexT]):
     """A :class:`vecbridge.Backend` over a :class:`LocalStore`.
 
-    A backend derives from it, names itself and its settings, and makes its index of a table in
-    :meth:`_index`. What its engine cannot build, it refuses in :meth:`_check`.
+    A backend derives from it, names itself and its settings, and returns its engine over a table
+    from :meth:`index_over`. What its engine cannot build, it refuses in :meth:`check_buildable`.
 
     Args:
         path: the directory of the records; ``None`` or ``":memory:"`` for none.
         exact: whether the engine scans every record and proves what it leaves out.
         recall: what an approximate engine is tuned to find.
         range_search: whether the engine finds by distance.
+
+    Attributes:
+        store: the records.
+        capabilities: what each of its indexes declares.
+
+    Example:
+        The whole of an exact engine with the products of numpy:
+
+        >>> import vecbridge
+        >>> from vecbridge.local import LocalBackend, LocalIndex
+        >>> from vecbridge.settings import Settings
+        >>> class NumpyBackend(LocalBackend[LocalIndex]):
+        ...     name = "numpy"
+        ...     settings_type = Settings
+        ...
+        ...     def __init__(self, settings):
+        ...         super().__init__(path=None)
+        ...
+        ...     def index_over(self, table):
+        ...         return LocalIndex(table, self.capabilities, self.name)
+        >>> with vecbridge.Store(NumpyBackend(Settings())) as store:
+        ...     index = store.create_index("a", dimension=2, metric="euclidean")
+        ...     index.upsert(["x", "y"], [[0, 0], [3, 4]])
+        ...     index.search([0, 0], k=2)[0].distances.tolist()
+        [0.0, 5.0]
     """
 
     name: ClassVar[str]
@@ -215,9 +240,9 @@ class LocalBackend(Generic[LocalIndexT]):
         recall: float | None = None,
         range_search: bool = False,
     ) -> None:
-        self._store = LocalStore(path, backend=self.name)
-        self._capabilities = local_capabilities(
-            self._store, exact=exact, recall=recall, range_search=range_search
+        self.store = LocalStore(path, backend=self.name)
+        self.capabilities = local_capabilities(
+            self.store, exact=exact, recall=recall, range_search=range_search
         )
 
     def create_index(
@@ -235,15 +260,15 @@ class LocalBackend(Generic[LocalIndexT]):
             IndexExistsError: the name is taken.
             InvalidArgumentError: the engine cannot make such an index; none was created.
         """
-        self._check(dimension, metric)
-        table = self._store.create(
+        self.check_buildable(dimension, metric)
+        table = self.store.create(
             name,
             dimension=dimension,
             metric=metric,
             fields=fields,
             consistency=consistency or "strong",
         )
-        return self._index(table)
+        return self.index_over(table)
 
     def open_index(self, name: str) -> LocalIndexT:
         """Open an existing index.
@@ -251,11 +276,11 @@ class LocalBackend(Generic[LocalIndexT]):
         Raises:
             IndexNotFoundError: there is none of that name.
         """
-        return self._index(self._store.open(name))
+        return self.index_over(self.store.open(name))
 
     def index_names(self) -> list[str]:
         """Return the names of the indexes, sorted."""
-        return self._store.names()
+        return self.store.names()
 
     def drop_index(self, name: str) -> None:
         """Remove an index and its records.
@@ -263,16 +288,16 @@ class LocalBackend(Generic[LocalIndexT]):
         Raises:
             IndexNotFoundError: there is none of that name.
         """
-        self._store.drop(name)
+        self.store.drop(name)
 
     def close(self) -> None:
         """Close the file and every index opened from it. May be called twice."""
-        self._store.close()
+        self.store.close()
 
-    def _check(self, dimension: int, metric: Metric) -> None:
+    def check_buildable(self, dimension: int, metric: Metric) -> None:
         """Refuse, before anything is created, what the engine cannot build."""
 
-    def _index(self, table: LocalTable) -> LocalIndexT:
+    def index_over(self, table: LocalTable) -> LocalIndexT:
         """Return the engine over a table."""
         raise NotImplementedError
 

@@ -91,6 +91,10 @@ class SearchScope:
     Args:
         snapshot: the records.
         rows: which of them; all where ``None``.
+
+    Attributes:
+        snapshot: the records.
+        rows: ``(m,)`` rows of the snapshot that are in scope, ascending; ``None`` for all of them.
     """
 
     def __init__(self, snapshot: Snapshot, rows: NDArray[np.intp] | None = None) -> None:

@@ -30,7 +30,7 @@ class SmallBlocks(LocalBackend[LocalIndex]):
     def __init__(self) -> None:
         super().__init__(None)
 
-    def _index(self, table: LocalTable) -> LocalIndex:
+    def index_over(self, table: LocalTable) -> LocalIndex:
         info = table.info
         exact = ExactSearch(
             info.metric,
@@ -38,7 +38,7 @@ class SmallBlocks(LocalBackend[LocalIndex]):
             key_bytes=300 * 4 * 4,
             gathered_bytes=4 * info.dimension * 7,
         )
-        return LocalIndex(table, self._capabilities, self.name, exact=exact)
+        return LocalIndex(table, self.capabilities, self.name, exact=exact)
 
 
 @dataclass(frozen=True)
