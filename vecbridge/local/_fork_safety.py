@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 # A fork that waited for good could wait for a thread that waits for the child.
 _IDLE_SECONDS = 5.0
+_CURSORS_AT_MOST = 64
 
 
 class Holder(Protocol):
@@ -58,7 +59,8 @@ class Connection(sqlite3.Connection):
         self.identity = file_identity(path)
         self.abandoned = False
         self.pid = os.getpid()
-        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+        # No WeakSet: Python ignores an exception out of a signal handler in its callbacks.
+        self._cursors: list[weakref.ref[sqlite3.Cursor]] = []
         _connections.append(weakref.ref(self))
         super().__init__(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -71,7 +73,9 @@ class Connection(sqlite3.Connection):
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
         """Execute a statement by a cursor that :meth:`close` knows of."""
         cursor = self.cursor()
-        self._cursors.add(cursor)
+        if len(self._cursors) > _CURSORS_AT_MOST:
+            self._cursors = [known for known in self._cursors if known() is not None]
+        self._cursors.append(weakref.ref(cursor))
         return cursor.execute(*arguments)
 
     def close(self) -> None:
@@ -81,8 +85,10 @@ class Connection(sqlite3.Connection):
         may keep the cursor of one. No fork may come while the file is being closed.
         """
         with connecting:
-            for cursor in list(self._cursors):
-                cursor.close()
+            for known in self._cursors:
+                cursor = known()
+                if cursor is not None:
+                    cursor.close()
             super().close()
 
     def __del__(self) -> None:

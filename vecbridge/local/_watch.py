@@ -98,4 +98,5 @@ def _difference(before: _Log, now: _Log) -> LogChange:
 
 
 def _stamp_of(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_size, found.st_mtime_ns
+    # A backup that is put back brings its time of modification along, not that of the change.
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

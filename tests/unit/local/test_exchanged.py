@@ -20,7 +20,7 @@ import vecbridge
 from tests.unit.local.flips import Files, answers, made, outcome
 from tests.unit.local.helpers import ROOT, contents, named, new_table, reader, run, vectors
 from vecbridge import CorruptStoreError
-from vecbridge.local import LocalStore
+from vecbridge.local import LocalStore, LocalTable
 
 FILE = "records.vecbridge"
 LOG = FILE + "-wal"
@@ -28,7 +28,7 @@ EVERY = "every" if os.environ.get("VECBRIDGE_EVERY_BIT") else "some"
 KILLED = """
 import os, sys
 import numpy as np
-from vecbridge.local import LocalStore
+from vecbridge.local import LocalStore, LocalTable
 store = LocalStore(sys.argv[1], backend="sklearn", page_bytes=512)
 table = store.create("t", dimension=2, metric="euclidean")
 for number in range(int(sys.argv[2])):
@@ -252,7 +252,7 @@ def test_what_is_exchanged_under_an_open_store_is_noticed(
     code = f"""
 import sys, numpy as np, vecbridge
 from pathlib import Path
-from vecbridge.local import LocalStore
+from vecbridge.local import LocalStore, LocalTable
 from tests.unit.local.test_exchanged import {exchange.__name__} as exchange
 folder, backup = map(Path, sys.argv[1:3])
 table = LocalStore(folder, backend="test").open("t")
@@ -274,7 +274,7 @@ for attempt in range(2):
 WRITER = """
 import random, sys, time
 import numpy as np
-from vecbridge.local import LocalStore
+from vecbridge.local import LocalStore, LocalTable
 rng, end = random.Random(sys.argv[2]), time.monotonic() + 6
 store = LocalStore(sys.argv[1], backend="test")
 count = 0
@@ -325,9 +325,8 @@ def test_a_store_can_be_copied_whole_and_used_elsewhere(tmp_path: Path) -> None:
     assert contents(reader(tmp_path / "b")) == contents(table)
 
 
-def test_an_older_copy_of_a_log_that_kept_its_length_is_noticed(tmp_path: Path) -> None:
-    """SQLite begins a log anew in the same file: its length and beginning say nothing then."""
-    folder = tmp_path / "store"
+def long_logged(folder: Path) -> tuple[LocalTable, Callable[..., None]]:
+    """A store whose log SQLite has begun anew in the same file, and a way to write to it."""
     table = LocalStore(folder, backend="test").create("t", dimension=1024, metric="euclidean")
     log = folder / LOG
 
@@ -341,15 +340,31 @@ def test_an_older_copy_of_a_log_that_kept_its_length_is_noticed(tmp_path: Path) 
         write(f"more{number}", records=400)
         number += 1
     write("early")
-    older = log.read_bytes()
+    return table, write
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_older_copy_with_a_log_that_kept_its_length_is_noticed(
+    tmp_path: Path, whole: bool
+) -> None:
+    """Its length and beginning say nothing then, nor do the times of a backup that keeps them."""
+    folder, backup = tmp_path / "store", tmp_path / "backup"
+    table, write = long_logged(folder)
+    shutil.copytree(folder, backup)
     for number in range(4):
         write(f"late{number}")
-    assert len(log.read_bytes()) == len(older)
-    log.write_bytes(older)
-    with pytest.raises(CorruptStoreError, match="exchanged"):
-        write("after")
-    with pytest.raises(CorruptStoreError, match="exchanged"):
-        table.count()
+    assert (folder / LOG).stat().st_size == (backup / LOG).stat().st_size
+    for file in backup.iterdir() if whole else [backup / LOG]:
+        shutil.copyfile(file, folder / file.name)
+        if whole:
+            shutil.copystat(file, folder / file.name)
+    for _ in range(3):
+        with pytest.raises(CorruptStoreError, match="exchanged"):
+            write("after")
+        with pytest.raises(CorruptStoreError, match="exchanged"):
+            table.count()
+        with pytest.raises(CorruptStoreError, match="exchanged"):
+            LocalStore(folder, backend="test").names()
 
 
 def test_an_empty_store_does_not_take_the_place_of_one_that_is_gone(tmp_path: Path) -> None:
