@@ -91,12 +91,6 @@ class Connection(sqlite3.Connection):
                     cursor.close()
             super().close()
 
-    def __del__(self) -> None:
-        # Where the making of it was interrupted, there is little or nothing to close.
-        with contextlib.suppress(AttributeError, sqlite3.Error):
-            if self.pid == os.getpid():
-                self.close()
-
     def is_open(self) -> bool:
         """Return whether it may still be used."""
         try:
