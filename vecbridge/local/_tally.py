@@ -71,8 +71,16 @@ def record(path: Path, store: bytes, commits: int) -> None:
             os.close(file)
 
 
-def read_claim(path: Path, context: ErrorContext, operation: str) -> Claim | None:
+def read_claim(
+    path: Path, context: ErrorContext, operation: str, *, missing_ok: bool = False
+) -> Claim | None:
     """Return what a tally says; ``None`` where it is empty, which claims nothing.
+
+    Args:
+        path: the tally.
+        context: which store, for errors.
+        operation: what is being done, for errors.
+        missing_ok: whether one that is not there claims nothing, either.
 
     Raises:
         CorruptStoreError: it is missing, damaged, or no file.
@@ -80,6 +88,8 @@ def read_claim(path: Path, context: ErrorContext, operation: str) -> Claim | Non
     try:
         content = _content(path)
     except FileNotFoundError as error:
+        if missing_ok:
+            return None
         raise context.corrupt(
             operation,
             f"its companion {path.name} is missing, so writes that were acknowledged may be, too; "

@@ -378,6 +378,11 @@ def test_an_empty_store_does_not_take_the_place_of_one_that_is_gone(tmp_path: Pa
     assert LocalStore(tmp_path, backend="test").names() == []
 
 
+def test_a_tally_that_another_maker_takes_away_claims_nothing(tmp_path: Path) -> None:
+    (tmp_path / f"{FILE}-tally-000001").symlink_to(tmp_path / "taken-away")
+    assert LocalStore(tmp_path, backend="test").names() == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes among the files")
 @pytest.mark.parametrize("which", ["main", "log", "tally"])
 def test_a_pipe_among_the_files_is_refused_at_once(tmp_path: Path, which: str) -> None:
