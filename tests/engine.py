@@ -15,11 +15,11 @@ from vecbridge import (
     Capabilities,
     Consistency,
     Fields,
-    Filter,
     Hits,
     IndexInfo,
     Metric,
     Records,
+    Scope,
 )
 from vecbridge.ranking import distances
 
@@ -86,32 +86,17 @@ class Engine:
             part = names[start : start + batch_size]
             yield Records(tuple(part), self._matrix(part))
 
-    def search(
-        self,
-        queries: Any,
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
-        found = self.candidates(queries, k, within=within)
+    def search(self, queries: Any, k: int, scope: Scope) -> list[Hits]:
+        found = self.candidates(queries, k, scope)
         return [
             Hits(each.ids[:k], distances(self.info.metric, query, each.vectors)[:k])
             for query, each in zip(queries, found, strict=True)
         ]
 
-    def candidates(
-        self,
-        queries: Any,
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: Any, k: int, scope: Scope) -> list[Candidates]:
         self.calls.append(("candidates", k))
-        names = [name for name in self.records if within is None or name in set(within)]
+        listed = self.records if scope.within is None else set(scope.within)
+        names = [name for name in self.records if name in listed]
         matrix = self._matrix(names)
         return [self._nearest(query, names, matrix, k + self.spare) for query in queries]
 

@@ -20,6 +20,7 @@ from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._protocols import Backend, FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
 from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records, Scalar
+from vecbridge._contract._scope import Scope
 from vecbridge._errors import (
     AmbiguousBackendError,
     AuthenticationError,
@@ -93,6 +94,7 @@ __all__ = [
     "Records",
     "Scalar",
     "SchemaMismatchError",
+    "Scope",
     "Store",
     "UnknownBackendError",
     "UnknownSettingError",

@@ -14,11 +14,11 @@ from vecbridge import (
     Capabilities,
     Consistency,
     Fields,
-    Filter,
     Hits,
     IndexInfo,
     PartialWriteError,
     Records,
+    Scope,
 )
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge_milvus._approximate import SPARE, Approximate
@@ -132,48 +132,32 @@ class MilvusIndex:
         with self._collection.reading("scan", self._level(consistency)) as reader:
             yield from map(partial(to_records, self._layout), reader.pages(output, rows))
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking, with what the engine leaves out silently."""
-        scope, level = self._scope(within, where), self._level(consistency)
+        expression = self._expression(scope)
         self._collection.flush_bulk()
         sent, asked = self._ranker.geometry.prepare(queries)
-        with self._collection.reading("search", level) as reader:
+        with self._collection.reading("search", scope.consistency) as reader:
             stored = to_stored(self._layout, sent)
             if self._approximate is None:
-                found = reader.search(stored, k, scope, vectors=False)
+                found = reader.search(stored, k, expression, vectors=False)
             else:
-                found = self._approximate.hits(reader, stored, k, scope)
+                found = self._approximate.hits(reader, stored, k, expression)
             distances = self._ranker.geometry.distances
             answers = [
                 Hits(hits.ids, distances(hits.scores, query))
                 for query, hits in zip(asked, found, strict=True)
             ]
-            return self._ranker.completed(reader, queries, answers, k, scope)
+            return self._ranker.completed(reader, queries, answers, k, expression)
 
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Return at least ``min(k, candidates)`` records of each query, with a lower bound."""
         self._collection.flush_bulk()
-        scope = self._scope(within, where)
-        with self._collection.reading("search", self._level(consistency)) as reader:
+        expression = self._expression(scope)
+        with self._collection.reading("search", scope.consistency) as reader:
             if self._approximate is not None:
-                return self._approximate.candidates(reader, queries, k, scope)
-            return self._ranker.candidates(reader, queries, k, scope)
+                return self._approximate.candidates(reader, queries, k, expression)
+            return self._ranker.candidates(reader, queries, k, expression)
 
     def mend_duplicates(self) -> int:
         """Keep one row of every key that has several, the one that the server shows.
@@ -218,9 +202,9 @@ class MilvusIndex:
         """Refuse every later call on this index. May be called twice."""
         self._collection.close()
 
-    def _scope(self, within: Sequence[str] | None, where: Filter | None) -> str:
-        allowed = "" if within is None else self._expressions.keys(within)
-        return both(allowed, "" if where is None else self._expressions.matching(where))
+    def _expression(self, scope: Scope) -> str:
+        allowed = "" if scope.within is None else self._expressions.keys(scope.within)
+        return both(allowed, "" if scope.where is None else self._expressions.matching(scope.where))
 
     def _level(self, consistency: Consistency | None) -> Consistency:
         return self.info.consistency if consistency is None else consistency

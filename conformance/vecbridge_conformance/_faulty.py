@@ -15,11 +15,11 @@ from vecbridge import (
     Capabilities,
     Consistency,
     Fields,
-    Filter,
     Hits,
     IndexInfo,
     OperationTimeoutError,
     Records,
+    Scope,
     VectorIndex,
 )
 
@@ -133,31 +133,13 @@ class FaultyIndex:
         for records in self._inner.scan(batch_size, consistency=consistency):
             yield self._do("scan", lambda found=records: found)  # type: ignore[misc]
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Search."""
-        scope: dict[str, Any] = {"within": within, "where": where, "consistency": consistency}
-        return self._do("search", lambda: self._inner.search(queries, k, **scope))
+        return self._do("search", lambda: self._inner.search(queries, k, scope))
 
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Find candidates."""
-        scope: dict[str, Any] = {"within": within, "where": where, "consistency": consistency}
-        return self._do("candidates", lambda: self._inner.candidates(queries, k, **scope))
+        return self._do("candidates", lambda: self._inner.candidates(queries, k, scope))
 
     def close(self) -> None:
         """Close the engine."""

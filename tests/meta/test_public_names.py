@@ -56,6 +56,7 @@ PUBLIC: dict[str, list[str]] = {
         "Records",
         "Scalar",
         "SchemaMismatchError",
+        "Scope",
         "Store",
         "UnknownBackendError",
         "UnknownSettingError",

@@ -22,11 +22,11 @@ from vecbridge import (
     ClosedError,
     Consistency,
     Fields,
-    Filter,
     Hits,
     IndexInfo,
     IndexNotFoundError,
     Records,
+    Scope,
     UnsupportedError,
     VecbridgeError,
 )
@@ -136,33 +136,17 @@ class NeighbourIndex:
             page = slice(start, start + batch_size)
             yield Records(ids[page], vectors[page])
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """What ``_kneighbors`` finds, and the numbers that it calls distances."""
         return [
             Hits(ids, np.asarray(distances, dtype=np.float64))
-            for ids, distances in self._neighbours(queries, k, within)
+            for ids, distances in self._neighbours(queries, k, scope.within)
         ]
 
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """What ``_kneighbors`` finds, with the vectors that ``get_embeddings`` gives of it."""
         answers = []
-        for ids, _ in self._neighbours(queries, k, within):
+        for ids, _ in self._neighbours(queries, k, scope.within):
             found = self.fetch(ids) if ids else Records((), self._matrix([]))
             answers.append(Candidates(found.ids, found.vectors, -math.inf))
         return answers

@@ -21,10 +21,10 @@ from vecbridge._client._budgets import Budgets
 from vecbridge._client._tracing import traced
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._scope import Scope
 from vecbridge._errors import BackendError
 
 
@@ -112,17 +112,9 @@ class CheckedEngine:
             yield records
 
     @traced
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return at most ``k`` hits per query, each at a distance."""
-        found = self._engine.search(queries, k, within=within, where=where, consistency=consistency)
+        found = self._engine.search(queries, k, scope)
         self._check_answers(found, len(queries), Hits, "search")
         for hits in found:
             self._check_ids(hits.ids, "search")
@@ -133,58 +125,32 @@ class CheckedEngine:
                 )
             if np.isnan(hits.distances).any():
                 self._refuse("search", "a distance is NaN")
-        self._check_scope([hits.ids for hits in found], within, "search")
+        self._check_scope([hits.ids for hits in found], scope, "search")
         return found
 
     @traced
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Return records for each query, and a lower bound."""
-        found = self._engine.candidates(
-            queries, k, within=within, where=where, consistency=consistency
-        )
-        self._check_candidates(found, len(queries), within, "candidates")
+        found = self._engine.candidates(queries, k, scope)
+        self._check_candidates(found, len(queries), scope, "candidates")
         return found
 
     @traced
     def far_candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
+        self, queries: NDArray[np.float32], k: int, scope: Scope
     ) -> list[Candidates]:
         """Return far records, and a lower bound; only where ``farthest`` is declared."""
-        found = cast(FarIndex, self._engine).far_candidates(
-            queries, k, within=within, where=where, consistency=consistency
-        )
-        self._check_candidates(found, len(queries), within, "far_candidates")
+        found = cast(FarIndex, self._engine).far_candidates(queries, k, scope)
+        self._check_candidates(found, len(queries), scope, "far_candidates")
         return found
 
     @traced
     def in_range(
-        self,
-        queries: NDArray[np.float32],
-        radius: float,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
+        self, queries: NDArray[np.float32], radius: float, scope: Scope
     ) -> list[Candidates]:
         """Return the records within a distance; only where ``range_search`` is declared."""
-        found = cast(RangeIndex, self._engine).in_range(
-            queries, radius, within=within, where=where, consistency=consistency
-        )
-        self._check_candidates(found, len(queries), within, "in_range")
+        found = cast(RangeIndex, self._engine).in_range(queries, radius, scope)
+        self._check_candidates(found, len(queries), scope, "in_range")
         return found
 
     def close(self) -> None:
@@ -198,7 +164,7 @@ class CheckedEngine:
         }
 
     def _check_candidates(
-        self, found: list[Candidates], count: int, within: Sequence[str] | None, operation: str
+        self, found: list[Candidates], count: int, scope: Scope, operation: str
     ) -> None:
         self._check_answers(found, count, Candidates, operation)
         for listed in found:
@@ -206,7 +172,7 @@ class CheckedEngine:
             self._check_vectors(listed.vectors, len(listed.ids), operation)
             if math.isnan(listed.lower_bound):
                 self._refuse(operation, "the lower bound is NaN")
-        self._check_scope([listed.ids for listed in found], within, operation)
+        self._check_scope([listed.ids for listed in found], scope, operation)
 
     def _check_answers(self, found: object, count: int, kind: type[Any], operation: str) -> None:
         if (
@@ -231,13 +197,11 @@ class CheckedEngine:
         if not {str}.issuperset(map(type, ids)):
             self._refuse(operation, "an id is no string")
 
-    def _check_scope(
-        self, answers: Sequence[Sequence[str]], within: Sequence[str] | None, operation: str
-    ) -> None:
-        if within is None:
+    def _check_scope(self, answers: Sequence[Sequence[str]], scope: Scope, operation: str) -> None:
+        if scope.within is None:
             return
         seen = set[str]().union(*answers)
-        outside = seen - validate.listed(seen, within)
+        outside = seen - validate.listed(seen, scope.within)
         if outside:
             self._refuse(
                 operation, f"{min(outside)!r} is not among the ids that it was to search within"

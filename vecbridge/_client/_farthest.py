@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import Scope, TopK, records_in, scan_rank
+from vecbridge._client._scan import TopK, is_pushed, records_in, scan_rank
 from vecbridge._client._search import (
     Improvable,
     affordable_for,
@@ -28,6 +28,7 @@ from vecbridge._client._search import (
     rank_all,
 )
 from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._scope import Scope
 from vecbridge.ranking import difference_bounds, distances
 
 # Two roundings of numbers up to 2.
@@ -49,7 +50,7 @@ def farthest_search(
         k: how many hits per query; all of them where ``None``.
         scope: which records are candidates, each listed once.
     """
-    if k is None or not scope.pushed:
+    if k is None or not is_pushed(index, scope):
         return scan_rank(index, queries, k, scope, farthest=True)
     answers: list[Hits] = []
     for block in query_blocks(index, len(queries), k):
@@ -69,16 +70,12 @@ def _ways(index: CheckedEngine, scope: Scope) -> list[Ask]:
     metric = index.info.metric
 
     def mirrored(queries: NDArray[np.float32], k: int) -> list[Candidates]:
-        near = index.candidates(
-            -queries, k, within=scope.within, where=scope.where, consistency=scope.consistency
-        )
+        near = index.candidates(-queries, k, scope)
         shift = 0.0 if metric == "dotproduct" else 2.0 + _SLACK
         return [Candidates(each.ids, each.vectors, each.lower_bound - shift) for each in near]
 
     def far(queries: NDArray[np.float32], k: int) -> list[Candidates]:
-        return index.far_candidates(
-            queries, k, within=scope.within, where=scope.where, consistency=scope.consistency
-        )
+        return index.far_candidates(queries, k, scope)
 
     if is_sent(index, scope):
         return []

@@ -13,7 +13,14 @@ from vecbridge._client._farthest import farthest_search
 from vecbridge._client._neighborhoods import Progress
 from vecbridge._client._operation import operation
 from vecbridge._client._records import RecordIndex
-from vecbridge._client._scan import REDUCERS, mean_query, no_candidates, no_hits, scan_rank
+from vecbridge._client._scan import (
+    REDUCERS,
+    is_pushed,
+    mean_query,
+    no_candidates,
+    no_hits,
+    scan_rank,
+)
 from vecbridge._client._search import search
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
@@ -25,8 +32,7 @@ from vecbridge._errors import InvalidArgumentError, UnsupportedError
 class Index(RecordIndex):
     """A named set of records, the same to the caller whatever store holds it.
 
-    Wraps any :class:`vecbridge.VectorIndex` and is one itself. Obtained from
-    :meth:`vecbridge.Store.create_index` and :meth:`vecbridge.Store.open_index`.
+    Obtained from :meth:`vecbridge.Store.create_index` and :meth:`vecbridge.Store.open_index`.
 
     Args:
         engine: the store's implementation.
@@ -87,7 +93,7 @@ class Index(RecordIndex):
         scope = self._scope(within, where, consistency)
         if not len(array):
             return []
-        if scope.nothing:
+        if scope.is_empty:
             return no_hits(len(array), exact=wanted != "native")
         return search(self._checked, array, limit, scope, wanted)
 
@@ -117,7 +123,7 @@ class Index(RecordIndex):
         scope = self._scope(within, where, consistency).distinct()
         if not len(array):
             return []
-        if scope.nothing:
+        if scope.is_empty:
             return no_hits(len(array), exact=True)
         return farthest_search(self._checked, array, limit, scope)
 
@@ -193,18 +199,16 @@ class Index(RecordIndex):
         """Return the engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` says."""
         scope = self._scope(within, where, consistency).distinct()
         array = vector_values.queries(queries, dimension=self.info.dimension)
-        count, level = validate.positive(k, "k"), scope.consistency
-        if scope.nothing:
+        count = validate.positive(k, "k")
+        if scope.is_empty:
             return no_candidates(len(array), self.info.dimension)
-        if not scope.pushed:
+        if not is_pushed(self._checked, scope):
             raise UnsupportedError(
                 f"the engine of index {self.info.name!r} does not evaluate all operators of this "
                 f"filter, so it has no candidates; search() answers it",
                 capability="filters",
             )
-        return self._checked.candidates(
-            array, count, within=scope.within, where=scope.where, consistency=level
-        )
+        return self._checked.candidates(array, count, scope)
 
     @operation
     def range_search(
@@ -246,7 +250,7 @@ class Index(RecordIndex):
         scope = self._scope(within, where, consistency).distinct()
         if not len(array):
             return []
-        if scope.nothing:
+        if scope.is_empty:
             return no_hits(len(array), exact=True)
         return neighborhoods.range_search(self._checked, array, limit, scope)
 

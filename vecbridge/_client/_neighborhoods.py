@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import Scope, distance_rows, records_in
+from vecbridge._client._scan import distance_rows, is_pushed, records_in
 from vecbridge._client._search import Improvable, deepen, is_certified, search
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
+from vecbridge._contract._scope import Scope
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.ranking import Pairs, distances, rank
 
@@ -50,16 +51,10 @@ def range_search(
         radius: the largest distance.
         scope: which records are candidates, each listed once.
     """
-    if not scope.pushed:
+    if not is_pushed(index, scope):
         return _scanned(index, queries, radius, scope)
     if index.capabilities.range_search:
-        found = index.in_range(
-            queries,
-            radius,
-            within=scope.within,
-            where=scope.where,
-            consistency=scope.consistency,
-        )
+        found = index.in_range(queries, radius, scope)
         metric = index.info.metric
         return [_cut(metric, *each, radius) for each in zip(queries, found, strict=True)]
 

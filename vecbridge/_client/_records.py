@@ -14,12 +14,13 @@ from vecbridge._client._batching import upsert_records
 from vecbridge._client._budgets import Budgets
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._client._operation import Lifetime, operation
-from vecbridge._client._scan import Scope, level_of, scope_of
+from vecbridge._client._scan import level_of, scope_of
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._scope import Scope
 
 
 class RecordIndex:

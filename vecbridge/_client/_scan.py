@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -24,6 +23,7 @@ from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
+from vecbridge._contract._scope import Scope
 from vecbridge._contract._settling import settle
 from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
@@ -31,29 +31,6 @@ from vecbridge.ranking import distance_matrix, rank
 Table = NDArray[np.float64]
 Reducer = Callable[[Table], Table]
 """Turns the ``(q, n)`` distances of several queries into one row to rank: ``(1, n)``."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which records a search may return, and how fresh its reads must be.
-
-    Attributes:
-        within: ids of the records, where they are listed; an id may be listed twice.
-        where: a settled filter.
-        consistency: level of the reads.
-        nothing: the filter matches no record, so that the store need not be asked.
-        pushed: the engine evaluates the filter itself.
-    """
-
-    within: Sequence[str] | None
-    where: Filter | None
-    consistency: Consistency
-    nothing: bool = False
-    pushed: bool = True
-
-    def distinct(self) -> Scope:
-        """Return the same scope with each id listed once."""
-        return self if self.within is None else replace(self, within=[*dict.fromkeys(self.within)])
 
 
 def scope_of(
@@ -87,10 +64,18 @@ def scope_of(
         settled = settle(where, index.info.fields, index.info.limits)
     ids = None if within is None else validate.id_column(within)
     if isinstance(settled, bool):
-        return Scope(ids, None, level, nothing=not settled)
-    pushable = all(index.info.limits.get(name, UNLIMITED).pushable for name in fields_of(settled))
-    pushed = pushable and operators_of(settled) <= can.filters
-    return Scope(ids, settled, level, pushed=pushed)
+        # A filter that matches no record is an empty list of ids: the store need not be asked.
+        return Scope(ids if settled else (), None, level)
+    return Scope(ids, settled, level)
+
+
+def is_pushed(index: CheckedEngine, scope: Scope) -> bool:
+    """Return whether the engine evaluates the filter itself."""
+    if scope.where is None:
+        return True
+    limits = index.info.limits
+    pushable = all(limits.get(name, UNLIMITED).pushable for name in fields_of(scope.where))
+    return pushable and operators_of(scope.where) <= index.capabilities.filters
 
 
 def level_of(index: CheckedEngine, wanted: Consistency | None, default: Consistency) -> Consistency:
@@ -216,7 +201,7 @@ def _blocks(index: CheckedEngine, count: int, width: int) -> list[tuple[int, int
 
 def records_in(index: CheckedEngine, scope: Scope) -> Iterator[Records]:
     """Yield the records in scope, batch by batch, without their fields."""
-    if scope.nothing:
+    if scope.is_empty:
         return
     rows = index.scan_rows
     if scope.within is None:

@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import Scope, TopK, scan_rank
+from vecbridge._client._scan import TopK, is_pushed, scan_rank
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Ranking
+from vecbridge._contract._scope import Scope
 from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distances, rank
 
@@ -75,13 +76,17 @@ def search(
     Raises:
         UnsupportedError: ``"no-scan"``, and the engine cannot evaluate the filter.
     """
-    if ranking == "no-scan" and not scope.pushed:
+    if ranking == "no-scan" and not is_pushed(index, scope):
         raise UnsupportedError(
             f"ranking='no-scan' is not possible with this filter: index {index.info.name!r} does "
             f"not evaluate all of its operators, so every record has to be read; leave it out",
             capability="filters",
         )
-    if k is None or not scope.pushed or (ranking == "certified" and not index.capabilities.exact):
+    if (
+        k is None
+        or not is_pushed(index, scope)
+        or (ranking == "certified" and not index.capabilities.exact)
+    ):
         return scan_rank(index, queries, k, scope.distinct())
     if ranking == "native" and not _is_too_long(index, scope):
         return _native(index, queries, k, scope.distinct())
@@ -195,9 +200,7 @@ def _native(index: CheckedEngine, queries: Queries, k: int, scope: Scope) -> lis
     ceiling = index.capabilities.max_k
     if ceiling is not None and k > ceiling:
         return scan_rank(index, queries, k, scope)
-    found = index.search(
-        queries, k, within=scope.within, where=scope.where, consistency=scope.consistency
-    )
+    found = index.search(queries, k, scope)
     return [replace(hits.take(rank(hits.ids, hits.distances)), exact=False) for hits in found]
 
 
@@ -212,13 +215,7 @@ def _exact(
     metric = index.info.metric
 
     def ask(positions: list[int], depth: int) -> list[Candidates]:
-        return index.candidates(
-            queries[positions],
-            depth,
-            within=scope.within,
-            where=scope.where,
-            consistency=scope.consistency,
-        )
+        return index.candidates(queries[positions], depth, scope)
 
     def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
         ranked = rank_all(metric, queries[positions], found, k)
@@ -307,9 +304,7 @@ def _sift(
 
     def ask(positions: list[int], depth: int) -> list[Candidates]:
         nonlocal shares
-        found = index.candidates(
-            queries[positions], depth, where=scope.where, consistency=scope.consistency
-        )
+        found = index.candidates(queries[positions], depth, replace(scope, within=None))
         listed = _listed(found, ids)
         pairs = zip(listed, found, strict=True)
         shares = [len(some.ids) / max(1, len(every.ids)) for some, every in pairs]

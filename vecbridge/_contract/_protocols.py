@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records
+from vecbridge._contract._scope import Scope
 
 
 @runtime_checkable
@@ -26,10 +26,11 @@ class VectorIndex(Protocol):
     The client layer (:class:`vecbridge.Index`) stands between the caller and an implementation, so
     an implementation may assume canonical input: ids are valid, distinct strings; vectors are
     C-contiguous finite float32 of shape ``(n, d)``; ``k`` is at least 1 and at most
-    ``capabilities.max_k``; batches respect ``capabilities.max_batch_bytes``; ``within`` holds no
-    more ids than ``capabilities.max_within``; ``where`` is settled, as
-    :func:`vecbridge.filters.settle` says; ``consistency`` is a declared level, never ``None``.
-    It must not keep or change what it is given, and what it returns belongs to the caller.
+    ``capabilities.max_k``; batches respect ``capabilities.max_batch_bytes``; ``scope.within``
+    holds distinct ids, at least one and no more than ``capabilities.max_within``; ``scope.where``
+    is settled and of operators in ``capabilities.filters``; a level of consistency is a declared
+    one, never ``None``. It must not keep or change what it is given, and what it returns belongs
+    to the caller.
 
     Every method raises :class:`vecbridge.BackendError` when the store fails.
     """
@@ -64,29 +65,13 @@ class VectorIndex(Protocol):
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         """Yield every live record once, at most ``batch_size`` at a time, in any order."""
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking: ``min(k, candidates)`` hits per query of ``(q, d)``.
 
         Distances are the contract's (lower is nearer, never squared), as precise as the engine is.
         """
 
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Return per query at least ``min(k, candidates)`` records, the likely best among them.
 
         An engine chooses for itself how many spare records its precision calls for. The client
@@ -105,13 +90,7 @@ class RangeIndex(Protocol):
     """
 
     def in_range(
-        self,
-        queries: NDArray[np.float32],
-        radius: float,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
+        self, queries: NDArray[np.float32], radius: float, scope: Scope
     ) -> list[Candidates]:
         """Return for each query every record within the distance, and perhaps others.
 
@@ -127,13 +106,7 @@ class FarIndex(Protocol):
     """
 
     def far_candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
+        self, queries: NDArray[np.float32], k: int, scope: Scope
     ) -> list[Candidates]:
         """Return for each query at least ``min(k, candidates)`` of the likely farthest records.
 

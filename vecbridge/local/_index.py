@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._capabilities import MAX_DIMENSION, Capabilities
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._filters import FILTER_OPERATORS, Filter
+from vecbridge._contract._filters import FILTER_OPERATORS
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records
+from vecbridge._contract._scope import Scope
 from vecbridge._errors import ClosedError
 from vecbridge.local._exact import ExactSearch
 from vecbridge.local._snapshot import SearchScope, Snapshot
@@ -91,53 +92,25 @@ class LocalIndex:
         """Yield every record once, as they are when the scan begins."""
         return self._table("scan").scan(batch_size)
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking."""
-        return self.search_in(queries, k, self.scope(within, where, "search"))
+        return self.search_in(queries, k, self.resolve(scope, "search"))
 
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Return the likely best records, and a proven lower bound of the others' distance."""
-        return self.candidates_in(queries, k, self.scope(within, where, "search"))
+        return self.candidates_in(queries, k, self.resolve(scope, "search"))
 
     def far_candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
+        self, queries: NDArray[np.float32], k: int, scope: Scope
     ) -> list[Candidates]:
         """Return the likely farthest records, and a lower bound of *minus* the others' distance."""
-        return self.exact.far_candidates(queries, k, self.scope(within, where, "farthest"))
+        return self.exact.far_candidates(queries, k, self.resolve(scope, "farthest"))
 
     def in_range(
-        self,
-        queries: NDArray[np.float32],
-        radius: float,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
+        self, queries: NDArray[np.float32], radius: float, scope: Scope
     ) -> list[Candidates]:
         """Return every record within the distance, and perhaps others."""
-        return self.exact.in_range(queries, radius, self.scope(within, where, "range_search"))
+        return self.exact.in_range(queries, radius, self.resolve(scope, "range_search"))
 
     def snapshot(self) -> Snapshot:
         """Return a frozen view of the records as they are now, without a copy of them.
@@ -151,23 +124,20 @@ class LocalIndex:
         """Let go of the records in memory. May be called twice."""
         self._open_table = None
 
-    def scope(
-        self, within: Sequence[str] | None, where: Filter | None, operation: str = "search"
-    ) -> SearchScope:
+    def resolve(self, scope: Scope, operation: str = "search") -> SearchScope:
         """Return the records as they are now, and which of them may answer.
 
         Args:
-            within: ids; ids that are not there are left out.
-            where: a filter.
+            scope: which records.
             operation: what is being done, for errors.
 
         Raises:
             ClosedError: the index or its store was closed.
         """
         snapshot = self._table(operation).snapshot(operation)
-        rows = None if within is None else snapshot.rows_of(within)
-        if where is not None:
-            rows = snapshot.rows_where(where, rows)
+        rows = None if scope.within is None else snapshot.rows_of(scope.within)
+        if scope.where is not None:
+            rows = snapshot.rows_where(scope.where, rows)
         return SearchScope(snapshot, rows)
 
     def search_in(self, queries: NDArray[np.float32], k: int, scope: SearchScope) -> list[Hits]:

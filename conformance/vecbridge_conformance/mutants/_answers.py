@@ -6,12 +6,11 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Capabilities, Consistency, Filter, Hits, Records
+from vecbridge import Candidates, Capabilities, Consistency, Hits, Records, Scope
 from vecbridge_conformance.mutants._reference import Found, ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
 from vecbridge_conformance.mutants._shelf import Row
@@ -23,16 +22,16 @@ Vectors = NDArray[np.float32]
 class KPlusOne(ReferenceIndex):
     """Returns one hit more than was asked for."""
 
-    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
-        return super().search(queries, k + 1, **scope)
+    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
+        return super().search(queries, k + 1, scope)
 
 
 @mutant("k-minus-one", link="https://github.com/milvus-io/milvus/issues/25095", clause="CAND-7")
 class KMinusOne(ReferenceIndex):
     """Returns fewer than k hits although there are enough records."""
 
-    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
-        found = super().search(queries, k, **scope)
+    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
+        found = super().search(queries, k, scope)
         return [Hits(hits.ids[: k - 1], hits.distances[: k - 1]) for hits in found]
 
 
@@ -40,8 +39,8 @@ class KMinusOne(ReferenceIndex):
 class Padded(ReferenceIndex):
     """Pads an answer to k with the id -1 where there are fewer records."""
 
-    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
-        return [_padded(hits, k) for hits in super().search(queries, k, **scope)]
+    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
+        return [_padded(hits, k) for hits in super().search(queries, k, scope)]
 
 
 def _padded(hits: Hits, k: int) -> Hits:
@@ -57,8 +56,8 @@ def _padded(hits: Hits, k: int) -> Hits:
 class LimitChangesTheBest(ReferenceIndex):
     """A search for one misses the nearest record, which a search for two finds."""
 
-    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
-        found = super().candidates(queries, k, **scope)
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        found = super().candidates(queries, k, scope)
         return [_without_first(each) for each in found] if k == 1 else found
 
 
@@ -76,8 +75,8 @@ def _without_first(found: Candidates) -> Candidates:
 class ManyQueriesShort(ReferenceIndex):
     """In a batch of queries, those after the first get fewer hits."""
 
-    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
-        found = super().candidates(queries, k, **scope)
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        found = super().candidates(queries, k, scope)
         return [found[0], *(_without_first(each) for each in found[1:])]
 
 
@@ -89,11 +88,11 @@ class ManyQueriesShort(ReferenceIndex):
 class AnswersSwapped(ReferenceIndex):
     """The answers of a batch come in the order in which they were ready."""
 
-    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
-        return super().candidates(queries, k, **scope)[::-1]
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        return super().candidates(queries, k, scope)[::-1]
 
-    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
-        return super().search(queries, k, **scope)[::-1]
+    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
+        return super().search(queries, k, scope)[::-1]
 
 
 @mutant(
@@ -117,10 +116,8 @@ class DuplicateHits(ReferenceIndex):
 class WithinIgnored(ReferenceIndex):
     """Takes the allow-list and searches everything."""
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
-        return super().in_scope(rows, None, where)
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
+        return super().in_scope(rows, replace(scope, within=None))
 
 
 @mutant(
@@ -131,23 +128,9 @@ class WithinIgnored(ReferenceIndex):
 class WithinCutOff(ReferenceIndex):
     """A long allow-list loses its tail."""
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
-        return super().in_scope(rows, within if within is None else within[:8], where)
-
-
-@mutant(
-    "within-empty-is-everything",
-    clause="SEARCH-7",
-)
-class WithinEmptyIsEverything(ReferenceIndex):
-    """An empty allow-list counts as none at all."""
-
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
-        return super().in_scope(rows, within or None, where)
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
+        listed = None if scope.within is None else scope.within[:8]
+        return super().in_scope(rows, replace(scope, within=listed))
 
 
 @mutant(
@@ -158,10 +141,8 @@ class WithinEmptyIsEverything(ReferenceIndex):
 class FilterMatchesEverything(ReferenceIndex):
     """A filter that the store cannot translate is dropped."""
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
-        return super().in_scope(rows, within, None)
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
+        return super().in_scope(rows, replace(scope, where=None))
 
 
 @mutant(
@@ -172,13 +153,11 @@ class FilterMatchesEverything(ReferenceIndex):
 class FilterAfterSearch(ReferenceIndex):
     """Filters what the search has found, so fewer than k are left although more would match."""
 
-    def candidates(
-        self, queries: Vectors, k: int, *, where: Filter | None = None, **scope: Any
-    ) -> list[Candidates]:
-        found = super().candidates(queries, k, where=None, **scope)
-        if where is None:
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        found = super().candidates(queries, k, replace(scope, where=None))
+        if scope.where is None:
             return found
-        allowed = {row.id for row in self.in_scope(self.rows(None), None, where)}
+        allowed = {row.id for row in self.in_scope(self.rows(None), scope)}
         return [_only(each, allowed) for each in found]
 
 
@@ -195,8 +174,8 @@ def _only(found: Candidates, allowed: set[str]) -> Candidates:
 class DishonestFloor(ReferenceIndex):
     """Says that nothing is left out, whatever is."""
 
-    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
-        found = super().candidates(queries, k, **scope)
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        found = super().candidates(queries, k, scope)
         return [Candidates(each.ids[:k], each.vectors[:k], math.inf) for each in found]
 
 
@@ -216,8 +195,8 @@ class ModestFloor(ReferenceIndex):
 class TiesCutByInsertion(ReferenceIndex):
     """Cuts equal distances in the order of insertion, and calls the cut decided."""
 
-    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
-        found = super().candidates(queries, k, **scope)
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        found = super().candidates(queries, k, scope)
         return [
             Candidates(
                 each.ids[:k], each.vectors[:k], float(np.nextafter(each.lower_bound, math.inf))
@@ -295,6 +274,6 @@ class ScanByTheIndex(ReferenceIndex):
 class QueryNormalisedInPlace(ReferenceIndex):
     """Divides the caller's query by its norm, in the caller's own array."""
 
-    def search(self, queries: Vectors, k: int, **scope: Any) -> list[Hits]:
+    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
         queries /= np.maximum(np.abs(queries).max(axis=1, keepdims=True), np.float32(1e-30))
-        return super().search(queries, k, **scope)
+        return super().search(queries, k, scope)

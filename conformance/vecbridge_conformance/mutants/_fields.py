@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Filter, Scalar
+from vecbridge import Candidates, Filter, Scalar, Scope
 from vecbridge.filters import And, Comparison, Not, OneOf, Or
 from vecbridge_conformance.mutants._radius import Ranged
 from vecbridge_conformance.mutants._reference import ReferenceIndex
@@ -73,11 +73,9 @@ class FloatsOf32Bits(_Column):
 class _Matching(ReferenceIndex):
     """Filters rows by something that is like their values."""
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
         looked_at = [_with_each(row, self.seen_as) for row in rows]
-        names = {row.id for row in super().in_scope(looked_at, within, where)}
+        names = {row.id for row in super().in_scope(looked_at, scope)}
         return [row for row in rows if row.id in names]
 
     def seen_as(self, value: Scalar) -> Scalar:
@@ -121,21 +119,19 @@ class FilterIntegersAsFloats(_Matching):
 class FilterListCut(ReferenceIndex):
     """Of a list of values in a filter, the first thousand count."""
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
+        where = scope.where
         if isinstance(where, OneOf):
             where = OneOf(where.name, where.values[:1000])
-        return super().in_scope(rows, within, where)
+        return super().in_scope(rows, replace(scope, where=where))
 
 
 class _Operands(ReferenceIndex):
     """Filters by something that is like what it was asked for."""
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
-        return super().in_scope(rows, within, None if where is None else self._changed(where))
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
+        changed = None if scope.where is None else self._changed(scope.where)
+        return super().in_scope(rows, replace(scope, where=changed))
 
     def _changed(self, where: Filter) -> Filter:
         if isinstance(where, Not):
@@ -192,10 +188,8 @@ class FilterCharactersOf16Bits(_Operands):
 class FilterListByBits(ReferenceIndex):
     """Looks for the values of a list by their bits, so that minus zero is not zero."""
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
-        found = super().in_scope(rows, within, where)
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
+        found, where = super().in_scope(rows, scope), scope.where
         if not isinstance(where, OneOf):
             return found
         return [row for row in found if repr(row.fields[where.name]) in map(repr, where.values)]
@@ -236,6 +230,6 @@ class RadiusWithoutFilter(Ranged):
     """Filters searches, and forgets to filter what is within a radius."""
 
     def in_range(
-        self, queries: NDArray[np.float32], radius: float, **scope: Any
+        self, queries: NDArray[np.float32], radius: float, scope: Scope
     ) -> list[Candidates]:
-        return super().in_range(queries, radius, **{**scope, "where": None})
+        return super().in_range(queries, radius, replace(scope, where=None))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Metric
+from vecbridge import Candidates, Metric, Scope
 from vecbridge.ranking import float32_floor, norms
 from vecbridge_conformance.mutants._reference import ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
@@ -58,9 +58,8 @@ class Float32Index(ReferenceIndex):
             float(lengths.min(initial=math.inf)),
         )
 
-    def candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
-        within, where = scope.get("within"), scope.get("where")
-        rows = self.in_scope(self.searched(scope.get("consistency")), within, where)
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        rows = self.in_scope(self.searched(scope.consistency), scope)
         vectors, count = self._matrix(rows), k + _SPARE
         answers = []
         for query in queries:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Capabilities
+from vecbridge import Candidates, Capabilities, Scope
 from vecbridge.ranking import distances, rank
 from vecbridge_conformance.mutants._reference import ReferenceIndex
 from vecbridge_conformance.mutants._registry import mutant
@@ -24,8 +23,8 @@ class Ranged(ReferenceIndex):
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities, range_search=True)
 
-    def in_range(self, queries: Vectors, radius: float, **scope: Any) -> list[Candidates]:
-        found = self.candidates(queries, 1 << 30, **scope)
+    def in_range(self, queries: Vectors, radius: float, scope: Scope) -> list[Candidates]:
+        found = self.candidates(queries, 1 << 30, scope)
         return [self._kept(query, each, radius) for query, each in zip(queries, found, strict=True)]
 
     def _kept(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
@@ -94,8 +93,8 @@ class Far(ReferenceIndex):
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities, farthest=True)
 
-    def far_candidates(self, queries: Vectors, k: int, **scope: Any) -> list[Candidates]:
-        found = self.candidates(queries, 1 << 30, **scope)
+    def far_candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        found = self.candidates(queries, 1 << 30, scope)
         return [self._far(query, each, k) for query, each in zip(queries, found, strict=True)]
 
     def _far(self, query: Vectors, found: Candidates, k: int) -> Candidates:

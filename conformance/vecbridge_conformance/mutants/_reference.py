@@ -18,13 +18,13 @@ from vecbridge import (
     ClosedError,
     Consistency,
     Fields,
-    Filter,
     Hits,
     IndexInfo,
     IndexNotFoundError,
     Metric,
     Records,
     Scalar,
+    Scope,
 )
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import distances
@@ -128,34 +128,18 @@ class ReferenceIndex:
         for start in range(0, len(rows), batch_size):
             yield self._records(rows[start : start + batch_size])
 
-    def search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Hits]:
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the k nearest of each query."""
-        rows = self.in_scope(self.searched(consistency), within, where)
+        rows = self.in_scope(self.searched(scope.consistency), scope)
         answers = []
         for query in queries:
             found, table = self.nearest(query, rows)
             answers.append(Hits(tuple(row.id for row in found[:k]), table[:k]))
         return answers
 
-    def candidates(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        within: Sequence[str] | None = None,
-        where: Filter | None = None,
-        consistency: Consistency | None = None,
-    ) -> list[Candidates]:
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Return a few more than the k nearest; the first one left out is the lower bound."""
-        rows = self.in_scope(self.searched(consistency), within, where)
+        rows = self.in_scope(self.searched(scope.consistency), scope)
         count = k + _SPARE
         answers = []
         for query in queries:
@@ -173,11 +157,9 @@ class ReferenceIndex:
         """Return the rows that a search looks at."""
         return self.rows(consistency)
 
-    def in_scope(
-        self, rows: list[Row], within: Sequence[str] | None, where: Filter | None
-    ) -> list[Row]:
+    def in_scope(self, rows: list[Row], scope: Scope) -> list[Row]:
         """Return the rows that a search may return."""
-        names = None if within is None else set(within)
+        names, where = None if scope.within is None else set(scope.within), scope.where
         return [
             row
             for row in rows

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from vecbridge import Candidates, Capabilities, Consistency, IndexInfo, Metric, Records
+from vecbridge import (
+    Candidates,
+    Capabilities,
+    Consistency,
+    Fields,
+    IndexInfo,
+    Metric,
+    Records,
+    Scope,
+)
 from vecbridge.ranking import distances
 from vecbridge_conformance.mutants._backend import ReferenceBackend
 from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange
@@ -36,10 +45,10 @@ class AlwaysEuclidean(ReferenceIndex):
 class CandidatesFromCodes(ReferenceIndex):
     """Gives the vectors that its compressed index can rebuild, not those that were stored."""
 
-    def candidates(self, queries: Vectors, k: int, **scope: object) -> list[Candidates]:
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
         return [
             replace(found, vectors=found.vectors.astype(np.float16).astype(np.float32))
-            for found in super().candidates(queries, k, **scope)  # type: ignore[arg-type]
+            for found in super().candidates(queries, k, scope)
         ]
 
 
@@ -121,10 +130,10 @@ class UpsertIsDeleteAndInsert(ReferenceIndex):
     def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
         return rows + new
 
-    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: object = None) -> None:
+    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: Fields | None = None) -> None:
         self.delete(ids)
         time.sleep(0.002)
-        super().upsert(ids, vectors, fields)  # type: ignore[arg-type]
+        super().upsert(ids, vectors, fields)
 
 
 @mutant(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vecbridge import METRICS, Candidates, Metric
+from vecbridge import METRICS, Candidates, Metric, Scope
 from vecbridge.ranking import distances
 from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance._data import DIMENSIONS, KINDS, Data, make
@@ -35,7 +35,7 @@ def test_candidates_are_the_records_and_the_floor_is_honest(
         data = make(kind, dimension, count=COUNT)
         engine.upsert(data.ids, data.vectors, {})
         for k in some(harness, KS, turn=turn):
-            found = engine.candidates(data.queries, k)
+            found = engine.candidates(data.queries, k, Scope())
             assert len(found) == len(data.queries)
             for query, listed in zip(data.queries, found, strict=True):
                 if listed.lower_bound == -math.inf:
@@ -55,7 +55,7 @@ def test_candidates_within_an_allow_list(harness: Harness, metric: Metric) -> No
     inside = Data(data.ids[::3], data.vectors[::3], data.queries)
     listed_ids = [*inside.ids, "unknown"]
     for k in (1, 10, len(inside.ids), COUNT):
-        found = engine.candidates(data.queries, k, within=listed_ids)
+        found = engine.candidates(data.queries, k, Scope(within=listed_ids))
         for query, listed in zip(data.queries, found, strict=True):
             _check_listed(listed, inside, k, f"k = {k}: ")
             _check_floor(listed, inside, metric, query, f"k = {k}: ")
@@ -70,7 +70,7 @@ def test_an_exact_engine_always_promises_something(harness: Harness, metric: Met
     for kind in some(harness, KINDS, turn=METRICS.index(metric), few=3):
         data = make(kind, 64, count=COUNT)
         engine.upsert(data.ids, data.vectors, {})
-        for listed in engine.candidates(data.queries, 5):
+        for listed in engine.candidates(data.queries, 5, Scope()):
             assert listed.lower_bound > -math.inf, kind
 
 
@@ -83,7 +83,9 @@ def test_the_floor_usually_decides(harness: Harness) -> None:
         engine = harness.engine(dimension=64, metric=metric)
         engine.upsert(data.ids, data.vectors, {})
         decided = 0
-        for query, listed in zip(data.queries, engine.candidates(data.queries, 10), strict=True):
+        for query, listed in zip(
+            data.queries, engine.candidates(data.queries, 10, Scope()), strict=True
+        ):
             kth = np.sort(distances(metric, query, listed.vectors))[9]
             decided += bool(kth < listed.lower_bound)
         assert decided >= 45, f"{metric}: {decided} of 50 queries were decided"
@@ -95,15 +97,15 @@ def test_the_vectors_of_candidates_belong_to_the_caller(harness: Harness) -> Non
     engine = harness.engine(dimension=2, metric="euclidean")
     engine.upsert(["a", "b"], np.array([[1, 2], [3, 4]], dtype=np.float32), {})
     query = np.zeros((1, 2), dtype=np.float32)
-    engine.candidates(query, 2)[0].vectors[:] = 9
-    assert sorted(engine.candidates(query, 2)[0].vectors.tolist()) == [[1, 2], [3, 4]]
+    engine.candidates(query, 2, Scope())[0].vectors[:] = 9
+    assert sorted(engine.candidates(query, 2, Scope())[0].vectors.tolist()) == [[1, 2], [3, 4]]
 
 
 @clause("CAND-4", "CAND-1")
 def test_candidates_of_an_empty_index(harness: Harness) -> None:
     """Look at no records: nothing listed, nothing left out."""
     engine = harness.engine(dimension=3)
-    for listed in engine.candidates(np.ones((2, 3), dtype=np.float32), 5):
+    for listed in engine.candidates(np.ones((2, 3), dtype=np.float32), 5, Scope()):
         assert listed.ids == ()
         assert listed.vectors.shape == (0, 3)
         if harness.capabilities.exact:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from vecbridge import METRICS, Metric
+from vecbridge import METRICS, Metric, Scope
 from vecbridge_conformance import Harness, clause
 
 WRITTEN: dict[str, dict[str, float]] = {
@@ -39,7 +39,7 @@ def test_the_engine_itself_gives_the_contracts_distances(harness: Harness, metri
     """Look at the engine's search: convert what the store gives, once, there."""
     engine = harness.engine(dimension=2, metric=metric)
     engine.upsert(list(TRIANGLE), np.array(list(TRIANGLE.values()), dtype=np.float32), {})
-    hits = engine.search(np.array([[3, 4]], dtype=np.float32), 9)[0]
+    hits = engine.search(np.array([[3, 4]], dtype=np.float32), 9, Scope())[0]
     found = dict(zip(hits.ids, hits.distances.tolist(), strict=True))
     assert found == pytest.approx(WRITTEN[metric], abs=1e-5, rel=1e-5)
 

@@ -21,6 +21,7 @@ from vecbridge import (
     Hits,
     Index,
     InvalidArgumentError,
+    Scope,
     UnsupportedError,
     field,
 )
@@ -250,13 +251,13 @@ class _WithoutFilters(FaultyIndex):
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities, filters=frozenset({"=="}))
 
-    def search(self, queries: Any, k: int, **scope: Any) -> list[Hits]:
-        self._check(scope["where"])
-        return super().search(queries, k, **scope)
+    def search(self, queries: Any, k: int, scope: Scope) -> list[Hits]:
+        self._check(scope.where)
+        return super().search(queries, k, scope)
 
-    def candidates(self, queries: Any, k: int, **scope: Any) -> list[Candidates]:
-        self._check(scope["where"])
-        return super().candidates(queries, k, **scope)
+    def candidates(self, queries: Any, k: int, scope: Scope) -> list[Candidates]:
+        self._check(scope.where)
+        return super().candidates(queries, k, scope)
 
     def _check(self, where: Filter | None) -> None:
         assert where is None or isinstance(where, Comparison), f"the engine was given {where!r}"

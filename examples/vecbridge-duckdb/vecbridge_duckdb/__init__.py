@@ -79,19 +79,15 @@ class DuckdbIndex:
             yield vb.Records(ids, vectors)
             ids, vectors, _ = self._rows("scan", page, {"last": ids[-1]})
 
-    def search(
-        self, queries: NDArray[np.float32], k: int, *, within: Sequence[str] | None = None,
-        where: Any = None, consistency: Any = None,
-    ) -> list[vb.Hits]:  # fmt: skip
-        return [vb.Hits(*self._nearest(query, k, within, margin=0)[::2]) for query in queries]
+    def search(self, queries: NDArray[np.float32], k: int, scope: vb.Scope) -> list[vb.Hits]:
+        return [vb.Hits(*self._nearest(query, k, scope, margin=0)[::2]) for query in queries]
 
     def candidates(
-        self, queries: NDArray[np.float32], k: int, *, within: Sequence[str] | None = None,
-        where: Any = None, consistency: Any = None,
-    ) -> list[vb.Candidates]:  # fmt: skip
+        self, queries: NDArray[np.float32], k: int, scope: vb.Scope
+    ) -> list[vb.Candidates]:
         count, answers = k + 16, []  # a few to spare, so that the lower bound decides
         for query in queries:
-            ids, vectors, least = self._nearest(query, count + 1, within, margin=4)
+            ids, vectors, least = self._nearest(query, count + 1, scope, margin=4)
             bound = float(least[count]) if len(least) > count else np.inf
             answers.append(vb.Candidates(ids[:count], vectors[:count], bound))
         return answers
@@ -100,12 +96,12 @@ class DuckdbIndex:
         self._closed = True
 
     def _nearest(
-        self, query: NDArray[np.float32], count: int, within: Sequence[str] | None, margin: int
+        self, query: NDArray[np.float32], count: int, scope: vb.Scope, margin: int
     ) -> Rows:
-        scope, named = ("", {}) if within is None else (INSIDE, {"ids": list(within)})
+        among, named = ("", {}) if scope.within is None else (INSIDE, {"ids": list(scope.within)})
         d, unit = len(query), FLOAT64_ROUNDOFF
         given = {**named, "query": query.tolist(), "error": margin * gamma(2 * d + 16, unit)}
-        pairs = f"SELECT *, v::DOUBLE[{d}] AS a, $query::DOUBLE[{d}] AS b FROM {self.table} {scope}"
+        pairs = f"SELECT *, v::DOUBLE[{d}] AS a, $query::DOUBLE[{d}] AS b FROM {self.table} {among}"
         least = f"SELECT id, v, {LEAST[self.info.metric]} AS least FROM ({pairs})"
         return self._rows("search", f"{least} ORDER BY least, id LIMIT {count}", given)
 

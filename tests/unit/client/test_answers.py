@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.engine import CAPABILITIES, Engine
-from vecbridge import BackendError, Candidates, Index, IndexInfo
+from vecbridge import BackendError, Candidates, Index, IndexInfo, Scope
 from vecbridge_conformance._faulty import Fault, FaultyIndex
 
 
@@ -60,8 +60,8 @@ class RangeEngine(Engine):
 
     spoil: Callable[[list[Candidates]], Any] = staticmethod(lambda found: found)
 
-    def in_range(self, queries: Any, radius: float, **scope: Any) -> Any:
-        return self.spoil(self.candidates(queries, len(self.records), **scope))
+    def in_range(self, queries: Any, radius: float, scope: Scope) -> Any:
+        return self.spoil(self.candidates(queries, len(self.records), scope))
 
 
 def _each(change: Callable[[Candidates], Any]) -> Callable[[list[Candidates]], Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from tests.engine import Engine, make_engine
 from tests.oracle import oracle
-from vecbridge import METRICS, Budgets, Candidates, Index, Metric
+from vecbridge import METRICS, Budgets, Candidates, Index, Metric, Scope
 
 COUNT = 1600
 IDS = [f"id{number:04}" for number in range(COUNT)]
@@ -25,14 +24,13 @@ class Watched(Engine):
 
     lists: list[int | None]
 
-    def candidates(
-        self, queries: Any, k: int, *, within: Sequence[str] | None = None, **scope: Any
-    ) -> list[Candidates]:
+    def candidates(self, queries: Any, k: int, scope: Scope) -> list[Candidates]:
+        within = scope.within
         self.lists.append(None if within is None else len(within))
         most = self.capabilities.max_within
         assert within is None or most is None or len(within) <= most
         assert self.capabilities.max_k is None or k <= self.capabilities.max_k
-        return super().candidates(queries, k, within=within, **scope)
+        return super().candidates(queries, k, scope)
 
 
 NO_LIST_IS_SHORT = Budgets(long_list_ids=100)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.unit.conformance.lagging import lagging_index
-from vecbridge import OperationTimeoutError, VectorIndex
+from vecbridge import OperationTimeoutError, Scope, VectorIndex
 from vecbridge_conformance._faulty import Fault, FaultyIndex
 from vecbridge_conformance._history import DIMENSION
 
@@ -30,8 +30,8 @@ def test_without_faults_it_is_the_engine(proxy: FaultyIndex) -> None:
     assert proxy.fetch(["a", "b"]).missing == ("a",)
     assert proxy.contains(IDS).tolist() == [False, True, True, True]
     assert [len(batch) for batch in proxy.scan(2)] == [2, 1]
-    assert len(proxy.search(ROWS[:1], 2)[0]) == 2
-    assert len(proxy.candidates(ROWS[:1], 2)[0].ids) == 3
+    assert len(proxy.search(ROWS[:1], 2, Scope())[0]) == 2
+    assert len(proxy.candidates(ROWS[:1], 2, Scope())[0].ids) == 3
 
 
 @pytest.mark.parametrize(("moment", "written"), [("before", 0), ("half", 2), ("after", 4)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.unit.local.helpers import named, vectors
-from vecbridge import ClosedError, field
+from vecbridge import ClosedError, Scope, field
 from vecbridge.local import LocalIndex, LocalStore, local_capabilities
 
 
@@ -33,7 +33,7 @@ def test_record_operations_reach_the_table() -> None:
 
 def test_candidates_are_all_rows_or_those_of_the_scope() -> None:
     index = new_index()
-    scope = index.scope(None, None)
+    scope = index.resolve(Scope())
     assert (len(scope), scope.rows) == (5, None)
     for within, where, expected in (
         (["id3", "nobody", "id1"], None, {"id3", "id1"}),
@@ -41,7 +41,7 @@ def test_candidates_are_all_rows_or_those_of_the_scope() -> None:
         (["id3", "id1"], field("n") < 2, {"id1"}),
         ([], None, set()),
     ):
-        scope = index.scope(within, where)
+        scope = index.resolve(Scope(within, where))
         assert scope.rows is not None
         assert set(scope.snapshot.ids_at(scope.rows)) == expected
 
@@ -53,8 +53,8 @@ CALLS: list[Callable[[LocalIndex], object]] = [
     lambda index: index.contains(["a"]),
     lambda index: index.count(),
     lambda index: index.scan(1),
-    lambda index: index.search(vectors(1), 1),
-    lambda index: index.candidates(vectors(1), 1),
+    lambda index: index.search(vectors(1), 1, Scope()),
+    lambda index: index.candidates(vectors(1), 1, Scope()),
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.oracle import oracle
 from tests.servers.milvus_wire import Wire, sent_queries
-from vecbridge import METRICS, Index, Metric
+from vecbridge import METRICS, Index, Metric, Scope
 from vecbridge.ranking import distances
 from vecbridge_milvus import MilvusIndex
 
@@ -33,7 +33,7 @@ def filled(make_index: Callable[..., Index]) -> Callable[[Metric], Index]:
 def bound(index: Index, query: Any, k: int) -> tuple[set[str], float]:
     """The candidates of a query, and the lower bound of all other distances."""
     assert isinstance(index.engine, MilvusIndex)
-    (found,) = index.engine.candidates(query[np.newaxis], k)
+    (found,) = index.engine.candidates(query[np.newaxis], k, Scope())
     return set(found.ids), found.lower_bound
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 
 from tests.servers.milvus_wire import Wire
-from vecbridge import BackendError, FieldType, Filter, Scalar, Store
+from vecbridge import BackendError, FieldType, Filter, Scalar, Scope, Store
 from vecbridge.filters import settle
 from vecbridge_milvus import MilvusIndex
 
@@ -48,9 +48,7 @@ class Written:
         # Whatever the server would make of it.
         self._wire.fail("Search", (1100, "invalid parameter"))
         with suppress(BackendError):
-            self._engine.search(
-                self._vectors, 1, within=within, where=where, consistency="eventual"
-            )
+            self._engine.search(self._vectors, 1, Scope(within, where, "eventual"))
         return str(self._wire.requests("Search")[0].dsl)
 
     def keys(self, ids: Sequence[str]) -> str:
