@@ -12,10 +12,9 @@ from vecbridge import Candidates, Hits, IndexInfo, Metric
 from vecbridge.local import ExactSearch, SearchScope, Snapshot
 from vecbridge.locks import ForkSafeLock
 from vecbridge.ranking import SPARE, norms
-from vecbridge_faiss._built import Built, build, least_records
+from vecbridge_faiss._built import Built, build, distances_of, least_records, usable
 from vecbridge_faiss._cache import Cache
 from vecbridge_faiss._effort import SearchEffort, SearchParam, tuned
-from vecbridge_faiss._metric import distances_of, usable
 from vecbridge_faiss._settings import FaissSettings
 
 _SMALLEST_BUCKET = 16

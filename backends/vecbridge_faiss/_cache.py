@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Metric
-from vecbridge_faiss._built import Built
-from vecbridge_faiss._library import faiss
+from vecbridge_faiss._built import Built, faiss
 
 _FOOTER = struct.Struct("<8sQI")
 _MAGIC = b"vbfaiss1"
