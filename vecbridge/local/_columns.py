@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._records import Scalar
-from vecbridge.local._ids import IdTable
 from vecbridge.local._log import Change
-from vecbridge.local._snapshot import Snapshot
+from vecbridge.local._snapshot import IdTable, Snapshot
 from vecbridge.ranking import norms
 
 _BLOCK_ROWS = 4096

@@ -32,6 +32,11 @@ class ErrorContext:
     backend: str
     path: Path
 
+    @property
+    def log(self) -> Path:
+        """Where SQLite keeps the log of the file."""
+        return self.path.with_name(self.path.name + "-wal")
+
     def corrupt(self, operation: str, found: str) -> CorruptStoreError:
         """Return the error of a file that is not as vecbridge left it."""
         return CorruptStoreError(
@@ -41,13 +46,13 @@ class ErrorContext:
             operation=operation,
         )
 
-    def unreadable(self, operation: str, log: str) -> BackendError:
+    def unreadable(self, operation: str) -> BackendError:
         """Return the error of a store that must be written to before it can be read."""
         return BackendError(
             f"{operation} failed on {self.path}: its process ended before it closed the store, and "
-            f"left the log {log}, which must be taken in first; this process may not write the "
-            f"file and its folder. Open the store once where it can be written, or copy the whole "
-            f"folder to such a place",
+            f"left the log {self.log.name}, which must be taken in first; this process may not "
+            f"write the file and its folder. Open the store once where it can be written, or copy "
+            f"the whole folder to such a place",
             backend=self.backend,
             operation=operation,
         )
@@ -61,10 +66,6 @@ class ErrorContext:
             backend=self.backend,
             operation=operation,
         )
-
-    def refuse_nested(self, operation: str) -> NoReturn:
-        """Refuse a call out of what interrupts another call of the same thread."""
-        refuse_nested(operation, self.backend, str(self.path))
 
     @contextmanager
     def mapped(self, operation: str) -> Iterator[None]:

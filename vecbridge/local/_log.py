@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._records import IndexInfo, Scalar
 from vecbridge._errors import CorruptStoreError
-from vecbridge.local._catalogue import Head, IndexRow, move_head, read_index
+from vecbridge.local._catalogue import Buffer, Head, IndexRow, move_head, read_index, seal_blobs
 from vecbridge.local._failures import ErrorContext
-from vecbridge.local._seal import Buffer, seal_blobs
 
 _PART_BYTES = 1 << 20
 _PART_ROWS = 1 << 16
