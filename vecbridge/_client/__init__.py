@@ -8,7 +8,7 @@ what callers give (``_validate``, ``_vector_values``) and what engines answer (`
 
 from __future__ import annotations
 
-from vecbridge._client._budgets import Budgets
+from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index
 from vecbridge._client._store import Store
 

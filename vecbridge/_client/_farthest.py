@@ -12,21 +12,14 @@ and the exact distance is computed of the few that its rounding leaves in questi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._client._scan import TopK, is_pushed, records_in, scan_rank
-from vecbridge._client._search import (
-    Improvable,
-    affordable_for,
-    deepen,
-    is_sent,
-    query_blocks,
-    rank_all,
-)
+from vecbridge._client._search import deepen_candidates, is_sent, query_blocks
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._scope import Scope
 from vecbridge.ranking import difference_bounds, distances
@@ -57,7 +50,7 @@ def farthest_search(
         certified: dict[int, Hits] = {}
         for ask in _ways(index, scope):
             left = [at for at in block if at not in certified]
-            found = _deepened(index, ask, queries, left, k)
+            found, _ = deepen_candidates(index, queries, left, k, ask, farthest=True)
             certified.update((at, hits) for at, hits in found.items() if hits.exact)
         left = [at for at in block if at not in certified]
         certified.update(zip(left, _scanned(index, queries[left], k, scope), strict=True))
@@ -81,27 +74,6 @@ def _ways(index: CheckedEngine, scope: Scope) -> list[Ask]:
         return []
     ways: list[Ask] = [] if metric == "euclidean" else [mirrored]
     return [*ways, far] if index.capabilities.farthest else ways
-
-
-def _deepened(
-    index: CheckedEngine, ask: Ask, queries: NDArray[np.float32], left: Sequence[int], k: int
-) -> dict[int, Hits]:
-    """Return what one way of asking answers, certified or not."""
-    metric = index.info.metric
-
-    def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
-        ranked = rank_all(metric, queries[positions], found, k, farthest=True)
-        for hits, candidates in zip(ranked, found, strict=True):
-            yield hits, not hits.exact and candidates.lower_bound > -math.inf
-
-    answers, _ = deepen(
-        left,
-        k,
-        lambda positions, depth: ask(queries[positions], depth),
-        prove,
-        affordable=affordable_for(index),
-    )
-    return answers
 
 
 def _scanned(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from vecbridge._client import _neighborhoods as neighborhoods
@@ -17,7 +19,6 @@ from vecbridge._client._scan import (
     REDUCERS,
     is_pushed,
     mean_query,
-    no_candidates,
     no_hits,
     scan_rank,
 )
@@ -91,9 +92,7 @@ class Index(RecordIndex):
         wanted = parse_ranking(ranking)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency)
-        if not len(array):
-            return []
-        if scope.is_empty:
+        if scope.is_empty or not len(array):
             return no_hits(len(array), exact=wanted != "native")
         return search(self._checked, array, limit, scope, wanted)
 
@@ -121,9 +120,7 @@ class Index(RecordIndex):
         array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
         scope = self._scope(within, where, consistency).distinct()
-        if not len(array):
-            return []
-        if scope.is_empty:
+        if scope.is_empty or not len(array):
             return no_hits(len(array), exact=True)
         return farthest_search(self._checked, array, limit, scope)
 
@@ -201,7 +198,8 @@ class Index(RecordIndex):
         array = vector_values.queries(queries, dimension=self.info.dimension)
         count = validate.positive(k, "k")
         if scope.is_empty:
-            return no_candidates(len(array), self.info.dimension)
+            nothing = np.empty((0, self.info.dimension), dtype=np.float32)
+            return [Candidates((), nothing, math.inf) for _ in array]
         if not is_pushed(self._checked, scope):
             raise UnsupportedError(
                 f"the engine of index {self.info.name!r} does not evaluate all operators of this "
@@ -248,9 +246,7 @@ class Index(RecordIndex):
         array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = neighborhoods.parse_radius(radius)
         scope = self._scope(within, where, consistency).distinct()
-        if not len(array):
-            return []
-        if scope.is_empty:
+        if scope.is_empty or not len(array):
             return no_hits(len(array), exact=True)
         return neighborhoods.range_search(self._checked, array, limit, scope)
 

@@ -6,7 +6,6 @@ records, the ranking of everything, rankings by several queries at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
@@ -17,7 +16,7 @@ from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
 from vecbridge._contract._filters import Filter, fields_of, operators_of, shown
-from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._hits import Hits
 from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
@@ -152,13 +151,6 @@ class TopK:
 def no_hits(count: int, *, exact: bool) -> list[Hits]:
     """Return the answers of ``count`` queries where no record is in scope."""
     return [Hits((), np.empty(0), exact=exact) for _ in range(count)]
-
-
-def no_candidates(count: int, dimension: int) -> list[Candidates]:
-    """Return an engine's candidates for ``count`` queries where no record is in scope."""
-    return [
-        Candidates((), np.empty((0, dimension), dtype=np.float32), math.inf) for _ in range(count)
-    ]
 
 
 def scan_rank(

@@ -139,6 +139,41 @@ def deepen(
     return answers, left
 
 
+def deepen_candidates(
+    index: CheckedEngine,
+    queries: Queries,
+    waiting: Iterable[int],
+    k: int,
+    ask: Callable[[Queries, int], list[Candidates]],
+    *,
+    farthest: bool = False,
+) -> tuple[dict[int, Hits], list[int]]:
+    """Ask an engine for candidates, rank them, and ask for more, as :func:`deepen` says.
+
+    Args:
+        index: the engine.
+        queries: ``(q, d)`` float32.
+        waiting: positions of those that are asked.
+        k: how many hits per query.
+        ask: returns the candidates of queries, at a depth.
+        farthest: rank the farthest first.
+    """
+    metric = index.info.metric
+
+    def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
+        ranked = rank_all(metric, queries[positions], found, k, farthest=farthest)
+        for hits, candidates in zip(ranked, found, strict=True):
+            yield hits, not hits.exact and candidates.lower_bound > -math.inf
+
+    return deepen(
+        waiting,
+        k,
+        lambda positions, depth: ask(queries[positions], depth),
+        prove,
+        affordable=affordable_for(index),
+    )
+
+
 def affordable_for(index: CheckedEngine) -> Callable[[int, int], bool]:
     """Return whether the store gives, and memory holds, so many candidates of so many queries."""
     ceiling = index.capabilities.max_k or sys.maxsize
@@ -212,19 +247,13 @@ def _exact(
     ``"certified"`` looks at every record also where the engine promises nothing; ``"no-scan"``
     leaves an answer that float32 cannot certify at ``exact=False``.
     """
-    metric = index.info.metric
 
-    def ask(positions: list[int], depth: int) -> list[Candidates]:
-        return index.candidates(queries[positions], depth, scope)
-
-    def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
-        ranked = rank_all(metric, queries[positions], found, k)
-        for hits, candidates in zip(ranked, found, strict=True):
-            yield hits, not hits.exact and candidates.lower_bound > -math.inf
+    def ask(asked: Queries, depth: int) -> list[Candidates]:
+        return index.candidates(asked, depth, scope)
 
     answers: list[Hits] = []
     for block in query_blocks(index, len(queries), k):
-        known, left = deepen(block, k, ask, prove, affordable=affordable_for(index))
+        known, left = deepen_candidates(index, queries, block, k, ask)
         if ranking == "certified":
             left = [at for at in block if at not in known or not known[at].exact]
         elif ranking == "no-scan":

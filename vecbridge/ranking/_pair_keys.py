@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma, sum_errors
-from vecbridge.ranking._float32 import SLACK, Frame, lengths_of, row_blocks
-from vecbridge.ranking._quiet import quietly
+from vecbridge.ranking._float32 import BLOCK_BYTES, SLACK, Frame, lengths_of
+from vecbridge.ranking._kernel import quietly, row_blocks
 
 # Norms of vectors in a frame and of the columns beside them, both sides.
 _AUGMENTED = 4.0
@@ -61,7 +61,7 @@ class PairKeys:
         extra = 2 if self._metric == "euclidean" else 0
         self._left = np.empty((count, width + extra), dtype=np.float32)
         lengths = np.empty(count)
-        for part in row_blocks(count, dimension):
+        for part in row_blocks(count, dimension, BLOCK_BYTES):
             framed = frame.records(vectors[part], norms[part])
             lengths[part] = lengths_of(framed)
             self._left[part, :width] = _sketched(framed, basis, lengths[part])

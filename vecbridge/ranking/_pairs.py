@@ -22,7 +22,7 @@ from vecbridge.ranking._blocked import (
     Progress,
     nearest_others,
 )
-from vecbridge.ranking._float64 import float64_bounds
+from vecbridge.ranking._bounds import float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances
 from vecbridge.ranking._pair_keys import FarKeys, PairKeys
 from vecbridge.ranking._sketch import Near, PairSet

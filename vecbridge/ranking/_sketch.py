@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._blocked import PairBudgets, PairWork, Progress, least_keys
+from vecbridge.ranking._bounds import float64_bounds
 from vecbridge.ranking._float32 import Frame
-from vecbridge.ranking._float64 import float64_bounds
-from vecbridge.ranking._kernel import norms, pair_distances
+from vecbridge.ranking._kernel import norms, pair_distances, quietly
 from vecbridge.ranking._pair_keys import PairKeys
-from vecbridge.ranking._quiet import quietly
 
 _SAMPLE_ROWS = 1024
 _ITERATIONS = 3
