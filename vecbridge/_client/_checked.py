@@ -21,7 +21,9 @@ from vecbridge._client import _validate as validate
 from vecbridge._client._operation import traced
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._filters import fields_of, operators_of
 from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
@@ -82,6 +84,14 @@ class CheckedEngine:
     def scan_rows(self) -> int:
         """Records whose vectors fit one batch of a scan."""
         return max(1, self.budgets.scan_bytes // (4 * self._engine.info.dimension))
+
+    def pushes(self, scope: Scope) -> bool:
+        """Return whether the engine evaluates the filter of a scope itself."""
+        if scope.where is None:
+            return True
+        limits = self.info.limits
+        pushable = all(limits.get(name, UNLIMITED).pushable for name in fields_of(scope.where))
+        return pushable and operators_of(scope.where) <= self.capabilities.filters
 
     @traced
     def upsert(

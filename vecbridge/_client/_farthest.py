@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import TopK, is_pushed, records_in, scan_rank
+from vecbridge._client._scan import TopK, records_in, scan_rank
 from vecbridge._client._search import deepen_candidates, is_sent, query_blocks
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._scope import Scope
@@ -43,7 +43,7 @@ def farthest_search(
         k: how many hits per query; all of them where ``None``.
         scope: which records are candidates, each listed once.
     """
-    if k is None or not is_pushed(index, scope):
+    if k is None or not index.pushes(scope):
         return scan_rank(index, queries, k, scope, farthest=True)
     answers: list[Hits] = []
     for block in query_blocks(index, len(queries), k):

@@ -17,7 +17,6 @@ from vecbridge._client._operation import operation
 from vecbridge._client._records import RecordIndex
 from vecbridge._client._scan import (
     REDUCERS,
-    is_pushed,
     mean_query,
     no_hits,
     scan_rank,
@@ -200,7 +199,7 @@ class Index(RecordIndex):
         if scope.is_empty:
             nothing = np.empty((0, self.info.dimension), dtype=np.float32)
             return [Candidates((), nothing, math.inf) for _ in array]
-        if not is_pushed(self._checked, scope):
+        if not self._checked.pushes(scope):
             raise UnsupportedError(
                 f"the engine of index {self.info.name!r} does not evaluate all operators of this "
                 f"filter, so it has no candidates; search() answers it",

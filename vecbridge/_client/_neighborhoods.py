@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import distance_rows, is_pushed, records_in
+from vecbridge._client._scan import distance_rows, records_in
 from vecbridge._client._search import Improvable, deepen, is_certified, search
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
@@ -51,7 +51,7 @@ def range_search(
         radius: the largest distance.
         scope: which records are candidates, each listed once.
     """
-    if not is_pushed(index, scope):
+    if not index.pushes(scope):
         return _scanned(index, queries, radius, scope)
     if index.capabilities.range_search:
         found = index.in_range(queries, radius, scope)

@@ -14,14 +14,19 @@ from vecbridge._client import _validate as validate
 from vecbridge._client import _vector_values as vector_values
 from vecbridge._client._checked import Budgets, CheckedEngine
 from vecbridge._client._operation import Lifetime, operation
-from vecbridge._client._scan import level_of, scope_of
 from vecbridge._contract._capabilities import Capabilities
-from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._filters import Filter
+from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
+from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records, Scalar
 from vecbridge._contract._scope import Scope
-from vecbridge._errors import BackendError, InvalidArgumentError, PartialWriteError
+from vecbridge._contract._settling import settle
+from vecbridge._errors import (
+    BackendError,
+    InvalidArgumentError,
+    PartialWriteError,
+    UnsupportedError,
+)
 
 _ID_BYTES = 64
 _SCALAR_BYTES = 32
@@ -99,13 +104,24 @@ class RecordIndex:
 
         Raises:
             InvalidInputError: an argument is unusable; nothing was written.
-            UnsupportedError: ``info.unsupported`` names what would be erased; nothing was written.
-            PartialWriteError: the store failed part-way; it says which ids are written.
+            UnsupportedError: ``info.unsupported`` names what would be erased, or the store asks for
+                more than records have; nothing was written.
+            PartialWriteError: a batch failed, for whatever reason, after others were acknowledged;
+                it says which ids are written.
             BackendError: the store failed before anything was acknowledged.
         """
-        upsert_records(
-            self._checked, ids, vectors, fields, self._lifetime.backend, dropped=drop_unsupported
-        )
+        info = self.info
+        column = validate.ids(ids, unique=True, max_bytes=info.max_id_bytes)
+        array = vector_values.vectors(vectors, dimension=info.dimension, ids=column)
+        if len(array) != len(column):
+            raise InvalidArgumentError(
+                f"expected one vector per id; got {len(column)} ids and {len(array)} vectors"
+            )
+        columns = field_values.fields(fields, info, column)
+        validate.refuse_unwritable(info)
+        validate.refuse_unsupported(info, _ERASED, dropped=drop_unsupported)
+        if column:
+            _in_batches(self._checked, column, array, columns, self._lifetime.backend)
 
     @operation
     def delete(self, ids: Iterable[str]) -> None:
@@ -190,7 +206,20 @@ class RecordIndex:
         }
 
     def _level(self, wanted: Consistency | None) -> Consistency:
-        return level_of(self._checked, wanted, self.info.consistency)
+        """Return the level at which the engine answers a read that asks for ``wanted``.
+
+        Raises:
+            InvalidArgumentError: there is no such level.
+            UnsupportedError: the engine offers none that is as strong.
+        """
+        asked = self.info.consistency if wanted is None else parse_consistency(wanted)
+        offered = self.capabilities.consistency
+        level = satisfying_level(asked, offered)
+        if level is None:
+            names = ", ".join(sorted(offered))
+            message = f"this store offers {names} reads; none is as strong as {asked}"
+            raise UnsupportedError(message, capability="consistency")
+        return level
 
     def _scope(
         self,
@@ -198,46 +227,29 @@ class RecordIndex:
         where: Filter | None,
         consistency: Consistency | None,
     ) -> Scope:
-        return scope_of(self._checked, self._level(consistency), within, where)
+        """Check what a caller says of the scope of a search.
 
+        Repeated ids stay in, because to find them takes as long as many a search.
 
-def upsert_records(
-    index: VectorIndex,
-    ids: Iterable[str],
-    vectors: ArrayLike,
-    fields: Fields | None,
-    backend: str,
-    *,
-    dropped: bool,
-) -> None:
-    """Check records and write them, batch by batch, as :meth:`vecbridge.Index.upsert` says.
-
-    Args:
-        index: the engine to write to.
-        ids: ids of the records.
-        vectors: ``(n, d)``.
-        fields: a column of each field.
-        backend: its name, for an error that names none.
-        dropped: the caller said that what no field type expresses may be erased.
-
-    Raises:
-        InvalidInputError: an argument is unusable.
-        UnsupportedError: something would be erased, or the store asks for more than records have.
-        PartialWriteError: a batch failed, for whatever reason, after others were acknowledged.
-        BackendError: the first batch failed.
-    """
-    info = index.info
-    column = validate.ids(ids, unique=True, max_bytes=info.max_id_bytes)
-    array = vector_values.vectors(vectors, dimension=info.dimension, ids=column)
-    if len(array) != len(column):
-        raise InvalidArgumentError(
-            f"expected one vector per id; got {len(column)} ids and {len(array)} vectors"
-        )
-    columns = field_values.fields(fields, info, column)
-    validate.refuse_unwritable(info)
-    validate.refuse_unsupported(info, _ERASED, dropped=dropped)
-    if column:
-        _in_batches(index, column, array, columns, backend)
+        Raises:
+            InvalidInputError: an id or the filter is unusable.
+            UnsupportedError: the records have no fields, or no level is as strong as that.
+        """
+        level, info = self._level(consistency), self.info
+        settled: Filter | bool = True
+        if where is not None:
+            if not self.capabilities.fields:
+                raise UnsupportedError(
+                    f"this store has no fields and so no filters: index {info.name!r} cannot "
+                    f"answer where={shown(where)}; give the candidates' ids as within=[...]",
+                    capability="filters",
+                )
+            settled = settle(where, info.fields, info.limits)
+        ids = None if within is None else validate.id_column(within)
+        if isinstance(settled, bool):
+            # A filter that matches no record is an empty list of ids: the store need not be asked.
+            return Scope(ids if settled else (), None, level)
+        return Scope(ids, settled, level)
 
 
 def _in_batches(

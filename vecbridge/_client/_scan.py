@@ -6,91 +6,25 @@ records, the ranking of everything, rankings by several queries at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter, fields_of, operators_of, shown
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Hits
-from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
 from vecbridge._contract._scope import Scope
-from vecbridge._contract._settling import settle
-from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
 
 Table = NDArray[np.float64]
 Reducer = Callable[[Table], Table]
 """Turns the ``(q, n)`` distances of several queries into one row to rank: ``(1, n)``."""
-
-
-def scope_of(
-    index: CheckedEngine,
-    level: Consistency,
-    within: Iterable[str] | None,
-    where: Filter | None,
-) -> Scope:
-    """Check what a caller says of the scope of a search.
-
-    Args:
-        index: the engine.
-        level: of the reads, which the engine offers.
-        within: as the caller gave it; repeated ids stay in, because to find them takes as long as
-            many a search.
-        where: as the caller gave it.
-
-    Raises:
-        InvalidInputError: an id or the filter is unusable.
-        UnsupportedError: the records have no fields.
-    """
-    can = index.capabilities
-    settled: Filter | bool = True
-    if where is not None:
-        if not can.fields:
-            raise UnsupportedError(
-                f"this store has no fields and so no filters: index {index.info.name!r} cannot "
-                f"answer where={shown(where)}; give the candidates' ids as within=[...]",
-                capability="filters",
-            )
-        settled = settle(where, index.info.fields, index.info.limits)
-    ids = None if within is None else validate.id_column(within)
-    if isinstance(settled, bool):
-        # A filter that matches no record is an empty list of ids: the store need not be asked.
-        return Scope(ids if settled else (), None, level)
-    return Scope(ids, settled, level)
-
-
-def is_pushed(index: CheckedEngine, scope: Scope) -> bool:
-    """Return whether the engine evaluates the filter itself."""
-    if scope.where is None:
-        return True
-    limits = index.info.limits
-    pushable = all(limits.get(name, UNLIMITED).pushable for name in fields_of(scope.where))
-    return pushable and operators_of(scope.where) <= index.capabilities.filters
-
-
-def level_of(index: CheckedEngine, wanted: Consistency | None, default: Consistency) -> Consistency:
-    """Return the level at which an engine answers a read that asks for ``wanted``.
-
-    Raises:
-        InvalidArgumentError: there is no such level.
-        UnsupportedError: the engine offers none that is as strong.
-    """
-    asked = default if wanted is None else parse_consistency(wanted)
-    level = satisfying_level(asked, index.capabilities.consistency)
-    if level is None:
-        offered = ", ".join(sorted(index.capabilities.consistency))
-        message = f"this store offers {offered} reads; none is as strong as {asked}"
-        raise UnsupportedError(message, capability="consistency")
-    return level
 
 
 class TopK:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import TopK, is_pushed, scan_rank
+from vecbridge._client._scan import TopK, scan_rank
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Ranking
@@ -76,7 +76,7 @@ def search(
     Raises:
         UnsupportedError: ``"no-scan"``, and the engine cannot evaluate the filter.
     """
-    if ranking == "no-scan" and not is_pushed(index, scope):
+    if ranking == "no-scan" and not index.pushes(scope):
         raise UnsupportedError(
             f"ranking='no-scan' is not possible with this filter: index {index.info.name!r} does "
             f"not evaluate all of its operators, so every record has to be read; leave it out",
@@ -84,7 +84,7 @@ def search(
         )
     if (
         k is None
-        or not is_pushed(index, scope)
+        or not index.pushes(scope)
         or (ranking == "certified" and not index.capabilities.exact)
     ):
         return scan_rank(index, queries, k, scope.distinct())

@@ -262,10 +262,10 @@ class Database:
         except CorruptStoreError as error:
             return f"its content was exchanged ({error})"
         except sqlite3.DatabaseError as error:
-            if isinstance(self.context.of_sqlite(operation, error), CorruptStoreError):
-                return f"its content was exchanged ({error})"
             if "disk I/O error" in str(error):
                 return f"its log {self.context.log.name} was cut"
+            if isinstance(self.context.of_sqlite(operation, error), CorruptStoreError):
+                return f"its content was exchanged ({error})"
             raise
         return None
 

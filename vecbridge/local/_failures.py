@@ -11,6 +11,8 @@ from typing import NoReturn
 
 from vecbridge._errors import BackendError, CorruptStoreError, OperationTimeoutError
 
+# Only where Python tells codes, which 3.10 does not: "disk I/O error" may be the disk's.
+_SHORT = "SHORT_READ"
 # SQLite's texts, not its codes: Python 3.10 has no ``sqlite_errorcode``.
 _CORRUPT = ("malformed", "not a database", "unsupported file format")
 _LOCKED = ("is locked", "is busy")
@@ -97,6 +99,12 @@ class ErrorContext:
     def of_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
         """Return the contract's error for one of SQLite's."""
         text = str(error)
+        if _SHORT in getattr(error, "sqlite_errorname", ""):
+            return self.corrupt(
+                operation,
+                f"it or its log {self.log.name} is shorter than what other processes have "
+                f"written; it was cut or emptied",
+            )
         if isinstance(error, _DAMAGED) or any(word in text for word in _CORRUPT):
             return self.corrupt(operation, f"SQLite says: {text}")
         if any(word in text for word in _LOCKED):

@@ -175,6 +175,8 @@ def _has_content(context: ErrorContext, operation: str) -> bool:
 
 
 _HEADER = struct.Struct(">4I8s")
+# https://www.sqlite.org/fileformat2.html#wal_file_format
+_MAGIC_NUMBERS = (0x377F0682, 0x377F0683)
 
 
 class _Log(NamedTuple):
@@ -234,7 +236,10 @@ class Watch:
                 header = file.read(_HEADER.size)
         except FileNotFoundError:
             return LogChange(None if self._seen is None else "was removed")
-        salts = _HEADER.unpack(header)[-1] if len(header) == _HEADER.size else b""
+        magic, *_, salts = _HEADER.unpack(header) if len(header) == _HEADER.size else (0, b"")
+        if salts and magic not in _MAGIC_NUMBERS:
+            # SQLite goes on with it, and the next process finds no log in it.
+            return LogChange("was overwritten")
         now = _Log((found.st_dev, found.st_ino), found.st_size, salts)
         before, self._seen, self._stamp = self._seen, now, stamp
         return LogChange() if before is None else _difference(before, now)

@@ -228,6 +228,11 @@ def _log_emptied(folder: Path, backup: Path) -> None:
     os.truncate(folder / LOG, 0)
 
 
+def _log_header_zeroed(folder: Path, backup: Path) -> None:
+    with (folder / LOG).open("r+b") as file:
+        file.write(bytes(32))
+
+
 def _file_in_place(folder: Path, backup: Path) -> None:
     (folder / LOG).unlink()
     (folder / FILE).write_bytes((backup / FILE).read_bytes())
@@ -242,6 +247,7 @@ def _file_in_place(folder: Path, backup: Path) -> None:
         _log_cut,
         _log_cut_a_little,
         _log_emptied,
+        _log_header_zeroed,
         _file_in_place,
     ],
 )
@@ -269,6 +275,25 @@ for attempt in range(2):
     folder = killed(tmp_path / "a", 3)
     shutil.copytree(folder, tmp_path / "backup")
     assert run(code, folder, tmp_path / "backup", writes).split() == ["refused"] * 2
+
+
+HOLDER = KILLED.replace("os._exit(0)", "print('ready', flush=True); sys.stdin.read()")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 tells no codes of SQLite")
+@pytest.mark.parametrize("size", [0, 4096])
+def test_a_log_that_another_process_uses_and_that_was_cut_is_refused(
+    tmp_path: Path, size: int
+) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path), "20", "a"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == b"ready\n"
+            os.truncate(tmp_path / LOG, size)
+            with pytest.raises(CorruptStoreError, match=f"{LOG} .*is shorter than what"):
+                LocalStore(tmp_path, backend="test").open("t").count()
+        finally:
+            holder.kill()
 
 
 WRITER = """
