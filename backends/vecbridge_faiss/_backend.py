@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vecbridge import Candidates, Capabilities, Hits, Metric
 from vecbridge.local import ExactSearch, LocalBackend, LocalIndex, LocalTable, SearchScope
 from vecbridge_faiss._approximate import Approximate
-from vecbridge_faiss._built import least_records
+from vecbridge_faiss._built import largest_dimension, least_records
 from vecbridge_faiss._cache import Cache, cache_path
 from vecbridge_faiss._settings import FaissSettings
 
@@ -84,6 +84,7 @@ class FaissBackend(LocalBackend[FaissIndex]):
             exact=settings.exact,
             recall=settings.tuned_recall,
             range_search=True,
+            max_dimension=None if settings.exact else largest_dimension(settings.index),
         )
         self._settings = settings
 

@@ -5,6 +5,7 @@ For cosine, FAISS is given unit vectors and takes inner products; for euclidean 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from typing import Any
@@ -27,6 +28,8 @@ _LARGEST = 2.0**60
 _SMALLEST = 2.0**-40
 _BLOCK_BYTES = 8 << 20
 _SEED = 0x5EED
+_CODES_AT_MOST = 256
+_LARGEST_DIMENSION = 32_768
 
 
 def _after_fork() -> None:
@@ -158,6 +161,18 @@ def factory(metric: Metric, recipe: str, dimension: int, count: int) -> Any:
             f"index={recipe!r} makes no FAISS index of {dimension} dimensions; give 'flat', "
             f"'hnsw', 'ivf' or a string of FAISS's index_factory"
         ) from error
+
+
+def largest_dimension(recipe: str) -> int:
+    """Return the largest dimension that FAISS makes an index of: codes divide it by their number.
+
+    A recipe that FAISS takes for no dimension is refused when an index is made.
+    """
+    for dimension in range(_LARGEST_DIMENSION, _LARGEST_DIMENSION - _CODES_AT_MOST, -1):
+        with contextlib.suppress(InvalidArgumentError):
+            factory("euclidean", recipe, dimension, 1)
+            return dimension
+    return _LARGEST_DIMENSION
 
 
 def least_records(metric: Metric, recipe: str, dimension: int) -> int:

@@ -288,7 +288,8 @@ def test_a_log_that_another_process_uses_and_that_was_cut_is_refused(
     command = [sys.executable, "-c", HOLDER, str(tmp_path), "20", "a"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         try:
-            assert holder.stdout is not None and holder.stdout.readline() == b"ready\n"
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"ready\n"
             os.truncate(tmp_path / LOG, size)
             with pytest.raises(CorruptStoreError, match=f"{LOG} .*is shorter than what"):
                 LocalStore(tmp_path, backend="test").open("t").count()
