@@ -44,12 +44,6 @@ class _Ready(NamedTuple):
 class Approximate:
     """One thread at a time. What an index cannot answer, the exact search does.
 
-    Args:
-        info: of the index.
-        settings: how it is searched.
-        exact: the exact search of the same records.
-        cache: where what was built is kept.
-
     Raises:
         InvalidArgumentError: FAISS cannot make such an index.
     """

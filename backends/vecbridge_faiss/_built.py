@@ -207,13 +207,7 @@ def _prepared(
 
 
 def usable(metric: Metric, query_norms: NDArray[np.float64], largest: float) -> NDArray[np.bool_]:
-    """Tell for each query whether float32 neither overflows nor loses everything.
-
-    Args:
-        metric: of the index.
-        query_norms: ``(q,)`` exact norms.
-        largest: norm of the records.
-    """
+    """Tell for each query whether float32 neither overflows nor loses everything."""
     if metric == "cosine":
         return (query_norms > _SMALLEST) & (query_norms < _LARGEST)
     scale = query_norms * largest

@@ -17,11 +17,7 @@ _MADE = 32
 
 
 class SearchParam:
-    """The parameter of an index that trades time for recall, if it has one.
-
-    Args:
-        index: FAISS's own.
-    """
+    """The parameter of an index that trades time for recall, if it has one."""
 
     def __init__(self, index: Any) -> None:
         self._index = index

@@ -53,12 +53,7 @@ class Cache:
         self._put = 0
 
     def resident(self, snapshot: Snapshot, queries: int) -> Resident | None:
-        """Return the records on the device, brought up to the snapshot; ``None`` to do without.
-
-        Args:
-            snapshot: the records.
-            queries: how many are asked.
-        """
+        """Return the records on the device, brought up to the snapshot; ``None`` to do without."""
         if self._arithmetic.shares_memory and self._arithmetic.precision == "float32":
             return None
         return self._lock.run(lambda: self._caught_up(snapshot, queries), nested=lambda: None)
@@ -101,11 +96,6 @@ class Cache:
 
 class Resident:
     """The records of one index on the device: only ever added to.
-
-    Args:
-        arithmetic: of the device.
-        metric: of the index.
-        snapshot: its records; not kept.
 
     Attributes:
         generation: the state of the index that the records are of.

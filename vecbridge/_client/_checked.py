@@ -59,12 +59,7 @@ class Budgets:
 
 
 class CheckedEngine:
-    """A :class:`vecbridge.VectorIndex` that refuses what its engine answers against the contract.
-
-    Args:
-        engine: the store's own index.
-        budgets: how much a read may take at a time.
-    """
+    """A :class:`vecbridge.VectorIndex` that refuses answers of its engine against the contract."""
 
     def __init__(self, engine: VectorIndex, budgets: Budgets) -> None:
         self._engine = engine

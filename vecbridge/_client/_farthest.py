@@ -35,13 +35,9 @@ Ask = Callable[[NDArray[np.float32], int], list[Candidates]]
 def farthest_search(
     index: CheckedEngine, queries: NDArray[np.float32], k: int | None, scope: Scope
 ) -> list[Hits]:
-    """Rank the farthest records by (exact distance, id), farthest first.
+    """Rank the ``k`` farthest records, or all, by (exact distance, id), farthest first.
 
-    Args:
-        index: the engine.
-        queries: ``(q, d)`` float32, at least one.
-        k: how many hits per query; all of them where ``None``.
-        scope: which records are candidates, each listed once.
+    There is at least one query, and each id of the scope is listed once.
     """
     if k is None or not index.pushes(scope):
         return scan_rank(index, queries, k, scope, farthest=True)

@@ -45,11 +45,7 @@ def range_search(
 ) -> list[Hits]:
     """Return every record within a distance of each query, by (exact distance, id).
 
-    Args:
-        index: the engine.
-        queries: ``(q, d)`` float32, at least one.
-        radius: the largest distance.
-        scope: which records are candidates, each listed once.
+    There is at least one query, and each id of the scope is listed once.
     """
     if not index.pushes(scope):
         return _scanned(index, queries, radius, scope)

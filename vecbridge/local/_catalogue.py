@@ -257,22 +257,13 @@ def _info(
 
 
 def seal(*values: object) -> int:
-    """Return a checksum of a row's values that fits SQLite's integers.
-
-    Args:
-        values: integers, strings and bytes, small ones.
-    """
+    """Return a checksum of a row's small values that fits SQLite's integers."""
     digest = hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=8)
     return int.from_bytes(digest.digest(), "little", signed=True)
 
 
 def seal_blobs(values: Sequence[object], blobs: Sequence[Buffer]) -> int:
-    """Return a checksum of a row with large blobs, at the speed of CRC-32.
-
-    Args:
-        values: integers and bytes, small ones, that say which row it is.
-        blobs: what it holds.
-    """
+    """Return a checksum of a row's small values and its large blobs, at the speed of CRC-32."""
     described = (*values, *(len(blob) for blob in blobs))
     checksum = zlib.crc32(repr(described).encode())
     for blob in blobs:

@@ -19,12 +19,7 @@ _BLOCK_ROWS = 4096
 
 
 class Columns:
-    """Rows without gaps: a deleted row is filled with the last one.
-
-    Args:
-        dimension: length of the vectors.
-        fields: names of the fields.
-    """
+    """Rows without gaps: a deleted row is filled with the last one."""
 
     def __init__(self, dimension: int, fields: Iterable[str]) -> None:
         self._dimension = dimension

@@ -84,11 +84,6 @@ class Database:
         An exception may come between any two steps of it, out of a signal handler. What it leaves
         of a connection is thrown away by the next use, and an open transaction with it.
 
-        Args:
-            operation: what is being done, for errors.
-            work: what to do.
-            create: make the file if there is none.
-
         Raises:
             ClosedError: the store was closed.
             BackendError: the thread is in the middle of another use, and runs a signal handler.
@@ -248,10 +243,7 @@ class Database:
     def _verified_again(self, operation: str, opened: Opened, *, whole: bool) -> str | None:
         """Return what another connection finds wrong with the file; ``None`` where all is well.
 
-        Args:
-            operation: what is being done, for errors.
-            opened: what the file was.
-            whole: whether every frame of the log is to be looked for.
+        With ``whole``, every frame of the log is looked for.
         """
         try:
             with fork_safety.connecting:
@@ -291,11 +283,7 @@ class Database:
         )
 
     def _acknowledge(self, before: int) -> None:
-        """Keep beside the file that what was committed, if anything was, is acknowledged.
-
-        Args:
-            before: how many rows the connection had changed.
-        """
+        """Keep beside the file that what was committed since ``before`` changes is acknowledged."""
         connection, opened = self._connection, self._opened
         if connection is None or opened is None or connection.total_changes == before:
             return
@@ -329,10 +317,7 @@ def _commits_of_others(connection: sqlite3.Connection) -> int:
 def transact(connection: sqlite3.Connection, work: Callable[[], T], mode: str = "") -> T:
     """Do all of some work or nothing; joins the transaction that is under way.
 
-    Args:
-        connection: where.
-        work: what to do.
-        mode: ``"IMMEDIATE"`` to write.
+    The mode is ``"IMMEDIATE"`` to write.
     """
     joins = connection.in_transaction
     if joins:

@@ -137,13 +137,7 @@ class ErrorContext:
 
 
 def refuse_nested(operation: str, backend: str, place: str) -> NoReturn:
-    """Refuse a call out of what interrupts another call of the same thread.
-
-    Args:
-        operation: what was asked for.
-        backend: name of the backend.
-        place: what is busy.
-    """
+    """Refuse a call out of what interrupts another call of the same thread."""
     raise BackendError(
         f"{operation} was asked of {place} by a signal handler (or a finaliser) that interrupts "
         f"another call of the same thread on it. Nothing was changed; ask after the handler has "

@@ -265,13 +265,7 @@ def record(path: Path, store: bytes, commits: int) -> None:
 def read_claim(
     path: Path, context: ErrorContext, operation: str, *, missing_ok: bool = False
 ) -> Claim | None:
-    """Return what a tally says; ``None`` where it is empty, which claims nothing.
-
-    Args:
-        path: the tally.
-        context: which store, for errors.
-        operation: what is being done, for errors.
-        missing_ok: whether one that is not there claims nothing, either.
+    """Return what a tally says; ``None`` where it is empty, or missing with ``missing_ok``.
 
     Raises:
         CorruptStoreError: it is missing, damaged, or no file.

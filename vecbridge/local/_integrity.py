@@ -43,12 +43,8 @@ class Opened(NamedTuple):
 def open_database(context: ErrorContext, operation: str, *, held: bool, timeout: float) -> Opened:
     """Connect to the file.
 
-    Args:
-        context: which file.
-        operation: what is being done, for errors.
-        timeout: how many seconds to wait for other processes.
-        held: whether this process has a connection to it already; then it must not be read
-            but through SQLite, and was checked.
+    Where it is ``held``, this process has a connection to it already: then it must not be read but
+    through SQLite, and was checked.
 
     Raises:
         CorruptStoreError: it is not a whole store of ours; nothing was changed.
@@ -73,13 +69,7 @@ def open_database(context: ErrorContext, operation: str, *, held: bool, timeout:
 
 
 def verify_again(context: ErrorContext, operation: str, commits: int, *, timeout: float) -> None:
-    """Look at a file to which there is a connection with the eyes of one that comes new to it.
-
-    Args:
-        context: which file.
-        operation: what is being done, for errors.
-        commits: how many it held when it was last looked at.
-        timeout: how many seconds to wait for other processes.
+    """Look at a file that is open as a new process would; it held so many commits before.
 
     Raises:
         CorruptStoreError: it is not the store that it was.
@@ -204,11 +194,7 @@ class LogChange(NamedTuple):
 
 
 class Watch:
-    """The file and its log as they were when last looked at.
-
-    Args:
-        log: where SQLite keeps the log.
-    """
+    """The file and its log as they were when last looked at."""
 
     def __init__(self, log: Path) -> None:
         self._path = log

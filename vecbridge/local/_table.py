@@ -162,13 +162,7 @@ class MemoryJournal:
 
 
 class DiskJournal:
-    """The log of one index in a database.
-
-    Args:
-        database: where it is.
-        row: which index it is there.
-        compaction: when the log is made shorter.
-    """
+    """The log of one index in a database."""
 
     def __init__(self, database: Database, row: IndexRow, compaction: Compaction) -> None:
         self._database = database
@@ -186,11 +180,6 @@ class DiskJournal:
         """Do some work with other threads kept out; errors inside it are the contract's.
 
         Columns that an interrupted call left half changed are made whole first.
-
-        Args:
-            columns: the records in memory.
-            operation: what is being done, for errors.
-            work: what to do.
         """
 
         def on(connection: sqlite3.Connection) -> T:

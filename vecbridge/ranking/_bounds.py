@@ -15,7 +15,7 @@ vanishes there, so the bounds of float64 products hold for every finite vector.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._kernel import norms as exact_norms
 from vecbridge.ranking._kernel import quietly, row_blocks
+
+DistanceT = TypeVar("DistanceT", float, NDArray[np.float64])
 
 FLOAT32_ROUNDOFF = 2.0**-24
 """Unit roundoff of float32: the largest relative error of one rounding to nearest."""
@@ -112,38 +114,16 @@ def _vanished(dimension: int, one: float, other: float) -> float:
     return _FLOAT32_TINY * (2.0 * dimension + flushed)
 
 
-@overload
 def float32_floor(
     metric: Metric,
-    distance: float,
+    distance: DistanceT,
     *,
     dimension: int,
     query_norm: float,
     largest_norm: float,
     smallest_norm: float = 0.0,
     one_minus: bool = False,
-) -> float: ...
-@overload
-def float32_floor(
-    metric: Metric,
-    distance: NDArray[np.float64],
-    *,
-    dimension: int,
-    query_norm: float,
-    largest_norm: float,
-    smallest_norm: float = 0.0,
-    one_minus: bool = False,
-) -> NDArray[np.float64]: ...
-def float32_floor(
-    metric: Metric,
-    distance: float | NDArray[np.float64],
-    *,
-    dimension: int,
-    query_norm: float,
-    largest_norm: float,
-    smallest_norm: float = 0.0,
-    one_minus: bool = False,
-) -> float | NDArray[np.float64]:
+) -> DistanceT:
     """Return a lower bound of the exact distance of what a float32 engine put at a distance.
 
     A sum of rounded terms may come out of order, but never by more than its bound: a record that
@@ -184,7 +164,8 @@ def float32_floor(
         >>> float32_floor("euclidean", float("inf"), dimension=8, **norms)
         0.0
     """
-    table = np.asarray(distance, dtype=np.float64)
+    given: Any = distance
+    table = np.asarray(given, dtype=np.float64)
     with np.errstate(all="ignore"):
         if metric == "dotproduct":
             least = -query_norm * largest_norm * (1.0 + _SLACK)
@@ -205,7 +186,7 @@ def float32_floor(
         least = max(_LOWEST, least)
         floors = np.where(np.isfinite(table) & np.isfinite(floors), floors, least)
         floors = np.maximum(floors, least)
-    return floors if isinstance(distance, np.ndarray) else float(floors)
+    return cast(DistanceT, floors if isinstance(given, np.ndarray) else float(floors))
 
 
 def _cosine_error(dimension: int, query: float, smallest: float, largest: float) -> float:

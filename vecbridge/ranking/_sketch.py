@@ -21,11 +21,6 @@ _ITERATIONS = 3
 class PairSet:
     """Vectors, and the keys of their pairs, made when they are asked for.
 
-    Args:
-        metric: of the index.
-        vectors: ``(n, d)`` float32.
-        budgets: when a sketch is worth its while.
-
     Attributes:
         work: how much was done so far.
     """
@@ -136,12 +131,7 @@ class PairSet:
 
 
 class Near:
-    """Tells pairs within a distance from the others.
-
-    Args:
-        records: whose pairs.
-        limit: the distance.
-    """
+    """Tells pairs within a distance from the others."""
 
     def __init__(self, records: PairSet, limit: float) -> None:
         self._records = records
