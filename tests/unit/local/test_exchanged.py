@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import vecbridge
 from tests.unit.local.flips import Files, answers, made, outcome
 from tests.unit.local.helpers import ROOT, contents, named, new_table, reader, run, vectors
 from vecbridge import CorruptStoreError
@@ -326,29 +325,6 @@ def test_what_other_processes_do_to_the_log_is_not_taken_for_an_exchange(tmp_pat
             table.count()
         assert all(int(writer.result()) for writer in writers)
     assert contents(table) == contents(reader(tmp_path))
-
-
-def test_a_relative_path_is_taken_from_where_the_store_was_configured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-    for name in ("sklearn", "faiss", "torch"):
-        with vecbridge.get_backend(name, path=f"of-{name}") as store:
-            monkeypatch.chdir(tmp_path / "elsewhere")
-            index = store.create_index("t", dimension=2)
-            index.upsert(["a"], [[1, 2]])
-            monkeypatch.chdir(tmp_path)
-            assert index.count() == 1
-        assert (tmp_path / f"of-{name}" / FILE).exists()
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_a_store_can_be_copied_whole_and_used_elsewhere(tmp_path: Path) -> None:
-    table = new_table(tmp_path / "a")
-    table.upsert(named(3), vectors(3))
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
-    assert contents(reader(tmp_path / "b")) == contents(table)
 
 
 def long_logged(folder: Path) -> tuple[LocalTable, Callable[..., None]]:
