@@ -50,6 +50,9 @@ class Built:
         held: ``(m,)`` fingerprints of the vectors of its entries.
         first: how many entries there were when it was trained.
         memory: what it was read into and uses where it lies; nothing may be added to it there.
+
+    Attributes:
+        generation: the state of the records that it has caught up with.
     """
 
     def __init__(
@@ -67,13 +70,8 @@ class Built:
         self.first = first
         self._rows = np.full(len(held), -1, dtype=np.intp)
         self._memory = memory
-        self._generation = -1
+        self.generation = -1
         self._known = 0
-
-    @property
-    def generation(self) -> int:
-        """The state of the records that it has caught up with."""
-        return self._generation
 
     @property
     def dead(self) -> int:
@@ -82,10 +80,10 @@ class Built:
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Catch up with the records; false where building again is the better way."""
-        if self._generation == snapshot.generation:
+        if self.generation == snapshot.generation:
             return True
         added = np.arange(self._known, len(snapshot))
-        if self._generation < snapshot.appended_since:
+        if self.generation < snapshot.appended_since:
             prints = fingerprints(snapshot.vectors)
             self._rows = matched(self.held, prints)
             present = np.zeros(len(snapshot), dtype=np.bool_)
@@ -95,7 +93,7 @@ class Built:
         if total > alive + alive // _DEAD or total > _GROWN * self.first:
             return False
         self._add(snapshot, added)
-        self._generation, self._known = snapshot.generation, alive
+        self.generation, self._known = snapshot.generation, alive
         return True
 
     def search(

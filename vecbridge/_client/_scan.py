@@ -162,15 +162,11 @@ def _mean_row(table: Table) -> Table:
     return np.asarray(total / len(table))
 
 
-def _min_row(table: Table) -> Table:
-    return np.asarray(table.min(axis=0, keepdims=True))
-
-
-def _max_row(table: Table) -> Table:
-    return np.asarray(table.max(axis=0, keepdims=True))
-
-
 REDUCERS: Mapping[Aggregation, Reducer] = MappingProxyType(
-    {"post-mean": _mean_row, "post-min": _min_row, "post-max": _max_row}
+    {
+        "post-mean": _mean_row,
+        "post-min": lambda table: np.asarray(table.min(axis=0, keepdims=True)),
+        "post-max": lambda table: np.asarray(table.max(axis=0, keepdims=True)),
+    }
 )
 """What makes one row of the distances to each query, for every aggregation but the mean."""

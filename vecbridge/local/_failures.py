@@ -41,32 +41,34 @@ class ErrorContext:
 
     def corrupt(self, operation: str, found: str) -> CorruptStoreError:
         """Return the error of a file that is not as vecbridge left it."""
-        return CorruptStoreError(
+        message = (
             f"{self.path} cannot be used: {found}. It was left untouched; restore it from a copy, "
-            f"or move it away and build the index again",
-            backend=self.backend,
-            operation=operation,
+            f"or move it away and build the index again"
         )
+        return CorruptStoreError(message, backend=self.backend, operation=operation)
+
+    def failed(self, operation: str, found: str, *, retryable: bool = False) -> BackendError:
+        """Return the error of an operation on the file."""
+        message = f"{operation} failed on {self.path}: {found}"
+        return BackendError(message, backend=self.backend, operation=operation, retryable=retryable)
 
     def unreadable(self, operation: str) -> BackendError:
         """Return the error of a store that must be written to before it can be read."""
-        return BackendError(
-            f"{operation} failed on {self.path}: its process ended before it closed the store, and "
+        return self.failed(
+            operation,
+            f"its process ended before it closed the store, and "
             f"left the log {self.log.name}, which must be taken in first; this process may not "
             f"write the file and its folder. Open the store once where it can be written, or copy "
             f"the whole folder to such a place",
-            backend=self.backend,
-            operation=operation,
         )
 
     def inherited(self, operation: str) -> BackendError:
         """Return the error of a child of ``fork`` whose parent was using the file."""
-        return BackendError(
-            f"{operation} failed on {self.path}: this process was forked while its parent was in "
-            f"the middle of a call on it, and SQLite cannot be used on it here. Nothing was "
-            f"changed; start processes with the method 'spawn' or 'forkserver'",
-            backend=self.backend,
-            operation=operation,
+        return self.failed(
+            operation,
+            "this process was forked while its parent was in "
+            "the middle of a call on it, and SQLite cannot be used on it here. Nothing was "
+            "changed; start processes with the method 'spawn' or 'forkserver'",
         )
 
     @contextmanager
@@ -89,12 +91,8 @@ class ErrorContext:
         except OSError as error:
             if isinstance(error, BackendError):
                 raise
-            raise BackendError(
-                f"{operation} failed on {self.path}: {error}. Check that the path is a directory "
-                f"that this process may write to",
-                backend=self.backend,
-                operation=operation,
-            ) from error
+            found = f"{error}. Check that the path is a directory that this process may write to"
+            raise self.failed(operation, found) from error
 
     def of_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
         """Return the contract's error for one of SQLite's."""
@@ -128,12 +126,7 @@ class ErrorContext:
                 "Nothing was changed; this process may not write the file and its folder, or the "
                 "disk is read-only: change that, or copy the folder to where it can be written"
             )
-        return BackendError(
-            f"{operation} failed on {self.path}: {text}. {advice}",
-            backend=self.backend,
-            operation=operation,
-            retryable=retryable,
-        )
+        return self.failed(operation, f"{text}. {advice}", retryable=retryable)
 
 
 def refuse_nested(operation: str, backend: str, place: str) -> NoReturn:
