@@ -39,6 +39,7 @@ PUBLIC: dict[str, list[str]] = {
         "Filter",
         "Hit",
         "Hits",
+        "IdRange",
         "Index",
         "IndexExistsError",
         "IndexInfo",

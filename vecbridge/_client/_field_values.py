@@ -32,9 +32,31 @@ def fields(columns: Fields | None, info: IndexInfo, ids: Sequence[str]) -> dict[
             f"the index has the fields {sorted(declared)}; "
             f"missing: {absent}, not in the index: {unknown}"
         )
+    return some_fields(given, info, ids)
+
+
+def some_fields(columns: Any, info: IndexInfo, ids: Sequence[str]) -> dict[str, list[Scalar]]:
+    """Check columns of some fields of the index: one value of its own per id.
+
+    Args:
+        columns: as the caller gave them.
+        info: of the index.
+        ids: of the records.
+
+    Raises:
+        InvalidArgumentError: a field is unknown, or a value is not one of its field.
+    """
+    given = mapping(columns)
+    unknown = sorted(set(given) - set(info.fields), key=repr)
+    if unknown:
+        raise InvalidArgumentError(
+            f"the index has the fields {sorted(info.fields)}; not in the index: {unknown}"
+        )
     return {
-        name: column(name, given[name], kind, info.limits.get(name, UNLIMITED), len(ids), ids)
-        for name, kind in declared.items()
+        name: column(
+            name, given[name], info.fields[name], info.limits.get(name, UNLIMITED), len(ids), ids
+        )
+        for name in given
     }
 
 

@@ -55,7 +55,7 @@ def positive(value: object, name: str) -> int:
     return number
 
 
-def ids(values: Iterable[str], *, unique: bool, max_bytes: int = MAX_ID_BYTES) -> list[str]:
+def ids(values: Iterable[str] | None, *, unique: bool, max_bytes: int = MAX_ID_BYTES) -> list[str]:
     """Check ids, whole columns at a time.
 
     Args:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._limits import MAX_ID_BYTES, FieldLimits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._values import Value
+from vecbridge._errors import InvalidArgumentError
 
 FieldType = Literal["string", "integer", "float", "boolean"]
 """The type of a scalar field."""
@@ -25,6 +27,10 @@ Scalar: TypeAlias = str | int | float | bool
 
 Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
 """Columns of scalar values, one value per record."""
+
+T = TypeVar("T")
+Rows: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
+"""Positions of records in an answer."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,19 @@ class Records(Value):
     fields: Mapping[str, Sequence[Scalar]] = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()
 
+    def take(self, rows: Rows) -> Records:
+        """Return the records at some positions, in the order of the positions.
+
+        Args:
+            rows: ``(n,)`` integers; no mask of booleans.
+
+        Raises:
+            InvalidArgumentError: the positions are not integers.
+        """
+        positions = positions_of(rows)
+        columns = {name: [*taken(column, positions)] for name, column in self.fields.items()}
+        return Records(taken(self.ids, positions), self.vectors[positions], columns)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -90,3 +109,20 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def positions_of(rows: Rows) -> NDArray[np.intp]:
+    """Return positions as an array of integers, and refuse anything else."""
+    positions = np.asarray(rows)
+    if positions.dtype.kind not in "iu" and positions.size:
+        # A mask would be taken for the positions 0 and 1.
+        raise InvalidArgumentError(f"rows must be positions, integers; got {positions.dtype}")
+    return positions.astype(np.intp, copy=False)
+
+
+def taken(values: Sequence[T], positions: NDArray[np.intp]) -> tuple[T, ...]:
+    """Return the values at some positions."""
+    if len(positions) == 1:
+        return (values[positions[0]],)
+    # In half of the time that indexing one after the other takes.
+    return itemgetter(*positions.tolist())(values) if len(positions) else ()
