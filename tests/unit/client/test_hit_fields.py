@@ -49,7 +49,7 @@ class Failing(LocalIndex):
 
 def over(kind: type[Any], **state: Any) -> Index:
     with_fields: Any = {"n": "integer", "label": "string"}
-    backend = vecbridge.get_backend("sklearn").backend
+    backend: Any = vecbridge.get_backend("sklearn").backend
     made = backend.create_index(
         "t", dimension=1, metric="euclidean", fields=with_fields, consistency=None
     )
