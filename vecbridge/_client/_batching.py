@@ -12,8 +12,9 @@ from vecbridge._client import _validate as validate
 from vecbridge._client import _vector_values as vector_values
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import strongest_level
+from vecbridge._contract._field_types import FieldValue
 from vecbridge._contract._protocols import VectorIndex
-from vecbridge._contract._records import Fields, Scalar
+from vecbridge._contract._records import Fields
 from vecbridge._errors import (
     BackendError,
     InvalidArgumentError,
@@ -116,7 +117,7 @@ def _in_batches(
     index: VectorIndex,
     ids: Sequence[str],
     vectors: NDArray[np.float32],
-    fields: dict[str, list[Scalar]],
+    fields: dict[str, list[FieldValue]],
     backend: str,
 ) -> None:
     size = _batch_size(index, ids, vectors, fields)
@@ -135,7 +136,7 @@ def _batch_size(
     index: VectorIndex,
     ids: Sequence[str],
     vectors: NDArray[np.float32],
-    fields: dict[str, list[Scalar]],
+    fields: dict[str, list[FieldValue]],
 ) -> int:
     budget = index.capabilities.max_batch_bytes
     if budget is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias
@@ -11,8 +11,9 @@ import numpy as np
 
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType, FieldValue, for_caller
 from vecbridge._contract._hits import Hits
-from vecbridge._contract._records import IndexInfo, Records, Scalar
+from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError
 
 FieldNames: TypeAlias = Iterable[str] | bool | None
@@ -49,16 +50,19 @@ def parse_field_names(wanted: Any, info: IndexInfo) -> tuple[str, ...]:
     return names
 
 
-def projected(records: Records, names: Sequence[str], *, vectors: bool) -> Records:
+def projected(
+    records: Records, types: Mapping[str, FieldType], names: Sequence[str], *, vectors: bool
+) -> Records:
     """Return what was asked for of records: some of their fields, and vectors or none.
 
     Args:
         records: as the engine gave them.
+        types: of the fields of the index.
         names: of the fields.
         vectors: whether to return the vectors; otherwise there are ``(n, 0)`` of them.
     """
     kept = records.vectors if vectors else np.empty((len(records), 0), dtype=np.float32)
-    columns = {name: records.fields[name] for name in names}
+    columns = {name: for_caller(records.fields[name], types[name]) for name in names}
     return Records(records.ids, kept, columns, records.missing)
 
 
@@ -94,18 +98,19 @@ def with_fields(
 
 def _read(
     index: CheckedEngine, answers: Sequence[Hits], names: Sequence[str], consistency: Consistency
-) -> dict[str, tuple[Scalar, ...]]:
+) -> dict[str, tuple[FieldValue, ...]]:
     """Return a row of values per id; each id is read once, in bounded memory beside the values."""
     ids = list(dict.fromkeys(chain.from_iterable(hits.ids for hits in answers)))
-    known: dict[str, tuple[Scalar, ...]] = {}
+    known: dict[str, tuple[FieldValue, ...]] = {}
     for start in range(0, len(ids), index.scan_rows):
         found = index.fetch(ids[start : start + index.scan_rows], consistency=consistency)
-        columns = [found.fields[name] for name in names]
+        types = index.info.fields
+        columns = [for_caller(found.fields[name], types[name]) for name in names]
         known.update(zip(found.ids, zip(*columns, strict=True), strict=True))
     return known
 
 
-def _joined(hits: Hits, known: dict[str, tuple[Scalar, ...]], names: Sequence[str]) -> Hits:
+def _joined(hits: Hits, known: dict[str, tuple[FieldValue, ...]], names: Sequence[str]) -> Hits:
     rows = [row for row, name in enumerate(hits.ids) if name in known]
     if len(rows) < len(hits):
         hits = replace(hits.take(rows), exact=False)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._client._scan import distance_rows, is_pushed, records_in
 from vecbridge._client._search import Improvable, deepen, is_certified, search
+from vecbridge._contract._field_types import FieldValue, for_caller
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import Fields, Scalar
+from vecbridge._contract._records import Fields
 from vecbridge._contract._scope import Scope
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.ranking import Pairs, distances, rank
@@ -170,15 +171,15 @@ def _hits(
 
 def _pairs(
     index: CheckedEngine, scope: Scope, fields: Sequence[str]
-) -> tuple[Pairs, dict[str, list[Scalar]]]:
+) -> tuple[Pairs, dict[str, list[FieldValue]]]:
     """Read the records in scope, and columns of their fields, in ascending order of ids."""
     ids: list[str] = []
-    columns: dict[str, list[Scalar]] = {name: [] for name in fields}
+    columns: dict[str, list[FieldValue]] = {name: [] for name in fields}
     parts: list[NDArray[np.float32]] = [np.empty((0, index.info.dimension), dtype=np.float32)]
     for records in records_in(index, scope):
         ids.extend(records.ids)
         for name, column in columns.items():
-            column.extend(records.fields[name])
+            column.extend(for_caller(records.fields[name], index.info.fields[name]))
         parts.append(records.vectors)
     vectors = np.concatenate(parts)
     del parts

@@ -184,7 +184,7 @@ class RecordIndex:
         names = parse_field_names(fields, self.info)
         checked = validate.ids(ids, unique=False)
         found = self._checked.fetch(checked, consistency=self._level(consistency))
-        return projected(found, names, vectors=vectors)
+        return projected(found, self.info.fields, names, vectors=vectors)
 
     @operation
     def contains(
@@ -267,7 +267,8 @@ class RecordIndex:
             batches = self._checked.scan(size, consistency=scope.consistency)
         else:
             batches = records_in(self._checked, scope, size)
-        return (projected(records, names, vectors=vectors) for records in batches)
+        types = self.info.fields
+        return (projected(records, types, names, vectors=vectors) for records in batches)
 
     @operation
     def partitions(self, count: int, *, consistency: Consistency | None = None) -> list[IdRange]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from vecbridge._client._field_values import mapping
 from vecbridge._contract._capabilities import MAX_DIMENSION
+from vecbridge._contract._field_types import FIELD_TYPES, FieldType
 from vecbridge._contract._limits import MAX_ID_BYTES
-from vecbridge._contract._records import FIELD_TYPES, FieldType, IndexInfo, encodable
+from vecbridge._contract._records import IndexInfo, encodable
 from vecbridge._errors import (
     DuplicateIdError,
     InvalidArgumentError,

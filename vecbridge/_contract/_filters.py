@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-from vecbridge._contract._records import Scalar
+from vecbridge._contract._field_types import Scalar
 from vecbridge._errors import InvalidArgumentError
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]

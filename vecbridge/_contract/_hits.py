@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._records import Fields, Rows, Scalar, positions_of, taken
+from vecbridge._contract._field_types import FieldValue
+from vecbridge._contract._records import Fields, Rows, positions_of, taken
 from vecbridge._contract._values import Value
 
 
@@ -19,7 +20,7 @@ class Hit(NamedTuple):
 
     id: str
     distance: float
-    fields: Mapping[str, Scalar] = MappingProxyType({})
+    fields: Mapping[str, FieldValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._contract._field_types import FieldValue
 from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Or
 from vecbridge._contract._operands import OPERATORS
-from vecbridge._contract._records import Scalar
 
 
-def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -> NDArray[np.bool_]:
+def matches(
+    where: Filter, fields: Mapping[str, Sequence[FieldValue]], count: int
+) -> NDArray[np.bool_]:
     """Return which of ``count`` records a settled filter accepts.
 
     Args:
@@ -38,9 +40,7 @@ def matches(where: Filter, fields: Mapping[str, Sequence[Scalar]], count: int) -
             return compared.astype(np.bool_)
 
 
-def _objects(column: Sequence[Scalar] | NDArray[np.object_], count: int) -> NDArray[np.object_]:
+def _objects(column: Sequence[FieldValue] | NDArray[np.object_], count: int) -> NDArray[np.object_]:
     if isinstance(column, np.ndarray) and column.dtype == object:
         return column
-    values = np.empty(count, dtype=object)
-    values[:] = column
-    return values
+    return np.fromiter(column, object, count)

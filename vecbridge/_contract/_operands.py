@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from vecbridge._contract._field_types import FieldType, Scalar
 from vecbridge._contract._filters import Comparison, OneOf, Operator, shown
 from vecbridge._contract._limits import MAX_TEXT_BYTES, UNLIMITED, FieldLimits
-from vecbridge._contract._records import FieldType, Scalar, encodable
+from vecbridge._contract._records import encodable
 from vecbridge._errors import InvalidArgumentError
 
 if TYPE_CHECKING:

@@ -6,27 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType, FieldValue
 from vecbridge._contract._limits import MAX_ID_BYTES, FieldLimits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._values import Value
 from vecbridge._errors import InvalidArgumentError
 
-FieldType = Literal["string", "integer", "float", "boolean"]
-"""The type of a scalar field."""
-
-FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
-
-Scalar: TypeAlias = str | int | float | bool
-"""The value of a scalar field."""
-
-Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
-"""Columns of scalar values, one value per record."""
+Fields: TypeAlias = Mapping[str, Sequence[FieldValue]]
+"""Columns of values of scalar fields, one value per record."""
 
 T = TypeVar("T")
 Rows: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
@@ -82,7 +75,7 @@ class Records(Value):
 
     ids: tuple[str, ...]
     vectors: NDArray[np.float32]
-    fields: Mapping[str, Sequence[Scalar]] = field(default_factory=lambda: MappingProxyType({}))
+    fields: Fields = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()
 
     def take(self, rows: Rows) -> Records:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._filters import (
     And,
     Comparison,
@@ -26,7 +27,6 @@ from vecbridge._contract._filters import (
 )
 from vecbridge._contract._limits import UNLIMITED, FieldLimits
 from vecbridge._contract._operands import OPERATORS, Decided, compared, listed, one_of
-from vecbridge._contract._records import FieldType
 from vecbridge._errors import InvalidArgumentError
 
 MAX_CONDITIONS = 10_000
