@@ -18,8 +18,7 @@ from vecbridge._contract._filters import (
     Operator,
     Or,
 )
-from vecbridge._contract._matching import matches
-from vecbridge._contract._settling import settle
+from vecbridge._contract._settling import matches, settle
 
 __all__ = [
     "FILTER_OPERATORS",

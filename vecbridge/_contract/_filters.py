@@ -1,20 +1,26 @@
 """Filters over scalar fields, as an expression tree: never a string that a store would parse.
 
 Programs build chains of thousands of conditions in a loop, and each adds a level to the tree. So
-nothing here walks a tree by recursion: not its ``repr``, its equality, its hash or its pickle.
+nothing here walks a tree by recursion: not its text, its equality, its hash or its pickle.
+
+A filter is shown in the language that :mod:`vecbridge.filters` reads.
 
 Example:
     >>> from vecbridge import field
-    >>> (field("label") == "cat") & (field("score") > 0.5)
-    (field('label') == 'cat') & (field('score') > 0.5)
+    >>> print((field("label") == "cat") & (field("score") > 0.5))
+    label == "cat" and score > 0.5
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, Literal, TypeAlias, cast, get_args
+
+import numpy as np
 
 from vecbridge._contract._records import Scalar
 from vecbridge._errors import InvalidArgumentError
@@ -30,7 +36,7 @@ FILTER_OPERATORS: frozenset[FilterOperator] = frozenset(get_args(FilterOperator)
 
 
 class _Combinable:
-    """Filters combine with ``&``, ``|`` and ``~``."""
+    """Filters combine with ``&``, ``|`` and ``~``, and are shown as text that ``parse`` reads."""
 
     def __and__(self, other: Filter) -> And:
         return And(cast(Filter, self), other)
@@ -45,6 +51,12 @@ class _Combinable:
         # ``a == 1 and b == 2`` would silently drop the first half.
         raise TypeError("a filter has no truth value; combine filters with &, | and ~")
 
+    def __str__(self) -> str:
+        return "".join(_pieces(self))
+
+    def __repr__(self) -> str:
+        return f"parse({str(self)!r})"
+
 
 @dataclass(frozen=True, repr=False)
 class Comparison(_Combinable):
@@ -54,9 +66,6 @@ class Comparison(_Combinable):
     operator: Operator
     value: Scalar
 
-    def __repr__(self) -> str:
-        return f"(field({self.name!r}) {self.operator} {_written(self.value)})"
-
 
 @dataclass(frozen=True, repr=False)
 class OneOf(_Combinable):
@@ -65,20 +74,13 @@ class OneOf(_Combinable):
     name: str
     values: tuple[Scalar, ...]
 
-    def __repr__(self) -> str:
-        return f"field({self.name!r}).is_in({_written(list(self.values))})"
-
 
 class _Compound(_Combinable):
     """A filter made of others."""
 
     def operands(self) -> tuple[Filter, ...]:
-        """Return the filters that it is made of."""
-        raise NotImplementedError
-
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Its ``repr``, with the filters that it is made of in their places."""
-        raise NotImplementedError
+        """Return the filters that it is made of, left before right."""
+        return tuple(vars(self).values())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Compound):
@@ -88,51 +90,22 @@ class _Compound(_Combinable):
     def __hash__(self) -> int:
         return hash(tuple(_tokens(self)))
 
-    def __repr__(self) -> str:
-        texts: list[str] = []
-        waiting: list[object] = [self]
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, _Compound):
-                waiting.extend(reversed(part.spelled()))
-            else:
-                texts.append(part if isinstance(part, str) else repr(part))
-        return "".join(texts)
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (list(_tokens(self)),)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class And(_Compound):
+class _Pair(_Compound):
+    left: Filter
+    right: Filter
+
+
+class And(_Pair):
     """Both filters hold."""
 
-    left: Filter
-    right: Filter
 
-    def operands(self) -> tuple[Filter, ...]:
-        """Both."""
-        return self.left, self.right
-
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Return the two with ``&`` between them."""
-        return self.left, " & ", self.right
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Or(_Compound):
+class Or(_Pair):
     """At least one of the filters holds."""
-
-    left: Filter
-    right: Filter
-
-    def operands(self) -> tuple[Filter, ...]:
-        """Both."""
-        return self.left, self.right
-
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Return the two with ``|`` between them."""
-        return "(", self.left, " | ", self.right, ")"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -140,14 +113,6 @@ class Not(_Compound):
     """The filter does not hold."""
 
     operand: Filter
-
-    def operands(self) -> tuple[Filter, ...]:
-        """Return the one."""
-        return (self.operand,)
-
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Return the one after ``~``."""
-        return "~(", self.operand, ")"
 
 
 Filter: TypeAlias = Comparison | OneOf | And | Or | Not
@@ -204,31 +169,13 @@ def several(name: str, values: object) -> tuple[Any, ...]:
 
     A string would be taken for its letters, and match nothing without a word.
     """
-    listed: tuple[Any, ...] | None = None
     if not isinstance(values, (str, bytes, bytearray, Mapping)):
-        try:
-            listed = tuple(values)  # type: ignore[arg-type]
-        except TypeError:
-            listed = None
-    if listed is None:
-        raise InvalidArgumentError(
-            f"field({name!r}).is_in takes several values, as in is_in([value]); got "
-            f"{shown(values)} ({type(values).__name__})"
-        )
-    return listed
-
-
-def shown(value: object) -> str:
-    """Return the beginning of a value's ``repr``, for a message."""
-    return _written(value)[:80]
-
-
-def _written(value: object) -> str:
-    try:
-        return repr(value)
-    except ValueError:
-        # Python writes no integer of more than 4300 digits.
-        return "<a number too long to write>"
+        with suppress(TypeError):
+            return tuple(values)  # type: ignore[arg-type]
+    raise InvalidArgumentError(
+        f"field({name!r}).is_in takes several values, as in is_in([value]); got "
+        f"{shown(values)} ({type(values).__name__})"
+    )
 
 
 def postorder(where: object) -> Iterator[object]:
@@ -241,24 +188,6 @@ def postorder(where: object) -> Iterator[object]:
         else:
             waiting.append((node, True))
             waiting.extend((part, False) for part in reversed(node.operands()))
-
-
-def operators_of(where: Filter) -> frozenset[FilterOperator]:
-    """Return the operators that a filter is made of."""
-    return frozenset(
-        node.operator if isinstance(node, Comparison) else _WORDS[type(node)]
-        for node in postorder(where)
-    )
-
-
-def fields_of(where: Filter) -> frozenset[str]:
-    """Return the names of the fields that a filter compares."""
-    return frozenset(
-        node.name for node in postorder(where) if isinstance(node, (Comparison, OneOf))
-    )
-
-
-_WORDS: dict[type[object], FilterOperator] = {OneOf: "is_in", And: "&", Or: "|", Not: "~"}
 
 
 def _tokens(where: Filter | _Compound) -> Iterator[object]:
@@ -279,3 +208,91 @@ def _rebuilt(tokens: list[object]) -> object:
         else:
             built.append(token)
     return built.pop()
+
+
+RESERVED = frozenset({"and", "or", "not", "in", "true", "false"})
+"""What is no field's bare name, in capitals or not, in the text of a filter."""
+
+BARE_NAME = re.compile(r"[^\W\d]\w*")
+"""A field's name that the text of a filter has without backticks."""
+
+_STRENGTHS: dict[type[object], int] = {Or: 1, And: 2, Not: 3}
+_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def shown(value: object) -> str:
+    """Return the beginning of a filter's text, or of a value's ``repr``, for a message."""
+    parts = _pieces(value) if isinstance(value, _Combinable) else [_written(value)]
+    # A filter that holds another one often is short in memory, and too long to be written whole.
+    return "".join(islice(parts, 80))[:80]
+
+
+def _pieces(where: object) -> Iterator[str]:
+    """Yield the text of a filter, piece by piece."""
+    waiting = [where]
+    while waiting:
+        match waiting.pop():
+            case And(left, right) | Or(left, right) as pair:
+                strength = _STRENGTHS[type(pair)]
+                # A chain that hangs on the right needs parentheses to come back as it is.
+                waiting += [*_enclosed(right, strength + 1), " and " if strength == 2 else " or "]
+                waiting += _enclosed(left, strength)
+            case Not(OneOf(name, values)):
+                yield f"{_name(name)} not in {_list(values)}"
+            case Not(operand):
+                waiting += [*_enclosed(operand, 3), "not "]
+            case OneOf(name, values):
+                yield f"{_name(name)} in {_list(values)}"
+            case Comparison(name, operator, value):
+                yield f"{_name(name)} {operator} {_literal(value)}"
+            case text:
+                yield text if isinstance(text, str) else _written(text)
+
+
+def _enclosed(where: object, strength: int) -> list[object]:
+    """Return a filter in reversed order of its pieces, in parentheses where it binds less."""
+    return [")", where, "("] if _STRENGTHS.get(type(where), 4) < strength else [where]
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        return _written(name)
+    bare = BARE_NAME.fullmatch(name) and name.lower() not in RESERVED
+    return name if bare else _quoted(name, "`")
+
+
+def _list(values: Iterable[object]) -> str:
+    return f"[{', '.join(map(_literal, values))}]"
+
+
+def _literal(value: object) -> str:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, str):
+        return _quoted(str.__str__(plain), '"')
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    if isinstance(plain, int):
+        plain = int.__int__(plain)
+    elif isinstance(plain, float):
+        plain = float.__float__(plain)
+    return _written(plain)
+
+
+def _quoted(text: str, mark: str) -> str:
+    special = {**_ESCAPES, mark: f"\\{mark}", "\\": r"\\"}
+    return mark + "".join(special.get(each) or _printed(each) for each in text) + mark
+
+
+def _printed(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _written(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        # Python writes no integer of more than 4300 digits.
+        return "<a number too long to write>"

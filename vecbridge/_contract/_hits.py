@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._values import Value
+from vecbridge._contract._records import Value
 from vecbridge._errors import InvalidArgumentError
 
 Rows: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]

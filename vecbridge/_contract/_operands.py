@@ -163,7 +163,8 @@ def _float(word: Operator, value: float | Fraction, *, single: bool) -> _Word:
     except OverflowError:
         near = math.inf if value > 0 else -math.inf
     if single:
-        near = _single(near)
+        with np.errstate(all="ignore"):
+            near = float(np.float32(near))
     if near == value:
         # Minus zero is zero to every comparison, and not to every index.
         return word, near + 0.0
@@ -172,12 +173,6 @@ def _float(word: Operator, value: float | Fraction, *, single: bool) -> _Word:
     if word in ("<", "<="):
         return "<=", (near if near < value else _next(near, -math.inf, single=single)) + 0.0
     return ">=", (near if near > value else _next(near, math.inf, single=single)) + 0.0
-
-
-def _single(value: float) -> float:
-    """Return one of the two floats of 32 bits around a number; itself where it is one."""
-    with np.errstate(all="ignore"):
-        return float(np.float32(value))
 
 
 def _next(value: float, towards: float, *, single: bool) -> float:
@@ -224,8 +219,8 @@ def _ends(kind: FieldType, limits: FieldLimits) -> tuple[Any, Any]:
 
 def _bounded(word: Operator, value: Any, least: Any, greatest: Any) -> _Word:
     """Return the same comparison, or its outcome where all values of the type have the same."""
-    at_least, at_most = OPERATORS[word](least, value), OPERATORS[word](greatest, value)
     if word in ("==", "!="):
         return (word, value) if least <= value <= greatest else word == "!="
     # An order that holds at both ends of the type holds everywhere between them.
+    at_least, at_most = (bool(OPERATORS[word](end, value)) for end in (least, greatest))
     return at_least if at_least == at_most else (word, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._limits import MAX_ID_BYTES, FieldLimits
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._values import Value
 
 FieldType = Literal["string", "integer", "float", "boolean"]
 """The type of a scalar field."""
@@ -25,6 +24,24 @@ Scalar: TypeAlias = str | int | float | bool
 
 Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
 """Columns of scalar values, one value per record."""
+
+
+class Value:
+    """Base of a frozen dataclass that pickles and copies, with read-only mappings and arrays.
+
+    A read-only mapping does not pickle by itself. An array that was handed over out of band, as
+    object stores do, arrives read-only, while the contract makes it the receiver's own (REC-8).
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: _ReadOnly(value) if isinstance(value, MappingProxyType) else value
+            for name, value in vars(self).items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Not by assignment, which a frozen class refuses.
+        vars(self).update({name: _received(value) for name, value in state.items()})
 
 
 @dataclass(frozen=True)
@@ -90,3 +107,18 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+class _ReadOnly:
+    """The content of a read-only mapping."""
+
+    def __init__(self, mapping: MappingProxyType[str, Any]) -> None:
+        self.content = dict(mapping)
+
+
+def _received(value: object) -> object:
+    if isinstance(value, _ReadOnly):
+        return MappingProxyType(value.content)
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        return value.copy()
+    return value
