@@ -1,0 +1,260 @@
+"""Filters as text, such as ``label == "cat" and score > 0.5``: how they are read and written.
+
+Read by hand, and not by a library from a grammar: what matters are messages that know what may have
+been meant, and a stack of our own, so that no nesting ends in a ``RecursionError``. A dependency
+would save about a hundred lines, and give neither. The page ``reference/filter-language.md`` of the
+documentation has the grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn, cast
+
+from vecbridge._contract._filters import And, Comparison, Filter, Not, OneOf, Operator, Or
+from vecbridge._contract._records import Scalar
+from vecbridge._errors import FilterSyntaxError, InvalidArgumentError
+from vecbridge.filters._tokens import ARITHMETIC, Token, failure, printable, tokens
+
+_MOST_OPEN = 9_999
+"""Parentheses that may be open at one place: as many as the 10 000 conditions that an index takes
+can need."""
+
+_STRENGTHS = {"(": 0, "or": 1, "and": 2, "not": 3}
+_LITERALS = ("string", "number", "boolean")
+_MIRRORED: dict[str, Operator] = {
+    "==": "==",
+    "!=": "!=",
+    "<": ">",
+    "<=": ">=",
+    ">": "<",
+    ">=": "<=",
+}
+
+_CONDITION = 'a condition, such as label == "cat"'
+_FIELD = "the name of a field"
+_COMPARISON = "a comparison (==, !=, <, <=, >, >=)"
+_OPERATION = "a comparison (==, !=, <, <=, >, >=, in, not in)"
+_NEGATED = "in, as in label not in [1, 2]"
+_VALUE = 'a value, such as "cat", 0.5 or true'
+_LIST = "a list, such as [1, 2]"
+_MORE = "a comma or ]"
+_JOINT = "and, or, or the end of the filter"
+
+_BOOLEANS = "a boolean field is compared, too: ok == true"
+_EQUALITY = "equality is written =="
+_FINITE = "the numbers of a filter are finite"
+_NO_MISSING = "every record has a value in every field, so that none is missing"
+_WHOLE = "strings are compared whole, by == or in, or by their order, as in < and >="
+_HINTS = {
+    (_FIELD, "string"): "an odd name is written in backticks",
+    **dict.fromkeys(
+        [(_COMPARISON, kind) for kind in ("and", "or", ")", "end")],
+        "each condition names its field; one of several values is label in [1, 2]",
+    ),
+    **dict.fromkeys([(_OPERATION, kind) for kind in ("and", "or", ")", "end")], _BOOLEANS),
+    **dict.fromkeys([(_OPERATION, word) for word in ("like", "contains", "starts")], _WHOLE),
+    **dict.fromkeys([(place, "=") for place in (_COMPARISON, _OPERATION, _VALUE)], _EQUALITY),
+    (_OPERATION, "==="): _EQUALITY,
+    (_OPERATION, "<>"): "inequality is written !=",
+    (_OPERATION, "=>"): "at least is written >=",
+    (_OPERATION, "=<"): "at most is written <=",
+    (_OPERATION, "is"): f"{_EQUALITY}; {_NO_MISSING}",
+    (_OPERATION, "between"): "a range is written 1 <= score <= 2",
+    (_OPERATION, "number"): ARITHMETIC,
+    **dict.fromkeys([(_VALUE, word) for word in ("null", "none", "missing")], _NO_MISSING),
+    **dict.fromkeys([(_VALUE, word) for word in ("nan", "inf", "infinity")], _FINITE),
+    (_VALUE, "name"): "a string is written in quotes; two fields are not compared",
+    (_VALUE, "["): "one of several values is label in [1, 2]",
+    (_LIST, "("): "a list is written in brackets",
+    (_JOINT, "string"): r"""a quote in a string is written \" or \'""",
+    (_JOINT, "number"): ARITHMETIC,
+    **dict.fromkeys([(_JOINT, sign) for sign in _MIRRORED], "a chain is written 0 < score <= 1"),
+}
+
+
+def parse(text: str) -> Filter:
+    """Return the filter that a text means, as :class:`vecbridge.field` would build it.
+
+    Args:
+        text: a filter in the language of the reference.
+
+    Raises:
+        FilterSyntaxError: it is none; the message points at the place and says what is expected.
+        InvalidArgumentError: it is no string.
+
+    Example:
+        >>> from vecbridge import field
+        >>> where = parse('label in ["cat", "dog"] and 0 < score <= 0.5')
+        >>> where == field("label").is_in(["cat", "dog"]) & (
+        ...     (field("score") > 0) & (field("score") <= 0.5)
+        ... )
+        True
+        >>> parse('label = "cat"')
+        Traceback (most recent call last):
+        ...
+        vecbridge._errors.FilterSyntaxError: expected a comparison (==, !=, <, ...); found =
+            label = "cat"
+                  ^
+            equality is written ==
+    """
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"a filter is parsed from a string; got {type(text).__name__}")
+    return _Parser(text).filter()
+
+
+def format(where: Filter) -> str:  # noqa: A001 (the opposite of parse, and read as filters.format)
+    """Return the text of a filter, which :func:`parse` reads as a filter that is equal.
+
+    Its ``str`` is this text, and shows values too that the language cannot express.
+
+    Raises:
+        InvalidArgumentError: the language cannot express it: an infinity, NaN, a string that has
+            no UTF-8, a value of another type, more nesting than any index takes.
+
+    Example:
+        >>> from vecbridge import field
+        >>> print(format((field("label") == "it's") | ~field("my size").is_in([1, 2])))
+        label == "it's" or `my size` not in [1, 2]
+    """
+    text = str(where)
+    try:
+        same = parse(text) == where
+    except FilterSyntaxError as error:
+        raise InvalidArgumentError(f"no text expresses this filter: {error}") from error
+    if not same:
+        raise InvalidArgumentError(f"no text expresses this filter; {text[:80]} is another one")
+    return text
+
+
+class _Parser:
+    """Reads one text from left to right, and looks at one token at a time."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = tokens(text)
+        self._next = next(self._tokens)
+
+    def filter(self) -> Filter:
+        """Read all of the text; operators wait until what follows binds no more than they do."""
+        filters: list[Filter] = []
+        waiting: list[Token] = []
+        unclosed = 0
+        while True:
+            while self._next.kind in ("not", "("):
+                unclosed += self._next.kind == "("
+                if unclosed > _MOST_OPEN:
+                    self._fail(f"at most {_MOST_OPEN} parentheses are open at one place")
+                waiting.append(self._take())
+            filters.append(self._condition())
+            while self._next.kind == ")" and unclosed:
+                _join(filters, waiting, 1)
+                waiting.pop()
+                unclosed -= 1
+                self._take()
+            if self._next.kind not in ("and", "or"):
+                break
+            _join(filters, waiting, _STRENGTHS[self._next.kind])
+            waiting.append(self._take())
+        if self._next.kind == ")":
+            self._fail("this ) closes no parenthesis")
+        if self._next.kind != "end":
+            self._refuse(_JOINT)
+        _join(filters, waiting, 1)
+        if waiting:
+            self._fail("this parenthesis is never closed", waiting.pop())
+        return filters.pop()
+
+    def values(self) -> tuple[Scalar, ...]:
+        """Read a list of values; a comma may follow the last."""
+        if self._next.kind != "[":
+            self._refuse(_LIST)
+        self._take()
+        values: list[Scalar] = []
+        while self._next.kind != "]":
+            values.append(self.value())
+            if self._next.kind == ",":
+                self._take()
+            elif self._next.kind != "]":
+                self._refuse(_MORE)
+        self._take()
+        return tuple(values)
+
+    def value(self) -> Scalar:
+        """Read one value."""
+        if self._next.kind == "call":
+            # The place of values that have a name, such as timestamp("2026-01-01T00:00:00Z").
+            name = self._next.value
+            hint = "a field is its name alone" if name == "field" else "write the value itself"
+            self._fail(f"there is no {name}(...) in a filter", hint=hint)
+        if self._next.kind not in _LITERALS:
+            self._refuse(_VALUE)
+        return cast(Scalar, self._take().value)
+
+    def _condition(self) -> Filter:
+        if self._next.kind in (*_LITERALS, "call"):
+            return self._range()
+        name = self._name(_CONDITION)
+        negated = self._next.kind == "not"
+        if negated:
+            self._take()
+        elif self._next.kind in _MIRRORED:
+            return self._comparison(name)
+        operation = _OPERATIONS.get(_word(self._next))
+        if operation is None:
+            self._refuse(_NEGATED if negated else _OPERATION)
+        self._take()
+        found = operation(self, name)
+        return Not(found) if negated else found
+
+    def _range(self) -> Filter:
+        """Read ``0 < score``, or a chain such as ``0 < score <= 1``."""
+        value = self.value()
+        if self._next.kind not in _MIRRORED:
+            self._refuse(_COMPARISON)
+        operator = _MIRRORED[self._take().kind]
+        first = Comparison(self._name(_FIELD), operator, value)
+        return And(first, self._comparison(first.name)) if self._next.kind in _MIRRORED else first
+
+    def _comparison(self, name: str) -> Comparison:
+        return Comparison(name, cast(Operator, self._take().kind), self.value())
+
+    def _name(self, expected: str) -> str:
+        if self._next.kind != "name":
+            self._refuse(expected)
+        return str(self._take().value)
+
+    def _take(self) -> Token:
+        taken, self._next = self._next, next(self._tokens)
+        return taken
+
+    def _refuse(self, expected: str) -> NoReturn:
+        token = self._next
+        found = printable(self._text[token.start : token.end][:40]) or "the end"
+        hint = _HINTS.get((expected, _word(token))) or _HINTS.get((expected, token.kind), "")
+        self._fail(f"expected {expected}; found {found}", hint=hint)
+
+    def _fail(self, message: str, token: Token | None = None, hint: str = "") -> NoReturn:
+        at = token or self._next
+        raise failure(self._text, at.start, at.end, message, hint)
+
+
+_OPERATIONS: dict[str, Callable[[_Parser, str], Filter]] = {
+    "in": lambda parser, name: OneOf(name, parser.values()),
+}
+"""What may follow a field besides a comparison, and ``not`` before it, by its first word."""
+
+
+def _word(token: Token) -> str:
+    return str(token.value).lower() if token.kind == "name" else token.kind
+
+
+def _join(filters: list[Filter], waiting: list[Token], strength: int) -> None:
+    """Apply the operators that wait and bind at least as much."""
+    while waiting and _STRENGTHS[waiting[-1].kind] >= strength:
+        kind = waiting.pop().kind
+        last = filters.pop()
+        if kind == "not":
+            filters.append(Not(last))
+        else:
+            filters.append((And if kind == "and" else Or)(filters.pop(), last))
