@@ -68,7 +68,7 @@ class MilvusIndex:
             max_within=_WITHIN_AT_MOST_IDS,
             max_batch_bytes=_BATCH_BYTES,
             field_types=MILVUS_FIELD_TYPES,
-            filters=FILTER_OPERATORS,
+            filters=FILTER_OPERATORS - {"is_missing", "contains", "contains_any"},
             consistency=frozenset[Consistency](levels),
             durable=True,
             shared=collection.connection.shared,

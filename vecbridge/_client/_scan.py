@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter, fields_of, operators_of, shown
+from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._limits import UNLIMITED
-from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
 from vecbridge._contract._scope import Scope
-from vecbridge._contract._settling import settle
+from vecbridge._contract._settling import fields_of, matches, operators_of, settle
 from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
 

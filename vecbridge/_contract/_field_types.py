@@ -33,6 +33,9 @@ FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
 Scalar: TypeAlias = str | int | float | bool
 """A value that filters compare, as engines have it: a timestamp is an integer."""
 
+Operand: TypeAlias = Scalar | datetime
+"""What a caller compares a field with."""
+
 FieldValue: TypeAlias = str | int | float | bool | datetime | Sequence[str] | None
 """The value of a scalar field. An engine keeps a timestamp as an integer."""
 

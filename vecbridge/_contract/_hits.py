@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._field_types import FieldValue
-from vecbridge._contract._records import Fields, Rows, positions_of, taken
-from vecbridge._contract._values import Value
+from vecbridge._contract._records import Fields, Rows, Value, positions_of, taken
 
 
 class Hit(NamedTuple):

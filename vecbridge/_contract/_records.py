@@ -15,7 +15,6 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._field_types import FieldType, FieldValue
 from vecbridge._contract._limits import MAX_ID_BYTES, FieldLimits
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._values import Value
 from vecbridge._errors import InvalidArgumentError
 
 Fields: TypeAlias = Mapping[str, Sequence[FieldValue]]
@@ -24,6 +23,24 @@ Fields: TypeAlias = Mapping[str, Sequence[FieldValue]]
 T = TypeVar("T")
 Rows: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
 """Positions of records in an answer."""
+
+
+class Value:
+    """Base of a frozen dataclass that pickles and copies, with read-only mappings and arrays.
+
+    A read-only mapping does not pickle by itself. An array that was handed over out of band, as
+    object stores do, arrives read-only, while the contract makes it the receiver's own (REC-8).
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: _ReadOnly(value) if isinstance(value, MappingProxyType) else value
+            for name, value in vars(self).items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Not by assignment, which a frozen class refuses.
+        vars(self).update({name: _received(value) for name, value in state.items()})
 
 
 @dataclass(frozen=True)
@@ -119,3 +136,18 @@ def taken(values: Sequence[T], positions: NDArray[np.intp]) -> tuple[T, ...]:
         return (values[positions[0]],)
     # In half of the time that indexing one after the other takes.
     return itemgetter(*positions.tolist())(values) if len(positions) else ()
+
+
+class _ReadOnly:
+    """The content of a read-only mapping."""
+
+    def __init__(self, mapping: MappingProxyType[str, Any]) -> None:
+        self.content = dict(mapping)
+
+
+def _received(value: object) -> object:
+    if isinstance(value, _ReadOnly):
+        return MappingProxyType(value.content)
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        return value.copy()
+    return value

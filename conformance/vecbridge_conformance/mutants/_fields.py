@@ -138,7 +138,7 @@ class _Operands(ReferenceIndex):
             return Not(self._changed(where.operand))
         if isinstance(where, (And, Or)):
             return type(where)(self._changed(where.left), self._changed(where.right))
-        return self.put(where)
+        return self.put(where) if isinstance(where, (Comparison, OneOf)) else where
 
     def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
         """Return a condition as it is put into the store's language."""
