@@ -161,7 +161,7 @@ def test_update_fields_keeps_vectors_and_the_other_fields(harness: Harness) -> N
 
 
 @requires("fields")
-@clause("SEARCH-17")
+@clause("SEARCH-19")
 def test_hits_carry_the_fields_that_are_asked_for(harness: Harness) -> None:
     """Look for columns in another order than the hits'."""
     index = _filled(harness)
