@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import reduce
 from itertools import islice, zip_longest
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -206,7 +206,7 @@ class field:  # noqa: N801  (reads as a function: field("label") == "cat")
         return self._compared(">=", value)
 
     def _compared(self, operator: Operator, value: Operand) -> Comparison:
-        return Comparison(self._name, operator, cast(Scalar, value))
+        return Comparison(self._name, operator, _in_utc(value))
 
     def is_in(self, values: Iterable[Operand]) -> OneOf:
         """Match records whose field equals one of the values.
@@ -217,7 +217,8 @@ class field:  # noqa: N801  (reads as a function: field("label") == "cat")
         Raises:
             InvalidArgumentError: it is one value, such as a string, and not several.
         """
-        return OneOf(self._name, several(self._name, values, "is_in"))
+        found = several(self._name, values, "is_in")
+        return OneOf(self._name, tuple(map(_in_utc, found)))
 
     def between(self, least: Operand, greatest: Operand) -> And:
         """Match records whose field is at least one value and at most another."""
@@ -254,6 +255,15 @@ class field:  # noqa: N801  (reads as a function: field("label") == "cat")
         found = several(self._name, values, "contains_all")
         conditions: list[Filter] = [Contains(self._name, value) for value in found]
         return reduce(And, conditions) if conditions else Not(IsMissing(self._name))
+
+
+def _in_utc(value: Any) -> Any:
+    """Return a time in UTC, which equals the same time in every zone; other values as they are."""
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        # Not at the ends of the years that there are.
+        with suppress(OverflowError):
+            return value.astimezone(timezone.utc)
+    return value
 
 
 def several(name: str, values: object, operator: str) -> tuple[Any, ...]:

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 Decided: TypeAlias = Comparison | OneOf | Contains | ContainsAny | bool
 """A condition on one field, or whether every record meets it, or none does."""
 
-_Word: TypeAlias = tuple[Operator, Any] | bool
-
 OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -90,10 +88,19 @@ def compared(
     if kind == "boolean":
         passing = [each for each in (False, True) if OPERATORS[word](each, exact)]
         return Comparison(name, "==", passing[0]) if len(passing) == 1 else bool(passing)
-    found = _fitted(kind, word, exact, limits)
-    if not isinstance(found, bool):
-        found = _bounded(*found, *_ends(kind, limits))
-    return found if isinstance(found, bool) else Comparison(name, *found)
+    least, greatest = _ends(kind, limits)
+    if word in ("==", "!="):
+        if least <= exact <= greatest and (floor := _floor(kind, exact, limits)) == exact:
+            return Comparison(name, word, floor)
+        return word == "!="
+    # An order that holds at both ends of the type holds everywhere between them.
+    at_least, at_most = (bool(OPERATORS[word](end, exact)) for end in (least, greatest))
+    if at_least == at_most:
+        return at_least
+    floor = _floor(kind, exact, limits)
+    if floor != exact:
+        word = "<=" if word in ("<", "<=") else ">"
+    return Comparison(name, word, floor)
 
 
 def listed(
@@ -108,10 +115,13 @@ def listed(
     if kind == "boolean":
         return one_of(name, exact)
     least, greatest = _ends(kind, limits)
-    equalities = [_fitted(kind, "==", value, limits) for value in exact]
     # What no value of the field can equal drops out.
-    possible = [each[1] for each in equalities if not isinstance(each, bool)]
-    return one_of(name, [value for value in possible if least <= value <= greatest])
+    possible = [
+        floor
+        for value in exact
+        if least <= value <= greatest and (floor := _floor(kind, value, limits)) == value
+    ]
+    return one_of(name, possible)
 
 
 def started(name: str, kind: BaseType, prefix: object) -> Decided | And:
@@ -226,67 +236,6 @@ def _number(value: object) -> int | float | Fraction | None:
     return Fraction(*value.as_integer_ratio())
 
 
-def _integer(word: Operator, value: float | Fraction) -> _Word:
-    if isinstance(value, float) and not math.isfinite(value):
-        return word == "!=" if math.isnan(value) else (word, value)
-    whole = math.floor(value)
-    if whole == value:
-        return word, whole
-    if word in ("==", "!="):
-        return word == "!="
-    return ("<=", whole) if word in ("<", "<=") else (">=", whole + 1)
-
-
-def _float(word: Operator, value: float | Fraction, *, single: bool) -> _Word:
-    try:
-        near = float(value)
-    except OverflowError:
-        near = math.inf if value > 0 else -math.inf
-    if single:
-        with np.errstate(all="ignore"):
-            near = float(np.float32(near))
-    if near == value:
-        # Minus zero is zero to every comparison, and not to every index.
-        return word, near + 0.0
-    if math.isnan(near) or word in ("==", "!="):
-        return word == "!="
-    if word in ("<", "<="):
-        return "<=", (near if near < value else _next(near, -math.inf, single=single)) + 0.0
-    return ">=", (near if near > value else _next(near, math.inf, single=single)) + 0.0
-
-
-def _next(value: float, towards: float, *, single: bool) -> float:
-    if not single:
-        return math.nextafter(value, towards)
-    with np.errstate(all="ignore"):
-        return float(np.nextafter(np.float32(value), np.float32(towards)))
-
-
-def _text(word: Operator, value: str) -> _Word:
-    r"""Return a comparison with a string, which may be none that is stored.
-
-    A string without NUL is before ``"ab\0..."`` exactly if it is not after ``"ab"``. In the same
-    way, none that fits lies between one that is too long and the last that begins like it.
-    """
-    bound = value.partition("\0")[0]
-    if len(bound) > MAX_TEXT_BYTES // 4 and len(bound.encode()) > MAX_TEXT_BYTES:
-        bound = bound.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
-        bound += _FILLERS[MAX_TEXT_BYTES - len(bound.encode())]
-    if bound == value:
-        return word, value
-    if word in ("==", "!="):
-        return word == "!="
-    return ("<=", bound) if word in ("<", "<=") else (">", bound)
-
-
-def _fitted(kind: BaseType, word: Operator, value: Any, limits: FieldLimits) -> _Word:
-    if kind == "string":
-        return _text(word, value)
-    if kind in ("integer", "timestamp"):
-        return _integer(word, value)
-    return _float(word, value, single=limits.single_precision)
-
-
 def _ends(kind: BaseType, limits: FieldLimits) -> tuple[Any, Any]:
     """Return the least and the greatest value of a field, or of any field of its type."""
     if kind == "string":
@@ -299,10 +248,32 @@ def _ends(kind: BaseType, limits: FieldLimits) -> tuple[Any, Any]:
     return -largest, largest
 
 
-def _bounded(word: Operator, value: Any, least: Any, greatest: Any) -> _Word:
-    """Return the same comparison, or its outcome where all values of the type have the same."""
-    if word in ("==", "!="):
-        return (word, value) if least <= value <= greatest else word == "!="
-    # An order that holds at both ends of the type holds everywhere between them.
-    at_least, at_most = (bool(OPERATORS[word](end, value)) for end in (least, greatest))
-    return at_least if at_least == at_most else (word, value)
+def _floor(kind: BaseType, value: Any, limits: FieldLimits) -> Any:
+    """Return the greatest value of a field's type that is at most a value between its ends."""
+    if kind == "string":
+        return _text_floor(value)
+    if kind in ("integer", "timestamp"):
+        return math.floor(value)
+    near = float(value)
+    if limits.single_precision:
+        with np.errstate(all="ignore"):
+            near = float(np.float32(near))
+            if near > value:
+                near = float(np.nextafter(np.float32(near), np.float32(-np.inf)))
+    elif near > value:
+        near = math.nextafter(near, -math.inf)
+    # Minus zero is zero to every comparison, and not to every index.
+    return near + 0.0
+
+
+def _text_floor(value: str) -> str:
+    r"""Return the last string without NUL, of at most 65535 bytes, that is not after another one.
+
+    None is between ``"ab"`` and ``"ab\0..."``. In the same way, none is between one that is too
+    long and the last of those that fit and begin like it.
+    """
+    bound = value.partition("\0")[0]
+    if len(bound) > MAX_TEXT_BYTES // 4 and len(bound.encode()) > MAX_TEXT_BYTES:
+        bound = bound.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+        bound += _FILLERS[MAX_TEXT_BYTES - len(bound.encode())]
+    return bound

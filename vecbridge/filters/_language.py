@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import NoReturn, cast
 
 from vecbridge._contract._field_types import Operand, Scalar
@@ -55,35 +55,33 @@ _LIST = "a list, such as [1, 2]"
 _MORE = "a comma or ]"
 _TIME = 'a time, such as "2026-01-01T00:00:00Z"'
 _JOINT = "and, or, or the end of the filter"
+_CLOSING = "and, or, or )"
 
-_BOOLEANS = "a boolean field is compared, too: ok == true"
-_EQUALITY = "equality is written =="
-_FINITE = "the numbers of a filter are finite"
 _MISSING = "a missing value is found by: label is missing"
 _PARTS = 'parts of a string are found by: label contains "x", label starts with "x"'
+_STOPS = ("and", "or", ")", "end")
+_SLIPS: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
+    ((_COMPARISON, _OPERATION, _VALUE), ("=", "==="), "equality is written =="),
+    ((_OPERATION,), ("<>",), "inequality is written !="),
+    ((_OPERATION,), ("=>",), "at least is written >="),
+    ((_OPERATION,), ("=<",), "at most is written <="),
+    ((_OPERATION,), ("like", "startswith", "has"), _PARTS),
+    ((_OPERATION,), _STOPS, "a boolean field is compared, too: ok == true"),
+    ((_COMPARISON,), _STOPS, "each condition names its field; for several values, use in [...]"),
+    ((_FIELD,), ("string",), "an odd name is written in backticks"),
+    ((_VALUE,), ("null", "none", "missing"), _MISSING),
+    ((_VALUE,), ("nan", "inf", "infinity"), "the numbers of a filter are finite"),
+    ((_VALUE,), ("name",), "a string is written in quotes; two fields are not compared"),
+    ((_VALUE,), ("[",), "for several values, use in [...]"),
+    ((_LIST,), ("(",), "a list is written in brackets"),
+    ((_JOINT, _CLOSING), ("string",), r"""a quote in a string is written \" or \'"""),
+    ((_JOINT, _CLOSING), tuple(_MIRRORED), "a chain is written 0 < score <= 1"),
+    ((_OPERATION, _JOINT, _CLOSING), ("number",), ARITHMETIC),
+]
 _HINTS = {
-    (_FIELD, "string"): "an odd name is written in backticks",
-    **dict.fromkeys(
-        [(_COMPARISON, kind) for kind in ("and", "or", ")", "end")],
-        "each condition names its field; one of several values is label in [1, 2]",
-    ),
-    **dict.fromkeys([(_OPERATION, kind) for kind in ("and", "or", ")", "end")], _BOOLEANS),
-    **dict.fromkeys([(_OPERATION, word) for word in ("like", "startswith", "has")], _PARTS),
-    **dict.fromkeys([(place, "=") for place in (_COMPARISON, _OPERATION, _VALUE)], _EQUALITY),
-    (_OPERATION, "==="): _EQUALITY,
-    (_OPERATION, "<>"): "inequality is written !=",
-    (_OPERATION, "=>"): "at least is written >=",
-    (_OPERATION, "=<"): "at most is written <=",
-    (_OPERATION, "number"): ARITHMETIC,
-    **dict.fromkeys([(_VALUE, word) for word in ("null", "none", "missing")], _MISSING),
-    **dict.fromkeys([(_VALUE, word) for word in ("nan", "inf", "infinity")], _FINITE),
-    (_VALUE, "name"): "a string is written in quotes; two fields are not compared",
-    (_VALUE, "["): "one of several values is label in [1, 2]",
-    (_LIST, "("): "a list is written in brackets",
-    (_JOINT, "string"): r"""a quote in a string is written \" or \'""",
-    (_JOINT, "number"): ARITHMETIC,
-    **dict.fromkeys([(_JOINT, sign) for sign in _MIRRORED], "a chain is written 0 < score <= 1"),
+    (place, word): hint for places, words, hint in _SLIPS for place in places for word in words
 }
+"""What was probably meant, by what was expected and by the word or the kind of what was found."""
 
 
 def parse(text: str) -> Filter:
@@ -172,7 +170,7 @@ class _Parser:
         if self._next.kind == ")":
             self._fail("this ) closes no parenthesis")
         if self._next.kind != "end":
-            self._refuse(_JOINT)
+            self._refuse(_CLOSING if unclosed else _JOINT)
         _join(filters, waiting, 1)
         if waiting:
             self._fail("this parenthesis is never closed", waiting.pop())
@@ -227,12 +225,13 @@ class _Parser:
         self._take()
         try:
             time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", str(written.value)))
-        except ValueError:
+            utc = time.astimezone(timezone.utc)
+        except (ValueError, OverflowError):
             self._fail(f"expected {_TIME}", written)
         if time.utcoffset() is None:
             self._fail("a time needs a time zone", written, hint="Z at the end says UTC")
         self.expect(")", "a parenthesis that closes")
-        return time
+        return utc
 
     def _condition(self) -> Filter:
         if self._next.kind in (*_LITERALS, "call"):
