@@ -13,8 +13,9 @@ from vecbridge._client import Budgets, IdRange, Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
+from vecbridge._contract._field import field
 from vecbridge._contract._field_types import FieldType, FieldValue, Scalar
-from vecbridge._contract._filters import Filter, field
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._limits import FieldLimits
 from vecbridge._contract._metric import METRICS, Metric

@@ -19,11 +19,12 @@ from vecbridge._contract._consistency import Consistency, parse_consistency, sat
 from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._limits import UNLIMITED
+from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
 from vecbridge._contract._scope import Scope
-from vecbridge._contract._settling import fields_of, matches, operators_of, settle
+from vecbridge._contract._settling import fields_of, operators_of, settle
 from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
 

@@ -28,7 +28,10 @@ FieldType = Literal[
 """The type of a scalar field. With ``?`` a record may have no value of it: ``None``."""
 
 BASE_TYPES: tuple[BaseType, ...] = get_args(BaseType)
+"""Every type of values."""
+
 FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
+"""Every type of a field: those of values, and each of them with ``?``."""
 
 Scalar: TypeAlias = str | int | float | bool
 """A value that filters compare, as engines have it: a timestamp is an integer."""

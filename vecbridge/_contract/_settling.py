@@ -8,18 +8,14 @@ order they were built in, since stores parse and evaluate by recursion.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, cast, get_args
+from typing import NamedTuple, TypeAlias, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
+from vecbridge._contract._field import several
 from vecbridge._contract._field_types import (
     BaseType,
     FieldType,
-    FieldValue,
     Scalar,
     base_of,
     is_optional,
@@ -27,7 +23,6 @@ from vecbridge._contract._field_types import (
 from vecbridge._contract._filters import (
     And,
     Comparison,
-    Condition,
     Contains,
     ContainsAny,
     Filter,
@@ -35,11 +30,10 @@ from vecbridge._contract._filters import (
     IsMissing,
     Not,
     OneOf,
-    Operator,
     Or,
     StartsWith,
+    is_condition,
     postorder,
-    several,
     shown,
 )
 from vecbridge._contract._limits import UNLIMITED, FieldLimits
@@ -151,66 +145,10 @@ def settle(
     if found.height > MAX_HEIGHT:
         raise _too_large(f"alternates &, | and ~ on more than {MAX_HEIGHT} levels")
     guarded = _guarded(found.filter, fields)
-    conditions = sum(isinstance(node, get_args(Condition)) for node in postorder(guarded))
+    conditions = sum(is_condition(node) for node in postorder(guarded))
     if conditions > MAX_CONDITIONS:
         raise _too_large(f"has {conditions} conditions; at most {MAX_CONDITIONS} are taken")
     return guarded
-
-
-def matches(where: Filter, fields: Mapping[str, Sequence[Any]], count: int) -> NDArray[np.bool_]:
-    """Return which of ``count`` records a settled filter accepts.
-
-    Args:
-        where: a filter that :func:`settle` returned, as every engine is given.
-        fields: one column of ``count`` values for each field that it names.
-        count: how many records there are.
-
-    Returns:
-        ``(count,)`` bool.
-    """
-    match where:
-        case And(left, right):
-            return matches(left, fields, count) & matches(right, fields, count)
-        case Or(left, right):
-            return matches(left, fields, count) | matches(right, fields, count)
-        case Not(operand):
-            return ~matches(operand, fields, count)
-        case OneOf(name, values):
-            wanted = frozenset(values)
-            return np.fromiter(map(wanted.__contains__, fields[name]), np.bool_, count)
-        case Comparison(name, word, value):
-            return _compared(word, _objects(fields[name], count), value)
-        case IsMissing(name):
-            return _are_missing(_objects(fields[name], count))
-        case Contains(name, value):
-            held = (each is not None and value in each for each in fields[name])
-            return np.fromiter(held, np.bool_, count)
-        case ContainsAny(name, values):
-            apart = frozenset(values).isdisjoint
-            held = (each is not None and not apart(each) for each in fields[name])
-            return np.fromiter(held, np.bool_, count)
-        case _:
-            raise TypeError(f"{shown(where)} is not settled")
-
-
-def _compared(word: Operator, column: NDArray[np.object_], value: Scalar) -> NDArray[np.bool_]:
-    """Return which values meet a comparison; a missing one meets none."""
-    compare = OPERATORS[word]
-    found: NDArray[np.bool_]
-    # Values that are missing equal nothing, and have no order.
-    with suppress(TypeError):
-        if word != "!=":
-            found = compare(column, value).astype(np.bool_)
-            return found
-    found = ~_are_missing(column)
-    found[found] = compare(column[found], value)
-    return found
-
-
-def _are_missing(column: NDArray[np.object_]) -> NDArray[np.bool_]:
-    equal: Any = np.equal
-    missing: NDArray[np.bool_] = equal(column, None).astype(np.bool_)
-    return missing
 
 
 def operators_of(where: Filter) -> frozenset[FilterOperator]:
@@ -223,9 +161,7 @@ def operators_of(where: Filter) -> frozenset[FilterOperator]:
 
 def fields_of(where: Filter) -> frozenset[str]:
     """Return the names of the fields that a filter compares."""
-    return frozenset(
-        node.name for node in postorder(where) if isinstance(node, get_args(Condition))
-    )
+    return frozenset(node.name for node in postorder(where) if is_condition(node))
 
 
 _WORDS: dict[type[object], FilterOperator] = {
@@ -242,7 +178,7 @@ _WORDS: dict[type[object], FilterOperator] = {
 def _leaf(
     node: object, fields: Mapping[str, FieldType], limits: Mapping[str, FieldLimits]
 ) -> _Settled:
-    if not isinstance(node, get_args(Condition)):
+    if not is_condition(node):
         raise _no_filter(node)
     kind, held = _kind(node.name, fields), limits.get(node.name, UNLIMITED)
     if isinstance(node, IsMissing):
@@ -402,10 +338,3 @@ def _too_large(how: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"the filter {how}; say field(...).is_in([...]) for many values, or ask several times"
     )
-
-
-def _objects(column: Sequence[FieldValue] | NDArray[np.object_], count: int) -> NDArray[np.object_]:
-    if isinstance(column, np.ndarray) and column.dtype == object:
-        return column
-    # Not by assignment, which would look into values that are lists.
-    return np.fromiter(column, object, count)

@@ -22,7 +22,8 @@ from vecbridge._contract._filters import (
     Or,
     StartsWith,
 )
-from vecbridge._contract._settling import matches, settle
+from vecbridge._contract._matching import matches
+from vecbridge._contract._settling import settle
 from vecbridge.filters._language import format, parse  # noqa: A004 (the opposite of parse)
 
 __all__ = [

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NoReturn, cast
 
+from vecbridge._contract._field import field
 from vecbridge._contract._field_types import Operand, Scalar
 from vecbridge._contract._filters import (
     And,
@@ -25,7 +26,6 @@ from vecbridge._contract._filters import (
     Operator,
     Or,
     StartsWith,
-    field,
 )
 from vecbridge._errors import FilterSyntaxError, InvalidArgumentError
 from vecbridge.filters._tokens import ARITHMETIC, Token, failure, printable, tokens

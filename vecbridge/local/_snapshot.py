@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from vecbridge._contract._field_types import FieldValue
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._matching import matches
 from vecbridge._contract._records import Records
-from vecbridge._contract._settling import matches
 from vecbridge.local._ids import IdTable
 from vecbridge.ranking import ids_at
 

@@ -140,13 +140,16 @@ def test_values_that_a_field_does_not_hold_are_refused(harness: Harness) -> None
 @clause("CAP-9", "CAP-2")
 def test_types_that_are_not_declared_are_refused(harness: Harness) -> None:
     """Look for a field that becomes one of another type."""
-    missing = [kind for kind in FIELD_TYPES if kind not in harness.capabilities.field_types]
+    missing: list[FieldType] = [
+        kind for kind in FIELD_TYPES if kind not in harness.capabilities.field_types
+    ]
     if not missing:
         vacuous("every type of field is declared")
     before = harness.store.index_names()
     for kind in missing:
+        wanted: dict[str, FieldType] = {"a": kind}
         with pytest.raises(UnsupportedError):
-            harness.store.create_index("conformance_types", dimension=2, fields={"a": kind})
+            harness.store.create_index("conformance_types", dimension=2, fields=wanted)
     assert harness.store.index_names() == before
 
 
