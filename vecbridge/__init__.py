@@ -9,17 +9,19 @@
 
 from __future__ import annotations
 
-from vecbridge._client import Budgets, Index, Store
+from vecbridge._client import Budgets, IdRange, Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
-from vecbridge._contract._filters import Filter, field
+from vecbridge._contract._field import field
+from vecbridge._contract._field_types import FieldType, FieldValue, Scalar
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._limits import FieldLimits
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._protocols import Backend, FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
-from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records, Scalar
+from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
 from vecbridge._errors import (
     AmbiguousBackendError,
@@ -31,6 +33,7 @@ from vecbridge._errors import (
     CorruptStoreError,
     DimensionError,
     DuplicateIdError,
+    FilterSyntaxError,
     IndexExistsError,
     IndexNotFoundError,
     InvalidArgumentError,
@@ -73,10 +76,13 @@ __all__ = [
     "FarIndex",
     "FieldLimits",
     "FieldType",
+    "FieldValue",
     "Fields",
     "Filter",
+    "FilterSyntaxError",
     "Hit",
     "Hits",
+    "IdRange",
     "Index",
     "IndexExistsError",
     "IndexInfo",

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
 from vecbridge.diagnosis import Finding
+from vecbridge.fields import refuse_unknown_types
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
+from vecbridge_milvus._fields import MILVUS_FIELD_TYPES
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._proof import is_cloud, shown
 from vecbridge_milvus._schema import Layout
@@ -62,7 +64,9 @@ class MilvusBackend:
             IndexExistsError: there is a collection of that name.
             InvalidArgumentError: this server cannot build what the settings ask for, or would
                 ignore it; nothing was made.
+            UnsupportedError: a field has a type that collections are not given; nothing was made.
         """
+        refuse_unknown_types(fields, MILVUS_FIELD_TYPES, self.name)
         Creation(self._connection, self._settings, name).run(
             dimension=dimension,
             metric=metric,

@@ -83,6 +83,8 @@ class Expressions:
             right = self._written(where.right, wanted=both_are)
             text = f"({left}) and ({right})"
             return text if both_are == wanted else f"not ({text})"
+        if not isinstance(where, (OneOf, Comparison)):
+            raise TypeError(f"{where} is no filter that an index declares")
         text = self._one_of(where) if isinstance(where, OneOf) else self._compared(where)
         return text if wanted else f"not ({text})"
 

@@ -39,6 +39,9 @@ Which of them a server knows depends on its version, and no quotes make a name o
 """
 
 
+MILVUS_FIELD_TYPES: frozenset[FieldType] = frozenset({"string", "integer", "float", "boolean"})
+
+
 def type_of(column: Mapping[str, Any]) -> FieldType | None:
     """Return the type of the field that a column is; ``None`` where no type expresses it."""
     from pymilvus import DataType

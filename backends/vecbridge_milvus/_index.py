@@ -27,6 +27,7 @@ from vecbridge_milvus._duplicate_keys import DuplicateKeys
 from vecbridge_milvus._errors import BACKEND, TooLargeError
 from vecbridge_milvus._exact import ExactRanker
 from vecbridge_milvus._expr import both
+from vecbridge_milvus._fields import MILVUS_FIELD_TYPES
 from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import IDS_AT_A_TIME
 from vecbridge_milvus._schema import MAX_LIMIT
@@ -66,8 +67,8 @@ class MilvusIndex:
             max_k=MAX_LIMIT - SPARE,
             max_within=_WITHIN_AT_MOST_IDS,
             max_batch_bytes=_BATCH_BYTES,
-            fields=True,
-            filters=FILTER_OPERATORS,
+            field_types=MILVUS_FIELD_TYPES,
+            filters=FILTER_OPERATORS - {"is_missing", "contains", "contains_any"},
             consistency=frozenset[Consistency](levels),
             durable=True,
             shared=collection.connection.shared,

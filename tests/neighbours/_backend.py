@@ -68,7 +68,7 @@ class NeighbourBackend:
             max_k=max_k,
             max_within=None,
             max_batch_bytes=None,
-            fields=False,
+            field_types=frozenset(),
             filters=frozenset(),
             consistency=frozenset({"strong"}),
             durable=lasting,

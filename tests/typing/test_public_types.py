@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from typing_extensions import assert_type
 
 import vecbridge
-from vecbridge import Backend, Candidates, Filter, Hit, Hits, Index, Records, Scalar, Store, field
+from vecbridge import (
+    Backend,
+    Candidates,
+    FieldValue,
+    Filter,
+    Hit,
+    Hits,
+    Index,
+    Records,
+    Store,
+    field,
+)
 
 
 @pytest.fixture
@@ -50,7 +61,7 @@ def test_records(index: Index) -> None:
     records = index.fetch(["a", "c"])
     assert_type(records, Records)
     assert_type(records.vectors, NDArray[np.float32])
-    assert_type(records.fields, Mapping[str, Sequence[Scalar]])
+    assert_type(records.fields, Mapping[str, Sequence[FieldValue]])
     assert_type(records.missing, tuple[str, ...])
     assert_type(index.scan(), Iterator[Records])
     assert_type(index.contains(["a"]), NDArray[np.bool_])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from vecbridge._client._budgets import Budgets
 from vecbridge._client._index import Index
+from vecbridge._client._ranges import IdRange
 from vecbridge._client._store import Store
 
-__all__ = ["Budgets", "Index", "Store"]
+__all__ = ["Budgets", "IdRange", "Index", "Store"]

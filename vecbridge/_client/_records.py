@@ -10,17 +10,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vecbridge._client import _validate as validate
-from vecbridge._client._batching import upsert_records
+from vecbridge._client._batching import update_fields, upsert_records
 from vecbridge._client._budgets import Budgets
 from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._hit_fields import FieldNames, parse_field_names, projected
 from vecbridge._client._operation import Lifetime, operation
-from vecbridge._client._scan import level_of, scope_of
+from vecbridge._client._ranges import (
+    IdRange,
+    count_in,
+    ids_in,
+    parse_range,
+    partition,
+    scan_range,
+)
+from vecbridge._client._scan import level_of, records_in, scope_of
 from vecbridge._contract._capabilities import Capabilities
-from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._consistency import Consistency, strongest_level
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
+from vecbridge._errors import InvalidArgumentError
 
 
 class RecordIndex:
@@ -103,29 +113,78 @@ class RecordIndex:
         )
 
     @operation
-    def delete(self, ids: Iterable[str]) -> None:
-        """Remove records; ids that are not there are ignored.
+    def delete(self, ids: Iterable[str] | None = None, *, where: Filter | None = None) -> None:
+        """Remove records by id or by filter; ids that are not there are ignored.
+
+        Args:
+            ids: of the records.
+            where: remove every record that matches, instead. They are found first, at the
+                strongest level of the index, and removed by id: a record that another writer
+                changes meanwhile is removed too.
 
         Raises:
-            InvalidIdError: an id is unusable; nothing was deleted.
+            InvalidArgumentError: both ``ids`` and ``where`` are given, or the filter is unusable;
+                nothing was deleted.
+            InvalidIdError: an id is unusable, or there are neither ids nor a filter; nothing was
+                deleted.
             BackendError: the store failed; doing the same call again is always safe.
         """
-        checked = validate.ids(ids, unique=False)
+        if where is None:
+            checked = validate.ids(ids, unique=False)
+        elif ids is None:
+            scope = self._scope(None, where, strongest_level(self.capabilities.consistency))
+            checked = ids_in(self._checked, scope)
+        else:
+            raise InvalidArgumentError("delete takes ids or where=; both were given")
         if checked:
             self._checked.delete(checked)
 
     @operation
-    def fetch(self, ids: Iterable[str], *, consistency: Consistency | None = None) -> Records:
+    def update_fields(self, ids: Iterable[str], fields: Fields) -> None:
+        """Replace some fields of records, and leave their vectors and other fields as they are.
+
+        Records are read, changed and written again, batch by batch: what another writer changes
+        of the same records meanwhile is lost.
+
+        Args:
+            ids: ``n`` distinct ids of records that are there.
+            fields: a column of ``n`` values for each field that changes.
+
+        Raises:
+            InvalidInputError: an argument is unusable, or an id has no record; nothing was written.
+            PartialWriteError: the store failed part-way; it says which ids are written.
+            BackendError: the store failed before anything was acknowledged.
+        """
+        update_fields(self._checked, ids, fields, self._lifetime.backend)
+
+    @operation
+    def fetch(
+        self,
+        ids: Iterable[str],
+        *,
+        fields: FieldNames = True,
+        vectors: bool = True,
+        consistency: Consistency | None = None,
+    ) -> Records:
         """Return records in request order, bit for bit as they were written.
 
         Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
         comes once. The vectors are ``(m, d)`` float32.
 
+        Args:
+            ids: of the records.
+            fields: names of the fields to return; all of them by default.
+            vectors: ``False`` returns vectors of shape ``(m, 0)``.
+            consistency: level of the read.
+
         Raises:
             InvalidIdError: an id is unusable.
+            InvalidArgumentError: the index has no field of such a name.
         """
+        names = parse_field_names(fields, self.info)
         checked = validate.ids(ids, unique=False)
-        return self._checked.fetch(checked, consistency=self._level(consistency))
+        found = self._checked.fetch(checked, consistency=self._level(consistency))
+        return projected(found, self.info.fields, names, vectors=vectors)
 
     @operation
     def contains(
@@ -143,9 +202,18 @@ class RecordIndex:
         return np.array([known[each] for each in column], dtype=np.bool_)
 
     @operation
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        """Return the number of live records, exact at its consistency level."""
-        return self._checked.count(consistency=self._level(consistency))
+    def count(self, *, where: Filter | None = None, consistency: Consistency | None = None) -> int:
+        """Return the number of live records, exact at its consistency level.
+
+        Args:
+            where: only records that match are counted.
+            consistency: level of the read.
+
+        Raises:
+            InvalidArgumentError: the filter is unusable.
+            UnsupportedError: the records have no fields to filter by.
+        """
+        return count_in(self._checked, self._scope(None, where, consistency))
 
     def __len__(self) -> int:
         return self.count()
@@ -156,20 +224,73 @@ class RecordIndex:
 
     @operation
     def scan(
-        self, batch_size: int | None = None, *, consistency: Consistency | None = None
+        self,
+        batch_size: int | None = None,
+        *,
+        where: Filter | None = None,
+        start: str | None = None,
+        stop: str | None = None,
+        after: str | None = None,
+        fields: FieldNames = True,
+        vectors: bool = True,
+        consistency: Consistency | None = None,
     ) -> Iterator[Records]:
         """Return every live record once, in batches.
 
+        With ``start``, ``stop`` or ``after`` they come in ascending order of ids, by code point;
+        otherwise in any order. The next page of a listing is
+        ``next(index.scan(50, after=last_id), None)``.
+
         Args:
             batch_size: most records at a time; by default as many as fit the budget, 16 MiB.
+            where: only records that match.
+            start: only ids from this one on.
+            stop: only ids before this one.
+            after: only ids after this one.
+            fields: names of the fields to return; all of them by default.
+            vectors: ``False`` returns vectors of shape ``(n, 0)``.
             consistency: level of the read.
+
+        Raises:
+            InvalidArgumentError: the index has no field of such a name.
         """
+        names = parse_field_names(fields, self.info)
         size = (
             self._checked.scan_rows
             if batch_size is None
             else validate.positive(batch_size, "batch_size")
         )
-        return self._checked.scan(size, consistency=self._level(consistency))
+        scope, ids = self._scope(None, where, consistency), parse_range(start, stop, after)
+        if ids is not None:
+            batches = scan_range(self._checked, size, scope, ids)
+        elif scope.within is None and scope.where is None:
+            batches = self._checked.scan(size, consistency=scope.consistency)
+        else:
+            batches = records_in(self._checked, scope, size)
+        types = self.info.fields
+        return (projected(records, types, names, vectors=vectors) for records in batches)
+
+    @operation
+    def partitions(self, count: int, *, consistency: Consistency | None = None) -> list[IdRange]:
+        """Return ranges of ids that together hold every record once, about as many each.
+
+        A range is what ``scan(start=, stop=)`` takes. The first has no lower end and the last no
+        upper one, so that records that are written later have their range too.
+
+        Args:
+            count: how many ranges; there are fewer where there are fewer records.
+            consistency: level of the read.
+
+        Example:
+            >>> import vecbridge
+            >>> index = vecbridge.get_backend("sklearn").create_index("points", dimension=1)
+            >>> index.upsert(["a", "b", "c", "d"], [[0], [1], [2], [3]])
+            >>> index.partitions(2)
+            [IdRange(start=None, stop='c'), IdRange(start='c', stop=None)]
+        """
+        parts = validate.positive(count, "count")
+        scope = self._scope(None, None, consistency)
+        return partition(ids_in(self._checked, scope), parts)
 
     def close(self) -> None:
         """Release what this index alone holds. May be called twice."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter, fields_of, operators_of, shown
+from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._matching import matches
@@ -24,7 +24,7 @@ from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
 from vecbridge._contract._scope import Scope
-from vecbridge._contract._settling import settle
+from vecbridge._contract._settling import fields_of, operators_of, settle
 from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
 
@@ -149,9 +149,9 @@ class TopK:
         self._pending, self._pending_count = [], 0
 
 
-def no_hits(count: int, *, exact: bool) -> list[Hits]:
+def no_hits(count: int, *, exact: bool, fields: Sequence[str] = ()) -> list[Hits]:
     """Return the answers of ``count`` queries where no record is in scope."""
-    return [Hits((), np.empty(0), exact=exact) for _ in range(count)]
+    return [Hits((), np.empty(0), exact, {name: [] for name in fields}) for _ in range(count)]
 
 
 def no_candidates(count: int, dimension: int) -> list[Candidates]:
@@ -199,11 +199,13 @@ def _blocks(index: CheckedEngine, count: int, width: int) -> list[tuple[int, int
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def records_in(index: CheckedEngine, scope: Scope) -> Iterator[Records]:
-    """Yield the records in scope, batch by batch, without their fields."""
+def records_in(
+    index: CheckedEngine, scope: Scope, batch_size: int | None = None
+) -> Iterator[Records]:
+    """Yield the records in scope, batch by batch; by default batches that fit the budget."""
     if scope.is_empty:
         return
-    rows = index.scan_rows
+    rows = batch_size or index.scan_rows
     if scope.within is None:
         stream = index.scan(rows, consistency=scope.consistency)
     else:
@@ -216,10 +218,7 @@ def records_in(index: CheckedEngine, scope: Scope) -> Iterator[Records]:
 
 
 def _matching(records: Records, where: Filter) -> Records:
-    positions = np.flatnonzero(matches(where, records.fields, len(records))).tolist()
-    return Records(
-        tuple(records.ids[position] for position in positions), records.vectors[positions]
-    )
+    return records.take(np.flatnonzero(matches(where, records.fields, len(records))))
 
 
 def mean_query(queries: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,9 +12,10 @@ from vecbridge._client._index import Index
 from vecbridge._client._operation import Lifetime
 from vecbridge._client._tracing import traced
 from vecbridge._contract._consistency import Consistency, parse_consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._contract._protocols import Backend, VectorIndex
-from vecbridge._contract._records import FieldType, IndexInfo
+from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import IndexExistsError, SchemaMismatchError
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client import Index
-from vecbridge._contract._filters import field
+from vecbridge._contract._field import field
 from vecbridge._contract._ranking import Ranking
 from vecbridge.transfer import Progress
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._records import FieldType
+from vecbridge._contract._field_types import FieldType
 from vecbridge.transfer._source import Place, Rows, Source, metric_said, rows_at_once
 
 MARK = b"vecbridge"

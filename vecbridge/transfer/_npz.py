@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import FieldType, IndexInfo, Records
+from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.transfer._arrays import Array, Arrays
 from vecbridge.transfer._progress import Progress

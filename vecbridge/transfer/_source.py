@@ -12,8 +12,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from vecbridge._client import _validate as validate
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._records import FieldType
 from vecbridge._errors import InvalidArgumentError, InvalidInputError, VecbridgeError
 
 BATCH_BYTES = 16 << 20

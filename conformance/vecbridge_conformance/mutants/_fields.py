@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Filter, Scalar, Scope
+from vecbridge import Candidates, FieldValue, Filter, Scope
 from vecbridge.filters import And, Comparison, Not, OneOf, Or
 from vecbridge_conformance.mutants._radius import Ranged
 from vecbridge_conformance.mutants._reference import ReferenceIndex
@@ -22,7 +22,7 @@ def _single(value: float) -> float:
         return float(np.float32(value))
 
 
-def _with_each(row: Row, change: Callable[[Scalar], Scalar]) -> Row:
+def _with_each(row: Row, change: Callable[[FieldValue], FieldValue]) -> Row:
     """Return the row with each of its values changed."""
     return row._replace(fields={name: change(value) for name, value in row.fields.items()})
 
@@ -33,7 +33,7 @@ class _Column(ReferenceIndex):
     def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
         return super().merged(rows, [_with_each(row, self.like) for row in new])
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         """Return what is kept of a value."""
         return value
 
@@ -42,7 +42,7 @@ class _Column(ReferenceIndex):
 class IntegersThroughFloats(_Column):
     """Keeps integers as floats, which tell none apart beyond 53 bits."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return int(float(value)) if type(value) is int else value
 
 
@@ -50,7 +50,7 @@ class IntegersThroughFloats(_Column):
 class TextsTrimmed(_Column):
     """Blanks at the end of a text are lost."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return value.rstrip() if isinstance(value, str) else value
 
 
@@ -58,7 +58,7 @@ class TextsTrimmed(_Column):
 class TextsCut(_Column):
     """Keeps the first 255 characters of a text, and does not say so."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return value[:255] if isinstance(value, str) else value
 
 
@@ -66,7 +66,7 @@ class TextsCut(_Column):
 class FloatsOf32Bits(_Column):
     """Keeps floats in 32 bits, acknowledges those that are rounded, and declares nothing."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return _single(value) if type(value) is float else value
 
 
@@ -78,7 +78,7 @@ class _Matching(ReferenceIndex):
         names = {row.id for row in super().in_scope(looked_at, scope)}
         return [row for row in rows if row.id in names]
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         """Return what a filter takes a value for."""
         return value
 
@@ -91,7 +91,7 @@ class _Matching(ReferenceIndex):
 class FilterPadsTexts(_Matching):
     """To a filter, blanks at the end of a text do not count."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return value.rstrip(" ") if isinstance(value, str) else value
 
 
@@ -103,7 +103,7 @@ class FilterPadsTexts(_Matching):
 class FilterByFirstWord(_Matching):
     """A filter for a text finds longer texts that begin with it as a word."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return value.partition(" ")[0] if isinstance(value, str) else value
 
 
@@ -111,7 +111,7 @@ class FilterByFirstWord(_Matching):
 class FilterIntegersAsFloats(_Matching):
     """A filter compares integers as floats, so large neighbours are the same."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return float(value) if type(value) is int else value
 
 
@@ -138,7 +138,7 @@ class _Operands(ReferenceIndex):
             return Not(self._changed(where.operand))
         if isinstance(where, (And, Or)):
             return type(where)(self._changed(where.left), self._changed(where.right))
-        return self.put(where)
+        return self.put(where) if isinstance(where, (Comparison, OneOf)) else where
 
     def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
         """Return a condition as it is put into the store's language."""
@@ -149,7 +149,7 @@ class _Operands(ReferenceIndex):
 class FilterOperandOfAnotherType(_Matching):
     """To a filter, a text that reads as a number is the number: "1" equals "1.0"."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return value.removesuffix(".0") if isinstance(value, str) else value
 
 

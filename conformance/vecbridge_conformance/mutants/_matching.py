@@ -6,7 +6,17 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from vecbridge.filters import And, Comparison, Filter, Not, OneOf, Or
+from vecbridge.filters import (
+    And,
+    Comparison,
+    Contains,
+    ContainsAny,
+    Filter,
+    IsMissing,
+    Not,
+    OneOf,
+    Or,
+)
 from vecbridge_conformance.mutants._shelf import Row
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -30,5 +40,19 @@ def accepts(where: Filter, row: Row) -> bool:
             return not accepts(operand, row)
         case OneOf(name, values):
             return row.fields[name] in values
-        case Comparison(name, word, value):
-            return _OPERATORS[word](row.fields[name], value)
+        case IsMissing(name):
+            return row.fields[name] is None
+        case _:
+            value: Any = row.fields[where.name]
+            return value is not None and _holds(where, value)
+
+
+def _holds(where: Filter, value: Any) -> bool:
+    match where:
+        case Comparison(_, word, other):
+            return _OPERATORS[word](value, other)
+        case Contains(_, part):
+            return part in value
+        case ContainsAny(_, parts):
+            return not set(parts).isdisjoint(value)
+    raise TypeError(f"{where} is not settled")

@@ -18,14 +18,15 @@ from vecbridge import (
     ClosedError,
     Consistency,
     Fields,
+    FieldValue,
     Hits,
     IndexInfo,
     IndexNotFoundError,
     Metric,
     Records,
-    Scalar,
     Scope,
 )
+from vecbridge.fields import FIELD_TYPES
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import distances
 from vecbridge_conformance.mutants._matching import accepts
@@ -69,7 +70,7 @@ class ReferenceIndex:
             max_k=None,
             max_within=None,
             max_batch_bytes=None,
-            fields=True,
+            field_types=frozenset(FIELD_TYPES),
             filters=FILTER_OPERATORS,
             consistency=frozenset({"strong"}),
             durable=self._shelf.durable,
@@ -191,7 +192,7 @@ class ReferenceIndex:
         self._closed = True
 
     def _records(self, rows: Sequence[Row], missing: tuple[str, ...] = ()) -> Records:
-        columns: dict[str, list[Scalar]] = {
+        columns: dict[str, list[FieldValue]] = {
             name: [row.fields[name] for row in rows] for name in self.info.fields
         }
         vectors = self.give(self._matrix(rows))

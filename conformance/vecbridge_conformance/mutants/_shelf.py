@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import IndexInfo, Scalar
+from vecbridge import FieldValue, IndexInfo
 
 _WAIT_SECONDS = 30.0
 
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     id: str
     vector: NDArray[np.float32]
-    fields: dict[str, Scalar]
+    fields: dict[str, FieldValue]
 
 
 @dataclass(frozen=True)

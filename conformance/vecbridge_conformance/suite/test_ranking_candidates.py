@@ -126,7 +126,7 @@ def test_an_engine_that_finds_by_distance_lists_all_within(
         for query in data.queries:
             table = distances(metric, query, data.vectors)
             radius = float(np.sort(table)[20])
-            (listed,) = engine.in_range(query[np.newaxis], radius)
+            (listed,) = engine.in_range(query[np.newaxis], radius, Scope())
             _check_listed(listed, data, 0, f"{kind}: ")
             if listed.lower_bound > radius:
                 inside = {data.ids[row] for row in np.flatnonzero(table <= radius).tolist()}
@@ -145,7 +145,7 @@ def test_an_engine_that_lists_the_farthest_bounds_the_others(
         data = make(kind, 64, count=COUNT)
         engine.upsert(data.ids, data.vectors, {})
         for k in (1, 20, COUNT + 1):
-            found = engine.far_candidates(data.queries, k)
+            found = engine.far_candidates(data.queries, k, Scope())
             for query, listed in zip(data.queries, found, strict=True):
                 if listed.lower_bound == -math.inf:
                     continue

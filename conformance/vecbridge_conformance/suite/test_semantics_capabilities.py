@@ -15,6 +15,7 @@ from vecbridge import (
     UnsupportedError,
     get_backend,
 )
+from vecbridge.fields import FIELD_TYPES
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge_conformance import Harness, clause, requires, vacuous
 from vecbridge_conformance.suite._checks import contents, model, unchanged
@@ -27,7 +28,7 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     """Look at the capabilities: plain values, and limits that are positive or absent."""
     stated = harness.index().capabilities
     assert isinstance(stated, Capabilities)
-    for name in ("exact", "range_search", "farthest", "fields", "durable", "shared"):
+    for name in ("exact", "range_search", "farthest", "durable", "shared"):
         assert type(getattr(stated, name)) is bool, name
     assert type(stated.max_dimension) is int
     assert 1 <= stated.max_dimension <= 32768
@@ -41,6 +42,8 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     assert stated.consistency
     assert isinstance(stated.filters, frozenset)
     assert stated.filters <= FILTER_OPERATORS
+    assert isinstance(stated.field_types, frozenset)
+    assert stated.field_types <= set(FIELD_TYPES)
     assert stated.fields or not stated.filters, "filters without fields have nothing to look at"
 
 
