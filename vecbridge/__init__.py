@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from vecbridge._client import Budgets, Index, Store
+from vecbridge._client import AsyncIndex, AsyncStore, Budgets, Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
@@ -57,6 +57,8 @@ __all__ = [
     "RANKINGS",
     "Aggregation",
     "AmbiguousBackendError",
+    "AsyncIndex",
+    "AsyncStore",
     "AuthenticationError",
     "Backend",
     "BackendError",

@@ -19,6 +19,8 @@ PUBLIC: dict[str, list[str]] = {
         "RANKINGS",
         "Aggregation",
         "AmbiguousBackendError",
+        "AsyncIndex",
+        "AsyncStore",
         "AuthenticationError",
         "Backend",
         "BackendError",
