@@ -47,6 +47,9 @@ from vecbridge._errors import (
     VecbridgeError,
 )
 
+__version__ = "0.1.0.dev0"
+"""Version of this release."""
+
 contract_version = 2
 """Version of the contract in ``docs/contract.md`` that this release keeps."""
 
@@ -103,6 +106,7 @@ __all__ = [
     "UnsupportedError",
     "VecbridgeError",
     "VectorIndex",
+    "__version__",
     "backend_names",
     "contract_version",
     "field",

@@ -65,6 +65,7 @@ PUBLIC: dict[str, list[str]] = {
         "UnsupportedError",
         "VecbridgeError",
         "VectorIndex",
+        "__version__",
         "backend_names",
         "contract_version",
         "field",
