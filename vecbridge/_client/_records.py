@@ -87,7 +87,8 @@ class RecordIndex:
 
         Args:
             ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
-            vectors: ``(n, d)``, anything array-like; converted to float32 once, never changed.
+            vectors: ``(n, d)``, anything array-like: arrays, tensors, lists of them, a column of
+                pandas or Arrow; converted to float32 once, never changed.
             fields: a column of ``n`` values for each scalar field of the index.
             drop_unsupported: write although the store's own columns that ``info.unsupported``
                 names are erased from the records that are replaced.

@@ -223,8 +223,6 @@ def test_tensors(index: Index, kind: str, container: str) -> None:
     torch: Any = pytest.importorskip("torch")
     rng = np.random.default_rng(4)
     dtype = getattr(torch, kind)
-    if container == "list" and kind == "bfloat16":
-        pytest.skip("numpy knows no bfloat16, and a list of tensors goes to it as it is")
     for _ in range(CASES // 10):
         whole = [
             integers(-(2**63), 2**63 - 1, rng) if kind == "int64" else [3, 0, 101, 7]
