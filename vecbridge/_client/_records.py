@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
+from vecbridge._errors import UnsupportedError
 
 
 class RecordIndex:
@@ -47,6 +49,13 @@ class RecordIndex:
     def __repr__(self) -> str:
         info = self.info
         return f"<Index {info.name!r}: {info.dimension} dimensions, {info.metric}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise UnsupportedError(
+            f"index {self.info.name!r} was made from an object, and cannot be pickled or copied; "
+            f"one that open_index() of a store gives can",
+            capability="shared",
+        )
 
     def __exit__(
         self,
