@@ -1,0 +1,102 @@
+"""Awaited calls to Milvus: the loop goes on, and a cancelled write is done or not done."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+
+import numpy as np
+import pytest
+
+import vecbridge
+from vecbridge import AsyncIndex, AsyncStore
+
+LONGEST_S = 0.1
+"""Pause that is allowed: on a busy machine, threads wait for each other and for the interpreter."""
+TRIES = 3
+
+
+async def beat(pauses: list[float]) -> None:
+    while True:
+        started = time.perf_counter()
+        await asyncio.sleep(0.001)
+        pauses.append(time.perf_counter() - started)
+
+
+async def longest_pause(index: AsyncIndex, vectors: np.ndarray) -> float:
+    pauses: list[float] = []
+    heart = asyncio.create_task(beat(pauses))
+    await asyncio.gather(
+        *(
+            index.search(vectors[number], k=10)
+            if number % 4
+            else index.upsert([f"{number}-{at}" for at in range(10)], vectors[:10])
+            for number in range(200)
+        )
+    )
+    heart.cancel()
+    return max(pauses)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"t_{uuid.uuid4().hex}"
+
+
+def test_many_searches_and_writes_at_once_leave_the_loop_free(milvus_uri: str, name: str) -> None:
+    vectors = np.random.default_rng(1).standard_normal((2000, 64), dtype=np.float32)
+
+    async def main() -> list[float]:
+        async with AsyncStore(vecbridge.get_backend("milvus", uri=milvus_uri), readers=8) as store:
+            index = await store.create_index(name, dimension=64, metric="cosine")
+            await index.upsert([f"{at}" for at in range(len(vectors))], vectors)
+            await index.search(vectors[0])
+            found: list[float] = []
+            while len(found) < TRIES and min(found, default=1.0) > LONGEST_S:
+                found.append(await longest_pause(index, vectors))
+            assert await index.count() == len(vectors) + 500
+            await store.drop_index(name)
+            return found
+
+    found = asyncio.run(main())
+    assert min(found) <= LONGEST_S, found
+
+
+def test_cancelled_at_any_moment_everything_acknowledged_is_there(
+    milvus_uri: str, name: str
+) -> None:
+    draw = random.Random(1)
+    known: dict[str, float] = {}
+    ids = [f"id {number}" for number in range(5)]
+
+    async def state(index: AsyncIndex) -> dict[str, float]:
+        records = await index.fetch(ids)
+        return dict(zip(records.ids, records.vectors[:, 0].tolist(), strict=True))
+
+    async def main() -> int:
+        lost = 0
+        async with AsyncStore(vecbridge.get_backend("milvus", uri=milvus_uri)) as store:
+            index = await store.create_index(name, dimension=2, metric="euclidean")
+            for number in range(60):
+                array = np.full((len(ids), 2), number, dtype=np.float32)
+                task = asyncio.ensure_future(index.upsert(ids, array))
+                await asyncio.sleep(draw.random() * 0.01)
+                task.cancel()
+                (failed,) = await asyncio.gather(task, return_exceptions=True)
+                array[:] = -1.0
+                found = await state(index)
+                after = dict.fromkeys(ids, float(number))
+                if failed is None:
+                    assert found == after
+                else:
+                    assert isinstance(failed, asyncio.CancelledError)
+                    assert found in (known, after)
+                    lost += 1
+                known.clear()
+                known.update(found)
+            await store.drop_index(name)
+        return lost
+
+    assert asyncio.run(main()) > 0
