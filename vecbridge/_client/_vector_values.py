@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from vecbridge._errors import DimensionError, InvalidInputError, InvalidVectorError
 
 _FINITE_BLOCK = 1 << 20
+_LISTED_NUMBERS = 1 << 17
+"""Numbers of a list that are converted at a time: 10 ms."""
+
 _EXACT = 2.0**53
 _MASKED = np.ma.MaskedArray
 
@@ -34,6 +37,11 @@ def vectors(
         InvalidVectorError: not numeric, NaN, infinite, or too large for float32.
         DimensionError: not two-dimensional, or of another length than ``dimension``.
     """
+    rows = max(1, _LISTED_NUMBERS // max(dimension, 1))
+    if type(values) in {list, tuple} and len(values) > rows:  # type: ignore[arg-type]
+        converted = _in_blocks(values, rows, dimension)
+        if converted is not None:
+            return converted
     array = _as_array(values, what)
     if array.ndim != 2:
         raise DimensionError(
@@ -47,6 +55,21 @@ def vectors(
     with np.errstate(all="ignore"):
         converted = np.ascontiguousarray(array, dtype=np.float32)
     _check_finite(converted, array, what, ids)
+    return converted
+
+
+def _in_blocks(values: Any, rows: int, dimension: int) -> NDArray[np.float32] | None:
+    """Convert a long list; ``None`` where something is wrong in it, which the whole can tell.
+
+    While numpy reads a list, no other thread runs, such as one with an event loop.
+    """
+    converted = np.empty((len(values), dimension), dtype=np.float32)
+    try:
+        for start in range(0, len(values), rows):
+            block = values[start : start + rows]
+            converted[start : start + rows] = vectors(block, dimension=dimension)
+    except InvalidInputError:
+        return None
     return converted
 
 
