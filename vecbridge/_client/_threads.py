@@ -49,8 +49,8 @@ class Threads:
         import asyncio
 
         if self._closed:
-            # It is refused, and does nothing.
-            return call()
+            # Which is refused, unless it is of an index of another store.
+            return await asyncio.to_thread(call)
         future = self._lane.submit(call)
         try:
             return await asyncio.wrap_future(future)
@@ -76,7 +76,7 @@ class Threads:
         import asyncio
 
         if self._closed:
-            return call()
+            return await asyncio.to_thread(call)
         future = self._writing.submit(call)
         answer = asyncio.wrap_future(future)
         cancelled: BaseException | None = None

@@ -331,3 +331,17 @@ def test_importing_vecbridge_imports_no_event_loop() -> None:
 
 def test_both_are_public() -> None:
     assert {"AsyncIndex", "AsyncStore"} <= {*vecbridge.__all__}
+
+
+def test_an_index_of_another_store_outlives_the_threads_it_was_given() -> None:
+    async def main() -> None:
+        with get_backend("sklearn") as plain:
+            index = plain.create_index("photos", dimension=2)
+            async with AsyncStore(get_backend("sklearn")) as store:
+                awaited = AsyncIndex(index, store)
+                await awaited.upsert(["a"], [[1, 2]])
+            assert await awaited.count() == 1
+            await awaited.delete(["a"])
+            assert index.count() == 0
+
+    asyncio.run(main())
