@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from vecbridge._client import Budgets, IdRange, Index, Store
+from vecbridge._client import AsyncIndex, AsyncStore, Budgets, IdRange, Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
@@ -50,6 +50,9 @@ from vecbridge._errors import (
     VecbridgeError,
 )
 
+__version__ = "0.1.0.dev0"
+"""Version of this release."""
+
 contract_version = 2
 """Version of the contract in ``docs/contract.md`` that this release keeps."""
 
@@ -60,6 +63,8 @@ __all__ = [
     "RANKINGS",
     "Aggregation",
     "AmbiguousBackendError",
+    "AsyncIndex",
+    "AsyncStore",
     "AuthenticationError",
     "Backend",
     "BackendError",
@@ -107,6 +112,7 @@ __all__ = [
     "UnsupportedError",
     "VecbridgeError",
     "VectorIndex",
+    "__version__",
     "backend_names",
     "contract_version",
     "field",

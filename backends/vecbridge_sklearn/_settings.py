@@ -13,3 +13,8 @@ class SklearnSettings(Settings):
     """
 
     path: LocalPath | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the records are in this process alone."""
+        return self.path in {None, ":memory:"}

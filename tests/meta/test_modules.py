@@ -21,6 +21,8 @@ _COMMAND = "a command is read with its own help, and put in the list of commands
 _FORMAT = "a file format of a stranger's files is read and tested apart from what uses it"
 REASONS = {
     "vecbridge._client._batching": "when a batch fails is one idea; _records lists operations",
+    "vecbridge._client._threads": "what a cancelled await leaves is one idea; _async lists methods",
+    "vecbridge._config._origin": "what of a configuration may travel is one idea; so is finding it",
     "vecbridge.cli._backends": _COMMAND,
     "vecbridge.cli._bench": _COMMAND,
     "vecbridge.cli._config": _COMMAND,

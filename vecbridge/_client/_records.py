@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +31,7 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._errors import InvalidArgumentError, UnsupportedError
 
 
 class RecordIndex:
@@ -57,6 +58,13 @@ class RecordIndex:
     def __repr__(self) -> str:
         info = self.info
         return f"<Index {info.name!r}: {info.dimension} dimensions, {info.metric}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise UnsupportedError(
+            f"index {self.info.name!r} was made from an object, and cannot be pickled or copied; "
+            f"one that open_index() of a store gives can",
+            capability="shared",
+        )
 
     def __exit__(
         self,
@@ -97,7 +105,8 @@ class RecordIndex:
 
         Args:
             ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
-            vectors: ``(n, d)``, anything array-like; converted to float32 once, never changed.
+            vectors: ``(n, d)``, anything array-like: arrays, tensors, lists of them, a column of
+                pandas or Arrow; converted to float32 once, never changed.
             fields: a column of ``n`` values for each scalar field of the index.
             drop_unsupported: write although the store's own columns that ``info.unsupported``
                 names are erased from the records that are replaced.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vecbridge._config._given import Given
     from vecbridge._config._resolve import Resolved, ResolvedSetting
     from vecbridge._config._settings import Settings
+    from vecbridge._contract._protocols import Backend
 
 _DEFAULT_BACKEND = "sklearn"
 
@@ -54,8 +55,16 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
         >>> vecbridge.get_backend("sklearn")
         <Store 'sklearn'>
     """
+    from vecbridge._client import Store
+    from vecbridge._config._origin import Origin
+
     kind, resolved = configured(name, as_keywords(options))
-    return _made(kind, resolved.settings)
+    return Store(
+        built(kind, resolved.settings),
+        metric=resolved.settings.metric or "cosine",
+        consistency=resolved.settings.consistency_level,
+        origin=None if resolved.settings.in_memory else Origin(resolved),
+    )
 
 
 def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedSetting]:
@@ -86,15 +95,12 @@ def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any],
     return kind, resolved
 
 
-def _made(kind: type[Any], settings: Settings) -> Store:
-    from vecbridge._client import Store
-
+def built(kind: type[Any], settings: Settings) -> Backend:
+    """Return the backend of a class with its settings."""
     try:
-        return Store(
-            kind(settings),
-            metric=settings.metric or "cosine",
-            consistency=settings.consistency_level,
-        )
+        backend: Backend = kind(settings)
+        # It may be a property, of a stranger's.
+        _ = backend.name
     except VecbridgeError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class raises
@@ -103,6 +109,8 @@ def _made(kind: type[Any], settings: Settings) -> Store:
         values = list(vars(settings).values())
         secrets = [each for each in values if hasattr(each, "get_secret_value")]
         reason = error_message(error, [*secrets, *hidden_parts(values)])
+    else:
+        return backend
     # Not from the error: what it holds of the settings is not ours to show.
     declared = getattr(kind, "name", None)
     name = declared if isinstance(declared, str) else kind.__name__

@@ -65,8 +65,9 @@ class ResolvedSetting:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A backend's settings, and what they were made from."""
+    """The settings of a backend, by its registered name, and what they were made from."""
 
+    backend: str
     settings: Settings
     given: Mapping[str, Given]
 
@@ -117,7 +118,7 @@ def resolve(
         ]
     )
     _refuse_unknown(backend, settings_type, given)
-    return Resolved(_validated(backend, settings_type, given), given)
+    return Resolved(backend, _validated(backend, settings_type, given), given)
 
 
 def _refuse_unknown(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> None:

@@ -36,6 +36,11 @@ class Settings(BaseModel):
     metric: Metric | None = None
     consistency_level: Annotated[Consistency, BeforeValidator(parse_consistency)] | None = None
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the records are in this process alone; then no store of it can be pickled."""
+        return False
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         # An address may hold a password, which its type does not tell.
         for key, value in super().__repr_args__():

@@ -30,6 +30,10 @@ LEAST = {
 class DuckdbSettings(Settings):
     path: str | None = None  # in memory without one
 
+    @property
+    def in_memory(self) -> bool:
+        return self.path is None
+
 
 class DuckdbIndex:
     def __init__(self, backend: DuckdbBackend, info: vb.IndexInfo) -> None:
