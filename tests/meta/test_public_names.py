@@ -167,6 +167,7 @@ PUBLIC: dict[str, list[str]] = {
         "copy",
         "export_records",
         "import_records",
+        "silent",
         "verify",
     ],
     "vecbridge_conformance": [

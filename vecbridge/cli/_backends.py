@@ -11,7 +11,7 @@ from vecbridge._errors import MissingDependencyError, VecbridgeError
 from vecbridge.cli._console import emit, table
 from vecbridge.cli._options import AsJson, Options, completed, store_of
 from vecbridge.diagnosis import scratch_index
-from vecbridge.report._wording import worded
+from vecbridge.report._page import worded
 
 
 def add_to(app: typer.Typer) -> None:

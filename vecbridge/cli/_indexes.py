@@ -16,7 +16,7 @@ from vecbridge._contract._ranking import parse_ranking
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.cli._console import emit, errors, say, table
 from vecbridge.cli._options import AsJson, Backend, IndexName, Named, Options, opened, store_of
-from vecbridge.report._wording import worded
+from vecbridge.report._page import worded
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,11 +5,10 @@ Everything here streams: memory holds a few batches, whatever the size of the in
 
 from __future__ import annotations
 
-from vecbridge.transfer._checksum import Checksum, checksum
 from vecbridge.transfer._copy import Copied, copy
 from vecbridge.transfer._files import export_records, import_records
-from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._verify import Verified, verify
+from vecbridge.transfer._source import Progress, silent
+from vecbridge.transfer._verify import Checksum, Verified, checksum, verify
 
 __all__ = [
     "Checksum",
@@ -20,5 +19,6 @@ __all__ = [
     "copy",
     "export_records",
     "import_records",
+    "silent",
     "verify",
 ]

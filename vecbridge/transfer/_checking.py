@@ -13,10 +13,10 @@ from vecbridge._client import _validate as validate
 from vecbridge._client import _vector_values as vector_values
 from vecbridge._contract._limits import MAX_ID_BYTES, UNLIMITED, FieldLimits
 from vecbridge._contract._records import IndexInfo
-from vecbridge._errors import InvalidInputError
-from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._repeated import Repeated
-from vecbridge.transfer._source import Rows, Source, first_refused
+from vecbridge._errors import DuplicateIdError, InvalidInputError
+from vecbridge.transfer._source import Progress, Rows, Source
+
+_LISTED = 3
 
 
 def held_by(info: IndexInfo | None) -> tuple[Mapping[str, FieldLimits], int]:
@@ -42,7 +42,7 @@ def check(file: Source, info: IndexInfo | None, progress: Progress) -> None:
         InvalidInputError: a value of it is unusable, or an id is in it twice.
     """
     limits, max_id_bytes = held_by(info)
-    repeated = Repeated(file)
+    repeated = _Repeated(file)
     row = 0
     for rows in file.batches():
         _check_rows(file, rows, row, limits, max_id_bytes)
@@ -76,7 +76,7 @@ def _check_rows(
         try:
             accept(values)
         except InvalidInputError as error:
-            row = first_refused(count, refused)
+            row = _first_refused(count, refused)
             raise place.refused(
                 column, start + row, rows.ids[row], reason(values[row]), type(error)
             ) from error
@@ -122,3 +122,86 @@ def _reason(accept: Callable[[list[object]], None], values: list[object]) -> str
     except InvalidInputError as error:
         return str(error)
     return "the value is refused among others"
+
+
+def _first_refused(count: int, refused: Callable[[slice], bool]) -> int:
+    """Return the first of ``count`` rows that is refused alone; some of them are.
+
+    Args:
+        count: how many there are.
+        refused: tells whether one of a stretch of rows is.
+    """
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if refused(slice(low, middle)):
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+class _Repeated:
+    """Looks for them, in 8 bytes a record; where one is suspected, the ids are read again.
+
+    Args:
+        file: the file.
+    """
+
+    def __init__(self, file: Source) -> None:
+        self._file = file
+        self._parts = [np.empty(0, np.int64)]
+
+    def add(self, ids: Sequence[Any]) -> None:
+        """Take some ids, in the order of the file.
+
+        Raises:
+            DuplicateIdError: some of them are equal. Told at once: of a file that says one id a
+                thousand million times in a few bytes, the rest is not read.
+        """
+        self._parts.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
+        if len(set(ids)) < len(ids):
+            self.check()
+
+    def check(self) -> None:
+        """Look at all the ids so far.
+
+        Raises:
+            DuplicateIdError: an id occurs twice.
+        """
+        hashes = np.concatenate(self._parts)
+        hashes.sort()
+        suspects = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+        # Two ids can have one hash: only the ids themselves tell.
+        repeated = self._rows_of(suspects, len(hashes)) if suspects else {}
+        if not repeated:
+            return
+        read = len(hashes)
+        left = self._file.records - read
+        raise DuplicateIdError(
+            f"{self._file.place.path}, {self._file.place.word} {self._file.place.id!r}: ids in "
+            f"several rows, counted from 0: {_repeated_rows(repeated)}. "
+            + (f"The {left:,} rows after row {read - 1} were not looked at. " if left else "")
+            + "Nothing was imported; leave one record of each id in the file"
+        )
+
+    def _rows_of(self, suspects: set[Any], stop: int) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = {}
+        start = 0
+        for some in self._file.ids():
+            if start >= stop:
+                break
+            for row, name in enumerate(some[: stop - start], start):
+                if name is not None and hash(name) in suspects:
+                    rows.setdefault(name, []).append(row)
+            start += len(some)
+        return {name: where for name, where in rows.items() if len(where) > 1}
+
+
+def _repeated_rows(repeated: dict[str, list[int]]) -> str:
+    shown = []
+    for name, rows in list(repeated.items())[:_LISTED]:
+        more = " ..." if len(rows) > _LISTED else ""
+        shown.append(f"{name!r} in rows {', '.join(map(str, rows[:_LISTED]))}{more}")
+    left = len(repeated) - len(shown)
+    return "; ".join(shown) + (f"; and {left:,} ids more" if left else "")
