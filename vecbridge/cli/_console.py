@@ -1,4 +1,4 @@
-"""What every command ends in: lines, tables, JSON, and one line where it cannot go on."""
+"""What commands print: lines, tables, JSON, progress, and one line where they cannot go on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ import dataclasses
 import io
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from vecbridge._errors import VecbridgeError
 from vecbridge.cli._failures import (
@@ -26,10 +38,11 @@ from vecbridge.cli._failures import (
     publishable,
     tell_bug,
 )
+from vecbridge.report._page import worded
+from vecbridge.transfer import Progress
 
 out = Console(soft_wrap=True, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, emoji=False)
-
 
 _INTERRUPTED = 130
 """What shells, and Typer, give a command that was ended by Ctrl-C."""
@@ -96,6 +109,12 @@ def table(
     out.print(drawn)
 
 
+def table_of_capabilities(title: str, declared: Mapping[str, object]) -> None:
+    """Print what an index can do."""
+    rows = [(name, worded(name, value)) for name, value in declared.items()]
+    table(title, ["capability", ""], rows)
+
+
 def say(text: str) -> None:
     """Print a line as it is."""
     out.print(escape(text), highlight=False)
@@ -112,3 +131,41 @@ def _plain(value: object) -> object:
     if isinstance(value, frozenset | set):
         return sorted(value)
     return str(value)
+
+
+class _Rate(ProgressColumn):
+    """Records per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
+@contextmanager
+def bar(*, shown: bool) -> Iterator[Progress]:
+    """Yield a progress bar for each stage: how far, how fast, how long still."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    drawn = Bar(*columns, console=errors, disable=not shown)
+    stages: dict[str, tuple[int, int]] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        # Where nothing is begun, nothing is drawn: not even the empty line that ends a bar.
+        drawn.start()
+        number, before = stages.get(stage, (-1, 0))
+        if number < 0 or done < before:
+            number = int(drawn.add_task(stage, total=total))
+        stages[stage] = (number, done)
+        drawn.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
+
+    try:
+        yield progress
+    finally:
+        if stages:
+            drawn.stop()

@@ -14,10 +14,9 @@ from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
-from vecbridge.cli._console import emit, errors, say
+from vecbridge.cli._console import bar, emit, errors, say
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, opened, store_of
-from vecbridge.cli._progress import bar
 from vecbridge.transfer import copy, export_records, import_records, verify
 from vecbridge.transfer._landing import check_landing
 
@@ -41,14 +40,6 @@ DropUnsupported = Annotated[
         help="Go on without what the records carry and no type of field expresses, such as JSON.",
     ),
 ]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("copy")(copy_index)
-    app.command("verify")(verify_indexes)
-    app.command("export")(export_index)
-    app.command("import")(import_index)
 
 
 def copy_index(
