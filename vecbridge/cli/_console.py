@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import sys
@@ -61,7 +60,10 @@ def run(app: typer.Typer) -> None:
         # Left to itself, Typer shows what is misused as it is, passwords and all, and exits.
         ended = app(standalone_mode=False)
     except (VecbridgeError, OSError) as error:
-        _tell(error, for_program=for_program)
+        if for_program:
+            typer.echo(as_json(error), err=True)
+        else:
+            errors.print(f"[bold red]error[/] {escape(message_of(error))}", highlight=False)
         sys.exit(code_of(error))
     except _Misuse as error:
         _tell_misuse(error, for_program=for_program)
@@ -72,13 +74,6 @@ def run(app: typer.Typer) -> None:
     if for_program and ended == _INTERRUPTED:
         typer.echo(failure("Interrupted", "the command was interrupted", ended), err=True)
     sys.exit(ended)
-
-
-def _tell(error: Exception, *, for_program: bool) -> None:
-    if for_program:
-        typer.echo(as_json(error), err=True)
-    else:
-        errors.print(f"[bold red]error[/] {escape(message_of(error))}", highlight=False)
 
 
 def _tell_misuse(error: Any, *, for_program: bool) -> None:
@@ -120,17 +115,15 @@ def say(text: str) -> None:
     out.print(escape(text), highlight=False)
 
 
+def warn(text: str) -> None:
+    """Print a warning, where programs do not read."""
+    errors.print(f"[yellow]warning[/] {escape(text)}", highlight=False)
+
+
 def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: getattr(value, name) for name in names}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    return str(value)
+    return sorted(value) if isinstance(value, frozenset | set) else str(value)
 
 
 class _Rate(ProgressColumn):

@@ -19,13 +19,9 @@ _SIDE = 8
 
 
 def digits_dataset(folder: Path) -> fo.Dataset:
-    """Write the images and make the dataset; an earlier run's dataset is replaced.
+    """Write the images, and return a dataset of them that replaces an earlier run's.
 
-    Args:
-        folder: where the PNG files go; files that are there already are kept.
-
-    Returns:
-        A dataset of 1797 samples with a ``ground_truth`` label each.
+    Each sample has a ``ground_truth`` label. Images that are in the folder already are kept.
     """
     from sklearn.datasets import load_digits
 

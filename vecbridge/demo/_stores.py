@@ -69,12 +69,7 @@ def run(
 ) -> Outcome:
     """Build the index on a store and ask it, through FiftyOne and in one batch.
 
-    Args:
-        dataset: the digits.
-        embeddings: ``(n, d)`` float32, in the dataset's order.
-        choice: the store.
-        queries: ids of the query samples.
-        k: how many neighbours, the query itself included.
+    ``embeddings`` are in the dataset's order; of ``k`` neighbours, one is the query itself.
     """
     import fiftyone.brain as fob
 

@@ -45,14 +45,7 @@ def silent(stage: str, done: int, total: int) -> None:
 def index_batches(
     index: Index, stage: str, progress: Progress, consistency: Consistency = "strong"
 ) -> Iterator[Records]:
-    """Yield every record of an index, with progress after each batch.
-
-    Args:
-        index: what is read.
-        stage: what is being done.
-        progress: called after each batch.
-        consistency: level of the read.
-    """
+    """Yield every record of an index, with progress after each batch."""
     done, total = 0, index.count(consistency=consistency)
     for records in index.scan(consistency=consistency):
         yield records
@@ -106,15 +99,7 @@ class Place:
         reason: object,
         kind: type[InvalidInputError] = InvalidArgumentError,
     ) -> InvalidInputError:
-        """Return the error of one value.
-
-        Args:
-            column: where it stands.
-            row: likewise, from the beginning of the file.
-            name: the record's id.
-            reason: what is wrong with the value.
-            kind: the error's class.
-        """
+        """Return the error of one value, by its column, row and the record's id (``name``)."""
         whose = repr(name)
         whose = f"{whose[:_SHOWN]}..." if len(whose) > _SHOWN else whose
         return kind(

@@ -50,6 +50,26 @@ def test_progress_is_told_after_each_batch(
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
+def test_an_import_that_is_cut_short_says_how_far_it_came_and_is_done_again(
+    suffix: str, tmp_path: Path, source: Index, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted(stage: str, done: int, total: int) -> None:
+        if stage == "importing":
+            raise KeyboardInterrupt
+
+    path = tmp_path / f"records.{suffix}"
+    export_records(source, path)
+    small = 4 * DIMENSION * BATCH
+    with pytest.raises(KeyboardInterrupt):
+        import_records(path, store, "back", batch_bytes=small, progress=interrupted)
+    there = store.open_index("back").count()
+    assert 0 < there < RECORDS
+    assert f"{path} was cut short: {there} of 500 records are in index 'back'" in caplog.text
+    assert import_records(path, store, "back") == RECORDS
+    assert checksum(store.open_index("back")) == checksum(source)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_an_empty_index_is_exported_too(suffix: str, tmp_path: Path, store: Store) -> None:
     path = tmp_path / f"none.{suffix}"
     assert export_records(store.create_index("none", dimension=2, metric="cosine"), path) == 0
@@ -118,9 +138,7 @@ def test_numpy_reads_an_npz(tmp_path: Path, source: Index) -> None:
 
 
 @pytest.mark.parametrize("descr", ["<f4", "<f8", "<f2"])
-def test_arrays_that_somebody_else_saved_are_taken(
-    descr: str, tmp_path: Path, store: Store
-) -> None:
+def test_arrays_of_another_program_are_taken(descr: str, tmp_path: Path, store: Store) -> None:
     path = tmp_path / "others.npz"
     np.savez(path, ids=np.array(["a", "b"]), vectors=np.eye(2, dtype=descr))
     import_records(path, store, "others", metric="dotproduct")
