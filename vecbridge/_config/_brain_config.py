@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from vecbridge._config._sources import Given, Source
 from vecbridge._errors import ConfigurationError, UnknownSettingError
@@ -21,35 +21,35 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The Milvus documentation in Chinese translates the keys of its example along with the prose. A
 # user who pastes it has configured nothing; an error says so.
-_TOP = {
-    "similarity_backends": ("相似度后端", "相似性后端", "相似度後端", "相似性後端"),
-    "default_similarity_backend": ("默认相似度后端", "默认相似性后端", "預設相似度後端"),
+_TOP_LEVEL = {
+    word: key
+    for key, words in {
+        "similarity_backends": ("相似度后端", "相似性后端", "相似度後端", "相似性後端"),
+        "default_similarity_backend": ("默认相似度后端", "默认相似性后端", "預設相似度後端"),
+    }.items()
+    for word in words
 }
-_SETTINGS = {
-    "uri": ("地址", "网址", "服务器地址", "位址"),
-    "user": ("用户", "用户名", "用戶", "使用者", "使用者名稱"),
-    "password": ("密码", "密碼", "口令"),
-    "token": ("令牌", "标记", "權杖", "代币"),
-    "db_name": ("数据库名称", "数据库名", "数据库", "資料庫名稱", "資料庫"),
-    "secure": ("安全连接", "安全", "安全連線"),
-    "timeout": ("超时", "超时时间", "逾時"),
-    "client_key_path": ("客户端密钥路径", "客戶端密鑰路徑"),
-    "client_pem_path": ("客户端证书路径", "客户端PEM路径", "客戶端憑證路徑"),
-    "ca_pem_path": ("CA证书路径", "ca证书路径", "CA憑證路徑"),
-    "server_pem_path": ("服务器证书路径", "服务端证书路径", "伺服器憑證路徑"),
-    "server_name": ("服务器名称", "服务器名", "服务端名称", "伺服器名稱"),
-    "collection_name": ("集合名称", "集合名", "集合", "集合名稱"),
-    "metric": ("度量", "指标", "度量标准", "度量指标", "指標"),
-    "consistency_level": ("一致性级别", "一致性等级", "一致性水平", "一致性層級"),
+_IN_SECTION = {
+    word: key
+    for key, words in {
+        "uri": ("地址", "网址", "服务器地址", "位址"),
+        "user": ("用户", "用户名", "用戶", "使用者", "使用者名稱"),
+        "password": ("密码", "密碼", "口令"),
+        "token": ("令牌", "标记", "權杖", "代币"),
+        "db_name": ("数据库名称", "数据库名", "数据库", "資料庫名稱", "資料庫"),
+        "secure": ("安全连接", "安全", "安全連線"),
+        "timeout": ("超时", "超时时间", "逾時"),
+        "client_key_path": ("客户端密钥路径", "客戶端密鑰路徑"),
+        "client_pem_path": ("客户端证书路径", "客户端PEM路径", "客戶端憑證路徑"),
+        "ca_pem_path": ("CA证书路径", "ca证书路径", "CA憑證路徑"),
+        "server_pem_path": ("服务器证书路径", "服务端证书路径", "伺服器憑證路徑"),
+        "server_name": ("服务器名称", "服务器名", "服务端名称", "伺服器名稱"),
+        "collection_name": ("集合名称", "集合名", "集合", "集合名稱"),
+        "metric": ("度量", "指标", "度量标准", "度量指标", "指標"),
+        "consistency_level": ("一致性级别", "一致性等级", "一致性水平", "一致性層級"),
+    }.items()
+    for word in words
 }
-
-
-def _inverted(glossary: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    return {word: key for key, words in glossary.items() for word in words}
-
-
-_TOP_LEVEL = _inverted(_TOP)
-_IN_SECTION = _inverted(_SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,18 @@ class BrainConfig:
 
     @property
     def sections(self) -> Mapping[str, Any]:
-        """The settings of each backend."""
+        """Return the settings of each backend."""
         sections = self.content.get(BACKENDS) or {}
         if not isinstance(sections, dict):
             raise ConfigurationError(
-                f"{self.path}: {BACKENDS} must be an object with one entry a backend; "
+                f"{self.path}: {BACKENDS} must be an object with one entry per backend; "
                 f"found {_kind(sections)}"
             )
         return sections
 
     @property
     def default_backend(self) -> str | None:
-        """The backend that is meant where none is named."""
+        """Return the backend that is meant where none is named."""
         name = self.content.get(DEFAULT)
         if name is None or isinstance(name, str):
             return name or None
@@ -89,9 +89,30 @@ class BrainConfig:
             section = self.sections[name]
             if not isinstance(section, dict):
                 raise ConfigurationError(
-                    f"{place} must be an object with one entry a setting; found {_kind(section)}"
+                    f"{place} must be an object with one entry per setting; found {_kind(section)}"
                 )
             yield from (Given(key, value, Source("file", place)) for key, value in section.items())
+
+    def refuse_respelled(self, wanted: Collection[str], known: Collection[str]) -> None:
+        """Name the key that each translated key stands for, all of them at once.
+
+        Keys that differ only in case (``URI``, ``Milvus``) are listed along with them. Alone, they
+        are refused in what concerns the backend that was asked for, and left to any other one.
+
+        Args:
+            wanted: section names of the backend that was asked for.
+            known: section names of every installed backend.
+
+        Raises:
+            UnknownSettingError: there is such a key.
+        """
+        found = list(_respelled(self.content, wanted, known))
+        if any(matters for _, _, matters in found):
+            meant = dict.fromkeys(f"{key} -> {meaning}" for key, meaning, _ in found)
+            raise UnknownSettingError(
+                f"{self.path} has keys that are not read, because they are translated or in "
+                f"another case. Rename each: {', '.join(meant)}"
+            )
 
 
 def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
@@ -205,9 +226,11 @@ def _advice(text: str) -> str:
         )
     if any(sign in text for sign in "：，“”"):
         advice += '. Use the ASCII signs : , and " for the typographic ones'
-    translated = quoted_translations(text)
+    glossary = {**_TOP_LEVEL, **_IN_SECTION}
+    quoted = re.findall(r'["“”]([^"“”\n]*)["“”]', text)
+    translated = [f"{word} -> {glossary[word]}" for word in quoted if word in glossary]
     if translated:
-        advice += ". Translated keys are not read either: " + meant_by(translated)
+        advice += ". Translated keys are not read either: " + ", ".join(dict.fromkeys(translated))
     return advice
 
 
@@ -217,58 +240,14 @@ def _kind(value: object) -> str:
     return names.get(type(value), "null" if value is None else "a number")
 
 
-class Respelled(NamedTuple):
-    """A key of the file, the key that it stands for, and whether the caller loses by it."""
-
-    found: str
-    meant: str
-    matters: bool
-
-
-def refuse_translations(
-    path: str, content: Mapping[str, Any], wanted: Collection[str], known: Collection[str]
-) -> None:
-    """Tell which key each translated key of a file stands for, all of them at once.
-
-    Keys that differ only in case (``URI``, ``Milvus``) are listed along with them. Alone, they
-    are refused in what concerns the backend that was asked for: another one's are its own affair.
-
-    Args:
-        path: of the file.
-        content: the file's.
-        wanted: section names of the backend that was asked for.
-        known: section names of every installed backend.
-
-    Raises:
-        UnknownSettingError: there is such a key.
-    """
-    found = list(_respelled(content, wanted, known))
-    if any(item.matters for item in found):
-        raise UnknownSettingError(
-            f"{path} has keys that are not read, because they are translated or in another case. "
-            f"Rename each: {meant_by(found)}"
-        )
-
-
-def quoted_translations(text: str) -> list[Respelled]:
-    """Return translated keys in a text that is not JSON."""
-    words = re.findall(r'["“”]([^"“”\n]*)["“”]', text)
-    glossary = {**_TOP_LEVEL, **_IN_SECTION}
-    return [Respelled(word, glossary[word], True) for word in words if word in glossary]
-
-
-def meant_by(respelled: Iterable[Respelled]) -> str:
-    """Return each key and what it stands for, once."""
-    return ", ".join(dict.fromkeys(f"{item.found} -> {item.meant}" for item in respelled))
-
-
 def _respelled(
     content: Mapping[str, Any], wanted: Collection[str], known: Collection[str]
-) -> Iterator[Respelled]:
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield each misspelled key, the key that it stands for, and whether the caller loses by it."""
     for key, value in content.items():
         meant = _meant(key, _TOP_LEVEL)
         if meant is not None:
-            yield Respelled(key, meant, True)
+            yield key, meant, True
         if (meant or key) == "similarity_backends" and isinstance(value, dict):
             for name, section in value.items():
                 yield from _respelled_section(name, section, wanted, known)
@@ -276,15 +255,15 @@ def _respelled(
 
 def _respelled_section(
     name: str, section: object, wanted: Collection[str], known: Collection[str]
-) -> Iterator[Respelled]:
+) -> Iterator[tuple[str, str, bool]]:
     concerned = name.lower() in wanted
     if name.lower() != name and name.lower() in known:
-        yield Respelled(name, name.lower(), concerned)
+        yield name, name.lower(), concerned
     if isinstance(section, dict):
         for key in section:
             meant = _meant(key, _IN_SECTION)
             if meant is not None:
-                yield Respelled(key, meant, concerned or not key.isascii())
+                yield key, meant, concerned or not key.isascii()
 
 
 def _meant(key: str, glossary: Mapping[str, str]) -> str | None:

@@ -87,7 +87,7 @@ def describe_settings(name: str | None = None, **options: Any) -> list[ResolvedS
 
 def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any], Resolved]:
     """Return the class of the backend that is meant, and its settings."""
-    from vecbridge._config._brain_config import read_brain_config, refuse_translations
+    from vecbridge._config._brain_config import read_brain_config
 
     file = read_brain_config(os.environ)
     registered = backend_names()
@@ -95,7 +95,7 @@ def configured(name: str | None, given: Mapping[str, Given]) -> tuple[type[Any],
     backend = registered_name(asked, registered)
     entry = backend_entry(backend, asked_by)
     # Before the import: a caller who configured another backend, in vain, need not install this.
-    refuse_translations(file.path, file.content, section_names(backend), every_section(registered))
+    file.refuse_respelled(section_names(backend), every_section(registered))
     kind = load_backend(entry)
 
     from vecbridge._config._settings import resolve
