@@ -1,11 +1,11 @@
-"""The names by which a backend is configured."""
+"""Names by which a backend is configured, and how messages list and suggest them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 PREFIX = "vecbridge_"
-"""What the backends' names begin with in FiftyOne, next to FiftyOne's own backends."""
+"""The beginning of the backends' names in FiftyOne, next to FiftyOne's own backends."""
 
 
 def registered_name(name: str, registered: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""A backend's settings: what it declares, and what all sources give, checked, with its source."""
+"""Declare a backend's settings, and resolve them from all sources, each with where it is from."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _FIFTYONE_KEYS = frozenset(
         "table_name",
     }
 )
-"""What FiftyOne itself reads from the same places: its class, and the parameters of a brain run."""
+"""Keys that FiftyOne itself reads in the same places: its class, and parameters of brain runs."""
 
 _LONGEST_WORD = 20
 """Characters of a word that is shown where a number or one of a few words was expected."""
@@ -204,7 +204,7 @@ def _checked(
         return settings.model_validate(values)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-    except Exception as error:  # noqa: BLE001 - whatever a validator of a stranger's raises
+    except Exception as error:  # noqa: BLE001 - whatever a third party's validator raises
         return [((), f"its settings cannot be checked: {error_message(error, hidden)}")]
     # A validator may quote its input.
     return [(item["loc"], without_secrets(item["msg"], hidden)) for item in problems]

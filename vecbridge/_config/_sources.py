@@ -1,4 +1,4 @@
-"""Where settings are given: keyword arguments, and FiftyOne's environment variables."""
+"""Sources of settings: keyword arguments, and FiftyOne's environment variables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a value comes from.
+    """The place that a value comes from.
 
     Attributes:
         kind: which of the four sources.

@@ -102,7 +102,7 @@ def show(name: Backend = None, option: Options = None, json: AsJson = False) -> 
 
 @config.command()
 def check(json: AsJson = False) -> None:
-    """Read the settings of every backend: unknown keys and unusable values are told."""
+    """Read the settings of every backend: unknown keys and unusable values are named."""
     problems = {}
     for name in backend_names():
         # What is not installed is not configured wrongly.

@@ -1,4 +1,4 @@
-"""``vecbridge bench``: how fast a store of one's own is, within a time of its own."""
+"""``vecbridge bench``: how fast the user's own store is, measured within a time limit."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _scratch(held: ExitStack, store: Store, dimension: int, metric: Metric) -> I
 
 @dataclass(frozen=True)
 class _Measured:
-    """How fast an index was. Times are medians in milliseconds; ``None``: there was none left.
+    """The speed of an index. Times are medians in milliseconds; ``None`` where no time was left.
 
     Attributes:
         written: records that were written.

@@ -1,4 +1,4 @@
-"""What commands print: lines, tables, JSON, progress, and one line where they cannot go on."""
+"""Print what commands say: lines, tables, JSON, progress, and one line where they cannot go on."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ out = Console(soft_wrap=True, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, emoji=False)
 
 _INTERRUPTED = 130
-"""What shells, and Typer, give a command that was ended by Ctrl-C."""
+"""The exit code that shells, and Typer, give a command that Ctrl-C ended."""
 
 # Typer brings the errors of its parser under no name that all its releases have.
 _Misuse: type[Exception] = typer.BadParameter.__bases__[0]

@@ -31,14 +31,14 @@ class Choice:
 
     @property
     def settings(self) -> str:
-        """What is typed to choose the store."""
+        """Return what a user types to choose the store."""
         pairs = {"backend": self.backend, **self.options}.items()
         return ", ".join(f"{name}={value!r}" for name, value in pairs)
 
 
 @dataclass
 class Outcome:
-    """What one store answered, and how long it took (seconds)."""
+    """The answers of one store, and the seconds that they took."""
 
     choice: Choice
     neighbours: list[list[tuple[str, float]]]

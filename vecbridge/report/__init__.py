@@ -1,4 +1,4 @@
-"""What an index looks like: figures and pictures of its records, on one page.
+"""Look at an index: figures and pictures of its records, on one page.
 
 Bounded, however large the index: a sample of records is looked at, and the page says how many.
 """

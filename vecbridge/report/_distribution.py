@@ -1,4 +1,4 @@
-"""How numbers are spread, in figures and as a picture."""
+"""The spread of numbers, in figures and as a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEFT, _FLOOR, _TOP = 6, 126, 16
 
 @dataclass(frozen=True)
 class Distribution:
-    """How numbers are spread.
+    """The spread of numbers.
 
     Attributes:
         count: how many numbers there are.
@@ -34,7 +34,7 @@ class Distribution:
 
     @property
     def median(self) -> float:
-        """The 50 % point."""
+        """Return the 50 % point."""
         return self.quantiles[3]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""How near the records that are looked at are to each other."""
+"""Compare the records of a sample with each other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Twins:
 
 @dataclass(frozen=True)
 class Neighborhoods:
-    """How near the records that are looked at are to each other.
+    """Distances among the records of a sample.
 
     Attributes:
         k: how many neighbours of each record were found.

@@ -1,4 +1,4 @@
-"""How many of the true nearest records an index's ordinary answers hold."""
+"""Measure how many of the true nearest records an index's ordinary answers hold."""
 
 from __future__ import annotations
 

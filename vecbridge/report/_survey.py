@@ -1,4 +1,4 @@
-"""``survey``: what an index looks like, in figures."""
+"""Survey an index: figures of a sample of its records, and of its answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class Survey:
-    """What an index looks like.
+    """Figures of an index.
 
     Attributes:
         backend: name of its store's backend.
@@ -34,14 +34,14 @@ class Survey:
         records: how many it holds.
         dimension: of its vectors.
         metric: its distance.
-        consistency: what its reads see that ask for no level.
+        consistency: level of the reads that ask for none.
         capabilities: what it can do.
         seed: of the draws.
         scanned: how many records the sample was drawn from.
         sampled: how many records were looked at.
         zeros: how many of these have only zeros in their vector.
         norms: lengths of these vectors; ``None`` of an empty index.
-        neighborhoods: who is near whom among these; ``None`` with fewer than two records.
+        neighborhoods: how near these are to each other; ``None`` with fewer than two records.
         recall: what ordinary answers lack; ``None`` where no query was asked, or where the exact
             answer of an approximate index would have read more records than were to be scanned.
         lags: milliseconds until a read of each level saw a write, ``None`` where it did not in

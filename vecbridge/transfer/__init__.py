@@ -1,4 +1,4 @@
-"""Moving records: from one store to another, and to files and back.
+"""Move records: from one store to another, and to files and back.
 
 Everything here streams: memory holds a few batches, whatever the size of the index.
 """

@@ -1,4 +1,4 @@
-"""A file is read once before anything is changed: every value that the index refuses is found."""
+"""Check a whole file, before anything is changed, for values that the index refuses."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy did.
+    """The result of a copy.
 
     Attributes:
         written: records written by this call.
@@ -138,7 +138,7 @@ class _Sending:
 
     @property
     def done(self) -> int:
-        """How many of the source's records are in the copy, as far as is known."""
+        """Return how many of the source's records are in the copy, as far as is known."""
         return self.written + self.skipped
 
     def run(self, progress: Progress) -> None:

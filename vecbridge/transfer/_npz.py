@@ -110,7 +110,7 @@ class Format:
 
 
 class _Texts:
-    """How wide the texts of each array are: NumPy keeps every text as wide as the longest."""
+    """The widest text of each array: NumPy keeps every text as wide as the longest."""
 
     def __init__(self, info: IndexInfo, records: int) -> None:
         named = (name for name, kind in info.fields.items() if kind == "string")
@@ -245,7 +245,7 @@ class _Array:
         name: of its member, without ``.npy``.
         shape: its shape.
         dtype: its type: numbers, booleans or texts.
-        header_bytes: how many stand before its values.
+        header_bytes: bytes before its values.
     """
 
     name: str

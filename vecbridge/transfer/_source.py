@@ -1,4 +1,4 @@
-"""Where records come from, in batches: an index, or a file; and how far the work is."""
+"""Sources of records, in batches: an index, or a file; and how far the work is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Progress(Protocol):
 
         Args:
             stage: what is being done, such as ``"copying"``.
-            done: records behind us.
+            done: records that are done.
             total: records in all, as far as that is known.
         """
 
@@ -112,7 +112,7 @@ class Place:
         """Name the file where reading it fails, whatever the reader makes of damaged bytes.
 
         zipfile, NumPy and pyarrow raise what their own parsers, and Python's, raise underneath:
-        errors of Unicode, of overflow, of recursion and of types that no list of theirs tells.
+        errors of Unicode, of overflow, of recursion and of types that none of them documents.
         """
         try:
             yield
@@ -127,7 +127,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Source:
-    """What a file holds, and how to read it.
+    """A file of records, and how to read it.
 
     Attributes:
         place: the file.

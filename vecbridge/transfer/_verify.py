@@ -1,4 +1,4 @@
-"""What an index holds, in one number, and whether two indexes hold and rank the same."""
+"""Sum up what an index holds, and compare what two of them hold and how they rank."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _SAMPLE_SEED = 20
 
 @dataclass(frozen=True)
 class Checksum:
-    """What an index holds, in a form that can be compared.
+    """A digest of what an index holds, to be compared.
 
     Two indexes with the same records have the same checksum, in whatever order they give them. It
-    finds accidents, not forgeries: who can choose the vectors can make two that collide.
+    finds accidents, not forgeries: a caller who chooses the vectors can make two that collide.
 
     Attributes:
         records: how many there are.
@@ -100,7 +100,7 @@ def checksum(
 
 @dataclass(frozen=True)
 class Verified:
-    """How two indexes compare.
+    """The result of comparing two indexes.
 
     Attributes:
         first: checksum of the first.
@@ -118,7 +118,7 @@ class Verified:
 
     @property
     def same(self) -> bool:
-        """Whether they hold the same records and ranked every query the same."""
+        """Return whether they hold the same records and ranked every query the same."""
         return self.first == self.second and not self.differing
 
 
