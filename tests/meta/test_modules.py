@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.meta.source import modules, tree
 from tests.meta.test_repository import MOST_LINES
 
-_COMMAND = "a command is read with its own help, and put in the list of commands by _app"
+_COMMAND = "commands of one subject, read with their help; _app is the list of all of them"
 REASONS = {
     "vecbridge._client._batching": "when a batch fails is one idea; _records lists operations",
     "vecbridge.cli._backends": _COMMAND,

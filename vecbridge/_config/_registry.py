@@ -186,19 +186,26 @@ def _entries() -> tuple[EntryPoint, ...]:
 def _entries_in(_: tuple[tuple[str, int | None], ...]) -> tuple[EntryPoint, ...]:
     from importlib.metadata import distributions, entry_points
 
-    try:
+    with _UnreadableLeftOut():
         return tuple(entry_points(group=_GROUP))
-    except Exception:  # noqa: BLE001 - of any package's entry_points.txt, which may hold anything
-        found = [entry for each in distributions() for entry in _readable_entries(each)]
+    found = [entry for each in distributions() for entry in _readable_entries(each)]
     # The first of a name on the path hides the others, which may be listed with it.
     return tuple(dict.fromkeys(found))
 
 
 def _readable_entries(distribution: Distribution) -> list[EntryPoint]:
-    try:
+    with _UnreadableLeftOut():
         return [entry for entry in distribution.entry_points if entry.group == _GROUP]
-    except Exception:  # noqa: BLE001 - this package's own fault, which must not be the others'
-        return []
+    return []
+
+
+class _UnreadableLeftOut:
+    """Ends its block where metadata cannot be read: any package's may hold anything."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        return isinstance(error, Exception) and not _is_of_signal_handler(error)
 
 
 def _changed(place: str) -> int | None:
@@ -323,18 +330,15 @@ def _missing(error: ModuleNotFoundError, entry: EntryPoint) -> MissingDependency
 
 def _requirement(entry: EntryPoint) -> str:
     provider = _provider(entry)
-    try:
-        metadata = entry.dist.metadata if entry.dist is not None else None
-        extras = metadata.get_all("Provides-Extra") if metadata is not None else None
-    except Exception:  # noqa: BLE001 - metadata that is broken too
-        extras = None
-    return f"{provider}[{entry.name}]" if entry.name in (extras or ()) else provider
+    with _UnreadableLeftOut():
+        if entry.dist and entry.name in (entry.dist.metadata.get_all("Provides-Extra") or ()):
+            return f"{provider}[{entry.name}]"
+    return provider
 
 
 def _provider(entry: EntryPoint) -> str:
     """Return the name of the distribution, or of its module where the metadata cannot be read."""
-    try:
-        name = entry.dist.name if entry.dist is not None else None
-    except Exception:  # noqa: BLE001 - a METADATA file may hold anything
-        name = None
-    return name or entry.value.partition(".")[0].partition(":")[0]
+    with _UnreadableLeftOut():
+        if entry.dist and entry.dist.name:
+            return entry.dist.name
+    return entry.value.partition(".")[0].partition(":")[0]

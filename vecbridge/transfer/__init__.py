@@ -1,6 +1,8 @@
 """Move records: from one store to another, and to files and back.
 
-Everything here streams: memory holds a few batches, whatever the size of the index.
+Everything here streams: memory holds a few batches, whatever the size of the index. A source gives
+batches; all of a file is checked before an index is changed; a file lands whole or not at all; and
+a copy is verified by what is read back.
 """
 
 from __future__ import annotations

@@ -228,6 +228,32 @@ def test_what_a_signal_handler_raises_is_no_fault_of_the_package(
     assert caught.value is error
 
 
+def test_what_a_signal_handler_raises_while_packages_are_listed_comes_through(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Ringing:
+        rings = 1
+
+        def find_spec(self, *_: object) -> None:
+            return None
+
+        def find_distributions(self, *_: object) -> list[Any]:
+            if self.rings:
+                self.rings -= 1
+                signal.raise_signal(signal.SIGUSR1)
+            return []
+
+    monkeypatch.setattr(sys, "meta_path", [Ringing(), *sys.meta_path])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = signal.signal(signal.SIGUSR1, Raising(TimeoutError("now")))
+    try:
+        with pytest.raises(TimeoutError, match="now"):
+            vecbridge.backend_names()
+        assert "sklearn" in vecbridge.backend_names()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 @pytest.mark.parametrize("metadata", METADATA)
 @pytest.mark.parametrize("source", [PROBE, "raise ImportError('no')", "import absent_package"])
 def test_metadata_that_cannot_be_read_is_that_packages_fault(

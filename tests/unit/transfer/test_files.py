@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from numpy.typing import NDArray
 from pyarrow import parquet
 
 from tests.unit.transfer.conftest import BATCH, DIMENSION, RECORDS
@@ -158,44 +156,6 @@ def test_values_that_float32_cannot_hold_are_refused(tmp_path: Path, store: Stor
     np.savez(path, ids=np.array(["a"]), vectors=np.array([[1e300]]))
     with pytest.raises(InvalidVectorError):
         import_records(path, store, "huge")
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"vectors": np.eye(2)},
-        {"ids": np.array(["a"]), "vectors": np.eye(2)},
-        {"ids": np.array([1, 2]), "vectors": np.eye(2)},
-        {"ids": np.array(["a", "b"]), "vectors": np.eye(2, dtype=int)},
-        {"ids": np.array(["a", "b"], dtype=object), "vectors": np.eye(2)},
-        {"ids": np.array(["a", "b"]), "vectors": np.eye(2), "other": np.array(["short"])},
-    ],
-    ids=["no ids", "lengths", "numbers", "integers", "pickles", "a short field"],
-)
-def test_an_npz_that_is_not_one_of_records_is_refused(
-    arrays: dict[str, NDArray[Any]],
-    tmp_path: Path,
-    store: Store,
-) -> None:
-    path = tmp_path / "other.npz"
-    np.savez(path, allow_pickle=True, **arrays)
-    with pytest.raises(InvalidArgumentError, match="not a file of records"):
-        import_records(path, store, "other")
-    assert store.index_names() == []
-
-
-@pytest.mark.parametrize(
-    "columns",
-    [{"id": ["a"]}, {"id": ["a"], "vector": [[1.0]], "when": [b"bytes"]}],
-    ids=["no vectors", "a strange field"],
-)
-def test_a_parquet_file_that_is_not_one_of_records_is_refused(
-    columns: dict[str, list[object]], tmp_path: Path, store: Store
-) -> None:
-    path = tmp_path / "other.parquet"
-    parquet.write_table(pa.table(columns), path)
-    with pytest.raises(InvalidArgumentError, match="not a file of records"):
-        import_records(path, store, "other")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "torn.parquet", "torn.npz"])

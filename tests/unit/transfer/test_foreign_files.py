@@ -32,25 +32,6 @@ def test_uneven_lists_are_refused_though_their_sum_is_right(tmp_path: Path, stor
 @pytest.mark.parametrize(
     ("ids", "vectors"),
     [
-        (pa.array([1, 2]), pa.array([[1.0], [2.0]])),
-        (pa.array([b"a", b"b"]), pa.array([[1.0], [2.0]])),
-        (pa.array(["a", "b"]), pa.array([1.0, 2.0])),
-        (pa.array(["a", "b"]), pa.array([["1"], ["2"]])),
-    ],
-    ids=["ids of numbers", "ids of bytes", "a number as a vector", "vectors of text"],
-)
-def test_columns_of_other_types_are_refused_before_an_index_is_made(
-    ids: Any, vectors: Any, tmp_path: Path, store: Store
-) -> None:
-    path = written(tmp_path / "other.parquet", ids, vectors)
-    with pytest.raises(InvalidArgumentError, match="not a file of records"):
-        import_records(path, store, "other")
-    assert store.index_names() == []
-
-
-@pytest.mark.parametrize(
-    ("ids", "vectors"),
-    [
         (pa.array(["a", "b"], pa.large_string()), pa.array([[1, 0], [0, 1]], pa.list_(pa.int8()))),
         (
             pa.array(["a", "b"]).dictionary_encode(),
