@@ -92,22 +92,17 @@ def copy(
             _refuse_others(source, copied, progress)
         if held_by(copied.info) not in (held_by(info), held_by(None)):
             _refuse_misfits(source, copied.info, progress)
-        sending = _Sending(source, copied, careful=bool(there), dropped=drop_unsupported)
-        try:
-            sending.run(progress)
-        except BaseException:
-            if sending.done:
-                logger.warning(
-                    "the copy was cut short: %s of %s records are in index %r of %s; resume=True "
-                    "(--resume for the command) goes on with it",
-                    f"{sending.done:,}",
-                    f"{sending.total:,}",
-                    called,
-                    target.name,
-                )
-            raise
-        read = sending.summing.result()
-        arrived = checksum(copied, progress=progress)
+        summing = Summing(info.dimension)
+        written, skipped = _send(
+            source,
+            copied,
+            summing,
+            progress,
+            careful=there > 0,
+            dropped=drop_unsupported,
+            place=f"index {called!r} of {target.name}",
+        )
+        read, arrived = summing.result(), checksum(copied, progress=progress)
     if arrived != read:
         raise CorruptStoreError(
             f"index {called!r} was copied, but is not the same: the source gave {read.records:,} "
@@ -116,46 +111,47 @@ def copy(
             backend=target.name,
             operation="copy",
         )
-    return Copied(sending.written, sending.skipped, arrived)
+    return Copied(written, skipped, arrived)
 
 
-class _Sending:
-    """Sends the records that the copy does not have, and sums up all of them.
+def _send(
+    source: Index,
+    copied: Index,
+    summing: Summing,
+    progress: Progress,
+    *,
+    careful: bool,
+    dropped: bool,
+    place: str,
+) -> tuple[int, int]:
+    """Send the records that the copy does not have; return how many, and how many it had.
 
-    Args:
-        source: where from.
-        copied: where to.
-        careful: whether some may be there.
-        dropped: whether the caller said that something may be lost.
+    ``summing`` takes all of them. With ``careful``, the copy may have some; ``place`` is its name
+    in the log.
     """
-
-    def __init__(self, source: Index, copied: Index, *, careful: bool, dropped: bool) -> None:
-        self._source, self._copied = source, copied
-        self._careful, self._dropped = careful, dropped
-        self.summing = Summing(source.info.dimension)
-        self.total = source.count(consistency="strong")
-        self.written = self.skipped = 0
-
-    @property
-    def done(self) -> int:
-        """Return how many of the source's records are in the copy, as far as is known."""
-        return self.written + self.skipped
-
-    def run(self, progress: Progress) -> None:
-        """Send them, in batches."""
-        for records in self._source.scan(consistency="strong"):
-            self.summing.add(records)
-            missing = _missing(self._copied, records) if self._careful else records
+    written = skipped = 0
+    total = source.count(consistency="strong")
+    try:
+        for records in source.scan(consistency="strong"):
+            summing.add(records)
+            missing = _missing(copied, records) if careful else records
             if len(missing):
-                self._copied.upsert(
-                    missing.ids,
-                    missing.vectors,
-                    missing.fields or None,
-                    drop_unsupported=self._dropped,
-                )
-            self.written += len(missing)
-            self.skipped += len(records) - len(missing)
-            progress("copying", self.done, self.total)
+                fields = missing.fields or None
+                copied.upsert(missing.ids, missing.vectors, fields, drop_unsupported=dropped)
+            written += len(missing)
+            skipped += len(records) - len(missing)
+            progress("copying", written + skipped, total)
+    except BaseException:
+        if written + skipped:
+            logger.warning(
+                "the copy was cut short: %s of %s records are in %s; resume=True (--resume for "
+                "the command) goes on with it",
+                f"{written + skipped:,}",
+                f"{total:,}",
+                place,
+            )
+        raise
+    return written, skipped
 
 
 def _refuse_others(source: Index, copied: Index, progress: Progress) -> None:
