@@ -1,4 +1,4 @@
-"""Runs the whole suite on every deployment that is shipped, and writes the published matrix.
+"""Run the whole suite on every deployment that is shipped, and write the published matrix.
 
     python -m tools.conformance                  # all of them, each in a process of its own
     python -m tools.conformance sklearn-memory   # only this column; the others stay as they are
@@ -40,7 +40,7 @@ def local(backend: str, label: str, **options: object) -> Iterator[Deployment]:
 
 @dataclass
 class Life:
-    """How the suite ends and begins a server."""
+    """Ends and begins a server for the suite."""
 
     kill: Callable[[], None]
     restart: Callable[[], None]

@@ -190,6 +190,7 @@ PUBLIC: dict[str, list[str]] = {
         "copy",
         "export_records",
         "import_records",
+        "silent",
         "verify",
     ],
     "vecbridge_conformance": [

@@ -9,11 +9,9 @@ from typing import Any, get_args
 from pydantic import BeforeValidator
 
 from vecbridge._addresses import local_path
-from vecbridge._config._environment import variable_name
-from vecbridge._config._given import as_keywords
 from vecbridge._config._registry import built, configured
-from vecbridge._config._resolve import Resolved
-from vecbridge._config._settings import Settings
+from vecbridge._config._settings import Resolved, Settings
+from vecbridge._config._sources import as_keywords, variable_name
 from vecbridge._contract._protocols import Backend
 from vecbridge._errors import ConfigurationError
 from vecbridge._redaction import hidden_parts, redacted

@@ -30,9 +30,8 @@ from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._ownership import PendingCopy, swap
 from vecbridge.fiftyone._registration import chosen_backends, config_class, unique_name
 from vecbridge.fiftyone._store_pool import SAMPLE_ID
-from vecbridge.transfer import Progress, checksum
-from vecbridge.transfer._checksum import Summing
-from vecbridge.transfer._progress import silent
+from vecbridge.transfer import Progress, checksum, silent
+from vecbridge.transfer._verify import Summing
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from vecbridge import (
     UnknownBackendError,
     UnknownSettingError,
 )
-from vecbridge._config._loading import backend_entry, load_backend
 from vecbridge._config._names import listed, section_names, suggestion
-from vecbridge._config._registry import describe_settings
+from vecbridge._config._registry import backend_entry, describe_settings, load_backend
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._ranking import AGGREGATIONS

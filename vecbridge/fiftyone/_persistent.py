@@ -22,9 +22,9 @@ from vecbridge import (
     backend_names,
 )
 from vecbridge._config._brain_config import BACKENDS, DEFAULT, read_brain_config
-from vecbridge._config._environment import DEFAULT_BACKEND
 from vecbridge._config._names import PREFIX
 from vecbridge._config._registry import describe_settings
+from vecbridge._config._sources import DEFAULT_BACKEND
 from vecbridge.fiftyone._registration import MODULE, chosen_backends, config_class, method_of
 
 CLASS = "config_cls"

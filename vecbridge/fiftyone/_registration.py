@@ -9,8 +9,8 @@ from typing import Any
 
 from vecbridge import InvalidArgumentError, UnknownBackendError, backend_names
 from vecbridge._config._brain_config import read_brain_config
-from vecbridge._config._environment import DEFAULT_BACKEND
 from vecbridge._config._names import PREFIX, listed, registered_name, suggestion
+from vecbridge._config._sources import DEFAULT_BACKEND
 from vecbridge._redaction import quoted
 
 MODULE = "vecbridge.fiftyone.similarity"

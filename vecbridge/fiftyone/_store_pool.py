@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from vecbridge import Consistency, Index, IndexNotFoundError, Store, get_backend
-from vecbridge._config._given import as_keywords
 from vecbridge._config._registry import configured
+from vecbridge._config._sources import as_keywords
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
 from vecbridge.locks import reentrant_lock

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from eta.core.config import Config
 
-from vecbridge.demo._model import PixelModel
+from vecbridge.demo._digits import PixelModel
 
 
 class PatchModel(PixelModel):

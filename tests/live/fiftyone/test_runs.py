@@ -120,7 +120,7 @@ def test_failure_leaves_neither_run_nor_index(
 
 
 def test_failing_model_leaves_no_run(digits: Digits, path_case: Case) -> None:
-    from vecbridge.demo._model import PixelModel
+    from vecbridge.demo._digits import PixelModel
 
     class Broken(PixelModel):
         def embed(self, arg: Any) -> Any:
@@ -139,7 +139,7 @@ def test_taken_key_is_refused(digits: Digits, path_case: Case) -> None:
 
 
 def test_model_embeds_the_images(digits: Digits, path_case: Case) -> None:
-    from vecbridge.demo._model import PixelModel
+    from vecbridge.demo._digits import PixelModel
 
     index = new_run(digits, path_case, model=PixelModel())
     assert index.total_index_size == len(digits.ids)
@@ -211,6 +211,6 @@ def test_index_names_are_valid_and_never_the_same(fob: Any, name: str, path_case
 
 
 def _pixel_model() -> Any:
-    from vecbridge.demo._model import PixelModel
+    from vecbridge.demo._digits import PixelModel
 
     return PixelModel()

@@ -40,6 +40,8 @@ NOTHING = np.empty((0, 2), dtype=np.float32)
 CALLS: dict[str, Callable[[AsyncIndex], Any]] = {
     "upsert": lambda index: index.upsert([], NOTHING),
     "delete": lambda index: index.delete([]),
+    "update_fields": lambda index: index.update_fields([], {}),
+    "partitions": lambda index: index.partitions(2),
     "fetch": lambda index: index.fetch([]),
     "contains": lambda index: index.contains([]),
     "count": lambda index: index.count(),
