@@ -18,7 +18,7 @@ from vecbridge import (
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge_conformance import Harness, clause, requires, vacuous
-from vecbridge_conformance.suite._checks import contents, model, unchanged
+from vecbridge_conformance.checks import contents, contents_of, unchanged
 
 STRONGER = {level: set(CONSISTENCY_LEVELS[: at + 1]) for at, level in enumerate(CONSISTENCY_LEVELS)}
 
@@ -127,7 +127,7 @@ def test_records_outlive_the_connection(harness: Harness) -> None:
     index.upsert(["c"], [[7, 8]])
     again = harness.reopen(index)
     assert again.info.metric == "dotproduct"
-    assert contents(again) == model("ac", [[1, 2], [7, 8]])
+    assert contents(again) == contents_of("ac", [[1, 2], [7, 8]])
     assert again.count() == 2
     assert again.search([1, 0], k=5)[0].ids == ("c", "a")
 
@@ -140,7 +140,7 @@ def test_another_process_reads_and_writes_the_same_records(harness: Harness) -> 
     index.upsert(["a", "b"], [[1, 2], [3, 4]])
     assert harness.other_process(_read_and_write, index) == ["a", "b"]
     assert index.count() == 2
-    assert contents(index) == model("bc", [[3, 4], [5, 6]])
+    assert contents(index) == contents_of("bc", [[3, 4], [5, 6]])
     assert index.search([5, 6], k=1)[0].ids == ("c",)
 
 
@@ -160,7 +160,7 @@ def test_a_second_connection_and_another_process_lose_nothing(harness: Harness) 
     with harness.deployment.open() as third:
         third.open_index(index.info.name).upsert(["d"], [[7, 8]])
     index.upsert(["e"], [[9, 9]])
-    expected = model("bcde", [[3, 4], [5, 6], [7, 8], [9, 9]])
+    expected = contents_of("bcde", [[3, 4], [5, 6], [7, 8], [9, 9]])
     assert contents(index) == expected
     with harness.deployment.open() as fourth:
         assert contents(fourth.open_index(index.info.name)) == expected

@@ -13,7 +13,7 @@ import pytest
 from vecbridge import FieldType, Filter, InvalidArgumentError, UnsupportedError, field
 from vecbridge.fields import FIELD_TYPES, base_of, is_optional
 from vecbridge_conformance import Harness, clause, requires, vacuous
-from vecbridge_conformance.suite._checks import unchanged
+from vecbridge_conformance.checks import unchanged
 
 UTC = timezone.utc
 _NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["DIMENSIONS", "HOSTILE_IDS", "KINDS", "Data", "make"]
+
 DIMENSIONS = (1, 3, 64, 513)
 """One; not a multiple of anything; a power of two; one more than a power of two."""
 

@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import beta  # type: ignore[import-untyped]
 
 from tests.oracle import oracle
 from vecbridge import METRICS, Hits, Metric, Records
-from vecbridge_conformance._data import HOSTILE_IDS
-from vecbridge_conformance._model import Model, expect, same_bits
-from vecbridge_conformance.suite._checks import assert_same_hits
+from vecbridge_conformance.checks import (
+    Model,
+    assert_same_bits,
+    assert_same_hits,
+    exact_ranking,
+    recall_bound,
+)
+from vecbridge_conformance.data import HOSTILE_IDS
 
 ROWS: Any = np.array([[1, 2], [1, 2], [-1, 0], [0, 0]], dtype=np.float32)
 
@@ -42,7 +48,7 @@ def test_it_keeps_its_own_copy_and_forgets_what_is_deleted(model: Model) -> None
     model.upsert(["e"], given)
     given[:] = 7
     assert model.matrix(["e"]).tolist() == [[1, 1]]
-    model.delete(["e", "nobody"])
+    model.delete(["e", "unknown"])
     assert sorted(model.records) == ["a", "b", "c", "d"]
 
 
@@ -79,9 +85,9 @@ def test_a_right_scan_passes(model: Model) -> None:
 def test_one_bit_makes_vectors_different() -> None:
     zero = np.zeros((1, 2), dtype=np.float32)
     with pytest.raises(AssertionError):
-        same_bits(-zero, zero)
+        assert_same_bits(-zero, zero)
     with pytest.raises(AssertionError, match="float64"):
-        same_bits(zero.astype(np.float64), zero)
+        assert_same_bits(zero.astype(np.float64), zero)
 
 
 def test_one_bit_makes_answers_different() -> None:
@@ -93,11 +99,31 @@ def test_one_bit_makes_answers_different() -> None:
         assert_same_hits(one, Hits(("b",), np.array([1.0])))
 
 
-def test_an_expectation_says_what_does_not_hold() -> None:
-    with pytest.raises(AssertionError, match="as I said"):
-        expect(False, "as I said")
-
-
 def test_hostile_ids_are_ids_and_distinct() -> None:
     assert all(0 < len(name.encode()) <= 512 and "\0" not in name for name in HOSTILE_IDS)
     assert len(set(HOSTILE_IDS)) == len(HOSTILE_IDS)
+
+
+def test_the_exact_ranking_is_by_distance_and_id() -> None:
+    vectors = [[3, 4], [0, 0], [3, 4]]
+    hits = exact_ranking("euclidean", ["b", "c", "a"], vectors, [0, 0], 5)
+
+    assert hits.ids == ("c", "a", "b")
+    assert hits.distances.tolist() == [0, 5, 5]
+    assert len(exact_ranking("cosine", [], np.empty((0, 2)), [1, 2], 5)) == 0
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(1, 10), (9, 10), (10, 10), (1950, 2000)])
+@pytest.mark.parametrize("confidence", [0.9, 0.99])
+def test_the_bound_is_the_quantile(successes: int, trials: int, confidence: float) -> None:
+    expected = beta.ppf(1 - confidence, successes, trials - successes + 1)
+
+    assert recall_bound(successes, trials, confidence=confidence) == pytest.approx(expected)
+
+
+def test_no_success_says_nothing() -> None:
+    assert recall_bound(0, 100) == 0.0
+
+
+def test_more_trials_of_the_same_rate_say_more() -> None:
+    assert recall_bound(95, 100) < recall_bound(950, 1000) < 0.95

@@ -1,9 +1,10 @@
-"""A proxy before any engine that fails on purpose, where and how a test says."""
+"""A proxy before any engine that fails on purpose, or answers what breaks the contract."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast
 
@@ -23,8 +24,13 @@ from vecbridge import (
     VectorIndex,
 )
 
+__all__ = ["GARBAGE", "Fault", "FaultyIndex", "Moment", "lost"]
+
 Moment = Literal["before", "after", "half", "hang", "garbage"]
+"""When a call fails, seen from the engine."""
+
 Answer = TypeVar("Answer")
+Spoil = Callable[[Any], Any]
 
 
 def lost() -> OperationTimeoutError:
@@ -55,7 +61,7 @@ class Fault:
     moment: Moment
     error: Callable[[], Exception] = lost
     skip: int = 0
-    spoil: Callable[[Any], Any] | None = None
+    spoil: Spoil | None = None
 
 
 class FaultyIndex:
@@ -83,12 +89,12 @@ class FaultyIndex:
 
     @property
     def info(self) -> IndexInfo:
-        """The engine's."""
+        """Return the engine's."""
         return self._inner.info
 
     @property
     def capabilities(self) -> Capabilities:
-        """The engine's, but for the size of a batch and the methods that stand before no fault."""
+        """Return the engine's, but for the size of a batch and what no fault stands before."""
         capabilities = replace(self._inner.capabilities, range_search=False, farthest=False)
         if self._max_batch_bytes is None:
             return capabilities
@@ -148,20 +154,20 @@ class FaultyIndex:
     def _do(
         self,
         operation: str,
-        whole: Callable[[], Answer],
+        call: Callable[[], Answer],
         half: Callable[[], None] | None = None,
     ) -> Answer:
         fault = self._next(operation)
         if fault is None:
-            return whole()
+            return call()
         if fault.spoil is not None:
-            return cast("Answer", fault.spoil(whole()))
+            return cast("Answer", fault.spoil(call()))
         if fault.moment == "hang":
             self.hanging.set()
             self.released.wait()
-            return whole()
+            return call()
         if fault.moment == "after":
-            whole()
+            call()
         elif fault.moment == "half" and half is not None:
             half()
         raise fault.error()
@@ -175,3 +181,90 @@ class FaultyIndex:
                 self._faults.remove(fault)
                 return fault
         return None
+
+
+def _nothing(answer: Any) -> None:
+    """Return nothing, as a method does that forgets to return."""
+    del answer
+
+
+def _nan(array: Any) -> Any:
+    spoilt = array.copy()
+    spoilt[0] = math.nan
+    return spoilt
+
+
+def _each(change: Spoil) -> Spoil:
+    """Return the change made to the answer of the first query."""
+    return lambda answers: [change(answers[0]), *answers[1:]]
+
+
+def _doubled(found: Records) -> Records:
+    """Return twice the records, under other ids."""
+    more = tuple(f"{name}-again" for name in found.ids)
+    vectors = np.concatenate([found.vectors, found.vectors])
+    return Records(found.ids + more, vectors, found.fields)
+
+
+_RECORDS: Mapping[str, Spoil] = {
+    "nothing": _nothing,
+    "a vector too few": lambda found: replace(found, vectors=found.vectors[1:]),
+    "a dimension too few": lambda found: replace(found, vectors=found.vectors[:, 1:].copy()),
+    "another type": lambda found: replace(found, vectors=found.vectors.astype(np.float64)),
+    "NaN": lambda found: replace(found, vectors=_nan(found.vectors)),
+    "an id twice": lambda found: replace(found, ids=(found.ids[1], *found.ids[1:])),
+    "ids that are bytes": lambda found: replace(
+        found, ids=tuple(name.encode() for name in found.ids)
+    ),
+    "an unknown field": lambda found: replace(found, fields={"unasked": [1] * len(found)}),
+}
+_HITS: Mapping[str, Spoil] = {
+    "nothing": _nothing,
+    "one answer too many": lambda answers: [*answers, answers[0]],
+    "nothing for a query": _each(_nothing),
+    "a distance too few": _each(lambda hits: Hits(hits.ids, hits.distances[1:])),
+    "NaN": _each(lambda hits: Hits(hits.ids, _nan(hits.distances))),
+    "an id twice": _each(lambda hits: Hits((hits.ids[1], *hits.ids[1:]), hits.distances)),
+    "numbers for ids": _each(lambda hits: Hits(tuple(range(len(hits))), hits.distances)),  # type: ignore[arg-type]
+    "an id from outside": _each(lambda hits: Hits(("stranger", *hits.ids[1:]), hits.distances)),
+}
+_CANDIDATES: Mapping[str, Spoil] = {
+    "nothing": _nothing,
+    "one answer too few": lambda answers: answers[1:],
+    "a vector too few": _each(lambda one: Candidates(one.ids, one.vectors[1:], one.lower_bound)),
+    "NaN": _each(lambda one: Candidates(one.ids, _nan(one.vectors), one.lower_bound)),
+    "a lower bound of NaN": _each(lambda one: Candidates(one.ids, one.vectors, math.nan)),
+    "an id twice": _each(
+        lambda one: Candidates((one.ids[1], *one.ids[1:]), one.vectors, one.lower_bound)
+    ),
+    "an id from outside": _each(
+        lambda one: Candidates(("stranger", *one.ids[1:]), one.vectors, one.lower_bound)
+    ),
+}
+GARBAGE: Mapping[str, Mapping[str, Spoil]] = {
+    "fetch": {
+        **_RECORDS,
+        "the order of the store": lambda found: Records(
+            found.ids[::-1], found.vectors[::-1].copy(), found.fields, found.missing
+        ),
+        "a record that was not asked for": lambda found: replace(
+            found, ids=("stranger", *found.ids[1:])
+        ),
+    },
+    "contains": {
+        "nothing": _nothing,
+        "one too few": lambda found: found[1:],
+        "numbers": lambda found: found.astype(np.int64),
+        "a list": lambda found: found.tolist(),
+    },
+    "count": {
+        "nothing": _nothing,
+        "less than nothing": lambda found: -found,
+        "a float": float,
+        "text": str,
+    },
+    "scan": {**_RECORDS, "more than a batch": _doubled},
+    "search": _HITS,
+    "candidates": _CANDIDATES,
+}
+"""Spoilt answers by operation and by what is wrong with them."""

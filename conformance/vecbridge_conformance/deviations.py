@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata, resources
 from typing import Any
 
@@ -27,14 +27,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from vecbridge import Capabilities
 from vecbridge_conformance._clauses import clauses
-from vecbridge_conformance._facts import capability_values
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-KINDS = ("notimpl", "upstream", "by-design")
+__all__ = ["Deviation", "LedgerError", "capability_values", "ledger_of", "read_ledger"]
+
+_KINDS = ("notimpl", "upstream", "by-design")
 _REQUIRED = ("clause", "kind", "reason", "link", "raises")
 _OPTIONAL = ("test", "applies_to", "where")
 
@@ -80,6 +81,38 @@ class Deviation:
         """Return whether the error is of the class expected."""
         return self.raises in {kind.__name__ for kind in type(error).__mro__}
 
+    def holds_for(self, capabilities: Capabilities) -> bool:
+        """Return whether the entry is about deployments with these capabilities."""
+        held = capability_values(capabilities)
+        return all(held[name] == wanted for name, wanted in self.where.items())
+
+    def check_version(self, place: str) -> None:
+        """Refuse an entry about a version that is not installed: it has to go.
+
+        Args:
+            place: the ledger, for the message.
+
+        Raises:
+            LedgerError: what ``applies_to`` asks for is not installed, or is no requirement.
+        """
+        if not self.applies_to:
+            return
+        place = f"{place}, {self.clause}"
+        try:
+            wanted = Requirement(self.applies_to)
+            installed = metadata.version(wanted.name)
+        except InvalidRequirement as error:
+            raise LedgerError(f"{place}: applies_to is no requirement: {error}") from error
+        except metadata.PackageNotFoundError as error:
+            raise LedgerError(
+                f"{place}: applies_to names {error}, which is not installed"
+            ) from error
+        if not wanted.specifier.contains(installed, prereleases=True):
+            raise LedgerError(
+                f"{place}: applies to {self.applies_to}, and {installed} is installed. Run "
+                f"without the entry, then remove it or widen it"
+            )
+
 
 def ledger_of(backend: object, capabilities: Capabilities) -> list[Deviation]:
     """Return the deviations that a package admits for a deployment with these capabilities.
@@ -91,11 +124,11 @@ def ledger_of(backend: object, capabilities: Capabilities) -> list[Deviation]:
     file = resources.files(package).joinpath("deviations.toml")
     if not file.is_file():
         return []
-    return [
-        deviation
-        for deviation in read_ledger(file.read_text(encoding="utf-8"), package)
-        if _about(deviation, capabilities) and _current(deviation, package)
-    ]
+    entries = read_ledger(file.read_text(encoding="utf-8"), package)
+    about = [entry for entry in entries if entry.holds_for(capabilities)]
+    for entry in about:
+        entry.check_version(f"{package}/deviations.toml")
+    return about
 
 
 def read_ledger(text: str, package: str) -> list[Deviation]:
@@ -123,34 +156,17 @@ def _read_entry(entry: Mapping[str, Any], place: str) -> Deviation:
         raise LedgerError(f"{place}: missing {missing}, unknown {unknown}")
     if entry["clause"] not in clauses():
         raise LedgerError(f"{place}: the contract has no clause {entry['clause']!r}")
-    if entry["kind"] not in KINDS:
-        raise LedgerError(f"{place}: kind must be one of {', '.join(KINDS)}")
+    if entry["kind"] not in _KINDS:
+        raise LedgerError(f"{place}: kind must be one of {', '.join(_KINDS)}")
     absent = sorted(set(entry.get("where", {})) - set(Capabilities.__dataclass_fields__))
     if absent:
         raise LedgerError(f"{place}: where names {absent}, which are no capabilities")
     return Deviation(**entry)
 
 
-def _about(deviation: Deviation, capabilities: Capabilities) -> bool:
-    held = capability_values(capabilities)
-    return all(held[name] == wanted for name, wanted in deviation.where.items())
-
-
-def _current(deviation: Deviation, package: str) -> bool:
-    """Return ``True``, or raise: an entry about an older version has to go."""
-    if not deviation.applies_to:
-        return True
-    place = f"{package}/deviations.toml, {deviation.clause}"
-    try:
-        wanted = Requirement(deviation.applies_to)
-        installed = metadata.version(wanted.name)
-    except InvalidRequirement as error:
-        raise LedgerError(f"{place}: applies_to is no requirement: {error}") from error
-    except metadata.PackageNotFoundError as error:
-        raise LedgerError(f"{place}: applies_to names {error}, which is not installed") from error
-    if not wanted.specifier.contains(installed, prereleases=True):
-        raise LedgerError(
-            f"{place}: applies to {deviation.applies_to}, and {installed} is installed. Run "
-            f"without the entry, then remove it or widen it"
-        )
-    return True
+def capability_values(capabilities: Capabilities) -> dict[str, Any]:
+    """Return capabilities as JSON has them."""
+    return {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in asdict(capabilities).items()
+    }
