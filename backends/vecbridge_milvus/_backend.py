@@ -14,10 +14,9 @@ from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
-from vecbridge_milvus._fields import MILVUS_FIELD_TYPES
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._proof import is_cloud, shown
-from vecbridge_milvus._schema import Layout
+from vecbridge_milvus._schema import COLUMN_TYPES, Layout
 from vecbridge_milvus._schema import read as read_layout
 from vecbridge_milvus._settings import MilvusSettings
 
@@ -66,7 +65,7 @@ class MilvusBackend:
                 ignore it; nothing was made.
             UnsupportedError: a field has a type that collections are not given; nothing was made.
         """
-        refuse_unknown_types(fields, MILVUS_FIELD_TYPES, self.name)
+        refuse_unknown_types(fields, COLUMN_TYPES.keys(), self.name)
         Creation(self._connection, self._settings, name).run(
             dimension=dimension,
             metric=metric,
@@ -139,8 +138,7 @@ class MilvusBackend:
 
     def _is_shown(self, collection: Collection) -> bool:
         """Return whether an index that is called FLAT is seen to look at every record."""
-        client = self._connection.client("open_index")
-        cloud = is_cloud(client, self._connection.place)
+        cloud = is_cloud(self._connection, "open_index")
         return not cloud and shown(collection, tried=collection.layout.tried)
 
     def _require(self, name: str, operation: str) -> None:

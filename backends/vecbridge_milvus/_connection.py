@@ -56,8 +56,8 @@ class Connection:
     Attributes:
         place: where the server is, without any credentials; or Milvus Lite's directory.
         timeout: seconds that one call may take.
-        replicas_known: by a collection's number, when the server said how many replicas answer, and
-            how many those were.
+        alone_known: by a collection's number, when the server said how many replicas answer, and
+            whether it was one.
         shown: by a collection's number, whether its searches were seen to look at every record.
     """
 
@@ -73,7 +73,7 @@ class Connection:
         self._release: weakref.finalize[..., Any] | None = None
         self._reached = False
         self._closed = False
-        self.replicas_known: dict[int, tuple[float, int | None]] = {}
+        self.alone_known: dict[int, tuple[float, bool]] = {}
         self.shown: dict[int, bool] = {}
         _connections.add(self)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendEr
         settings: where the server is, and who asks.
         error: what pymilvus said, which may be what the server answered.
     """
-    # Who gave the call little time does not want to wait longer for the reason.
+    # A caller who gives a call little time does not want to wait longer for the reason.
     seconds = min(_PROBE_S, settings.timeout * _SHARE)
     address = settings.address
     if address is None:
@@ -62,9 +63,16 @@ def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendEr
     if proxy:
         # What can be reached without it says nothing of the way that gRPC goes.
         return _refusal(settings, place, seconds, error, proxy)
-    unheard = _no_server(address, place, seconds)
-    if unheard is not None:
-        return unheard
+    try:
+        socket.create_connection(address, seconds).close()
+    except socket.gaierror:
+        return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
+    except OSError:
+        return _failed(
+            f"no server answers at {place}. Start a Milvus server there, correct the uri, or use "
+            f"the embedded one: uri='vectors.db'",
+            passes=True,
+        )
     if settings.encrypts:
         trouble = _tls_trouble(settings, address, seconds)
     else:
@@ -86,40 +94,20 @@ def _proxy(host: str) -> str:
     return "" if not named or any(host.endswith(end) for end in ends) else named[0]
 
 
-def _no_server(address: tuple[str, int], place: str, seconds: float) -> BackendError | None:
-    try:
-        socket.create_connection(address, seconds).close()
-    except socket.gaierror:
-        return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
-    except OSError:
-        return _unheard(
-            place,
-            ". Start a Milvus server there, correct the uri, or use the embedded one: "
-            "uri='vectors.db'",
-        )
-    return None
-
-
 def _no_server_at_file(uri: str, seconds: float) -> BackendError | None:
-    path = uri.partition(":")[2].removeprefix("//")
     with socket.socket(socket.AF_UNIX) as plain:
         plain.settimeout(seconds)
         try:
-            plain.connect(path)
-        except FileNotFoundError:
-            return _unheard(
-                uri, ": there is no such file. Start the server that makes it, or correct the uri"
-            )
+            plain.connect(uri.partition(":")[2].removeprefix("//"))
         except PermissionError:
             return _failed(f"this user may not connect to {uri}: change the file's permissions")
+        except FileNotFoundError:
+            found = ": there is no such file. Start the server that makes it"
         except OSError as error:
-            reason = f" ({_reason(error)})"
-            return _unheard(uri, f"{reason}. Start the server there, or correct the uri")
-    return None
-
-
-def _unheard(place: str, rest: str) -> BackendError:
-    return _failed(f"no server answers at {place}{rest}", passes=True)
+            found = f" ({_reason(error)}). Start the server there"
+        else:
+            return None
+    return _failed(f"no server answers at {uri}{found}, or correct the uri", passes=True)
 
 
 def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: float) -> str | None:
@@ -158,7 +146,7 @@ def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: fl
     except ConnectionError:
         return _SPEAKS_PLAIN_TEXT
     except OSError:
-        return None
+        pass
     return None
 
 
@@ -289,57 +277,64 @@ def findings(
         version: what the server calls itself.
         lite: whether it is Milvus Lite.
         took_s: how long it took to connect.
-
-    Raises:
-        BackendError: the server fails.
     """
     timeout = settings.call_timeout
     yield Finding(
         "connection", "ok", f"{settings.place} answers ({1000 * took_s:.0f} ms to connect)"
     )
-    yield _version(version, lite=lite)
+    yield _version(version)
     if not lite:
         yield _account(settings, client)
     yield _database(settings, client)
     with boundary("diagnose"):
         names = sorted(client.list_collections(timeout=timeout))
     yield Finding("collections", "ok", f"{len(names)}: {', '.join(names[:_LISTED]) or 'none'}")
-    yield from (_collection(client, name, timeout) for name in names[:_LISTED])
+    for name in names[:_LISTED]:
+        check = f"collection {name}"
+        try:
+            with boundary("diagnose"):
+                finding = _collection(client, check, name, timeout)
+        except BackendError as error:
+            finding = Finding(check, "warning", str(error))
+        yield finding
 
 
-def _version(version: str, *, lite: bool) -> Finding:
-    found = f"Milvus {version}"
-    digits = version.lstrip("v").split("-")[0].split(".")[:2]
-    if lite or not all(part.isdigit() for part in digits):
-        return Finding("version", "ok", found)
-    if tuple(map(int, digits)) < _OLDEST_TESTED:
-        return Finding("version", "warning", found, "vecbridge is tested from 2.3 on: upgrade")
-    return Finding("version", "ok", found)
+def release_of(version: str) -> tuple[int, int] | None:
+    """Return the first two numbers of what a server calls itself; ``None`` where it has none."""
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def _version(version: str) -> Finding:
+    release = release_of(version)
+    if release is not None and release < _OLDEST_TESTED:
+        advice = "vecbridge is tested from 2.3 on: upgrade"
+        return Finding("version", "warning", f"Milvus {version}", advice)
+    return Finding("version", "ok", f"Milvus {version}")
 
 
 def _account(settings: MilvusSettings, client: MilvusClient) -> Finding:
     """Say who asks, and whether the server wants to know."""
-    named, timeout = settings.account, settings.call_timeout
+    named = settings.account
+    if not named:
+        return Finding(
+            "account",
+            "warning",
+            "none was asked for: every client that reaches this server can read and delete "
+            "everything",
+            "fine on a machine of your own; elsewhere turn on authorization and TLS",
+        )
     account = redacted(named)
     try:
         with boundary("diagnose"):
-            roles: dict[str, Any] = (
-                client.describe_user(user_name=named, timeout=timeout) if named else {}
-            )
+            user = client.describe_user(user_name=named, timeout=settings.call_timeout)
     except AuthenticationError:
         # Only administrators may read roles.
         return Finding("account", "ok", f"{account} (its roles are for administrators to read)")
     except BackendError as error:
-        return Finding("account", "warning", f"{account or 'none'}: {error}")
-    if named:
-        listed = ", ".join(map(str, roles.get("roles") or ())) or "none"
-        return Finding("account", "ok", f"{account}, roles: {listed}")
-    return Finding(
-        "account",
-        "warning",
-        "none was asked for: every client that reaches this server can read and delete everything",
-        "fine on a machine of your own; elsewhere turn on authorization and TLS",
-    )
+        return Finding("account", "warning", f"{account}: {error}")
+    listed = ", ".join(map(str, user.get("roles") or ())) or "none"
+    return Finding("account", "ok", f"{account}, roles: {listed}")
 
 
 def _database(settings: MilvusSettings, client: MilvusClient) -> Finding:
@@ -355,25 +350,16 @@ def _database(settings: MilvusSettings, client: MilvusClient) -> Finding:
     return Finding("database", "ok", f"{redacted(current)} ({beside})")
 
 
-def _collection(client: MilvusClient, name: str, timeout: float) -> Finding:
-    try:
-        with boundary("diagnose"):
-            return _examined(client, name, timeout)
-    except BackendError as error:
-        return Finding(f"collection {name}", "warning", str(error))
-
-
-def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
-    check = f"collection {name}"
+def _collection(client: MilvusClient, check: str, name: str, timeout: float) -> Finding:
     loaded = client.get_load_state(name, timeout=timeout)["state"].name == "Loaded"
     indexes = [
         client.describe_index(name, index, timeout=timeout)
         for index in client.list_indexes(name, timeout=timeout)
     ]
-    told = ", ".join(_index(index) for index in indexes)
     if not indexes:
         advice = "create one, or nothing can be searched"
         return Finding(check, "failed", "its vectors have no index", advice)
+    told = ", ".join(map(_index, indexes))
     if not loaded:
         rows = client.get_collection_stats(name, timeout=timeout).get("row_count", "?")
         found = f"not loaded, up to {rows} rows, {told}"
@@ -383,15 +369,11 @@ def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
     waiting = sum(int(index.get("pending_index_rows") or 0) for index in indexes)
     if waiting:
         found = f"{found}; {waiting:,} rows are not indexed yet"
-        ways = ["searches are right but slower meanwhile; wait", *_wanting(indexes)]
+        needed = [needs(str(index.get("index_type"))) for index in indexes]
+        ways = ["searches are right but slower meanwhile; wait"]
+        ways += [f"the server cannot build it: {each}" for each in needed if each]
         return Finding(check, "warning", found, "; or else ".join(ways))
     return Finding(check, "ok", found)
-
-
-def _wanting(indexes: list[dict[str, Any]]) -> list[str]:
-    """Return what those indexes need that are not built yet and may never be."""
-    wanting = [needs(str(index.get("index_type"))) for index in indexes]
-    return [f"the server cannot build it: {needed}" for needed in wanting if needed]
 
 
 def _index(described: dict[str, Any]) -> str:

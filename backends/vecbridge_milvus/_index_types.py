@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -299,6 +299,11 @@ class IndexSettings(Settings):
             wanted["resource_groups"] = self.resource_groups
         return wanted
 
+    def effort_for(self, kind: IndexType) -> int | None:
+        """Return the effort that the search parameters name for an index, if they do."""
+        value = self.search_params.get(kind.search_param or "")
+        return None if value is None else int(value)
+
     def index_problems(self, *, lite: bool) -> list[str]:
         """Return what is contradictory, or would be ignored.
 
@@ -378,9 +383,3 @@ class IndexSettings(Settings):
             for name in self.search_params
             if name in _BY_PARAMETER and family not in _BY_PARAMETER[name]
         ]
-
-
-def effort_given(parameters: Mapping[str, object], kind: IndexType) -> int | None:
-    """Return the effort that the user's search parameters name for an index, if they do."""
-    value = parameters.get(kind.search_param) if kind.search_param is not None else None
-    return None if value is None else int(cast("int", value))

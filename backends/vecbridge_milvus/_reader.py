@@ -21,8 +21,7 @@ from vecbridge import Consistency
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._errors import TooLargeError
 from vecbridge_milvus._expr import both
-from vecbridge_milvus._schema import MAX_LIMIT, Layout
-from vecbridge_milvus._session import MILVUS_LEVELS
+from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS, Layout
 from vecbridge_milvus._wire import Entity, SearchResult, to_entities, to_results, to_vectors
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""Exact answers from a collection whose searches look at every record, whatever the norms are.
+"""How a collection is searched: certified where searches look at every record, else by a recall.
 
-Searches keep to the band of norms in which the engine's arithmetic is safe. The few records outside
-of it are read, and take part as they are.
+Searches that certify keep to the band of norms in which the engine's arithmetic is safe. The few
+records outside of it are read, and take part as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import UNCERTIFIED, SentQuery, distances, rank
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._expr import both
+from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import Reader
+from vecbridge_milvus._recall import RecallTuner, SearchEffort
 from vecbridge_milvus._schema import MAX_LIMIT
 from vecbridge_milvus._wire import (
     Entity,
@@ -40,19 +43,22 @@ _SPARE, _SPARE_SHARE = 4, 32
 _OUTSIDE_AT_LEAST = 16
 """Records outside of the band to list, where less hits are asked for."""
 
+_HARDER = 8
+"""How many times the effort to try again with where hits are missing."""
+
 _LOOK_S = 1.0
 """How long no record is taken to be outside of the band where none was, by reads that need not see
 what others wrote since."""
 
 
 @dataclass(frozen=True)
-class Outside:
+class _Outside:
     """The records of a scope whose norms lie outside the band of the search.
 
     Attributes:
-        ids: ids of those that are listed.
-        vectors: ``(n, d)`` their vectors.
-        lower_bound: of the distance of those that are not listed.
+        ids: of those that are listed.
+        vectors: ``(n, d)`` of those that are listed.
+        lower_bound: of the distance of those that are not.
     """
 
     ids: tuple[str, ...]
@@ -61,19 +67,15 @@ class Outside:
 
 
 class ExactRanker:
-    """Asks a collection whose searches look at every record.
-
-    Args:
-        collection: the collection.
-    """
+    """Asks a collection whose searches look at every record."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._layout = collection.layout
-        self.geometry = engine_geometry(self._layout)
+        self._geometry = engine_geometry(self._layout)
         self._lock = reentrant_lock()
         # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
-        self._high = 0.0 if self._layout.info.metric == "dotproduct" else self.geometry.band[1]
+        self._high = 0.0 if self._layout.info.metric == "dotproduct" else self._geometry.band[1]
         # A filter slows a search down, so it goes without while no record is seen to be outside.
         # Lite fails on what overflows, and has to be kept from it.
         self._all_inside = not collection.lite
@@ -84,7 +86,7 @@ class ExactRanker:
     ) -> list[Candidates]:
         """Return candidates of each query among the records that match ``scope``."""
         limit = min(k + _SPARE + k // _SPARE_SHARE, MAX_LIMIT)
-        sent, asked = self.geometry.prepare(queries)
+        sent, asked = self._geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
         outside, high, found = self._read(reader, stored, limit, scope)
         return [
@@ -92,32 +94,19 @@ class ExactRanker:
             for query, hits in zip(asked, found, strict=True)
         ]
 
-    def outliers(self, reader: Reader, scope: str, limit: int) -> list[Entity]:
-        """Return records on which the engine's arithmetic is not safe, at most ``limit``."""
-        if self._layout.norm is None:
-            return []
-        return self._query(reader, self._beyond(*self.geometry.band), scope, limit)
-
-    def completed(
-        self,
-        reader: Reader,
-        queries: NDArray[np.float32],
-        answers: Sequence[Hits],
-        k: int,
-        scope: str,
+    def native(
+        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
     ) -> list[Hits]:
-        """Return the engine's own answers with what it drops, each of ``min(k, n)`` hits.
-
-        Args:
-            reader: what to read.
-            queries: ``(q, d)`` as the caller gave them.
-            answers: what the engine said to each.
-            k: how many hits are wanted.
-            scope: the expression of the records that may be among them.
-        """
-        if not any(self._lacks(hits, k) for hits in answers):
-            return list(answers)
-        outliers = self.outliers(reader, scope, k)
+        """Return the engine's own ranking of each query, with what the engine leaves out."""
+        sent, asked = self._geometry.prepare(queries)
+        found = self._hits(reader, to_stored(self._layout, sent), k, scope)
+        answers = [
+            Hits(hits.ids[:k], self._geometry.distances(hits.scores[:k], query))
+            for query, hits in zip(asked, found, strict=True)
+        ]
+        if not any(self._lacks(hits.distances, k) for hits in answers):
+            return answers
+        outliers = self._outliers(reader, scope, k)
         ids, vectors = to_ids(self._layout, outliers), to_vectors(self._layout, outliers)
         pairs = zip(answers, queries, strict=True)
         whole = [self._merged(hits, query, ids, vectors, k) for hits, query in pairs]
@@ -129,7 +118,7 @@ class ExactRanker:
         short = [
             place
             for place, hits in enumerate(whole)
-            if len(hits) < wanted or (blind and self._lacks(hits, wanted))
+            if len(hits) < wanted or (blind and self._lacks(hits.distances, wanted))
         ]
         if short:
             scanned = self._scanned(reader, queries[short], k, scope)
@@ -137,9 +126,20 @@ class ExactRanker:
                 whole[place] = hits
         return whole
 
+    def _hits(
+        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
+    ) -> list[SearchResult]:
+        return reader.search(queries, k, scope, vectors=False)
+
+    def _outliers(self, reader: Reader, scope: str, limit: int) -> list[Entity]:
+        """Return records on which the engine's arithmetic is not safe, at most ``limit``."""
+        if self._layout.norm is None:
+            return []
+        return self._query(reader, self._beyond(*self._geometry.band), scope, limit)
+
     def _read(
         self, reader: Reader, queries: NDArray[np.float32], limit: int, scope: str
-    ) -> tuple[Outside, float, list[SearchResult]]:
+    ) -> tuple[_Outside, float, list[SearchResult]]:
         """Return what is outside, the band's upper end, and the hits inside of the band."""
         supposed, bare = self._high, self._all_inside
         if bare and self._seen_inside(reader):
@@ -175,42 +175,35 @@ class ExactRanker:
         """Return the hits among the records inside of the band; of all where it is ``None``."""
         norm = self._layout.norm
         if norm is not None and high is not None:
-            scope = self._layout.expressions.inside(norm, self.geometry.band[0], high, scope)
+            scope = self._layout.expressions.inside(norm, self._geometry.band[0], high, scope)
         return reader.search(queries, limit, scope, vectors=True)
 
     def _listed(
-        self, query: SentQuery, hits: SearchResult, limit: int, outside: Outside, high: float
+        self, query: SentQuery, hits: SearchResult, limit: int, outside: _Outside, high: float
     ) -> Candidates:
         lowest = min(self._lower_bound(query, hits, limit, high), outside.lower_bound)
-        if not outside.ids:
-            return Candidates(hits.ids, hits.vectors, lowest)
-        doubled = set(outside.ids)
-        kept = [row for row, name in enumerate(hits.ids) if name not in doubled]
-        return Candidates(
-            (*outside.ids, *(hits.ids[row] for row in kept)),
-            np.concatenate([outside.vectors, hits.vectors[kept]]),
-            lowest,
-        )
+        ids, vectors = _joined(outside.ids, outside.vectors, hits.ids, hits.vectors)
+        return Candidates(ids, vectors, lowest)
 
     def _lower_bound(self, query: SentQuery, hits: SearchResult, limit: int, high: float) -> float:
         """Return a lower bound of the distance of what the search left out of the band."""
         whole = self._layout.norm is not None and len(hits.ids) < limit
-        if whole and self.geometry.trusts(query):
+        if whole and self._geometry.trusts(query):
             return math.inf
         after = UNCERTIFIED
         if hits.ids:
-            native = self.geometry.distances(hits.scores, query)
-            after = self.geometry.lower_bound(native, query, hits.vectors, high)
+            native = self._geometry.distances(hits.scores, query)
+            after = self._geometry.lower_bound(native, query, hits.vectors, high)
         # Where keys may have several rows, shortness proves nothing, and what overflows is dropped;
         # but that is farther than any norm of the band.
-        return after if self._layout.norm is not None else min(after, self.geometry.band[1])
+        return after if self._layout.norm is not None else min(after, self._geometry.band[1])
 
-    def _nothing(self) -> Outside:
-        return Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
+    def _nothing(self) -> _Outside:
+        return _Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
 
-    def _outside(self, reader: Reader, scope: str, limit: int) -> tuple[Outside, float]:
+    def _outside(self, reader: Reader, scope: str, limit: int) -> tuple[_Outside, float]:
         """Return what lies outside of the band, and the band's upper end."""
-        low = self.geometry.band[0]
+        low = self._geometry.band[0]
         if self._layout.norm is None:
             return self._nothing(), self._high
         limit = max(limit, _OUTSIDE_AT_LEAST)
@@ -219,23 +212,23 @@ class ExactRanker:
             rows = self._query(reader, self._beyond(low, high), scope, limit)
             if len(rows) < limit:
                 ids, vectors = to_ids(self._layout, rows), to_vectors(self._layout, rows)
-                return Outside(ids, vectors, math.inf), high
+                return _Outside(ids, vectors, math.inf), high
             if not self._widen(reader, scope):
                 break
-        return self._too_many(reader, scope, limit), self.geometry.band[1]
+        return self._too_many(reader, scope, limit), self._geometry.band[1]
 
-    def _too_many(self, reader: Reader, scope: str, limit: int) -> Outside:
+    def _too_many(self, reader: Reader, scope: str, limit: int) -> _Outside:
         """Return some of more than a search lists; zero vectors among them are known to be at 1."""
         norm = self._layout.norm
-        low, high = self.geometry.band
+        low, high = self._geometry.band
         zeros = 1.0 if self._layout.info.metric == "cosine" else UNCERTIFIED
         rows = self._query(reader, f"{norm} > 0.0 and ({self._beyond(low, high)})", scope, limit)
         lowest = zeros if len(rows) < limit else UNCERTIFIED
-        return Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), lowest)
+        return _Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), lowest)
 
     def _widen(self, reader: Reader, scope: str) -> bool:
         """Widen the band so that most records outside come in; ``False`` where it may not be."""
-        top = self.geometry.band[1]
+        top = self._geometry.band[1]
         with self._lock:
             if self._high >= top:
                 return False
@@ -254,11 +247,11 @@ class ExactRanker:
         output = [self._layout.key, self._layout.vector]
         return reader.query(both(scope, expression), output, limit=min(limit, MAX_LIMIT))
 
-    def _lacks(self, hits: Hits, k: int) -> bool:
+    def _lacks(self, distances: NDArray[np.float64], k: int) -> bool:
         """Return whether records that the engine drops, zero vectors above all, may belong here."""
-        if len(hits) < k:
+        if len(distances) < k:
             return True
-        return self._layout.info.metric == "cosine" and bool(hits.distances[-1] >= 1.0)
+        return self._layout.info.metric == "cosine" and k > 0 and bool(distances[k - 1] >= 1.0)
 
     def _merged(
         self,
@@ -271,11 +264,8 @@ class ExactRanker:
         """Return the best ``k`` of hits and of records."""
         if not ids:
             return hits
-        listed = set(ids)
-        kept = [row for row, name in enumerate(hits.ids) if name not in listed]
-        names = (*ids, *(hits.ids[row] for row in kept))
         measured = distances(self._layout.info.metric, query, vectors)
-        table = np.concatenate([measured, hits.distances[kept]])
+        names, table = _joined(ids, measured, hits.ids, hits.distances)
         order = rank(names, table, k)
         return Hits(tuple(names[row] for row in order.tolist()), table[order])
 
@@ -289,3 +279,100 @@ class ExactRanker:
             pairs = zip(best, queries, strict=True)
             best = [self._merged(hits, query, ids, vectors, k) for hits, query in pairs]
         return best
+
+
+class ApproximateRanker(ExactRanker):
+    """Asks an approximate index: with the effort that its recall needs, and never short.
+
+    Args:
+        collection: the collection.
+        settings: the recall or the effort that the user names.
+    """
+
+    def __init__(self, collection: Collection, settings: IndexSettings) -> None:
+        super().__init__(collection)
+        self._tuning = RecallTuner(collection, settings)
+        self._given = settings.search_params
+
+    def candidates(
+        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
+    ) -> list[Candidates]:
+        """Return at least ``min(k, n)`` records of each query, and no promise about the others."""
+        sent, asked = self._geometry.prepare(queries)
+        stored = to_stored(self._layout, sent)
+        effort = self._effort(reader, stored, k, scope)
+        found = self._found(reader, stored, k, scope, effort, vectors=True)
+        doubts = [self._doubtful(query, hits, k) for query, hits in zip(asked, found, strict=True)]
+        outliers = self._outliers(reader, scope, effort.limit(k)) if any(doubts) else []
+        count = reader.count(scope) if any(doubts) else None
+        ids, vectors = to_ids(self._layout, outliers), to_vectors(self._layout, outliers)
+        answers = []
+        for doubt, hits in zip(doubts, found, strict=True):
+            names, table = _joined(ids, vectors, hits.ids, hits.vectors)
+            lowest = -math.inf
+            if count is not None and len(names) >= count:
+                lowest = math.inf
+            elif len(names) < k or not effort.met or (doubt and self._layout.norm is None):
+                # Not what was asked for, and a scan is.
+                lowest = UNCERTIFIED
+            answers.append(Candidates(names, table, lowest))
+        return answers
+
+    def _hits(
+        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
+    ) -> list[SearchResult]:
+        effort = self._effort(reader, queries, k, scope)
+        return self._found(reader, queries, k, scope, effort, vectors=False)
+
+    def _effort(
+        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
+    ) -> SearchEffort:
+        effort = self._tuning.effort(reader, queries, k)
+        if not scope or not self._tuning.names_recall:
+            return effort
+        return self._tuning.within(effort, k, reader.count(scope), reader.count(""))
+
+    def _found(
+        self,
+        reader: Reader,
+        queries: NDArray[np.float32],
+        k: int,
+        scope: str,
+        effort: SearchEffort,
+        *,
+        vectors: bool,
+    ) -> list[SearchResult]:
+        """Return what the engine finds; it tries harder where it finds less than ``k``."""
+        kind, limit = self._layout.index, effort.limit(k)
+        found: dict[int, SearchResult] = {}
+        short = list(range(len(queries)))
+        values = [effort.value, _HARDER * effort.value, kind.most()]
+        for value in dict.fromkeys(min(value, kind.most()) for value in values):
+            parameters = kind.parameters(limit, value, self._given)
+            asked = queries[short]
+            again = reader.search(asked, limit, scope, vectors=vectors, parameters=parameters)
+            found |= zip(short, again, strict=True)
+            short = [place for place in short if len(found[place].ids) < k]
+            if not short or kind.search_param is None:
+                break
+        return [found[place] for place in range(len(queries))]
+
+    def _doubtful(self, query: SentQuery, hits: SearchResult, k: int) -> bool:
+        """Return whether records that the engine drops, or misjudges, may belong here."""
+        native = self._geometry.distances(hits.scores, query)
+        return not self._geometry.trusts(query) or self._lacks(native, k)
+
+
+def _joined(
+    ids: tuple[str, ...],
+    values: NDArray[Any],
+    other_ids: Sequence[str],
+    other_values: NDArray[Any],
+) -> tuple[tuple[str, ...], NDArray[Any]]:
+    """Return records, and of others those that are not among them, with a value of each."""
+    if not ids:
+        return tuple(other_ids), other_values
+    known = set(ids)
+    kept = [row for row, name in enumerate(other_ids) if name not in known]
+    names = (*ids, *(other_ids[row] for row in kept))
+    return names, np.concatenate([values, other_values[kept]])
