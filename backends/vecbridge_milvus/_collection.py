@@ -30,7 +30,7 @@ from vecbridge import (
 )
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._connection import Connection
-from vecbridge_milvus._errors import BACKEND, NotLoadedError
+from vecbridge_milvus._errors import NotLoadedError, failure
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._schema import Layout
@@ -169,13 +169,7 @@ class Session:
 
 
 class Collection:
-    """A collection, and the calls of pymilvus on it.
-
-    Args:
-        connection: the store's.
-        layout: what the collection is.
-        loading: how many replicas of it are loaded, and where.
-    """
+    """A collection, and the calls of pymilvus on it."""
 
     def __init__(self, connection: Connection, layout: Layout, loading: Mapping[str, Any]) -> None:
         self.connection = connection
@@ -205,11 +199,8 @@ class Collection:
 
         def opened(client: MilvusClient, attempt: int) -> Any:
             if self._closed.is_set():
-                raise ClosedError(
-                    f"index {self._name!r} was closed, so it cannot {operation}; open it again",
-                    backend=BACKEND,
-                    operation=operation,
-                )
+                text = f"index {self._name!r} was closed, so it cannot {operation}; open it again"
+                raise failure(ClosedError, operation, text)
             return step(client, attempt)
 
         def reload(error: BackendError) -> None:
@@ -223,9 +214,6 @@ class Collection:
         """Bring the collection into the server's memory, where it is not yet.
 
         A load that takes longer than one call may is waited for, as a server that is away is.
-
-        Args:
-            operation: the contract's name of what waits for it.
         """
         timeout = self.connection.timeout
 
@@ -288,13 +276,11 @@ class Collection:
         while (progress := self.progress())[1] < progress[0]:
             if time.monotonic() > end:
                 needed = needs(self.layout.index.name)
-                raise OperationTimeoutError(
+                text = (
                     f"of {progress[0]} records, {progress[1]} are indexed after {seconds:g} s; "
-                    f"try again later" + (f", or not at all: {needed}" if needed else ""),
-                    backend=BACKEND,
-                    operation="settle",
-                    retryable=True,
+                    f"try again later" + (f", or not at all: {needed}" if needed else "")
                 )
+                raise failure(OperationTimeoutError, "settle", text, passes=True)
             time.sleep(_PROGRESS_STEP_S)
         # What is loaded keeps its scan until it is loaded again.
         self._call("settle", "release_collection")

@@ -26,7 +26,7 @@ from vecbridge import (
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus import lite as milvus_lite
 from vecbridge_milvus._diagnosis import cause
-from vecbridge_milvus._errors import BACKEND, boundary, quieten, quietly, translate, with_retries
+from vecbridge_milvus._errors import boundary, failure, quieten, quietly, translate, with_retries
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -49,9 +49,6 @@ _loading = reentrant_lock()
 
 class Connection:
     """What the indexes of one store share.
-
-    Args:
-        settings: where the server is, and who asks.
 
     Attributes:
         place: where the server is, without any credentials; or Milvus Lite's directory.
@@ -288,12 +285,11 @@ class Connection:
         return self._lite.silent(str(logged[-1]) if logged else str(error))
 
     def _was_closed(self, operation: str) -> ClosedError:
-        return ClosedError(
+        text = (
             f"the store was closed, so it cannot {operation}; get another one from "
-            f"vecbridge.get_backend('milvus', ...)",
-            backend=BACKEND,
-            operation=operation,
+            f"vecbridge.get_backend('milvus', ...)"
         )
+        return failure(ClosedError, operation, text)
 
 
 def _imported() -> ModuleType:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vecbridge import AuthenticationError, BackendError, ConnectionFailedError
 from vecbridge.diagnosis import Finding
 from vecbridge.settings import redacted
-from vecbridge_milvus._errors import BACKEND, boundary
+from vecbridge_milvus._errors import boundary, failure
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._settings import MilvusSettings
 
@@ -46,12 +46,7 @@ _OF_THE_CLIENT = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "HAND
 
 
 def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendError:
-    """Return the error to raise for a connection to a server that failed.
-
-    Args:
-        settings: where the server is, and who asks.
-        error: what pymilvus said, which may be what the server answered.
-    """
+    """Return the error to raise for a connection to a server that failed."""
     # A caller who gives a call little time does not want to wait longer for the reason.
     seconds = min(_PROBE_S, settings.timeout * _SHARE)
     address = settings.address
@@ -219,9 +214,7 @@ def _refusal(
             what = "does not accept the credentials given: correct user and password, or token"
         else:
             what = "wants credentials, and none were given: set user and password, or token"
-        return AuthenticationError(
-            f"Milvus at {place} {what}", backend=BACKEND, operation="connect"
-        )
+        return failure(AuthenticationError, "connect", f"Milvus at {place} {what}")
     if status == "UNIMPLEMENTED":
         return _failed(f"a gRPC server answers at {place}, but it is no Milvus: correct the uri")
     if proxy:
@@ -257,7 +250,7 @@ def _identity(settings: MilvusSettings) -> list[tuple[str, str]]:
 
 
 def _failed(text: str, *, passes: bool = False) -> ConnectionFailedError:
-    return ConnectionFailedError(text, backend=BACKEND, operation="connect", retryable=passes)
+    return failure(ConnectionFailedError, "connect", text, passes=passes)
 
 
 def _reason(error: OSError) -> str:
@@ -270,13 +263,6 @@ def findings(
     """Look at the connection, the account, the database and each collection; change nothing.
 
     Nothing is loaded: a collection that is not in the server's memory stays out of it.
-
-    Args:
-        settings: where the server is, and who asks.
-        client: the live client.
-        version: what the server calls itself.
-        lite: whether it is Milvus Lite.
-        took_s: how long it took to connect.
     """
     timeout = settings.call_timeout
     yield Finding(

@@ -34,12 +34,7 @@ _LEAST = -(2**63)
 
 
 class Expressions:
-    """Writes expressions over one collection.
-
-    Args:
-        key: name of the primary key.
-        lite: whether this is Milvus Lite.
-    """
+    """Writes expressions over one collection."""
 
     def __init__(self, key: str, *, lite: bool) -> None:
         self._key = key

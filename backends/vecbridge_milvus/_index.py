@@ -209,12 +209,6 @@ def _in_parts(
 ) -> None:
     """Write records a part at a time, and smaller parts where the server finds them too large.
 
-    Args:
-        operation: the contract's name of what is being done.
-        ids: of the records.
-        size: how many at a time.
-        write: writes those from one place to another.
-
     Raises:
         PartialWriteError: a part failed after others were acknowledged.
     """

@@ -44,11 +44,7 @@ def is_cloud(connection: Connection, operation: str) -> bool:
 def replaces_indexes(connection: Connection, name: str, vector: str, metric_type: str) -> bool:
     """Return whether a server builds another index when asked for what cannot be built.
 
-    Args:
-        connection: to the server.
-        name: of a collection that has no index yet, and has none afterwards.
-        vector: its field of vectors.
-        metric_type: Milvus's name of its metric.
+    It is asked on a new collection, which has no index yet, and has none afterwards.
     """
     if is_cloud(connection, "create_index"):
         return True

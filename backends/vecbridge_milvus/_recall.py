@@ -104,13 +104,7 @@ class RecallTuner:
         self._checked = 0.0
 
     def effort(self, reader: Reader, queries: NDArray[np.float32], k: int) -> SearchEffort:
-        """Return the effort of a search for ``k``; the first one for a recall reads every record.
-
-        Args:
-            reader: what to read.
-            queries: ``(q, d)`` that are being asked, as they are sent.
-            k: how many hits they want.
-        """
+        """Return the effort of a search for ``k``; the first for a recall reads every record."""
         limit = k + SPARE
         if self._kind.exhaustive:
             return SearchEffort(0, 1, met=True)

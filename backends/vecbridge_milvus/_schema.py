@@ -132,14 +132,6 @@ def read(
 ) -> Layout:
     """Read a collection's layout from the server.
 
-    Args:
-        client: the live client.
-        name: of the collection.
-        lite: whether this is Milvus Lite.
-        timeout: seconds that a call may take.
-        key: name of the primary key, where the caller knows it.
-        vector: name of the vector field; needed where there are several.
-
     Raises:
         SchemaMismatchError: it is not laid out in a way that an index can be kept in.
     """
@@ -294,10 +286,6 @@ def _unsupported(
     """Return what else the rows hold, which a read does not show and an upsert would erase.
 
     A column that the server computes from others, as BM25 vectors are from a text, is not lost.
-
-    Args:
-        described: the collection, as the server describes it.
-        others: the columns that do not make up the record itself.
     """
     found = {
         name: _named(column)

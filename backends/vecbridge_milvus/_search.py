@@ -10,15 +10,14 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Candidates, Hits
 from vecbridge.locks import reentrant_lock
-from vecbridge.ranking import UNCERTIFIED, SentQuery, distances, rank
+from vecbridge.ranking import UNCERTIFIED, SentQuery, distances, ids_at, rank
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._index_types import IndexSettings
@@ -51,8 +50,7 @@ _LOOK_S = 1.0
 what others wrote since."""
 
 
-@dataclass(frozen=True)
-class _Outside:
+class _Outside(NamedTuple):
     """The records of a scope whose norms lie outside the band of the search.
 
     Attributes:
@@ -89,10 +87,12 @@ class ExactRanker:
         sent, asked = self._geometry.prepare(queries)
         stored = to_stored(self._layout, sent)
         outside, high, found = self._read(reader, stored, limit, scope)
-        return [
-            self._listed(query, hits, limit, outside, high)
-            for query, hits in zip(asked, found, strict=True)
-        ]
+        answers = []
+        for query, hits in zip(asked, found, strict=True):
+            lowest = min(self._lower_bound(query, hits, limit, high), outside.lower_bound)
+            ids, vectors = _joined(outside.ids, outside.vectors, hits.ids, hits.vectors)
+            answers.append(Candidates(ids, vectors, lowest))
+        return answers
 
     def native(
         self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
@@ -106,10 +106,7 @@ class ExactRanker:
         ]
         if not any(self._lacks(hits.distances, k) for hits in answers):
             return answers
-        outliers = self._outliers(reader, scope, k)
-        ids, vectors = to_ids(self._layout, outliers), to_vectors(self._layout, outliers)
-        pairs = zip(answers, queries, strict=True)
-        whole = [self._merged(hits, query, ids, vectors, k) for hits, query in pairs]
+        whole = self._merged(answers, queries, self._outliers(reader, scope, k), k)
         # Without norms, it is not known which records the engine drops.
         blind = self._layout.norm is None and self._layout.info.metric == "cosine"
         if not blind and all(len(hits) >= k for hits in whole):
@@ -121,8 +118,11 @@ class ExactRanker:
             if len(hits) < wanted or (blind and self._lacks(hits.distances, wanted))
         ]
         if short:
-            scanned = self._scanned(reader, queries[short], k, scope)
-            for place, hits in zip(short, scanned, strict=True):
+            best = [Hits((), np.empty(0)) for _ in short]
+            output = [self._layout.key, self._layout.vector]
+            for page in reader.pages(output, self._layout.page_rows, scope=scope):
+                best = self._merged(best, queries[short], self._records(page), k)
+            for place, hits in zip(short, best, strict=True):
                 whole[place] = hits
         return whole
 
@@ -131,10 +131,10 @@ class ExactRanker:
     ) -> list[SearchResult]:
         return reader.search(queries, k, scope, vectors=False)
 
-    def _outliers(self, reader: Reader, scope: str, limit: int) -> list[Entity]:
+    def _outliers(self, reader: Reader, scope: str, limit: int) -> _Outside:
         """Return records on which the engine's arithmetic is not safe, at most ``limit``."""
         if self._layout.norm is None:
-            return []
+            return self._records([])
         return self._query(reader, self._beyond(*self._geometry.band), scope, limit)
 
     def _read(
@@ -143,7 +143,7 @@ class ExactRanker:
         """Return what is outside, the band's upper end, and the hits inside of the band."""
         supposed, bare = self._high, self._all_inside
         if bare and self._seen_inside(reader):
-            return self._nothing(), supposed, self._inside(reader, queries, limit, scope, None)
+            return self._records([]), supposed, self._inside(reader, queries, limit, scope, None)
         begun = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
             reader.wait()
@@ -178,13 +178,6 @@ class ExactRanker:
             scope = self._layout.expressions.inside(norm, self._geometry.band[0], high, scope)
         return reader.search(queries, limit, scope, vectors=True)
 
-    def _listed(
-        self, query: SentQuery, hits: SearchResult, limit: int, outside: _Outside, high: float
-    ) -> Candidates:
-        lowest = min(self._lower_bound(query, hits, limit, high), outside.lower_bound)
-        ids, vectors = _joined(outside.ids, outside.vectors, hits.ids, hits.vectors)
-        return Candidates(ids, vectors, lowest)
-
     def _lower_bound(self, query: SentQuery, hits: SearchResult, limit: int, high: float) -> float:
         """Return a lower bound of the distance of what the search left out of the band."""
         whole = self._layout.norm is not None and len(hits.ids) < limit
@@ -198,21 +191,17 @@ class ExactRanker:
         # but that is farther than any norm of the band.
         return after if self._layout.norm is not None else min(after, self._geometry.band[1])
 
-    def _nothing(self) -> _Outside:
-        return _Outside((), np.empty((0, self._layout.info.dimension), np.float32), math.inf)
-
     def _outside(self, reader: Reader, scope: str, limit: int) -> tuple[_Outside, float]:
         """Return what lies outside of the band, and the band's upper end."""
         low = self._geometry.band[0]
         if self._layout.norm is None:
-            return self._nothing(), self._high
+            return self._records([]), self._high
         limit = max(limit, _OUTSIDE_AT_LEAST)
         for _ in range(_WIDENINGS_AT_MOST):
             high = self._high
-            rows = self._query(reader, self._beyond(low, high), scope, limit)
-            if len(rows) < limit:
-                ids, vectors = to_ids(self._layout, rows), to_vectors(self._layout, rows)
-                return _Outside(ids, vectors, math.inf), high
+            found = self._query(reader, self._beyond(low, high), scope, limit)
+            if len(found.ids) < limit:
+                return found, high
             if not self._widen(reader, scope):
                 break
         return self._too_many(reader, scope, limit), self._geometry.band[1]
@@ -222,9 +211,8 @@ class ExactRanker:
         norm = self._layout.norm
         low, high = self._geometry.band
         zeros = 1.0 if self._layout.info.metric == "cosine" else UNCERTIFIED
-        rows = self._query(reader, f"{norm} > 0.0 and ({self._beyond(low, high)})", scope, limit)
-        lowest = zeros if len(rows) < limit else UNCERTIFIED
-        return _Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), lowest)
+        found = self._query(reader, f"{norm} > 0.0 and ({self._beyond(low, high)})", scope, limit)
+        return found._replace(lower_bound=zeros if len(found.ids) < limit else UNCERTIFIED)
 
     def _widen(self, reader: Reader, scope: str) -> bool:
         """Widen the band so that most records outside come in; ``False`` where it may not be."""
@@ -243,9 +231,13 @@ class ExactRanker:
     def _beyond(self, low: float, high: float) -> str:
         return self._layout.expressions.beyond(str(self._layout.norm), low, high)
 
-    def _query(self, reader: Reader, expression: str, scope: str, limit: int) -> list[Entity]:
+    def _query(self, reader: Reader, expression: str, scope: str, limit: int) -> _Outside:
         output = [self._layout.key, self._layout.vector]
-        return reader.query(both(scope, expression), output, limit=min(limit, MAX_LIMIT))
+        found = reader.query(both(scope, expression), output, limit=min(limit, MAX_LIMIT))
+        return self._records(found)
+
+    def _records(self, rows: Sequence[Entity]) -> _Outside:
+        return _Outside(to_ids(self._layout, rows), to_vectors(self._layout, rows), math.inf)
 
     def _lacks(self, distances: NDArray[np.float64], k: int) -> bool:
         """Return whether records that the engine drops, zero vectors above all, may belong here."""
@@ -254,40 +246,22 @@ class ExactRanker:
         return self._layout.info.metric == "cosine" and k > 0 and bool(distances[k - 1] >= 1.0)
 
     def _merged(
-        self,
-        hits: Hits,
-        query: NDArray[np.float32],
-        ids: tuple[str, ...],
-        vectors: NDArray[np.float32],
-        k: int,
-    ) -> Hits:
-        """Return the best ``k`` of hits and of records."""
-        if not ids:
-            return hits
-        measured = distances(self._layout.info.metric, query, vectors)
-        names, table = _joined(ids, measured, hits.ids, hits.distances)
-        order = rank(names, table, k)
-        return Hits(tuple(names[row] for row in order.tolist()), table[order])
-
-    def _scanned(
-        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
+        self, best: Sequence[Hits], queries: NDArray[np.float32], records: _Outside, k: int
     ) -> list[Hits]:
-        best = [Hits((), np.empty(0)) for _ in queries]
-        output = [self._layout.key, self._layout.vector]
-        for page in reader.pages(output, self._layout.page_rows, scope=scope):
-            ids, vectors = to_ids(self._layout, page), to_vectors(self._layout, page)
-            pairs = zip(best, queries, strict=True)
-            best = [self._merged(hits, query, ids, vectors, k) for hits, query in pairs]
-        return best
+        """Return the best ``k`` of each query's hits and of records."""
+        if not records.ids:
+            return list(best)
+        merged = []
+        for hits, query in zip(best, queries, strict=True):
+            measured = distances(self._layout.info.metric, query, records.vectors)
+            names, table = _joined(records.ids, measured, hits.ids, hits.distances)
+            order = rank(names, table, k)
+            merged.append(Hits(ids_at(names, order), table[order]))
+        return merged
 
 
 class ApproximateRanker(ExactRanker):
-    """Asks an approximate index: with the effort that its recall needs, and never short.
-
-    Args:
-        collection: the collection.
-        settings: the recall or the effort that the user names.
-    """
+    """Asks an approximate index: with the effort that its recall needs, and never short."""
 
     def __init__(self, collection: Collection, settings: IndexSettings) -> None:
         super().__init__(collection)
@@ -303,19 +277,20 @@ class ApproximateRanker(ExactRanker):
         effort = self._effort(reader, stored, k, scope)
         found = self._found(reader, stored, k, scope, effort, vectors=True)
         doubts = [self._doubtful(query, hits, k) for query, hits in zip(asked, found, strict=True)]
-        outliers = self._outliers(reader, scope, effort.limit(k)) if any(doubts) else []
-        count = reader.count(scope) if any(doubts) else None
-        ids, vectors = to_ids(self._layout, outliers), to_vectors(self._layout, outliers)
+        count, outliers = math.inf, self._records([])
+        if any(doubts):
+            outliers = self._outliers(reader, scope, effort.limit(k))
+            count = reader.count(scope)
         answers = []
         for doubt, hits in zip(doubts, found, strict=True):
-            names, table = _joined(ids, vectors, hits.ids, hits.vectors)
+            ids, vectors = _joined(outliers.ids, outliers.vectors, hits.ids, hits.vectors)
             lowest = -math.inf
-            if count is not None and len(names) >= count:
+            if len(ids) >= count:
                 lowest = math.inf
-            elif len(names) < k or not effort.met or (doubt and self._layout.norm is None):
+            elif len(ids) < k or not effort.met or (doubt and self._layout.norm is None):
                 # Not what was asked for, and a scan is.
                 lowest = UNCERTIFIED
-            answers.append(Candidates(names, table, lowest))
+            answers.append(Candidates(ids, vectors, lowest))
         return answers
 
     def _hits(

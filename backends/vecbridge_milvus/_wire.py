@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vecbridge import BackendError, Fields, FieldType, Records, Scalar
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
-from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus._errors import failure
 from vecbridge_milvus._schema import Layout
 
 if TYPE_CHECKING:
@@ -184,12 +184,8 @@ def _vectors_of(layout: Layout, reply: Sequence[Any], total: int) -> NDArray[np.
         rows = [hit["entity"] for hits in reply for hit in hits]
         if all(len(row.get(layout.vector) or ()) == layout.stored_dimension for row in rows):
             return to_vectors(layout, rows)
-    raise BackendError(
-        f"Expected one vector per hit ({total}); the reply has a different number. Please report "
-        f"this",
-        backend=BACKEND,
-        operation="search",
-    )
+    expected = f"Expected one vector per hit ({total}); the reply has a different number. "
+    raise failure(BackendError, "search", f"{expected}Please report this")
 
 
 def _stored(layout: Layout, column: Any, total: int) -> NDArray[np.float32] | None:

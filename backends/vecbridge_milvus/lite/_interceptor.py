@@ -22,31 +22,13 @@ from vecbridge_milvus.lite._rendezvous import Anchor
 if TYPE_CHECKING:
     from milvus_lite.db import MilvusLite
 
-_READS = frozenset(
-    {
-        "CheckHealth",
-        "Connect",
-        "DescribeAlias",
-        "DescribeCollection",
-        "DescribeDatabase",
-        "DescribeIndex",
-        "GetCollectionStatistics",
-        "GetFlushState",
-        "GetLoadState",
-        "GetLoadingProgress",
-        "GetPartitionStatistics",
-        "GetVersion",
-        "HasCollection",
-        "HasPartition",
-        "HybridSearch",
-        "ListAliases",
-        "ListDatabases",
-        "Query",
-        "Search",
-        "ShowCollections",
-        "ShowPartitions",
-    }
-)
+_METHODS = """
+    CheckHealth Connect DescribeAlias DescribeCollection DescribeDatabase DescribeIndex
+    GetCollectionStatistics GetFlushState GetLoadState GetLoadingProgress GetPartitionStatistics
+    GetVersion HasCollection HasPartition HybridSearch ListAliases ListDatabases Query Search
+    ShowCollections ShowPartitions
+"""
+_READS = frozenset(_METHODS.split())
 """What only looks. A method that is not known to is taken for a write."""
 
 _SEARCHED_ROWS, _LOGGED_ROWS = 1000, 20_000
@@ -168,9 +150,6 @@ class ReopenAfterFailure:
     where that fails: reads no longer find the records, and the next segment that can be written
     removes the log that still has them. A record that was cut short in the log hides all that are
     written behind it. Opened again, a collection has everything from its log, and begins a new one.
-
-    Args:
-        engine: whose they are.
     """
 
     def __init__(self, engine: MilvusLite) -> None:
@@ -178,11 +157,6 @@ class ReopenAfterFailure:
 
     def check(self, reply: Any, request: Any, context: Any) -> bool:
         """Open the collections of a write again that failed half-way. Needs a writer's turn.
-
-        Args:
-            reply: of Lite's.
-            request: what it replies to.
-            context: of the call.
 
         Returns:
             Whether it had failed half-way.

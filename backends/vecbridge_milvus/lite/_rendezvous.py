@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecbridge import ConnectionFailedError
-from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus._errors import failure
 
 if sys.platform != "win32":
     import fcntl
@@ -109,17 +109,13 @@ class Rendezvous:
 
     def distrust(self) -> str | None:
         """Return why this socket is not to be spoken to; ``None`` where it may be."""
-        return _not_private(self.socket.parent) or _not_ours(self.socket)
+        return _not_ours(self.socket.parent, directory=True) or _not_ours(self.socket)
 
 
 def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
     """Return the error of a directory that cannot be opened."""
-    return ConnectionFailedError(
-        f"Milvus Lite cannot be opened: {reason}",
-        backend=BACKEND,
-        operation="connect",
-        retryable=retryable,
-    )
+    text = f"Milvus Lite cannot be opened: {reason}"
+    return failure(ConnectionFailedError, "connect", text, passes=retryable)
 
 
 def linked(path: Path) -> ConnectionFailedError:
@@ -201,14 +197,7 @@ def prepare(directory: Path) -> Path:
 
 
 def publish(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
-    """Write a socket into the locked file, or that serving on it has ended well.
-
-    Args:
-        held: the descriptor of the file.
-        directory: the directory that it is in.
-        path: of the socket.
-        ended: whether nothing is served any more.
-    """
+    """Write a socket into the locked file, or that serving on it has ended well."""
     content = json.dumps(
         {
             "ended": ended,
@@ -270,32 +259,22 @@ def _can_be_used_again(place: Rendezvous) -> bool:
         except OSError:
             return False
     # A process that answers is not ours, as the lock is: it serves another directory, say.
-    return _not_private(place.socket.parent) is None and not answers(place.socket)
+    private = _not_ours(place.socket.parent, directory=True) is None
+    return private and not answers(place.socket)
 
 
-def _not_private(directory: Path) -> str | None:
-    try:
-        found = directory.lstat()
-    except OSError as error:
-        return f"{directory} cannot be looked at: {error.strerror}"
-    if not stat.S_ISDIR(found.st_mode):
-        return f"{directory} is no directory"
-    if found.st_uid != os.geteuid():
-        return f"{directory} belongs to another user (uid {found.st_uid})"
-    if found.st_mode & 0o077:
-        return f"others may enter {directory} (mode {stat.S_IMODE(found.st_mode):04o})"
-    return None
-
-
-def _not_ours(path: Path) -> str | None:
+def _not_ours(path: Path, *, directory: bool = False) -> str | None:
+    """Return why a socket, or its directory, is not this user's alone; ``None`` where it is."""
     try:
         found = path.lstat()
     except OSError as error:
         return f"{path} cannot be looked at: {error.strerror}"
-    if not stat.S_ISSOCK(found.st_mode):
-        return f"{path} is no socket"
+    if not (stat.S_ISDIR if directory else stat.S_ISSOCK)(found.st_mode):
+        return f"{path} is no {'directory' if directory else 'socket'}"
     if found.st_uid != os.geteuid():
         return f"{path} belongs to another user (uid {found.st_uid})"
+    if directory and found.st_mode & 0o077:
+        return f"others may enter {path} (mode {stat.S_IMODE(found.st_mode):04o})"
     return None
 
 
