@@ -34,7 +34,7 @@ from vecbridge_milvus._errors import NotLoadedError, failure
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._schema import Layout
-from vecbridge_milvus._wire import Columns, Entity, send, takes_requests, to_request, to_rows
+from vecbridge_milvus._wire import Columns, Entity, send, to_request, to_rows
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -86,13 +86,7 @@ _ledgers: dict[str, _Ledger] = {}
 
 
 class Session:
-    """This process's own writes to one collection.
-
-    Args:
-        collection: what tells the collection from every other one, whatever address it is
-            reached by.
-        address: the address that it is reached by here.
-    """
+    """This process's own writes to one collection, named alike at every address of its server."""
 
     def __init__(self, collection: str, address: str) -> None:
         self._collection = collection
@@ -141,9 +135,8 @@ class Session:
     def token(self) -> str:
         """Return what stands for all writes of this session so far, for another process to join."""
         with _guard:
-            return (
-                f"{_SESSION_KIND}:{self._collection}:{self._ledger.writer}:{self._ledger.written}"
-            )
+            writer, written = self._ledger.writer, self._ledger.written
+        return f"{_SESSION_KIND}:{self._collection}:{writer}:{written}"
 
     def join(self, token: str) -> None:
         """Let session reads see what the writer of a token had written when it was made.
@@ -186,15 +179,9 @@ class Collection:
         self._closed = threading.Event()
 
     def with_retries(self, operation: str, step: Callable[[MilvusClient, int], Any]) -> Any:
-        """Make calls that stand or fall together; tried again, they begin with the first.
+        """Make calls as :meth:`Connection.with_retries` does, while the index is open.
 
-        Args:
-            operation: the contract's name of what is being done.
-            step: makes them, given a client and the number of the attempt, from 0.
-
-        Raises:
-            ClosedError: the index was closed.
-            VecbridgeError: what they failed with, or went on failing with.
+        What the server has taken out of its memory is loaded before the next attempt.
         """
 
         def opened(client: MilvusClient, attempt: int) -> Any:
@@ -235,9 +222,7 @@ class Collection:
         request, timeout = to_request(self.layout, columns), self.connection.timeout
 
         def step(client: MilvusClient, _attempt: int) -> None:
-            if takes_requests(client):
-                send(client, request, timeout)
-            else:
+            if not send(client, request, timeout):
                 client.upsert(self._name, to_rows(columns), timeout=timeout)
 
         with self._writing(request.num_rows):
@@ -339,11 +324,10 @@ class Collection:
     def _call(self, operation: str, method: str, **arguments: Any) -> Any:
         """Call one method of the client on this collection."""
         timeout = self.connection.timeout
-
-        def step(client: MilvusClient, _attempt: int) -> Any:
-            return getattr(client, method)(self._name, timeout=timeout, **arguments)
-
-        return self.with_retries(operation, step)
+        return self.with_retries(
+            operation,
+            lambda client, _: getattr(client, method)(self._name, timeout=timeout, **arguments),
+        )
 
     @contextmanager
     def _writing(self, rows: int) -> Iterator[None]:

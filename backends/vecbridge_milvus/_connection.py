@@ -130,13 +130,8 @@ class Connection:
     ) -> T:
         """Do what may safely be done twice, again while the server is away or busy.
 
-        Args:
-            operation: the contract's name of what is being done.
-            step: makes the calls.
-            on_retry: does what the next attempt needs, such as loading what is not loaded.
-
-        Raises:
-            VecbridgeError: what it failed with, or went on failing with.
+        The calls of a step stand or fall together; before the next attempt, the connection is made
+        again where it was lost, and ``on_retry`` is called.
         """
         if not self._reached:
             # An address at which no server ever answered is more likely wrong.
@@ -165,6 +160,13 @@ class Connection:
 
         seconds = self._settings.retry_timeout
         return with_retries(attempted, operation=operation, seconds=seconds, on_retry=prepared)
+
+    def call(self, operation: str, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call one method of the client, as :meth:`with_retries` does."""
+        return self.with_retries(
+            operation,
+            lambda client, _: getattr(client, method)(*arguments, timeout=self.timeout, **options),
+        )
 
     def writing(self) -> AbstractContextManager[object]:
         """Return what a write holds while it lasts."""

@@ -23,10 +23,10 @@ from vecbridge_milvus._diagnosis import release_of
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._expr import KEYWORDS
 from vecbridge_milvus._index_types import (
+    LITE_TYPES,
     IndexSettings,
     IndexType,
     build_parameters,
-    check_for_lite,
     needs,
 )
 from vecbridge_milvus._proof import replaces_indexes
@@ -67,7 +67,6 @@ class Creation:
 
     def run(
         self,
-        *,
         dimension: int,
         metric: Metric,
         fields: Mapping[str, FieldType],
@@ -100,8 +99,11 @@ class Creation:
         problems = settings.index_problems(lite=self._connection.lite)
         if problems:
             raise InvalidArgumentError("; ".join(problems))
-        if self._connection.lite:
-            check_for_lite(settings.index_type)
+        if self._connection.lite and settings.index_type not in LITE_TYPES:
+            raise InvalidArgumentError(
+                f"Milvus Lite has no index {settings.index_type}: it takes the name and searches "
+                f"by another one. Use one of {', '.join(sorted(LITE_TYPES))}, or a Milvus server"
+            )
         version = release_of(self._connection.version)
         key = settings.partition_key
         if key is not None and version is not None and version < _PARTITION_KEY_SINCE:

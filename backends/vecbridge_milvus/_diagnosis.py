@@ -195,9 +195,12 @@ def _refusal(
     """Return the error for what Milvus itself says to the credentials."""
     import grpc
 
+    token = settings.plain_token
+    secret = base64.b64encode(token.encode()).decode()
+    identity = [("authorization", secret)] if token else []
     try:
         with closing(_channel(settings, place)) as channel:
-            channel.unary_unary(_ASKED)(b"", timeout=seconds, metadata=_identity(settings))
+            channel.unary_unary(_ASKED)(b"", timeout=seconds, metadata=identity)
     except grpc.RpcError as error:
         status = error.code().name
     else:
@@ -210,7 +213,7 @@ def _refusal(
             f"Milvus at {place} did not answer{heard}, but does so now: try again", passes=True
         )
     if status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
-        if settings.plain_token:
+        if token:
             what = "does not accept the credentials given: correct user and password, or token"
         else:
             what = "wants credentials, and none were given: set user and password, or token"
@@ -242,11 +245,6 @@ def _channel(settings: MilvusSettings, place: str) -> Any:
     files = (authority, settings.client_key_path, settings.client_pem_path)
     read = [None if path is None else Path(path).read_bytes() for path in files]
     return grpc.secure_channel(place, grpc.ssl_channel_credentials(*read), options)
-
-
-def _identity(settings: MilvusSettings) -> list[tuple[str, str]]:
-    token = settings.plain_token
-    return [("authorization", base64.b64encode(token.encode()).decode())] if token else []
 
 
 def _failed(text: str, *, passes: bool = False) -> ConnectionFailedError:

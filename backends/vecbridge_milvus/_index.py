@@ -63,7 +63,7 @@ class MilvusIndex:
         levels = ("strong",) if collection.lite else tuple(MILVUS_LEVELS)
         self._capabilities = Capabilities(
             exact=self._layout.provable,
-            recall=None if self._layout.exhaustive else settings.recall,
+            recall=None if self._layout.index.exhaustive else settings.recall,
             range_search=False,
             farthest=False,
             max_dimension=32_768,

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from vecbridge import InvalidArgumentError
 from vecbridge.settings import Settings
 
 Family = Literal["flat", "graph", "disk", "cells", "auto", "other"]
@@ -39,7 +38,7 @@ _SEARCH_PARAMS: dict[Family, str] = {
 }
 # Those that keep every vector as it is; the others also mistake one record for another.
 _LOSSLESS = frozenset({"FLAT", "BRUTE_FORCE", "HNSW", "IVF_FLAT", "GPU_IVF_FLAT", "AUTOINDEX"})
-_LITE = frozenset({"FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"})
+LITE_TYPES = frozenset({"FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"})
 _ALIKE = 0.85
 _REFINED = frozenset({"refine", "refine_type"})
 _GRAPH = frozenset({"M", "efConstruction"})
@@ -186,19 +185,6 @@ def needs(name: str) -> str:
             f"queryNode.enableDisk set to true in milvus.yaml; those packaged for pip cannot"
         )
     return ""
-
-
-def check_for_lite(name: str) -> None:
-    """Refuse an index that Milvus Lite would take by name and make something else of.
-
-    Raises:
-        InvalidArgumentError: Lite does not have it.
-    """
-    if name not in _LITE:
-        raise InvalidArgumentError(
-            f"Milvus Lite has no index {name}: it takes the name and searches by another one. "
-            f"Use one of {', '.join(sorted(_LITE))}, or a Milvus server"
-        )
 
 
 def _subspaces(dimension: int) -> int:

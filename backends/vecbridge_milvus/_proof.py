@@ -65,23 +65,23 @@ def replaces_indexes(connection: Connection, name: str, vector: str, metric_type
     return True
 
 
-def shown(collection: Collection, *, tried: bool) -> bool:
-    """Return whether searches of a collection with a FLAT index are seen to look at everything.
+def shown(collection: Collection) -> bool:
+    """Return whether searches of a loaded collection with a FLAT index are seen to be exhaustive.
 
-    Args:
-        collection: the collection, loaded.
-        tried: whether its server was seen to build what it is asked for when this was made. Then
-            nothing must speak against it; else there must be enough that speaks for it.
+    Where its server was seen to build what it is asked for, nothing must speak against it; else
+    there must be enough that speaks for it.
     """
+    if is_cloud(collection.connection, "open_index"):
+        return False
     known, number = collection.connection.shown, collection.layout.collection
     if number not in known:
         try:
-            known[number] = _examined(collection, tried=tried)
+            known[number] = _examined(collection, tried=collection.layout.tried)
         except BackendError as error:
             # An account may search and not be allowed to read.
             if error.retryable or isinstance(error, ClosedError):
                 raise
-            return tried
+            return collection.layout.tried
     return known[number]
 
 

@@ -46,16 +46,10 @@ Retrying = Callable[[str, Callable[["MilvusClient", int], Any]], Any]
 
 
 class Reader:
-    """What one operation reads.
+    """What one operation reads at a level.
 
-    Args:
-        with_retries: makes calls on the collection.
-        layout: what the collection is.
-        operation: the contract's name of what is being done.
-        level: what the server is asked for.
-        timeout: seconds that one call may take.
-        waits_first: whether the read is a strong one that may be made of two; not where replicas of
-            the collection answer in turn, since one may have got where another has not.
+    A strong one may be made of two, ``waits_first``; not where replicas of the collection answer in
+    turn, since one may have got where another has not.
     """
 
     def __init__(

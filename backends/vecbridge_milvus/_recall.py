@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from heapq import nsmallest
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -273,15 +274,13 @@ def _drawn(
 def _keys(reader: Reader, key: str) -> tuple[list[str], int]:
     """Return some keys, each as likely as any other, and how many there are."""
     generator = np.random.default_rng(0)
-    kept: list[str] = []
+    drawn: list[tuple[float, str]] = []
     count = 0
     for page in reader.pages([key], MAX_LIMIT):
-        for row in page:
-            count += 1
-            place = len(kept) if len(kept) < _MADE else int(generator.integers(count))
-            if place < _MADE:
-                kept[place : place + 1] = [row[key]]
-    return kept, count
+        lots = zip(generator.random(len(page)).tolist(), (row[key] for row in page), strict=True)
+        drawn = nsmallest(_MADE, [*drawn, *lots])
+        count += len(page)
+    return [name for _, name in drawn], count
 
 
 def _moved(collection: Collection, reader: Reader, keys: Sequence[str]) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from vecbridge import (
     SchemaMismatchError,
 )
 from vecbridge_milvus._expr import KEYWORDS, Expressions
-from vecbridge_milvus._index_types import IndexType
+from vecbridge_milvus._index_types import IndexSettings, IndexType
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -107,28 +107,17 @@ class Layout:
         return max(1, min(MAX_LIMIT, _PAGE_BYTES // (4 * self.stored_dimension)))
 
     @property
-    def exhaustive(self) -> bool:
-        """Return whether a search looks at every record."""
-        return self.index.exhaustive
-
-    @property
     def provable(self) -> bool:
         """Return whether what a search leaves out can be told to be farther than what it gives.
 
         Without exact norms, nothing is known of the records that the engine drops: zero vectors
         under cosine, and what overflows. Only under euclidean are those the farthest.
         """
-        return self.exhaustive and (self.norm is not None or self.info.metric == "euclidean")
+        return self.index.exhaustive and (self.norm is not None or self.info.metric == "euclidean")
 
 
 def read(
-    client: MilvusClient,
-    name: str,
-    *,
-    lite: bool,
-    timeout: float,
-    key: str | None = None,
-    vector: str | None = None,
+    client: MilvusClient, name: str, settings: IndexSettings, *, lite: bool, timeout: float
 ) -> Layout:
     """Read a collection's layout from the server.
 
@@ -137,12 +126,17 @@ def read(
     """
     described: dict[str, Any] = client.describe_collection(name, timeout=timeout)
     made = marker(described.get("description") or "")
-    _check_version(name, made)
+    version = made.get("vecbridge")
+    if isinstance(version, int) and version > VERSION:
+        raise SchemaMismatchError(
+            f"collection {name!r} was made by a newer vecbridge (layout {version}, this one knows "
+            f"{VERSION}): upgrade vecbridge to open it"
+        )
     columns = {column["name"]: column for column in described["fields"]}
     norm = next((own for own in (NORM, NORM_OF_PADDED) if own in columns), None)
     # What the settings say of foreign collections is not meant for our own.
-    key = _key(name, columns, None if norm else key)
-    vector = _vector(name, columns, None if norm else vector)
+    key = _key(name, columns, None if norm else settings.key_field)
+    vector = _vector(name, columns, None if norm else settings.vector_field)
     # Lite keeps no description, but our own norms tell whose collection it is.
     ours = bool(made) or norm is not None
     index, metric = _vector_index(client, name, vector, timeout, patient=ours)
@@ -191,15 +185,6 @@ def marker(description: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return read if isinstance(read, dict) and "vecbridge" in read else {}
-
-
-def _check_version(name: str, made: Mapping[str, Any]) -> None:
-    version = made.get("vecbridge")
-    if isinstance(version, int) and version > VERSION:
-        raise SchemaMismatchError(
-            f"collection {name!r} was made by a newer vecbridge (layout {version}, this one knows "
-            f"{VERSION}): upgrade vecbridge to open it"
-        )
 
 
 def _key(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:

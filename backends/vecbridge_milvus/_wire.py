@@ -106,11 +106,6 @@ def to_records(
     return Records(to_ids(layout, rows), to_vectors(layout, rows), columns, missing)
 
 
-def takes_requests(client: MilvusClient) -> bool:
-    """Return whether this pymilvus can be handed what is to be sent; all so far can."""
-    return hasattr(client, "_get_connection")
-
-
 def to_request(layout: Layout, columns: Columns) -> Any:
     """Return the request that upserts columns into a collection of our own."""
     from pymilvus.grpc_gen import milvus_pb2
@@ -127,15 +122,22 @@ def to_request(layout: Layout, columns: Columns) -> Any:
     return request
 
 
-def send(client: MilvusClient, request: Any, timeout: float) -> None:
-    """Hand a request to pymilvus, which adds the database and raises its usual errors."""
-    handler = client._get_connection()  # noqa: SLF001 - nothing public sends what it has not made
+def send(client: MilvusClient, request: Any, timeout: float) -> bool:
+    """Hand a request to pymilvus, which adds the database and raises its usual errors.
+
+    Returns:
+        Whether this pymilvus can be handed one; all so far can.
+    """
+    connect = getattr(client, "_get_connection", None)
+    if connect is None:
+        return False
     generate = getattr(client, "_generate_call_context", None)
     # It names the database; before 2.6, connections do.
     named = {} if generate is None else {"context": generate()}
     # With a schema, it does not ask for one, which only what it makes itself would need.
     options = {"timeout": timeout, "schema": {"fields": []}, **named}
-    handler.upsert(request.collection_name, [], upsert_param=request, **options)
+    connect().upsert(request.collection_name, [], upsert_param=request, **options)
+    return True
 
 
 def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[SearchResult]:

@@ -188,22 +188,15 @@ class ReadWriteInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """Sends every call of a server through a gate.
 
     The engine takes one writer at a time, and its server has many threads. A read beside a write
-    that puts rows away into a segment could find them in neither place.
-
-    Args:
-        gate: whose turn it is.
-        auto_flush: flushes rows when it is time.
-        check: sees to it that a write which failed, given reply, request and context, does no
-            harm later.
-        anchor: the directory that is served. Where the engine cannot follow it, nothing is written
-            once its path leads elsewhere.
+    that puts rows away into a segment could find them in neither place. Where the engine cannot
+    follow its directory, nothing is written once the path leads elsewhere.
     """
 
     def __init__(
         self,
         gate: ReadWriteGate,
         auto_flush: AutoFlush,
-        check: Callable[..., object],
+        check: Callable[[Any, Any, Any], bool],
         anchor: Anchor,
     ) -> None:
         self._gate = gate

@@ -51,22 +51,19 @@ class Anchor:
     is moved, and each store looks whether its own path still leads there before it believes an
     answer.
 
-    Args:
-        path: what leads to it now.
-        follows: whether to look for a path that leads to it after a move; not every system has one.
-
     Raises:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, *, follows: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         # Held, since a number of a directory that is removed goes to the next one that is made.
         self._held: int | None = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._directory = _identity(os.fstat(self._held))
         self._lock: Identity | None = None
         place = _OPEN_FILES / str(self._held)
-        self.follows = follows and _leads_to(place, self._directory)
+        self.follows = _leads_to(place, self._directory)
+        """Whether a path is known that leads to it after a move; not every system has one."""
         self.place = place if self.follows else path
         """A path that leads to the directory, after a move too where :attr:`follows` is true."""
 
