@@ -53,7 +53,7 @@ _GRACE_S = 10.0
 
 @dataclass
 class _Ledger:
-    """What one process knows of the writes to a collection.
+    """The writes to a collection, as far as one process knows.
 
     Attributes:
         origin: where the ledger was made, which a forked process has copied.

@@ -48,7 +48,7 @@ _loading = reentrant_lock()
 
 
 class Connection:
-    """What the indexes of one store share.
+    """The connection that the indexes of one store share.
 
     Attributes:
         place: where the server is, without any credentials; or Milvus Lite's directory.
@@ -282,8 +282,8 @@ class Connection:
     def _failure(self, error: Exception, logged: list[BaseException]) -> VecbridgeError:
         if self._lite is None:
             # pymilvus before 2.6 asks for the database itself.
-            told = translate(error, "connect")
-            return told if isinstance(told, ConfigurationError) else cause(self._settings, error)
+            ours = translate(error, "connect")
+            return ours if isinstance(ours, ConfigurationError) else cause(self._settings, error)
         return self._lite.silent(str(logged[-1]) if logged else str(error))
 
     def _was_closed(self, operation: str) -> ClosedError:
@@ -295,11 +295,7 @@ class Connection:
 
 
 def _imported() -> ModuleType:
-    """Return the package ``pymilvus``, imported on first use.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
+    """Return the package ``pymilvus``, imported on first use."""
     with _loading:
         try:
             import pymilvus

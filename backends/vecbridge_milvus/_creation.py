@@ -1,4 +1,4 @@
-"""How the collection of a new index is made: by one caller, and whole or not at all."""
+"""The creation of an index's collection: by one caller, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -194,12 +194,7 @@ class Creation:
             client.load_collection(self._name, timeout=self._timeout, _async=not loading, **loading)
 
     def _kind(self, metric: Metric) -> str:
-        """Return the index to ask for: what the settings name, where the server builds that.
-
-        Raises:
-            InvalidArgumentError: they name one that looks at every record, and the server would
-                put another one in its place.
-        """
+        """Return the index to ask for: what the settings name, where the server builds that."""
         settings, connection = self._settings, self._connection
         exhaustive = IndexType(settings.index_type, {}).exhaustive
         if (

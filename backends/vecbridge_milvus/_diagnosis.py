@@ -1,6 +1,6 @@
-"""Why a Milvus does not do what it should: a connection that failed, and what a live one holds.
+"""The diagnosis of a connection that failed, and of what a live one holds.
 
-pymilvus tells of every failure to connect in the same words. So what fails is asked in the order in
+pymilvus reports every failure to connect in the same words. So what fails is asked in the order in
 which a connection is made: does a server listen, do the certificates hold, does Milvus take the
 credentials.
 """
@@ -80,7 +80,7 @@ def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendEr
 def _proxy(host: str) -> str:
     """Return the environment variable that has gRPC go through a proxy to a host, if one does.
 
-    Its value may hold a password, and is not told.
+    Its value may hold a password, and is not repeated.
     """
     named = [name for name in _PROXIES if os.environ.get(name)]
     spared = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy") or ""  # noqa: SIM112
@@ -343,13 +343,13 @@ def _collection(client: MilvusClient, check: str, name: str, timeout: float) -> 
     if not indexes:
         advice = "create one, or nothing can be searched"
         return Finding(check, "failed", "its vectors have no index", advice)
-    told = ", ".join(map(_index, indexes))
+    described = ", ".join(map(_index, indexes))
     if not loaded:
         rows = client.get_collection_stats(name, timeout=timeout).get("row_count", "?")
-        found = f"not loaded, up to {rows} rows, {told}"
+        found = f"not loaded, up to {rows} rows, {described}"
         return Finding(check, "warning", found, "opening it with vecbridge loads it")
     (counted,) = client.query(name, filter="", output_fields=["count(*)"], timeout=timeout)
-    found = f"{int(counted['count(*)']):,} rows, loaded, {told}"
+    found = f"{int(counted['count(*)']):,} rows, loaded, {described}"
     waiting = sum(int(index.get("pending_index_rows") or 0) for index in indexes)
     if waiting:
         found = f"{found}; {waiting:,} rows are not indexed yet"

@@ -46,7 +46,7 @@ _PASSING = re.compile(
     "timestamp lag too large|no available|not available|not ready|not healthy|notready|try again"
     "|retry later|node offline|node not found|channel unavailable|shard delegator|query delegator"
 )
-_UNTOLD = "unrecoverable error"
+_LOST_NODE = "unrecoverable error"
 """All that is said of a load which counts on a query node that is gone; why, only the log tells."""
 
 _LIMITED = re.compile("rate|quota|too many requests")
@@ -81,7 +81,7 @@ class StillLoadingError(OperationTimeoutError):
 
 
 _KINDS: tuple[tuple[str, type[BackendError], bool], ...] = (
-    # An answer, or a message, that is longer than a server or gRPC sends; a server tells of some in
+    # An answer, or a message, that is longer than a server or gRPC sends; a server reports some in
     # the words of a failure that passes.
     ("exceed the limit size|maxoutputsize|larger than max", TooLargeError, False),
     ("not loaded", NotLoadedError, True),
@@ -124,7 +124,7 @@ def quietly() -> Iterator[list[BaseException]]:
     """Keep what pymilvus and Milvus Lite log in this thread off the terminal.
 
     Yields:
-        The exceptions that they log meanwhile; some causes are told nowhere else.
+        The exceptions that they log meanwhile; some causes stand nowhere else.
     """
     _QUIET.depth += 1
     try:
@@ -183,7 +183,7 @@ def with_retries(
     Raises:
         BackendError: what it failed with, or went on failing with.
     """
-    started, told = 0.0, False
+    started, warned = 0.0, False
     attempt = 0
     while True:
         try:
@@ -198,15 +198,15 @@ def with_retries(
                 text = f"{error} (tried again for {seconds:g} s, the setting retry_timeout)"
                 raise failure(type(error), error.operation, text, passes=True) from error
             pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt)
-            if pause > _UNSPOKEN_S and not told:
-                told = True
+            if pause > _UNSPOKEN_S and not warned:
+                warned = True
                 _log.warning("%s - trying again, for up to %.0f s", error, left)
             time.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
             if on_retry is not None:
                 on_retry(error)
             attempt += 1
         else:
-            if told:
+            if warned:
                 waited = time.monotonic() - started
                 _log.warning("Milvus is back: %s went on after %.1f s", operation, waited)
             return answer
@@ -300,7 +300,7 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
         return _unreachable(operation, "the connection was closed")
     said_so = bool(getattr(error, "retriable", False))
     kind: type[BackendError] = BackendError
-    passing = passing or said_so or code in _PASSING_CODES or lowered == _UNTOLD
+    passing = passing or said_so or code in _PASSING_CODES or lowered == _LOST_NODE
     passes = passing and code != _OVER_QUOTA
     for words, meant, meant_passes in _KINDS:
         if re.search(words, lowered) or (meant is NotLoadedError and code == _NOT_LOADED):

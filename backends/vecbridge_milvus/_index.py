@@ -84,7 +84,7 @@ class MilvusIndex:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the live server can do."""
+        """The capabilities of the live server."""
         return self._capabilities
 
     def upsert(

@@ -1,4 +1,4 @@
-"""The vector indexes that Milvus has, what each wants to be told, and the settings that tell it."""
+"""The vector indexes that Milvus has, their parameters, and the settings that give them."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ Parameters = Annotated[dict[str, int | float | bool | str], BeforeValidator(_par
 
 
 class IndexSettings(Settings):
-    """How new indexes are built, how all are searched, and how foreign collections are read.
+    """Settings of new indexes, of searches, and of collections made by other programs.
 
     Attributes:
         index_type: Milvus's name of the index that a new collection gets: ``FLAT``, ``HNSW``,

@@ -1,4 +1,4 @@
-"""Whether an index that is described as FLAT looks at every record.
+"""The proof that an index which is described as FLAT looks at every record.
 
 A server may put an index of its own in the place of the one that is asked for, and repeat what was
 asked when it describes it (``autoIndex.enable``, as on Zilliz Cloud). So a description shows
@@ -134,8 +134,8 @@ def _probed(
                 native = geometry.distances(hits.scores, how)
                 whole = len(hits.ids) < depth
                 bounds = geometry.lower_bounds(native, how, largest)
-                floor = np.inf if whole else bounds[native.argmax()]
-                near = ids[distances(layout.info.metric, query, vectors) < floor]
+                lowest = np.inf if whole else bounds[native.argmax()]
+                near = ids[distances(layout.info.metric, query, vectors) < lowest]
                 there = np.isin(near, np.array(hits.ids, dtype=object))
                 missed += int((~there).sum())
                 checked += int(there.sum())

@@ -46,10 +46,10 @@ Retrying = Callable[[str, Callable[["MilvusClient", int], Any]], Any]
 
 
 class Reader:
-    """What one operation reads at a level.
+    """The reads of one operation at a level.
 
-    A strong one may be made of two, ``waits_first``; not where replicas of the collection answer in
-    turn, since one may have got where another has not.
+    A strong read may be made of two (``waits_first``); not where replicas of the collection answer
+    in turn, since one may lack what another has.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Reader:
             limit: how many hits of each.
             expression: only what matches is searched.
             vectors: whether hits bring their vectors.
-            parameters: what an approximate index is told.
+            parameters: search parameters of an approximate index.
         """
         layout = self._layout
         # Where keys may have several rows, a server cannot bring vectors along: it looks for as
@@ -192,8 +192,8 @@ class Reader:
     def _page(self, output: Sequence[str], scope: str, last: str, rows: int) -> list[Entity]:
         """Return at most ``rows`` rows of a scope, the first ones after a key."""
         layout = self._layout
-        # Lite sorts by key when told that it serves an iterator, servers merge segments by key.
-        # A server told of an iterator answers weak reads from a snapshot before earlier reads.
+        # Lite sorts by key where it serves an iterator, servers merge segments by key. For an
+        # iterator, a server answers weak reads from a snapshot that is older than earlier reads.
         by_key = {"iterator": "True"} if layout.lite else {"reduce_stop_for_best": "True"}
         expression = both(scope, layout.expressions.after(last))
         reply = self.query(expression, output, limit=rows, **by_key)
@@ -230,10 +230,10 @@ class Reader:
 
 
 class _Portion:
-    """The size of the next piece of a read, by what the strings of the last one weighed.
+    """The size of the next piece of a read, by the bytes of the last one's strings.
 
-    Vectors are all of one length, and are reckoned with by the caller. A server gives up on an
-    answer of more than 100 MB, and says so in the words of a failure that passes.
+    Vectors are all of one length, and the caller allows for them. A server gives up on an answer of
+    more than 100 MB, and says so in the words of a failure that passes.
     """
 
     def __init__(self, layout: Layout, output: Sequence[str], most: int) -> None:
@@ -243,14 +243,7 @@ class _Portion:
         self._rows = min(most, _UNSEEN_ROWS) if self._texts else most
 
     def read(self, ask: Callable[[int], list[Entity]]) -> tuple[list[Entity], int]:
-        """Ask for a number of rows, and for fewer where the answer is too long.
-
-        Returns:
-            The rows that came, and how many were asked for.
-
-        Raises:
-            TooLargeError: a single row is too long.
-        """
+        """Return the rows of the next piece, fewer where the answer is too long, and its size."""
         while True:
             asked = self._rows
             try:

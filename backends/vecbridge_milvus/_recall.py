@@ -57,7 +57,7 @@ class Probe(NamedTuple):
 
 
 class RecallSample(NamedTuple):
-    """What an effort is chosen by.
+    """Queries with known answers, by which an effort is chosen.
 
     Attributes:
         probes: queries that were asked, on their own where they are enough to say something, and
@@ -72,10 +72,10 @@ class RecallSample(NamedTuple):
 
 
 class SearchEffort(NamedTuple):
-    """How a search is made.
+    """The effort of a search.
 
     Attributes:
-        value: of the index's knob.
+        value: of the index's search parameter.
         fetched: how many times the candidates to fetch; what codes lose is found among more.
         met: whether that meets the recall that was asked for.
     """
@@ -233,8 +233,8 @@ class RecallTuner:
     ) -> NDArray[np.float64]:
         """Return the share of each query's true neighbours that is among the candidates."""
         limit = effort.limit(k)
-        told = self._kind.parameters(limit, effort.value)
-        found = reader.search(probe.queries, limit, "", vectors=False, parameters=told)
+        parameters = self._kind.parameters(limit, effort.value)
+        found = reader.search(probe.queries, limit, "", vectors=False, parameters=parameters)
         return np.array(
             [
                 len(set(hits.ids).intersection(true[:k])) / len(true[:k])

@@ -1,4 +1,4 @@
-"""How an index is laid out as a collection, and read back from one."""
+"""The layout of an index as a collection, and the reading of one from a server."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _DYNAMIC = "$meta"
 
 @dataclass(frozen=True)
 class Layout:
-    """What the server says a collection is.
+    """The layout of a collection, as the server describes it.
 
     Attributes:
         info: the index as the contract describes it.
@@ -108,7 +108,7 @@ class Layout:
 
     @property
     def provable(self) -> bool:
-        """Return whether what a search leaves out can be told to be farther than what it gives.
+        """Return whether what a search leaves out is known to be farther than what it gives.
 
         Without exact norms, nothing is known of the records that the engine drops: zero vectors
         under cosine, and what overflows. Only under euclidean are those the farthest.

@@ -1,4 +1,4 @@
-"""How a collection is searched: certified where searches look at every record, else by a recall.
+"""Searches of a collection: certified where they look at every record, else by a recall.
 
 Searches that certify keep to the band of norms in which the engine's arithmetic is safe. The few
 records outside of it are read, and take part as they are.

@@ -20,7 +20,7 @@ _holders: Counter[Path] = Counter()
 _writing: dict[Path, threading.RLock] = {}
 
 Lease: TypeAlias = "DirectoryMember | _OneProcess"
-"""What a store has while it is on a directory."""
+"""A store's share in a directory, while it is open on it."""
 
 
 def join(path: Path, seconds: float) -> Lease:
@@ -106,7 +106,7 @@ class _OneProcess:
             server_manager_instance.release_server(str(self._path))
 
     def forget(self) -> None:
-        """Do the same: there is no thread to leave it to."""
+        """Do the same in a finalizer: there is no thread to leave it to."""
         self.leave()
 
 

@@ -1,4 +1,4 @@
-"""What comes around each call of Milvus Lite's engine: a turn, a flush, and a recovery.
+"""The turn, the flush and the recovery around each call of Milvus Lite's engine.
 
 Reads go together, a write goes alone. Rows are flushed before a call that would look through many
 that are not; and collections on which a write has failed half-way are opened again.
@@ -29,7 +29,7 @@ _METHODS = """
     ShowCollections ShowPartitions
 """
 _READS = frozenset(_METHODS.split())
-"""What only looks. A method that is not known to is taken for a write."""
+"""Methods that only read. Any other one is taken for a write."""
 
 _SEARCHED_ROWS, _LOGGED_ROWS = 1000, 20_000
 """How many unflushed rows a search looks through, and how many a log holds, at most."""
@@ -188,7 +188,7 @@ class ReadWriteInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """Sends every call of a server through a gate.
 
     The engine takes one writer at a time, and its server has many threads. A read beside a write
-    that puts rows away into a segment could find them in neither place. Where the engine cannot
+    that flushes rows into a segment could find them in neither place. Where the engine cannot
     follow its directory, nothing is written once the path leads elsewhere.
     """
 
@@ -267,5 +267,5 @@ def _database(request: Any, context: Any) -> str:
 
     if request.db_name:
         return str(request.db_name)
-    told = dict(context.invocation_metadata())
-    return str(told.get("dbname") or DEFAULT_DATABASE_NAME)
+    metadata = dict(context.invocation_metadata())
+    return str(metadata.get("dbname") or DEFAULT_DATABASE_NAME)

@@ -138,7 +138,7 @@ class DirectoryMember:
         self._ended = True
 
     def forget(self) -> None:
-        """Do the same for a finalizer: take no lock and wait for nothing."""
+        """Take a store away in a finalizer: take no lock and wait for nothing."""
         if self._process == os.getpid():
             self._leaving.put(threading.Event())
 

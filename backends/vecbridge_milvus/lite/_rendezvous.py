@@ -98,7 +98,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """What the file says of the process that serves, or served last."""
+    """The process that serves, or served last, as the file names it."""
 
     socket: Path
     pid: int

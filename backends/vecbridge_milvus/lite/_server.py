@@ -107,7 +107,7 @@ def discard_torn(place: Path) -> None:
     """Remove the indexes of segments that a killed process wrote. The lock is held.
 
     Milvus Lite writes them in place, and never loads a collection again of which one is torn. One
-    that is missing it makes again from the segment. They are told by a list and not by their age:
+    that is missing it makes again from the segment. They are known by a list and not by their age:
     a clock may have been set back.
     """
     try:
