@@ -154,8 +154,10 @@ def read(
         )
     stored = int(columns[vector]["params"]["dim"])
     others = {each: column for each, column in columns.items() if each not in {key, vector, norm}}
-    kinds = {each: _field_type(column) for each, column in others.items()}
-    fields = {each: kind for each, kind in kinds.items() if kind is not None}
+    fields: dict[str, FieldType] = {}
+    for each, column in others.items():
+        if (kind := _field_type(column)) is not None:
+            fields[each] = kind
     unsupported = _unsupported(described, others)
     limits = {each: _limits(each, columns[each]) for each in fields}
     info = IndexInfo(
