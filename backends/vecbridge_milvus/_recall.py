@@ -1,4 +1,8 @@
-"""Search by an approximate index: with the effort that its recall needs, and never short."""
+"""The effort that an approximate index needs for its recall, measured where answers are known.
+
+Some of the queries are those that are being asked; the others are made: records moved by the
+distance of their nearest neighbour. One pass over the records finds the true neighbours of all.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,28 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from heapq import nsmallest
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates
+from vecbridge import InvalidArgumentError, Metric
 from vecbridge.locks import reentrant_lock
-from vecbridge.ranking import UNCERTIFIED, SentQuery
+from vecbridge.ranking import SPARE
 from vecbridge_milvus._collection import Collection
-from vecbridge_milvus._exact import ExactRanker
-from vecbridge_milvus._index_types import IndexSettings, effort_given
+from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import Reader
-from vecbridge_milvus._recall_sample import Probe, RecallSample, draw
 from vecbridge_milvus._schema import MAX_LIMIT
-from vecbridge_milvus._wire import Entity, SearchResult, to_ids, to_stored, to_vectors
+from vecbridge_milvus._wire import to_ids, to_stored, to_vectors
 
-SPARE = 16
-"""Candidates beyond ``k``, so that ties and near ties at the end can be told apart."""
+_ASKED = 16
+_FEWEST_ASKED = 8
+_MADE = 64
+_NEAR = 8
+_MOST_BYTES = 16 << 30
+"""Vectors that are read for a sample; beyond that, a user has to name the effort."""
 
 _SMALLEST_BUCKET = 16
 _SHALLOWEST = 256
@@ -39,14 +47,35 @@ _APART = 4.0
 _POOR = 3
 
 _log = logging.getLogger("vecbridge.milvus")
-_WIDER = 8
+
+
+class Probe(NamedTuple):
+    """Queries, as they are sent, and the ids of their true neighbours, nearest first."""
+
+    queries: NDArray[np.float32]
+    truth: list[list[str]]
+
+
+class RecallSample(NamedTuple):
+    """Queries with known answers, by which an effort is chosen.
+
+    Attributes:
+        probes: queries that were asked, on their own where they are enough to say something, and
+            two lots of made ones. Made queries lie where records do, and find more than others.
+        depth: how many neighbours of each are known.
+        records: how many there were.
+    """
+
+    probes: list[Probe]
+    depth: int
+    records: int
 
 
 class SearchEffort(NamedTuple):
-    """How a search is made.
+    """The effort of a search.
 
     Attributes:
-        value: of the index's knob.
+        value: of the index's search parameter.
         fetched: how many times the candidates to fetch; what codes lose is found among more.
         met: whether that meets the recall that was asked for.
     """
@@ -61,18 +90,13 @@ class SearchEffort(NamedTuple):
 
 
 class RecallTuner:
-    """Finds the least effort that meets a recall, and keeps to it while the collection does.
-
-    Args:
-        collection: an approximate index.
-        settings: the recall or the effort that the user names.
-    """
+    """Finds the least effort that meets a recall, and keeps to it while the collection does."""
 
     def __init__(self, collection: Collection, settings: IndexSettings) -> None:
         self._collection = collection
         self._kind = collection.layout.index
         self._recall = settings.recall
-        self._given = effort_given(settings.search_params, self._kind)
+        self._given = settings.effort_for(self._kind)
         self._lock = reentrant_lock()
         self._sample: RecallSample | None = None
         self._efforts: dict[int, SearchEffort] = {}
@@ -81,13 +105,7 @@ class RecallTuner:
         self._checked = 0.0
 
     def effort(self, reader: Reader, queries: NDArray[np.float32], k: int) -> SearchEffort:
-        """Return the effort of a search for ``k``; the first one for a recall reads every record.
-
-        Args:
-            reader: what to read.
-            queries: ``(q, d)`` that are being asked, as they are sent.
-            k: how many hits they want.
-        """
+        """Return the effort of a search for ``k``; the first for a recall reads every record."""
         limit = k + SPARE
         if self._kind.exhaustive:
             return SearchEffort(0, 1, met=True)
@@ -99,25 +117,24 @@ class RecallTuner:
         with self._lock:
             self._refresh(reader)
             shallow = min(bucket, _DEEPEST)
-            if shallow not in self._efforts:
-                self._efforts[shallow] = self._find(reader, queries, shallow, self._recall)
-            effort = self._efforts[shallow]
+            effort = self._efforts.get(shallow)
+            if effort is None:
+                effort = self._find(reader, queries, shallow, self._recall)
+                # What is measured on no record says nothing of those to come.
+                if self._sample is not None and self._sample.records:
+                    self._efforts[shallow] = effort
+                else:
+                    self._sample = None
         # Deeper searches are not measured: effort grows with k as it does below.
         return effort._replace(value=effort.value * (bucket // shallow))
 
     def within(self, effort: SearchEffort, k: int, matching: int, records: int) -> SearchEffort:
-        """Return the effort of a search among those records alone that match a filter.
+        """Return the effort of a search for ``k`` among ``matching`` of ``records`` alone.
 
         An index walks past the records that do not match: of what it looks at, their share is lost,
         and more than that where what matches lies together, far from a query. So the effort grows
         as the share shrinks, and few records are looked at one by one. So are all where a graph is
         so poor that it takes much effort without a filter: some records it may not reach at all.
-
-        Args:
-            effort: of a search among all.
-            k: how many hits are wanted.
-            matching: how many records match.
-            records: how many there are.
         """
         if matching >= records:
             return effort
@@ -128,9 +145,7 @@ class RecallTuner:
         value = min(math.ceil(more * effort.value), self._kind.most())
         fetched = effort.fetched
         if self._kind.search_param is None:
-            fetched = min(
-                math.ceil(more * fetched), _MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE))
-            )
+            fetched = min(math.ceil(more * fetched), _most_fetched(k))
         return effort._replace(value=max(value, effort.value), fetched=fetched)
 
     @property
@@ -142,11 +157,12 @@ class RecallTuner:
         self, reader: Reader, queries: NDArray[np.float32], k: int, recall: float
     ) -> SearchEffort:
         """Double the effort until each kind of query finds enough."""
-        if self._sample is None or self._sample.depth < min(k, self._sample.records):
-            self._progress = self._collection.progress()
-            self._sample = draw(self._collection, reader, queries, max(k, _SHALLOWEST))
-            self._tuned = self._checked = time.monotonic()
         sample = self._sample
+        if sample is None or sample.depth < min(k, sample.records):
+            self._progress = self._collection.progress()
+            sample = _drawn(self._collection, reader, queries, max(k, _SHALLOWEST))
+            self._sample, self._tuned = sample, time.monotonic()
+            self._checked = self._tuned
         effort = SearchEffort(self._kind.least(k + SPARE), 1, met=True)
         share = 0.0
         while True:
@@ -178,7 +194,7 @@ class RecallTuner:
     def _harder(self, effort: SearchEffort, k: int, *, stalled: bool) -> SearchEffort | None:
         """Return twice the effort, of the kind that still helps; ``None`` where there is none."""
         value, fetched = effort.value, effort.fetched
-        more = min(2 * fetched, _MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE)))
+        more = min(2 * fetched, _most_fetched(k))
         turns = self._kind.search_param is not None and value < self._kind.most()
         # What codes have lost is found among more records, not by a better search.
         lost = self._kind.search_param is None or (self._kind.lossy and (stalled or not turns))
@@ -217,129 +233,113 @@ class RecallTuner:
     ) -> NDArray[np.float64]:
         """Return the share of each query's true neighbours that is among the candidates."""
         limit = effort.limit(k)
-        found = reader.search(
-            probe.queries,
-            limit,
-            "",
-            vectors=False,
-            parameters=self._kind.parameters(limit, effort.value),
-        )
+        parameters = self._kind.parameters(limit, effort.value)
+        found = reader.search(probe.queries, limit, "", vectors=False, parameters=parameters)
         return np.array(
             [
                 len(set(hits.ids).intersection(true[:k])) / len(true[:k])
                 for hits, true in zip(found, probe.truth, strict=True)
+                if true
             ]
         )
 
 
-class Approximate:
-    """Asks an approximate index.
+def _drawn(
+    collection: Collection, reader: Reader, asked: NDArray[np.float32], depth: int
+) -> RecallSample:
+    """Take some queries as they are sent, make others, and find ``depth`` true neighbours of each.
 
-    Args:
-        collection: the collection.
-        ranker: what knows the records that the engine's arithmetic is not safe with.
-        settings: the recall or the effort that the user names.
+    Raises:
+        InvalidArgumentError: there is too much to look at.
     """
+    layout = collection.layout
+    size = 4 * layout.stored_dimension * reader.count("")
+    if size > _MOST_BYTES:
+        raise InvalidArgumentError(
+            f"to meet a recall, index {layout.info.name!r} would have to be read once, and it "
+            f"holds {size >> 30} GiB of vectors; name the effort instead: "
+            f"search_params={{{layout.index.search_param or 'level'!r}: ...}}"
+        )
+    keys, count = _keys(reader, layout.key)
+    made = _moved(collection, reader, keys)
+    queries = np.concatenate([asked[:_ASKED], made])
+    truth = _neighbours(collection, reader, queries, depth)
+    middle = len(queries) - len(made) // 2
+    first = len(asked[:_ASKED]) if len(asked) >= _FEWEST_ASKED else 0
+    ends = sorted({0, first, middle, len(queries)})
+    probes = [Probe(queries[start:stop], truth[start:stop]) for start, stop in pairwise(ends)]
+    return RecallSample(probes, depth, count)
 
-    def __init__(
-        self, collection: Collection, ranker: ExactRanker, settings: IndexSettings
-    ) -> None:
-        self._layout = collection.layout
-        self._ranker = ranker
-        self._geometry = ranker.geometry
-        self._tuning = RecallTuner(collection, settings)
-        self._given = settings.search_params
 
-    def candidates(
-        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
-    ) -> list[Candidates]:
-        """Return at least ``min(k, n)`` records of each query, and no promise about the others."""
-        sent, asked = self._geometry.prepare(queries)
-        stored = to_stored(self._layout, sent)
-        effort = self._effort(reader, stored, k, scope)
-        found = self._found(reader, stored, k, scope, effort, vectors=True)
-        pairs = zip(asked, found, strict=True)
-        doubtful = any(self._doubtful(query, hits, k) for query, hits in pairs)
-        outliers = self._ranker.outliers(reader, scope, effort.limit(k)) if doubtful else []
-        count = reader.count(scope) if doubtful else None
-        return [
-            self._offered(query, hits, k, outliers, count, effort)
-            for query, hits in zip(asked, found, strict=True)
-        ]
+def _keys(reader: Reader, key: str) -> tuple[list[str], int]:
+    """Return some keys, each as likely as any other, and how many there are."""
+    generator = np.random.default_rng(0)
+    drawn: list[tuple[float, str]] = []
+    count = 0
+    for page in reader.pages([key], MAX_LIMIT):
+        lots = zip(generator.random(len(page)).tolist(), (row[key] for row in page), strict=True)
+        drawn = nsmallest(_MADE, [*drawn, *lots])
+        count += len(page)
+    return [name for _, name in drawn], count
 
-    def hits(
-        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
-    ) -> list[SearchResult]:
-        """Return the engine's hits of each query, as it is sent."""
-        effort = self._effort(reader, queries, k, scope)
-        found = self._found(reader, queries, k, scope, effort, vectors=False)
-        return [SearchResult(hits.ids[:k], hits.scores[:k], hits.vectors[:k]) for hits in found]
 
-    def _effort(
-        self, reader: Reader, queries: NDArray[np.float32], k: int, scope: str
-    ) -> SearchEffort:
-        effort = self._tuning.effort(reader, queries, k)
-        if not scope or not self._tuning.names_recall:
-            return effort
-        return self._tuning.within(effort, k, reader.count(scope), reader.count(""))
+def _moved(collection: Collection, reader: Reader, keys: Sequence[str]) -> NDArray[np.float32]:
+    layout = collection.layout
+    if not keys:
+        return np.empty((0, layout.stored_dimension), np.float32)
+    rows = reader.query(layout.expressions.keys(keys), [layout.key, layout.vector])
+    vectors = to_stored(layout, to_vectors(layout, rows))
+    usual = layout.index.parameters(_NEAR, layout.index.usual(_NEAR))
+    near = reader.search(vectors, _NEAR, "", vectors=True, parameters=usual)
+    gaps = [
+        _gap(vector, to_stored(layout, hits.vectors))
+        for vector, hits in zip(vectors, near, strict=True)
+    ]
+    noise = np.random.default_rng(1).standard_normal(vectors.shape)
+    noise *= np.array(gaps)[:, np.newaxis] / np.linalg.norm(noise, axis=1, keepdims=True)
+    return np.asarray(vectors + noise, dtype=np.float32)
 
-    def _found(
-        self,
-        reader: Reader,
-        queries: NDArray[np.float32],
-        k: int,
-        scope: str,
-        effort: SearchEffort,
-        *,
-        vectors: bool,
-    ) -> list[SearchResult]:
-        """Return what the engine finds; it tries harder where it finds less than ``k``."""
-        kind, limit = self._layout.index, effort.limit(k)
-        found: dict[int, SearchResult] = {}
-        short = list(range(len(queries)))
-        values = [effort.value, _WIDER * effort.value, kind.most()]
-        for value in dict.fromkeys(min(value, kind.most()) for value in values):
-            parameters = kind.parameters(limit, value, self._given)
-            asked = queries[short]
-            again = reader.search(asked, limit, scope, vectors=vectors, parameters=parameters)
-            found |= zip(short, again, strict=True)
-            short = [place for place in short if len(found[place].ids) < k]
-            if not short or kind.search_param is None:
-                break
-        return [found[place] for place in range(len(queries))]
 
-    def _doubtful(self, query: SentQuery, hits: SearchResult, k: int) -> bool:
-        """Return whether records that the engine drops, zero vectors above all, may belong here."""
-        if len(hits.ids) < k or not self._geometry.trusts(query):
-            return True
-        if self._layout.info.metric != "cosine":
-            return False
-        return bool(self._geometry.distances(hits.scores[k - 1 : k], query)[0] >= 1.0)
+def _gap(vector: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """Return the distance of the nearest other vector that is not the same."""
+    distances = np.linalg.norm(others.astype(np.float64) - vector, axis=1)
+    apart = distances[distances > 0.0]
+    return float(apart.min()) if len(apart) else 0.0
 
-    def _offered(
-        self,
-        query: SentQuery,
-        hits: SearchResult,
-        k: int,
-        outliers: Sequence[Entity],
-        count: int | None,
-        effort: SearchEffort,
-    ) -> Candidates:
-        names = set(to_ids(self._layout, outliers))
-        kept = [place for place, name in enumerate(hits.ids) if name not in names]
-        ids = (*to_ids(self._layout, outliers), *(hits.ids[place] for place in kept))
-        floor = -math.inf
-        if count is not None and len(ids) >= count:
-            floor = math.inf
-        elif len(ids) < k or not effort.met or self._lacks(query, hits, k):
-            # Not what was asked for, and a scan is.
-            floor = UNCERTIFIED
-        vectors = np.concatenate([to_vectors(self._layout, outliers), hits.vectors[kept]])
-        return Candidates(ids, vectors, floor)
 
-    def _lacks(self, query: SentQuery, hits: SearchResult, k: int) -> bool:
-        """Return whether zero vectors may belong here, and nothing tells which records they are."""
-        return self._layout.norm is None and self._doubtful(query, hits, k)
+def _neighbours(
+    collection: Collection, reader: Reader, queries: NDArray[np.float32], depth: int
+) -> list[list[str]]:
+    layout = collection.layout
+    best = np.empty((len(queries), 0))
+    names = np.empty((len(queries), 0), dtype=object)
+    for page in reader.pages([layout.key, layout.vector], layout.page_rows):
+        vectors = to_stored(layout, to_vectors(layout, page))
+        keys = np.array(to_ids(layout, page), dtype=object)
+        table = np.concatenate([best, _distances(layout.info.metric, queries, vectors)], axis=1)
+        listed = np.concatenate([names, np.broadcast_to(keys, (len(queries), len(keys)))], axis=1)
+        order = np.argsort(table, axis=1, kind="stable")[:, :depth]
+        best = np.take_along_axis(table, order, axis=1)
+        names = np.take_along_axis(listed, order, axis=1)
+    return [list(row) for row in names]
+
+
+def _distances(
+    metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return numbers in the order of the distances; float64 is enough to count neighbours."""
+    wide = vectors.astype(np.float64)
+    products: NDArray[np.float64] = queries.astype(np.float64) @ wide.T
+    if metric == "dotproduct":
+        return -products
+    squares = np.einsum("nd,nd->n", wide, wide)
+    if metric == "euclidean":
+        return np.asarray(squares - 2.0 * products)
+    return np.asarray(-products / np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny)))
+
+
+def _most_fetched(k: int) -> int:
+    return min(_MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE)))
 
 
 def _enough(shares: NDArray[np.float64], recall: float) -> bool:
