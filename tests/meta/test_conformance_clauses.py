@@ -74,12 +74,12 @@ def test_the_suite_imports_no_backend_and_nothing_private_of_the_core() -> None:
     assert wrong == []
 
 
-def test_the_report_that_the_documentation_explains_has_every_clause() -> None:
+def test_the_report_that_the_documentation_explains_holds_for_any_number_of_clauses() -> None:
     page = (ROOT / "docs" / "how-to" / "read-a-conformance-report.md").read_text(encoding="utf-8")
-    (counted,) = re.findall(r"^duckdb: (\d+) clauses$", page, flags=re.MULTILINE)
-    rows = re.findall(r"^(?:pass|vacuous|not-run) +(\d+)", page, flags=re.MULTILINE)
+    sample = page.split("```")[1]
 
-    assert int(counted) == sum(map(int, rows)) == len(clauses())
+    assert re.findall(r"^duckdb: (\S+) clauses$", sample, flags=re.MULTILINE) == ["…"]
+    assert set(re.findall(r"[A-Z]+-\d+", sample)) <= clauses().keys()
 
 
 def _is_forbidden(line: str) -> bool:
