@@ -30,6 +30,7 @@ from vecbridge._redaction import quoted
 from vecbridge.fiftyone._places import (
     PLACES,
     absolute_place,
+    credentials_of_another_store,
     is_local,
     local_places,
     lost_index_hint,
@@ -175,8 +176,10 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         if kwargs:
             _refuse_unknown(self.backend_name, kwargs, self._known())
         given = {name: value for name, value in kwargs.items() if value is not None}
-        held = {**self._section(), **self._settings, **given}
         names = self._setting_names()
+        section, foreign = self._section(), self._of_another_store()
+        section = {name: value for name, value in section.items() if name not in foreign}
+        held = {**section, **self._settings, **given}
         self._take({name: value for name, value in held.items() if name in names})
         self._hold({name: value for name, value in given.items() if name in PLACES})
 
@@ -192,7 +195,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         if not self._is_stored:
             places = local_places(self.resolved())
             self._hold({n: found for n, found in places.items() if self._settings.get(n) is None})
-        return shared_store(self.backend_name, self._options())
+        return shared_store(self.backend_name, self.options)
 
     def lost_index_hint(self) -> str:
         """Return what a message adds where the store does not have the index of a stored run."""
@@ -200,7 +203,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     def resolved(self) -> Settings:
         """Return every setting of the backend, from wherever it is configured; secrets too."""
-        return resolved_settings(self.backend_name, self._options())
+        return resolved_settings(self.backend_name, self.options)
 
     def found(self) -> None:
         """Note that these settings lead to the index: they hold for it in this process."""
@@ -216,9 +219,23 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             if item.name in _INDEX_LEVEL - self._chosen and item.value is not None:
                 setattr(self, item.name, item.value)
 
-    def _options(self) -> dict[str, Any]:
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings that lead to the store, where they are not configured elsewhere.
+
+        ``None`` keeps what is configured for another store from this one.
+        """
         given = {**remembered(self.backend_name, self.collection_name), **self._settings}
+        for name in self._of_another_store():
+            given.setdefault(name, None)
         return with_default_path(self.backend_name, given)
+
+    def _of_another_store(self) -> frozenset[str]:
+        """Return the names of credentials that are not for the file that is kept with the run."""
+        if not self._is_stored:
+            return frozenset()
+        section = self._section()
+        return credentials_of_another_store(self.backend_name, self._settings, section)
 
     def _take(self, given: Mapping[str, Any]) -> None:
         # A stored run is read with its places alone, even where its backend is not installed.

@@ -20,6 +20,21 @@ PLACES = frozenset({"path", "uri"})
 
 _SOCKET = "unix:"
 
+_OF_A_SERVER = frozenset(
+    {
+        "user",
+        "username",
+        "db_name",
+        "secure",
+        "client_key_path",
+        "client_pem_path",
+        "ca_pem_path",
+        "server_pem_path",
+        "server_name",
+    }
+)
+"""Settings that say who asks a server and how, next to those that a backend declares as secrets."""
+
 
 def absolute_place(name: str, value: Any) -> Any:
     """Return the value of a setting; a path so that it is right in another process, elsewhere."""
@@ -68,6 +83,39 @@ def local_places(settings: Settings) -> dict[str, str]:
         for name, value in values.items()
         if isinstance(value, (str, os.PathLike)) and is_local(name, os.fspath(value))
     }
+
+
+def credentials_of_another_store(
+    backend: str, given: Mapping[str, Any], section: Mapping[str, Any]
+) -> frozenset[str]:
+    """Return the settings of credentials that are configured for another store than a run's.
+
+    A file that is kept with a run is where the run is, whatever else is configured. Credentials
+    that stand beside another place are for that one, and those that stand alone are for the
+    server that the backend has as its default.
+
+    Args:
+        backend: name of the backend.
+        given: the settings that the run was loaded with.
+        section: FiftyOne's parameters of the backend in this process.
+    """
+    kept = next((name for name in sorted(PLACES) if given.get(name) is not None), None)
+    if kept is None or not is_local(kept, str(given[kept])):
+        return frozenset()
+    place = {} if section.get(kept) is None else {kept: section[kept]}
+    try:
+        described = {item.name: item for item in describe_settings(backend, **place)}
+    except (ConfigurationError, MissingDependencyError):
+        return frozenset()
+    configured = described.get(kept)
+    if configured is None:
+        return frozenset()
+    if configured.source.kind == "default":
+        same = configured.value is None or is_local(kept, str(configured.value))
+    else:
+        same = absolute_place(kept, configured.value) == given[kept]
+    secret = {name for name, item in described.items() if item.secret}
+    return frozenset() if same else frozenset(secret | (_OF_A_SERVER & described.keys()))
 
 
 def lost_index_hint(backend: str, given: Mapping[str, Any]) -> str:

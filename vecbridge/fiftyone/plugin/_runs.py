@@ -82,7 +82,8 @@ class Run:
     @property
     def options(self) -> dict[str, Any]:
         """The settings that lead to the store, where they are not configured elsewhere."""
-        return with_default_path(self.config.backend_name, self.config.given)
+        options: dict[str, Any] = self.config.options
+        return options
 
 
 def similarity_runs(dataset: Any) -> list[Run]:
@@ -218,7 +219,7 @@ def _run(key: str, config: Any) -> Run:
         backend = config.backend_name
         try:
             config.load_credentials()
-            options = with_default_path(backend, config.given)
+            options = config.options
         except VecbridgeError:
             # The error is reported when the index is opened.
             options = config.given
