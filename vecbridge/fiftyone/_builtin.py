@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import eta.core.utils as etau
 import numpy as np
 
 from vecbridge import InvalidArgumentError, Records
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._registration import config_class
 from vecbridge.fiftyone._store_pool import SAMPLE_ID
 
 _MODULE = "fiftyone.brain.internal.core."
@@ -28,6 +31,27 @@ def run_facts(config: Any) -> dict[str, Any]:
     return {
         name: value for name in _RUN_FACTS if (value := getattr(config, name, None)) is not None
     }
+
+
+def our_config(
+    config: Any, backend: str, name: str | None, options: Mapping[str, Any]
+) -> BackendSimilarityConfig:
+    """Return the configuration, of a backend of vecbridge's, of an index like the one of a run.
+
+    Args:
+        config: of the run, whatever store its index is in.
+        backend: name of the backend.
+        name: of the index in the backend, if it has one.
+        options: settings of the backend.
+    """
+    kind: type[BackendSimilarityConfig] = etau.get_class(config_class(backend))
+    return kind(
+        collection_name=name,
+        metric=getattr(config, "metric", None),
+        consistency_level=getattr(config, "consistency_level", None),
+        **run_facts(config),
+        **options,
+    )
 
 
 def builtin_backend(config: Any) -> str | None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from vecbridge import Index, IndexNotFoundError, Store
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._all_pairs import AllPairs
+from vecbridge.fiftyone._collections import refuse_uneven_rows
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._lengths import refuse_uneven_rows
 from vecbridge.fiftyone._queries import Queries
 from vecbridge.fiftyone._records import StoredRecords, report_missing
 from vecbridge.fiftyone._store_pool import IndexResolver

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ import fiftyone.core.odm as foo
 from bson import json_util
 from fiftyone.core.brain import BrainMethod
 
-from vecbridge import InvalidArgumentError
+from vecbridge import IndexNotFoundError, InvalidArgumentError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._places import PLACES
 from vecbridge.fiftyone._registration import unique_name
@@ -145,9 +145,7 @@ def detach(
         raise InvalidArgumentError("only the index of a saved run can be copied for it")
     source, store = resolver.require(), resolver.store
     name = unique_name(dataset.name, key)
-    pending = PendingCopy(dataset, key)
-    pending.drop_earlier(config.backend_name, store.drop_index)
-    with pending.making(config.backend_name, name, store.drop_index):
+    with pending_copy(dataset, key, config.backend_name, name, store.drop_index):
         copy(source, store, name)
         before = config.collection_name, config.owner
         config.collection_name, config.owner = name, str(dataset._doc.id)
@@ -183,56 +181,75 @@ def swap(dataset: Any, brain_key: str, index: Any) -> None:
     getattr(dataset, BrainMethod._results_cache_field()).pop(brain_key, None)
 
 
-class PendingCopy:
-    """A copy of a run's index that is being made, noted in the dataset until the run is swapped.
+def swap_store(dataset: Any, brain_key: str, config: BackendSimilarityConfig) -> None:
+    """Give a run the index of vecbridge's that a configuration leads to."""
+    factory = config.build()
+    index = factory.index_type(dataset, config, brain_key, backend=factory)
+    swap(dataset, brain_key, index)
 
-    If the process is killed meanwhile, the next attempt finds the note and drops the copy.
+
+class Note:
+    """Facts of unfinished work, which outlive the process: a run of the dataset.
+
+    A clone of the dataset has the notes of the original, and does not read them.
 
     Args:
         dataset: the dataset.
-        brain_key: key of the run whose index is copied.
+        key: key of the run that holds them.
     """
 
-    def __init__(self, dataset: Any, brain_key: str) -> None:
+    def __init__(self, dataset: Any, key: str) -> None:
         self._dataset = dataset
-        self._key = _COPYING + brain_key
+        self._key = key
 
-    @contextmanager
-    def making(self, place: str, name: str, drop: Callable[[str], None]) -> Iterator[None]:
-        """Note the copy while the block lasts, and drop it if the block fails.
+    def write(self, **facts: Any) -> None:
+        """Keep the facts, and no others."""
+        self.erase()
+        config = self._dataset.init_run(**facts, dataset=str(self._dataset._doc.id))
+        self._dataset.register_run(self._key, config)
 
-        Args:
-            place: the backend that it is made in.
-            name: its name there.
-            drop: drops it.
-        """
-        self._forget()
-        facts = self._dataset.init_run(
-            place=place, collection_name=name, dataset=str(self._dataset._doc.id)
-        )
-        self._dataset.register_run(self._key, facts)
-        try:
-            yield
-        except BaseException:
-            drop(name)
-            raise
-        finally:
-            self._forget()
-
-    def drop_earlier(self, place: str, drop: Callable[[str], None]) -> None:
-        """Drop the copy that a killed process has left in the same backend, if there is one."""
+    def read(self) -> dict[str, Any] | None:
+        """Return the facts, if there are any."""
         if not self._dataset.has_run(self._key):
-            return
-        facts = self._dataset.get_run_info(self._key).config.serialize()
-        # A clone has the note of the original, whose copy it must not drop.
-        own = facts.get("dataset") in {None, str(self._dataset._doc.id)}
-        if own and facts.get("place") == place:
-            drop(facts["collection_name"])
-            self._forget()
+            return None
+        facts: dict[str, Any] = self._dataset.get_run_info(self._key).config.serialize()
+        return facts if facts.get("dataset") in {None, str(self._dataset._doc.id)} else None
 
-    def _forget(self) -> None:
+    def erase(self) -> None:
+        """Forget the facts."""
         if self._dataset.has_run(self._key):
             self._dataset.delete_run(self._key)
+
+
+@contextmanager
+def pending_copy(
+    dataset: Any, key: str, place: str, name: str, drop: Callable[[str], None]
+) -> Iterator[None]:
+    """Make a copy of a run's index while the block lasts; it is dropped if the block fails.
+
+    If the process is killed meanwhile, the next attempt in the same backend drops the copy.
+
+    Args:
+        dataset: the dataset.
+        key: key of the run whose index is copied.
+        place: the backend that the copy is made in.
+        name: its name there.
+        drop: drops an index of that backend, by its name.
+    """
+    note = Note(dataset, _COPYING + key)
+    earlier = note.read()
+    if earlier is not None and earlier.get("place") == place:
+        with suppress(IndexNotFoundError):
+            drop(earlier["collection_name"])
+    note.write(place=place, collection_name=name)
+    try:
+        yield
+    except BaseException:
+        with suppress(IndexNotFoundError):
+            drop(name)
+        raise
+    finally:
+        note.erase()
 
 
 def _what_to_do(dataset: Any, key: str | None) -> str:

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from vecbridge import Hits, Index
 from vecbridge._contract._ranking import Aggregation, parse_aggregation
+from vecbridge.fiftyone._collections import ids_of
 from vecbridge.fiftyone._records import StoredRecords
-from vecbridge.fiftyone._view_scope import ViewScope, ids_of
+from vecbridge.fiftyone._views import ViewScope
 from vecbridge.ranking import distances, rank
 
 FETCHED_VIEW_AT_MOST_IDS = 128

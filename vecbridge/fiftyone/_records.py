@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Index, InvalidArgumentError
+from vecbridge.fiftyone._collections import every_slice, existing_samples, ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._lengths import VectorLengths
 from vecbridge.fiftyone._store_pool import SAMPLE_ID, IndexResolver
-from vecbridge.fiftyone._view_scope import every_slice, existing_samples, ids_within
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +24,9 @@ FETCH_AT_MOST_IDS = 1024
 
 _LENGTHS_OF_RECORDS = 1024
 """Records of an existing index whose lengths are looked at."""
+
+_LENGTH_TOLERANCE = 0.01
+"""Vectors that are shorter than the longest by more than this share are reported."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ class StoredRecords:
         self._samples = samples
         self._config = config
         self._resolver = resolver
-        self._lengths = VectorLengths()
+        self._lengths = _VectorLengths()
 
     @property
     def index(self) -> Index:
@@ -303,6 +305,38 @@ class StoredRecords:
     def _id_arrays(self, samples: Sequence[Any], ids: Sequence[str]) -> tuple[Any, Any]:
         labels = None if self.patches_field is None else np.array(ids, dtype=np.str_)
         return np.array([str(name) for name in samples], dtype=np.str_), labels
+
+
+class _VectorLengths:
+    """Warn once where vectors of different length are compared by their dot product.
+
+    ``dotproduct`` is the default metric of FiftyOne's page of Milvus. Among vectors of one length
+    it ranks as the angle does. Otherwise long ones come first, and a vector need not be its own
+    nearest.
+    """
+
+    def __init__(self) -> None:
+        self._shortest, self._longest = np.inf, 0.0
+        self._warned = False
+
+    def add(self, vectors: Any, collection_name: str) -> None:
+        """Look at vectors, ``(n, d)``, of the index with this name."""
+        if self._warned:
+            return
+        rows = np.asarray(vectors, dtype=np.float64)
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        self._shortest = min(self._shortest, float(lengths.min()))
+        self._longest = max(self._longest, float(lengths.max()))
+        if self._shortest < (1 - _LENGTH_TOLERANCE) * self._longest:
+            self._warned = True
+            logger.warning(
+                "The vectors of %r have lengths from %.4g to %.4g, and its metric is dotproduct: "
+                'long vectors are found first, whatever they show. Pass metric="cosine" to '
+                "compute_similarity() to compare directions alone, or normalize the vectors",
+                collection_name,
+                self._shortest,
+                self._longest,
+            )
 
 
 def report_missing(missing: set[str], allow: bool, warn: bool) -> None:

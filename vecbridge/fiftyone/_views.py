@@ -20,8 +20,44 @@ from bson import ObjectId
 from fiftyone import ViewField
 from fiftyone.brain.similarity import SimilarityIndex
 
+from vecbridge.fiftyone._collections import first_ids_of, ids_within
 from vecbridge.fiftyone._records import StoredRecords
-from vecbridge.fiftyone._view_scope import ViewScope, ids_within
+
+READ_AT_MOST_IDS = 512
+"""Ids of a view that take no longer to read than over-fetching takes."""
+
+
+class ViewScope:
+    """The records among which one query is answered.
+
+    A scope is made for each query and passed along with it, so that queries of several threads,
+    each with a view of its own, do not mix.
+
+    Args:
+        view: the view that the index is restricted to; ``None`` for the whole index.
+        patches_field: the field of the labels, where patches are indexed.
+
+    Attributes:
+        view: as given.
+        is_large: whether reading the ids of the view takes longer than over-fetching. Always
+            ``False`` for patches.
+    """
+
+    def __init__(self, view: Any, patches_field: str | None) -> None:
+        self.view = view
+        self.is_large = False
+        self._patches_field = patches_field
+        self._ids: list[str] | None = None
+        if view is not None and patches_field is None and not view._is_patches:
+            some = first_ids_of(view, READ_AT_MOST_IDS + 1)
+            self.is_large = len(some) > READ_AT_MOST_IDS
+            self._ids = None if self.is_large else some
+
+    def ids(self) -> list[str] | None:
+        """Return the ids of the view's records, or ``None`` for the whole index."""
+        if self._ids is None and self.view is not None:
+            self._ids = ids_within(self.view, self._patches_field)[1].tolist()
+        return self._ids
 
 
 class _ViewState(threading.local):

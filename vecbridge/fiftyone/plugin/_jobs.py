@@ -19,14 +19,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import eta.core.utils as etau
-
 from vecbridge import IndexInfo, InvalidArgumentError, VecbridgeError
 from vecbridge.diagnosis import Finding, diagnose
 from vecbridge.fiftyone._adopt import adopt
-from vecbridge.fiftyone._builtin import builtin_backend, run_facts
-from vecbridge.fiftyone._ownership import PendingCopy, swap
-from vecbridge.fiftyone._registration import config_class, unique_name
+from vecbridge.fiftyone._builtin import builtin_backend, our_config
+from vecbridge.fiftyone._ownership import pending_copy, swap_store
+from vecbridge.fiftyone._registration import unique_name
 from vecbridge.fiftyone._store_pool import shared_store
 from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, similarity_runs, target, where
 from vecbridge.settings import redacted
@@ -100,20 +98,12 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
     store, options = target(backend, place)
     if (backend, where(backend, options)) == (run.store, run.where):
         raise InvalidArgumentError(f"{key} already lives in {backend} at {run.where}")
-    config = etau.get_class(config_class(backend))(
-        metric=run.config.metric,
-        consistency_level=run.config.consistency_level,
-        **run_facts(run.config),
-        **options,
-    )
     name = unique_name(dataset.name, key)
-    pending = PendingCopy(dataset, key)
-    pending.drop_earlier(backend, store.drop_index)
-    config.collection_name = name
-    with opened(run) as source, pending.making(backend, name, store.drop_index):
+    config = our_config(run.config, backend, name, options)
+    pending = pending_copy(dataset, key, backend, name, store.drop_index)
+    with opened(run) as source, pending:
         records = copy(source, store, name, progress=progress).checksum.records
-        factory = config.build()
-        swap(dataset, key, factory.index_type(dataset, config, key, backend=factory))
+        swap_store(dataset, key, config)
     return _switched(key, records, backend, options, run)
 
 
@@ -255,8 +245,7 @@ def _still_exists(before: Run) -> bool:
     if before.ours:
         store = shared_store(before.config.backend_name, before.options)
     else:
-        config = etau.get_class(config_class("milvus"))(collection_name=before.collection)
-        store = config.connect()
+        store = our_config(before.config, "milvus", before.collection, {}).connect()
     return before.collection in store.index_names()
 
 
