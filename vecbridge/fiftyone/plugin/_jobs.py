@@ -55,10 +55,6 @@ class Report:
     title: str
     text: str
 
-    def as_dict(self) -> dict[str, str]:
-        """Return the report as it is stored."""
-        return asdict(self)
-
 
 def copy_index(
     dataset: Any, key: str, backend: str, place: str, name: str, progress: Progress
@@ -184,14 +180,14 @@ def _smoke(backend: str, options: Mapping[str, Any]) -> str:
 
 def keep_last(ctx: Any, report: Report) -> None:
     """Keep the report of the last job, for the panel to show."""
-    said = {name: _ADDRESS.sub("the server", text) for name, text in report.as_dict().items()}
+    said = {name: _ADDRESS.sub("the server", text) for name, text in asdict(report).items()}
     ctx.store(_STORE).set(_LAST, said)
 
 
-def last_report(ctx: Any) -> Report | None:
-    """Return the report of the last job, if there is one."""
-    found = ctx.store(_STORE).get(_LAST)
-    return None if found is None else Report(**found)
+def last_report(ctx: Any) -> dict[str, str] | None:
+    """Return the fields of the report of the last job, if there is one."""
+    found: dict[str, str] | None = ctx.store(_STORE).get(_LAST)
+    return found
 
 
 def forget_last(ctx: Any) -> None:
@@ -199,14 +195,14 @@ def forget_last(ctx: Any) -> None:
     ctx.store(_STORE).delete(_LAST)
 
 
-def keep_examined(ctx: Any, store: str, where: str, found: dict[str, str]) -> None:
-    """Keep the lag and the verdict of a store."""
-    ctx.store(_STORE).set(_store_key(store, where), found)
+def keep_examined(ctx: Any, run: Run, found: dict[str, str]) -> None:
+    """Keep the lag and the verdict of the store of a run."""
+    ctx.store(_STORE).set(_store_key(run), found)
 
 
-def examined(ctx: Any, store: str, where: str) -> dict[str, str]:
-    """Return the lag and the verdict of a store, if it was examined."""
-    return dict(ctx.store(_STORE).get(_store_key(store, where)) or {})
+def examined(ctx: Any, run: Run) -> dict[str, str]:
+    """Return the lag and the verdict of the store of a run, if it was examined."""
+    return dict(ctx.store(_STORE).get(_store_key(run)) or {})
 
 
 def _refuse_incomparable(key: str, one: IndexInfo, other: str, two: IndexInfo) -> None:
@@ -222,7 +218,7 @@ def _switched(key: str, records: int, backend: str, options: dict[str, Any], bef
         "success",
         f"{key} lives in {backend} now",
         f"{records:,} records were copied to {where(backend, options) or backend} and compared. "
-        f"{_what_is_left(before)}",
+        f"The earlier index, {_what_is_left(before)}.",
     )
 
 
@@ -230,23 +226,18 @@ def _what_is_left(before: Run) -> str:
     """Look up what became of the index that the run had, and describe it."""
     if not before.collection:
         # FiftyOne's sklearn keeps an index with its run, which has another one now.
-        return f"The earlier index, in {before.store}, was part of the run and is gone."
+        return f"in {before.store}, was part of the run and is gone"
     left = f"`{before.collection}` in {before.store}"
     try:
-        exists = _still_exists(before)
+        if before.ours:
+            store = shared_store(before.config.backend_name, before.options)
+        else:
+            store = our_config(before.config, "milvus", before.collection, {}).connect()
+        if before.collection in store.index_names():
+            return f"{left}, still exists. Drop it when you no longer need it"
     except VecbridgeError:
-        return f"The earlier index, {left}, was not touched."
-    if exists:
-        return f"The earlier index, {left}, still exists. Drop it when you no longer need it."
-    return f"The earlier index, {left}, no longer exists."
-
-
-def _still_exists(before: Run) -> bool:
-    if before.ours:
-        store = shared_store(before.config.backend_name, before.options)
-    else:
-        store = our_config(before.config, "milvus", before.collection, {}).connect()
-    return before.collection in store.index_names()
+        return f"{left}, was not touched"
+    return f"{left}, no longer exists"
 
 
 def _own_place(options: Mapping[str, Any], folder: Path) -> dict[str, str]:
@@ -270,5 +261,5 @@ def _line(finding: Finding) -> str:
     return f"{line}. {finding.advice}" if finding.advice else line
 
 
-def _store_key(store: str, where: str) -> str:
-    return f"examined {store} {hashlib.sha256(where.encode()).hexdigest()}"
+def _store_key(run: Run) -> str:
+    return f"examined {run.store} {hashlib.sha256(run.where.encode()).hexdigest()}"

@@ -8,7 +8,6 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from vecbridge.fiftyone.plugin import _jobs as jobs
-from vecbridge.fiftyone.plugin._folder import NAME
 from vecbridge.fiftyone.plugin._runs import Health, Run, examine, similarity_runs
 
 _COLUMNS = (
@@ -66,28 +65,25 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
             "health. Copy, switch and verify indexes from here.",
         )
 
-    def on_load(self, ctx: Any) -> None:
-        """Examine every index."""
-        self.refresh(ctx)
-
-    def on_change_dataset(self, ctx: Any) -> None:
-        """Examine the indexes of the other dataset."""
-        self.refresh(ctx)
-
     def refresh(self, ctx: Any) -> None:
         """Examine every index again."""
         if ctx.dataset is None:
             return
         ctx.dataset.reload()
-        found = _rows(ctx)
-        report = jobs.last_report(ctx)
+        runs = similarity_runs(ctx.dataset)
+        found = [
+            _row(run, health, jobs.examined(ctx, run))
+            for run, health in zip(runs, examine(ctx.dataset, runs), strict=True)
+        ]
         ctx.panel.state.about = {
             "notes": _notes(found),
-            "last": None if report is None else report.as_dict(),
+            "last": jobs.last_report(ctx),
             "keys": [row["key"] for row in found],
         }
         ctx.panel.state.indexes = _columns_of(found, _COLUMNS)
         ctx.panel.state.stores = _columns_of(found, _STORE_COLUMNS)
+
+    on_load = on_change_dataset = refresh
 
     def dismiss(self, ctx: Any) -> None:
         """Forget the report of the last job."""
@@ -158,18 +154,8 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         keys = (ctx.panel.state.get("about") or {}).get("keys") or []
         row = ctx.params.get("row")
         params = {"key": keys[row]} if isinstance(row, int) and row < len(keys) else {}
-        ctx.prompt(
-            f"{NAME}/{operator}", params=params, on_success=self.refresh, on_error=self.refresh
-        )
-
-
-def _rows(ctx: Any) -> list[dict[str, str]]:
-    """Return one row per similarity run: the texts of its columns, and ``state`` and ``advice``."""
-    runs = similarity_runs(ctx.dataset)
-    return [
-        _row(run, health, jobs.examined(ctx, run.store, run.where))
-        for run, health in zip(runs, examine(ctx.dataset, runs), strict=True)
-    ]
+        name = f"{self.plugin_name}/{operator}"
+        ctx.prompt(name, params=params, on_success=self.refresh, on_error=self.refresh)
 
 
 def _notes(found: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -189,6 +175,7 @@ def _notes(found: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _row(run: Run, health: Health, found: dict[str, str]) -> dict[str, str]:
+    """Return the texts of the columns of a run, and ``state`` and ``advice``."""
     return {
         "key": run.key,
         "store": run.store,
