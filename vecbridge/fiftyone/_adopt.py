@@ -27,9 +27,8 @@ from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._builtin import our_config
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._ownership import pending_copy, swap, swap_store
 from vecbridge.fiftyone._registration import chosen_backends, unique_name
-from vecbridge.fiftyone._store_pool import SAMPLE_ID
+from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_store
 from vecbridge.transfer import Progress, checksum, silent
 from vecbridge.transfer._verify import Summing
 

@@ -11,7 +11,7 @@ import numpy as np
 from vecbridge import InvalidArgumentError, Records
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._registration import config_class
-from vecbridge.fiftyone._store_pool import SAMPLE_ID
+from vecbridge.fiftyone._run_index import SAMPLE_ID
 
 _MODULE = "fiftyone.brain.internal.core."
 _FIELDS = {"pk", "vector", SAMPLE_ID}

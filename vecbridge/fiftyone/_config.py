@@ -27,15 +27,18 @@ from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._ranking import AGGREGATIONS
 from vecbridge._redaction import quoted
-from vecbridge.fiftyone._places import (
+from vecbridge.fiftyone._stores import (
     PLACES,
     absolute_place,
     credentials_of_another_store,
     is_local,
     local_places,
     lost_index_hint,
+    remember,
+    remembered,
+    resolved_settings,
+    shared_store,
 )
-from vecbridge.fiftyone._store_pool import remember, remembered, resolved_settings, shared_store
 from vecbridge.settings import Settings
 
 _INDEX_LEVEL = frozenset({"metric", "consistency_level"})

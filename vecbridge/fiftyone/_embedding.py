@@ -35,8 +35,8 @@ from vecbridge.fiftyone._collections import (
 )
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._index import BackendSimilarityIndex
-from vecbridge.fiftyone._ownership import Note
 from vecbridge.fiftyone._registration import unique_name
+from vecbridge.fiftyone._run_index import Note
 
 logger = logging.getLogger(__name__)
 

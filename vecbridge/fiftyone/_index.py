@@ -17,7 +17,7 @@ from vecbridge.fiftyone._collections import refuse_uneven_rows
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._queries import Queries
 from vecbridge.fiftyone._records import StoredRecords, report_missing
-from vecbridge.fiftyone._store_pool import IndexResolver
+from vecbridge.fiftyone._run_index import IndexResolver, detach
 from vecbridge.fiftyone._views import Ranking, ThreadViews, sorted_view, write_distances
 
 logger = logging.getLogger(__name__)
@@ -282,7 +282,7 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
             IndexNotFoundError: the index does not exist.
             BackendError: the store failed; the run was left unchanged.
         """
-        name = ownership.detach(*self._owner_facts, self._resolver, self.save_config)
+        name = detach(*self._owner_facts, self._resolver, self.save_config)
         self.reload()
         return name
 

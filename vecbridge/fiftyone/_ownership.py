@@ -1,4 +1,4 @@
-"""Which index a run has: whose it is, and how the run is given another one.
+"""Whose index it is that a run names.
 
 A clone of a dataset, and an import of one, has the runs of the original, which name the original's
 indexes. Two runs may also name the same ``collection_name``. All of them may read the index; only
@@ -12,25 +12,17 @@ of FiftyOne's documents tell which that is, and do not change when a run or a da
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.core.odm as foo
-from bson import json_util
-from fiftyone.core.brain import BrainMethod
 
-from vecbridge import IndexNotFoundError, InvalidArgumentError
+from vecbridge import InvalidArgumentError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._places import PLACES
-from vecbridge.fiftyone._registration import unique_name
-from vecbridge.fiftyone._store_pool import IndexResolver
-from vecbridge.transfer import copy
+from vecbridge.fiftyone._stores import PLACES
 
 _RUNS = "runs"
-_COPYING = "vecbridge_adopting_"
 
 
 @dataclass(frozen=True)
@@ -120,136 +112,6 @@ def refuse_shared(
             f"load_brain_results() returns, or delete those runs with delete_brain_run(). Nothing "
             f"was changed"
         )
-
-
-def detach(
-    config: BackendSimilarityConfig,
-    dataset: Any,
-    key: str | None,
-    resolver: IndexResolver,
-    save: Callable[[], None],
-) -> str:
-    """Give a run an index of its own: a copy, in the same store, of the one that it reads.
-
-    Args:
-        config: configuration of the run; it is changed.
-        dataset: its dataset.
-        key: its brain key.
-        resolver: finds its index.
-        save: saves the configuration with the run.
-
-    Returns:
-        The name of the copy.
-    """
-    if key is None or not dataset.has_brain_run(key):
-        raise InvalidArgumentError("only the index of a saved run can be copied for it")
-    source, store = resolver.require(), resolver.store
-    name = unique_name(dataset.name, key)
-    with pending_copy(dataset, key, config.backend_name, name, store.drop_index):
-        copy(source, store, name)
-        before = config.collection_name, config.owner
-        config.collection_name, config.owner = name, str(dataset._doc.id)
-        try:
-            save()
-        except BaseException:
-            config.collection_name, config.owner = before
-            raise
-    config.found()
-    return name
-
-
-def swap(dataset: Any, brain_key: str, index: Any) -> None:
-    """Give a run another index, in a single write; its key, its fields and its time stay.
-
-    Args:
-        dataset: the dataset.
-        brain_key: key of the run.
-        index: a similarity index of FiftyOne's, of any backend.
-    """
-    if isinstance(index.config, BackendSimilarityConfig):
-        index.config.owner = str(dataset._root_dataset._doc.id)
-    document = BrainMethod._get_run_doc(dataset, brain_key)
-    before = document.results.grid_id if document.results else None
-    results = type(document).results.get_proxy_obj("results", document)
-    results.put(json_util.dumps(index.serialize()).encode(), content_type="application/json")
-    document.results = results
-    document.results_meta = dict(index.get_meta() or {})
-    document.config = deepcopy(index.config.serialize())
-    document.save()
-    if before is not None:
-        results.fs.delete(before)
-    getattr(dataset, BrainMethod._results_cache_field()).pop(brain_key, None)
-
-
-def swap_store(dataset: Any, brain_key: str, config: BackendSimilarityConfig) -> None:
-    """Give a run the index of vecbridge's that a configuration leads to."""
-    factory = config.build()
-    index = factory.index_type(dataset, config, brain_key, backend=factory)
-    swap(dataset, brain_key, index)
-
-
-class Note:
-    """Facts of unfinished work, which outlive the process: a run of the dataset.
-
-    A clone of the dataset has the notes of the original, and does not read them.
-
-    Args:
-        dataset: the dataset.
-        key: key of the run that holds them.
-    """
-
-    def __init__(self, dataset: Any, key: str) -> None:
-        self._dataset = dataset
-        self._key = key
-
-    def write(self, **facts: Any) -> None:
-        """Keep the facts, and no others."""
-        self.erase()
-        config = self._dataset.init_run(**facts, dataset=str(self._dataset._doc.id))
-        self._dataset.register_run(self._key, config)
-
-    def read(self) -> dict[str, Any] | None:
-        """Return the facts, if there are any."""
-        if not self._dataset.has_run(self._key):
-            return None
-        facts: dict[str, Any] = self._dataset.get_run_info(self._key).config.serialize()
-        return facts if facts.get("dataset") in {None, str(self._dataset._doc.id)} else None
-
-    def erase(self) -> None:
-        """Forget the facts."""
-        if self._dataset.has_run(self._key):
-            self._dataset.delete_run(self._key)
-
-
-@contextmanager
-def pending_copy(
-    dataset: Any, key: str, place: str, name: str, drop: Callable[[str], None]
-) -> Iterator[None]:
-    """Make a copy of a run's index while the block lasts; it is dropped if the block fails.
-
-    If the process is killed meanwhile, the next attempt in the same backend drops the copy.
-
-    Args:
-        dataset: the dataset.
-        key: key of the run whose index is copied.
-        place: the backend that the copy is made in.
-        name: its name there.
-        drop: drops an index of that backend, by its name.
-    """
-    note = Note(dataset, _COPYING + key)
-    earlier = note.read()
-    if earlier is not None and earlier.get("place") == place:
-        with suppress(IndexNotFoundError):
-            drop(earlier["collection_name"])
-    note.write(place=place, collection_name=name)
-    try:
-        yield
-    except BaseException:
-        with suppress(IndexNotFoundError):
-            drop(name)
-        raise
-    finally:
-        note.erase()
 
 
 def _what_to_do(dataset: Any, key: str | None) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vecbridge import Index, InvalidArgumentError
 from vecbridge.fiftyone._collections import every_slice, existing_samples, ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._store_pool import SAMPLE_ID, IndexResolver
+from vecbridge.fiftyone._run_index import SAMPLE_ID, IndexResolver
 
 logger = logging.getLogger(__name__)
 

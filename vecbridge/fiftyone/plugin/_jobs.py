@@ -23,9 +23,9 @@ from vecbridge import IndexInfo, InvalidArgumentError, VecbridgeError
 from vecbridge.diagnosis import Finding, diagnose
 from vecbridge.fiftyone._adopt import adopt
 from vecbridge.fiftyone._builtin import builtin_backend, our_config
-from vecbridge.fiftyone._ownership import pending_copy, swap_store
 from vecbridge.fiftyone._registration import unique_name
-from vecbridge.fiftyone._store_pool import shared_store
+from vecbridge.fiftyone._run_index import pending_copy, swap_store
+from vecbridge.fiftyone._stores import shared_store
 from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, similarity_runs, target, where
 from vecbridge.settings import redacted
 from vecbridge.transfer import Progress, copy, verify

@@ -31,8 +31,7 @@ from vecbridge.fiftyone._config import (
     setting_names,
     with_default_path,
 )
-from vecbridge.fiftyone._places import absolute_place, is_local
-from vecbridge.fiftyone._store_pool import shared_store
+from vecbridge.fiftyone._stores import absolute_place, is_local, shared_store
 from vecbridge.settings import redacted
 
 _WHERE = ("uri", "path")

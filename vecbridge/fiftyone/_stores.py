@@ -1,7 +1,11 @@
-"""Places: the settings of a store that may name a file of this machine.
+"""Where the store of a run is, and the stores that this process has open.
 
-Such a place needs no credentials, so it is kept with a run, absolute, from whatever source it came:
-every process finds the records, whatever its folder and its configuration.
+The place of a store that is a file of this machine needs no credentials, so it is kept with a run,
+absolute, from whatever source it came: every process finds the records, whatever its folder and its
+configuration.
+
+Indexes with the same settings share a store: an in-memory store exists only here, and a Milvus
+Lite file can be open only once.
 """
 
 from __future__ import annotations
@@ -11,8 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vecbridge import ConfigurationError, MissingDependencyError
-from vecbridge._config._registry import describe_settings
+from vecbridge import ConfigurationError, MissingDependencyError, Store, get_backend
+from vecbridge._config._registry import configured, describe_settings
+from vecbridge._config._sources import as_keywords
+from vecbridge.locks import reentrant_lock
 from vecbridge.settings import Settings
 
 PLACES = frozenset({"path", "uri"})
@@ -34,6 +40,13 @@ _OF_A_SERVER = frozenset(
     }
 )
 """Settings that say who asks a server and how, next to those that a backend declares as secrets."""
+
+_stores: list[tuple[str, Settings, Store]] = []
+_lock = reentrant_lock()
+_closings = 0
+_given: dict[tuple[str, str], dict[str, Any]] = {}
+"""Settings that were given for an index. FiftyOne forgets a loaded run whenever it reloads its
+dataset, and with it what the user had said."""
 
 
 def absolute_place(name: str, value: Any) -> Any:
@@ -167,3 +180,49 @@ def _configured_places(backend: str) -> dict[str, tuple[str | None, str]]:
         for item in described
         if item.name in PLACES and item.source.kind in {"environment", "file"}
     }
+
+
+def resolved_settings(backend: str, options: Mapping[str, Any]) -> Settings:
+    """Return the settings of a store; what is not given is read from where it is configured."""
+    return configured(backend, as_keywords(dict(options)))[1].settings
+
+
+def shared_store(backend: str, options: Mapping[str, Any]) -> Store:
+    """Return the store with these settings, opened once in this process."""
+    wanted = resolved_settings(backend, options)
+    with _lock:
+        for name, settings, store in _stores:
+            if name == backend and settings == wanted:
+                return store
+        made = get_backend(backend, **options)
+        _stores.append((backend, wanted, made))
+        return made
+
+
+def remember(backend: str, index: str, settings: Mapping[str, Any]) -> None:
+    """Keep, in this process, the settings with which an index was found."""
+    if settings:
+        _given[backend, index] = dict(settings)
+
+
+def remembered(backend: str, index: str | None) -> dict[str, Any]:
+    """Return the settings with which an index was found last."""
+    return {} if index is None else _given.get((backend, index), {})
+
+
+def closings() -> int:
+    """Return how often :func:`close_stores` was called: what is older is closed."""
+    return _closings
+
+
+def close_stores() -> None:
+    """Close every store that an index of this process uses.
+
+    An index opens its store again when it is used next. The contents of in-memory stores are lost.
+    """
+    global _closings  # noqa: PLW0603  # one set of stores per process
+    with _lock:
+        closing, _stores[:] = list(_stores), []
+        _closings += 1
+    for _, _, store in closing:
+        store.close()
