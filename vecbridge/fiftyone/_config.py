@@ -31,7 +31,7 @@ from vecbridge.fiftyone._stores import (
     PLACES,
     absolute_place,
     credentials_of_another_store,
-    is_local,
+    kept_places,
     local_places,
     lost_index_hint,
     remember,
@@ -88,16 +88,16 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         self._settings: dict[str, Any] = {}
-        self._chosen = {
-            name
-            for name, value in (("metric", metric), ("consistency_level", consistency_level))
-            if value is not None
-        }
+        chosen = {"metric": metric, "consistency_level": consistency_level}
+        self._chosen = {name for name, value in chosen.items() if value is not None}
         if consistency_level is not None:
             parse_consistency(consistency_level)
         given = {name: value for name, value in kwargs.items() if name not in _IGNORED}
         own = {name: given.pop(name) for name in list(given) if name in _FIFTYONE}
-        self._model_name = _name_of(own.get("model"))
+        model = own.get("model")
+        if model is not None and not isinstance(model, str):
+            model = f"{type(model).__module__}.{type(model).__qualname__}"
+        self._model_name: str | None = model
         super().__init__(**own)
         self.collection_name = None if collection_name is None else str(collection_name)
         self.owner = owner
@@ -113,10 +113,8 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         # Reached only where there is no such attribute: settings read as attributes do.
-        if not name.startswith("_") and name in self._settings:
-            return self._settings[name]
-        if not name.startswith("_") and name in self._setting_names():
-            return None
+        if not name.startswith("_") and name in self._settings.keys() | self._setting_names():
+            return self._settings.get(name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -159,19 +157,12 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def attributes(self) -> list[str]:
         """Return the names of what is stored with the run; nothing else can be."""
         present = [name for name in vars(self) if name in _FIFTYONE | _OWN]
-        places = [
-            name
-            for name in sorted(PLACES)
-            if self._settings.get(name) is not None and is_local(name, str(self._settings[name]))
-        ]
-        return ["cls", "type", "method", *present, *places]
+        return ["cls", "type", "method", *present, *kept_places(self._settings)]
 
     def load_credentials(self, **kwargs: Any) -> None:
         """Take settings of the backend that were not stored with the run.
 
-        Args:
-            kwargs: settings; what is left out is read from the environment and
-                ``brain_config.json``.
+        What is left out is read from the environment and ``brain_config.json``.
 
         Raises:
             UnknownSettingError: the backend has no such setting.
@@ -237,8 +228,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         """Return the names of credentials that are not for the file that is kept with the run."""
         if not self._is_stored:
             return frozenset()
-        section = self._section()
-        return credentials_of_another_store(self.backend_name, self._settings, section)
+        return credentials_of_another_store(self.backend_name, self._settings, self._section())
 
     def _take(self, given: Mapping[str, Any]) -> None:
         # A stored run is read with its places alone, even where its backend is not installed.
@@ -380,9 +370,3 @@ def _shared(values: Mapping[str, Any], others: Mapping[str, Any]) -> set[str]:
 def _settings_type(backend: str) -> type[Settings]:
     kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
     return kind
-
-
-def _name_of(model: Any) -> str | None:
-    if model is None or isinstance(model, str):
-        return model
-    return f"{type(model).__module__}.{type(model).__qualname__}"

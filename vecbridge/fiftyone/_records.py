@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -12,7 +12,7 @@ import fiftyone.core.fields as fof
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Index, InvalidArgumentError
+from vecbridge import Index, InvalidArgumentError, Records
 from vecbridge.fiftyone._collections import every_slice, existing_samples, ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._run_index import SAMPLE_ID, IndexResolver
@@ -29,31 +29,21 @@ _LENGTH_TOLERANCE = 0.01
 """Vectors that are shorter than the longest by more than this share are reported."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class IdPairs:
     """The ids of records and of their samples, ordered by record id."""
 
     ids: list[str]
     sample_ids: list[str]
-    _samples: dict[str, str] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self._samples = dict(zip(self.ids, self.sample_ids, strict=True))
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> IdPairs:
+        """Return what these pairs of a record and its sample make."""
+        ordered = sorted(pairs)
+        return cls([record for record, _ in ordered], [sample for _, sample in ordered])
 
-    def sample_of(self, record_id: str) -> str | None:
-        """Return the sample that a record belongs to, if the record is known."""
-        return self._samples.get(record_id)
-
-    def of_samples(self, sample_ids: set[str]) -> list[str]:
-        """Return the records of some samples."""
-        pairs = zip(self.ids, self.sample_ids, strict=True)
-        return [record for record, sample in pairs if sample in sample_ids]
-
-    def without(self, ids: set[str]) -> IdPairs:
-        """Return the pairs less some records."""
-        pairs = zip(self.ids, self.sample_ids, strict=True)
-        kept = [pair for pair in pairs if pair[0] not in ids]
-        return IdPairs([record for record, _ in kept], [sample for _, sample in kept])
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return zip(self.ids, self.sample_ids, strict=True)
 
 
 class StoredRecords:
@@ -61,11 +51,6 @@ class StoredRecords:
 
     A record's id is its label's where patches are indexed, and its sample's otherwise. The field
     ``sample_id`` holds the sample's.
-
-    Args:
-        samples: the collection that is indexed.
-        config: configuration of the run.
-        resolver: finds the index.
     """
 
     def __init__(
@@ -108,16 +93,15 @@ class StoredRecords:
         samples, ids = ids_within(self._samples, self.patches_field)
         there = self.are_known(ids.tolist())
         if int(there.sum()) != index.count():
-            return _scanned_pairs(index)
-        ids, samples = ids[there], samples[there]
-        order = np.argsort(ids)
-        return IdPairs(ids[order].tolist(), samples[order].tolist())
+            # Batch by batch: the vectors of all need not fit into memory.
+            return IdPairs.of(pair for batch in index.scan() for pair in _pairs_of(batch))
+        return IdPairs.of(zip(ids[there].tolist(), samples[there].tolist(), strict=True))
 
     def living_pairs(self) -> IdPairs:
         """Return the ids of every record whose sample, and label, the dataset still has."""
         pairs = self.id_pairs()
         gone = self.gone(pairs.ids)
-        return pairs.without(gone) if gone else pairs
+        return IdPairs.of(pair for pair in pairs if pair[0] not in gone) if gone else pairs
 
     def gone(self, ids: Sequence[str]) -> set[str]:
         """Return those of the records whose sample or label was deleted from the dataset."""
@@ -134,11 +118,10 @@ class StoredRecords:
         if self.patches_field is None:
             return list(ids)
         if len(ids) <= FETCH_AT_MOST_IDS:
-            records = self.index.fetch(ids)
-            known = dict(zip(records.ids, map(str, records.fields[SAMPLE_ID]), strict=True))
-            return [known.get(name, "") for name in ids]
-        pairs = self.id_pairs()
-        return [pairs.sample_of(name) or "" for name in ids]
+            known = dict(_pairs_of(self.index.fetch(ids)))
+        else:
+            known = dict(self.id_pairs())
+        return [known.get(name, "") for name in ids]
 
     def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of records, once per id: ``(n, d)``.
@@ -269,9 +252,9 @@ class StoredRecords:
         names = list(dict.fromkeys(map(str, [wanted] if isinstance(wanted, str) else wanted)))
         if not patches or labels:
             return names
-        pairs = self.id_pairs()
-        report_missing(set(names).difference(pairs.sample_ids), allow_missing, warn_missing)
-        return pairs.of_samples(set(names))
+        pairs, wanted = self.id_pairs(), set(names)
+        report_missing(wanted.difference(pairs.sample_ids), allow_missing, warn_missing)
+        return [record for record, sample in pairs if sample in wanted]
 
     def known(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
@@ -298,13 +281,12 @@ class StoredRecords:
             vectors, pairs = _scanned(index)
             return vectors, set(), *self._id_arrays(pairs.sample_ids, pairs.ids)
         records = index.fetch(ids)
-        samples = records.fields.get(SAMPLE_ID, records.ids)
-        arrays = self._id_arrays(samples, records.ids)
-        return records.vectors, set(records.missing), *arrays
+        samples = [sample for _, sample in _pairs_of(records)]
+        return records.vectors, set(records.missing), *self._id_arrays(samples, records.ids)
 
-    def _id_arrays(self, samples: Sequence[Any], ids: Sequence[str]) -> tuple[Any, Any]:
+    def _id_arrays(self, samples: Sequence[str], ids: Sequence[str]) -> tuple[Any, Any]:
         labels = None if self.patches_field is None else np.array(ids, dtype=np.str_)
-        return np.array([str(name) for name in samples], dtype=np.str_), labels
+        return np.array(samples, dtype=np.str_), labels
 
 
 class _VectorLengths:
@@ -354,23 +336,17 @@ def report_missing(missing: set[str], allow: bool, warn: bool) -> None:
         logger.warning("Ignoring %d IDs that are not present in the index", len(missing))
 
 
+def _pairs_of(records: Records) -> list[tuple[str, str]]:
+    """Return the ids of records and of their samples."""
+    samples = records.fields.get(SAMPLE_ID, records.ids)
+    return list(zip(records.ids, map(str, samples), strict=True))
+
+
 def _scanned(index: Index) -> tuple[NDArray[np.float32], IdPairs]:
     """Read every record, in order of ids, in one pass."""
     batches = list(index.scan())
-    ids = [name for batch in batches for name in batch.ids]
-    samples = [str(name) for each in batches for name in each.fields.get(SAMPLE_ID, each.ids)]
     if not batches:
         return np.empty((0, 0), dtype=np.float32), IdPairs([], [])
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    vectors = np.concatenate([batch.vectors for batch in batches])[order]
-    return vectors, IdPairs([ids[row] for row in order], [samples[row] for row in order])
-
-
-def _scanned_pairs(index: Index) -> IdPairs:
-    """Read the ids of every record, in order, without keeping the vectors."""
-    pairs: list[tuple[str, str]] = []
-    for records in index.scan():
-        samples = records.fields.get(SAMPLE_ID, records.ids)
-        pairs.extend(zip(records.ids, map(str, samples), strict=True))
-    pairs.sort()
-    return IdPairs([record for record, _ in pairs], [sample for _, sample in pairs])
+    pairs = [pair for batch in batches for pair in _pairs_of(batch)]
+    order = sorted(range(len(pairs)), key=pairs.__getitem__)
+    return np.concatenate([batch.vectors for batch in batches])[order], IdPairs.of(pairs)

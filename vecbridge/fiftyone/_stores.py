@@ -19,7 +19,7 @@ from vecbridge import ConfigurationError, MissingDependencyError, Store, get_bac
 from vecbridge._config._registry import configured, describe_settings
 from vecbridge._config._sources import as_keywords
 from vecbridge.locks import reentrant_lock
-from vecbridge.settings import Settings
+from vecbridge.settings import ResolvedSetting, Settings
 
 PLACES = frozenset({"path", "uri"})
 """Settings that may name a file of this machine."""
@@ -84,12 +84,14 @@ def is_local(name: str, text: str) -> bool:
     return bool(separator) and ":" not in host
 
 
-def local_places(settings: Settings) -> dict[str, str]:
-    """Return the places of this machine that settings name, absolute.
+def kept_places(given: Mapping[str, Any]) -> list[str]:
+    """Return which of the settings of a run name a file of this machine."""
+    there = (name for name in sorted(PLACES) if given.get(name) is not None)
+    return [name for name in there if is_local(name, str(given[name]))]
 
-    Args:
-        settings: every setting of a backend, from all sources.
-    """
+
+def local_places(settings: Settings) -> dict[str, str]:
+    """Return the places of this machine that complete settings name, absolute."""
     values = {name: getattr(settings, name) for name in PLACES & type(settings).model_fields.keys()}
     return {
         name: str(absolute_place(name, value))
@@ -112,23 +114,20 @@ def credentials_of_another_store(
         given: the settings that the run was loaded with.
         section: FiftyOne's parameters of the backend in this process.
     """
-    kept = next((name for name in sorted(PLACES) if given.get(name) is not None), None)
-    if kept is None or not is_local(kept, str(given[kept])):
-        return frozenset()
-    place = {} if section.get(kept) is None else {kept: section[kept]}
-    try:
-        described = {item.name: item for item in describe_settings(backend, **place)}
-    except (ConfigurationError, MissingDependencyError):
-        return frozenset()
-    configured = described.get(kept)
-    if configured is None:
-        return frozenset()
-    if configured.source.kind == "default":
-        same = configured.value is None or is_local(kept, str(configured.value))
-    else:
-        same = absolute_place(kept, configured.value) == given[kept]
-    secret = {name for name, item in described.items() if item.secret}
-    return frozenset() if same else frozenset(secret | (_OF_A_SERVER & described.keys()))
+    for kept in kept_places(given):
+        place = {} if section.get(kept) is None else {kept: section[kept]}
+        described = _described(backend, **place)
+        if kept not in described:
+            continue
+        value, source = described[kept].value, described[kept].source
+        if source.kind == "default":
+            same = value is None or is_local(kept, str(value))
+        else:
+            same = absolute_place(kept, value) == given[kept]
+        if not same:
+            secrets = {name for name, item in described.items() if item.secret}
+            return frozenset(secrets | (_OF_A_SERVER & described.keys()))
+    return frozenset()
 
 
 def lost_index_hint(backend: str, given: Mapping[str, Any]) -> str:
@@ -141,45 +140,36 @@ def lost_index_hint(backend: str, given: Mapping[str, Any]) -> str:
         backend: name of the backend.
         given: the settings that the run was loaded with.
     """
-    kept = next((name for name in sorted(PLACES) if given.get(name) is not None), None)
-    configured = _configured_places(backend)
-    if kept is None:
+    configured: dict[str, tuple[str | None, str]] = {}
+    for name, item in _described(backend).items():
+        if name in PLACES and item.source.kind in {"environment", "file"}:
+            local = is_local(name, str(item.value))
+            place = str(absolute_place(name, item.value)) if local else None
+            configured[name] = place, str(item.source)
+    if all(given.get(name) is None for name in PLACES):
         leads = [f"{source} leads to {place!r}" for place, source in configured.values() if place]
         about = "The address of a server is not kept with a run"
         return f". {about}, and {' and '.join(leads)}" if leads else ""
-    if not is_local(kept, str(given[kept])):
-        return ""
-    hint = f". It was looked for in {given[kept]!r}, which is kept with the run"
-    place, source = configured.get(kept, (None, ""))
-    if not source or place == given[kept]:
-        return hint
-    if place is None:
-        return f"{hint}, and not at the address of {source}"
-    return (
-        f"{hint}, and not in {place!r} of {source}. If the store was moved, pass {kept}={place!r} "
-        f"to load_brain_results(); save_config() of what it returns keeps that"
-    )
+    for kept in kept_places(given):
+        hint = f". It was looked for in {given[kept]!r}, which is kept with the run"
+        place, source = configured.get(kept, (None, ""))
+        if not source or place == given[kept]:
+            return hint
+        if place is None:
+            return f"{hint}, and not at the address of {source}"
+        return (
+            f"{hint}, and not in {place!r} of {source}. If the store was moved, pass "
+            f"{kept}={place!r} to load_brain_results(); save_config() of what it returns keeps that"
+        )
+    return ""
 
 
-def _configured_places(backend: str) -> dict[str, tuple[str | None, str]]:
-    """Return where the environment and ``brain_config.json`` lead, and which of them says so.
-
-    The file is ``None`` where it is an address.
-    """
+def _described(backend: str, **options: Any) -> dict[str, ResolvedSetting]:
+    """Return the configured settings by name; none where they are unusable."""
     try:
-        described = describe_settings(backend)
+        return {item.name: item for item in describe_settings(backend, **options)}
     except (ConfigurationError, MissingDependencyError):
         return {}
-    return {
-        item.name: (
-            str(absolute_place(item.name, item.value))
-            if is_local(item.name, str(item.value))
-            else None,
-            str(item.source),
-        )
-        for item in described
-        if item.name in PLACES and item.source.kind in {"environment", "file"}
-    }
 
 
 def resolved_settings(backend: str, options: Mapping[str, Any]) -> Settings:
