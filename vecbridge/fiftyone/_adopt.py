@@ -22,7 +22,6 @@ from vecbridge import (
     InvalidArgumentError,
     Records,
 )
-from vecbridge._contract._metric import parse_metric
 from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._builtin import our_config
@@ -159,7 +158,7 @@ class _Move:
             index = _opened(here)
             return self._copied(config, _batches(index), index.count(), source, dry_run)
         index = self._dataset.load_brain_results(self._key, cache=False)
-        records = builtin.records_of(index, self._config.patches_field is not None)
+        records = builtin.records_of(index)
         parts = [records] if len(records) else []
         return self._copied(config, iter(parts), len(records), source, dry_run)
 
@@ -286,7 +285,7 @@ class _Move:
         index = store.create_index(
             config.collection_name or "",
             dimension=first.vectors.shape[1],
-            metric=parse_metric(config.metric),
+            metric=config.metric,
             fields={SAMPLE_ID: "string"},
         )
         read = Summing(index.info.dimension)
@@ -305,7 +304,7 @@ def _opened(config: BackendSimilarityConfig) -> Index:
     name = config.collection_name
     if name is None:
         raise IndexNotFoundError("the run has no index yet: nothing was added to it")
-    return config.connect().open_index(name, metric=parse_metric(config.metric))
+    return config.connect().open_index(name, metric=config.metric)
 
 
 def _batches(index: Index) -> Iterator[Records]:

@@ -92,10 +92,7 @@ class AllPairs:
         Where records tie, as copies do, no distance may leave exactly as many: it is then the
         largest that leaves more.
 
-        Args:
-            ids: of the records.
-            count: how many to keep.
-            first: the distance to try first.
+        The distance ``first`` is tried first.
 
         Returns:
             The ids that are kept, and the distance than which they are farther apart; ``None``

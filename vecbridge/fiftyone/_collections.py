@@ -84,10 +84,7 @@ def refuse_uneven_field(samples: Any, field: str, patches_field: str | None) -> 
     FiftyOne finds out while it stacks them, which is after the first parts were written. The field
     is read once more for it, part by part.
 
-    Args:
-        samples: the collection whose embeddings are to be indexed.
-        field: the field of the embeddings; of the labels, where patches are indexed.
-        patches_field: the field of the labels.
+    The field is one of the labels where patches are indexed.
 
     Raises:
         DimensionError: they do not.
@@ -132,11 +129,7 @@ def refuse_uneven_rows(ids: Iterable[str], vectors: Any) -> None:
 
 
 class _Shapes:
-    """The shapes of embeddings: how many there are of each, and a sample that has one.
-
-    Args:
-        in_lists: whether each sample has a list of embeddings, one per label.
-    """
+    """The shapes of embeddings: how many there are of each, and a sample that has one."""
 
     def __init__(self, *, in_lists: bool) -> None:
         self._in_lists = in_lists
@@ -153,10 +146,6 @@ class _Shapes:
 
     def refuse_uneven(self, which: str, named: str = "sample") -> None:
         """Refuse more than one shape.
-
-        Args:
-            which: which embeddings they are.
-            named: what the ids are of.
 
         Raises:
             DimensionError: there are several.

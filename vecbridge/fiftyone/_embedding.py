@@ -63,10 +63,7 @@ class Attempt:
 
     The configuration is given the name of a collection, if it has none.
 
-    Args:
-        dataset: the dataset.
-        brain_key: key of the similarity run; without one, nothing outlives an interruption.
-        config: configuration of the run.
+    Without a key of the similarity run, nothing outlives an interruption.
 
     Attributes:
         resumed: whether the step goes on with what an earlier one has written.
@@ -117,11 +114,7 @@ class Attempt:
 
 
 class Streaming:
-    """FiftyOne's ``get_embeddings``, in parts where an index of ours waits for them.
-
-    Args:
-        original: FiftyOne's.
-    """
+    """FiftyOne's ``get_embeddings``, in parts where an index of ours waits for them."""
 
     def __init__(self, original: Callable[..., Any]) -> None:
         self._original = original
@@ -161,10 +154,7 @@ class _Embedding:
     def run(self, samples: Any, original: Callable[..., Any], asked: dict[str, Any]) -> None:
         """Embed what the index lacks, and add it, part by part.
 
-        Args:
-            samples: what is embedded.
-            original: FiftyOne's ``get_embeddings``.
-            asked: the arguments that it was called with.
+        ``original`` is FiftyOne's ``get_embeddings``, and ``asked`` what it was called with.
         """
         self._samples, self._original, self._asked = samples, original, dict(asked)
         progress, self._model = self._asked.pop("progress", None), self._asked.pop("model", None)
@@ -205,7 +195,7 @@ class _Embedding:
     def _known(self, ids: Sequence[str]) -> Iterator[tuple[str, bool]]:
         for start in range(0, len(ids), _LOOKED_UP_AT_ONCE_IDS):
             part = ids[start : start + _LOOKED_UP_AT_ONCE_IDS]
-            yield from zip(part, self.index.are_known(part).tolist(), strict=True)
+            yield from zip(part, self.index.records.are_known(part).tolist(), strict=True)
 
     def _parts(self, ids: list[str]) -> Iterator[list[str]]:
         """Cut the samples into parts whose embeddings take about as many bytes each."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin
-from numpy.typing import NDArray
 
 from vecbridge import Index, IndexNotFoundError, Store
 from vecbridge.fiftyone import _ownership as ownership
@@ -44,15 +43,20 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         backend: Any = None,
     ) -> None:
         self._resolver = IndexResolver(config)
-        records = StoredRecords(samples, config, self._resolver)
-        self._queries = Queries(records)
-        self._all_pairs = AllPairs(records)
-        ThreadViews.__init__(self, samples, config, brain_key, records, backend)
+        self._records = StoredRecords(samples, config, self._resolver)
+        self._queries = Queries(self._records)
+        self._all_pairs = AllPairs(self._records)
+        ThreadViews.__init__(self, samples, config, brain_key, backend)
         DuplicatesMixin.__init__(self)
 
     @classmethod
     def _from_dict(cls, _: Any, samples: Any, config: Any, brain_key: str) -> Any:
         return cls(samples, config, brain_key)
+
+    @property
+    def records(self) -> StoredRecords:
+        """The records of the index; no attribute, since FiftyOne would store it."""
+        return self._records
 
     @property
     def store(self) -> Store:
@@ -111,17 +115,9 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         size: int = super().index_size if self.has_view else self.total_index_size
         return size
 
-    def are_known(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Return whether each id is a record's: ``(n,)``."""
-        return self._records.are_known(ids)
-
     def is_embedded_by(self, model: Any) -> bool:
         """Return whether ``compute_similarity`` embeds with this model for the index."""
         return model is self._model
-
-    def look_at_lengths(self) -> None:
-        """Warn if a dot product compares records of different length; few of them are read."""
-        self._records.look_at_lengths()
 
     def add_to_index(
         self,

@@ -57,11 +57,7 @@ def refuse_foreign(
 ) -> None:
     """Refuse to change an index that is another run's.
 
-    Args:
-        config: configuration of the run that wants to.
-        dataset: its dataset.
-        key: its brain key; ``None`` where it has none.
-        action: what it wants to do.
+    ``config``, ``dataset`` and ``key`` are of the run that wants to; it may have no key.
 
     Raises:
         InvalidArgumentError: the index is another's; nothing was changed.
@@ -128,25 +124,18 @@ def _references(
     config: BackendSimilarityConfig, dataset: str, key: str | None
 ) -> tuple[Reference | None, list[Reference]]:
     """Return the run itself, if it is registered, and all others of its index, oldest first."""
-    mine: Reference | None = None
-    others: list[Reference] = []
-    for each in sorted(_named_alike(config), key=lambda reference: reference.document):
-        if (each.dataset, each.key) == (dataset, key):
-            mine = each
-        else:
-            others.append(each)
-    return mine, others
+    every = sorted(_named_alike(config), key=lambda reference: reference.document)
+    others = [each for each in every if (each.dataset, each.key) != (dataset, key)]
+    return next((each for each in every if each not in others), None), others
 
 
 def _named_alike(config: BackendSimilarityConfig) -> Iterator[Reference]:
     """Read every run that names this index: the same name in, as far as is known, one store."""
-    database = foo.get_db_conn()
+    database, here = foo.get_db_conn(), _places(config.serialize())
     wanted = {"config.collection_name": config.collection_name, "config.type": "similarity"}
     for document in database[_RUNS].find(wanted, {"config": 1, "key": 1, "_dataset_id": 1}):
         stored = document["config"]
-        if _places(stored) != _places(config.serialize()):
-            continue
-        if not _places(stored) and stored.get("method") != config.method:
+        if _places(stored) != here or (not here and stored.get("method") != config.method):
             continue
         dataset = database.datasets.find_one({"_id": document.get("_dataset_id")}, {"name": 1})
         # A run may outlive its dataset, if FiftyOne is killed as it deletes that.

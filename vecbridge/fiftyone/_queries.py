@@ -144,10 +144,7 @@ class Queries:
     ) -> list[Hits]:
         """Return the best records that the dataset still has, without those of deleted samples.
 
-        Args:
-            ask: ranks so many of some ids, or of everything.
-            k: how many.
-            within: the ids that are candidates, all of which the dataset has; ``None`` for all.
+        ``within`` are candidates, all of which the dataset has, or ``None`` for every record.
         """
         if within is not None:
             return list(ask(k, within))

@@ -182,13 +182,7 @@ class StoredRecords:
         return [int(row) for row in np.flatnonzero(~there)]
 
     def upsert(self, ids: list[str], vectors: Any, samples: list[str]) -> None:
-        """Write records; the index is created with the first of them.
-
-        Args:
-            ids: of the records.
-            vectors: ``(n, d)``, anything array-like.
-            samples: the sample's id of each record.
-        """
+        """Write records with vectors ``(n, d)``; the index is created with the first of them."""
         index = self._resolver.find()
         made = index is None
         if index is None:
@@ -238,14 +232,7 @@ class StoredRecords:
     def named(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
     ) -> list[str]:
-        """Return the records of some samples or labels, whether the records exist or not.
-
-        Args:
-            wanted: one id, or several.
-            labels: whether they are ids of labels.
-            allow_missing: whether samples may have no record.
-            warn_missing: log how many have none.
-        """
+        """Return the records of some samples or labels, whether the records exist or not."""
         patches = self.patches_field is not None
         if labels and not patches:
             raise InvalidArgumentError("this index holds samples, not labels: give sample_ids")
@@ -271,8 +258,7 @@ class StoredRecords:
     def embeddings(self, ids: Sequence[str] | None) -> tuple[Any, set[str], Any, Any]:
         """Return vectors, missing ids, and the ids of samples and labels as FiftyOne has them.
 
-        Args:
-            ids: of records; ``None`` for all, in order of their ids.
+        All are read, in order of their ids, where none are given.
         """
         index = self._resolver.find()
         if index is None:

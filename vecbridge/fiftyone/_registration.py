@@ -18,10 +18,8 @@ MODULE = "vecbridge.fiftyone.similarity"
 _CLASS = re.compile(r"([A-Z][A-Za-z0-9]*)Similarity(?:Config|Index)?")
 _LONGEST_PART = 80
 _ABSENT: Any = object()
-_before: dict[str, Any] = {}
-"""FiftyOne's ``config_cls`` of each name before it was taken over."""
-
-_default_before: list[str] = []
+_before: dict[str | None, Any] = {}
+"""FiftyOne's ``config_cls`` of each name before it was taken over; of ``None``, its default."""
 
 
 def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
@@ -53,8 +51,7 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
         _before.setdefault(name, section.get("config_cls", _ABSENT))
         section["config_cls"] = config_class(each)
     if wanted is not None:
-        if not _default_before:
-            _default_before.append(fob.brain_config.default_similarity_backend)
+        _before.setdefault(None, fob.brain_config.default_similarity_backend)
         fob.brain_config.default_similarity_backend = wanted
     return sorted(names)
 
@@ -64,14 +61,14 @@ def disable() -> None:
     import fiftyone.brain as fob
 
     configured = fob.brain_config.similarity_backends
+    if None in _before:
+        fob.brain_config.default_similarity_backend = _before.pop(None)
     for name, config_cls in _before.items():
         if config_cls is _ABSENT:
             configured.pop(name, None)
         else:
             configured[name]["config_cls"] = config_cls
     _before.clear()
-    if _default_before:
-        fob.brain_config.default_similarity_backend = _default_before.pop()
 
 
 def chosen_backends(backend: str | None, *, default: bool = False) -> list[str]:

@@ -13,7 +13,6 @@ from fiftyone.core.brain import BrainMethod
 
 from vecbridge import Consistency, Index, IndexNotFoundError, InvalidArgumentError, Store
 from vecbridge._contract._consistency import parse_consistency
-from vecbridge._contract._metric import parse_metric
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._registration import unique_name
 from vecbridge.fiftyone._stores import closings
@@ -31,9 +30,6 @@ class IndexResolver:
     """Find, make and drop the index of a run.
 
     The index is opened on first use, and again after :func:`close_stores`.
-
-    Args:
-        config: configuration of the run.
     """
 
     def __init__(self, config: BackendSimilarityConfig) -> None:
@@ -68,7 +64,7 @@ class IndexResolver:
         try:
             index = self.store.open_index(
                 self._config.collection_name,
-                metric=parse_metric(self._config.metric),
+                metric=self._config.metric,
                 consistency=self._level(),
             )
         except IndexNotFoundError:
@@ -113,7 +109,7 @@ class IndexResolver:
         index = self.store.create_index(
             self._config.collection_name or "",
             dimension=dimension,
-            metric=parse_metric(self._config.metric),
+            metric=self._config.metric,
             fields={SAMPLE_ID: "string"},
             consistency=self._level(),
         )
@@ -152,12 +148,7 @@ def detach(
 ) -> str:
     """Give a run an index of its own: a copy, in the same store, of the one that it reads.
 
-    Args:
-        config: configuration of the run; it is changed.
-        dataset: its dataset.
-        key: its brain key.
-        resolver: finds its index.
-        save: saves the configuration with the run.
+    The configuration is changed, and saved with ``save``.
 
     Returns:
         The name of the copy.
@@ -182,10 +173,7 @@ def detach(
 def swap(dataset: Any, brain_key: str, index: Any) -> None:
     """Give a run another index, in a single write; its key, its fields and its time stay.
 
-    Args:
-        dataset: the dataset.
-        brain_key: key of the run.
-        index: a similarity index of FiftyOne's, of any backend.
+    ``index`` is a similarity index of FiftyOne's, of any backend.
     """
     if isinstance(index.config, BackendSimilarityConfig):
         index.config.owner = str(dataset._root_dataset._doc.id)
@@ -213,10 +201,6 @@ class Note:
     """Facts of unfinished work, which outlive the process: a run of the dataset.
 
     A clone of the dataset has the notes of the original, and does not read them.
-
-    Args:
-        dataset: the dataset.
-        key: key of the run that holds them.
     """
 
     def __init__(self, dataset: Any, key: str) -> None:
@@ -250,12 +234,7 @@ def pending_copy(
 
     If the process is killed meanwhile, the next attempt in the same backend drops the copy.
 
-    Args:
-        dataset: the dataset.
-        key: key of the run whose index is copied.
-        place: the backend that the copy is made in.
-        name: its name there.
-        drop: drops an index of that backend, by its name.
+    ``place`` is the backend that the copy is made in, ``name`` its name there.
     """
     note = Note(dataset, _COPYING + key)
     earlier = note.read()

@@ -64,10 +64,6 @@ def is_local(name: str, text: str) -> bool:
     A ``path`` is one; a ``uri`` is one where it is written as one. An account before a
     host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
     written as one that begins with ``/``, ``~`` or ``.``.
-
-    Args:
-        name: of the setting.
-        text: its value.
     """
     if text == ":memory:":
         return True
@@ -109,10 +105,8 @@ def credentials_of_another_store(
     that stand beside another place are for that one, and those that stand alone are for the
     server that the backend has as its default.
 
-    Args:
-        backend: name of the backend.
-        given: the settings that the run was loaded with.
-        section: FiftyOne's parameters of the backend in this process.
+    ``given`` is what the run was loaded with, ``section`` FiftyOne's parameters of the backend in
+    this process.
     """
     for kept in kept_places(given):
         place = {} if section.get(kept) is None else {kept: section[kept]}
@@ -135,10 +129,6 @@ def lost_index_hint(backend: str, given: Mapping[str, Any]) -> str:
 
     It names the file that was looked into, and the place that is configured instead, if one is; no
     address of a server.
-
-    Args:
-        backend: name of the backend.
-        given: the settings that the run was loaded with.
     """
     configured: dict[str, tuple[str | None, str]] = {}
     for name, item in _described(backend).items():

@@ -33,10 +33,6 @@ class ViewScope:
     A scope is made for each query and passed along with it, so that queries of several threads,
     each with a view of its own, do not mix.
 
-    Args:
-        view: the view that the index is restricted to; ``None`` for the whole index.
-        patches_field: the field of the labels, where patches are indexed.
-
     Attributes:
         view: as given.
         is_large: whether reading the ids of the view takes longer than over-fetching. Always
@@ -61,22 +57,16 @@ class ViewScope:
 
 
 class _ViewState(threading.local):
-    """The state that FiftyOne's class keeps of the current view, for one thread.
-
-    Args:
-        samples: what is indexed: the view of a thread that has chosen none.
-    """
+    """The state that FiftyOne's class keeps of the current view, for one thread."""
 
     def __init__(self, samples: Any) -> None:
-        self.last_view: Any = None
-        self.last_views: list[Any] = []
-        self.curr_view = samples
-        self.curr_view_allow_missing: Any = True
-        self.curr_view_warn_missing: Any = False
-        self.curr_sample_ids: Any = None
-        self.curr_label_ids: Any = None
-        self.curr_keep_inds: Any = None
-        self.curr_missing_size: Any = None
+        # A thread that has chosen no view has all that is indexed.
+        self.values: dict[str, Any] = {
+            "_last_views": [],
+            "_curr_view": samples,
+            "_curr_view_allow_missing": True,
+            "_curr_view_warn_missing": False,
+        }
         self.read_at: Any = None
 
 
@@ -84,25 +74,17 @@ class _PerThread:
     """An attribute of the index that is each thread's own."""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name.lstrip("_")
+        self._name = name
 
     def __get__(self, instance: ThreadViews, owner: type | None = None) -> Any:
-        return getattr(instance._view_state, self._name)
+        return instance._view_state.values.get(self._name)
 
     def __set__(self, instance: ThreadViews, value: Any) -> None:
-        setattr(instance._view_state, self._name, value)
+        instance._view_state.values[self._name] = value
 
 
 class ThreadViews(SimilarityIndex):  # type: ignore[misc]
-    """FiftyOne's base of a similarity index, with a view per thread.
-
-    Args:
-        samples: the collection that is indexed.
-        config: configuration of the run.
-        brain_key: key of the run.
-        records: of the index.
-        backend: the factory that made the index, if one did.
-    """
+    """FiftyOne's base of a similarity index, with a view per thread."""
 
     _last_view = _PerThread()
     _last_views = _PerThread()
@@ -114,17 +96,11 @@ class ThreadViews(SimilarityIndex):  # type: ignore[misc]
     _curr_keep_inds = _PerThread()
     _curr_missing_size = _PerThread()
 
-    def __init__(
-        self,
-        samples: Any,
-        config: Any,
-        brain_key: str | None,
-        records: StoredRecords,
-        backend: Any,
-    ) -> None:
+    _records: StoredRecords
+
+    def __init__(self, samples: Any, config: Any, brain_key: str | None, backend: Any) -> None:
         # The base class restricts the index to its samples while it is constructed.
         self._view_state = _ViewState(samples)
-        self._records = records
         self._views_changed()
         super().__init__(samples, config, brain_key, backend=backend)
 
@@ -186,17 +162,19 @@ def write_distances(
     view: Any, patches_field: str | None, dist_field: str, ranking: Ranking
 ) -> None:
     """Write each distance to its sample, or to its label where labels of samples are sorted."""
-    if not ranking.distances:
-        _declare(view, patches_field, dist_field)
-        return
-    if _selects_samples(view, patches_field):
-        ids = ranking.sample_ids if patches_field is None else ranking.label_ids or ()
-        values = dict(zip(ids, ranking.distances, strict=True))
-        view.set_values(dist_field, values, key_field="id")
-        return
-    _, path = view._get_label_field_path(patches_field, dist_field)
-    values = dict(zip(ranking.label_ids or (), ranking.distances, strict=True))
-    view.set_label_values(path, values, dynamic=True)
+    of_labels = not _selects_samples(view, patches_field)
+    path = dist_field
+    if of_labels:
+        path = view._get_label_field_path(patches_field, dist_field)[1]
+    ids = ranking.sample_ids if patches_field is None else ranking.label_ids or ()
+    values = dict(zip(ids, ranking.distances, strict=True))
+    if not values:
+        # FiftyOne cannot infer the type of a field where no record was found.
+        view._dataset.add_sample_field(path, fof.FloatField)
+    elif of_labels:
+        view.set_label_values(path, values, dynamic=True)
+    else:
+        view.set_values(path, values, key_field="id")
 
 
 def sorted_view(
@@ -204,14 +182,18 @@ def sorted_view(
 ) -> Any:
     """Return the records of a ranking, in its order.
 
-    Args:
-        view: what is sorted.
-        patches_field: the field of the labels, if patches are indexed.
-        ranking: the answer.
-        ranks_all: the answer ranks all records, so that no label has to be filtered out.
-        as_pipeline: give the aggregation pipeline instead of the view that it makes.
+    Where it ranks all records, no label has to be filtered out. ``as_pipeline`` gives the
+    aggregation pipeline instead of the view that it makes.
     """
-    stages = _stages(view, patches_field, ranking, ranks_all=ranks_all)
+    labels = ranking.label_ids or ()
+    if _selects_samples(view, patches_field):
+        ids = ranking.sample_ids if patches_field is None else labels
+        stages = [fos.Select(list(ids), ordered=True)]
+    else:
+        stages = [fos.Select(list(dict.fromkeys(ranking.sample_ids)), ordered=True)]
+        if not ranks_all:
+            chosen = ViewField("_id").is_in([ObjectId(name) for name in labels])
+            stages.append(fos.FilterLabels(patches_field, chosen))
     if not as_pipeline:
         for stage in stages:
             view = view.add_stage(stage)
@@ -223,26 +205,5 @@ def sorted_view(
     return pipeline
 
 
-def _stages(
-    view: Any, patches_field: str | None, ranking: Ranking, *, ranks_all: bool
-) -> list[Any]:
-    if _selects_samples(view, patches_field):
-        ids = ranking.sample_ids if patches_field is None else ranking.label_ids or ()
-        return [fos.Select(list(ids), ordered=True)]
-    ordered = [fos.Select(list(dict.fromkeys(ranking.sample_ids)), ordered=True)]
-    if not ranks_all:
-        labels = [ObjectId(name) for name in ranking.label_ids or ()]
-        ordered.append(fos.FilterLabels(patches_field, ViewField("_id").is_in(labels)))
-    return ordered
-
-
 def _selects_samples(view: Any, patches_field: str | None) -> bool:
     return patches_field is None or isinstance(view, fop.PatchesView)
-
-
-def _declare(view: Any, patches_field: str | None, dist_field: str) -> None:
-    """Make the field even where no record was found: FiftyOne cannot infer its type then."""
-    path = dist_field
-    if not _selects_samples(view, patches_field):
-        path = view._get_label_field_path(patches_field, dist_field)[1]
-    view._dataset.add_sample_field(path, fof.FloatField)

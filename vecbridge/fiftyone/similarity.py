@@ -103,7 +103,7 @@ class BackendSimilarity(Similarity):  # type: ignore[misc]
         index = self.index_type(samples, self.config, brain_key, backend=self)
         # A store that cannot be used should say so before hours of embedding.
         if index.total_index_size:
-            index.look_at_lengths()
+            index.records.look_at_lengths()
         embedding.expect(index, self._attempt, self.part_sizes)
         return index
 

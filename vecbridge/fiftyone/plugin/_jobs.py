@@ -126,10 +126,6 @@ def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Re
 def examine_store(run: Run, progress: Progress) -> tuple[Report, dict[str, str]]:
     """Examine the store of a run; what is written to it is dropped again.
 
-    Args:
-        run: a run of vecbridge's.
-        progress: called before each step.
-
     Returns:
         A report, and what is to be kept of it: ``lag`` and ``conformance``, each in a line.
     """

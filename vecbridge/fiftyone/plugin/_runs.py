@@ -116,9 +116,7 @@ def find_run(dataset: Any, key: str) -> Run:
 def opened(run: Run, **options: Any) -> Iterator[Index]:
     """Open the index of a run, while the block lasts.
 
-    Args:
-        run: a run of vecbridge's.
-        options: settings that override the run's.
+    ``options`` override the settings of the run, which is vecbridge's.
     """
     if not run.collection:
         raise InvalidArgumentError(f"nothing was added to {run.key!r} yet")
@@ -130,9 +128,7 @@ def opened(run: Run, **options: Any) -> Iterator[Index]:
 def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
     """Return the store that a user names in a form, and the options that lead to it.
 
-    Args:
-        backend: name of the backend.
-        place: a path or an address; empty for the configured one.
+    Where no path and no address is given, the configured one is meant.
 
     Raises:
         InvalidArgumentError: the address holds a password, which would be stored, or the path is
@@ -192,10 +188,7 @@ class Health:
 def examine(dataset: Any, runs: Sequence[Run], patience: float = _PATIENCE_S) -> list[Health]:
     """Return the health of the index of each run, all asked at the same time.
 
-    Args:
-        dataset: the dataset.
-        runs: its runs.
-        patience: seconds after which a store that did not answer counts as unreachable.
+    A store that does not answer within ``patience`` seconds counts as unreachable.
     """
     pool = ThreadPoolExecutor(_STORES_AT_ONCE, thread_name_prefix="vecbridge-health")
     asked = [pool.submit(_health, dataset, run) for run in runs]
