@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.core.utils as fou
@@ -43,7 +42,8 @@ class AllPairs:
     def forget(self) -> None:
         """Let go of the pairs, since the records have changed."""
         self._moment = object()
-        self._held: _HeldPairs | None = None
+        # Also when they were read, and the snapshot whose vectors they refer to.
+        self._held: tuple[object, Pairs, Snapshot | None] | None = None
 
     def nearest(
         self, ids: Sequence[str], k: int | None, *, reverse: bool, return_dists: bool
@@ -120,8 +120,8 @@ class AllPairs:
     def _pairs(self, ids: Sequence[str]) -> Pairs:
         names = [str(name) for name in ids]
         moment, held = self._moment, self._held
-        if held is not None and held.moment is moment and held.pairs.ids == names:
-            return held.pairs
+        if held is not None and held[0] is moment and held[1].ids == names:
+            return held[1]
         # Let go first: the vectors of two views may not fit into memory together.
         held = self._held = None
         index, snapshot = self._records.index, None
@@ -131,17 +131,8 @@ class AllPairs:
         if vectors is None:
             vectors, snapshot = self._records.vectors_of(names), None
         made = Pairs(index.info.metric, names, vectors)
-        self._held = _HeldPairs(moment, made, snapshot)
+        self._held = moment, made, snapshot
         return made
-
-
-@dataclass(frozen=True)
-class _HeldPairs:
-    """Pairs, and when they were read; the snapshot keeps the vectors that they refer to."""
-
-    moment: object
-    pairs: Pairs
-    snapshot: Snapshot | None
 
 
 def _in_place(snapshot: Snapshot, ids: Sequence[str]) -> NDArray[np.float32] | None:

@@ -76,6 +76,9 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     method_name: ClassVar[str]
     """The backend's name in FiftyOne."""
 
+    max_k = None
+    supports_least_similarity = True
+    supported_aggregations = AGGREGATIONS
     default_metric: ClassVar[Metric] = "cosine"
     default_consistency: ClassVar[str | None] = None
 
@@ -135,21 +138,6 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return self._model_name
 
     @property
-    def max_k(self) -> None:
-        """There is no limit."""
-        return None
-
-    @property
-    def supports_least_similarity(self) -> bool:
-        """Every backend ranks from the far end too."""
-        return True
-
-    @property
-    def supported_aggregations(self) -> tuple[str, ...]:
-        """Every aggregation, on every backend."""
-        return AGGREGATIONS
-
-    @property
     def given(self) -> dict[str, Any]:
         """The settings that were given, not those read from where settings are configured."""
         return dict(self._settings)
@@ -181,10 +169,6 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         """Return the store that is configured; it connects on first use.
 
         A place of this machine is kept with a new run from here on, from whatever source it came.
-
-        Raises:
-            ConfigurationError: a setting is unusable.
-            MissingDependencyError: the backend needs a package that is not installed.
         """
         if not self._is_stored:
             places = local_places(self.resolved())
@@ -284,9 +268,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def _section(self, *, read_again: bool = False) -> dict[str, Any]:
         """Return FiftyOne's parameters of the backend, under any of its names.
 
-        Args:
-            read_again: as the environment and ``brain_config.json`` have them now, and not as
-                this process has them.
+        They are as this process has them, or as they are configured now if they are read again.
         """
         configured = (load_brain_config() if read_again else fob.brain_config).similarity_backends
         merged: dict[str, Any] = {}
@@ -306,6 +288,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return setting_names(self.backend_name) | _FIFTYONE | _OWN
 
 
+@lru_cache
 def setting_names(backend: str) -> frozenset[str]:
     """Return the names of a backend's settings.
 
@@ -313,7 +296,8 @@ def setting_names(backend: str) -> frozenset[str]:
         UnknownBackendError: the backend is not installed.
         MissingDependencyError: a package that it needs is not.
     """
-    return frozenset(_settings_type(backend).model_fields) - _INDEX_LEVEL
+    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
+    return frozenset(kind.model_fields) - _INDEX_LEVEL
 
 
 def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -364,9 +348,3 @@ def _check_configuration(backend: str) -> None:
 
 def _shared(values: Mapping[str, Any], others: Mapping[str, Any]) -> set[str]:
     return {key for key, value in values.items() if key in others and others[key] == value}
-
-
-@lru_cache
-def _settings_type(backend: str) -> type[Settings]:
-    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
-    return kind

@@ -14,7 +14,7 @@ a backend.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -42,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 _UNFINISHED = "vecbridge_unfinished_"
 _PART_BYTES = 32 << 20
-_LOOKED_UP_AT_ONCE_IDS = 8192
 
 
 @dataclass(frozen=True)
@@ -186,16 +185,12 @@ class _Embedding:
 
     def _lacking(self, ids: list[str]) -> list[str]:
         """Return the samples whose records are not all in the index."""
-        if self.index.config.patches_field is None and not self._samples._is_patches:
-            lacking = [name for name, there in self._known(ids) if not there]
-            logger.info("Going on: %d of %d are embedded", len(ids) - len(lacking), len(ids))
-            return lacking
-        return ids
-
-    def _known(self, ids: Sequence[str]) -> Iterator[tuple[str, bool]]:
-        for start in range(0, len(ids), _LOOKED_UP_AT_ONCE_IDS):
-            part = ids[start : start + _LOOKED_UP_AT_ONCE_IDS]
-            yield from zip(part, self.index.records.are_known(part).tolist(), strict=True)
+        if self.index.config.patches_field is not None or self._samples._is_patches:
+            return ids
+        there = self.index.records.are_known(ids).tolist()
+        lacking = [name for name, known in zip(ids, there, strict=True) if not known]
+        logger.info("Going on: %d of %d are embedded", len(ids) - len(lacking), len(ids))
+        return lacking
 
     def _parts(self, ids: list[str]) -> Iterator[list[str]]:
         """Cut the samples into parts whose embeddings take about as many bytes each."""
@@ -225,8 +220,8 @@ class _Embedding:
 
     def _without_known_labels(self, view: Any) -> Any:
         field = self.index.config.patches_field
-        _, labels = ids_within(view, field)
-        known = [name for name, there in self._known(labels.tolist()) if there]
+        labels = ids_within(view, field)[1]
+        known = labels[self.index.records.are_known(labels.tolist())].tolist()
         return fbu.skip_ids(view, known, patches_field=field)
 
     def _embedded(self, view: Any, bar: Any) -> Any:

@@ -100,14 +100,14 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
     @property
     def sample_ids(self) -> Any:
         """Sample ids of the whole index, in order of the records' ids."""
-        return np.array(self._records.id_pairs().sample_ids, dtype=np.str_)
+        return np.array(list(self._records.sample_ids().values()), dtype=np.str_)
 
     @property
     def label_ids(self) -> Any:
         """Label ids of the whole index, in order; ``None`` where samples are indexed."""
         if self.config.patches_field is None:
             return None
-        return np.array(self._records.id_pairs().ids, dtype=np.str_)
+        return np.array(list(self._records.sample_ids()), dtype=np.str_)
 
     @property
     def index_size(self) -> int:

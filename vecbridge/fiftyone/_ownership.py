@@ -27,24 +27,19 @@ _RUNS = "runs"
 
 @dataclass(frozen=True)
 class Reference:
-    """A run whose configuration names an index.
+    """A run whose configuration names an index, by the ids of its document and its dataset.
 
-    Attributes:
-        document: the id of the run's document.
-        dataset: the id of its dataset.
-        key: its brain key.
-        name: of its dataset.
-        made_for: the id of the dataset that it was made for; ``None`` if that was not kept.
+    The dataset that it was ``made_for`` is ``None`` if that was not kept.
     """
 
     document: Any
     dataset: str
     key: str
-    name: str
+    dataset_name: str
     made_for: str | None
 
     def __str__(self) -> str:
-        return f"run {self.key!r} of dataset {self.name!r}"
+        return f"run {self.key!r} of dataset {self.dataset_name!r}"
 
     @property
     def may_own(self) -> bool:

@@ -37,13 +37,7 @@ _ROUNDS = 3
 
 @dataclass(frozen=True)
 class Query:
-    """Queries, given as ids of records or as vectors.
-
-    Attributes:
-        ids: of records, where ``vectors`` is ``None``.
-        vectors: ``(q, d)``.
-        single: whether the caller gave one id or one vector, not a list.
-    """
+    """Ids of records, or vectors ``(q, d)``; ``single`` where the caller gave one, and no list."""
 
     ids: Sequence[str] = ()
     vectors: NDArray[Any] | None = None
@@ -163,7 +157,7 @@ class Queries:
             ):
                 return kept
             wanted = 4 * wanted + 64
-        return list(ask(k, self._records.living_pairs().ids))
+        return list(ask(k, list(self._records.living_sample_ids())))
 
     def _vectors_of(self, query: Query) -> NDArray[Any]:
         return self._records.vectors_of(query.ids) if query.vectors is None else query.vectors

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -27,23 +26,6 @@ _LENGTHS_OF_RECORDS = 1024
 
 _LENGTH_TOLERANCE = 0.01
 """Vectors that are shorter than the longest by more than this share are reported."""
-
-
-@dataclass(frozen=True)
-class IdPairs:
-    """The ids of records and of their samples, ordered by record id."""
-
-    ids: list[str]
-    sample_ids: list[str]
-
-    @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]]) -> IdPairs:
-        """Return what these pairs of a record and its sample make."""
-        ordered = sorted(pairs)
-        return cls([record for record, _ in ordered], [sample for _, sample in ordered])
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return zip(self.ids, self.sample_ids, strict=True)
 
 
 class StoredRecords:
@@ -81,29 +63,30 @@ class StoredRecords:
         index = self._resolver.find()
         return np.zeros(len(ids), np.bool_) if index is None else index.contains(ids)
 
-    def id_pairs(self) -> IdPairs:
-        """Return the ids of every record, as they are now.
+    def sample_ids(self) -> dict[str, str]:
+        """Return the sample of every record as they are now, in order of the records' ids.
 
         A store gives no ids without their vectors, so the dataset's ids are looked up. Everything
         is read only where the index has others too.
         """
         index = self._resolver.find()
         if index is None:
-            return IdPairs([], [])
+            return {}
         samples, ids = ids_within(self._samples, self.patches_field)
         there = self.are_known(ids.tolist())
         if int(there.sum()) != index.count():
             # Batch by batch: the vectors of all need not fit into memory.
-            return IdPairs.of(pair for batch in index.scan() for pair in _pairs_of(batch))
-        return IdPairs.of(zip(ids[there].tolist(), samples[there].tolist(), strict=True))
+            return dict(sorted(pair for batch in index.scan() for pair in _pairs_of(batch)))
+        return dict(sorted(zip(ids[there].tolist(), samples[there].tolist(), strict=True)))
 
-    def living_pairs(self) -> IdPairs:
-        """Return the ids of every record whose sample, and label, the dataset still has."""
-        pairs = self.id_pairs()
-        gone = self.gone(pairs.ids)
-        return IdPairs.of(pair for pair in pairs if pair[0] not in gone) if gone else pairs
+    def living_sample_ids(self) -> dict[str, str]:
+        """Return the sample of every record whose sample, and label, the dataset still has."""
+        pairs = self.sample_ids()
+        for name in self.gone(pairs):
+            del pairs[name]
+        return pairs
 
-    def gone(self, ids: Sequence[str]) -> set[str]:
+    def gone(self, ids: Iterable[str]) -> set[str]:
         """Return those of the records whose sample or label was deleted from the dataset."""
         names = set(ids)
         if self.patches_field is None:
@@ -117,10 +100,8 @@ class StoredRecords:
         """Return the sample of each record; ``""`` where the record is unknown."""
         if self.patches_field is None:
             return list(ids)
-        if len(ids) <= FETCH_AT_MOST_IDS:
-            known = dict(_pairs_of(self.index.fetch(ids)))
-        else:
-            known = dict(self.id_pairs())
+        few = len(ids) <= FETCH_AT_MOST_IDS
+        known = dict(_pairs_of(self.index.fetch(ids))) if few else self.sample_ids()
         return [known.get(name, "") for name in ids]
 
     def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
@@ -239,9 +220,9 @@ class StoredRecords:
         names = list(dict.fromkeys(map(str, [wanted] if isinstance(wanted, str) else wanted)))
         if not patches or labels:
             return names
-        pairs, wanted = self.id_pairs(), set(names)
-        report_missing(wanted.difference(pairs.sample_ids), allow_missing, warn_missing)
-        return [record for record, sample in pairs if sample in wanted]
+        pairs, wanted = self.sample_ids(), set(names)
+        report_missing(wanted.difference(pairs.values()), allow_missing, warn_missing)
+        return [record for record, sample in pairs.items() if sample in wanted]
 
     def known(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
@@ -261,18 +242,19 @@ class StoredRecords:
         All are read, in order of their ids, where none are given.
         """
         index = self._resolver.find()
-        if index is None:
-            return np.empty((0, 0), dtype=np.float32), set(ids or ()), *self._id_arrays([], [])
-        if ids is None:
-            vectors, pairs = _scanned(index)
-            return vectors, set(), *self._id_arrays(pairs.sample_ids, pairs.ids)
-        records = index.fetch(ids)
-        samples = [sample for _, sample in _pairs_of(records)]
-        return records.vectors, set(records.missing), *self._id_arrays(samples, records.ids)
-
-    def _id_arrays(self, samples: Sequence[str], ids: Sequence[str]) -> tuple[Any, Any]:
-        labels = None if self.patches_field is None else np.array(ids, dtype=np.str_)
-        return np.array(samples, dtype=np.str_), labels
+        pairs: list[tuple[str, str]] = []
+        vectors, missing = np.empty((0, 0), dtype=np.float32), set(ids or ())
+        if index is not None and ids is not None:
+            records = index.fetch(ids)
+            pairs, vectors, missing = _pairs_of(records), records.vectors, set(records.missing)
+        elif index is not None and (batches := list(index.scan())):
+            unordered = [pair for batch in batches for pair in _pairs_of(batch)]
+            order = sorted(range(len(unordered)), key=unordered.__getitem__)
+            pairs = [unordered[row] for row in order]
+            vectors = np.concatenate([batch.vectors for batch in batches])[order]
+        samples = np.array([sample for _, sample in pairs], dtype=np.str_)
+        labels = np.array([record for record, _ in pairs], dtype=np.str_)
+        return vectors, missing, samples, None if self.patches_field is None else labels
 
 
 class _VectorLengths:
@@ -326,13 +308,3 @@ def _pairs_of(records: Records) -> list[tuple[str, str]]:
     """Return the ids of records and of their samples."""
     samples = records.fields.get(SAMPLE_ID, records.ids)
     return list(zip(records.ids, map(str, samples), strict=True))
-
-
-def _scanned(index: Index) -> tuple[NDArray[np.float32], IdPairs]:
-    """Read every record, in order of ids, in one pass."""
-    batches = list(index.scan())
-    if not batches:
-        return np.empty((0, 0), dtype=np.float32), IdPairs([], [])
-    pairs = [pair for batch in batches for pair in _pairs_of(batch)]
-    order = sorted(range(len(pairs)), key=pairs.__getitem__)
-    return np.concatenate([batch.vectors for batch in batches])[order], IdPairs.of(pairs)

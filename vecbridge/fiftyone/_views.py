@@ -117,10 +117,10 @@ class ThreadViews(SimilarityIndex):  # type: ignore[misc]
 
     def _apply_view(self) -> None:
         if not self.has_view:
-            pairs = self._records.living_pairs()
-            self._curr_sample_ids = np.array(pairs.sample_ids, dtype=np.str_)
+            pairs = self._records.living_sample_ids()
+            self._curr_sample_ids = np.array(list(pairs.values()), dtype=np.str_)
             labels = self.config.patches_field is not None
-            self._curr_label_ids = np.array(pairs.ids, dtype=np.str_) if labels else None
+            self._curr_label_ids = np.array(list(pairs), dtype=np.str_) if labels else None
             self._curr_keep_inds = self._curr_missing_size = None
             return
         if not self._curr_view_allow_missing or self._curr_view_warn_missing:

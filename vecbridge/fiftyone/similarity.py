@@ -20,7 +20,7 @@ import sys
 import warnings
 from typing import Any, ClassVar
 
-from fiftyone.brain.similarity import Similarity
+import fiftyone.brain.similarity as fbs
 
 from vecbridge.fiftyone import _embedding as embedding
 from vecbridge.fiftyone._config import BackendSimilarityConfig, setting_names
@@ -41,7 +41,7 @@ _ALIAS = "default"
 _CREDENTIALS = ("user", "password", "token", "client_key_path", "ca_pem_path", "server_pem_path")
 
 
-class BackendSimilarity(Similarity):  # type: ignore[misc]
+class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
     """Make similarity indexes in a vecbridge backend.
 
     FiftyOne registers a run before it computes anything, so that a failure leaves a run without

@@ -43,13 +43,7 @@ Severity = Literal["success", "warning", "error"]
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a job.
-
-    Attributes:
-        severity: as FiftyOne names it.
-        title: in a line.
-        text: what the user should know, without a secret.
-    """
+    """The result of a job, in a line and in full; without a secret."""
 
     severity: Severity
     title: str

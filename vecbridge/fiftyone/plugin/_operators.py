@@ -70,10 +70,11 @@ class _Operator(foo.Operator):  # type: ignore[misc]
                 jobs.keep_last(ctx, step)
                 yield ctx.ops.notify(step.title, variant=step.severity)
             else:
-                done, label = _share(step)
+                stage, done, total = step
+                label, share = f"{stage}: {done:,} of {total:,}", min(1.0, done / max(total, 1))
                 if ctx.delegated:
-                    ctx.set_progress(done, label=label)
-                yield ctx.ops.set_progress(label=label, progress=done)
+                    ctx.set_progress(share, label=label)
+                yield ctx.ops.set_progress(label=label, progress=share)
 
     def takes(self, run: Run) -> bool:
         """Return whether the job can be done with a run."""
@@ -192,12 +193,6 @@ def _steps(work: Callable[[Progress], Report]) -> Iterator[_Step | Report]:
         if latest:
             yield latest.pop()
     yield ended[0]
-
-
-def _share(step: _Step) -> tuple[float, str]:
-    """Return how much is done, from 0 to 1, and in words."""
-    stage, done, total = step
-    return min(1.0, done / max(total, 1)), f"{stage}: {done:,} of {total:,}"
 
 
 def _report_of(work: Callable[[Progress], Report], progress: Progress) -> Report:

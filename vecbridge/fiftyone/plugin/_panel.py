@@ -114,7 +114,10 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         if about.get("keys"):
             panel.list("indexes", types.Object(), view=self._indexes())
         panel.btn("refresh", label="Refresh", icon="refresh", on_click=self.refresh)
-        self._show_last(panel, about.get("last"))
+        if (last := about.get("last")) is not None:
+            panel.view("last", types.AlertView(severity=last["severity"], label=last["title"]))
+            panel.md(last["text"], name="last_text")
+            panel.btn("dismiss", label="Got it", on_click=self.dismiss)
         for number, note in enumerate(about.get("notes") or []):
             panel.view(
                 f"note_{number}",
@@ -142,13 +145,6 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         for name, label, icon in _ACTIONS:
             table.add_row_action(name, on_click=getattr(self, name), label=label, icon=icon)
         return table
-
-    def _show_last(self, panel: types.Object, report: dict[str, str] | None) -> None:
-        if report is None:
-            return
-        panel.view("last", types.AlertView(severity=report["severity"], label=report["title"]))
-        panel.md(report["text"], name="last_text")
-        panel.btn("dismiss", label="Got it", on_click=self.dismiss)
 
     def _prompt(self, ctx: Any, operator: str) -> None:
         keys = (ctx.panel.state.get("about") or {}).get("keys") or []

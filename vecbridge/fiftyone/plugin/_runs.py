@@ -26,6 +26,7 @@ from vecbridge import (
 )
 from vecbridge._config._registry import describe_settings
 from vecbridge.fiftyone._builtin import builtin_backend
+from vecbridge.fiftyone._collections import ids_within
 from vecbridge.fiftyone._config import (
     BackendSimilarityConfig,
     setting_names,
@@ -57,7 +58,6 @@ class Run:
     """A similarity run of a dataset.
 
     Attributes:
-        key: its brain key.
         config: its configuration, with what is configured in this process.
         store: the kind of store, in a word or two.
         where: its address or path; holds no secret.
@@ -170,14 +170,7 @@ def where(backend: str, options: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Health:
-    """The health of an index.
-
-    Attributes:
-        state: in a word.
-        records: how many it holds.
-        dimension: of its vectors.
-        advice: what is wrong and what to do, without a secret; empty where nothing is wrong.
-    """
+    """The health of an index, and what to do about it, without a secret."""
 
     state: State
     records: int | None = None
@@ -196,14 +189,6 @@ def examine(dataset: Any, runs: Sequence[Run], patience: float = _PATIENCE_S) ->
     # A store that hangs is left to its own timeout.
     pool.shutdown(wait=False, cancel_futures=True)
     return [_answer(future, run, patience) for future, run in zip(asked, runs, strict=True)]
-
-
-def expected_ids(dataset: Any, patches_field: str | None) -> list[str]:
-    """Return the ids of the records that an index of the dataset should hold."""
-    if patches_field is None:
-        return [str(name) for name in dataset.values("id")]
-    _, path = dataset._get_label_field_path(patches_field, "id")
-    return [str(name) for name in dataset.values(path, unwind=True) if name is not None]
 
 
 def _run(key: str, config: Any) -> Run:
@@ -243,11 +228,10 @@ def _health(dataset: Any, run: Run) -> Health:
             advice=f"The store answers, but has no index {run.collection!r}. It was deleted, or "
             f"the settings lead to another store. Compute the similarity again, or delete the run.",
         )
-    except (ConfigurationError, MissingDependencyError) as error:
-        # The store was not asked: calling it unreachable would send the user to the network.
-        return Health("misconfigured", advice=str(error))
     except VecbridgeError as error:
-        return Health("unreachable", advice=str(error))
+        # Calling a store that was not asked unreachable would send the user to the network.
+        unasked = isinstance(error, (ConfigurationError, MissingDependencyError))
+        return Health("misconfigured" if unasked else "unreachable", advice=str(error))
 
 
 def _looked_at(dataset: Any, run: Run) -> Health:
@@ -255,7 +239,7 @@ def _looked_at(dataset: Any, run: Run) -> Health:
     quick = {name: value for name, value in _QUICK.items() if name in names}
     with opened(run, **quick) as index:
         records, dimension = index.count(), index.info.dimension
-        wanted = expected_ids(dataset, run.config.patches_field)
+        wanted = ids_within(dataset, run.config.patches_field)[1].tolist()
         if len(wanted) <= _LOOKED_UP_AT_MOST_IDS:
             there = int(index.contains(wanted).sum()) if wanted else 0
         else:
