@@ -101,7 +101,10 @@ def adopt(
         >>> vecbridge.fiftyone.adopt("photos", "similar", uri="vectors.db")  # doctest: +SKIP
     """
     if isinstance(dataset, str):
-        dataset = _loaded(dataset)
+        if not fo.dataset_exists(dataset):
+            datasets = ", ".join(fo.list_datasets()[:10]) or "none"
+            raise InvalidArgumentError(f"there is no dataset {dataset!r}; FiftyOne has {datasets}")
+        dataset = fo.load_dataset(dataset)
     if not dataset.has_brain_run(brain_key):
         raise InvalidArgumentError(
             f"dataset {dataset.name!r} has no brain run {brain_key!r}; it has "
@@ -109,16 +112,6 @@ def adopt(
         )
     move = _Move(dataset, brain_key, to, options, progress)
     return move.back(dry_run) if back else move.forth(dry_run)
-
-
-def _loaded(name: str) -> Any:
-    try:
-        return fo.load_dataset(name)
-    except ValueError as error:
-        datasets = ", ".join(fo.list_datasets()[:10]) or "none"
-        raise InvalidArgumentError(
-            f"there is no dataset {name!r}; FiftyOne has {datasets}"
-        ) from error
 
 
 class _Move:

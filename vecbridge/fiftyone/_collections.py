@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 from vecbridge import DimensionError
 
-_GROUPED = "group"
-"""FiftyOne's media type of samples with slices."""
-
 _IDS_PER_DOCUMENT = 200_000
 """Ids that fit into one document, of at most 16 MB, with room to spare."""
 
@@ -69,13 +66,6 @@ def existing_samples(samples: Any, ids: Iterable[str]) -> set[str]:
         part = {"_id": {"$in": wanted[start : start + _IDS_PER_DOCUMENT]}}
         found.update(str(each["_id"]) for each in documents.find(part, {"_id": True}))
     return found
-
-
-def every_slice(samples: Any) -> Any:
-    """Return the collection, with all of its slices where its samples are grouped."""
-    if samples.media_type == _GROUPED:
-        return samples.select_group_slices(_allow_mixed=True)
-    return samples
 
 
 def refuse_uneven_field(samples: Any, field: str, patches_field: str | None) -> None:

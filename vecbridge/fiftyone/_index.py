@@ -299,19 +299,10 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
 
         ``dist_field`` holds vecbridge's distance: it ascends from the nearest, for every metric.
         """
-        if dist_field is None:
-            return super().sort_by_similarity(
-                query, k=k, reverse=reverse, aggregation=aggregation, _mongo=_mongo
-            )
-        answer = self._kneighbors(
-            query=self._parse_query(query),
-            k=k,
-            reverse=reverse,
-            aggregation=aggregation,
-            return_dists=True,
-        )
-        ranking, patches = Ranking(*answer), self.config.patches_field
-        write_distances(self.view, patches, dist_field, ranking)
+        parsed, patches = self._parse_query(query), self.config.patches_field
+        ranking = Ranking(*self._kneighbors(parsed, k, reverse, aggregation, return_dists=True))
+        if dist_field is not None:
+            write_distances(self.view, patches, dist_field, ranking)
         return sorted_view(self.view, patches, ranking, ranks_all=k is None, as_pipeline=_mongo)
 
     def _kneighbors(
@@ -326,14 +317,7 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         if query is None:
             ids = self._current_ids()
             return self._all_pairs.nearest(ids, k, reverse=reverse, return_dists=return_dists)
-        return self._queries.nearest(
-            query,
-            k,
-            self._scope(),
-            reverse=reverse,
-            aggregation=aggregation,
-            return_dists=return_dists,
-        )
+        return self._queries.nearest(query, k, self._scope(), reverse, aggregation, return_dists)
 
     def _radius_neighbors(
         self, query: Any = None, thresh: float | None = None, return_dists: bool = False

@@ -58,7 +58,6 @@ class Queries:
         query: Any,
         k: int | None,
         scope: ViewScope,
-        *,
         reverse: bool,
         aggregation: str | None,
         return_dists: bool,

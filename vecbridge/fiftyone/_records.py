@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Index, InvalidArgumentError, Records
-from vecbridge.fiftyone._collections import every_slice, existing_samples, ids_within
+from vecbridge.fiftyone._collections import existing_samples, ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._run_index import SAMPLE_ID, IndexResolver
 
@@ -91,7 +91,9 @@ class StoredRecords:
         names = set(ids)
         if self.patches_field is None:
             return names - existing_samples(self._samples, names)
-        samples = every_slice(self._samples)
+        samples = self._samples
+        if samples.media_type == "group":
+            samples = samples.select_group_slices(_allow_mixed=True)
         if len(names) <= FETCH_AT_MOST_IDS:
             samples = samples.select([name for name in set(self.samples_of(list(names))) if name])
         return names.difference(ids_within(samples, self.patches_field)[1].tolist())

@@ -26,18 +26,9 @@ PLACES = frozenset({"path", "uri"})
 
 _SOCKET = "unix:"
 
-_OF_A_SERVER = frozenset(
-    {
-        "user",
-        "username",
-        "db_name",
-        "secure",
-        "client_key_path",
-        "client_pem_path",
-        "ca_pem_path",
-        "server_pem_path",
-        "server_name",
-    }
+ACCESS = (
+    *("user", "password", "token", "secure", "server_name", "db_name"),
+    *("client_key_path", "client_pem_path", "ca_pem_path", "server_pem_path"),
 )
 """Settings that say who asks a server and how, next to those that a backend declares as secrets."""
 
@@ -119,8 +110,7 @@ def credentials_of_another_store(
         else:
             same = absolute_place(kept, value) == given[kept]
         if not same:
-            secrets = {name for name, item in described.items() if item.secret}
-            return frozenset(secrets | (_OF_A_SERVER & described.keys()))
+            return frozenset(n for n, item in described.items() if item.secret or n in ACCESS)
     return frozenset()
 
 

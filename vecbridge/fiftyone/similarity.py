@@ -26,6 +26,7 @@ from vecbridge.fiftyone import _embedding as embedding
 from vecbridge.fiftyone._config import BackendSimilarityConfig, setting_names
 from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._registration import backend_of, method_of
+from vecbridge.fiftyone._stores import ACCESS
 
 __all__ = [
     "MilvusSimilarity",
@@ -38,7 +39,6 @@ __all__ = [
 ]
 
 _ALIAS = "default"
-_CREDENTIALS = ("user", "password", "token", "client_key_path", "ca_pem_path", "server_pem_path")
 
 
 class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
@@ -188,7 +188,7 @@ def connect_default(settings: Any) -> None:
     """
     if not settings.uri.startswith(("http://", "tcp:")):
         return
-    if settings.secure or any(getattr(settings, name) is not None for name in _CREDENTIALS):
+    if any(getattr(settings, name, None) for name in ACCESS if name != "db_name"):
         return
     # The backend has imported pymilvus, whose old interface is gone from 3.1 on.
     connections = getattr(sys.modules.get("pymilvus"), "connections", None)

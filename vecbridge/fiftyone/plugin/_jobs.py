@@ -19,14 +19,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from vecbridge import IndexInfo, InvalidArgumentError, VecbridgeError
-from vecbridge.diagnosis import Finding, diagnose
+from vecbridge import InvalidArgumentError, VecbridgeError
+from vecbridge.diagnosis import diagnose
 from vecbridge.fiftyone._adopt import adopt
-from vecbridge.fiftyone._builtin import builtin_backend, our_config
+from vecbridge.fiftyone._builtin import our_config
 from vecbridge.fiftyone._registration import unique_name
 from vecbridge.fiftyone._run_index import pending_copy, swap_store
 from vecbridge.fiftyone._stores import shared_store
-from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, similarity_runs, target, where
+from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, target, where
 from vecbridge.settings import redacted
 from vecbridge.transfer import Progress, copy, verify
 
@@ -72,20 +72,18 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
 
     The key, the fields and the model of the run stay; the earlier index stays where it is.
     """
-    for run in similarity_runs(dataset):
-        if run.key == key and builtin_backend(run.config) is not None:
-            _, options = target(backend, place)
-            adopted = adopt(dataset, key, backend, progress=progress, **options)
-            if adopted.in_place:
-                return Report(
-                    "success",
-                    f"{key} is vecbridge's now",
-                    f"Its {adopted.records:,} records stay where they are, in "
-                    f"`{adopted.collection_name}`: nothing was copied.",
-                )
-            return _switched(key, adopted.records, backend, options, run)
-    run = find_run(dataset, key)
+    run = find_run(dataset, key, also_fiftyones=True)
     store, options = target(backend, place)
+    if not run.ours:
+        adopted = adopt(dataset, key, backend, progress=progress, **options)
+        if adopted.in_place:
+            return Report(
+                "success",
+                f"{key} is vecbridge's now",
+                f"Its {adopted.records:,} records stay where they are, in "
+                f"`{adopted.collection_name}`: nothing was copied.",
+            )
+        return _switched(key, adopted.records, backend, options, run)
     if (backend, where(backend, options)) == (run.store, run.where):
         raise InvalidArgumentError(f"{key} already lives in {backend} at {run.where}")
     name = unique_name(dataset.name, key)
@@ -101,7 +99,11 @@ def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Re
     """Compare two indexes: every record, and rankings to the last bit."""
     first, second = find_run(dataset, key), find_run(dataset, other)
     with opened(first) as one, opened(second) as two:
-        _refuse_incomparable(key, one.info, other, two.info)
+        if (one.info.dimension, one.info.metric) != (two.info.dimension, two.info.metric):
+            raise InvalidArgumentError(
+                f"{key} has {one.info.dimension} dimensions and metric {one.info.metric}, {other} "
+                f"has {two.info.dimension} and {two.info.metric}: they cannot hold the same records"
+            )
         found = verify(one, two, progress=progress)
     if found.same:
         return Report(
@@ -120,17 +122,21 @@ def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Re
 def examine_store(run: Run, progress: Progress) -> tuple[Report, dict[str, str]]:
     """Examine the store of a run; what is written to it is dropped again.
 
-    Returns:
-        A report, and what is to be kept of it: ``lag`` and ``conformance``, each in a line.
+    What is to be kept of the report comes along: ``lag`` and ``conformance``, each in a line.
     """
     progress("looking at the store", 0, 2)
     findings = list(diagnose(run.config.backend_name, **run.options))
-    kept = {"lag": _lag(findings)}
+    lags = [each.found for each in findings if each.check == "consistency"]
+    kept = {"lag": lags[0] if lags else "not measured"}
     failed = [finding for finding in findings if finding.status == "failed"]
     if not failed:
         progress("checking conformance", 1, 2)
         kept["conformance"] = _smoke(run.config.backend_name, run.options)
-    lines = [_line(finding) for finding in findings]
+    lines = [
+        f"{_MARKS[each.status]} **{each.check}**: {each.found}"
+        + (f". {each.advice}" if each.advice else "")
+        for each in findings
+    ]
     if "conformance" in kept:
         lines.append(f"**conformance**: {kept['conformance']}")
     worst: Severity = "error" if failed else "success"
@@ -195,14 +201,6 @@ def examined(ctx: Any, run: Run) -> dict[str, str]:
     return dict(ctx.store(_STORE).get(_store_key(run)) or {})
 
 
-def _refuse_incomparable(key: str, one: IndexInfo, other: str, two: IndexInfo) -> None:
-    if (one.dimension, one.metric) != (two.dimension, two.metric):
-        raise InvalidArgumentError(
-            f"{key} has {one.dimension} dimensions and metric {one.metric}, {other} has "
-            f"{two.dimension} and {two.metric}: they cannot hold the same records"
-        )
-
-
 def _switched(key: str, records: int, backend: str, options: dict[str, Any], before: Run) -> Report:
     return Report(
         "success",
@@ -240,15 +238,6 @@ def _own_place(options: Mapping[str, Any], folder: Path) -> dict[str, str]:
     # Every user of the machine sees a command line: nothing that may be a secret is in it.
     places = {name: str(given[name]) for name in ("path", "uri") if name in given}
     return {name: text for name, text in places.items() if redacted(text) == text}
-
-
-def _lag(findings: list[Finding]) -> str:
-    return next((each.found for each in findings if each.check == "consistency"), "not measured")
-
-
-def _line(finding: Finding) -> str:
-    line = f"{_MARKS[finding.status]} **{finding.check}**: {finding.found}"
-    return f"{line}. {finding.advice}" if finding.advice else line
 
 
 def _store_key(run: Run) -> str:

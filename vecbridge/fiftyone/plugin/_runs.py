@@ -95,15 +95,16 @@ def similarity_runs(dataset: Any) -> list[Run]:
     return found
 
 
-def find_run(dataset: Any, key: str) -> Run:
+def find_run(dataset: Any, key: str, *, also_fiftyones: bool = False) -> Run:
     """Return the run with a key.
 
     Raises:
-        InvalidArgumentError: there is none, or vecbridge cannot open it.
+        InvalidArgumentError: there is none, or vecbridge can neither open nor, if FiftyOne's own
+            are meant too, adopt it.
     """
     for run in similarity_runs(dataset):
         if run.key == key:
-            if not run.ours:
+            if not (run.ours or (also_fiftyones and builtin_backend(run.config))):
                 raise InvalidArgumentError(
                     f"the index of {key!r} is kept by {run.store}: switch it to a store of "
                     f"vecbridge's first"
