@@ -137,7 +137,7 @@ def _adopted(given: argparse.Namespace) -> str:
         from vecbridge.fiftyone._adopt import adopt
 
         # JSON is for programs: nothing else may be on stdout.
-        with progress_bars(shown=not given.json) as progress:
+        with _progress_bars(shown=not given.json) as progress:
             done = adopt(
                 given.dataset,
                 given.brain_key,
@@ -165,7 +165,7 @@ def _adopted(given: argparse.Namespace) -> str:
 
 
 @contextmanager
-def progress_bars(*, shown: bool) -> Iterator[Progress]:
+def _progress_bars(*, shown: bool) -> Iterator[Progress]:
     """Show FiftyOne's progress bar for each stage: how far, how fast, how long still."""
     import fiftyone.core.utils as fou
 

@@ -105,7 +105,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         self.collection_name = None if collection_name is None else str(collection_name)
         self.owner = owner
         self._is_stored = owner is not None
-        self.metric = self.default_metric if metric is None else parse_metric(metric)
+        self.metric: Metric = self.default_metric if metric is None else parse_metric(metric)
         self.consistency_level = (
             self.default_consistency if consistency_level is None else consistency_level
         )

@@ -118,7 +118,7 @@ class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
     ) -> None:
         """Save the results of a run, and register the run if that was put off."""
         embedding.forget()
-        factory = None if run_results is None else run_results.backend
+        factory: Any = getattr(run_results, "backend", None)
         if factory is not None and key is not None and factory._unregistered == key:
             factory._unregistered = None
             run_results.config.owner = str(samples._root_dataset._doc.id)

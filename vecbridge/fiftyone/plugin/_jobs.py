@@ -1,4 +1,4 @@
-"""What the operators do: copy, switch, verify, examine. Each ends with a report.
+"""The jobs of the operators: copy, switch, verify, examine. Each ends with a report.
 
 The last report, and what is known of a store, are kept with the dataset, for the panel. They are
 kept in MongoDB, and the address of a store must not be: it comes from each process's configuration.

@@ -21,7 +21,7 @@ from vecbridge.transfer import Progress
 _PROGRESS_EVERY_S = 0.25
 
 _Step = tuple[str, int, int]
-"""What is being done, how much of it is done, and of how much."""
+"""A stage of a job, how much of it is done, and of how much."""
 
 
 class _Operator(foo.Operator):  # type: ignore[misc]
