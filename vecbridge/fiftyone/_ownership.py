@@ -22,8 +22,6 @@ from vecbridge import InvalidArgumentError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._stores import PLACES
 
-_RUNS = "runs"
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -128,7 +126,7 @@ def _named_alike(config: BackendSimilarityConfig) -> Iterator[Reference]:
     """Read every run that names this index: the same name in, as far as is known, one store."""
     database, here = foo.get_db_conn(), _places(config.serialize())
     wanted = {"config.collection_name": config.collection_name, "config.type": "similarity"}
-    for document in database[_RUNS].find(wanted, {"config": 1, "key": 1, "_dataset_id": 1}):
+    for document in database.runs.find(wanted, {"config": 1, "key": 1, "_dataset_id": 1}):
         stored = document["config"]
         if _places(stored) != here or (not here and stored.get("method") != config.method):
             continue

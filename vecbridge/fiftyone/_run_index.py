@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 SAMPLE_ID = "sample_id"
 """The field of a record that holds the id of its sample."""
 
-_COPYING = "vecbridge_adopting_"
-
 
 class IndexResolver:
     """Find, make and drop the index of a run.
@@ -236,7 +234,7 @@ def pending_copy(
 
     ``place`` is the backend that the copy is made in, ``name`` its name there.
     """
-    note = Note(dataset, _COPYING + key)
+    note = Note(dataset, f"vecbridge_adopting_{key}")
     earlier = note.read()
     if earlier is not None and earlier.get("place") == place:
         with suppress(IndexNotFoundError):
