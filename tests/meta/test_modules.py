@@ -28,8 +28,6 @@ REASONS = {
     "vecbridge.cli._transfer": _COMMAND,
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
-    "vecbridge.fiftyone._factory": "datasets hold paths of similarity, which therefore only names",
-    "vecbridge.fiftyone._pymilvus": "datasets hold paths of similarity, which therefore only names",
     "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",
     "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",

@@ -341,6 +341,7 @@ WITH_DATABASE: dict[str, list[str]] = {
         "SklearnSimilarity",
         "SklearnSimilarityConfig",
         "SklearnSimilarityIndex",
+        "connect_default",
     ],
 }
 EVERY_NAME = [(module, name) for module, names in PUBLIC.items() for name in names]

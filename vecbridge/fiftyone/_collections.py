@@ -1,21 +1,20 @@
-"""Embeddings that do not go together: of unequal numbers of values, or of unequal norms."""
+"""Ids and embeddings of FiftyOne's datasets and views, read in as little time as MongoDB allows."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
+import fiftyone.brain.internal.core.utils as fbu
 import fiftyone.core.labels as fol
 import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
 
 from vecbridge import DimensionError
-from vecbridge.fiftyone._view_scope import ids_of
 
-logger = logging.getLogger(__name__)
-
-_TOLERANCE = 0.01
-"""Vectors that are shorter than the longest by more than this share are reported."""
+_IDS_PER_DOCUMENT = 200_000
+"""Ids that fit into one document, of at most 16 MB, with room to spare."""
 
 _READ_AT_ONCE = 4096
 """Samples whose embeddings are read from a field at once."""
@@ -24,41 +23,49 @@ _NAMED_SHAPES = 3
 """Shapes that a message names, the commonest first."""
 
 
-class VectorLengths:
-    """Warn once where vectors of different length are compared by their dot product.
+def ids_within(samples: Any, patches_field: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the sample's id and the record's id of each record that a collection would have.
 
-    ``dotproduct`` is the default metric of FiftyOne's page of Milvus. Among vectors of one length
-    it ranks as the angle does. Otherwise long ones come first, and a vector need not be its own
-    nearest.
+    A field that holds one label per sample, not a list, is empty in some samples: they have no
+    record.
     """
+    if patches_field is None and not samples._is_patches:
+        ids = np.array(ids_of(samples), dtype=np.str_)
+        return ids, ids
+    owners, labels, _, _ = fbu.filter_ids(samples, None, None, patches_field=patches_field)
+    if patches_field is None:
+        return owners, owners
+    if labels.dtype != np.object_:
+        return owners, labels
+    there = np.array([name is not None for name in labels])
+    return owners[there], labels[there]
 
-    def __init__(self) -> None:
-        self._shortest, self._longest = np.inf, 0.0
-        self._warned = False
 
-    def add(self, vectors: Any, collection_name: str) -> None:
-        """Look at vectors that were just added.
+def ids_of(view: Any) -> list[str]:
+    """Return what ``values("id")`` of samples gives, in their order, in less than half the time.
 
-        Args:
-            vectors: ``(n, d)``.
-            collection_name: of the index.
-        """
-        if self._warned:
-            return
-        rows = np.asarray(vectors, dtype=np.float64)
-        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        self._shortest = min(self._shortest, float(lengths.min()))
-        self._longest = max(self._longest, float(lengths.max()))
-        if self._shortest < (1 - _TOLERANCE) * self._longest:
-            self._warned = True
-            logger.warning(
-                "The vectors of %r have lengths from %.4g to %.4g, and its metric is dotproduct: "
-                'long vectors are found first, whatever they show. Pass metric="cosine" to '
-                "compute_similarity() to compare directions alone, or normalize the vectors",
-                collection_name,
-                self._shortest,
-                self._longest,
-            )
+    The database is asked for all ids in one document: one document per id is what costs it time.
+    """
+    found = first_ids_of(view, _IDS_PER_DOCUMENT + 1)
+    return found if len(found) <= _IDS_PER_DOCUMENT else list(view.values("id"))
+
+
+def first_ids_of(view: Any, limit: int) -> list[str]:
+    """Return the ids of the first samples of a view, at most ``limit`` of them."""
+    pipeline = [{"$limit": limit}, {"$group": {"_id": None, "ids": {"$push": "$_id"}}}]
+    documents = view._aggregate(post_pipeline=pipeline)
+    return [str(name) for document in documents for name in document["ids"]]
+
+
+def existing_samples(samples: Any, ids: Iterable[str]) -> set[str]:
+    """Return those of the ids that samples of the dataset have, in any of its group slices."""
+    wanted = [ObjectId(name) for name in ids if ObjectId.is_valid(name)]
+    documents = samples._dataset._sample_collection
+    found: set[str] = set()
+    for start in range(0, len(wanted), _IDS_PER_DOCUMENT):
+        part = {"_id": {"$in": wanted[start : start + _IDS_PER_DOCUMENT]}}
+        found.update(str(each["_id"]) for each in documents.find(part, {"_id": True}))
+    return found
 
 
 def refuse_uneven_field(samples: Any, field: str, patches_field: str | None) -> None:
@@ -67,10 +74,7 @@ def refuse_uneven_field(samples: Any, field: str, patches_field: str | None) -> 
     FiftyOne finds out while it stacks them, which is after the first parts were written. The field
     is read once more for it, part by part.
 
-    Args:
-        samples: the collection whose embeddings are to be indexed.
-        field: the field of the embeddings; of the labels, where patches are indexed.
-        patches_field: the field of the labels.
+    The field is one of the labels where patches are indexed.
 
     Raises:
         DimensionError: they do not.
@@ -87,15 +91,10 @@ def refuse_uneven_field(samples: Any, field: str, patches_field: str | None) -> 
 
 
 def refuse_uneven(samples: Any, embeddings: Any, patches_field: str | None) -> None:
-    """Refuse embeddings given in memory that do not all have the same number of values.
-
-    Args:
-        samples: the collection whose embeddings they are.
-        embeddings: as ``compute_similarity`` takes them.
-        patches_field: the field of the labels, where patches are indexed.
+    """Refuse embeddings, as ``compute_similarity`` takes them, of unequal numbers of values.
 
     Raises:
-        DimensionError: they do not.
+        DimensionError: they are.
     """
     if isinstance(embeddings, np.ndarray) and embeddings.dtype != np.object_:
         return
@@ -108,11 +107,7 @@ def refuse_uneven(samples: Any, embeddings: Any, patches_field: str | None) -> N
 
 
 def refuse_uneven_rows(ids: Iterable[str], vectors: Any) -> None:
-    """Refuse rows of unequal length, which make no array.
-
-    Args:
-        ids: of the records.
-        vectors: one per id.
+    """Refuse rows of unequal length, one per id, which make no array.
 
     Raises:
         DimensionError: they are of unequal length.
@@ -124,18 +119,14 @@ def refuse_uneven_rows(ids: Iterable[str], vectors: Any) -> None:
 
 
 class _Shapes:
-    """The shapes of embeddings: how many there are of each, and a sample that has one.
-
-    Args:
-        in_lists: whether each sample has a list of embeddings, one per label.
-    """
+    """The shapes of embeddings: how many there are of each, and a sample that has one."""
 
     def __init__(self, *, in_lists: bool) -> None:
         self._in_lists = in_lists
         self._found: dict[tuple[int, ...], tuple[int, str]] = {}
 
     def add(self, ids: Iterable[Any], values: Iterable[Any]) -> None:
-        """Look at the embeddings of some samples; ``None`` is no embedding."""
+        """Count the embeddings of some samples; ``None`` is no embedding."""
         for name, value in zip(ids, values, strict=False):
             for vector in value if self._in_lists and value is not None else [value]:
                 if vector is not None:
@@ -144,14 +135,10 @@ class _Shapes:
                     self._found[shape] = count + 1, example
 
     def refuse_uneven(self, which: str, named: str = "sample") -> None:
-        """Refuse what was looked at if it has more than one shape.
-
-        Args:
-            which: which embeddings they are.
-            named: what the ids are of.
+        """Refuse more than one shape.
 
         Raises:
-            DimensionError: it has.
+            DimensionError: there are several.
         """
         if len(self._found) < 2:
             return
@@ -169,9 +156,8 @@ class _Shapes:
 
 
 def _shape(vector: Any) -> tuple[int, ...]:
-    shape = getattr(vector, "shape", None)
-    if shape is not None:
-        return tuple(shape)
+    if hasattr(vector, "shape"):
+        return tuple(vector.shape)
     return (len(vector),) if hasattr(vector, "__len__") else ()
 
 
