@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from vecbridge import Budgets, FieldLimits, FieldType, IndexInfo, Store
-from vecbridge_conformance.mutants import MutantSettings, ReferenceBackend
-from vecbridge_conformance.mutants._reference import ReferenceIndex
+from vecbridge_conformance.mutants import MutantSettings, ReferenceBackend, ReferenceIndex
 
 HELD: Mapping[FieldType, FieldLimits] = {
     "string": FieldLimits(max_bytes=5),

@@ -42,7 +42,7 @@ class Part:
 
     @property
     def summary(self) -> str:
-        """The first line of its docstring."""
+        """Return the first line of its docstring."""
         return _summary(self.files[self.name])
 
 

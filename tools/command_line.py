@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/command-line.md`` from the commands themselves."""
+"""Write ``docs/reference/command-line.md`` from the commands themselves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ it works in a new shell.
 
 Settings of a backend are given as `--option KEY=VALUE`, or come from the environment and
 `brain_config.json` as everywhere ([Switch a store](../how-to/switch-a-store.md)). Passwords and
-tokens belong into the environment: other users of a machine can read its command lines.
+tokens belong in the environment: other users of a machine can read its command lines.
 
 The rest of this page is written by `python -m tools.command_line`.
 

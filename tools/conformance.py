@@ -1,4 +1,4 @@
-"""Runs the whole suite on every deployment that is shipped, and writes the published matrix.
+"""Run the whole suite on every deployment that is shipped, and write the published matrix.
 
     python -m tools.conformance                  # all of them, each in a process of its own
     python -m tools.conformance sklearn-memory   # only this column; the others stay as they are
@@ -40,7 +40,7 @@ def local(backend: str, label: str, **options: object) -> Iterator[Deployment]:
 
 @dataclass
 class Life:
-    """How the suite ends and begins a server."""
+    """Ends and begins a server for the suite."""
 
     kill: Callable[[], None]
     restart: Callable[[], None]
@@ -84,7 +84,7 @@ NEEDED = {"milvus-cluster": "etcd"}
 
 def run_inside(label: str, layers: list[str], report: Path) -> int:
     """Run the suite on one deployment in this process."""
-    from vecbridge_conformance._run import run_suite
+    from vecbridge_conformance import run_suite
 
     with COLUMNS[label]() as deployment:
         return run_suite(deployment, layers=layers, report=report)
@@ -92,8 +92,7 @@ def run_inside(label: str, layers: list[str], report: Path) -> int:
 
 def write_pages() -> None:
     """Write the page and the HTML from the reports that are kept."""
-    from vecbridge_conformance._matrix import html_matrix, markdown_matrix
-    from vecbridge_conformance._report import read_report
+    from vecbridge_conformance.reports import html_matrix, markdown_matrix, read_report
 
     kept = [REPORTS / f"{label}.json" for label in COLUMNS]
     reports = [read_report(path) for path in kept if path.exists()]

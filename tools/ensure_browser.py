@@ -1,4 +1,4 @@
-"""Makes sure that there is a Chromium for the tests of the FiftyOne App.
+"""Make sure that there is a Chromium for the tests of the FiftyOne App.
 
 Playwright's own is taken where it is installed, or one of the system's. Where there is neither,
 Debian's package is installed if this is root on such a system, and otherwise Playwright's.
@@ -32,7 +32,7 @@ def find_browser() -> Path | None:
 
 
 def install_browser() -> Path | None:
-    """Installs one, as this system allows."""
+    """Install one, as this system allows."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     if os.geteuid() == 0 and shutil.which("apt-get"):
         packages = ["chromium", "fonts-dejavu-core"]
@@ -60,7 +60,7 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def main() -> int:
-    """Installs a browser where it is needed, and says what there is."""
+    """Install a browser where one is needed, and print which there is."""
     found = find_browser() or install_browser()
     if found is None:
         print(

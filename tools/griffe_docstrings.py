@@ -19,7 +19,7 @@ class Docstrings(griffe.Extension):
     """Roles become links, examples and tables blocks of code."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rewrites one docstring."""
+        """Rewrite one docstring."""
         if obj.docstring is not None:
             obj.docstring.value = rewritten(obj.docstring.value)
 

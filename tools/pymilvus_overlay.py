@@ -42,7 +42,7 @@ def overlay(version: str) -> Path:
 
 
 def tested(version: str) -> bool:
-    """Whether the live Milvus tests pass on a version.
+    """Run the live Milvus tests on a version, and return whether they pass.
 
     Args:
         version: such as ``2.5.18``.

@@ -9,17 +9,19 @@
 
 from __future__ import annotations
 
-from vecbridge._client import Budgets, Index, Store
+from vecbridge._client import AsyncIndex, AsyncStore, Budgets, IdRange, Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
-from vecbridge._contract._filters import Filter, field
+from vecbridge._contract._field import field
+from vecbridge._contract._field_types import FieldType, FieldValue, Scalar
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._limits import FieldLimits
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._protocols import Backend, FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
-from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records, Scalar
+from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
 from vecbridge._errors import (
     AmbiguousBackendError,
@@ -31,6 +33,7 @@ from vecbridge._errors import (
     CorruptStoreError,
     DimensionError,
     DuplicateIdError,
+    FilterSyntaxError,
     IndexExistsError,
     IndexNotFoundError,
     InvalidArgumentError,
@@ -47,6 +50,9 @@ from vecbridge._errors import (
     VecbridgeError,
 )
 
+__version__ = "0.1.0.dev0"
+"""Version of this release."""
+
 contract_version = 2
 """Version of the contract in ``docs/contract.md`` that this release keeps."""
 
@@ -57,6 +63,8 @@ __all__ = [
     "RANKINGS",
     "Aggregation",
     "AmbiguousBackendError",
+    "AsyncIndex",
+    "AsyncStore",
     "AuthenticationError",
     "Backend",
     "BackendError",
@@ -73,10 +81,13 @@ __all__ = [
     "FarIndex",
     "FieldLimits",
     "FieldType",
+    "FieldValue",
     "Fields",
     "Filter",
+    "FilterSyntaxError",
     "Hit",
     "Hits",
+    "IdRange",
     "Index",
     "IndexExistsError",
     "IndexInfo",
@@ -101,6 +112,7 @@ __all__ = [
     "UnsupportedError",
     "VecbridgeError",
     "VectorIndex",
+    "__version__",
     "backend_names",
     "contract_version",
     "field",

@@ -8,7 +8,8 @@
     │   ├── DimensionError            a vector of another length than the index's
     │   ├── InvalidIdError            not a str, empty, NUL, over 512 bytes
     │   ├── DuplicateIdError          two equal ids in one call
-    │   └── InvalidArgumentError      k < 1, an unknown metric, a bad index name ...
+    │   ├── InvalidArgumentError      k < 1, an unknown metric, a bad index name ...
+    │   └── FilterSyntaxError         .text .position
     ├── IndexNotFoundError (LookupError)
     ├── IndexExistsError (ValueError)
     ├── SchemaMismatchError (ValueError)   reopened with another dimension or metric
@@ -100,6 +101,20 @@ class DuplicateIdError(InvalidInputError):
 
 class InvalidArgumentError(InvalidInputError):
     """Any other unusable argument: ``k < 1``, an unknown metric, a bad name."""
+
+
+class FilterSyntaxError(InvalidInputError):
+    """A text is no filter; the message points at the place and says what is expected there.
+
+    Attributes:
+        text: the text.
+        position: where in it, in characters from 0.
+    """
+
+    def __init__(self, message: str, *, text: str, position: int) -> None:
+        super().__init__(message)
+        self.text = text
+        self.position = position
 
 
 class IndexNotFoundError(VecbridgeError, LookupError):

@@ -18,8 +18,8 @@ import numpy as np
 from vecbridge._client import Index, Store
 from vecbridge._config._registry import get_backend
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import FieldType
 from vecbridge._errors import UnsupportedError, VecbridgeError
 
 __all__ = ["Diagnosable", "Finding", "Status", "diagnose", "lags", "scratch_index"]

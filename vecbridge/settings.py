@@ -11,10 +11,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator
 
 from vecbridge._addresses import Address, local_path, parse_address
-from vecbridge._config._loading import dependencies_of
-from vecbridge._config._registry import describe_settings
-from vecbridge._config._resolve import ResolvedSetting
-from vecbridge._config._settings import Settings
+from vecbridge._config._registry import dependencies_of, describe_settings
+from vecbridge._config._settings import ResolvedSetting, Settings
 from vecbridge._redaction import redacted, redacted_message
 
 __all__ = [

@@ -43,6 +43,11 @@ class FaissSettings(Settings):
         return self
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the records are in this process alone."""
+        return self.path in {None, ":memory:"}
+
+    @property
     def exact(self) -> bool:
         """Whether every record is searched."""
         return self.index.lower() == "flat"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
 from vecbridge.diagnosis import Finding
+from vecbridge.fields import refuse_unknown_types
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
 from vecbridge_milvus._index import MilvusIndex
-from vecbridge_milvus._proof import is_cloud, shown
-from vecbridge_milvus._schema import Layout
-from vecbridge_milvus._schema import read as read_layout
+from vecbridge_milvus._proof import shown
+from vecbridge_milvus._schema import COLUMN_TYPES, read
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -62,13 +62,11 @@ class MilvusBackend:
             IndexExistsError: there is a collection of that name.
             InvalidArgumentError: this server cannot build what the settings ask for, or would
                 ignore it; nothing was made.
+            UnsupportedError: a field has a type that collections are not given; nothing was made.
         """
-        Creation(self._connection, self._settings, name).run(
-            dimension=dimension,
-            metric=metric,
-            fields=fields,
-            consistency=consistency or "session",
-        )
+        refuse_unknown_types(fields, COLUMN_TYPES.keys(), self.name)
+        creation = Creation(self._connection, self._settings, name)
+        creation.run(dimension, metric, fields, consistency or "session")
         return MilvusIndex(self._collection(name), self._settings)
 
     def open_index(self, name: str) -> MilvusIndex:
@@ -86,18 +84,14 @@ class MilvusBackend:
             raise
         collection.load("open_index")
         layout = collection.layout
-        described_only = layout.exhaustive and not collection.lite
-        if described_only and not self._is_shown(collection):
-            layout = replace(layout, index=layout.index.doubted())
-            collection = Collection(self._connection, layout, loading=self._settings.loading)
+        if layout.index.exhaustive and not collection.lite and not shown(collection):
+            doubted = replace(layout, index=layout.index.doubted())
+            collection = Collection(self._connection, doubted, self._settings.loading)
         return MilvusIndex(collection, self._settings)
 
     def index_names(self) -> list[str]:
         """Return the names of the collections, sorted."""
-        timeout = self._connection.timeout
-        return self._connection.with_retries(
-            "index_names", lambda client, _: sorted(client.list_collections(timeout=timeout))
-        )
+        return sorted(self._connection.call("index_names", "list_collections"))
 
     def drop_index(self, name: str) -> None:
         """Remove a collection.
@@ -106,11 +100,8 @@ class MilvusBackend:
             IndexNotFoundError: there is none of that name.
         """
         self._require(name, "drop_index")
-        timeout = self._connection.timeout
         with self._connection.writing():
-            self._connection.with_retries(
-                "drop_index", lambda client, _: client.drop_collection(name, timeout=timeout)
-            )
+            self._connection.call("drop_index", "drop_collection", name)
 
     def diagnose(self) -> Iterator[Finding]:
         """Look at the connection, the account and every collection; change nothing."""
@@ -133,17 +124,8 @@ class MilvusBackend:
         """Close the connection. May be called twice."""
         self._connection.close()
 
-    def _is_shown(self, collection: Collection) -> bool:
-        """Return whether an index that is called FLAT is seen to look at every record."""
-        client = self._connection.client("open_index")
-        cloud = is_cloud(client, self._connection.place)
-        return not cloud and shown(collection, tried=collection.layout.tried)
-
     def _require(self, name: str, operation: str) -> None:
-        timeout = self._connection.timeout
-        if self._connection.with_retries(
-            operation, lambda client, _: client.has_collection(name, timeout=timeout)
-        ):
+        if self._connection.call(operation, "has_collection", name):
             return
         known = self.index_names()
         raise IndexNotFoundError(
@@ -152,18 +134,10 @@ class MilvusBackend:
         )
 
     def _collection(self, name: str) -> Collection:
-        connection = self._connection
+        connection, settings = self._connection, self._settings
         lite, timeout = connection.lite, connection.timeout
-
-        def read(client: MilvusClient, _attempt: int) -> Layout:
-            return read_layout(
-                client,
-                name,
-                lite=lite,
-                timeout=timeout,
-                key=self._settings.key_field,
-                vector=self._settings.vector_field,
-            )
-
-        layout = connection.with_retries("open_index", read)
-        return Collection(connection, layout, loading=self._settings.loading)
+        layout = connection.with_retries(
+            "open_index",
+            lambda client, _: read(client, name, settings, lite=lite, timeout=timeout),
+        )
+        return Collection(connection, layout, settings.loading)

@@ -1,26 +1,40 @@
-"""One collection of a live server: what is written to it, and how it is read.
+"""One collection of a live server: its calls, and what this process must see of its own writes.
 
-Every call on it is tried again where its failure passes by itself; what a server has taken out of
-its memory is loaded first.
+Every call is tried again where its failure passes by itself; what a server has taken out of its
+memory is loaded first.
+
+pymilvus carries the time of a write over to later reads, but some servers tell no time for a
+delete, and another spelling of the address knows of none. So a ledger, kept by collection for the
+whole process, notes own writes that no strong read has looked past yet; until one has, a session
+read is a strong one. No clock is involved: a strong read sees whatever was acknowledged before it,
+to any process, so that joining another process's session is no more than one strong read to come.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vecbridge import BackendError, ClosedError, Consistency, OperationTimeoutError
+from vecbridge import (
+    BackendError,
+    ClosedError,
+    Consistency,
+    InvalidArgumentError,
+    OperationTimeoutError,
+)
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._connection import Connection
-from vecbridge_milvus._errors import BACKEND, NotLoadedError
+from vecbridge_milvus._errors import NotLoadedError, failure
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._schema import Layout
-from vecbridge_milvus._session import Session
-from vecbridge_milvus._wire import Columns, Entity, send, takes_requests, to_request, to_rows
+from vecbridge_milvus._wire import Columns, Entity, send, to_request, to_rows
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -30,31 +44,133 @@ _UNFLUSHED_ROWS = 1000
 
 _PROGRESS_STEP_S = 0.3
 _REPLICAS_KNOWN_S = 60.0
-"""How long an index that is opened goes by the replicas which one before it was told of."""
+"""How long what the server said of replicas is gone by."""
+
+_SESSION_KIND = "vecbridge-session-1"
+_GRACE_S = 10.0
+"""Age from which on a bounded read sees a write on every replica; twice a server's own bound."""
+
+
+@dataclass
+class _Ledger:
+    """The writes to a collection, as far as one process knows.
+
+    Attributes:
+        origin: where the ledger was made, which a forked process has copied.
+        written: number of the latest own write.
+        latest: when it ended, on the monotonic clock.
+        seen: number of the write that a strong read has looked past, by address. Two addresses may
+            be two copies of one server, so what is seen on one says nothing of the other.
+        joined: number of the latest write that was joined, by writer.
+    """
+
+    origin: str = field(default_factory=lambda: uuid.uuid4().hex)
+    written: int = 0
+    latest: float = -_GRACE_S
+    seen: dict[str, int] = field(default_factory=dict)
+    joined: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def writer(self) -> str:
+        """Return the name of this process in tokens."""
+        return f"{self.origin}.{os.getpid()}"
+
+    def note(self) -> None:
+        """Count one more write."""
+        self.written += 1
+        self.latest = time.monotonic()
+
+
+_guard = reentrant_lock()
+_ledgers: dict[str, _Ledger] = {}
+
+
+class Session:
+    """This process's own writes to one collection, named alike at every address of its server."""
+
+    def __init__(self, collection: str, address: str) -> None:
+        self._collection = collection
+        self._address = address
+        with _guard:
+            self._ledger = _ledgers.setdefault(collection, _Ledger())
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Note a write; one that failed may have happened all the same."""
+        try:
+            yield
+        finally:
+            with _guard:
+                self._ledger.note()
+
+    def moved_since(self, moment: float) -> bool:
+        """Return whether an own write ended, or a session was joined, since a monotonic moment."""
+        with _guard:
+            return self._ledger.latest >= moment
+
+    @contextmanager
+    def reading(self, level: Consistency, replicated: Callable[[], bool]) -> Iterator[Consistency]:
+        """Yield the level that this read has to ask the server for.
+
+        Args:
+            level: what is asked for.
+            replicated: tells whether reads may be answered by different replicas of the records;
+                asked where that matters.
+        """
+        with _guard:
+            written, seen = self._ledger.written, self._ledger.seen.get(self._address, 0)
+            age = time.monotonic() - self._ledger.latest
+        asked = level
+        if level == "session" and written > seen:
+            asked = "strong"
+        elif level == "session" and written and replicated():
+            # What one replica has shown, another may still lack.
+            asked = "strong" if age < _GRACE_S else "bounded"
+        yield asked
+        if asked == "strong":
+            with _guard:
+                seen = self._ledger.seen.get(self._address, 0)
+                self._ledger.seen[self._address] = max(seen, written)
+
+    def token(self) -> str:
+        """Return what stands for all writes of this session so far, for another process to join."""
+        with _guard:
+            writer, written = self._ledger.writer, self._ledger.written
+        return f"{_SESSION_KIND}:{self._collection}:{writer}:{written}"
+
+    def join(self, token: str) -> None:
+        """Let session reads see what the writer of a token had written when it was made.
+
+        Raises:
+            InvalidArgumentError: it is no token, or one of another collection.
+        """
+        kind, collection, writer, number, *_ = *token.split(":", 3), "", "", ""
+        if kind != _SESSION_KIND or not writer or not number.isdecimal():
+            raise InvalidArgumentError(
+                f"session must be what session_token() gave; got {token[:80]!r}"
+            )
+        if collection != self._collection:
+            raise InvalidArgumentError(
+                "the session token is of another index, or of this name's index before it was "
+                "dropped and made again; hand over a token of the index that is read"
+            )
+        with _guard:
+            own = writer == self._ledger.writer
+            if not own and int(number) > self._ledger.joined.get(writer, 0):
+                self._ledger.joined[writer] = int(number)
+                self._ledger.note()
 
 
 class Collection:
-    """A collection, and the calls of pymilvus on it.
+    """A collection, and the calls of pymilvus on it."""
 
-    Args:
-        connection: the store's connection.
-        layout: what the collection is.
-        loading: how many replicas of it are loaded, and where.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        layout: Layout,
-        loading: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, connection: Connection, layout: Layout, loading: Mapping[str, Any]) -> None:
         self.connection = connection
         self.layout = layout
         self.lite = connection.lite
         self.session = Session(str(layout.collection), connection.place)
         self._name = layout.info.name
-        self._load_with = loading or {}
-        self._alone: bool | None = None
+        self._load_with = loading
         self._loaded = False
         self._loading = reentrant_lock()
         # Where one process serves Lite to others, that one sees to it.
@@ -63,30 +179,21 @@ class Collection:
         self._closed = threading.Event()
 
     def with_retries(self, operation: str, step: Callable[[MilvusClient, int], Any]) -> Any:
-        """Make calls that stand or fall together; tried again, they begin with the first.
+        """Make calls as :meth:`Connection.with_retries` does, while the index is open.
 
-        Args:
-            operation: the contract's name of what is being done.
-            step: makes them, given a client and the number of the attempt, from 0.
-
-        Raises:
-            ClosedError: the index was closed.
-            VecbridgeError: what they failed with, or went on failing with.
+        What the server has taken out of its memory is loaded before the next attempt.
         """
 
         def opened(client: MilvusClient, attempt: int) -> Any:
             if self._closed.is_set():
-                raise ClosedError(
-                    f"index {self._name!r} was closed, so it cannot {operation}; open it again",
-                    backend=BACKEND,
-                    operation=operation,
-                )
+                text = f"index {self._name!r} was closed, so it cannot {operation}; open it again"
+                raise failure(ClosedError, operation, text)
             return step(client, attempt)
 
         def reload(error: BackendError) -> None:
             # Servers and Lite forget what was loaded when they start again.
             if isinstance(error, NotLoadedError):
-                self._load("load")
+                self.load("load")
 
         return self.connection.with_retries(operation, opened, reload)
 
@@ -94,12 +201,16 @@ class Collection:
         """Bring the collection into the server's memory, where it is not yet.
 
         A load that takes longer than one call may is waited for, as a server that is away is.
-
-        Args:
-            operation: the contract's name of what waits for it.
         """
-        self._load(operation)
-        self._alone = None
+        timeout = self.connection.timeout
+
+        def step(client: MilvusClient, _attempt: int) -> None:
+            state = client.get_load_state(self._name, timeout=timeout)["state"]
+            if state.name != "Loaded":
+                self.connection.alone_known.pop(self.layout.collection, None)
+                client.load_collection(self._name, timeout=timeout, **self._load_with)
+
+        self.connection.with_retries(operation, step)
         self._loaded = True
 
     def upsert(self, columns: Columns) -> None:
@@ -111,9 +222,7 @@ class Collection:
         request, timeout = to_request(self.layout, columns), self.connection.timeout
 
         def step(client: MilvusClient, _attempt: int) -> None:
-            if takes_requests(client):
-                send(client, request, timeout)
-            else:
+            if not send(client, request, timeout):
                 client.upsert(self._name, to_rows(columns), timeout=timeout)
 
         with self._writing(request.num_rows):
@@ -129,13 +238,11 @@ class Collection:
         with self._writing(0):
             self._call("delete", "delete", filter=expression)
 
-    def flush_bulk(self) -> None:
+    def _flush_bulk(self) -> None:
         """Flush what was written in bulk to a Lite of this process's own, before a search.
 
         A server decides that for itself: flushing there makes small segments and slow searches.
         """
-        if not self._flushes or self._unflushed < _UNFLUSHED_ROWS:
-            return
         with self.connection.writing():
             if self._unflushed:
                 self._call("flush", "flush")
@@ -154,13 +261,11 @@ class Collection:
         while (progress := self.progress())[1] < progress[0]:
             if time.monotonic() > end:
                 needed = needs(self.layout.index.name)
-                raise OperationTimeoutError(
+                text = (
                     f"of {progress[0]} records, {progress[1]} are indexed after {seconds:g} s; "
-                    f"try again later" + (f", or not at all: {needed}" if needed else ""),
-                    backend=BACKEND,
-                    operation="settle",
-                    retryable=True,
+                    f"try again later" + (f", or not at all: {needed}" if needed else "")
                 )
+                raise failure(OperationTimeoutError, "settle", text, passes=True)
             time.sleep(_PROGRESS_STEP_S)
         # What is loaded keeps its scan until it is loaded again.
         self._call("settle", "release_collection")
@@ -181,6 +286,9 @@ class Collection:
                 if not self._loaded:
                     self.load(operation)
 
+        if self._flushes and self._unflushed >= _UNFLUSHED_ROWS:
+            self._flush_bulk()
+
         def replicated() -> bool:
             return not self.lite and not self._is_alone(operation)
 
@@ -198,46 +306,28 @@ class Collection:
         """Refuse every later call."""
         self._closed.set()
 
-    def _load(self, operation: str) -> None:
-        timeout = self.connection.timeout
-
-        def step(client: MilvusClient, _attempt: int) -> None:
-            state = client.get_load_state(self._name, timeout=timeout)["state"]
-            if state.name != "Loaded":
-                self.connection.replicas_known.pop(self.layout.collection, None)
-                client.load_collection(self._name, timeout=timeout, **self._load_with)
-
-        self.connection.with_retries(operation, step)
-
     def _is_alone(self, operation: str) -> bool:
-        """Return whether one replica answers all reads; asked when a read first needs it."""
-        if self._alone is None:
-            self._alone = self._replicas(operation) == 1
-        return self._alone
-
-    def _replicas(self, operation: str) -> int | None:
-        """Return how many replicas answer reads; ``None`` where the server does not say."""
-        known, number = self.connection.replicas_known, self.layout.collection
-        moment, count = known.get(number, (-_REPLICAS_KNOWN_S, None))
+        """Return whether one replica answers all reads; ``False`` where the server does not say."""
+        known, number = self.connection.alone_known, self.layout.collection
+        moment, alone = known.get(number, (-_REPLICAS_KNOWN_S, False))
         if time.monotonic() - moment >= _REPLICAS_KNOWN_S:
             try:
-                count = len(self._call(operation, "describe_replica"))
+                alone = len(self._call(operation, "describe_replica")) == 1
             except BackendError as error:
                 # An account may read without being allowed to ask this.
                 if error.retryable or isinstance(error, ClosedError):
                     raise
-                count = None
-            known[number] = time.monotonic(), count
-        return count
+                alone = False
+            known[number] = time.monotonic(), alone
+        return alone
 
     def _call(self, operation: str, method: str, **arguments: Any) -> Any:
         """Call one method of the client on this collection."""
         timeout = self.connection.timeout
-
-        def step(client: MilvusClient, _attempt: int) -> Any:
-            return getattr(client, method)(self._name, timeout=timeout, **arguments)
-
-        return self.with_retries(operation, step)
+        return self.with_retries(
+            operation,
+            lambda client, _: getattr(client, method)(self._name, timeout=timeout, **arguments),
+        )
 
     @contextmanager
     def _writing(self, rows: int) -> Iterator[None]:

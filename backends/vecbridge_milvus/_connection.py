@@ -26,7 +26,7 @@ from vecbridge import (
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus import lite as milvus_lite
 from vecbridge_milvus._diagnosis import cause
-from vecbridge_milvus._errors import BACKEND, boundary, quieten, quietly, translate, with_retries
+from vecbridge_milvus._errors import boundary, failure, quieten, quietly, translate, with_retries
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -48,16 +48,13 @@ _loading = reentrant_lock()
 
 
 class Connection:
-    """What the indexes of one store share.
-
-    Args:
-        settings: where the server is, and who asks.
+    """The connection that the indexes of one store share.
 
     Attributes:
         place: where the server is, without any credentials; or Milvus Lite's directory.
         timeout: seconds that one call may take.
-        replicas_known: by a collection's number, when the server said how many replicas answer, and
-            how many those were.
+        alone_known: by a collection's number, when the server said how many replicas answer, and
+            whether it was one.
         shown: by a collection's number, whether its searches were seen to look at every record.
     """
 
@@ -73,7 +70,7 @@ class Connection:
         self._release: weakref.finalize[..., Any] | None = None
         self._reached = False
         self._closed = False
-        self.replicas_known: dict[int, tuple[float, int | None]] = {}
+        self.alone_known: dict[int, tuple[float, bool]] = {}
         self.shown: dict[int, bool] = {}
         _connections.add(self)
 
@@ -133,13 +130,8 @@ class Connection:
     ) -> T:
         """Do what may safely be done twice, again while the server is away or busy.
 
-        Args:
-            operation: the contract's name of what is being done.
-            step: makes the calls.
-            on_retry: does what the next attempt needs, such as loading what is not loaded.
-
-        Raises:
-            VecbridgeError: what it failed with, or went on failing with.
+        The calls of a step stand or fall together; before the next attempt, the connection is made
+        again where it was lost, and ``on_retry`` is called.
         """
         if not self._reached:
             # An address at which no server ever answered is more likely wrong.
@@ -168,6 +160,13 @@ class Connection:
 
         seconds = self._settings.retry_timeout
         return with_retries(attempted, operation=operation, seconds=seconds, on_retry=prepared)
+
+    def call(self, operation: str, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call one method of the client, as :meth:`with_retries` does."""
+        return self.with_retries(
+            operation,
+            lambda client, _: getattr(client, method)(*arguments, timeout=self.timeout, **options),
+        )
 
     def writing(self) -> AbstractContextManager[object]:
         """Return what a write holds while it lasts."""
@@ -283,25 +282,20 @@ class Connection:
     def _failure(self, error: Exception, logged: list[BaseException]) -> VecbridgeError:
         if self._lite is None:
             # pymilvus before 2.6 asks for the database itself.
-            told = translate(error, "connect")
-            return told if isinstance(told, ConfigurationError) else cause(self._settings, error)
+            ours = translate(error, "connect")
+            return ours if isinstance(ours, ConfigurationError) else cause(self._settings, error)
         return self._lite.silent(str(logged[-1]) if logged else str(error))
 
     def _was_closed(self, operation: str) -> ClosedError:
-        return ClosedError(
+        text = (
             f"the store was closed, so it cannot {operation}; get another one from "
-            f"vecbridge.get_backend('milvus', ...)",
-            backend=BACKEND,
-            operation=operation,
+            f"vecbridge.get_backend('milvus', ...)"
         )
+        return failure(ClosedError, operation, text)
 
 
 def _imported() -> ModuleType:
-    """Return the package ``pymilvus``, imported on first use.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
+    """Return the package ``pymilvus``, imported on first use."""
     with _loading:
         try:
             import pymilvus

@@ -1,9 +1,8 @@
-"""How the collection of a new index is made: by one caller, and whole or not at all."""
+"""The creation of an index's collection: by one caller, and whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,27 +19,31 @@ from vecbridge import (
     VecbridgeError,
 )
 from vecbridge_milvus._connection import Connection
+from vecbridge_milvus._diagnosis import release_of
 from vecbridge_milvus._errors import boundary
-from vecbridge_milvus._fields import KEY_BYTES, KEYWORDS, TEXT_BYTES
+from vecbridge_milvus._expr import KEYWORDS
 from vecbridge_milvus._index_types import (
+    LITE_TYPES,
     IndexSettings,
     IndexType,
     build_parameters,
-    check_for_lite,
     needs,
 )
-from vecbridge_milvus._proof import IMPOSSIBLE, is_cloud
+from vecbridge_milvus._proof import replaces_indexes
 from vecbridge_milvus._schema import (
+    COLUMN_TYPES,
     KEY,
+    KEY_BYTES,
     METRICS,
+    MILVUS_LEVELS,
     NORM,
     NORM_OF_PADDED,
+    TEXT_BYTES,
     TRIED,
     VECTOR,
     VERSION,
     marker,
 )
-from vecbridge_milvus._session import MILVUS_LEVELS
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -52,24 +55,18 @@ _EVERYWHERE = "FLAT, HNSW, IVF_FLAT and IVF_SQ8"
 
 
 class Creation:
-    """Makes one collection.
-
-    Args:
-        connection: to the server.
-        settings: how indexes are built.
-        name: of the collection.
-    """
+    """Makes one collection."""
 
     def __init__(self, connection: Connection, settings: IndexSettings, name: str) -> None:
         self._connection = connection
         self._settings = settings
         self._name = name
+        self._timeout = connection.timeout
         # Tells this creation from another one of the same name at the same time.
         self._nonce = uuid.uuid4().hex
 
     def run(
         self,
-        *,
         dimension: int,
         metric: Metric,
         fields: Mapping[str, FieldType],
@@ -91,15 +88,23 @@ class Creation:
                 raise
 
     def _check(self, fields: Mapping[str, FieldType]) -> None:
-        """Refuse what this server would ignore."""
-        _check_field_names(fields)
+        """Refuse names that are taken, and what this server would ignore."""
+        taken = sorted(name for name in fields if name in _RESERVED or name.lower() in KEYWORDS)
+        if taken:
+            raise InvalidArgumentError(
+                f"Milvus fields cannot be named {', '.join(taken)}: the names are taken by the "
+                f"index itself or by Milvus's filter language; choose others"
+            )
         settings = self._settings
         problems = settings.index_problems(lite=self._connection.lite)
         if problems:
             raise InvalidArgumentError("; ".join(problems))
-        if self._connection.lite:
-            check_for_lite(settings.index_type)
-        version = _numbers(self._connection.version)
+        if self._connection.lite and settings.index_type not in LITE_TYPES:
+            raise InvalidArgumentError(
+                f"Milvus Lite has no index {settings.index_type}: it takes the name and searches "
+                f"by another one. Use one of {', '.join(sorted(LITE_TYPES))}, or a Milvus server"
+            )
+        version = release_of(self._connection.version)
         key = settings.partition_key
         if key is not None and version is not None and version < _PARTITION_KEY_SINCE:
             raise InvalidArgumentError(
@@ -123,7 +128,7 @@ class Creation:
     def _claim(
         self, dimension: int, fields: Mapping[str, FieldType], consistency: Consistency
     ) -> None:
-        client, timeout = self._client(), self._connection.timeout
+        client = self._client()
         options: dict[str, Any] = {}
         if self._settings.shards is not None:
             options["num_shards"] = self._settings.shards
@@ -138,7 +143,7 @@ class Creation:
                     self._name,
                     schema=self._schema(client, dimension, fields),
                     consistency_level=MILVUS_LEVELS[consistency],
-                    timeout=timeout,
+                    timeout=self._timeout,
                     **options,
                 )
         except (BackendError, InvalidArgumentError) as error:
@@ -153,12 +158,6 @@ class Creation:
     ) -> CollectionSchema:
         from pymilvus import DataType
 
-        types = {
-            "string": DataType.VARCHAR,
-            "integer": DataType.INT64,
-            "float": DataType.DOUBLE,
-            "boolean": DataType.BOOL,
-        }
         made = json.dumps({"vecbridge": VERSION, "made": self._nonce, "flat": TRIED})
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False, description=made)
         schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=KEY_BYTES)
@@ -169,11 +168,11 @@ class Creation:
             extra: dict[str, Any] = {"max_length": TEXT_BYTES} if kind == "string" else {}
             if field == self._settings.partition_key:
                 extra["is_partition_key"] = True
-            schema.add_field(field, types[kind], **extra)
+            schema.add_field(field, DataType[COLUMN_TYPES[kind]], **extra)
         return schema
 
     def _furnish(self, dimension: int, metric: Metric) -> None:
-        client, timeout, settings = self._client(), self._connection.timeout, self._settings
+        client, settings = self._client(), self._settings
         kind = self._kind(metric)
         built = build_parameters(kind, dimension, settings.index_params)
         indexes = client.prepare_index_params()
@@ -187,23 +186,22 @@ class Creation:
         asked = f"index_type {kind}" + (f" with {built}" if built else "")
         with _refusal(asked, needs(kind)):
             # There is nothing to be built yet, for which pymilvus would wait half a second.
-            client.create_index(self._name, indexes, timeout=timeout, sync=False)
+            client.create_index(self._name, indexes, timeout=self._timeout, sync=False)
         loading = settings.loading
         asked = f"an index loaded with {loading}" if loading else "to load the index"
         with _refusal(asked):
             # Writes need not wait for what only reads do; what may be refused is waited for.
-            client.load_collection(self._name, timeout=timeout, _async=not loading, **loading)
+            client.load_collection(self._name, timeout=self._timeout, _async=not loading, **loading)
 
     def _kind(self, metric: Metric) -> str:
-        """Return the index to ask for: what the settings name, where the server builds that.
-
-        Raises:
-            InvalidArgumentError: they name one that looks at every record, and the server would
-                put another one in its place.
-        """
+        """Return the index to ask for: what the settings name, where the server builds that."""
         settings, connection = self._settings, self._connection
         exhaustive = IndexType(settings.index_type, {}).exhaustive
-        if not exhaustive or connection.lite or not self._replaces(metric):
+        if (
+            not exhaustive
+            or connection.lite
+            or not replaces_indexes(connection, self._name, VECTOR, METRICS[metric])
+        ):
             return settings.index_type
         if "index_type" in settings.model_fields_set:
             raise InvalidArgumentError(
@@ -213,48 +211,27 @@ class Creation:
             )
         return "AUTOINDEX"
 
-    def _replaces(self, metric: Metric) -> bool:
-        """Return whether the server builds something else when asked for what cannot be built."""
-        client, timeout = self._client(), self._connection.timeout
-        if is_cloud(client, self._connection.place):
-            return True
-        indexes = client.prepare_index_params()
-        metric_type = METRICS[metric]
-        indexes.add_index(VECTOR, index_name=VECTOR, metric_type=metric_type, **IMPOSSIBLE)
-        try:
-            with boundary("create_index"):
-                client.create_index(self._name, indexes, timeout=timeout, sync=False)
-        except AuthenticationError:
-            raise
-        except BackendError as error:
-            if error.retryable:
-                raise
-            return False
-        with boundary("create_index"):
-            client.drop_index(self._name, VECTOR, timeout=timeout)
-        return True
-
     def _withdraw(self) -> None:
         """Leave nothing half-made behind; a server that is gone keeps what it has."""
         with suppress(VecbridgeError), boundary("create_index"):
             if not self._is_anothers():
-                self._client().drop_collection(self._name, timeout=self._connection.timeout)
+                self._client().drop_collection(self._name, timeout=self._timeout)
 
     def _is_anothers(self) -> bool:
         """Return whether another caller has made a collection of that name."""
         if not self._exists():
             return False
-        client, timeout = self._client(), self._connection.timeout
         with boundary("create_index"):
-            described: dict[str, Any] = client.describe_collection(self._name, timeout=timeout)
+            described: dict[str, Any] = self._client().describe_collection(
+                self._name, timeout=self._timeout
+            )
         # Lite keeps no description; there, writes take turns and names are unique.
         made = marker(described.get("description") or "").get("made")
         return made != self._nonce and not (self._connection.lite and made is None)
 
     def _exists(self) -> bool:
         with boundary("create_index"):
-            there = self._client().has_collection(self._name, timeout=self._connection.timeout)
-        return bool(there)
+            return bool(self._client().has_collection(self._name, timeout=self._timeout))
 
     def _taken(self) -> IndexExistsError:
         return IndexExistsError(
@@ -264,20 +241,6 @@ class Creation:
 
     def _client(self) -> MilvusClient:
         return self._connection.client("create_index")
-
-
-def _check_field_names(fields: Mapping[str, FieldType]) -> None:
-    """Refuse names that the collection, or the language of filters, has taken.
-
-    Raises:
-        InvalidArgumentError: one of the names is taken.
-    """
-    taken = sorted(name for name in fields if name in _RESERVED or name.lower() in KEYWORDS)
-    if taken:
-        raise InvalidArgumentError(
-            f"Milvus fields cannot be named {', '.join(taken)}: the names are taken by the index "
-            f"itself or by Milvus's filter language; choose others"
-        )
 
 
 @contextmanager
@@ -297,8 +260,3 @@ def _refusal(asked: str, needed: str = "") -> Iterator[None]:
         raise InvalidArgumentError(
             f"Milvus refused {asked}: {error} Nothing was made{advice}"
         ) from error
-
-
-def _numbers(version: str) -> tuple[int, int] | None:
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    return None if found is None else (int(found[1]), int(found[2]))

@@ -1,6 +1,6 @@
-"""Why a Milvus does not do what it should: a connection that failed, and what a live one holds.
+"""The diagnosis of a connection that failed, and of what a live one holds.
 
-pymilvus tells of every failure to connect in the same words. So what fails is asked in the order in
+pymilvus reports every failure to connect in the same words. So what fails is asked in the order in
 which a connection is made: does a server listen, do the certificates hold, does Milvus take the
 credentials.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vecbridge import AuthenticationError, BackendError, ConnectionFailedError
 from vecbridge.diagnosis import Finding
 from vecbridge.settings import redacted
-from vecbridge_milvus._errors import BACKEND, boundary
+from vecbridge_milvus._errors import boundary, failure
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._settings import MilvusSettings
 
@@ -45,13 +46,8 @@ _OF_THE_CLIENT = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "HAND
 
 
 def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendError:
-    """Return the error to raise for a connection to a server that failed.
-
-    Args:
-        settings: where the server is, and who asks.
-        error: what pymilvus said, which may be what the server answered.
-    """
-    # Who gave the call little time does not want to wait longer for the reason.
+    """Return the error to raise for a connection to a server that failed."""
+    # A caller who gives a call little time does not want to wait longer for the reason.
     seconds = min(_PROBE_S, settings.timeout * _SHARE)
     address = settings.address
     if address is None:
@@ -62,9 +58,16 @@ def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendEr
     if proxy:
         # What can be reached without it says nothing of the way that gRPC goes.
         return _refusal(settings, place, seconds, error, proxy)
-    unheard = _no_server(address, place, seconds)
-    if unheard is not None:
-        return unheard
+    try:
+        socket.create_connection(address, seconds).close()
+    except socket.gaierror:
+        return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
+    except OSError:
+        return _failed(
+            f"no server answers at {place}. Start a Milvus server there, correct the uri, or use "
+            f"the embedded one: uri='vectors.db'",
+            passes=True,
+        )
     if settings.encrypts:
         trouble = _tls_trouble(settings, address, seconds)
     else:
@@ -77,7 +80,7 @@ def cause(settings: MilvusSettings, error: Exception | None = None) -> BackendEr
 def _proxy(host: str) -> str:
     """Return the environment variable that has gRPC go through a proxy to a host, if one does.
 
-    Its value may hold a password, and is not told.
+    Its value may hold a password, and is not repeated.
     """
     named = [name for name in _PROXIES if os.environ.get(name)]
     spared = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy") or ""  # noqa: SIM112
@@ -86,40 +89,20 @@ def _proxy(host: str) -> str:
     return "" if not named or any(host.endswith(end) for end in ends) else named[0]
 
 
-def _no_server(address: tuple[str, int], place: str, seconds: float) -> BackendError | None:
-    try:
-        socket.create_connection(address, seconds).close()
-    except socket.gaierror:
-        return _failed(f"the name {address[0]!r} is not known to this machine: correct the uri")
-    except OSError:
-        return _unheard(
-            place,
-            ". Start a Milvus server there, correct the uri, or use the embedded one: "
-            "uri='vectors.db'",
-        )
-    return None
-
-
 def _no_server_at_file(uri: str, seconds: float) -> BackendError | None:
-    path = uri.partition(":")[2].removeprefix("//")
     with socket.socket(socket.AF_UNIX) as plain:
         plain.settimeout(seconds)
         try:
-            plain.connect(path)
-        except FileNotFoundError:
-            return _unheard(
-                uri, ": there is no such file. Start the server that makes it, or correct the uri"
-            )
+            plain.connect(uri.partition(":")[2].removeprefix("//"))
         except PermissionError:
             return _failed(f"this user may not connect to {uri}: change the file's permissions")
+        except FileNotFoundError:
+            found = ": there is no such file. Start the server that makes it"
         except OSError as error:
-            reason = f" ({_reason(error)})"
-            return _unheard(uri, f"{reason}. Start the server there, or correct the uri")
-    return None
-
-
-def _unheard(place: str, rest: str) -> BackendError:
-    return _failed(f"no server answers at {place}{rest}", passes=True)
+            found = f" ({_reason(error)}). Start the server there"
+        else:
+            return None
+    return _failed(f"no server answers at {uri}{found}, or correct the uri", passes=True)
 
 
 def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: float) -> str | None:
@@ -158,7 +141,7 @@ def _tls_trouble(settings: MilvusSettings, address: tuple[str, int], seconds: fl
     except ConnectionError:
         return _SPEAKS_PLAIN_TEXT
     except OSError:
-        return None
+        pass
     return None
 
 
@@ -212,9 +195,12 @@ def _refusal(
     """Return the error for what Milvus itself says to the credentials."""
     import grpc
 
+    token = settings.plain_token
+    secret = base64.b64encode(token.encode()).decode()
+    identity = [("authorization", secret)] if token else []
     try:
         with closing(_channel(settings, place)) as channel:
-            channel.unary_unary(_ASKED)(b"", timeout=seconds, metadata=_identity(settings))
+            channel.unary_unary(_ASKED)(b"", timeout=seconds, metadata=identity)
     except grpc.RpcError as error:
         status = error.code().name
     else:
@@ -227,13 +213,11 @@ def _refusal(
             f"Milvus at {place} did not answer{heard}, but does so now: try again", passes=True
         )
     if status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
-        if settings.plain_token:
+        if token:
             what = "does not accept the credentials given: correct user and password, or token"
         else:
             what = "wants credentials, and none were given: set user and password, or token"
-        return AuthenticationError(
-            f"Milvus at {place} {what}", backend=BACKEND, operation="connect"
-        )
+        return failure(AuthenticationError, "connect", f"Milvus at {place} {what}")
     if status == "UNIMPLEMENTED":
         return _failed(f"a gRPC server answers at {place}, but it is no Milvus: correct the uri")
     if proxy:
@@ -263,13 +247,8 @@ def _channel(settings: MilvusSettings, place: str) -> Any:
     return grpc.secure_channel(place, grpc.ssl_channel_credentials(*read), options)
 
 
-def _identity(settings: MilvusSettings) -> list[tuple[str, str]]:
-    token = settings.plain_token
-    return [("authorization", base64.b64encode(token.encode()).decode())] if token else []
-
-
 def _failed(text: str, *, passes: bool = False) -> ConnectionFailedError:
-    return ConnectionFailedError(text, backend=BACKEND, operation="connect", retryable=passes)
+    return failure(ConnectionFailedError, "connect", text, passes=passes)
 
 
 def _reason(error: OSError) -> str:
@@ -282,64 +261,64 @@ def findings(
     """Look at the connection, the account, the database and each collection; change nothing.
 
     Nothing is loaded: a collection that is not in the server's memory stays out of it.
-
-    Args:
-        settings: where the server is, and who asks.
-        client: the live client.
-        version: what the server calls itself.
-        lite: whether it is Milvus Lite.
-        took_s: how long it took to connect.
-
-    Raises:
-        BackendError: the server fails.
     """
     timeout = settings.call_timeout
     yield Finding(
         "connection", "ok", f"{settings.place} answers ({1000 * took_s:.0f} ms to connect)"
     )
-    yield _version(version, lite=lite)
+    yield _version(version)
     if not lite:
         yield _account(settings, client)
     yield _database(settings, client)
     with boundary("diagnose"):
         names = sorted(client.list_collections(timeout=timeout))
     yield Finding("collections", "ok", f"{len(names)}: {', '.join(names[:_LISTED]) or 'none'}")
-    yield from (_collection(client, name, timeout) for name in names[:_LISTED])
+    for name in names[:_LISTED]:
+        check = f"collection {name}"
+        try:
+            with boundary("diagnose"):
+                finding = _collection(client, check, name, timeout)
+        except BackendError as error:
+            finding = Finding(check, "warning", str(error))
+        yield finding
 
 
-def _version(version: str, *, lite: bool) -> Finding:
-    found = f"Milvus {version}"
-    digits = version.lstrip("v").split("-")[0].split(".")[:2]
-    if lite or not all(part.isdigit() for part in digits):
-        return Finding("version", "ok", found)
-    if tuple(map(int, digits)) < _OLDEST_TESTED:
-        return Finding("version", "warning", found, "vecbridge is tested from 2.3 on: upgrade")
-    return Finding("version", "ok", found)
+def release_of(version: str) -> tuple[int, int] | None:
+    """Return the first two numbers of what a server calls itself; ``None`` where it has none."""
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def _version(version: str) -> Finding:
+    release = release_of(version)
+    if release is not None and release < _OLDEST_TESTED:
+        advice = "vecbridge is tested from 2.3 on: upgrade"
+        return Finding("version", "warning", f"Milvus {version}", advice)
+    return Finding("version", "ok", f"Milvus {version}")
 
 
 def _account(settings: MilvusSettings, client: MilvusClient) -> Finding:
     """Say who asks, and whether the server wants to know."""
-    named, timeout = settings.account, settings.call_timeout
+    named = settings.account
+    if not named:
+        return Finding(
+            "account",
+            "warning",
+            "none was asked for: every client that reaches this server can read and delete "
+            "everything",
+            "fine on a machine of your own; elsewhere turn on authorization and TLS",
+        )
     account = redacted(named)
     try:
         with boundary("diagnose"):
-            roles: dict[str, Any] = (
-                client.describe_user(user_name=named, timeout=timeout) if named else {}
-            )
+            user = client.describe_user(user_name=named, timeout=settings.call_timeout)
     except AuthenticationError:
         # Only administrators may read roles.
         return Finding("account", "ok", f"{account} (its roles are for administrators to read)")
     except BackendError as error:
-        return Finding("account", "warning", f"{account or 'none'}: {error}")
-    if named:
-        listed = ", ".join(map(str, roles.get("roles") or ())) or "none"
-        return Finding("account", "ok", f"{account}, roles: {listed}")
-    return Finding(
-        "account",
-        "warning",
-        "none was asked for: every client that reaches this server can read and delete everything",
-        "fine on a machine of your own; elsewhere turn on authorization and TLS",
-    )
+        return Finding("account", "warning", f"{account}: {error}")
+    listed = ", ".join(map(str, user.get("roles") or ())) or "none"
+    return Finding("account", "ok", f"{account}, roles: {listed}")
 
 
 def _database(settings: MilvusSettings, client: MilvusClient) -> Finding:
@@ -355,43 +334,30 @@ def _database(settings: MilvusSettings, client: MilvusClient) -> Finding:
     return Finding("database", "ok", f"{redacted(current)} ({beside})")
 
 
-def _collection(client: MilvusClient, name: str, timeout: float) -> Finding:
-    try:
-        with boundary("diagnose"):
-            return _examined(client, name, timeout)
-    except BackendError as error:
-        return Finding(f"collection {name}", "warning", str(error))
-
-
-def _examined(client: MilvusClient, name: str, timeout: float) -> Finding:
-    check = f"collection {name}"
+def _collection(client: MilvusClient, check: str, name: str, timeout: float) -> Finding:
     loaded = client.get_load_state(name, timeout=timeout)["state"].name == "Loaded"
     indexes = [
         client.describe_index(name, index, timeout=timeout)
         for index in client.list_indexes(name, timeout=timeout)
     ]
-    told = ", ".join(_index(index) for index in indexes)
     if not indexes:
         advice = "create one, or nothing can be searched"
         return Finding(check, "failed", "its vectors have no index", advice)
+    described = ", ".join(map(_index, indexes))
     if not loaded:
         rows = client.get_collection_stats(name, timeout=timeout).get("row_count", "?")
-        found = f"not loaded, up to {rows} rows, {told}"
+        found = f"not loaded, up to {rows} rows, {described}"
         return Finding(check, "warning", found, "opening it with vecbridge loads it")
     (counted,) = client.query(name, filter="", output_fields=["count(*)"], timeout=timeout)
-    found = f"{int(counted['count(*)']):,} rows, loaded, {told}"
+    found = f"{int(counted['count(*)']):,} rows, loaded, {described}"
     waiting = sum(int(index.get("pending_index_rows") or 0) for index in indexes)
     if waiting:
         found = f"{found}; {waiting:,} rows are not indexed yet"
-        ways = ["searches are right but slower meanwhile; wait", *_wanting(indexes)]
+        needed = [needs(str(index.get("index_type"))) for index in indexes]
+        ways = ["searches are right but slower meanwhile; wait"]
+        ways += [f"the server cannot build it: {each}" for each in needed if each]
         return Finding(check, "warning", found, "; or else ".join(ways))
     return Finding(check, "ok", found)
-
-
-def _wanting(indexes: list[dict[str, Any]]) -> list[str]:
-    """Return what those indexes need that are not built yet and may never be."""
-    wanting = [needs(str(index.get("index_type"))) for index in indexes]
-    return [f"the server cannot build it: {needed}" for needed in wanting if needed]
 
 
 def _index(described: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from vecbridge import (
 from vecbridge.settings import redacted_message
 
 T = TypeVar("T")
+Failure = TypeVar("Failure", bound=BackendError)
 BACKEND = "milvus"
 _COLLECTION_NOT_FOUND = 100
 _DATABASE_NOT_FOUND = 800
@@ -41,43 +42,17 @@ _PASSING_CODES = frozenset({4, 8, 12, 103, 106, 305, 503, 505, 507})
 recovering, no leader of a shard yet, a channel that stalls or goes elsewhere: the server says of
 each that the same call may succeed later. Not of a quota (9), which stays exceeded."""
 
-_PASSING = (
-    "timestamp lag too large",
-    "no available",
-    "not available",
-    "not ready",
-    "not healthy",
-    "notready",
-    "try again",
-    "retry later",
-    "node offline",
-    "node not found",
-    "channel unavailable",
-    "shard delegator",
-    "query delegator",
+_PASSING = re.compile(
+    "timestamp lag too large|no available|not available|not ready|not healthy|notready|try again"
+    "|retry later|node offline|node not found|channel unavailable|shard delegator|query delegator"
 )
-_UNTOLD = "unrecoverable error"
+_LOST_NODE = "unrecoverable error"
 """All that is said of a load which counts on a query node that is gone; why, only the log tells."""
 
-_TOO_MUCH = ("exceed the limit size", "maxoutputsize", "larger than max")
-"""What is said of an answer, or a message, that is longer than a server or gRPC sends; a server
-tells of some in the words of a failure that passes."""
-
-_LIMITED = ("rate", "quota", "too many requests")
-_LATE = ("deadline exceeded", "retry timeout", "index timeout")
+_LIMITED = re.compile("rate|quota|too many requests")
 _CLOSED_CHANNEL = "closed channel"
 _THEIRS = frozenset({"pymilvus", "grpc", "google", "milvus_lite"})
 """Packages whose failures are the store's; a failure in a line of ours is a defect."""
-
-_DAMAGED = (
-    "not valid json",
-    "magic bytes",
-    "not fully written",
-    "pickled",
-    "corrupt",
-    "invalid: parquet",
-)
-"""What Milvus Lite's readers of files say of one that is not as it was written."""
 
 _OTHER_PROTOCOL = re.compile(r"^protocol message \w+ has no ")
 """What Milvus Lite says where it answers in words that an older pymilvus does not know."""
@@ -105,8 +80,23 @@ class StillLoadingError(OperationTimeoutError):
     """The server goes on bringing the collection into its memory: wait."""
 
 
-class OvertakenError(BackendError):
-    """A delete came between a search and the reading of what it had found: search again."""
+_KINDS: tuple[tuple[str, type[BackendError], bool], ...] = (
+    # An answer, or a message, that is longer than a server or gRPC sends; a server reports some in
+    # the words of a failure that passes.
+    ("exceed the limit size|maxoutputsize|larger than max", TooLargeError, False),
+    ("not loaded", NotLoadedError, True),
+    # A delete came between a search and the reading of what it had found.
+    ("incomplete query result", BackendError, True),
+    ("loading collection timeout", StillLoadingError, True),
+    ("deadline exceeded|retry timeout|index timeout", OperationTimeoutError, True),
+    # Milvus Lite's readers of files, of one that is not as it was written.
+    (
+        "not valid json|magic bytes|not fully written|pickled|corrupt|invalid: parquet",
+        CorruptStoreError,
+        False,
+    ),
+)
+"""Which error the words of a server mean, and whether it passes by itself."""
 
 
 class _Quiet(threading.local, logging.Filter):
@@ -134,7 +124,7 @@ def quietly() -> Iterator[list[BaseException]]:
     """Keep what pymilvus and Milvus Lite log in this thread off the terminal.
 
     Yields:
-        The exceptions that they log meanwhile; some causes are told nowhere else.
+        The exceptions that they log meanwhile; some causes stand nowhere else.
     """
     _QUIET.depth += 1
     try:
@@ -159,9 +149,6 @@ def boundary(operation: str) -> Iterator[None]:
     """Turn whatever pymilvus, gRPC or the system raise inside into an error of the contract.
 
     What a line of vecbridge's own raises is a defect, and passes as it is.
-
-    Args:
-        operation: the contract's name of what is being done.
     """
     with quietly():
         try:
@@ -196,7 +183,7 @@ def with_retries(
     Raises:
         BackendError: what it failed with, or went on failing with.
     """
-    started, told = 0.0, False
+    started, warned = 0.0, False
     attempt = 0
     while True:
         try:
@@ -208,20 +195,26 @@ def with_retries(
             started = started if attempt else now
             left = started + seconds - now
             if left <= 0:
-                raise _given_up(error, seconds) from error
+                text = f"{error} (tried again for {seconds:g} s, the setting retry_timeout)"
+                raise failure(type(error), error.operation, text, passes=True) from error
             pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt)
-            if pause > _UNSPOKEN_S and not told:
-                told = True
+            if pause > _UNSPOKEN_S and not warned:
+                warned = True
                 _log.warning("%s - trying again, for up to %.0f s", error, left)
             time.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
             if on_retry is not None:
                 on_retry(error)
             attempt += 1
         else:
-            if told:
+            if warned:
                 waited = time.monotonic() - started
                 _log.warning("Milvus is back: %s went on after %.1f s", operation, waited)
             return answer
+
+
+def failure(kind: type[Failure], operation: str, text: str, *, passes: bool = False) -> Failure:
+    """Return an error of this backend."""
+    return kind(text, backend=BACKEND, operation=operation, retryable=passes)
 
 
 def translate(error: Exception, operation: str) -> VecbridgeError | None:
@@ -237,12 +230,8 @@ def translate(error: Exception, operation: str) -> VecbridgeError | None:
     if _CLOSED_CHANNEL in str(error).lower():
         return _unreachable(operation, "the connection was closed")
     if isinstance(error, OSError) or _is_theirs(error):
-        return BackendError(
-            f"Milvus could not {operation}: {type(error).__name__}: {_shortened(error)}",
-            backend=BACKEND,
-            operation=operation,
-            retryable=isinstance(error, ConnectionError),
-        )
+        text = f"Milvus could not {operation}: {type(error).__name__}: {_shortened(error)}"
+        return failure(BackendError, operation, text, passes=isinstance(error, ConnectionError))
     return None
 
 
@@ -273,25 +262,20 @@ def _from_grpc(error: Any, operation: str) -> BackendError:
     if status in {"UNAVAILABLE", "CANCELLED"}:
         return _unreachable(operation, said)
     if status == "DEADLINE_EXCEEDED":
-        return OperationTimeoutError(
+        text = (
             f"Milvus did not answer in time to {operation}. It may be overloaded or frozen; try "
-            f"again, or raise the setting timeout.",
-            backend=BACKEND,
-            operation=operation,
-            retryable=True,
+            f"again, or raise the setting timeout."
         )
-    limited = any(words in said.lower() for words in _LIMITED)
+        return failure(OperationTimeoutError, operation, text, passes=True)
+    limited = _LIMITED.search(said.lower()) is not None
     kind: type[BackendError] = BackendError
     if status == "RESOURCE_EXHAUSTED" and not limited:
         kind = TooLargeError
     elif status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
         kind = AuthenticationError
-    return kind(
-        f"Milvus refused to {operation} ({status}): {said}",
-        backend=BACKEND,
-        operation=operation,
-        retryable=limited and status in {"RESOURCE_EXHAUSTED", "UNKNOWN"},
-    )
+    passes = limited and status in {"RESOURCE_EXHAUSTED", "UNKNOWN"}
+    text = f"Milvus refused to {operation} ({status}): {said}"
+    return failure(kind, operation, text, passes=passes)
 
 
 def _from_milvus(error: Any, operation: str) -> VecbridgeError:
@@ -309,68 +293,34 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
             f"database on the server"
         )
     lost = getattr(code, "name", "") == "UNAVAILABLE"
-    answered = any(words in lowered for words in _PASSING)
-    if lost or (code == _UNREACHABLE and not answered) or "server unavailable" in lowered:
+    passing = _PASSING.search(lowered) is not None
+    if lost or (code == _UNREACHABLE and not passing) or "server unavailable" in lowered:
         return _unreachable(operation, "no server answers")
     if "create connection first" in lowered:
         return _unreachable(operation, "the connection was closed")
-    kind, retryable = _kind(code, lowered, said_so=bool(getattr(error, "retriable", False)))
+    said_so = bool(getattr(error, "retriable", False))
+    kind: type[BackendError] = BackendError
+    passing = passing or said_so or code in _PASSING_CODES or lowered == _LOST_NODE
+    passes = passing and code != _OVER_QUOTA
+    for words, meant, meant_passes in _KINDS:
+        if re.search(words, lowered) or (meant is NotLoadedError and code == _NOT_LOADED):
+            kind, passes = meant, meant_passes
+            break
     advice = ""
     if _OTHER_PROTOCOL.search(lowered):
         advice = " Milvus Lite is newer than the pymilvus that is installed: upgrade pymilvus."
-    return kind(
-        f"Milvus could not {operation} (code {code}): {said}{advice}",
-        backend=BACKEND,
-        operation=operation,
-        retryable=retryable,
-    )
-
-
-def _kind(code: Any, lowered: str, *, said_so: bool) -> tuple[type[BackendError], bool]:
-    """Return the type of a failure of a server that answers, and whether it passes by itself.
-
-    Args:
-        code: Milvus's.
-        lowered: what the server said.
-        said_so: whether it said as well that the same call may succeed later.
-    """
-    if any(words in lowered for words in _TOO_MUCH):
-        return TooLargeError, False
-    if code == _NOT_LOADED or "not loaded" in lowered:
-        return NotLoadedError, True
-    if "incomplete query result" in lowered:
-        return OvertakenError, True
-    if "loading collection timeout" in lowered:
-        return StillLoadingError, True
-    if any(words in lowered for words in _LATE):
-        return OperationTimeoutError, True
-    if any(words in lowered for words in _DAMAGED):
-        return CorruptStoreError, False
-    passing = lowered == _UNTOLD or any(words in lowered for words in _PASSING)
-    return BackendError, code != _OVER_QUOTA and (said_so or code in _PASSING_CODES or passing)
+    text = f"Milvus could not {operation} (code {code}): {said}{advice}"
+    return failure(kind, operation, text, passes=passes)
 
 
 def _unreachable(operation: str, said: str) -> ConnectionFailedError:
-    return ConnectionFailedError(
-        f"Milvus cannot be reached to {operation}: {said}. Is the server running?",
-        backend=BACKEND,
-        operation=operation,
-        retryable=True,
-    )
+    text = f"Milvus cannot be reached to {operation}: {said}. Is the server running?"
+    return failure(ConnectionFailedError, operation, text, passes=True)
 
 
 def _shortened(said: object) -> str:
     text = redacted_message(" ".join(str(said).split()))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def _given_up(error: BackendError, seconds: float) -> BackendError:
-    return type(error)(
-        f"{error} (tried again for {seconds:g} s, the setting retry_timeout)",
-        backend=error.backend,
-        operation=error.operation,
-        retryable=True,
-    )
 
 
 def _passes(error: BackendError) -> bool:

@@ -13,6 +13,20 @@ from collections.abc import Iterable
 from vecbridge import InvalidArgumentError, Scalar
 from vecbridge.filters import And, Comparison, Filter, Not, OneOf, Or
 
+_WORDS = """
+    and or not in like is null exists true false iso interval threshold text_match phrase_match
+    json_contains json_contains_all json_contains_any random_sample minimum_should_match
+    array_contains array_contains_all array_contains_any array_length
+    match_all match_any match_least match_most match_exact element_filter text_match_fuzzy
+    st_equals st_touches st_overlaps st_crosses st_contains st_intersects st_within st_dwithin
+    st_isvalid
+"""
+KEYWORDS = frozenset(_WORDS.split())
+"""The words of Milvus's filter language, in lower case; no expression can name a field so.
+
+Which of them a server knows depends on its version, and no quotes make a name of them.
+"""
+
 # A server and Milvus Lite understand only these escapes alike; anything else stands for itself.
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _LONG = re.compile("[\U00010000-\U0010ffff]")
@@ -20,12 +34,7 @@ _LEAST = -(2**63)
 
 
 class Expressions:
-    """Writes expressions over one collection.
-
-    Args:
-        key: name of the primary key.
-        lite: whether this is Milvus Lite.
-    """
+    """Writes expressions over one collection."""
 
     def __init__(self, key: str, *, lite: bool) -> None:
         self._key = key
@@ -83,6 +92,8 @@ class Expressions:
             right = self._written(where.right, wanted=both_are)
             text = f"({left}) and ({right})"
             return text if both_are == wanted else f"not ({text})"
+        if not isinstance(where, (OneOf, Comparison)):
+            raise TypeError(f"{where} is no filter that an index declares")
         text = self._one_of(where) if isinstance(where, OneOf) else self._compared(where)
         return text if wanted else f"not ({text})"
 

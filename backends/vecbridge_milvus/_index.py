@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -21,21 +22,23 @@ from vecbridge import (
     Scope,
 )
 from vecbridge.filters import FILTER_OPERATORS
-from vecbridge_milvus._approximate import SPARE, Approximate
+from vecbridge.locks import reentrant_lock
+from vecbridge.ranking import SPARE
 from vecbridge_milvus._collection import Collection
-from vecbridge_milvus._duplicate_keys import DuplicateKeys
 from vecbridge_milvus._errors import BACKEND, TooLargeError
-from vecbridge_milvus._exact import ExactRanker
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._index_types import IndexSettings
-from vecbridge_milvus._reader import IDS_AT_A_TIME
-from vecbridge_milvus._schema import MAX_LIMIT
-from vecbridge_milvus._session import MILVUS_LEVELS
-from vecbridge_milvus._wire import Entity, part_of, to_columns, to_records, to_stored
+from vecbridge_milvus._reader import IDS_AT_A_TIME, Reader
+from vecbridge_milvus._schema import COLUMN_TYPES, MAX_LIMIT, MILVUS_LEVELS
+from vecbridge_milvus._search import ApproximateRanker, ExactRanker
+from vecbridge_milvus._wire import Entity, part_of, to_columns, to_records
 
 _WITHIN_AT_MOST_IDS = 10_000
 _BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 5000
+_KEYS_AT_ONCE = 500
+
+_log = logging.getLogger("vecbridge.milvus")
 
 
 class MilvusIndex:
@@ -50,24 +53,25 @@ class MilvusIndex:
         self._collection = collection
         self._layout = collection.layout
         self._expressions = collection.layout.expressions
-        self._ranker = ExactRanker(collection)
-        self._duplicates = DuplicateKeys(collection)
         # What proves nothing is asked like an index that is approximate.
-        self._approximate = (
-            None if self._layout.provable else Approximate(collection, self._ranker, settings)
+        self._ranker = (
+            ExactRanker(collection)
+            if self._layout.provable
+            else ApproximateRanker(collection, settings)
         )
+        self._duplicates = _DuplicateKeys(collection)
         levels = ("strong",) if collection.lite else tuple(MILVUS_LEVELS)
         self._capabilities = Capabilities(
             exact=self._layout.provable,
-            recall=None if self._layout.exhaustive else settings.recall,
+            recall=None if self._layout.index.exhaustive else settings.recall,
             range_search=False,
             farthest=False,
             max_dimension=32_768,
             max_k=MAX_LIMIT - SPARE,
             max_within=_WITHIN_AT_MOST_IDS,
             max_batch_bytes=_BATCH_BYTES,
-            fields=True,
-            filters=FILTER_OPERATORS,
+            field_types=frozenset(COLUMN_TYPES),
+            filters=FILTER_OPERATORS - {"is_missing", "contains", "contains_any"},
             consistency=frozenset[Consistency](levels),
             durable=True,
             shared=collection.connection.shared,
@@ -80,7 +84,7 @@ class MilvusIndex:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the live server can do."""
+        """The capabilities of the live server."""
         return self._capabilities
 
     def upsert(
@@ -120,14 +124,12 @@ class MilvusIndex:
 
     def count(self, *, consistency: Consistency | None = None) -> int:
         """Return the number of live records."""
-        self._collection.flush_bulk()
         with self._collection.reading("count", self._level(consistency)) as reader:
             return self._duplicates.count(reader)
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         """Yield every live record once, at most ``batch_size`` at a time, in order of ids."""
         output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
-        self._collection.flush_bulk()
         rows = min(batch_size, self._layout.page_rows)
         with self._collection.reading("scan", self._level(consistency)) as reader:
             yield from map(partial(to_records, self._layout), reader.pages(output, rows))
@@ -135,28 +137,13 @@ class MilvusIndex:
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking, with what the engine leaves out silently."""
         expression = self._expression(scope)
-        self._collection.flush_bulk()
-        sent, asked = self._ranker.geometry.prepare(queries)
         with self._collection.reading("search", scope.consistency) as reader:
-            stored = to_stored(self._layout, sent)
-            if self._approximate is None:
-                found = reader.search(stored, k, expression, vectors=False)
-            else:
-                found = self._approximate.hits(reader, stored, k, expression)
-            distances = self._ranker.geometry.distances
-            answers = [
-                Hits(hits.ids, distances(hits.scores, query))
-                for query, hits in zip(asked, found, strict=True)
-            ]
-            return self._ranker.completed(reader, queries, answers, k, expression)
+            return self._ranker.native(reader, queries, k, expression)
 
     def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Return at least ``min(k, candidates)`` records of each query, with a lower bound."""
-        self._collection.flush_bulk()
         expression = self._expression(scope)
         with self._collection.reading("search", scope.consistency) as reader:
-            if self._approximate is not None:
-                return self._approximate.candidates(reader, queries, k, expression)
             return self._ranker.candidates(reader, queries, k, expression)
 
     def mend_duplicates(self) -> int:
@@ -222,12 +209,6 @@ def _in_parts(
 ) -> None:
     """Write records a part at a time, and smaller parts where the server finds them too large.
 
-    Args:
-        operation: the contract's name of what is being done.
-        ids: of the records.
-        size: how many at a time.
-        write: writes those from one place to another.
-
     Raises:
         PartialWriteError: a part failed after others were acknowledged.
     """
@@ -252,3 +233,77 @@ def _in_parts(
                 retryable=error.retryable,
             ) from error
         start += size
+
+
+class _DuplicateKeys:
+    """Counts keys where a server counts rows, and makes one row of several.
+
+    A server takes plain inserts of one key without a word. It then counts every row, shows one of a
+    key, and searches all, so that answers come short. Ours are only ever upserted.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._key = collection.layout.key
+        self._expressions = collection.layout.expressions
+        self._lock = reentrant_lock()
+        self._known = (-1, 0)
+
+    def count(self, reader: Reader) -> int:
+        """Return the number of keys; a pass over them where more rows are counted than before.
+
+        Says in the log where there are more rows than keys.
+        """
+        rows = reader.count("")
+        if self._collection.layout.norm is not None or self._collection.lite:
+            return rows
+        with self._lock:
+            if self._known[0] != rows:
+                keys = sum(len(page) for page in reader.pages([self._key], MAX_LIMIT))
+                self._known = (rows, min(keys, rows))
+                if keys < rows:
+                    _log.warning(
+                        "collection %r holds %d rows of %d keys: something inserts where it should "
+                        "upsert. mend_duplicates() of the index's engine keeps one row per key",
+                        self._collection.layout.info.name,
+                        rows,
+                        keys,
+                    )
+            return self._known[1]
+
+    def mend(self) -> int:
+        """Keep one row of every key that has several; return how many had."""
+        mended = 0
+        with self._collection.reading("mend_duplicates", "strong") as reader:
+            for keys in self._repeated(reader):
+                mended += len(keys)
+                self._collection.upsert_rows(self._shown(reader, keys))
+        with self._lock:
+            self._known = (-1, 0)
+        return mended
+
+    def _repeated(self, reader: Reader) -> Iterator[list[str]]:
+        last = ""
+        for page in reader.pages([self._key], MAX_LIMIT):
+            keys = sorted(row[self._key] for row in page)
+            found = list(self._among(reader, last, keys))
+            last = keys[-1]
+            for start in range(0, len(found), _KEYS_AT_ONCE):
+                yield found[start : start + _KEYS_AT_ONCE]
+
+    def _among(self, reader: Reader, after: str, keys: Sequence[str]) -> Iterator[str]:
+        """Yield those of consecutive keys that have several rows, found by halving."""
+        scope = both(self._expressions.after(after), self._expressions.until(keys[-1]))
+        if reader.count(scope) <= len(keys):
+            return
+        if len(keys) == 1:
+            yield keys[0]
+            return
+        middle = len(keys) // 2
+        yield from self._among(reader, after, keys[:middle])
+        yield from self._among(reader, keys[middle - 1], keys[middle:])
+
+    def _shown(self, reader: Reader, keys: Sequence[str]) -> list[Entity]:
+        vector = self._collection.layout.vector
+        rows = reader.rows(keys, ["*"], _KEYS_AT_ONCE)
+        return [{**row, vector: np.asarray(row[vector], dtype=np.float32)} for row in rows]

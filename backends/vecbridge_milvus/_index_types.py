@@ -1,15 +1,14 @@
-"""The vector indexes that Milvus has, what each wants to be told, and the settings that tell it."""
+"""The vector indexes that Milvus has, their parameters, and the settings that give them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from vecbridge import InvalidArgumentError
 from vecbridge.settings import Settings
 
 Family = Literal["flat", "graph", "disk", "cells", "auto", "other"]
@@ -39,9 +38,7 @@ _SEARCH_PARAMS: dict[Family, str] = {
 }
 # Those that keep every vector as it is; the others also mistake one record for another.
 _LOSSLESS = frozenset({"FLAT", "BRUTE_FORCE", "HNSW", "IVF_FLAT", "GPU_IVF_FLAT", "AUTOINDEX"})
-_LITE = frozenset({"FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"})
-
-
+LITE_TYPES = frozenset({"FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"})
 _ALIKE = 0.85
 _REFINED = frozenset({"refine", "refine_type"})
 _GRAPH = frozenset({"M", "efConstruction"})
@@ -123,13 +120,7 @@ class IndexType:
     def parameters(
         self, limit: int, effort: int, given: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return what a search for ``limit`` hits sends: never less effort than that many need.
-
-        Args:
-            limit: how many hits.
-            effort: value of the search parameter.
-            given: search parameters of the user's.
-        """
+        """Return what a search for ``limit`` hits sends: never less effort than that many need."""
         sent = dict(given or {})
         if self.search_param is not None:
             sent[self.search_param] = max(self.least(limit), min(effort, self.most()))
@@ -140,13 +131,7 @@ class IndexType:
 
 
 def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an index is built with: defaults that servers of every age need, then the user's.
-
-    Args:
-        name: Milvus's name of the index.
-        dimension: length of the vectors as they are stored.
-        given: the user's.
-    """
+    """Return what an index is built with: defaults for servers of every age, then the user's."""
     built: dict[str, Any] = {}
     family = _FAMILIES.get(name, "other")
     if family == "graph":
@@ -162,26 +147,20 @@ def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dic
     return built | dict(given)
 
 
-def _misbuilt(name: str, given: Iterable[str]) -> list[str]:
-    """Return what is wrong with names of build parameters: servers ignore unknown ones silently.
+def _misbuilt(name: str, given: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with names of build parameters: servers ignore unknown ones silently.
 
     A name that resembles none may be one that a later server knows.
-
-    Args:
-        name: Milvus's name of the index.
-        given: names of the user's parameters.
     """
     known = _BUILT_WITH.get(name)
     if known is None:
-        return []
+        return
     of_others = frozenset[str]().union(*_BUILT_WITH.values()) - known
-    problems = []
     for word in given:
         meant = _resembled(word, known)
         if word not in known and (meant or word in of_others):
             hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(sorted(known))}"
-            problems.append(f"index_type {name} is not built with {word!r}; {hint}")
-    return problems
+            yield f"index_type {name} is not built with {word!r}; {hint}"
 
 
 def _resembled(word: str, known: Iterable[str]) -> str:
@@ -206,19 +185,6 @@ def needs(name: str) -> str:
             f"queryNode.enableDisk set to true in milvus.yaml; those packaged for pip cannot"
         )
     return ""
-
-
-def check_for_lite(name: str) -> None:
-    """Refuse an index that Milvus Lite would take by name and make something else of.
-
-    Raises:
-        InvalidArgumentError: Lite does not have it.
-    """
-    if name not in _LITE:
-        raise InvalidArgumentError(
-            f"Milvus Lite has no index {name}: it takes the name and searches by another one. "
-            f"Use one of {', '.join(sorted(_LITE))}, or a Milvus server"
-        )
 
 
 def _subspaces(dimension: int) -> int:
@@ -253,7 +219,7 @@ Parameters = Annotated[dict[str, int | float | bool | str], BeforeValidator(_par
 
 
 class IndexSettings(Settings):
-    """How new indexes are built, how all are searched, and how foreign collections are read.
+    """Settings of new indexes, of searches, and of collections made by other programs.
 
     Attributes:
         index_type: Milvus's name of the index that a new collection gets: ``FLAT``, ``HNSW``,
@@ -299,30 +265,20 @@ class IndexSettings(Settings):
             wanted["resource_groups"] = self.resource_groups
         return wanted
 
+    def effort_for(self, kind: IndexType) -> int | None:
+        """Return the effort that the search parameters name for an index, if they do."""
+        value = self.search_params.get(kind.search_param or "")
+        return None if value is None else int(value)
+
     def index_problems(self, *, lite: bool) -> list[str]:
         """Return what is contradictory, or would be ignored.
 
         Args:
             lite: whether Milvus Lite is meant.
         """
-        problems = []
-        family = IndexType(self.index_type, {}).family
-        if "index_type" in self.model_fields_set and family == "flat":
-            problems += [
-                f"{name} is for approximate indexes; index_type {self.index_type} looks at every "
-                f"record"
-                for name in ("recall", "search_params")
-                if getattr(self, name)
-            ]
-        if self.index_params and family == "flat":
-            problems.append(
-                f"index_params needs an index_type that is built with something; it is "
-                f"{self.index_type}"
-            )
-        if "index_type" in self.model_fields_set and family not in {"flat", "other"}:
-            problems += self._misplaced(family)
-        problems += self._contradictions() + self._unusable()
-        problems += _misbuilt(self.index_type, self.index_params) + self._misspelt()
+        problems = [*self._of_other_types(), *self._contradictions()]
+        problems += _misbuilt(self.index_type, self.index_params)
+        problems += self._misspelt()
         if lite:
             problems += [
                 f"Milvus Lite would ignore {name}: it needs a Milvus server"
@@ -331,56 +287,55 @@ class IndexSettings(Settings):
             ]
         return problems
 
-    def _contradictions(self) -> list[str]:
-        problems = []
+    def _of_other_types(self) -> Iterator[str]:
+        """Yield settings that the index type has no use for."""
+        family, named = IndexType(self.index_type, {}).family, "index_type" in self.model_fields_set
+        if family == "flat" and named:
+            for name in ("recall", "search_params"):
+                if getattr(self, name):
+                    yield (
+                        f"{name} is for approximate indexes; index_type {self.index_type} looks at "
+                        f"every record"
+                    )
+        if family == "flat" and self.index_params:
+            yield (
+                f"index_params needs an index_type that is built with something; it is "
+                f"{self.index_type}"
+            )
+        if named and family not in {"flat", "other"}:
+            for name in self.search_params:
+                if family not in _BY_PARAMETER.get(name, {family}):
+                    yield (
+                        f"search_params[{name!r}] does not belong to index_type {self.index_type}, "
+                        f"which would ignore it"
+                    )
+
+    def _contradictions(self) -> Iterator[str]:
         efforts = sorted(self.search_params.keys() & {"ef", "nprobe", "search_list"})
         if self.recall is not None and efforts:
-            problems.append(
+            yield (
                 f"recall and search_params[{efforts[0]!r}] exclude each other: give the recall, or "
                 f"the effort"
             )
         if {"metric_type", "params"} & (self.search_params.keys() | self.index_params.keys()):
-            problems.append(
+            yield (
                 "index_params and search_params hold the parameters themselves, as in "
                 '{"ef": 500}; the metric is the index\'s own'
             )
         if len(self.resource_groups) > 1 and self.replicas != len(self.resource_groups):
-            problems.append(
+            yield (
                 f"{len(self.resource_groups)} resource_groups hold one copy each: they go with "
                 f"replicas={len(self.resource_groups)}"
             )
-        return problems
+        for name, value in self.search_params.items():
+            if name in _BY_PARAMETER and (type(value) is not int or value < 1):
+                yield f"search_params[{name!r}] must be a whole number of at least 1; got {value!r}"
 
-    def _unusable(self) -> list[str]:
-        return [
-            f"search_params[{name!r}] must be a whole number of at least 1; got {value!r}"
-            for name, value in self.search_params.items()
-            if name in _BY_PARAMETER and (type(value) is not int or value < 1)
-        ]
-
-    def _misspelt(self) -> list[str]:
-        """Return names that servers would ignore without a word."""
-        misplaced = [
-            f"{name!r} belongs in search_params, not in index_params"
-            for name in self.index_params
-            if name in _BY_PARAMETER
-        ]
-        return misplaced + [
-            f"search_params has no {name!r}; did you mean {meant!r}?"
-            for name in self.search_params
-            if name not in _BY_PARAMETER and (meant := _resembled(name, _BY_PARAMETER))
-        ]
-
-    def _misplaced(self, family: str) -> list[str]:
-        return [
-            f"search_params[{name!r}] does not belong to index_type {self.index_type}, which "
-            f"would ignore it"
-            for name in self.search_params
-            if name in _BY_PARAMETER and family not in _BY_PARAMETER[name]
-        ]
-
-
-def effort_given(parameters: Mapping[str, object], kind: IndexType) -> int | None:
-    """Return the effort that the user's search parameters name for an index, if they do."""
-    value = parameters.get(kind.search_param) if kind.search_param is not None else None
-    return None if value is None else int(cast("int", value))
+    def _misspelt(self) -> Iterator[str]:
+        """Yield names that servers would ignore without a word."""
+        for name in self.index_params:
+            if name in _BY_PARAMETER:
+                yield f"{name!r} belongs in search_params, not in index_params"
+        for name in self.search_params:
+            if name not in _BY_PARAMETER and (meant := _resembled(name, _BY_PARAMETER)):
+                yield f"search_params has no {name!r}; did you mean {meant!r}?"

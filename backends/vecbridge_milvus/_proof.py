@@ -1,4 +1,4 @@
-"""Whether an index that is described as FLAT looks at every record.
+"""The proof that an index which is described as FLAT looks at every record.
 
 A server may put an index of its own in the place of the one that is asked for, and repeat what was
 asked when it describes it (``autoIndex.enable``, as on Zilliz Cloud). So a description shows
@@ -8,22 +8,20 @@ own, when a collection is made; and that searches find what a reading of records
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import BackendError, ClosedError, Consistency
+from vecbridge import AuthenticationError, BackendError, ClosedError, Consistency
 from vecbridge.ranking import distances, norms
 from vecbridge_milvus._collection import Collection
+from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._wire import engine_geometry, to_ids, to_stored, to_vectors
 
-if TYPE_CHECKING:
-    from pymilvus import MilvusClient
-
-CLOUD = "zilliz"
-IMPOSSIBLE: dict[str, Any] = {"index_type": "HNSW", "params": {"M": 0, "efConstruction": 0}}
+_CLOUD = "zilliz"
+_IMPOSSIBLE: dict[str, Any] = {"index_type": "HNSW", "params": {"M": 0, "efConstruction": 0}}
 """A graph without edges: refused wherever what is asked for is what is built."""
 
 _ROWS = 4096
@@ -33,66 +31,83 @@ _ROUNDS = ((64, 10), (8, 500))
 _BRIEF_ROUNDS = ((16, 10),)
 
 
-class Evidence(NamedTuple):
-    """What a probe has seen.
-
-    Attributes:
-        missed: how many records a search left out that were nearer than its last hit.
-        checked: how many of its hits were known to belong there.
-    """
-
-    missed: int
-    checked: int
-
-
-def is_cloud(client: MilvusClient, uri: str) -> bool:
+def is_cloud(connection: Connection, operation: str) -> bool:
     """Return whether a server is Zilliz Cloud, which builds its own index whatever is asked for."""
-    if CLOUD in uri.lower():
+    if _CLOUD in connection.place.lower():
         return True
+    client = connection.client(operation)
     with boundary("connect"):
         ask = getattr(client, "get_server_type", None)
-        return callable(ask) and CLOUD in str(ask()).lower()
+        return callable(ask) and _CLOUD in str(ask()).lower()
 
 
-def shown(collection: Collection, *, tried: bool) -> bool:
-    """Return whether searches of a collection with a FLAT index are seen to look at everything.
+def replaces_indexes(connection: Connection, name: str, vector: str, metric_type: str) -> bool:
+    """Return whether a server builds another index when asked for what cannot be built.
 
-    Args:
-        collection: the collection, loaded.
-        tried: whether its server was seen to build what it is asked for when this was made. Then
-            nothing must speak against it; else there must be enough that speaks for it.
+    It is asked on a new collection, which has no index yet, and has none afterwards.
     """
-    known = collection.connection.shown
-    number = collection.layout.collection
+    if is_cloud(connection, "create_index"):
+        return True
+    client, timeout = connection.client("create_index"), connection.timeout
+    indexes = client.prepare_index_params()
+    indexes.add_index(vector, index_name=vector, metric_type=metric_type, **_IMPOSSIBLE)
+    try:
+        with boundary("create_index"):
+            client.create_index(name, indexes, timeout=timeout, sync=False)
+    except AuthenticationError:
+        raise
+    except BackendError as error:
+        if error.retryable:
+            raise
+        return False
+    with boundary("create_index"):
+        client.drop_index(name, vector, timeout=timeout)
+    return True
+
+
+def shown(collection: Collection) -> bool:
+    """Return whether searches of a loaded collection with a FLAT index are seen to be exhaustive.
+
+    Where its server was seen to build what it is asked for, nothing must speak against it; else
+    there must be enough that speaks for it.
+    """
+    if is_cloud(collection.connection, "open_index"):
+        return False
+    known, number = collection.connection.shown, collection.layout.collection
     if number not in known:
         try:
-            known[number] = _examined(collection, tried=tried)
+            known[number] = _examined(collection, tried=collection.layout.tried)
         except BackendError as error:
             # An account may search and not be allowed to read.
             if error.retryable or isinstance(error, ClosedError):
                 raise
-            return tried
+            return collection.layout.tried
     return known[number]
 
 
 def _examined(collection: Collection, *, tried: bool) -> bool:
     rounds = _BRIEF_ROUNDS if tried else _ROUNDS
-    seen = _probed(collection, "eventual", rounds)
-    if seen.missed:
+    missed, checked = _probed(collection, "eventual", rounds)
+    if missed:
         # Records may have been written or removed between a read and the next one.
-        seen = _probed(collection, "strong", rounds)
-    if tried or seen.missed:
-        return not seen.missed
+        missed, checked = _probed(collection, "strong", rounds)
+    if tried or missed:
+        return not missed
     # What is not indexed yet is searched one by one, whatever the index will be.
     stored, indexed = collection.progress()
     enough = indexed >= _LEAST_INDEXED and 2 * indexed >= stored
-    return enough and seen.checked >= _LEAST_CHECKED
+    return enough and checked >= _LEAST_CHECKED
 
 
 def _probed(
     collection: Collection, level: Consistency, rounds: tuple[tuple[int, int], ...]
-) -> Evidence:
-    """Search near records that were read, and count which of them the answers leave out."""
+) -> tuple[int, int]:
+    """Search near records that were read; return how many nearer ones the answers leave out.
+
+    Returns:
+        How many records are missing although nearer than the last hit, and how many of the hits
+        were known to belong there.
+    """
     layout = collection.layout
     geometry = engine_geometry(layout)
     rows = max(64, min(_ROWS, layout.page_rows))
@@ -100,14 +115,14 @@ def _probed(
     with collection.reading("search", level) as reader:
         page = next(iter(reader.pages([layout.key, layout.vector], rows)), [])
         if not page:
-            return Evidence(0, 0)
+            return 0, 0
         ids, vectors = np.array(to_ids(layout, page), dtype=object), to_vectors(layout, page)
         lengths = norms(vectors)
         # Beyond these, even a search of everything leaves records out.
         usable = (lengths > max(geometry.band[0], 0.0)) & (lengths < 2.0**40)
         ids, vectors = ids[usable], vectors[usable]
         if not len(ids):
-            return Evidence(0, 0)
+            return 0, 0
         generator, largest = np.random.default_rng(0), float(lengths[usable].max())
         for count, depth in rounds:
             queries = _between(generator, vectors, count)
@@ -119,12 +134,12 @@ def _probed(
                 native = geometry.distances(hits.scores, how)
                 whole = len(hits.ids) < depth
                 bounds = geometry.lower_bounds(native, how, largest)
-                floor = np.inf if whole else bounds[native.argmax()]
-                near = ids[distances(layout.info.metric, query, vectors) < floor]
+                lowest = np.inf if whole else bounds[native.argmax()]
+                near = ids[distances(layout.info.metric, query, vectors) < lowest]
                 there = np.isin(near, np.array(hits.ids, dtype=object))
                 missed += int((~there).sum())
                 checked += int(there.sum())
-    return Evidence(missed, checked)
+    return missed, checked
 
 
 def _between(

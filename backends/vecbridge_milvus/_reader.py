@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,7 @@ from vecbridge import Consistency
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._errors import TooLargeError
 from vecbridge_milvus._expr import both
-from vecbridge_milvus._schema import MAX_LIMIT, Layout
-from vecbridge_milvus._session import MILVUS_LEVELS
+from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS, Layout
 from vecbridge_milvus._wire import Entity, SearchResult, to_entities, to_results, to_vectors
 
 if TYPE_CHECKING:
@@ -46,16 +46,10 @@ Retrying = Callable[[str, Callable[["MilvusClient", int], Any]], Any]
 
 
 class Reader:
-    """What one operation reads.
+    """The reads of one operation at a level.
 
-    Args:
-        with_retries: makes calls on the collection.
-        layout: what the collection is.
-        operation: the contract's name of what is being done.
-        level: what the server is asked for.
-        timeout: seconds that one call may take.
-        waits_first: whether the read is a strong one that may be made of two; not where replicas of
-            the collection answer in turn, since one may have got where another has not.
+    A strong read may be made of two (``waits_first``); not where replicas of the collection answer
+    in turn, since one may lack what another has.
     """
 
     def __init__(
@@ -79,12 +73,22 @@ class Reader:
         self.lenient = level in {"session", "eventual"}
         """Whether the read need see nothing that others wrote of late."""
 
-    def query(
-        self, expression: str, output: Sequence[str], *, limit: int | None = None
-    ) -> list[Entity]:
+    def query(self, expression: str, output: Sequence[str], **options: Any) -> list[Entity]:
         """Return rows that match, in any order."""
-        bound = {} if limit is None else {"limit": limit}
-        return self._query(filter=expression, output_fields=list(output), **bound)
+
+        def ask(client: MilvusClient, attempt: int) -> list[Entity]:
+            reply = client.query(
+                self._layout.info.name,
+                filter=expression,
+                output_fields=list(output),
+                timeout=self._timeout,
+                consistency_level=self._level(client, attempt),
+                **options,
+            )
+            return to_entities(self._layout, reply)
+
+        rows: list[Entity] = self._with_retries(self._operation, ask)
+        return rows
 
     def count(self, expression: str) -> int:
         """Return the number of rows that match."""
@@ -98,15 +102,10 @@ class Reader:
         """
         last, portion = "", _Portion(self._layout, output, rows)
         while True:
-            try:
-                page = self._page(output, portion.rows, scope, last)
-            except TooLargeError as error:
-                portion.halve(error)
-                continue
+            page, _ = portion.read(partial(self._page, output, scope, last))
             if not page:
                 return
             last = page[-1][self._layout.key]
-            portion.note(page)
             yield page
             # It is not kept while the next one comes.
             del page
@@ -114,23 +113,11 @@ class Reader:
     def rows(
         self, ids: Sequence[str], output: Sequence[str], at_a_time: int = IDS_AT_A_TIME
     ) -> Iterator[Entity]:
-        """Yield the rows of ids, in any order, as far as they are there.
-
-        Args:
-            ids: any number of them.
-            output: the fields to read.
-            at_a_time: ids to ask for at a time.
-        """
+        """Yield the rows of ids, in any order, as far as they are there."""
         start, portion = 0, _Portion(self._layout, output, at_a_time)
         while start < len(ids):
-            part = ids[start : start + portion.rows]
-            try:
-                found = self.query(self._layout.expressions.keys(part), output)
-            except TooLargeError as error:
-                portion.halve(error)
-                continue
-            start += len(part)
-            portion.note(found)
+            found, count = portion.read(partial(self._some, ids, output, start))
+            start += count
             yield from found
 
     def search(
@@ -149,55 +136,39 @@ class Reader:
             limit: how many hits of each.
             expression: only what matches is searched.
             vectors: whether hits bring their vectors.
-            parameters: what an approximate index is told.
+            parameters: search parameters of an approximate index.
         """
+        layout = self._layout
         # Where keys may have several rows, a server cannot bring vectors along: it looks for as
         # many rows as it has found keys, finds some twice and others not, and refuses the search.
-        apart = vectors and self._layout.norm is None
-        size = self._queries_at_a_time(limit, vectors=vectors and not apart)
+        apart = vectors and layout.norm is None
+        brought = vectors and not apart
+
+        def ask(data: NDArray[np.float32], client: MilvusClient, attempt: int) -> Any:
+            reply = client.search(
+                layout.info.name,
+                data=list(data),
+                anns_field=layout.vector,
+                filter=expression,
+                limit=limit,
+                output_fields=[layout.vector] if brought else [],
+                search_params={"params": dict(parameters)} if parameters else {},
+                consistency_level=self._level(client, attempt),
+                timeout=self._timeout,
+            )
+            return to_results(layout, reply, vectors=brought)
+
+        size = self._queries_at_a_time(limit, vectors=brought)
         found: list[SearchResult] = []
         for start in range(0, len(queries), size):
-            found += self._search(
-                queries[start : start + size],
-                limit,
-                expression,
-                vectors=vectors and not apart,
-                parameters=parameters,
-            )
+            part = queries[start : start + size]
+            found += self._with_retries(self._operation, partial(ask, part))
         return self._with_vectors(found) if apart else found
 
     def wait(self) -> None:
         """Wait now, so that reads which run beside each other need not."""
         if self._waits_first:
             self._with_retries(self._operation, self._level)
-
-    def _search(
-        self,
-        queries: NDArray[np.float32],
-        limit: int,
-        expression: str,
-        *,
-        vectors: bool,
-        parameters: Mapping[str, Any] | None,
-    ) -> list[SearchResult]:
-        layout = self._layout
-
-        def ask(client: MilvusClient, attempt: int) -> list[SearchResult]:
-            reply = client.search(
-                layout.info.name,
-                data=list(queries),
-                anns_field=layout.vector,
-                filter=expression,
-                limit=limit,
-                output_fields=[layout.vector] if vectors else [],
-                search_params={"params": dict(parameters)} if parameters else {},
-                consistency_level=self._level(client, attempt),
-                timeout=self._timeout,
-            )
-            return to_results(layout, reply, vectors=vectors)
-
-        answer: list[SearchResult] = self._with_retries(self._operation, ask)
-        return answer
 
     def _with_vectors(self, found: Sequence[SearchResult]) -> list[SearchResult]:
         """Read the vectors of hits; what was deleted in between is left out."""
@@ -213,30 +184,22 @@ class Reader:
             answers.append(SearchResult(names, scores, vectors))
         return answers
 
-    def _page(self, output: Sequence[str], rows: int, scope: str, last: str) -> list[Entity]:
+    def _some(
+        self, ids: Sequence[str], output: Sequence[str], start: int, rows: int
+    ) -> list[Entity]:
+        return self.query(self._layout.expressions.keys(ids[start : start + rows]), output)
+
+    def _page(self, output: Sequence[str], scope: str, last: str, rows: int) -> list[Entity]:
         """Return at most ``rows`` rows of a scope, the first ones after a key."""
-        key = self._layout.key
-        # Lite sorts by key when told that it serves an iterator, servers merge segments by key.
-        # A server told of an iterator answers weak reads from a snapshot before earlier reads.
-        by_key = {"iterator": "True"} if self._layout.lite else {"reduce_stop_for_best": "True"}
-        reply = self._query(
-            filter=both(scope, self._layout.expressions.after(last)),
-            output_fields=list(output),
-            limit=rows,
-            **by_key,
-        )
+        layout = self._layout
+        # Lite sorts by key where it serves an iterator, servers merge segments by key. For an
+        # iterator, a server answers weak reads from a snapshot that is older than earlier reads.
+        by_key = {"iterator": "True"} if layout.lite else {"reduce_stop_for_best": "True"}
+        expression = both(scope, layout.expressions.after(last))
+        reply = self.query(expression, output, limit=rows, **by_key)
         # A server may give more than a page where segments overlap, or cut it short where they
         # end: the first of what it gives are right, and only an empty page is the last.
-        return sorted(reply, key=itemgetter(key))[:rows]
-
-    def _query(self, **arguments: Any) -> list[Entity]:
-        def ask(client: MilvusClient, attempt: int) -> list[Entity]:
-            name, level = self._layout.info.name, self._level(client, attempt)
-            reply = client.query(name, timeout=self._timeout, consistency_level=level, **arguments)
-            return to_entities(self._layout, reply)
-
-        rows: list[Entity] = self._with_retries(self._operation, ask)
-        return rows
+        return sorted(reply, key=itemgetter(layout.key))[:rows]
 
     def _level(self, client: MilvusClient, attempt: int) -> str:
         """Return Milvus's word for the next read; wait first where that is due.
@@ -267,40 +230,31 @@ class Reader:
 
 
 class _Portion:
-    """The size of the next piece of a read, by what the strings of the last one weighed.
+    """The size of the next piece of a read, by the bytes of the last one's strings.
 
-    Vectors are all of one length, and are reckoned with by the caller. A server gives up on an
-    answer of more than 100 MB, and says so in the words of a failure that passes.
-
-    Args:
-        layout: of the collection.
-        output: the fields that are read.
-        most: rows that are asked for where strings do not matter.
-
-    Attributes:
-        rows: how many rows to ask for.
+    Vectors are all of one length, and the caller allows for them. A server gives up on an answer of
+    more than 100 MB, and says so in the words of a failure that passes.
     """
 
     def __init__(self, layout: Layout, output: Sequence[str], most: int) -> None:
         fields = layout.info.fields
         self._texts = "*" in output or any(fields.get(name) == "string" for name in output)
         self._most = most
-        self.rows = min(most, _UNSEEN_ROWS) if self._texts else most
+        self._rows = min(most, _UNSEEN_ROWS) if self._texts else most
 
-    def note(self, rows: Sequence[Entity]) -> None:
-        """Reckon with the strings of the rows that came."""
-        if not self._texts or not rows:
-            return
-        size = sum(len(value) for row in rows for value in row.values() if isinstance(value, str))
-        fitting = _TEXT_BYTES * len(rows) // max(size, 1)
-        self.rows = max(1, min(self._most, _GROWTH * self.rows, fitting))
-
-    def halve(self, error: TooLargeError) -> None:
-        """Ask for less, since an answer was too long.
-
-        Raises:
-            TooLargeError: a single row is.
-        """
-        if self.rows <= 1:
-            raise error
-        self._most = self.rows = self.rows // 2
+    def read(self, ask: Callable[[int], list[Entity]]) -> tuple[list[Entity], int]:
+        """Return the rows of the next piece, fewer where the answer is too long, and its size."""
+        while True:
+            asked = self._rows
+            try:
+                found = ask(asked)
+            except TooLargeError:
+                if asked <= 1:
+                    raise
+                self._most = self._rows = asked // 2
+                continue
+            if self._texts and found:
+                texts = (text for row in found for text in row.values() if isinstance(text, str))
+                fitting = _TEXT_BYTES * len(found) // max(sum(map(len, texts)), 1)
+                self._rows = max(1, min(self._most, _GROWTH * asked, fitting))
+            return found, asked

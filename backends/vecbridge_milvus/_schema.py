@@ -1,4 +1,4 @@
-"""How an index is laid out as a collection, and read back from one."""
+"""The layout of an index as a collection, and the reading of one from a server."""
 
 from __future__ import annotations
 
@@ -12,22 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from vecbridge import (
     Consistency,
+    FieldLimits,
     FieldType,
     IndexInfo,
     Metric,
     SchemaMismatchError,
 )
-from vecbridge_milvus._expr import Expressions
-from vecbridge_milvus._fields import (
-    KEY_BYTES,
-    KEYWORDS,
-    is_required,
-    limits_of,
-    max_bytes,
-    type_of,
-)
-from vecbridge_milvus._index_types import IndexType
-from vecbridge_milvus._session import MILVUS_LEVELS
+from vecbridge_milvus._expr import KEYWORDS, Expressions
+from vecbridge_milvus._index_types import IndexSettings, IndexType
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -44,6 +36,30 @@ TRIED = "tried"
 _MAKING_S = 10.0
 _PAUSE_S = 0.1
 METRICS: dict[Metric, str] = {"euclidean": "L2", "dotproduct": "IP", "cosine": "COSINE"}
+MILVUS_LEVELS: dict[Consistency, str] = {
+    "strong": "Strong",
+    "session": "Session",
+    "bounded": "Bounded",
+    "eventual": "Eventually",
+}
+"""Milvus's word for each level, in the order of Milvus's numbers; a server offers these."""
+
+COLUMN_TYPES: dict[FieldType, str] = {
+    "string": "VARCHAR",
+    "integer": "INT64",
+    "float": "DOUBLE",
+    "boolean": "BOOL",
+}
+"""Milvus's type of the column that is made for a field."""
+
+_BITS = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
+_FIELD_TYPES: dict[str, FieldType] = {
+    **{column: kind for kind, column in COLUMN_TYPES.items()},
+    **dict.fromkeys(_BITS, "integer"),
+    "FLOAT": "float",
+}
+KEY_BYTES = 512
+TEXT_BYTES = 65535
 MAX_LIMIT = 16384
 """Most hits of a search, and rows of a page, that a server gives."""
 
@@ -55,7 +71,7 @@ _DYNAMIC = "$meta"
 
 @dataclass(frozen=True)
 class Layout:
-    """What the server says a collection is.
+    """The layout of a collection, as the server describes it.
 
     Attributes:
         info: the index as the contract describes it.
@@ -91,50 +107,36 @@ class Layout:
         return max(1, min(MAX_LIMIT, _PAGE_BYTES // (4 * self.stored_dimension)))
 
     @property
-    def exhaustive(self) -> bool:
-        """Return whether a search looks at every record."""
-        return self.index.exhaustive
-
-    @property
     def provable(self) -> bool:
-        """Return whether what a search leaves out can be told to be farther than what it gives.
+        """Return whether what a search leaves out is known to be farther than what it gives.
 
         Without exact norms, nothing is known of the records that the engine drops: zero vectors
         under cosine, and what overflows. Only under euclidean are those the farthest.
         """
-        return self.exhaustive and (self.norm is not None or self.info.metric == "euclidean")
+        return self.index.exhaustive and (self.norm is not None or self.info.metric == "euclidean")
 
 
 def read(
-    client: MilvusClient,
-    name: str,
-    *,
-    lite: bool,
-    timeout: float,
-    key: str | None = None,
-    vector: str | None = None,
+    client: MilvusClient, name: str, settings: IndexSettings, *, lite: bool, timeout: float
 ) -> Layout:
     """Read a collection's layout from the server.
-
-    Args:
-        client: the live client.
-        name: of the collection.
-        lite: whether this is Milvus Lite.
-        timeout: seconds that a call may take.
-        key: name of the primary key, where the caller knows it.
-        vector: name of the vector field; needed where there are several.
 
     Raises:
         SchemaMismatchError: it is not laid out in a way that an index can be kept in.
     """
     described: dict[str, Any] = client.describe_collection(name, timeout=timeout)
     made = marker(described.get("description") or "")
-    _check_version(name, made)
+    version = made.get("vecbridge")
+    if isinstance(version, int) and version > VERSION:
+        raise SchemaMismatchError(
+            f"collection {name!r} was made by a newer vecbridge (layout {version}, this one knows "
+            f"{VERSION}): upgrade vecbridge to open it"
+        )
     columns = {column["name"]: column for column in described["fields"]}
     norm = next((own for own in (NORM, NORM_OF_PADDED) if own in columns), None)
     # What the settings say of foreign collections is not meant for our own.
-    key = _key(name, columns, None if norm else key)
-    vector = _vector(name, columns, None if norm else vector)
+    key = _key(name, columns, None if norm else settings.key_field)
+    vector = _vector(name, columns, None if norm else settings.vector_field)
     # Lite keeps no description, but our own norms tell whose collection it is.
     ours = bool(made) or norm is not None
     index, metric = _vector_index(client, name, vector, timeout, patient=ours)
@@ -151,8 +153,13 @@ def read(
             f"their own"
         )
     stored = int(columns[vector]["params"]["dim"])
-    record = {key, vector, norm}
-    fields, unsupported = _scalar_fields(columns, record), _unsupported(described, record)
+    others = {each: column for each, column in columns.items() if each not in {key, vector, norm}}
+    fields: dict[str, FieldType] = {}
+    for each, column in others.items():
+        if (kind := _field_type(column)) is not None:
+            fields[each] = kind
+    unsupported = _unsupported(described, others)
+    limits = {each: _limits(each, columns[each]) for each in fields}
     info = IndexInfo(
         name=name,
         dimension=1 if norm == NORM_OF_PADDED else stored,
@@ -161,10 +168,12 @@ def read(
         consistency="strong" if lite else _level(int(described.get("consistency_level", 0))),
         unsupported=MappingProxyType(unsupported),
         required=frozenset(
-            each for each in unsupported if each in columns and is_required(columns[each])
+            each for each in unsupported if each in columns and _is_required(columns[each])
         ),
-        limits=MappingProxyType(limits_of({each: columns[each] for each in fields})),
-        max_id_bytes=max_bytes(columns[key], KEY_BYTES),
+        limits=MappingProxyType(
+            {each: limit for each, limit in limits.items() if limit != FieldLimits()}
+        ),
+        max_id_bytes=_max_bytes(columns[key], KEY_BYTES),
     )
     collection = int(described.get("collection_id") or 0)
     tried = lite or made.get("flat") == TRIED
@@ -180,26 +189,15 @@ def marker(description: str) -> dict[str, Any]:
     return read if isinstance(read, dict) and "vecbridge" in read else {}
 
 
-def _check_version(name: str, made: Mapping[str, Any]) -> None:
-    version = made.get("vecbridge")
-    if isinstance(version, int) and version > VERSION:
-        raise SchemaMismatchError(
-            f"collection {name!r} was made by a newer vecbridge (layout {version}, this one knows "
-            f"{VERSION}): upgrade vecbridge to open it"
-        )
-
-
 def _key(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
-    from pymilvus import DataType
-
     keys = [column for column in columns.values() if column.get("is_primary")]
-    found = ", ".join(f"{key['name']} ({key['type'].name})" for key in keys) or "none"
+    found = ", ".join(f"{key['name']} ({_type(key)})" for key in keys) or "none"
     if wanted is not None and wanted not in {key["name"] for key in keys}:
         raise SchemaMismatchError(
             f"key_field={wanted!r} is not the primary key of collection {name!r}, which has "
             f"{found}; ids are the values of the primary key"
         )
-    if len(keys) == 1 and keys[0]["type"] == DataType.VARCHAR and not keys[0].get("auto_id"):
+    if len(keys) == 1 and _type(keys[0]) == "VARCHAR" and not keys[0].get("auto_id"):
         return str(keys[0]["name"])
     raise SchemaMismatchError(
         f"an index needs a primary key of strings that the caller chooses; collection {name!r} "
@@ -208,13 +206,7 @@ def _key(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
 
 
 def _vector(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
-    from pymilvus import DataType
-
-    vectors = [
-        str(column["name"])
-        for column in columns.values()
-        if column["type"] == DataType.FLOAT_VECTOR
-    ]
+    vectors = [each for each, column in columns.items() if _type(column) == "FLOAT_VECTOR"]
     listed = ", ".join(vectors) or "none"
     if wanted is not None:
         if wanted in vectors:
@@ -275,51 +267,69 @@ def _level(number: int) -> Consistency:
     return levels[number] if number < len(levels) else "eventual"
 
 
-def _scalar_fields(columns: Mapping[str, Any], others: set[str | None]) -> dict[str, FieldType]:
-    """Return name and type of each field.
-
-    Args:
-        columns: as the server describes them, by name.
-        others: columns that make up the record itself.
-    """
-    return {
-        name: kind
-        for name, column in columns.items()
-        if name not in others and (kind := type_of(column)) is not None
-    }
-
-
-def _unsupported(described: Mapping[str, Any], others: set[str | None]) -> dict[str, str]:
+def _unsupported(
+    described: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
     """Return what else the rows hold, which a read does not show and an upsert would erase.
 
     A column that the server computes from others, as BM25 vectors are from a text, is not lost.
-
-    Args:
-        described: the collection, as the server describes it.
-        others: columns that make up the record itself.
     """
     found = {
-        str(column["name"]): _named(column)
-        for column in described["fields"]
-        if column["name"] not in others
-        and type_of(column) is None
+        name: _named(column)
+        for name, column in others.items()
+        if _field_type(column) is None
         and not column.get("is_function_output")
         and not column.get("is_dynamic")
     }
-    found |= {str(each["name"]): "a list of structs" for each in _structs(described)}
+    structs = described.get("struct_array_fields") or described.get("struct_fields") or ()
+    found |= {str(each["name"]): "a list of structs" for each in structs}
     if described.get("enable_dynamic_field"):
         found[_DYNAMIC] = "dynamic fields"
     return found
 
 
-def _named(column: Mapping[str, Any]) -> str:
+def _type(column: Mapping[str, Any], word: str = "type") -> str:
+    """Return Milvus's name of a column's type, or of its elements'."""
     from pymilvus import DataType
 
-    kind = DataType(column["type"]).name
+    return str(DataType(column[word]).name)
+
+
+def _field_type(column: Mapping[str, Any]) -> FieldType | None:
+    """Return the type of the field that a column is; ``None`` where no type expresses it."""
+    # Of a field, every record has a value; where it may be null, there is one that none stands for.
+    return None if column.get("nullable") else _FIELD_TYPES.get(_type(column))
+
+
+def _named(column: Mapping[str, Any]) -> str:
+    kind = _type(column)
     if kind == "ARRAY" and column.get("element_type"):
-        kind = f"ARRAY of {DataType(column['element_type']).name}"
+        kind = f"ARRAY of {_type(column, 'element_type')}"
     return f"{kind}, nullable" if column.get("nullable") else kind
 
 
-def _structs(described: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from described.get("struct_array_fields") or described.get("struct_fields") or ()
+def _limits(name: str, column: Mapping[str, Any]) -> FieldLimits:
+    kind = _type(column)
+    bits = _BITS.get(kind, 64)
+    return FieldLimits(
+        smallest=-(2 ** (bits - 1)),
+        largest=2 ** (bits - 1) - 1,
+        max_bytes=_max_bytes(column, TEXT_BYTES) if kind == "VARCHAR" else TEXT_BYTES,
+        single_precision=kind == "FLOAT",
+        pushable=name.lower() not in KEYWORDS,
+    )
+
+
+def _max_bytes(column: Mapping[str, Any], most: int) -> int:
+    """Return the longest string that a column holds, in bytes, of at most so many.
+
+    Lite counts characters, every server bytes.
+    """
+    said = int((column.get("params") or {}).get("max_length") or most)
+    return min(said, most)
+
+
+def _is_required(column: Mapping[str, Any]) -> bool:
+    """Return whether no row can be written without a value of a column."""
+    free = ("nullable", "is_dynamic", "is_function_output", "auto_id")
+    return not any(column.get(word) for word in free) and column.get("default_value") is None

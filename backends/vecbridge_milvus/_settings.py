@@ -1,4 +1,4 @@
-"""Where the server is, and who asks."""
+"""Settings of a store: the address of the server, the account, and TLS."""
 
 from __future__ import annotations
 

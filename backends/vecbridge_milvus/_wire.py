@@ -1,4 +1,4 @@
-"""What goes over the wire: records as columns that are sent, and answers as arrays.
+"""The data on the wire: records as columns that are sent, and answers as arrays.
 
 pymilvus takes rows, looks at every value of each, and makes a Python number of every coordinate
 that comes back: that takes longer than the server does. So a write is made here of whole columns,
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import BackendError, Fields, FieldType, Records, Scalar
+from vecbridge import BackendError, Fields, FieldType, Records
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
-from vecbridge_milvus._errors import BACKEND
-from vecbridge_milvus._schema import Layout
+from vecbridge_milvus._errors import failure
+from vecbridge_milvus._schema import COLUMN_TYPES, Layout
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -27,11 +27,11 @@ Columns = Mapping[str, Any]
 Entity = dict[str, Any]
 """A row: the value of each field that was asked for."""
 
-_SCALARS: dict[FieldType, tuple[str, str]] = {
-    "string": ("VARCHAR", "string_data"),
-    "integer": ("INT64", "long_data"),
-    "float": ("DOUBLE", "double_data"),
-    "boolean": ("BOOL", "bool_data"),
+_PARTS: dict[FieldType, str] = {
+    "string": "string_data",
+    "integer": "long_data",
+    "float": "double_data",
+    "boolean": "bool_data",
 }
 
 
@@ -100,19 +100,13 @@ def to_records(
     layout: Layout, rows: Sequence[Mapping[str, Any]], missing: tuple[str, ...] = ()
 ) -> Records:
     """Return rows as columns."""
-    columns: dict[str, list[Scalar]] = {
-        name: [row[name] for row in rows] for name in layout.info.fields
-    }
-    return Records(to_ids(layout, rows), to_vectors(layout, rows), columns, missing)
-
-
-def takes_requests(client: MilvusClient) -> bool:
-    """Return whether this pymilvus can be handed what is to be sent; all so far can."""
-    return hasattr(client, "_get_connection")
+    fields = {name: [row[name] for row in rows] for name in layout.info.fields}
+    return Records(to_ids(layout, rows), to_vectors(layout, rows), fields, missing)
 
 
 def to_request(layout: Layout, columns: Columns) -> Any:
     """Return the request that upserts columns into a collection of our own."""
+    from pymilvus import DataType
     from pymilvus.grpc_gen import milvus_pb2
 
     kinds: dict[str | None, FieldType] = {layout.key: "string", layout.norm: "float"}
@@ -121,21 +115,33 @@ def to_request(layout: Layout, columns: Columns) -> Any:
     request = milvus_pb2.UpsertRequest(collection_name=layout.info.name, num_rows=count)
     for name, values in columns.items():
         if name == layout.vector:
-            _add_vectors(request, name, np.asarray(values, dtype=np.float32))
+            column = request.fields_data.add(field_name=name, type=DataType.FLOAT_VECTOR)
+            column.vectors.dim = values.shape[1]
+            packed = _packed(values.astype("<f4", copy=False))
+            column.vectors.float_vector.MergeFromString(packed)
         else:
-            _add_scalars(request, name, kinds[name], values)
+            kind = kinds[name]
+            column = request.fields_data.add(field_name=name, type=DataType[COLUMN_TYPES[kind]])
+            getattr(column.scalars, _PARTS[kind]).data.extend(values)
     return request
 
 
-def send(client: MilvusClient, request: Any, timeout: float) -> None:
-    """Hand a request to pymilvus, which adds the database and raises its usual errors."""
-    handler = client._get_connection()  # noqa: SLF001 - nothing public sends what it has not made
+def send(client: MilvusClient, request: Any, timeout: float) -> bool:
+    """Hand a request to pymilvus, which adds the database and raises its usual errors.
+
+    Returns:
+        Whether this pymilvus can be handed one; all so far can.
+    """
+    connect = getattr(client, "_get_connection", None)
+    if connect is None:
+        return False
     generate = getattr(client, "_generate_call_context", None)
     # It names the database; before 2.6, connections do.
     named = {} if generate is None else {"context": generate()}
     # With a schema, it does not ask for one, which only what it makes itself would need.
     options = {"timeout": timeout, "schema": {"fields": []}, **named}
-    handler.upsert(request.collection_name, [], upsert_param=request, **options)
+    connect().upsert(request.collection_name, [], upsert_param=request, **options)
+    return True
 
 
 def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[SearchResult]:
@@ -184,12 +190,8 @@ def _vectors_of(layout: Layout, reply: Sequence[Any], total: int) -> NDArray[np.
         rows = [hit["entity"] for hits in reply for hit in hits]
         if all(len(row.get(layout.vector) or ()) == layout.stored_dimension for row in rows):
             return to_vectors(layout, rows)
-    raise BackendError(
-        f"Expected one vector per hit ({total}); the reply has a different number. Please report "
-        f"this",
-        backend=BACKEND,
-        operation="search",
-    )
+    expected = f"Expected one vector per hit ({total}); the reply has a different number. "
+    raise failure(BackendError, "search", f"{expected}Please report this")
 
 
 def _stored(layout: Layout, column: Any, total: int) -> NDArray[np.float32] | None:
@@ -198,22 +200,6 @@ def _stored(layout: Layout, column: Any, total: int) -> NDArray[np.float32] | No
     if numbers.size != total * layout.stored_dimension:
         return None
     return numbers.reshape(total, layout.stored_dimension)
-
-
-def _add_vectors(request: Any, name: str, vectors: NDArray[np.float32]) -> None:
-    from pymilvus import DataType
-
-    column = request.fields_data.add(field_name=name, type=DataType.FLOAT_VECTOR)
-    column.vectors.dim = vectors.shape[1]
-    column.vectors.float_vector.MergeFromString(_packed(vectors.astype("<f4", copy=False)))
-
-
-def _add_scalars(request: Any, name: str, kind: FieldType, values: Sequence[Any]) -> None:
-    from pymilvus import DataType
-
-    word, part = _SCALARS[kind]
-    column = request.fields_data.add(field_name=name, type=DataType[word])
-    getattr(column.scalars, part).data.extend(values)
 
 
 def _packed(numbers: NDArray[Any]) -> bytes:

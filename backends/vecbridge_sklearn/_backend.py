@@ -21,6 +21,11 @@ class SklearnSettings(Settings):
 
     path: LocalPath | None = None
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the records are in this process alone."""
+        return self.path in {None, ":memory:"}
+
 
 def products(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the ``(q, n)`` dot products in float32."""

@@ -32,3 +32,8 @@ class TorchSettings(Settings):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = "auto"
     memory_mb: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the records are in this process alone."""
+        return self.path in {None, ":memory:"}

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vecbridge import VecbridgeError
-from vecbridge_conformance import LAYERS, clauses
+from vecbridge_conformance import LAYERS, Deployment, Hung, clauses, run_suite
 from vecbridge_conformance._catalogue import functions
 from vecbridge_conformance._clauses import mark_of
-from vecbridge_conformance._deployment import Deployment
-from vecbridge_conformance._matrix import SIGNS
-from vecbridge_conformance._report import differences, read_report
-from vecbridge_conformance._run import run_suite
-from vecbridge_conformance._watch import LIMIT_S, Hung
+from vecbridge_conformance._deployment import parse_options
+from vecbridge_conformance._watch import LIMIT_S
+from vecbridge_conformance.reports import SIGNS, differences, read_report
 
 CONFORMS, FAILS, USAGE = 0, 1, 2
 
@@ -81,12 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(given: argparse.Namespace) -> int:
-    if wrong := [text for text in given.option if "=" not in text]:
-        raise ValueError(f"an option is KEY=VALUE; got {', '.join(wrong)}")
-    options = dict(text.split("=", 1) for text in given.option)
-    deployment = Deployment(given.backend, options, given.label)
     code = run_suite(
-        deployment,
+        Deployment(given.backend, parse_options(given.option), given.label),
         layers=[word for word in given.layer.split(",") if word],
         report=None if given.report is None else Path(given.report),
         words=given.k,

@@ -1,4 +1,4 @@
-"""The tests of the suite, told by looking at its modules; nothing is run."""
+"""The tests of the suite: every case, and all of them as a class for an author's own pytest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from vecbridge import Capabilities
 from vecbridge_conformance._clauses import Mark, mark_of
+from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._harness import Harness
 
 LAYERS = (
@@ -57,7 +57,7 @@ class Case:
 
 
 def layer_of(module: str) -> str:
-    """Return the layer of a module of the suite, told by its name."""
+    """Return the layer of a module of the suite, by its name."""
     words = module.rpartition(".")[2].split("_")
     if len(words) < 3 or words[0] != "test" or words[1] not in LAYERS:
         raise LookupError(f"{module} is not named test_<layer>_*.py; layers: {', '.join(LAYERS)}")
@@ -106,30 +106,55 @@ def cases(*layers: str) -> list[Case]:
     ]
 
 
-def reason_not_to_run(mark: Mark, capabilities: Capabilities) -> str | None:
-    """Return why a test has nothing to look at in an index with these capabilities, or ``None``."""
-    missing = [name for name in mark.requires if not declares(capabilities, name)]
-    if missing:
-        return f"the index does not declare {', '.join(missing)}"
-    present = [name for name in mark.refuses if declares(capabilities, name)]
-    if present:
-        return f"the index declares {', '.join(present)}, so there is no refusal to look at"
-    return None
-
-
-def declares(capabilities: Capabilities, name: str) -> bool:
-    """Return whether an index declares a capability.
+def conformance_suite(deployment: Deployment, *layers: str) -> type:
+    """Return a class with every test of the suite, to be derived from in a test module.
 
     Args:
-        capabilities: of a live index.
-        name: a field of them, true or not empty; or a limit (``max_k``), set; or a level of
-            consistency, as in ``"consistency:session"``, or lack of limits as in ``"no:max_k"``.
+        deployment: what is under test.
+        layers: only these layers; all by default.
+
+    Returns:
+        A class whose tests cannot be left out one by one: what a store does not keep goes into
+        its ledger of deviations.
+
+    Raises:
+        LookupError: there is no such layer.
+
+    Example:
+        A whole test module::
+
+            from vecbridge_conformance import Deployment, conformance_suite, pytest_plugins
+
+            class TestMyStore(conformance_suite(Deployment("mystore"))): ...
     """
-    what, _, value = name.partition(":")
-    if what == "no":
-        return not declares(capabilities, value)
-    held = getattr(capabilities, what)
-    return value in held if value else held not in (False, None, frozenset())
+    if unknown := sorted(set(layers) - set(LAYERS)):
+        raise LookupError(f"no layer {', '.join(unknown)}; layers: {', '.join(LAYERS)}")
+    wanted = layers or LAYERS
+    members: dict[str, Any] = {
+        name: staticmethod(function)
+        for name, function in functions().items()
+        if layer_of(function.__module__) in wanted
+    }
+    return type("ConformanceSuite", (_Suite,), {**members, "deployment": deployment})
+
+
+class _Suite:
+    """Refuse what would hide a test."""
+
+    deployment: Deployment
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        hidden = [
+            name
+            for name in vars(cls)
+            if name.startswith("test_") and any(name in vars(base) for base in cls.__mro__[1:])
+        ]
+        if hidden:
+            raise TypeError(
+                f"{cls.__name__} overrides {', '.join(hidden)}; tests of the suite cannot be "
+                f"overridden. Write what the store does not keep into its deviations.toml"
+            )
 
 
 def _expanded(function: Callable[..., None]) -> Iterator[Case]:

@@ -11,6 +11,8 @@ from typing import Any, NoReturn, TypeVar
 
 from _pytest.outcomes import Skipped
 
+from vecbridge import Capabilities
+
 _CLAUSE = re.compile(r"^\*\*([A-Z]+-\d+)\.\*\*\s+(.+?)(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^## ([^:\n]+): ([A-Z]+)$", re.MULTILINE)
 _MARK = "__vecbridge_mark__"
@@ -32,11 +34,6 @@ class Clause:
     text: str
     family: str
 
-    @property
-    def binding(self) -> bool:
-        """Return whether a run can check it; what no run can is marked *(documentation)*."""
-        return "*(documentation)*" not in self.text
-
 
 @dataclass(frozen=True)
 class Mark:
@@ -44,13 +41,25 @@ class Mark:
 
     Attributes:
         clauses: ids of the clauses that it checks.
-        requires: capabilities without which it has nothing to look at.
+        requires: capabilities without which it has nothing to look at. Each is a field of
+            :class:`vecbridge.Capabilities`, true or not empty; or a limit (``max_k``), set; or a
+            level of consistency (``consistency:session``); or the lack of one (``no:max_k``).
         refuses: capabilities whose refusal it looks at.
     """
 
     clauses: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     refuses: tuple[str, ...] = ()
+
+    def reason_not_to_run(self, capabilities: Capabilities) -> str | None:
+        """Return why the test has nothing to look at in an index with these capabilities."""
+        missing = [name for name in self.requires if not _declares(capabilities, name)]
+        if missing:
+            return f"the index does not declare {', '.join(missing)}"
+        present = [name for name in self.refuses if _declares(capabilities, name)]
+        if present:
+            return f"the index declares {', '.join(present)}, so there is no refusal to look at"
+        return None
 
 
 class Vacuous(Skipped):
@@ -117,3 +126,11 @@ def _marking(what: str, values: tuple[str, ...]) -> Callable[[Function], Functio
         return function
 
     return mark
+
+
+def _declares(capabilities: Capabilities, name: str) -> bool:
+    what, _, value = name.partition(":")
+    if what == "no":
+        return not _declares(capabilities, value)
+    held = getattr(capabilities, what)
+    return value in held if value else held not in (False, None, frozenset())

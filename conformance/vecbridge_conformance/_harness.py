@@ -1,15 +1,14 @@
-"""What a test of the suite holds in its hands: the store under test, and fresh indexes in it."""
+"""The harness of a test: the store under test, and fresh indexes in it."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike
 
 import vecbridge
 from vecbridge import (
@@ -17,18 +16,37 @@ from vecbridge import (
     Capabilities,
     Consistency,
     FieldType,
-    Hits,
     Index,
     Metric,
     VectorIndex,
 )
-from vecbridge.ranking import distances, rank
 from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._pool import IndexPool, Schema
 from vecbridge_conformance._process import OtherProcess
 from vecbridge_conformance._recorder import Recorder
-from vecbridge_conformance._variants import address_of, elsewhere, moved, unreachable
 from vecbridge_conformance._wire import Wire
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much the tests that take long do.
+
+    Attributes:
+        history_s: seconds for which the processes of a history write and read.
+        convergence_s: seconds after which a weaker read must see every write.
+        recall_records: records of the index whose recall is measured.
+        recall_queries: how many queries measure it.
+        slow_from_s: seconds from which on making an index counts as slow: it is used again then.
+        kept_indexes: how many indexes are kept to be used again. Stores have ceilings: a
+            standalone Milvus 2.3 refuses the 65th collection that is loaded.
+    """
+
+    history_s: float = 2.0
+    convergence_s: float = 60.0
+    recall_records: int = 5000
+    recall_queries: int = 300
+    slow_from_s: float = 0.25
+    kept_indexes: int = 32
 
 
 class Harness:
@@ -36,21 +54,22 @@ class Harness:
 
     Args:
         deployment: what is under test.
+        effort: how much its long tests do.
 
     Attributes:
         deployment: the same.
+        effort: the same.
         recorder: what was done to the indexes of this test, for the reproducer of a failure.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, effort: Effort | None = None) -> None:
         self.deployment = deployment
+        self.effort = effort or Effort()
         self.recorder = Recorder(deployment)
-        self._store: vecbridge.Store | None = None
-        self._pool: IndexPool | None = None
-        self._capabilities: Capabilities | None = None
         self._lent: dict[str, tuple[Schema, Index]] = {}
         self._connections: dict[str, vecbridge.Store] = {}
         self._folders = ExitStack()
+        self._opened = ExitStack()
 
     def __enter__(self) -> Harness:
         return self
@@ -60,21 +79,23 @@ class Harness:
 
     @property
     def store(self) -> vecbridge.Store:
-        """The store under test, opened on first use; what is opened over it ends with the test."""
-        return self.recorder.store(self._opened)
+        """Return the store under test, opened on first use.
 
-    @property
+        What is opened over it is closed at the end of the test.
+        """
+        return self.recorder.store(self._store)
+
+    @cached_property
     def capabilities(self) -> Capabilities:
         """Return what a live index of the deployment declares."""
-        if self._capabilities is None:
-            schema, probe = self._probe()
-            self._capabilities = probe.capabilities
-            self._indexes.give_back(schema, probe.info.name, probe)
-        return self._capabilities
+        schema, probe = self._probe()
+        declared = probe.capabilities
+        self._indexes.give_back(schema, probe.info.name, probe)
+        return declared
 
     @property
     def strongest(self) -> Consistency:
-        """The strongest level that the store offers."""
+        """Return the strongest level that the store offers."""
         offered = self.capabilities.consistency
         return next(level for level in CONSISTENCY_LEVELS if level in offered)
 
@@ -152,21 +173,6 @@ class Harness:
             function, self.deployment.backend, dict(self.deployment.options), name, *arguments
         )
 
-    def oracle(
-        self, metric: Metric, ids: Sequence[str], vectors: ArrayLike, query: ArrayLike, k: int
-    ) -> Hits:
-        """Return the exact ranking of one query, by the definition."""
-        asked = np.asarray(query, dtype=np.float32)
-        stored = np.asarray(vectors, dtype=np.float32).reshape(len(ids), len(asked))
-        table = distances(metric, asked, stored)
-        order = rank(ids, table, k)
-        rows: list[int] = order.tolist()
-        return Hits(tuple(ids[row] for row in rows), table[order], exact=True)
-
-    def nobody_there(self, timeout: float = 2.0) -> Deployment | None:
-        """Return the deployment where no server listens; ``None`` where it has no server."""
-        return unreachable(self.deployment, timeout)
-
     @contextmanager
     def through_wire(self, timeout: float) -> Iterator[tuple[Wire, vecbridge.Store] | None]:
         """Yield a proxy before the server, and the store through it; ``None`` without a server.
@@ -174,27 +180,20 @@ class Harness:
         Args:
             timeout: seconds that the store waits, where the backend has such a setting.
         """
-        address = address_of(self.deployment)
+        address = self.deployment.address()
         if address is None:
             yield None
             return
         with Wire(*address) as wire:
-            there = moved(self.deployment, wire.port, timeout=timeout, label="through a proxy")
+            there = self.deployment.moved(wire.port, timeout=timeout, label="through a proxy")
             assert there is not None  # noqa: S101  (it has an address)
             with there.open() as store:
                 yield wire, store
 
-    def elsewhere(self, folder: Path) -> Deployment | None:
-        """Return the deployment with files in another folder; ``None`` where it has no files."""
-        return elsewhere(self.deployment, folder)
-
     def folder(self) -> Path:
         """Return an empty folder, which goes with all that is in it at the end of the test."""
-        return Path(
-            self._folders.enter_context(
-                tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
-            )
-        )
+        made = tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
+        return Path(self._folders.enter_context(made))
 
     def end_test(self) -> None:
         """Give back every index of the test, and close its further connections."""
@@ -209,10 +208,7 @@ class Harness:
     def close(self) -> None:
         """Drop every index that was made, and close the store."""
         self.end_test()
-        if self._pool is not None:
-            self._pool.close()
-        if self._store is not None:
-            self._store.close()
+        self._opened.close()
 
     def _take(
         self,
@@ -242,14 +238,12 @@ class Harness:
         if name in self._connections:
             self._connections.pop(name).close()
 
-    @property
+    @cached_property
     def _indexes(self) -> IndexPool:
-        if self._pool is None:
-            self._pool = IndexPool(self._opened)
-        return self._pool
+        pool = IndexPool(self._store, self.effort.slow_from_s, self.effort.kept_indexes)
+        self._opened.callback(pool.close)
+        return pool
 
-    @property
-    def _opened(self) -> vecbridge.Store:
-        if self._store is None:
-            self._store = self.deployment.open()
-        return self._store
+    @cached_property
+    def _store(self) -> vecbridge.Store:
+        return self._opened.enter_context(self.deployment.open())

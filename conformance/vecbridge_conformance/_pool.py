@@ -1,4 +1,4 @@
-"""Indexes of a run: uniquely named, dropped at last, used again where making one is slow."""
+"""Indexes of a run: uniquely named, dropped at the end, used again where making one is slow."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from typing import NamedTuple
 import vecbridge
 from vecbridge import Consistency, FieldType, Index, Metric
 
-_SLOW_S = 0.25
 _TIMED = 2
 _MOST_EMPTIED = 20_000
 _OFTEN = 8
-_MOST_KEPT = 32
-"""Stores have ceilings: a standalone Milvus of 2.3 refuses the 65th collection that is loaded."""
 
 
 class Schema(NamedTuple):
@@ -36,11 +33,13 @@ class IndexPool:
     Args:
         store: the store.
         slow_from_s: seconds from which on making an index counts as slow.
+        kept: how many indexes are kept to be used again.
     """
 
-    def __init__(self, store: vecbridge.Store, slow_from_s: float = _SLOW_S) -> None:
+    def __init__(self, store: vecbridge.Store, slow_from_s: float, kept: int) -> None:
         self._store = store
         self._slow_from_s = slow_from_s
+        self._kept = kept
         self._prefix = f"conformance_{uuid.uuid4().hex[:8]}"
         self._numbers = count()
         self._made: list[str] = []
@@ -78,7 +77,7 @@ class IndexPool:
             index.close()
         if self._slow and self._deleted(name, ids):
             self._free.append((schema, name))
-            if len(self._free) > _MOST_KEPT:
+            if len(self._free) > self._kept:
                 self._drop(self._free.pop(0)[1])
         else:
             self._drop(name)

@@ -38,7 +38,7 @@ class OtherProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """Return the process's id."""
         return self._process.pid
 
     def result(self, timeout: float = _TIMEOUT_S) -> Any:

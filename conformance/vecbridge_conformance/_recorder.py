@@ -1,13 +1,17 @@
-"""Remembers what a test did to its indexes, so that a failure can be done again by hand."""
+"""Remember what a test did to its indexes, and write it as a script that runs when pasted."""
 
 from __future__ import annotations
 
 import contextlib
+import re
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, cast
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -33,10 +37,13 @@ _RECORDED = frozenset(
         "close",
     }
 )
+_MOST_VALUES = 600
+_MOST_CALLS = 40
+_NO_NUMBER = re.compile(r"\b(inf|nan)\b")
 _OF_STORES = frozenset({"create_index", "open_index", "drop_index", "index_names"})
 
 
-class Call:
+class Call(NamedTuple):
     """One call of a method.
 
     Attributes:
@@ -46,18 +53,10 @@ class Call:
         target: whose method: ``index``, ``index.engine`` or ``store``.
     """
 
-    def __init__(
-        self,
-        name: str,
-        arguments: tuple[Any, ...] = (),
-        keywords: dict[str, Any] | None = None,
-        *,
-        target: str = "index",
-    ) -> None:
-        self.name = name
-        self.arguments = arguments
-        self.keywords = keywords or {}
-        self.target = target
+    name: str
+    arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = MappingProxyType({})
+    target: str = "index"
 
 
 class Recorder:
@@ -80,7 +79,7 @@ class Recorder:
 
     def index(self, engine: VectorIndex) -> Index:
         """Return an index that remembers its calls."""
-        return _RecordedFront(engine, self, self._begin(engine))
+        return _RecordedIndex(engine, self, self._begin(engine))
 
     def engine(self, engine: VectorIndex) -> VectorIndex:
         """Return an engine that remembers its calls."""
@@ -90,7 +89,43 @@ class Recorder:
         """Return an index over a new connection, whose calls go on after the old one's."""
         calls = self.calls.setdefault(engine.info.name, [])
         calls.append(Call("reopen"))
-        return _RecordedFront(engine, self, calls)
+        return _RecordedIndex(engine, self, calls)
+
+    def script(self, folder: Path | None = None) -> str:
+        """Return a script that does again what was done to the index made last; may be empty.
+
+        Args:
+            folder: where large arrays are kept that the script loads; a new one of the system's
+                by default, made where there are any.
+        """
+        if not self.calls:
+            return ""
+        name = next(reversed(self.calls))
+        calls = self.calls[name]
+        writer = _Writer(folder, name)
+        options, left_out = _options(self.deployment)
+        lines = [
+            *(f"# First set {variable}, which is not shown here." for variable in left_out),
+            f"store = vecbridge.get_backend({self.deployment.backend!r}{options})",
+        ]
+        if name:
+            info = self.infos[name]
+            schema = f"dimension={info.dimension}, metric={info.metric!r}"
+            schema += f", fields={dict(info.fields)!r}" if info.fields else ""
+            schema += f", consistency={info.consistency!r}"
+            lines += [
+                'name = f"reproducer_{uuid.uuid4().hex[:8]}"',
+                f"index = store.create_index(name, {schema})",
+            ]
+        lines += map(writer.call, _few(calls))
+        # A call that raises is the last one that was recorded: what comes after it cleans up.
+        lines += ["store.drop_index(name)"] if name else []
+        imports = ["import uuid", "", "import numpy as np", "", "import vecbridge"]
+        if any("field(" in line for line in lines):
+            imports.append("from vecbridge import field")
+        if any(_NO_NUMBER.search(line) for line in lines):
+            imports.insert(imports.index("import uuid") + 1, "from math import inf, nan")
+        return "\n".join([*imports, "", *lines])
 
     def written(self, name: str) -> list[str]:
         """Return the ids of every record that a test tried to write to an index."""
@@ -159,16 +194,16 @@ class _RecordedStore:
         recorded = _recording(value, name, recorder, recorder.latest(), "store")
 
         @wraps(value)
-        def kept(*arguments: Any, **keywords: Any) -> Any:
+        def call(*arguments: Any, **keywords: Any) -> Any:
             answer = recorded(*arguments, **keywords)
             if isinstance(answer, Index):
                 recorder.opened(answer)
             return answer
 
-        return kept
+        return call
 
 
-class _RecordedFront(Index):
+class _RecordedIndex(Index):
     def __init__(self, engine: VectorIndex, recorder: Recorder, calls: list[Call]) -> None:
         super().__init__(engine)
         self._recorder = recorder
@@ -195,7 +230,7 @@ class _RecordedEngine:
         return value
 
 
-def _kept(value: Any) -> Any:
+def _copied(value: Any) -> Any:
     """Return the value as it is now: a test may change what it gave."""
     return value.copy() if isinstance(value, (np.ndarray, list, dict)) else value
 
@@ -205,8 +240,8 @@ def _recording(
 ) -> Callable[..., Any]:
     @wraps(method)
     def record(*arguments: Any, **keywords: Any) -> Any:
-        kept = tuple(map(_kept, arguments)), {key: _kept(value) for key, value in keywords.items()}
-        call = Call(name, *kept, target=target)
+        named = {key: _copied(value) for key, value in keywords.items()}
+        call = Call(name, tuple(map(_copied, arguments)), named, target)
         calls.append(call)
         where = next((key for key, known in recorder.calls.items() if known is calls), "")
         with recorder.during(call, f"index {where!r}" if where else "the store"):
@@ -227,3 +262,79 @@ def _by_steps(answers: Iterator[Any], recorder: Recorder, call: Call, where: str
             yield answer
     finally:
         getattr(answers, "close", lambda: None)()
+
+
+def _few(calls: list[Call]) -> list[Call]:
+    """Return all calls, or the writes and the last few where there are many."""
+    if len(calls) <= _MOST_CALLS:
+        return calls
+    writes = [call for call in calls[:-5] if call.name in {"upsert", "delete"}]
+    return [*writes[-_MOST_CALLS:], *calls[-5:]]
+
+
+def _options(deployment: Deployment) -> tuple[str, list[str]]:
+    """Return the options as keywords, and the variables that hold the backend's secrets."""
+    hidden = deployment.hidden_options()
+    visible = {key: value for key, value in deployment.options.items() if key not in hidden}
+    prefix = f"FIFTYONE_BRAIN_SIMILARITY_{deployment.backend.upper()}_"
+    return (
+        "".join(f", {key}={_plain(value)}" for key, value in visible.items()),
+        [f"{prefix}{key.upper()}" for key in hidden],
+    )
+
+
+class _Writer:
+    """Writes calls, and keeps large arrays in files."""
+
+    def __init__(self, folder: Path | None, name: str = "") -> None:
+        self._folder = folder
+        self._name = name
+
+    def call(self, call: Call) -> str:
+        if call.name == "reopen":
+            return "index = store.open_index(name)"
+        given = [self.value(value) for value in call.arguments]
+        given += [f"{key}={self.value(value)}" for key, value in call.keywords.items()]
+        if call.target == "store" and call.arguments and call.arguments[0] == self._name:
+            given[0] = "name"
+        text = f"{call.target}.{call.name}({', '.join(given)})"
+        if call.name in {"upsert", "delete", "close", "create_index", "drop_index"}:
+            return text
+        streams = call.name in {"scan", "neighbors", "neighbors_within"}
+        return f"print(list({text}))" if streams else f"print({text})"
+
+    def value(self, value: Any) -> str:
+        if isinstance(value, np.ndarray):
+            return self._array(value)
+        if isinstance(value, (list, tuple)) and len(value) > _MOST_VALUES:
+            return f"{self._array(np.array(value))}.tolist()"
+        if isinstance(value, (list, tuple)) and any(map(_holds_values, value)):
+            return f"[{', '.join(map(self.value, value))}]"
+        return _plain(value)
+
+    def _array(self, array: Any) -> str:
+        if array.size <= _MOST_VALUES and array.dtype.kind in "fiu":
+            return f"np.array({array.tolist()!r}, dtype={array.dtype.name!r})"
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="vecbridge-reproducer-"))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            prefix="array-", suffix=".npy", dir=self._folder, delete=False
+        ) as file:
+            np.save(file, array)
+        return f"np.load({str(Path(file.name).absolute())!r})"
+
+
+def _holds_values(value: Any) -> bool:
+    """Return whether it is an array, or a list that may be too long to be shown."""
+    return isinstance(value, np.ndarray) or (
+        isinstance(value, (list, tuple)) and len(value) > _MOST_VALUES
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Path):
+        return repr(str(value))
+    if isinstance(value, (set, frozenset)):
+        return repr(sorted(value))
+    return repr(value)

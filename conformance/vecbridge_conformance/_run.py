@@ -1,4 +1,4 @@
-"""Runs the suite under pytest, with progress to watch and a verdict to read at a glance."""
+"""Run the suite under pytest, with progress to watch and a verdict to read at a glance."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from vecbridge_conformance._catalogue import LAYERS, suite_modules
+from vecbridge_conformance._catalogue import LAYERS, layer_of, suite_modules
 from vecbridge_conformance._deployment import Deployment
-from vecbridge_conformance._report import build_report, write_report
-from vecbridge_conformance._verdicts import VERDICTS, Outcome
+from vecbridge_conformance._session import VERDICTS, Outcome
 from vecbridge_conformance._watch import LIMIT_S, OPENING_S, Watch
+from vecbridge_conformance.reports import write_report
 
 _STYLES = {"fail": "bold red", "deviation": "yellow", "pass": "green"}
 
@@ -51,25 +51,18 @@ def run_suite(
     watch = Watch(limit, list)
     with watch.over("listing the indexes", least_s=OPENING_S), deployment.open() as store:
         store.index_names()
-    shown = _Shown(deployment, report, console or Console())
-    arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(_no_settings())]
+    display = _Display(deployment, report, console or Console())
+    # A file of settings that has none: the caller's own must not reach the suite.
+    settings = Path(__file__).with_name("pytest.ini")
+    arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(settings)]
     arguments += ["--vecbridge-limit", str(limit)]
     arguments += ["--vecbridge-layer", ",".join(layers)] + (["-k", words] if words else [])
-    modules = [name for name in suite_modules() if _in(name, layers)]
+    modules = [name for name in suite_modules() if layer_of(name) in layers]
     arguments += ["--pyargs", *(modules or suite_modules())]
-    return int(pytest.main(arguments, plugins=[plugin, shown]))
+    return int(pytest.main(arguments, plugins=[plugin, display]))
 
 
-def _in(module: str, layers: Sequence[str]) -> bool:
-    return not layers or module.rpartition(".")[2].split("_")[1] in layers
-
-
-def _no_settings() -> Path:
-    """Return a file of settings that has none: the caller's own must not reach the suite."""
-    return Path(__file__).with_name("pytest.ini")
-
-
-class _Shown:
+class _Display:
     """A pytest plugin that draws progress, failures and the verdict."""
 
     def __init__(self, deployment: Deployment, report: Path | None, console: Console) -> None:
@@ -123,17 +116,17 @@ class _Shown:
 
         for _, each in config.stash[plugin.SESSIONS].values():
             if each.outcomes:
-                self._conclude(build_report(each))
+                self._conclude(each.report())
 
     def _take(self, outcome: Outcome, report: pytest.TestReport) -> None:
         self._counts[outcome.verdict] += 1
-        told = "  ".join(f"{self._counts[name]} {name}" for name in VERDICTS if self._counts[name])
+        found = "  ".join(f"{self._counts[name]} {name}" for name in VERDICTS if self._counts[name])
         if outcome.layer in self._tasks:
-            self._progress.update(self._tasks[outcome.layer], advance=1, found=told)
+            self._progress.update(self._tasks[outcome.layer], advance=1, found=found)
             self._left[outcome.layer] -= 1
             if not self._left[outcome.layer] and not self._console.is_terminal:
                 # A pipe or a log shows no bars: lines say how far the run is.
-                self._console.print(f"{outcome.layer} is through; so far {told}")
+                self._console.print(f"{outcome.layer} is through; so far {found}")
         if outcome.verdict == "fail":
             self._console.rule(f"[bold red]{', '.join(outcome.clauses)}[/]  {outcome.test}")
             self._console.print(outcome.reason, markup=False)
@@ -145,8 +138,8 @@ class _Shown:
         self._console.print(_table(report))
         for test in report["tests"]:
             if test["verdict"] == "fail" and test["test"].startswith("deviations.toml"):
-                told = f"{test['test']}: {test['reason']}"
-                self._console.print(told, style="bold red", markup=False, soft_wrap=True)
+                line = f"{test['test']}: {test['reason']}"
+                self._console.print(line, style="bold red", markup=False, soft_wrap=True)
         good = report["conforms"]
         words = "conforms" if good else "does not conform"
         part = " in what was run, which is a part of the suite" if report["partial"] else ""
@@ -157,16 +150,19 @@ class _Shown:
 
 
 def _table(report: dict[str, Any]) -> Table:
-    """Return one line a verdict, with the clauses that have it."""
+    """Return one line per verdict, with the clauses that have it."""
     title = f"{report['label']}: {len(report['clauses'])} clauses"
     table = Table(title=title, title_justify="left")
     for heading in ("verdict", "clauses", "which"):
         table.add_column(heading)
     for verdict in VERDICTS:
-        names = [name for name, each in report["clauses"].items() if each["verdict"] == verdict]
-        if names:
+        judged = {name: c for name, c in report["clauses"].items() if c["verdict"] == verdict}
+        if verdict == "pass":
+            partly = [name for name, clause in judged.items() if clause["reason"]]
+            which = f"in part: {' '.join(partly)}" if partly else ""
+        else:
             # Of a part of the suite, what was left out is most of it, and needs no reason.
-            plain = verdict == "pass" or (verdict == "not-run" and report["partial"])
-            which = "" if plain else " ".join(names)
-            table.add_row(verdict, str(len(names)), which, style=_STYLES.get(verdict, "dim"))
+            which = "" if verdict == "not-run" and report["partial"] else " ".join(judged)
+        if judged:
+            table.add_row(verdict, str(len(judged)), which, style=_STYLES.get(verdict, "dim"))
     return table

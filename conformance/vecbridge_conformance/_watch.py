@@ -66,12 +66,12 @@ class Watch:
             yield
             return
         limit_s = max(self._limit_s, least_s)
-        told = partial(self._told, what, limit_s)
-        last = threading.Timer(limit_s + max(limit_s, _GRACE_S), _give_up, [told])
+        message = partial(self._message, what, limit_s)
+        last = threading.Timer(limit_s + max(limit_s, _GRACE_S), _give_up, [message])
         last.daemon = True
         last.start()
         try:
-            with self._alarm(limit_s, told):
+            with self._alarm(limit_s, message):
                 yield
         finally:
             last.cancel()
@@ -86,14 +86,14 @@ class Watch:
             threading.Thread(target=_end_after_main, args=(status,), daemon=True).start()
 
     @contextmanager
-    def _alarm(self, limit_s: float, told: Callable[[], str]) -> Iterator[None]:
+    def _alarm(self, limit_s: float, message: Callable[[], str]) -> Iterator[None]:
         if not _has_alarm():
             yield
             return
 
         def ring(*_: Any) -> None:
             self.hung += 1
-            raise Hung(told())
+            raise Hung(message())
 
         before = signal.signal(signal.SIGALRM, ring)
         # Once more where what is raised ends in another wait, as for a thread that hangs.
@@ -104,7 +104,7 @@ class Watch:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before)
 
-    def _told(self, what: str, limit_s: float) -> str:
+    def _message(self, what: str, limit_s: float) -> str:
         calls = self._pending()
         waits = f"{', '.join(calls)} did not come back" if calls else "no call of an index is open"
         return (
@@ -114,9 +114,9 @@ class Watch:
         )
 
 
-def _give_up(told: Callable[[], str]) -> None:
+def _give_up(message: Callable[[], str]) -> None:
     # pytest may have put something else in the place of Python's own streams.
-    os.write(2, f"\nThe run ends here. {told()}. Where every thread waits:\n".encode())
+    os.write(2, f"\nThe run ends here. {message()}. Where every thread waits:\n".encode())
     faulthandler.dump_traceback(2)
     os._exit(_FAILED)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ import pytest
 
 from vecbridge_conformance._catalogue import LAYERS, layer_of
 from vecbridge_conformance._clauses import mark_of
-from vecbridge_conformance._deployment import Deployment
-from vecbridge_conformance._deviations import LedgerError
+from vecbridge_conformance._deployment import Deployment, parse_options
 from vecbridge_conformance._harness import Harness
-from vecbridge_conformance._report import build_report, write_report
 from vecbridge_conformance._session import Session
 from vecbridge_conformance._watch import LIMIT_S, OPENING_S, Hung
+from vecbridge_conformance.deviations import LedgerError
+from vecbridge_conformance.reports import write_report
 
 SESSIONS = pytest.StashKey[dict[int, tuple[Deployment, Session]]]()
 _FROM_OPTIONS = pytest.StashKey[Deployment]()
@@ -80,7 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(f"layer_{layer}")
         reason = f"layer {layer} was not asked for" if layer not in chosen else None
         session.partial = chosen != set(LAYERS) or _narrowed(config)
-        reason = reason or session.reason_not_to_run(mark)
+        reason = reason or mark.reason_not_to_run(session.harness.capabilities)
         if reason is not None:
             session.leave_out(item.name, layer, mark, reason)
             left_out.append(item)
@@ -97,24 +96,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Limit the time of what comes before a test."""
-    with _limited(item):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Limit the time of a test."""
-    with _limited(item):
+    """Limit the time of a test, and of what comes before and after it."""
+    if not _is_ours(item):
+        return (yield)
+    with _session_of(item.config, getattr(item, "cls", None)).watch.over(item.name):
         return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Limit the time of what comes after a test."""
-    with _limited(item):
-        return (yield)
+pytest_runtest_setup = pytest_runtest_teardown = pytest_runtest_call
 
 
 @pytest.hookimpl(wrapper=True)
@@ -163,7 +153,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
                 # A store tells its version while it is open, and reports may be made later.
                 _ = each.surroundings
             if folder and each.outcomes:
-                write_report(build_report(each), Path(folder))
+                write_report(each.report(), Path(folder))
         finally:
             try:
                 with each.watch.over("dropping what the run has made", least_s=OPENING_S):
@@ -192,12 +182,6 @@ def layer_of_item(item: pytest.Item) -> str:
     return layer_of(_function(item).__module__)
 
 
-def _limited(item: pytest.Item) -> AbstractContextManager[None]:
-    if not _is_ours(item):
-        return nullcontext()
-    return _session_of(item.config, getattr(item, "cls", None)).watch.over(item.name)
-
-
 def _session_of(config: pytest.Config, suite: type | None) -> Session:
     deployment = getattr(suite, "deployment", None) or _from_options(config)
     known = config.stash[SESSIONS]
@@ -217,7 +201,7 @@ def _check_ledger(session: Session) -> None:
         raise pytest.UsageError(str(error)) from error
     except (Exception, Hung) as error:
         raise pytest.UsageError(
-            f"no index can be made on {session.harness.deployment.label}, so there is nothing to "
+            f"no index can be made on {session.deployment.label}, so there is nothing to "
             f"test: {type(error).__name__}: {error}"
         ) from error
 
@@ -228,12 +212,11 @@ def _from_options(config: pytest.Config) -> Deployment:
         if not backend:
             raise pytest.UsageError("say what is under test: --vecbridge-backend NAME")
         given: list[str] = config.getoption("--vecbridge-option") or []
-        if wrong := [text for text in given if "=" not in text]:
-            raise pytest.UsageError(f"an option is KEY=VALUE; got {', '.join(wrong)}")
         label: Any = config.getoption("--vecbridge-label")
-        config.stash[_FROM_OPTIONS] = Deployment(
-            backend, dict(text.split("=", 1) for text in given), label
-        )
+        try:
+            config.stash[_FROM_OPTIONS] = Deployment(backend, parse_options(given), label)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from error
     return config.stash[_FROM_OPTIONS]
 
 

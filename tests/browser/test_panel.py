@@ -110,7 +110,7 @@ def test_dead_store_is_shown_as_unreachable_and_breaks_nothing(
     environment = {
         **os.environ,
         "FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI": f"http://127.0.0.1:{free_port()}",
-        "FIFTYONE_BRAIN_SIMILARITY_MILVUS_USER": "somebody",
+        "FIFTYONE_BRAIN_SIMILARITY_MILVUS_USER": "root",
         "FIFTYONE_BRAIN_SIMILARITY_MILVUS_PASSWORD": "planted-secret",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
@@ -126,11 +126,9 @@ def test_dead_store_is_shown_as_unreachable_and_breaks_nothing(
         page.close()
     assert rows["milvus_server"][0] == rows["milvus_server_patches"][0] == "✗ unreachable"
     assert rows["faiss"][:3] == ["✓ healthy", "faiss", "50"]
-    # A file of Milvus Lite and a user do not go together, which is no fault of a store.
-    assert rows["milvus_lite"][0] == "✗ misconfigured"
+    # The file of Milvus Lite is kept with its run, and the account of a server is not for it.
+    assert rows["milvus_lite"][0] == "✓ healthy"
     keys = "milvus_server, milvus_server_patches, milvus_server_words"
     assert f"{keys} (milvus): unreachable" in told
-    keys = keys.replace("server", "lite")
-    assert f"{keys} (milvus): misconfigured" in told
     assert "Traceback" not in told
     assert "planted-secret" not in told

@@ -35,7 +35,7 @@ def is_public(name: str) -> bool:
 
 
 def exported(path: Path) -> list[str]:
-    """The module's ``__all__``, which must be a plain list of strings."""
+    """Return the module's ``__all__``, which must be a plain list of strings."""
     for node in tree(path).body:
         match node:
             case ast.Assign(targets=[ast.Name("__all__")], value=ast.List(elements)):

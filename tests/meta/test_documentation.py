@@ -51,5 +51,5 @@ def test_there_are_pages_with_code_and_output() -> None:
 
 
 def _without_settings() -> dict[str, str]:
-    """The environment, less what would configure a backend."""
+    """Return the environment, less what would configure a backend."""
     return {key: value for key, value in os.environ.items() if not key.startswith("FIFTYONE_")}

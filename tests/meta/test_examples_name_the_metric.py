@@ -33,7 +33,7 @@ def _shown() -> Iterator[tuple[str, str]]:
 
 
 def _call_at(text: str, start: int) -> ast.Call | None:
-    """The call that begins there, if it is one of Python."""
+    """Return the call that begins there, if it is one of Python."""
     for end in (match.end() for match in re.finditer(r"\)", text[start : start + 2000])):
         try:
             found = ast.parse(text[start : start + end], mode="eval").body

@@ -17,41 +17,21 @@ from pathlib import Path
 from tests.meta.source import modules, tree
 from tests.meta.test_repository import MOST_LINES
 
-_COMMAND = "a command is read with its own help, and put in the list of commands by _app"
-_FORMAT = "a file format of a stranger's files is read and tested apart from what uses it"
+_COMMAND = "commands of one subject, read with their help; _app is the list of all of them"
 REASONS = {
+    "vecbridge._client._batching": "when a batch fails is one idea; _records lists operations",
+    "vecbridge._client._threads": "what a cancelled await leaves is one idea; _async lists methods",
+    "vecbridge._config._origin": "what of a configuration may travel is one idea; so is finding it",
     "vecbridge.cli._backends": _COMMAND,
     "vecbridge.cli._bench": _COMMAND,
-    "vecbridge.cli._config": _COMMAND,
-    "vecbridge.cli._doctor": _COMMAND,
     "vecbridge.cli._indexes": _COMMAND,
-    "vecbridge.cli._measuring": "timing knows nothing of a terminal, and is tested with a clock",
-    "vecbridge.cli._others": _COMMAND,
-    "vecbridge.cli._report": _COMMAND,
     "vecbridge.cli._transfer": _COMMAND,
-    "vecbridge.demo._digits": "the demo's data; the main module tells its story",
-    "vecbridge.demo._model": "the demo's model; the main module tells its story",
-    "vecbridge.demo._picture": "drawing is told apart from the table of results",
+    "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
-    "vecbridge.fiftyone._factory": "datasets hold paths of similarity, which therefore only names",
-    "vecbridge.fiftyone._pymilvus": "datasets hold paths of similarity, which therefore only names",
-    "vecbridge.report._plot": "drawing knows nothing of indexes; _page knows nothing of pixels",
-    "vecbridge.report._sample": "reading an index in bounded memory is told apart from judging it",
-    "vecbridge.transfer._arrays": _FORMAT,
-    "vecbridge.transfer._columns": _FORMAT,
     "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",
-    "vecbridge.transfer._repeated": "finding repeated ids in bounded memory is an algorithm",
-    "vecbridge_conformance._garbage": "tests of the suite are functions alone, without helpers",
-    "vecbridge_conformance._pool": "the life of a run's indexes is tested apart from the harness",
-    "vecbridge_conformance._reproducer": "writing a script is tested apart from recording calls",
-    "vecbridge_conformance._run": "running pytest is told apart from reading a command line",
-    "vecbridge_conformance._statistics": "tests of the suite are functions alone, without helpers",
-    "vecbridge_conformance._variants": "other options of a backend are told apart from the harness",
-    "vecbridge_conformance.mutants._matching": "the meaning of a filter, to be read on one screen",
-    "vecbridge_conformance.mutants._table": "the page is also compared by a test, which imports it",
+    "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",
     "vecbridge_faiss._effort": "tuning for a recall is one idea, and searching is another",
-    "vecbridge_milvus._duplicate_keys": "only collections that others fill have such keys",
     "vecbridge_torch._scores": "the proof of what narrow products are worth is read alone",
 }
 """Why a module is one although another one alone imports it, by its name."""

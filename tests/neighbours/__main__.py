@@ -22,7 +22,7 @@ LAYERS = "smoke,semantics,ranking"
 def run_inside(label: str, layers: list[str], report: Path, words: str) -> int:
     """Runs the suite on one neighbour in this process, whose environment is its own."""
     from tests.neighbours._columns import COLUMNS
-    from vecbridge_conformance._run import run_suite
+    from vecbridge_conformance import run_suite
 
     with COLUMNS[label]() as deployment:
         return run_suite(deployment, layers=layers, report=report, words=words)

@@ -68,7 +68,7 @@ class NeighbourBackend:
             max_k=max_k,
             max_within=None,
             max_batch_bytes=None,
-            fields=False,
+            field_types=frozenset(),
             filters=frozenset(),
             consistency=frozenset({"strong"}),
             durable=lasting,
@@ -88,7 +88,7 @@ class NeighbourBackend:
         fields: Mapping[str, FieldType],
         consistency: Consistency | None,
     ) -> NeighbourIndex:
-        """A new index; nothing is in the store before the first record."""
+        """Make an index; nothing is in the store before the first record."""
         self._check_open("create_index")
         if fields:
             raise UnsupportedError("there are no fields of one's own", capability="fields")
@@ -101,7 +101,7 @@ class NeighbourBackend:
         return self.open_index(name)
 
     def open_index(self, name: str) -> NeighbourIndex:
-        """The index; their object is made anew where the records are in a store."""
+        """Open an index; their object is made again where the records are in a store."""
         self._check_open("open_index")
         if name not in self._known:
             raise IndexNotFoundError(f"there is no index {name!r}")

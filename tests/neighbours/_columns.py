@@ -129,7 +129,7 @@ def _lasting(
     metrics: tuple[vecbridge.Metric, ...] = ("cosine", "dotproduct", "euclidean"),
     max_k: int | None = None,
 ) -> Deployment:
-    """A backend whose records are in a store."""
+    """Return a deployment whose records are in a store."""
     known: Known = {}
 
     def opener() -> vecbridge.Store:
@@ -143,7 +143,7 @@ def _lasting(
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder for a store that needs what lies beside the environment."""
+    """Yield a folder for a store that needs what lies beside the environment."""
     activate()
     with (
         tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True) as name,
@@ -156,7 +156,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _samples() -> Iterator[Any]:
-    """An empty dataset, which their constructors ask for."""
+    """Yield an empty dataset, which their constructors ask for."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import fiftyone

@@ -12,14 +12,14 @@ class Defect(NamedTuple):
         what: happens.
         clause: that forbids it.
         test: that fails by it.
-        told: what the reason of the failure says.
+        reason: what the reason of the failure says.
         note: why no clause forbids it.
     """
 
     what: str
     clause: str
     test: str
-    told: str = "AssertionError"
+    reason: str = "AssertionError"
     note: str = ""
 
 

@@ -113,7 +113,7 @@ class NeighbourIndex:
     def contains(
         self, ids: Sequence[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """Which of them ``get_embeddings`` gives."""
+        """Return which of them ``get_embeddings`` gives."""
         there = set(self.fetch(ids).ids)
         return np.array([name in there for name in ids], dtype=np.bool_)
 
@@ -137,14 +137,14 @@ class NeighbourIndex:
             yield Records(ids[page], vectors[page])
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
-        """What ``_kneighbors`` finds, and the numbers that it calls distances."""
+        """Return what ``_kneighbors`` finds, and the numbers that it calls distances."""
         return [
             Hits(ids, np.asarray(distances, dtype=np.float64))
             for ids, distances in self._neighbours(queries, k, scope.within)
         ]
 
     def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
-        """What ``_kneighbors`` finds, with the vectors that ``get_embeddings`` gives of it."""
+        """Return what ``_kneighbors`` finds, with vectors of ``get_embeddings``."""
         answers = []
         for ids, _ in self._neighbours(queries, k, scope.within):
             found = self.fetch(ids) if ids else Records((), self._matrix([]))
@@ -179,11 +179,11 @@ class NeighbourIndex:
         return [object_id(name) for name in ids] if self._use.object_ids else list(ids)
 
     def _taken(self, names: Any) -> tuple[str, ...]:
-        """What the ids that the index gives were before they were given to it."""
+        """Return the ids as the caller gave them, of ids as the index has them."""
         return tuple(self._written.get(str(name), str(name)) for name in names)
 
     def _empty(self, theirs: Any) -> bool:
-        """Whether nothing was ever added: then they have no dimension yet, and cannot be asked."""
+        """Return whether nothing was added yet: their index has no dimension then."""
         return not self._written or int(theirs.total_index_size) == 0
 
     def _matrix(self, found: Any) -> NDArray[np.float32]:
@@ -217,7 +217,7 @@ _REFUSALS = ("does not support", "requires k<=", "Unsupported")
 
 
 def _refused(error: Exception) -> str:
-    """What a message of theirs says is not there; empty where it is about something else."""
+    """Return what a message of theirs says is missing; empty where it is about something else."""
     return next((words for words in _REFUSALS if words in str(error)), "")
 
 

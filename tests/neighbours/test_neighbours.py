@@ -15,7 +15,7 @@ from tests.neighbours._page import NOT_OFFERED, cell
 
 @pytest.fixture
 def report(fiftyone_env: dict[str, str], tmp_path: Path) -> dict[str, Any]:
-    """What the suite finds in a few tests of FiftyOne's Milvus backend on Milvus Lite."""
+    """Return what the suite finds in a few tests of FiftyOne's Milvus backend on Milvus Lite."""
     from tests.neighbours.__main__ import ROOT
 
     label = "fiftyone-milvus-lite"

@@ -5,7 +5,8 @@ It runs as well, so that what the checkers are told is also what comes back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,20 @@ from numpy.typing import NDArray
 from typing_extensions import assert_type
 
 import vecbridge
-from vecbridge import Backend, Candidates, Filter, Hit, Hits, Index, Records, Scalar, Store, field
+from vecbridge import (
+    AsyncIndex,
+    AsyncStore,
+    Backend,
+    Candidates,
+    FieldValue,
+    Filter,
+    Hit,
+    Hits,
+    Index,
+    Records,
+    Store,
+    field,
+)
 
 
 @pytest.fixture
@@ -50,7 +64,7 @@ def test_records(index: Index) -> None:
     records = index.fetch(["a", "c"])
     assert_type(records, Records)
     assert_type(records.vectors, NDArray[np.float32])
-    assert_type(records.fields, Mapping[str, Sequence[Scalar]])
+    assert_type(records.fields, Mapping[str, Sequence[FieldValue]])
     assert_type(records.missing, tuple[str, ...])
     assert_type(index.scan(), Iterator[Records])
     assert_type(index.contains(["a"]), NDArray[np.bool_])
@@ -83,3 +97,39 @@ def test_a_stores_own_objects_are_reached(index: Index) -> None:
         assert_type(store.index_names(), list[str])
     assert_type(vecbridge.backend_names(), list[str])
     assert "sklearn" in vecbridge.backend_names()
+
+
+def test_awaited_calls(index: Index) -> None:
+    async def main() -> None:
+        async with AsyncStore(vecbridge.get_backend("sklearn")) as store:
+            assert_type(store, AsyncStore)
+            made = await store.create_index("typed", dimension=2, metric="cosine")
+            assert_type(made, AsyncIndex)
+            assert_type(await store.open_index("typed", dimension=2), AsyncIndex)
+            assert_type(await store.open_or_create_index("typed", dimension=2), AsyncIndex)
+            assert_type(await store.index_names(), list[str])
+            assert_type(await made.upsert(["a"], [[1.0, 0.0]]), None)
+            assert_type(await made.search(np.eye(2), k=1, ranking="native"), list[Hits])
+            assert_type(await made.search_aggregated(np.eye(2)), Hits)
+            assert_type(await made.candidates([1.0, 0.0], 1), list[Candidates])
+            assert_type(await made.fetch(["a"]), Records)
+            assert_type(await made.contains(["a"]), NDArray[np.bool_])
+            assert_type(await made.count(), int)
+            assert_type(await made.duplicates(0.5), dict[str, Hits])
+            assert_type(made.scan(batch_size=1), AsyncGenerator[Records, None])
+            assert_type(made.neighbors(1), AsyncGenerator[tuple[str, Hits], None])
+            async for records in made.scan():
+                assert_type(records, Records)
+            async with AsyncIndex(index, store) as wrapped:
+                assert_type(wrapped, AsyncIndex)
+                assert_type(wrapped.index, Index)
+                assert await wrapped.count() == 2
+
+    asyncio.run(main())
+
+
+async def wrong_arguments_are_seen(index: AsyncIndex) -> None:
+    """Not called: a type checker reads it, and would report an ignore that is not needed."""
+    await index.search([1.0, 0.0], k="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await index.search([1.0, 0.0], ranks="native")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await index.search()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -3,13 +3,16 @@
 Callers use :class:`Store` and :class:`Index`. An index reads and writes by id (``_records``), and
 searches (``_index``): the nearest (``_search``), the farthest (``_farthest``), what is within a
 radius or near each record (``_neighborhoods``), or by a look at every record (``_scan``). It checks
-what callers give (``_validate``, ``_vector_values``) and what engines answer (``_checked``).
+what callers give (``_validate``, ``_vector_values``) and what engines answer (``_checked``). Their
+methods can be awaited (``_async``), in threads (``_threads``).
 """
 
 from __future__ import annotations
 
+from vecbridge._client._async import AsyncIndex, AsyncStore
 from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index
+from vecbridge._client._ranges import IdRange
 from vecbridge._client._store import Store
 
-__all__ = ["Budgets", "Index", "Store"]
+__all__ = ["AsyncIndex", "AsyncStore", "Budgets", "IdRange", "Index", "Store"]

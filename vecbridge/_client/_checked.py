@@ -21,12 +21,12 @@ from vecbridge._client import _validate as validate
 from vecbridge._client._operation import traced
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._filters import fields_of, operators_of
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
+from vecbridge._contract._settling import fields_of, operators_of
 from vecbridge._errors import BackendError
 
 

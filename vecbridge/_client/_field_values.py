@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from vecbridge._contract._field_types import (
+    FIRST_MICROSECOND,
+    LAST_MICROSECOND,
+    MAX_STRINGS,
+    BaseType,
+    FieldType,
+    FieldValue,
+    base_of,
+    is_optional,
+    microseconds,
+)
 from vecbridge._contract._limits import UNLIMITED, FieldLimits
-from vecbridge._contract._records import Fields, FieldType, IndexInfo, Scalar, encodable
+from vecbridge._contract._records import Fields, IndexInfo, encodable
 from vecbridge._errors import InvalidArgumentError
 
 
-def fields(columns: Fields | None, info: IndexInfo, ids: Sequence[str]) -> dict[str, list[Scalar]]:
+def fields(
+    columns: Fields | None, info: IndexInfo, ids: Sequence[str]
+) -> dict[str, list[FieldValue]]:
     """Check that every field of the index, and no other, has one value of its own per id.
 
     Args:
@@ -32,9 +47,31 @@ def fields(columns: Fields | None, info: IndexInfo, ids: Sequence[str]) -> dict[
             f"the index has the fields {sorted(declared)}; "
             f"missing: {absent}, not in the index: {unknown}"
         )
+    return some_fields(given, info, ids)
+
+
+def some_fields(columns: Any, info: IndexInfo, ids: Sequence[str]) -> dict[str, list[FieldValue]]:
+    """Check columns of some fields of the index: one value of its own per id.
+
+    Args:
+        columns: as the caller gave them.
+        info: of the index.
+        ids: of the records.
+
+    Raises:
+        InvalidArgumentError: a field is unknown, or a value is not one of its field.
+    """
+    given = mapping(columns)
+    unknown = sorted(set(given) - set(info.fields), key=repr)
+    if unknown:
+        raise InvalidArgumentError(
+            f"the index has the fields {sorted(info.fields)}; not in the index: {unknown}"
+        )
     return {
-        name: column(name, given[name], kind, info.limits.get(name, UNLIMITED), len(ids), ids)
-        for name, kind in declared.items()
+        name: column(
+            name, given[name], info.fields[name], info.limits.get(name, UNLIMITED), len(ids), ids
+        )
+        for name in given
     }
 
 
@@ -56,8 +93,8 @@ def column(
     limits: FieldLimits,
     count: int,
     ids: Sequence[str] = (),
-) -> list[Scalar]:
-    """Return the values of one field as plain Python scalars.
+) -> list[FieldValue]:
+    """Return the values of one field as engines keep them.
 
     Args:
         name: of the field.
@@ -81,14 +118,37 @@ def column(
         raise InvalidArgumentError(
             f"field {name!r} must have one value per record ({count}); got {len(given)}"
         )
+    if not is_optional(kind) or not any(value is None for value in given):
+        return _plain(name, given, range(count), kind, limits, ids)
+    rows = [row for row, value in enumerate(given) if value is not None]
+    kept: list[FieldValue] = [None] * count
+    plain = _plain(name, [given[row] for row in rows], rows, kind, limits, ids)
+    for row, value in zip(rows, plain, strict=True):
+        kept[row] = value
+    return kept
+
+
+def _plain(
+    name: str,
+    given: list[Any],
+    rows: Sequence[int],
+    kind: FieldType,
+    limits: FieldLimits,
+    ids: Sequence[str],
+) -> list[FieldValue]:
+    """Return values, none of which is missing, as engines keep them."""
+    base = base_of(kind)
     plain = given
-    if set(map(type, given)) - {_CASTS[kind][1]}:
-        plain = [_scalar(name, value, kind, _whose(row, ids)) for row, value in enumerate(given)]
-    if plain and not _held(plain, kind, limits):
-        row = next(row for row, value in enumerate(plain) if not _held([value], kind, limits))
+    if set(map(type, given)) - {_CASTS[base].kept}:
+        plain = [
+            _cast(name, value, kind, _whose(row, ids))
+            for row, value in zip(rows, given, strict=True)
+        ]
+    if plain and not _held(plain, base, limits):
+        at = next(at for at, value in enumerate(plain) if not _held([value], base, limits))
         raise InvalidArgumentError(
-            f"field {name!r} holds {_range(kind, limits)}; got "
-            f"{_shown(plain[row], kind)}{_whose(row, ids)}"
+            f"field {name!r} holds {_range(base, limits)}; got "
+            f"{_shown(given[at], base)}{_whose(rows[at], ids)}"
         )
     return plain
 
@@ -98,47 +158,91 @@ def _text(value: str) -> str:
     return str.__str__(value)
 
 
-_CASTS: dict[FieldType, tuple[tuple[type, ...], type[Any], Callable[[Any], Any]]] = {
-    "string": ((str,), str, _text),
-    "integer": ((int, np.integer), int, int),
-    "float": ((float, int, np.floating, np.integer), float, float),
-    "boolean": ((bool, np.bool_), bool, bool),
+def _texts(values: Any) -> tuple[str, ...]:
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    if not all(isinstance(value, str) for value in listed):
+        raise TypeError("a value is no string")
+    return tuple(map(_text, listed))
+
+
+def _time(value: datetime) -> int:
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise TypeError("it has no time zone; say which, as in .replace(tzinfo=timezone.utc)")
+    if getattr(value, "nanosecond", 0):
+        raise TypeError("it has nanoseconds, and a timestamp has microseconds; round it")
+    return microseconds(value)
+
+
+class _Cast(NamedTuple):
+    """How values of one type become what engines keep.
+
+    Attributes:
+        accepted: classes of values.
+        kept: the class of what engines keep.
+        convert: converts an accepted value; raises :class:`TypeError` with the reason why not.
+    """
+
+    accepted: tuple[type, ...]
+    kept: type[Any] | None
+    convert: Callable[[Any], Any]
+
+
+_CASTS: dict[BaseType, _Cast] = {
+    "string": _Cast((str,), str, _text),
+    "integer": _Cast((int, np.integer), int, int),
+    "float": _Cast((float, int, np.floating, np.integer), float, float),
+    "boolean": _Cast((bool, np.bool_), bool, bool),
+    # What engines keep of a time is an integer, which callers cannot give.
+    "timestamp": _Cast((datetime,), None, _time),
+    "strings": _Cast((list, tuple, np.ndarray), None, _texts),
 }
 
 
-def _scalar(name: str, value: object, kind: FieldType, whose: str) -> Scalar:
-    """Return one value of a field as a plain Python scalar."""
-    accepted, _, cast = _CASTS[kind]
+def _cast(name: str, value: object, kind: FieldType, whose: str) -> FieldValue:
+    """Return one value of a field as engines keep it."""
+    base = base_of(kind)
+    accepted, _, convert = _CASTS[base]
     is_boolean = isinstance(value, (bool, np.bool_))
     # A time span of numpy is one of its integers.
     is_span = isinstance(value, np.timedelta64)
-    if not isinstance(value, accepted) or is_span or (is_boolean and kind != "boolean"):
-        raise InvalidArgumentError(
-            f"field {name!r} holds {kind} values; got {value!r} ({type(value).__name__}){whose}"
-        )
+    wrong = f"field {name!r} holds {kind} values; got {value!r} ({type(value).__name__}){whose}"
+    if not isinstance(value, accepted) or is_span or (is_boolean and base != "boolean"):
+        hint = f". Only a field of type {base + '?'!r} may have none" if value is None else ""
+        raise InvalidArgumentError(wrong + hint)
     try:
-        plain: Scalar = cast(value)
+        plain: FieldValue = convert(value)
     except OverflowError:
         return math.inf
+    except TypeError as error:
+        raise InvalidArgumentError(f"{wrong}: {error}") from error
     return plain
 
 
-def _held(column: list[Any], kind: FieldType, limits: FieldLimits) -> bool:
+def _held(column: list[Any], kind: BaseType, limits: FieldLimits) -> bool:
     """Return whether the field holds the values, which are of its type, as they are."""
-    if kind == "integer":
-        return bool(min(column) >= limits.smallest and max(column) <= limits.largest)
-    if kind == "float":
-        return _held_floats(np.array(column, dtype=np.float64), limits)
     if kind == "boolean":
         return True
-    joined = "\0".join(column)
-    if joined.count("\0") != len(column) - 1 or not encodable(joined):
+    if kind == "integer":
+        return bool(min(column) >= limits.smallest and max(column) <= limits.largest)
+    if kind == "timestamp":
+        return bool(min(column) >= FIRST_MICROSECOND and max(column) <= LAST_MICROSECOND)
+    if kind == "float":
+        return _held_floats(np.array(column, dtype=np.float64), limits)
+    if kind == "string":
+        return _held_texts(column, limits)
+    few = all(len(value) <= MAX_STRINGS for value in column)
+    return few and _held_texts(list(chain.from_iterable(column)), limits)
+
+
+def _held_texts(texts: list[str], limits: FieldLimits) -> bool:
+    joined = "\0".join(texts)
+    if (texts and joined.count("\0") != len(texts) - 1) or not encodable(joined):
         return False
     return all(
-        len(value.encode()) <= limits.max_bytes
-        for value in column
+        len(text.encode()) <= limits.max_bytes
+        for text in texts
         # No character has more than four bytes.
-        if len(value) > limits.max_bytes // 4
+        if len(text) > limits.max_bytes // 4
     )
 
 
@@ -151,20 +255,27 @@ def _held_floats(numbers: np.ndarray[Any, np.dtype[np.float64]], limits: FieldLi
         return bool((numbers.astype(np.float32) == numbers).all())
 
 
-def _range(kind: FieldType, limits: FieldLimits) -> str:
+def _range(kind: BaseType, limits: FieldLimits) -> str:
     """Return what a field holds, for a message."""
     if kind == "string":
         return f"strings of at most {limits.max_bytes} bytes of UTF-8 without NUL"
+    if kind == "strings":
+        return (
+            f"lists of at most {MAX_STRINGS} strings, each of at most {limits.max_bytes} bytes of "
+            f"UTF-8 without NUL"
+        )
     if kind == "integer":
         narrow = (limits.smallest, limits.largest) != (UNLIMITED.smallest, UNLIMITED.largest)
         within = f"integers from {limits.smallest} to {limits.largest}"
         return within if narrow else "integers of 64 bits"
     if kind == "float" and limits.single_precision:
         return "finite floats of 32 bits (float(numpy.float32(x)) is the one next to x)"
-    return "finite floats" if kind == "float" else "booleans"
+    if kind == "float":
+        return "finite floats"
+    return "times from year 1 to year 9999 in UTC" if kind == "timestamp" else "booleans"
 
 
-def _shown(value: object, kind: FieldType) -> str:
+def _shown(value: object, kind: BaseType) -> str:
     shown = repr(str(value)[:40])
     if kind == "string" and isinstance(value, str) and encodable(value):
         return f"{shown} ({len(value.encode())} bytes)"

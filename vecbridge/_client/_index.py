@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from vecbridge._client import _neighborhoods as neighborhoods
 from vecbridge._client import _validate as validate
 from vecbridge._client import _vector_values as vector_values
 from vecbridge._client._farthest import farthest_search
+from vecbridge._client._hit_fields import FieldNames, parse_field_names, with_fields
 from vecbridge._client._neighborhoods import Progress
 from vecbridge._client._operation import operation
 from vecbridge._client._records import RecordIndex
 from vecbridge._client._scan import (
     REDUCERS,
     mean_query,
+    no_candidates,
     no_hits,
     scan_rank,
 )
@@ -62,6 +62,7 @@ class Index(RecordIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
         ranking: Ranking = "exact",
+        fields: FieldNames = None,
     ) -> list[Hits]:
         """Return the nearest records of each query, by (distance, id).
 
@@ -77,6 +78,7 @@ class Index(RecordIndex):
                 is passed over, and every record in scope is read. ``"no-scan"`` never reads every
                 record to certify an answer: where float32 cannot decide the ranking, the answer
                 says ``exact=False``. ``"native"`` gives the engine's own distances.
+            fields: names of the fields to return with the hits; ``True`` for all.
 
         Returns:
             One :class:`Hits` per query.
@@ -90,10 +92,18 @@ class Index(RecordIndex):
         array = vector_values.queries(queries, dimension=self.info.dimension)
         wanted = parse_ranking(ranking)
         limit = None if k is None else validate.positive(k, "k")
+        names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency)
-        if scope.is_empty or not len(array):
-            return no_hits(len(array), exact=wanted != "native")
-        return search(self._checked, array, limit, scope, wanted)
+        if not len(array):
+            return []
+        if scope.is_empty:
+            return no_hits(len(array), exact=wanted != "native", fields=names)
+        return with_fields(
+            self._checked,
+            lambda: search(self._checked, array, limit, scope, wanted),
+            names,
+            scope.consistency,
+        )
 
     @operation
     def farthest(
@@ -104,6 +114,7 @@ class Index(RecordIndex):
         within: Iterable[str] | None = None,
         where: Filter | None = None,
         consistency: Consistency | None = None,
+        fields: FieldNames = None,
     ) -> list[Hits]:
         """Return the farthest records of each query, farthest first, ties by id.
 
@@ -115,13 +126,22 @@ class Index(RecordIndex):
             within: only these ids are candidates.
             where: only records that match are candidates.
             consistency: level of the read.
+            fields: names of the fields to return with the hits; ``True`` for all.
         """
         array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = None if k is None else validate.positive(k, "k")
+        names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency).distinct()
-        if scope.is_empty or not len(array):
-            return no_hits(len(array), exact=True)
-        return farthest_search(self._checked, array, limit, scope)
+        if not len(array):
+            return []
+        if scope.is_empty:
+            return no_hits(len(array), exact=True, fields=names)
+        return with_fields(
+            self._checked,
+            lambda: farthest_search(self._checked, array, limit, scope),
+            names,
+            scope.consistency,
+        )
 
     @operation
     def search_aggregated(
@@ -135,6 +155,7 @@ class Index(RecordIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
         ranking: Ranking = "exact",
+        fields: FieldNames = None,
     ) -> Hits:
         """Return one ranking by several queries.
 
@@ -150,6 +171,7 @@ class Index(RecordIndex):
             consistency: level of the read.
             ranking: as of :meth:`search`. Every other answer than the nearest to the mean is
                 certified anyway, and takes only ``"exact"`` and ``"certified"``.
+            fields: names of the fields to return with the hits; ``True`` for all.
 
         Raises:
             InvalidInputError: an argument is unusable, or there is no query.
@@ -168,17 +190,29 @@ class Index(RecordIndex):
             mean = mean_query(array)
             if farthest:
                 (hits,) = self.farthest(
-                    mean, k, within=within, where=where, consistency=consistency
+                    mean, k, within=within, where=where, consistency=consistency, fields=fields
                 )
             else:
                 (hits,) = self.search(
-                    mean, k, within=within, where=where, consistency=consistency, ranking=ranking
+                    mean,
+                    k,
+                    within=within,
+                    where=where,
+                    consistency=consistency,
+                    ranking=ranking,
+                    fields=fields,
                 )
             return hits
         limit = None if k is None else validate.positive(k, "k")
+        names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency).distinct()
-        (hits,) = scan_rank(
-            self._checked, array, limit, scope, farthest=farthest, reduce=REDUCERS[wanted]
+        (hits,) = with_fields(
+            self._checked,
+            lambda: scan_rank(
+                self._checked, array, limit, scope, farthest=farthest, reduce=REDUCERS[wanted]
+            ),
+            names,
+            scope.consistency,
         )
         return hits
 
@@ -197,8 +231,7 @@ class Index(RecordIndex):
         array = vector_values.queries(queries, dimension=self.info.dimension)
         count = validate.positive(k, "k")
         if scope.is_empty:
-            nothing = np.empty((0, self.info.dimension), dtype=np.float32)
-            return [Candidates((), nothing, math.inf) for _ in array]
+            return no_candidates(len(array), self.info.dimension)
         if not self._checked.pushes(scope):
             raise UnsupportedError(
                 f"the engine of index {self.info.name!r} does not evaluate all operators of this "
@@ -216,6 +249,7 @@ class Index(RecordIndex):
         within: Iterable[str] | None = None,
         where: Filter | None = None,
         consistency: Consistency | None = None,
+        fields: FieldNames = None,
     ) -> list[Hits]:
         """Return every record within a distance of each query, nearest first, ties by id.
 
@@ -225,6 +259,7 @@ class Index(RecordIndex):
             within: only these ids are candidates.
             where: only records that match are candidates.
             consistency: level of the read.
+            fields: names of the fields to return with the hits; ``True`` for all.
 
         Returns:
             One :class:`Hits` per query.
@@ -244,10 +279,18 @@ class Index(RecordIndex):
         """
         array = vector_values.queries(queries, dimension=self.info.dimension)
         limit = neighborhoods.parse_radius(radius)
+        names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency).distinct()
-        if scope.is_empty or not len(array):
-            return no_hits(len(array), exact=True)
-        return neighborhoods.range_search(self._checked, array, limit, scope)
+        if not len(array):
+            return []
+        if scope.is_empty:
+            return no_hits(len(array), exact=True, fields=names)
+        return with_fields(
+            self._checked,
+            lambda: neighborhoods.range_search(self._checked, array, limit, scope),
+            names,
+            scope.consistency,
+        )
 
     @operation
     def neighbors(
@@ -258,6 +301,7 @@ class Index(RecordIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
         progress: Progress | None = None,
+        fields: FieldNames = None,
     ) -> Iterator[tuple[str, Hits]]:
         """Yield for every record the nearest others: exact, itself left out, ties by id.
 
@@ -270,6 +314,7 @@ class Index(RecordIndex):
             where: only records that match take part.
             consistency: level of the read.
             progress: called with how much is done of how much, at intervals.
+            fields: names of the fields to return with the hits; ``True`` for all.
 
         Yields:
             Each record's id and its hits, in ascending order of ids.
@@ -284,8 +329,9 @@ class Index(RecordIndex):
             [('a', ('b',)), ('b', ('a',)), ('c', ('b',))]
         """
         count = None if k is None else validate.positive(k, "k")
+        names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency).distinct()
-        return neighborhoods.neighbors(self._checked, scope, count, progress)
+        return neighborhoods.neighbors(self._checked, scope, count, progress, names)
 
     @operation
     def neighbors_within(
@@ -296,6 +342,7 @@ class Index(RecordIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
         progress: Progress | None = None,
+        fields: FieldNames = None,
     ) -> Iterator[tuple[str, Hits]]:
         """Yield for every record the others within a distance; otherwise as :meth:`neighbors`.
 
@@ -303,8 +350,9 @@ class Index(RecordIndex):
             InvalidArgumentError: the radius is no number.
         """
         limit = neighborhoods.parse_radius(radius)
+        names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency).distinct()
-        return neighborhoods.neighbors_within(self._checked, scope, limit, progress)
+        return neighborhoods.neighbors_within(self._checked, scope, limit, progress, names)
 
     @operation
     def duplicates(

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._client._scan import distance_rows, records_in
 from vecbridge._client._search import Improvable, deepen, is_certified, search
+from vecbridge._contract._field_types import FieldValue, for_caller
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import Fields
 from vecbridge._contract._scope import Scope
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.ranking import Pairs, distances, rank
@@ -110,30 +112,38 @@ def _scanned(
 
 
 def neighbors(
-    index: CheckedEngine, scope: Scope, k: int | None, progress: Progress | None
+    index: CheckedEngine,
+    scope: Scope,
+    k: int | None,
+    progress: Progress | None,
+    fields: Sequence[str],
 ) -> Iterator[tuple[str, Hits]]:
     """Yield each record's id and the nearest others, in ascending order of ids."""
-    pairs = _pairs(index, scope)
+    pairs, columns = _pairs(index, scope, fields)
     for name, (rows, table) in zip(pairs.ids, pairs.neighbors(k, progress=progress), strict=True):
-        yield name, Hits(_ids(pairs, rows), table, exact=True)
+        yield name, _hits(pairs, columns, rows, table)
 
 
 def neighbors_within(
-    index: CheckedEngine, scope: Scope, radius: float, progress: Progress | None
+    index: CheckedEngine,
+    scope: Scope,
+    radius: float,
+    progress: Progress | None,
+    fields: Sequence[str],
 ) -> Iterator[tuple[str, Hits]]:
     """Yield each record's id and the others within a distance, in ascending order of ids."""
-    pairs = _pairs(index, scope)
+    pairs, columns = _pairs(index, scope, fields)
     for name, (rows, table) in zip(pairs.ids, pairs.within(radius, progress), strict=True):
         # Rows are in the order of ids, and so are ties after a stable sort.
         order = np.argsort(table, kind="stable")
-        yield name, Hits(_ids(pairs, rows[order]), table[order], exact=True)
+        yield name, _hits(pairs, columns, rows[order], table[order])
 
 
 def duplicates(
     index: CheckedEngine, scope: Scope, radius: float, progress: Progress | None
 ) -> dict[str, Hits]:
     """Return, for each record that is kept and has any, the records that duplicate it."""
-    pairs = _pairs(index, scope)
+    pairs, _ = _pairs(index, scope, ())
     owners: dict[int, list[tuple[float, int]]] = {}
     kept = pairs.apart(radius, progress=progress)
     for row, (owner, distance) in pairs.nearest_among(kept, radius).items():
@@ -147,18 +157,28 @@ def duplicates(
     return answer
 
 
-def _ids(pairs: Pairs, rows: NDArray[np.intp]) -> tuple[str, ...]:
-    return tuple([pairs.ids[row] for row in rows.tolist()])
+def _hits(
+    pairs: Pairs, columns: Fields, rows: NDArray[np.intp], table: NDArray[np.float64]
+) -> Hits:
+    at = rows.tolist()
+    fields = {name: [column[row] for row in at] for name, column in columns.items()}
+    return Hits(tuple([pairs.ids[row] for row in at]), table, True, fields)
 
 
-def _pairs(index: CheckedEngine, scope: Scope) -> Pairs:
-    """Read the records in scope, in ascending order of ids."""
+def _pairs(
+    index: CheckedEngine, scope: Scope, fields: Sequence[str]
+) -> tuple[Pairs, dict[str, list[FieldValue]]]:
+    """Read the records in scope, and columns of their fields, in ascending order of ids."""
     ids: list[str] = []
+    columns: dict[str, list[FieldValue]] = {name: [] for name in fields}
     parts: list[NDArray[np.float32]] = [np.empty((0, index.info.dimension), dtype=np.float32)]
     for records in records_in(index, scope):
         ids.extend(records.ids)
+        for name, column in columns.items():
+            column.extend(for_caller(records.fields[name], index.info.fields[name]))
         parts.append(records.vectors)
     vectors = np.concatenate(parts)
     del parts
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    return Pairs(index.info.metric, [ids[at] for at in order], vectors[order])
+    pairs = Pairs(index.info.metric, [ids[at] for at in order], vectors[order])
+    return pairs, {name: [column[at] for at in order] for name, column in columns.items()}

@@ -1,36 +1,36 @@
-"""An index as a set of records: what is written to it, in batches, and read from it by id."""
+"""An index as a set of records: what is written to it and read from it by id."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vecbridge._client import _field_values as field_values
 from vecbridge._client import _validate as validate
-from vecbridge._client import _vector_values as vector_values
+from vecbridge._client._batching import update_fields, upsert_records
 from vecbridge._client._checked import Budgets, CheckedEngine
+from vecbridge._client._hit_fields import FieldNames, parse_field_names, projected
 from vecbridge._client._operation import Lifetime, operation
-from vecbridge._contract._capabilities import Capabilities
-from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
-from vecbridge._contract._filters import Filter, shown
-from vecbridge._contract._protocols import VectorIndex
-from vecbridge._contract._records import Fields, IndexInfo, Records, Scalar
-from vecbridge._contract._scope import Scope
-from vecbridge._contract._settling import settle
-from vecbridge._errors import (
-    BackendError,
-    InvalidArgumentError,
-    PartialWriteError,
-    UnsupportedError,
+from vecbridge._client._ranges import (
+    IdRange,
+    count_in,
+    ids_in,
+    parse_range,
+    partition,
+    scan_range,
 )
-
-_ID_BYTES = 64
-_SCALAR_BYTES = 32
-_ERASED = "An upsert replaces records whole, and would erase it from those that are there"
+from vecbridge._client._scan import level_of, records_in, scope_of
+from vecbridge._contract._capabilities import Capabilities
+from vecbridge._contract._consistency import Consistency, strongest_level
+from vecbridge._contract._filters import Filter
+from vecbridge._contract._protocols import VectorIndex
+from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._scope import Scope
+from vecbridge._errors import InvalidArgumentError, UnsupportedError
 
 
 class RecordIndex:
@@ -57,6 +57,13 @@ class RecordIndex:
     def __repr__(self) -> str:
         info = self.info
         return f"<Index {info.name!r}: {info.dimension} dimensions, {info.metric}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise UnsupportedError(
+            f"index {self.info.name!r} was made from an object, and cannot be pickled or copied; "
+            f"one that open_index() of a store gives can",
+            capability="shared",
+        )
 
     def __exit__(
         self,
@@ -97,56 +104,95 @@ class RecordIndex:
 
         Args:
             ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
-            vectors: ``(n, d)``, anything array-like; converted to float32 once, never changed.
+            vectors: ``(n, d)``, anything array-like: arrays, tensors, lists of them, a column of
+                pandas or Arrow; converted to float32 once, never changed.
             fields: a column of ``n`` values for each scalar field of the index.
             drop_unsupported: write although the store's own columns that ``info.unsupported``
                 names are erased from the records that are replaced.
 
         Raises:
             InvalidInputError: an argument is unusable; nothing was written.
-            UnsupportedError: ``info.unsupported`` names what would be erased, or the store asks for
-                more than records have; nothing was written.
-            PartialWriteError: a batch failed, for whatever reason, after others were acknowledged;
-                it says which ids are written.
+            UnsupportedError: ``info.unsupported`` names what would be erased; nothing was written.
+            PartialWriteError: the store failed part-way; it says which ids are written.
             BackendError: the store failed before anything was acknowledged.
         """
-        info = self.info
-        column = validate.ids(ids, unique=True, max_bytes=info.max_id_bytes)
-        array = vector_values.vectors(vectors, dimension=info.dimension, ids=column)
-        if len(array) != len(column):
-            raise InvalidArgumentError(
-                f"expected one vector per id; got {len(column)} ids and {len(array)} vectors"
-            )
-        columns = field_values.fields(fields, info, column)
-        validate.refuse_unwritable(info)
-        validate.refuse_unsupported(info, _ERASED, dropped=drop_unsupported)
-        if column:
-            _in_batches(self._checked, column, array, columns, self._lifetime.backend)
+        upsert_records(
+            self._checked, ids, vectors, fields, self._lifetime.backend, dropped=drop_unsupported
+        )
 
     @operation
-    def delete(self, ids: Iterable[str]) -> None:
-        """Remove records; ids that are not there are ignored.
+    def delete(self, ids: Iterable[str] | None = None, *, where: Filter | None = None) -> None:
+        """Remove records by id or by filter; ids that are not there are ignored.
+
+        Args:
+            ids: of the records.
+            where: remove every record that matches, instead. They are found first, at the
+                strongest level of the index, and removed by id: a record that another writer
+                changes meanwhile is removed too.
 
         Raises:
-            InvalidIdError: an id is unusable; nothing was deleted.
+            InvalidArgumentError: both ``ids`` and ``where`` are given, or the filter is unusable;
+                nothing was deleted.
+            InvalidIdError: an id is unusable, or there are neither ids nor a filter; nothing was
+                deleted.
             BackendError: the store failed; doing the same call again is always safe.
         """
-        checked = validate.ids(ids, unique=False)
+        if where is None:
+            checked = validate.ids(ids, unique=False)
+        elif ids is None:
+            scope = self._scope(None, where, strongest_level(self.capabilities.consistency))
+            checked = ids_in(self._checked, scope)
+        else:
+            raise InvalidArgumentError("delete takes ids or where=; both were given")
         if checked:
             self._checked.delete(checked)
 
     @operation
-    def fetch(self, ids: Iterable[str], *, consistency: Consistency | None = None) -> Records:
+    def update_fields(self, ids: Iterable[str], fields: Fields) -> None:
+        """Replace some fields of records, and leave their vectors and other fields as they are.
+
+        Records are read, changed and written again, batch by batch: what another writer changes
+        of the same records meanwhile is lost.
+
+        Args:
+            ids: ``n`` distinct ids of records that are there.
+            fields: a column of ``n`` values for each field that changes.
+
+        Raises:
+            InvalidInputError: an argument is unusable, or an id has no record; nothing was written.
+            PartialWriteError: the store failed part-way; it says which ids are written.
+            BackendError: the store failed before anything was acknowledged.
+        """
+        update_fields(self._checked, ids, fields, self._lifetime.backend)
+
+    @operation
+    def fetch(
+        self,
+        ids: Iterable[str],
+        *,
+        fields: FieldNames = True,
+        vectors: bool = True,
+        consistency: Consistency | None = None,
+    ) -> Records:
         """Return records in request order, bit for bit as they were written.
 
         Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
         comes once. The vectors are ``(m, d)`` float32.
 
+        Args:
+            ids: of the records.
+            fields: names of the fields to return; all of them by default.
+            vectors: ``False`` returns vectors of shape ``(m, 0)``.
+            consistency: level of the read.
+
         Raises:
             InvalidIdError: an id is unusable.
+            InvalidArgumentError: the index has no field of such a name.
         """
+        names = parse_field_names(fields, self.info)
         checked = validate.ids(ids, unique=False)
-        return self._checked.fetch(checked, consistency=self._level(consistency))
+        found = self._checked.fetch(checked, consistency=self._level(consistency))
+        return projected(found, self.info.fields, names, vectors=vectors)
 
     @operation
     def contains(
@@ -164,9 +210,18 @@ class RecordIndex:
         return np.array([known[each] for each in column], dtype=np.bool_)
 
     @operation
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        """Return the number of live records, exact at its consistency level."""
-        return self._checked.count(consistency=self._level(consistency))
+    def count(self, *, where: Filter | None = None, consistency: Consistency | None = None) -> int:
+        """Return the number of live records, exact at its consistency level.
+
+        Args:
+            where: only records that match are counted.
+            consistency: level of the read.
+
+        Raises:
+            InvalidArgumentError: the filter is unusable.
+            UnsupportedError: the records have no fields to filter by.
+        """
+        return count_in(self._checked, self._scope(None, where, consistency))
 
     def __len__(self) -> int:
         return self.count()
@@ -177,20 +232,73 @@ class RecordIndex:
 
     @operation
     def scan(
-        self, batch_size: int | None = None, *, consistency: Consistency | None = None
+        self,
+        batch_size: int | None = None,
+        *,
+        where: Filter | None = None,
+        start: str | None = None,
+        stop: str | None = None,
+        after: str | None = None,
+        fields: FieldNames = True,
+        vectors: bool = True,
+        consistency: Consistency | None = None,
     ) -> Iterator[Records]:
         """Return every live record once, in batches.
 
+        With ``start``, ``stop`` or ``after`` they come in ascending order of ids, by code point;
+        otherwise in any order. The next page of a listing is
+        ``next(index.scan(50, after=last_id), None)``.
+
         Args:
             batch_size: most records at a time; by default as many as fit the budget, 16 MiB.
+            where: only records that match.
+            start: only ids from this one on.
+            stop: only ids before this one.
+            after: only ids after this one.
+            fields: names of the fields to return; all of them by default.
+            vectors: ``False`` returns vectors of shape ``(n, 0)``.
             consistency: level of the read.
+
+        Raises:
+            InvalidArgumentError: the index has no field of such a name.
         """
+        names = parse_field_names(fields, self.info)
         size = (
             self._checked.scan_rows
             if batch_size is None
             else validate.positive(batch_size, "batch_size")
         )
-        return self._checked.scan(size, consistency=self._level(consistency))
+        scope, ids = self._scope(None, where, consistency), parse_range(start, stop, after)
+        if ids is not None:
+            batches = scan_range(self._checked, size, scope, ids)
+        elif scope.within is None and scope.where is None:
+            batches = self._checked.scan(size, consistency=scope.consistency)
+        else:
+            batches = records_in(self._checked, scope, size)
+        types = self.info.fields
+        return (projected(records, types, names, vectors=vectors) for records in batches)
+
+    @operation
+    def partitions(self, count: int, *, consistency: Consistency | None = None) -> list[IdRange]:
+        """Return ranges of ids that together hold every record once, about as many each.
+
+        A range is what ``scan(start=, stop=)`` takes. The first has no lower end and the last no
+        upper one, so that records that are written later have their range too.
+
+        Args:
+            count: how many ranges; there are fewer where there are fewer records.
+            consistency: level of the read.
+
+        Example:
+            >>> import vecbridge
+            >>> index = vecbridge.get_backend("sklearn").create_index("points", dimension=1)
+            >>> index.upsert(["a", "b", "c", "d"], [[0], [1], [2], [3]])
+            >>> index.partitions(2)
+            [IdRange(start=None, stop='c'), IdRange(start='c', stop=None)]
+        """
+        parts = validate.positive(count, "count")
+        scope = self._scope(None, None, consistency)
+        return partition(ids_in(self._checked, scope), parts)
 
     def close(self) -> None:
         """Release what this index alone holds. May be called twice."""
@@ -206,20 +314,7 @@ class RecordIndex:
         }
 
     def _level(self, wanted: Consistency | None) -> Consistency:
-        """Return the level at which the engine answers a read that asks for ``wanted``.
-
-        Raises:
-            InvalidArgumentError: there is no such level.
-            UnsupportedError: the engine offers none that is as strong.
-        """
-        asked = self.info.consistency if wanted is None else parse_consistency(wanted)
-        offered = self.capabilities.consistency
-        level = satisfying_level(asked, offered)
-        if level is None:
-            names = ", ".join(sorted(offered))
-            message = f"this store offers {names} reads; none is as strong as {asked}"
-            raise UnsupportedError(message, capability="consistency")
-        return level
+        return level_of(self._checked, wanted, self.info.consistency)
 
     def _scope(
         self,
@@ -227,82 +322,4 @@ class RecordIndex:
         where: Filter | None,
         consistency: Consistency | None,
     ) -> Scope:
-        """Check what a caller says of the scope of a search.
-
-        Repeated ids stay in, because to find them takes as long as many a search.
-
-        Raises:
-            InvalidInputError: an id or the filter is unusable.
-            UnsupportedError: the records have no fields, or no level is as strong as that.
-        """
-        level, info = self._level(consistency), self.info
-        settled: Filter | bool = True
-        if where is not None:
-            if not self.capabilities.fields:
-                raise UnsupportedError(
-                    f"this store has no fields and so no filters: index {info.name!r} cannot "
-                    f"answer where={shown(where)}; give the candidates' ids as within=[...]",
-                    capability="filters",
-                )
-            settled = settle(where, info.fields, info.limits)
-        ids = None if within is None else validate.id_column(within)
-        if isinstance(settled, bool):
-            # A filter that matches no record is an empty list of ids: the store need not be asked.
-            return Scope(ids if settled else (), None, level)
-        return Scope(ids, settled, level)
-
-
-def _in_batches(
-    index: VectorIndex,
-    ids: Sequence[str],
-    vectors: NDArray[np.float32],
-    fields: dict[str, list[Scalar]],
-    backend: str,
-) -> None:
-    size = _batch_size(index, ids, vectors, fields)
-    for start in range(0, len(ids), size):
-        stop = start + size
-        columns = {name: column[start:stop] for name, column in fields.items()}
-        try:
-            index.upsert(ids[start:stop], vectors[start:stop], columns)
-        except Exception as error:
-            if not start and not isinstance(error, PartialWriteError):
-                raise
-            raise _partial(error, ids, start, backend) from error
-
-
-def _batch_size(
-    index: VectorIndex,
-    ids: Sequence[str],
-    vectors: NDArray[np.float32],
-    fields: dict[str, list[Scalar]],
-) -> int:
-    budget = index.capabilities.max_batch_bytes
-    if budget is None:
-        return max(len(ids), 1)
-    texts = [column for column in fields.values() if column and isinstance(column[0], str)]
-    widest = max(len(each.encode()) for each in ids)
-    for column in texts:
-        widest += max(len(str(value).encode()) for value in column)
-    row = 4 * vectors.shape[1] + _ID_BYTES + widest + _SCALAR_BYTES * len(fields)
-    return max(1, budget // int(row))
-
-
-def _partial(error: Exception, ids: Sequence[str], start: int, backend: str) -> PartialWriteError:
-    operation, retryable = "upsert", False
-    if isinstance(error, BackendError):
-        backend, operation, retryable = error.backend, error.operation, error.retryable
-    written = [*ids[:start]]
-    if isinstance(error, PartialWriteError):
-        written += error.written
-    done = set(written)
-    unknown = [each for each in ids[start:] if each not in done]
-    return PartialWriteError(
-        f"{len(written)} of {len(ids)} records were acknowledged before the store failed: "
-        f"{str(error).rstrip('.')}. Do the same call again: it is safe, and completes the rest.",
-        backend=backend,
-        operation=operation,
-        written=written,
-        unknown=unknown,
-        retryable=retryable,
-    )
+        return scope_of(self._checked, self._level(consistency), within, where)

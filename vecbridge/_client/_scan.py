@@ -6,25 +6,82 @@ records, the ranking of everything, rankings by several queries at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._contract._filters import Filter
-from vecbridge._contract._hits import Hits
+from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
+from vecbridge._contract._filters import Filter, shown
+from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
 from vecbridge._contract._scope import Scope
+from vecbridge._contract._settling import settle
+from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
 
 Table = NDArray[np.float64]
 Reducer = Callable[[Table], Table]
 """Turns the ``(q, n)`` distances of several queries into one row to rank: ``(1, n)``."""
+
+
+def scope_of(
+    index: CheckedEngine,
+    level: Consistency,
+    within: Iterable[str] | None,
+    where: Filter | None,
+) -> Scope:
+    """Check what a caller says of the scope of a search.
+
+    Args:
+        index: the engine.
+        level: of the reads, which the engine offers.
+        within: as the caller gave it; repeated ids stay in, because to find them takes as long as
+            many a search.
+        where: as the caller gave it.
+
+    Raises:
+        InvalidInputError: an id or the filter is unusable.
+        UnsupportedError: the records have no fields.
+    """
+    can = index.capabilities
+    settled: Filter | bool = True
+    if where is not None:
+        if not can.fields:
+            raise UnsupportedError(
+                f"this store has no fields and so no filters: index {index.info.name!r} cannot "
+                f"answer where={shown(where)}; give the candidates' ids as within=[...]",
+                capability="filters",
+            )
+        settled = settle(where, index.info.fields, index.info.limits)
+    ids = None if within is None else validate.id_column(within)
+    if isinstance(settled, bool):
+        # A filter that matches no record is an empty list of ids: the store need not be asked.
+        return Scope(ids if settled else (), None, level)
+    return Scope(ids, settled, level)
+
+
+def level_of(index: CheckedEngine, wanted: Consistency | None, default: Consistency) -> Consistency:
+    """Return the level at which an engine answers a read that asks for ``wanted``.
+
+    Raises:
+        InvalidArgumentError: there is no such level.
+        UnsupportedError: the engine offers none that is as strong.
+    """
+    asked = default if wanted is None else parse_consistency(wanted)
+    level = satisfying_level(asked, index.capabilities.consistency)
+    if level is None:
+        offered = ", ".join(sorted(index.capabilities.consistency))
+        message = f"this store offers {offered} reads; none is as strong as {asked}"
+        raise UnsupportedError(message, capability="consistency")
+    return level
 
 
 class TopK:
@@ -82,9 +139,16 @@ class TopK:
         self._pending, self._pending_count = [], 0
 
 
-def no_hits(count: int, *, exact: bool) -> list[Hits]:
+def no_hits(count: int, *, exact: bool, fields: Sequence[str] = ()) -> list[Hits]:
     """Return the answers of ``count`` queries where no record is in scope."""
-    return [Hits((), np.empty(0), exact=exact) for _ in range(count)]
+    return [Hits((), np.empty(0), exact, {name: [] for name in fields}) for _ in range(count)]
+
+
+def no_candidates(count: int, dimension: int) -> list[Candidates]:
+    """Return an engine's candidates for ``count`` queries where no record is in scope."""
+    return [
+        Candidates((), np.empty((0, dimension), dtype=np.float32), math.inf) for _ in range(count)
+    ]
 
 
 def scan_rank(
@@ -125,11 +189,13 @@ def _blocks(index: CheckedEngine, count: int, width: int) -> list[tuple[int, int
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def records_in(index: CheckedEngine, scope: Scope) -> Iterator[Records]:
-    """Yield the records in scope, batch by batch, without their fields."""
+def records_in(
+    index: CheckedEngine, scope: Scope, batch_size: int | None = None
+) -> Iterator[Records]:
+    """Yield the records in scope, batch by batch; by default batches that fit the budget."""
     if scope.is_empty:
         return
-    rows = index.scan_rows
+    rows = batch_size or index.scan_rows
     if scope.within is None:
         stream = index.scan(rows, consistency=scope.consistency)
     else:
@@ -142,10 +208,7 @@ def records_in(index: CheckedEngine, scope: Scope) -> Iterator[Records]:
 
 
 def _matching(records: Records, where: Filter) -> Records:
-    positions = np.flatnonzero(matches(where, records.fields, len(records))).tolist()
-    return Records(
-        tuple(records.ids[position] for position in positions), records.vectors[positions]
-    )
+    return records.take(np.flatnonzero(matches(where, records.fields, len(records))))
 
 
 def mean_query(queries: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -162,11 +225,15 @@ def _mean_row(table: Table) -> Table:
     return np.asarray(total / len(table))
 
 
+def _min_row(table: Table) -> Table:
+    return np.asarray(table.min(axis=0, keepdims=True))
+
+
+def _max_row(table: Table) -> Table:
+    return np.asarray(table.max(axis=0, keepdims=True))
+
+
 REDUCERS: Mapping[Aggregation, Reducer] = MappingProxyType(
-    {
-        "post-mean": _mean_row,
-        "post-min": lambda table: np.asarray(table.min(axis=0, keepdims=True)),
-        "post-max": lambda table: np.asarray(table.max(axis=0, keepdims=True)),
-    }
+    {"post-mean": _mean_row, "post-min": _min_row, "post-max": _max_row}
 )
 """What makes one row of the distances to each query, for every aggregation but the mean."""

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
+from typing import Any
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index
 from vecbridge._client._operation import Lifetime, traced
 from vecbridge._contract._consistency import Consistency, parse_consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._contract._protocols import Backend, VectorIndex
-from vecbridge._contract._records import FieldType, IndexInfo
-from vecbridge._errors import IndexExistsError, SchemaMismatchError
+from vecbridge._contract._records import IndexInfo
+from vecbridge._errors import ClosedError, IndexExistsError, SchemaMismatchError, UnsupportedError
+from vecbridge.locks import reentrant_lock
 
 
 class Store:
     """A configured store, as :func:`vecbridge.get_backend` gives it. Connects on first use.
+
+    It can be pickled, unless it is in memory: what travels is how it was configured, without
+    secrets, and where it arrives it connects anew, on first use. That process takes secrets from
+    its own environment or ``brain_config.json``; where they are not there, the first call says so.
 
     Args:
         backend: the store's implementation.
         metric: metric of a new index where none is asked for.
         consistency: default level of a new index where none is asked for.
         budgets: how much a read of its indexes may take at a time.
+        origin: makes the backend again in another process; a store without one cannot be pickled.
 
     Example:
         >>> import vecbridge
@@ -41,12 +49,28 @@ class Store:
         metric: Metric = "cosine",
         consistency: Consistency | None = None,
         budgets: Budgets | None = None,
+        origin: Callable[[], Backend] | None = None,
     ) -> None:
-        self._backend = backend
+        self._made: Backend | None = backend
+        self._making = reentrant_lock()
+        self._origin = origin
         self._budgets = budgets
         self._metric: Metric = metric
         self._consistency: Consistency | None = consistency
         self._lifetime = Lifetime(backend.name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._origin is None:
+            raise UnsupportedError(
+                f"this store of {self.name!r} cannot be pickled or copied: its records are in this "
+                f"process alone, or it was made from an object. One can that get_backend() gives, "
+                f"with a place that the other process can open",
+                capability="shared",
+            )
+        return {**vars(self), "_made": None, "_making": None, "_lifetime": self.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _making=reentrant_lock(), _lifetime=Lifetime(state["_lifetime"]))
 
     def __repr__(self) -> str:
         return f"<Store {self.name!r}>"
@@ -65,12 +89,12 @@ class Store:
     @property
     def name(self) -> str:
         """The backend's name."""
-        return self._backend.name
+        return self._lifetime.backend
 
     @property
     def backend(self) -> Backend:
         """The store's own object, for what only that store can do."""
-        return self._backend
+        return self._made or self._made_here()
 
     @traced
     def create_index(
@@ -98,14 +122,14 @@ class Store:
             IndexExistsError: the name is taken.
         """
         wanted = self._consistency if consistency is None else parse_consistency(consistency)
-        engine = self._backend.create_index(
+        engine = self.backend.create_index(
             validate.index_name(name),
             dimension=validate.dimension(dimension),
             metric=self._metric if metric is None else parse_metric(metric),
             fields=validate.field_types(fields),
             consistency=wanted,
         )
-        return _Opened(engine, self._lifetime, budgets=self._budgets)
+        return _Opened(engine, self, budgets=self._budgets)
 
     @traced
     def open_index(
@@ -132,13 +156,13 @@ class Store:
         expected = None if metric is None else parse_metric(metric)
         length = None if dimension is None else validate.dimension(dimension)
         level = None if consistency is None else parse_consistency(consistency)
-        engine = self._backend.open_index(validate.index_name(name))
+        engine = self.backend.open_index(validate.index_name(name))
         try:
             _check_schema(engine.info, length, expected)
         except SchemaMismatchError:
             engine.close()
             raise
-        return _Opened(engine, self._lifetime, consistency=level, budgets=self._budgets)
+        return _Opened(engine, self, consistency=level, budgets=self._budgets)
 
     def open_or_create_index(
         self,
@@ -187,7 +211,7 @@ class Store:
     @traced
     def index_names(self) -> list[str]:
         """Return the names of the indexes, sorted."""
-        return self._backend.index_names()
+        return self.backend.index_names()
 
     @traced
     def drop_index(self, name: str) -> None:
@@ -196,30 +220,87 @@ class Store:
         Raises:
             IndexNotFoundError: there is none of that name.
         """
-        self._backend.drop_index(validate.index_name(name))
+        self.backend.drop_index(validate.index_name(name))
 
     def close(self) -> None:
         """Close the connection and every index opened over it. May be called twice."""
         self._lifetime.end()
-        self._backend.close()
+        if self._made is not None:
+            self._made.close()
+
+    def _made_here(self) -> Backend:
+        # At the first use of a store that was unpickled, and not before: an error while a worker
+        # unpickles what it is to do would end the worker without a word.
+        with self._making:
+            if self._made is not None:
+                return self._made
+            if self._origin is None or self._lifetime.ended:
+                raise ClosedError(
+                    f"this store was closed; get another one from "
+                    f"vecbridge.get_backend({self.name!r}, ...)",
+                    backend=self.name,
+                    operation="connect",
+                )
+            self._made = self._origin()
+            return self._made
 
     def _span_attributes(self) -> dict[str, str | int]:
         return {"db.system.name": self.name}
 
 
 class _Opened(Index):
-    """An index that is closed with its store."""
+    """An index that is closed with its store, and opened anew where it arrives with its store."""
 
     def __init__(
         self,
         engine: VectorIndex,
-        store: Lifetime,
+        store: Store,
         *,
         consistency: Consistency | None = None,
         budgets: Budgets | None = None,
     ) -> None:
         super().__init__(engine, consistency=consistency, budgets=budgets)
-        self._lifetime = Lifetime(store.backend, over=store)
+        self._store = store
+        self._lifetime = Lifetime(store.name, over=store._lifetime)  # noqa: SLF001 - it ends with it
+
+    def __getstate__(self) -> dict[str, Any]:
+        if "_engine" not in vars(self):
+            return {"_store": self._store, "_asked": self._asked}
+        info, can = self._engine.info, self._engine.capabilities
+        if not (can.shared or can.durable):
+            raise UnsupportedError(
+                f"index {info.name!r} cannot be pickled or copied: its records are in this process "
+                f"alone. Keep them in a store that the other process can open, or send the records",
+                capability="shared",
+            )
+        asked = {
+            "name": info.name,
+            "dimension": info.dimension,
+            "metric": info.metric,
+            "consistency": self._consistency,
+        }
+        return {"_store": self._store, "_asked": asked}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        store: Store = state["_store"]
+        lifetime = Lifetime(store.name, over=store._lifetime)  # noqa: SLF001 - as above
+        vars(self).update(state, _lifetime=lifetime, _opening=reentrant_lock())
+
+    def __getattr__(self, name: str) -> Any:
+        # Before the first use of an index that was unpickled; see Store.backend.
+        if name not in {"_engine", "_checked", "_consistency"}:
+            raise AttributeError(f"an index has no attribute {name!r}", name=name, obj=self)
+        with self._opening:
+            if name not in vars(self):
+                opened = self._store.open_index(**self._asked)
+                vars(self).update(vars(opened), _lifetime=self._lifetime)
+        return vars(self)[name]
+
+    def close(self) -> None:
+        """Release what this index alone holds. May be called twice."""
+        if "_engine" in vars(self):
+            super().close()
+        self._lifetime.end()
 
 
 def _check_schema(info: IndexInfo, dimension: int | None, metric: Metric | None) -> None:

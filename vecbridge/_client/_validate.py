@@ -12,8 +12,9 @@ import numpy as np
 
 from vecbridge._client._field_values import mapping
 from vecbridge._contract._capabilities import MAX_DIMENSION
+from vecbridge._contract._field_types import FIELD_TYPES, FieldType
 from vecbridge._contract._limits import MAX_ID_BYTES
-from vecbridge._contract._records import FIELD_TYPES, FieldType, IndexInfo, encodable
+from vecbridge._contract._records import IndexInfo, encodable
 from vecbridge._errors import (
     DuplicateIdError,
     InvalidArgumentError,
@@ -55,7 +56,7 @@ def positive(value: object, name: str) -> int:
     return number
 
 
-def ids(values: Iterable[str], *, unique: bool, max_bytes: int = MAX_ID_BYTES) -> list[str]:
+def ids(values: Iterable[str] | None, *, unique: bool, max_bytes: int = MAX_ID_BYTES) -> list[str]:
     """Check ids, whole columns at a time.
 
     Args:

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vecbridge._errors import DimensionError, InvalidVectorError
+from vecbridge._errors import DimensionError, InvalidInputError, InvalidVectorError
 
 _FINITE_BLOCK = 1 << 20
+_LISTED_NUMBERS = 1 << 17
+"""Numbers of a list that are converted at a time: 10 ms."""
+
 _EXACT = 2.0**53
 _MASKED = np.ma.MaskedArray
 
@@ -34,6 +37,11 @@ def vectors(
         InvalidVectorError: not numeric, NaN, infinite, or too large for float32.
         DimensionError: not two-dimensional, or of another length than ``dimension``.
     """
+    rows = max(1, _LISTED_NUMBERS // max(dimension, 1))
+    if type(values) in {list, tuple} and len(values) > rows:  # type: ignore[arg-type]
+        converted = _in_blocks(values, rows, dimension)
+        if converted is not None:
+            return converted
     array = _as_array(values, what)
     if array.ndim != 2:
         raise DimensionError(
@@ -50,6 +58,21 @@ def vectors(
     return converted
 
 
+def _in_blocks(values: Any, rows: int, dimension: int) -> NDArray[np.float32] | None:
+    """Convert a long list; ``None`` where something is wrong in it, which the whole can tell.
+
+    While numpy reads a list, no other thread runs, such as one with an event loop.
+    """
+    converted = np.empty((len(values), dimension), dtype=np.float32)
+    try:
+        for start in range(0, len(values), rows):
+            block = values[start : start + rows]
+            converted[start : start + rows] = vectors(block, dimension=dimension)
+    except InvalidInputError:
+        return None
+    return converted
+
+
 def queries(values: ArrayLike, *, dimension: int) -> NDArray[np.float32]:
     """Check and convert like :func:`vectors`; a single vector, ``(d,)``, is one query."""
     array = _as_array(values, "queries")
@@ -61,6 +84,27 @@ def queries(values: ArrayLike, *, dimension: int) -> NDArray[np.float32]:
 
 
 def _as_array(values: Any, what: str) -> NDArray[Any]:
+    given = _without_tensors(values, what)
+    try:
+        array = np.asarray(given)
+        if array.shape == (0,):
+            # Of an empty column, nothing says what its rows would be.
+            return np.empty(0)
+        if _is_column(array):
+            given = _without_tensors(list(array), what)
+            array = np.asarray(given)
+        array = _rounded_once(array, given)
+    except ValueError as error:
+        raise _uneven(given, what, error) from error
+    except (TypeError, RuntimeError) as error:
+        raise _unconverted(values, what, error) from error
+    if not _is_real(array.dtype):
+        raise _unreal(array, what)
+    return array
+
+
+def _without_tensors(values: Any, what: str) -> Any:
+    """Return what numpy understands: tensors, alone or as rows, as arrays."""
     rows: Any = values if type(values) in (list, tuple) else ()
     if any(map(np.ma.is_masked, [values, *(row for row in rows if isinstance(row, _MASKED))])):
         raise InvalidVectorError(
@@ -68,26 +112,75 @@ def _as_array(values: Any, what: str) -> NDArray[Any]:
             f"says what to make of it. Leave such rows out, or fill them with .filled(...)"
         )
     try:
-        # A torch tensor, told by its methods: the core imports no torch.
-        if hasattr(values, "detach") and hasattr(values, "cpu"):
-            values = values.detach().cpu()
-            values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-            values = values.numpy()
-        array = _rounded_once(np.asarray(values), values)
-    except ValueError as error:
-        raise DimensionError(f"{what} must all have the same length: {error}") from error
+        if _is_tensor(values):
+            return _array_of(values)
+        if any(map(_is_tensor, rows)):
+            return [_array_of(row) if _is_tensor(row) else row for row in rows]
     except (TypeError, RuntimeError) as error:
-        raise InvalidVectorError(
-            f"{what} must be real numbers in an array; got a {type(values).__name__} that does "
-            f"not convert to one: {error}"
-        ) from error
-    if array.dtype.kind not in "fiu" and (array.size or array.ndim == 2):
-        objects = " of Python objects, such as None or an integer beyond 64 bits"
-        raise InvalidVectorError(
-            f"{what} must be real numbers; got dtype {array.dtype}"
-            + (objects if array.dtype.kind == "O" else "")
-        )
-    return array
+        raise _unconverted(values, what, error) from error
+    return values
+
+
+def _is_tensor(value: Any) -> bool:
+    """Tell a tensor of torch by its methods: the core imports no torch."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
+
+
+def _array_of(tensor: Any) -> Any:
+    held = tensor.detach().cpu()
+    # numpy has no such types, and float32 holds every number of them.
+    narrow = str(held.dtype).startswith(("torch.bfloat16", "torch.float8"))
+    return (held.float() if narrow else held).numpy()
+
+
+def _is_column(array: NDArray[Any]) -> bool:
+    """Tell whether each element is a row, as in a column of pandas or Arrow."""
+    rows = array if array.dtype == object and array.ndim == 1 else ()
+    return any(hasattr(row, "__len__") and not isinstance(row, str | bytes) for row in rows)
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    # The narrow types of ml_dtypes call themselves void. float32 holds every number of them.
+    return dtype.kind in "fiu" or (dtype.kind == "V" and np.can_cast(dtype, np.float32))
+
+
+def _unreal(array: NDArray[Any], what: str) -> InvalidVectorError:
+    said = f"{what} must be real numbers; got dtype {array.dtype}"
+    if array.dtype.kind == "O":
+        row = next((at for at, row in enumerate(array) if _holds_objects(row)), 0)
+        said += f" of Python objects, such as None or an integer beyond 64 bits, in row {row}"
+    return InvalidVectorError(said)
+
+
+def _holds_objects(row: Any) -> bool:
+    try:
+        return not _is_real(np.asarray(row.tolist()).dtype)
+    except (AttributeError, ValueError):
+        return True
+
+
+def _uneven(rows: Any, what: str, error: Exception) -> InvalidInputError:
+    """Return the error that names the first row that is none, or longer or shorter than others."""
+    lengths = [len(row) for row in rows if hasattr(row, "__len__")]
+    for number, row in enumerate(rows):
+        if not hasattr(row, "__len__"):
+            return InvalidVectorError(
+                f"{what} must be rows of numbers; row {number} is a {type(row).__name__}. Leave "
+                f"such rows out"
+            )
+        if len(row) != lengths[0]:
+            return DimensionError(
+                f"{what} must all have the same length; row {number} has {len(row)} numbers, the "
+                f"first one {lengths[0]}"
+            )
+    return DimensionError(f"{what} must all have the same length: {error}")
+
+
+def _unconverted(values: Any, what: str, error: Exception) -> InvalidVectorError:
+    return InvalidVectorError(
+        f"{what} must be real numbers in an array; got a {type(values).__name__} that does not "
+        f"convert to one: {error}"
+    )
 
 
 def _rounded_once(array: NDArray[Any], given: Any) -> NDArray[Any]:

@@ -10,15 +10,46 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vecbridge._config._given import Given, Source
-from vecbridge._config._translations import meant_by, quoted_translations
-from vecbridge._errors import ConfigurationError
+from vecbridge._config._sources import Given, Source
+from vecbridge._errors import ConfigurationError, UnknownSettingError
 
 BACKENDS = "similarity_backends"
 DEFAULT = "default_similarity_backend"
 _PATH = "FIFTYONE_BRAIN_CONFIG_PATH"
 _LARGEST_MIB = 16
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+# The Milvus documentation in Chinese translates the keys of its example along with the prose. A
+# user who pastes it has configured nothing; an error says so.
+_TOP_LEVEL = {
+    word: key
+    for key, words in {
+        "similarity_backends": ("相似度后端", "相似性后端", "相似度後端", "相似性後端"),
+        "default_similarity_backend": ("默认相似度后端", "默认相似性后端", "預設相似度後端"),
+    }.items()
+    for word in words
+}
+_IN_SECTION = {
+    word: key
+    for key, words in {
+        "uri": ("地址", "网址", "服务器地址", "位址"),
+        "user": ("用户", "用户名", "用戶", "使用者", "使用者名稱"),
+        "password": ("密码", "密碼", "口令"),
+        "token": ("令牌", "标记", "權杖", "代币"),
+        "db_name": ("数据库名称", "数据库名", "数据库", "資料庫名稱", "資料庫"),
+        "secure": ("安全连接", "安全", "安全連線"),
+        "timeout": ("超时", "超时时间", "逾時"),
+        "client_key_path": ("客户端密钥路径", "客戶端密鑰路徑"),
+        "client_pem_path": ("客户端证书路径", "客户端PEM路径", "客戶端憑證路徑"),
+        "ca_pem_path": ("CA证书路径", "ca证书路径", "CA憑證路徑"),
+        "server_pem_path": ("服务器证书路径", "服务端证书路径", "伺服器憑證路徑"),
+        "server_name": ("服务器名称", "服务器名", "服务端名称", "伺服器名稱"),
+        "collection_name": ("集合名称", "集合名", "集合", "集合名稱"),
+        "metric": ("度量", "指标", "度量标准", "度量指标", "指標"),
+        "consistency_level": ("一致性级别", "一致性等级", "一致性水平", "一致性層級"),
+    }.items()
+    for word in words
+}
 
 
 @dataclass(frozen=True)
@@ -30,18 +61,18 @@ class BrainConfig:
 
     @property
     def sections(self) -> Mapping[str, Any]:
-        """The settings of each backend."""
+        """Return the settings of each backend."""
         sections = self.content.get(BACKENDS) or {}
         if not isinstance(sections, dict):
             raise ConfigurationError(
-                f"{self.path}: {BACKENDS} must be an object with one entry a backend; "
+                f"{self.path}: {BACKENDS} must be an object with one entry per backend; "
                 f"found {_kind(sections)}"
             )
         return sections
 
     @property
     def default_backend(self) -> str | None:
-        """The backend that is meant where none is named."""
+        """Return the backend that is meant where none is named."""
         name = self.content.get(DEFAULT)
         if name is None or isinstance(name, str):
             return name or None
@@ -58,9 +89,30 @@ class BrainConfig:
             section = self.sections[name]
             if not isinstance(section, dict):
                 raise ConfigurationError(
-                    f"{place} must be an object with one entry a setting; found {_kind(section)}"
+                    f"{place} must be an object with one entry per setting; found {_kind(section)}"
                 )
             yield from (Given(key, value, Source("file", place)) for key, value in section.items())
+
+    def refuse_respelled(self, wanted: Collection[str], known: Collection[str]) -> None:
+        """Name the key that each translated key stands for, all of them at once.
+
+        Keys that differ only in case (``URI``, ``Milvus``) are listed along with them. Alone, they
+        are refused in what concerns the backend that was asked for, and left to any other one.
+
+        Args:
+            wanted: section names of the backend that was asked for.
+            known: section names of every installed backend.
+
+        Raises:
+            UnknownSettingError: there is such a key.
+        """
+        found = list(_respelled(self.content, wanted, known))
+        if any(matters for _, _, matters in found):
+            meant = dict.fromkeys(f"{key} -> {meaning}" for key, meaning, _ in found)
+            raise UnknownSettingError(
+                f"{self.path} has keys that are not read, because they are translated or in "
+                f"another case. Rename each: {', '.join(meant)}"
+            )
 
 
 def read_brain_config(environ: Mapping[str, str]) -> BrainConfig:
@@ -174,9 +226,11 @@ def _advice(text: str) -> str:
         )
     if any(sign in text for sign in "：，“”"):
         advice += '. Use the ASCII signs : , and " for the typographic ones'
-    translated = quoted_translations(text)
+    glossary = {**_TOP_LEVEL, **_IN_SECTION}
+    quoted = re.findall(r'["“”]([^"“”\n]*)["“”]', text)
+    translated = [f"{word} -> {glossary[word]}" for word in quoted if word in glossary]
     if translated:
-        advice += ". Translated keys are not read either: " + meant_by(translated)
+        advice += ". Translated keys are not read either: " + ", ".join(dict.fromkeys(translated))
     return advice
 
 
@@ -184,3 +238,36 @@ def _kind(value: object) -> str:
     """Return the type of a value in JSON's words; the value itself may be a secret."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "true or false"}
     return names.get(type(value), "null" if value is None else "a number")
+
+
+def _respelled(
+    content: Mapping[str, Any], wanted: Collection[str], known: Collection[str]
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield each misspelled key, the key that it stands for, and whether the caller loses by it."""
+    for key, value in content.items():
+        meant = _meant(key, _TOP_LEVEL)
+        if meant is not None:
+            yield key, meant, True
+        if (meant or key) == "similarity_backends" and isinstance(value, dict):
+            for name, section in value.items():
+                yield from _respelled_section(name, section, wanted, known)
+
+
+def _respelled_section(
+    name: str, section: object, wanted: Collection[str], known: Collection[str]
+) -> Iterator[tuple[str, str, bool]]:
+    concerned = name.lower() in wanted
+    if name.lower() != name and name.lower() in known:
+        yield name, name.lower(), concerned
+    if isinstance(section, dict):
+        for key in section:
+            meant = _meant(key, _IN_SECTION)
+            if meant is not None:
+                yield key, meant, concerned or not key.isascii()
+
+
+def _meant(key: str, glossary: Mapping[str, str]) -> str | None:
+    if key in glossary:
+        return glossary[key]
+    folded = key.lower()
+    return folded if folded != key and folded in glossary.values() else None

@@ -1,11 +1,11 @@
-"""The names by which a backend is configured."""
+"""Names by which a backend is configured, and how messages list and suggest them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 PREFIX = "vecbridge_"
-"""What the backends' names begin with in FiftyOne, next to FiftyOne's own backends."""
+"""The beginning of the backends' names in FiftyOne, next to FiftyOne's own backends."""
 
 
 def registered_name(name: str, registered: Collection[str]) -> str:
@@ -24,19 +24,13 @@ def every_section(registered: Collection[str]) -> set[str]:
     return {section for backend in registered for section in section_names(backend)}
 
 
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """Return the known word that was most likely meant, if any is near."""
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Return ``" (did you mean 'x'?)"``, or nothing."""
     from difflib import get_close_matches
 
     by_folded = {candidate.casefold(): candidate for candidate in known}
     close = get_close_matches(word.casefold(), list(by_folded), n=1)
-    return by_folded[close[0]] if close else None
-
-
-def suggestion(word: str, known: Collection[str]) -> str:
-    """Return ``" (did you mean 'x'?)"``, or nothing."""
-    meant = nearest(word, known)
-    return "" if meant is None else f" (did you mean {meant!r}?)"
+    return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
 
 
 def listed(words: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._filters import FilterOperator
 
 MAX_DIMENSION = 32768
@@ -30,7 +31,7 @@ class Capabilities:
         max_within: most ids of one native ``within`` list; ``None`` for no ceiling.
         max_batch_bytes: most bytes of vectors, ids and fields in one ``upsert`` to the store;
             ``None`` for no ceiling.
-        fields: records may carry scalar fields.
+        field_types: types of the scalar fields that records may carry.
         filters: the operators of a settled filter that the engine evaluates itself. Where a filter
             has others, the client layer reads every record in scope, and gives the same answer.
         consistency: levels that a read may ask for, after weaker ones are satisfied by stronger.
@@ -46,8 +47,13 @@ class Capabilities:
     max_k: int | None
     max_within: int | None
     max_batch_bytes: int | None
-    fields: bool
+    field_types: frozenset[FieldType]
     filters: frozenset[FilterOperator]
     consistency: frozenset[Consistency]
     durable: bool
     shared: bool
+
+    @property
+    def fields(self) -> bool:
+        """Return whether records may carry scalar fields."""
+        return bool(self.field_types)

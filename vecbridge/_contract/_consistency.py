@@ -37,6 +37,11 @@ def parse_consistency(value: object) -> Consistency:
     )
 
 
+def strongest_level(offered: Iterable[Consistency]) -> Consistency:
+    """Return the strongest of the levels that are offered."""
+    return min(offered, key=CONSISTENCY_LEVELS.index)
+
+
 def satisfying_level(wanted: Consistency, offered: Iterable[Consistency]) -> Consistency | None:
     """Return the weakest offered level that is at least as strong as the wanted one, if any."""
     available = set(offered)

@@ -1,36 +1,55 @@
 """Filters over scalar fields, as an expression tree: never a string that a store would parse.
 
 Programs build chains of thousands of conditions in a loop, and each adds a level to the tree. So
-nothing here walks a tree by recursion: not its ``repr``, its equality, its hash or its pickle.
+nothing here walks a tree by recursion: not its text, its equality, its hash or its pickle.
+
+A filter is shown in the language that :mod:`vecbridge.filters` reads.
 
 Example:
     >>> from vecbridge import field
-    >>> (field("label") == "cat") & (field("score") > 0.5)
-    (field('label') == 'cat') & (field('score') > 0.5)
+    >>> print((field("label") == "cat") & (field("score") > 0.5))
+    label == "cat" and score > 0.5
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Any, Literal, TypeAlias, cast, get_args
+from datetime import datetime
+from itertools import islice, zip_longest
+from typing import Any, Literal, TypeAlias, TypeGuard, cast, get_args
 
-from vecbridge._contract._records import Scalar
-from vecbridge._errors import InvalidArgumentError
+import numpy as np
+
+from vecbridge._contract._field_types import Scalar
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 """How a field is compared with a value."""
 
-FilterOperator = Literal["==", "!=", "<", "<=", ">", ">=", "is_in", "&", "|", "~"]
-"""What a filter is made of: comparisons, lists of values, and what combines them."""
+FilterOperator = Literal[
+    "==",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "is_in",
+    "is_missing",
+    "contains",
+    "contains_any",
+    "&",
+    "|",
+    "~",
+]
+"""What a settled filter is made of: conditions on one field, and what combines them."""
 
 FILTER_OPERATORS: frozenset[FilterOperator] = frozenset(get_args(FilterOperator))
 """Every operator of a filter; an engine that evaluates any filter declares them all."""
 
 
 class _Combinable:
-    """Filters combine with ``&``, ``|`` and ``~``."""
+    """Filters combine with ``&``, ``|`` and ``~``, and are shown as text that ``parse`` reads."""
 
     def __and__(self, other: Filter) -> And:
         return And(cast(Filter, self), other)
@@ -45,17 +64,20 @@ class _Combinable:
         # ``a == 1 and b == 2`` would silently drop the first half.
         raise TypeError("a filter has no truth value; combine filters with &, | and ~")
 
+    def __str__(self) -> str:
+        return "".join(_pieces(self))
+
+    def __repr__(self) -> str:
+        return f"parse({str(self)!r})"
+
 
 @dataclass(frozen=True, repr=False)
 class Comparison(_Combinable):
-    """A field compared with a value."""
+    """A field compared with a value; a settled filter compares a time as microseconds."""
 
     name: str
     operator: Operator
     value: Scalar
-
-    def __repr__(self) -> str:
-        return f"(field({self.name!r}) {self.operator} {_written(self.value)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,20 +87,44 @@ class OneOf(_Combinable):
     name: str
     values: tuple[Scalar, ...]
 
-    def __repr__(self) -> str:
-        return f"field({self.name!r}).is_in({_written(list(self.values))})"
+
+@dataclass(frozen=True, repr=False)
+class IsMissing(_Combinable):
+    """A field of which the record has no value."""
+
+    name: str
+
+
+@dataclass(frozen=True, repr=False)
+class StartsWith(_Combinable):
+    """A string that begins with another. A settled filter has comparisons in its place."""
+
+    name: str
+    prefix: str
+
+
+@dataclass(frozen=True, repr=False)
+class Contains(_Combinable):
+    """A string that has another in it, or a list of strings that has an element."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, repr=False)
+class ContainsAny(_Combinable):
+    """A list of strings that has at least one of several elements."""
+
+    name: str
+    values: tuple[str, ...]
 
 
 class _Compound(_Combinable):
     """A filter made of others."""
 
     def operands(self) -> tuple[Filter, ...]:
-        """Return the filters that it is made of."""
-        raise NotImplementedError
-
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Its ``repr``, with the filters that it is made of in their places."""
-        raise NotImplementedError
+        """Return the filters that it is made of, left before right."""
+        return tuple(vars(self).values())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Compound):
@@ -88,51 +134,22 @@ class _Compound(_Combinable):
     def __hash__(self) -> int:
         return hash(tuple(_tokens(self)))
 
-    def __repr__(self) -> str:
-        texts: list[str] = []
-        waiting: list[object] = [self]
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, _Compound):
-                waiting.extend(reversed(part.spelled()))
-            else:
-                texts.append(part if isinstance(part, str) else repr(part))
-        return "".join(texts)
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (list(_tokens(self)),)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class And(_Compound):
+class _Pair(_Compound):
+    left: Filter
+    right: Filter
+
+
+class And(_Pair):
     """Both filters hold."""
 
-    left: Filter
-    right: Filter
 
-    def operands(self) -> tuple[Filter, ...]:
-        """Both."""
-        return self.left, self.right
-
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Return the two with ``&`` between them."""
-        return self.left, " & ", self.right
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Or(_Compound):
+class Or(_Pair):
     """At least one of the filters holds."""
-
-    left: Filter
-    right: Filter
-
-    def operands(self) -> tuple[Filter, ...]:
-        """Both."""
-        return self.left, self.right
-
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Return the two with ``|`` between them."""
-        return "(", self.left, " | ", self.right, ")"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -141,94 +158,18 @@ class Not(_Compound):
 
     operand: Filter
 
-    def operands(self) -> tuple[Filter, ...]:
-        """Return the one."""
-        return (self.operand,)
 
-    def spelled(self) -> tuple[str | Filter, ...]:
-        """Return the one after ``~``."""
-        return "~(", self.operand, ")"
+Condition: TypeAlias = Comparison | OneOf | IsMissing | StartsWith | Contains | ContainsAny
+"""A condition on one field."""
 
 
-Filter: TypeAlias = Comparison | OneOf | And | Or | Not
+def is_condition(node: object) -> TypeGuard[Condition]:
+    """Return whether a part of a filter is a condition on one field."""
+    return isinstance(node, get_args(Condition))
+
+
+Filter: TypeAlias = Condition | And | Or | Not
 """A condition on the scalar fields of a record."""
-
-
-class field:  # noqa: N801  (reads as a function: field("label") == "cat")
-    """A scalar field, to be compared with values of its type.
-
-    Args:
-        name: the field's name in the index.
-    """
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"field({self._name!r})"
-
-    def __eq__(self, value: Scalar) -> Comparison:  # type: ignore[override]
-        return Comparison(self._name, "==", value)
-
-    def __ne__(self, value: Scalar) -> Comparison:  # type: ignore[override]
-        return Comparison(self._name, "!=", value)
-
-    def __lt__(self, value: Scalar) -> Comparison:
-        return Comparison(self._name, "<", value)
-
-    def __le__(self, value: Scalar) -> Comparison:
-        return Comparison(self._name, "<=", value)
-
-    def __gt__(self, value: Scalar) -> Comparison:
-        return Comparison(self._name, ">", value)
-
-    def __ge__(self, value: Scalar) -> Comparison:
-        return Comparison(self._name, ">=", value)
-
-    def is_in(self, values: Iterable[Scalar]) -> OneOf:
-        """Match records whose field equals one of the values.
-
-        Args:
-            values: any number of values; a generator is used up.
-
-        Raises:
-            InvalidArgumentError: it is one value, such as a string, and not several.
-        """
-        return OneOf(self._name, several(self._name, values))
-
-
-def several(name: str, values: object) -> tuple[Any, ...]:
-    """Return the values of an ``is_in`` as a tuple; refuse what is one value.
-
-    A string would be taken for its letters, and match nothing without a word.
-    """
-    listed: tuple[Any, ...] | None = None
-    if not isinstance(values, (str, bytes, bytearray, Mapping)):
-        try:
-            listed = tuple(values)  # type: ignore[arg-type]
-        except TypeError:
-            listed = None
-    if listed is None:
-        raise InvalidArgumentError(
-            f"field({name!r}).is_in takes several values, as in is_in([value]); got "
-            f"{shown(values)} ({type(values).__name__})"
-        )
-    return listed
-
-
-def shown(value: object) -> str:
-    """Return the beginning of a value's ``repr``, for a message."""
-    return _written(value)[:80]
-
-
-def _written(value: object) -> str:
-    try:
-        return repr(value)
-    except ValueError:
-        # Python writes no integer of more than 4300 digits.
-        return "<a number too long to write>"
 
 
 def postorder(where: object) -> Iterator[object]:
@@ -241,24 +182,6 @@ def postorder(where: object) -> Iterator[object]:
         else:
             waiting.append((node, True))
             waiting.extend((part, False) for part in reversed(node.operands()))
-
-
-def operators_of(where: Filter) -> frozenset[FilterOperator]:
-    """Return the operators that a filter is made of."""
-    return frozenset(
-        node.operator if isinstance(node, Comparison) else _WORDS[type(node)]
-        for node in postorder(where)
-    )
-
-
-def fields_of(where: Filter) -> frozenset[str]:
-    """Return the names of the fields that a filter compares."""
-    return frozenset(
-        node.name for node in postorder(where) if isinstance(node, (Comparison, OneOf))
-    )
-
-
-_WORDS: dict[type[object], FilterOperator] = {OneOf: "is_in", And: "&", Or: "|", Not: "~"}
 
 
 def _tokens(where: Filter | _Compound) -> Iterator[object]:
@@ -279,3 +202,110 @@ def _rebuilt(tokens: list[object]) -> object:
         else:
             built.append(token)
     return built.pop()
+
+
+RESERVED = frozenset({"and", "or", "not", "in", "true", "false"})
+"""What is no field's bare name, in capitals or not, in the text of a filter."""
+
+BARE_NAME = re.compile(r"[^\W\d]\w*")
+"""A field's name that the text of a filter has without backticks."""
+
+_STRENGTHS: dict[type[object], int] = {Or: 1, And: 2, Not: 3}
+_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def shown(value: object) -> str:
+    """Return the beginning of a filter's text, or of a value's ``repr``, for a message."""
+    parts = _pieces(value) if isinstance(value, _Combinable) else [_written(value)]
+    # A filter that holds another one often is short in memory, and too long to be written whole.
+    return "".join(islice(parts, 80))[:80]
+
+
+def _pieces(where: object) -> Iterator[str]:
+    """Yield the text of a filter, piece by piece."""
+    waiting = [where]
+    while waiting:
+        match waiting.pop():
+            case And(left, right) | Or(left, right) as pair:
+                strength = _STRENGTHS[type(pair)]
+                # A chain that hangs on the right needs parentheses to come back as it is.
+                waiting += [*_enclosed(right, strength + 1), " and " if strength == 2 else " or "]
+                waiting += _enclosed(left, strength)
+            case Not(OneOf(name, values)):
+                yield f"{_name(name)} not in {_list(values)}"
+            case Not(IsMissing(name)):
+                yield f"{_name(name)} is not missing"
+            case Not(operand):
+                waiting += [*_enclosed(operand, 3), "not "]
+            case str(text):
+                yield text
+            case condition:
+                yield _condition(condition)
+
+
+def _condition(condition: object) -> str:
+    match condition:
+        case OneOf(name, values):
+            return f"{_name(name)} in {_list(values)}"
+        case Comparison(name, operator, value):
+            return f"{_name(name)} {operator} {_literal(value)}"
+        case IsMissing(name):
+            return f"{_name(name)} is missing"
+        case StartsWith(name, value):
+            return f"{_name(name)} starts with {_literal(value)}"
+        case Contains(name, value):
+            return f"{_name(name)} contains {_literal(value)}"
+        case ContainsAny(name, values):
+            return f"{_name(name)} contains any {_list(values)}"
+    return _written(condition)
+
+
+def _enclosed(where: object, strength: int) -> list[object]:
+    """Return a filter in reversed order of its pieces, in parentheses where it binds less."""
+    return [")", where, "("] if _STRENGTHS.get(type(where), 4) < strength else [where]
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        return _written(name)
+    bare = BARE_NAME.fullmatch(name) and name.lower() not in RESERVED
+    return name if bare else _quoted(name, "`")
+
+
+def _list(values: Iterable[object]) -> str:
+    return f"[{', '.join(map(_literal, values))}]"
+
+
+def _literal(value: object) -> str:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, datetime):
+        return f'timestamp("{plain.isoformat()}")'
+    if isinstance(plain, str):
+        return _quoted(str.__str__(plain), '"')
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    if isinstance(plain, int):
+        plain = int.__int__(plain)
+    elif isinstance(plain, float):
+        plain = float.__float__(plain)
+    return _written(plain)
+
+
+def _quoted(text: str, mark: str) -> str:
+    special = {**_ESCAPES, mark: f"\\{mark}", "\\": r"\\"}
+    return mark + "".join(special.get(each) or _printed(each) for each in text) + mark
+
+
+def _printed(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _written(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        # Python writes no integer of more than 4300 digits.
+        return "<a number too long to write>"

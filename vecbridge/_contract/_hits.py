@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._values import Value
-from vecbridge._errors import InvalidArgumentError
-
-Rows: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
-"""Positions of records in an answer."""
+from vecbridge._contract._field_types import FieldValue
+from vecbridge._contract._records import Fields, Rows, Value, positions_of, taken
 
 
 class Hit(NamedTuple):
-    """One record of an answer."""
+    """One record of an answer: id, distance, and the fields that were asked for."""
 
     id: str
     distance: float
+    fields: Mapping[str, FieldValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +32,12 @@ class Hits(Value):
         exact: certified to be the beginning of the exact ranking. ``False`` means that the
             membership is the engine's own (an approximate index, ``ranking="native"``), or that a
             scan would have been needed to certify it (``ranking="no-scan"``).
+        fields: a column of ``len(ids)`` values for each field that was asked for with ``fields=``.
 
     Example:
         >>> hits = Hits(("a", "b"), np.array([0.0, 1.5]), exact=True)
         >>> hits[0]
-        Hit(id='a', distance=0.0)
+        Hit(id='a', distance=0.0, fields={})
         >>> [hit.id for hit in hits]
         ['a', 'b']
     """
@@ -46,6 +45,7 @@ class Hits(Value):
     ids: tuple[str, ...]
     distances: NDArray[np.float64]
     exact: bool = False
+    fields: Fields = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     def take(self, rows: Rows) -> Hits:
         """Return the hits at some positions, in the order of the positions.
@@ -59,21 +59,30 @@ class Hits(Value):
         Raises:
             InvalidArgumentError: the positions are not integers.
         """
-        positions = _positions(rows)
+        positions = positions_of(rows)
         exact = self.exact and np.array_equal(positions, np.arange(len(positions)))
-        return Hits(_taken(self.ids, positions), self.distances[positions], exact=exact)
+        columns = {name: [*taken(column, positions)] for name, column in self.fields.items()}
+        return Hits(taken(self.ids, positions), self.distances[positions], exact, columns)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __iter__(self) -> Iterator[Hit]:
-        return map(Hit, self.ids, self.distances.tolist())
+        distances = self.distances.tolist()
+        if not self.fields:
+            return map(Hit, self.ids, distances)
+        rows = (
+            dict(zip(self.fields, row, strict=True))
+            for row in zip(*self.fields.values(), strict=True)
+        )
+        return map(Hit, self.ids, distances, rows)
 
     def __getitem__(self, position: int) -> Hit:
-        return Hit(self.ids[position], float(self.distances[position]))
+        fields = {name: column[position] for name, column in self.fields.items()}
+        return Hit(self.ids[position], float(self.distances[position]), fields)
 
     def __eq__(self, other: object) -> bool:
-        """Compare ids, order and distances to the last bit; ``exact`` is not compared."""
+        """Compare ids, order and distances to the last bit, and nothing else."""
         if not isinstance(other, Hits):
             return NotImplemented
         return self.ids == other.ids and self.distances.tobytes() == other.distances.tobytes()
@@ -109,20 +118,5 @@ class Candidates(Value):
         Raises:
             InvalidArgumentError: the positions are not integers.
         """
-        positions = _positions(rows)
-        return Candidates(_taken(self.ids, positions), self.vectors[positions], self.lower_bound)
-
-
-def _positions(rows: Rows) -> NDArray[np.intp]:
-    positions = np.asarray(rows)
-    if positions.dtype.kind not in "iu" and positions.size:
-        # A mask would be taken for the positions 0 and 1.
-        raise InvalidArgumentError(f"rows must be positions, integers; got {positions.dtype}")
-    return positions.astype(np.intp, copy=False)
-
-
-def _taken(ids: tuple[str, ...], positions: NDArray[np.intp]) -> tuple[str, ...]:
-    if len(positions) == 1:
-        return (ids[positions[0]],)
-    # In half of the time that indexing one after the other takes.
-    return itemgetter(*positions.tolist())(ids) if len(positions) else ()
+        positions = positions_of(rows)
+        return Candidates(taken(self.ids, positions), self.vectors[positions], self.lower_bound)

@@ -12,22 +12,36 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from vecbridge._contract._filters import Comparison, OneOf, Operator, shown
+from vecbridge._contract._field_types import (
+    FIRST_MICROSECOND,
+    LAST_MICROSECOND,
+    BaseType,
+    Scalar,
+    microseconds,
+)
+from vecbridge._contract._filters import (
+    And,
+    Comparison,
+    Contains,
+    ContainsAny,
+    OneOf,
+    Operator,
+    shown,
+)
 from vecbridge._contract._limits import MAX_TEXT_BYTES, UNLIMITED, FieldLimits
-from vecbridge._contract._records import FieldType, Scalar, encodable
+from vecbridge._contract._records import encodable
 from vecbridge._errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-Decided: TypeAlias = Comparison | OneOf | bool
+Decided: TypeAlias = Comparison | OneOf | Contains | ContainsAny | bool
 """A condition on one field, or whether every record meets it, or none does."""
-
-_Word: TypeAlias = tuple[Operator, Any] | bool
 
 OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -38,11 +52,13 @@ OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 
-_WANTED: dict[FieldType, str] = {
+_WANTED: dict[BaseType, str] = {
     "string": "strings",
     "integer": "integers and floats",
     "float": "integers and floats",
     "boolean": "booleans",
+    "timestamp": "times that have a time zone",
+    "strings": "strings, by contains, contains_any and contains_all",
 }
 _LAST = chr(sys.maxunicode)
 # The last string of at most so many bytes: no character has more than four.
@@ -53,7 +69,7 @@ _FILLERS = ("", "\x7f", "\u07ff", "\uffff")
 
 
 def compared(
-    name: str, kind: FieldType, word: Operator, value: object, limits: FieldLimits = UNLIMITED
+    name: str, kind: BaseType, word: Operator, value: object, limits: FieldLimits = UNLIMITED
 ) -> Decided:
     """Return a comparison with a value of the field's type, or its outcome for every record.
 
@@ -72,14 +88,23 @@ def compared(
     if kind == "boolean":
         passing = [each for each in (False, True) if OPERATORS[word](each, exact)]
         return Comparison(name, "==", passing[0]) if len(passing) == 1 else bool(passing)
-    found = _fitted(kind, word, exact, limits)
-    if not isinstance(found, bool):
-        found = _bounded(*found, *_ends(kind, limits))
-    return found if isinstance(found, bool) else Comparison(name, *found)
+    least, greatest = _ends(kind, limits)
+    if word in ("==", "!="):
+        if least <= exact <= greatest and (floor := _floor(kind, exact, limits)) == exact:
+            return Comparison(name, word, floor)
+        return word == "!="
+    # An order that holds at both ends of the type holds everywhere between them.
+    at_least, at_most = (bool(OPERATORS[word](end, exact)) for end in (least, greatest))
+    if at_least == at_most:
+        return at_least
+    floor = _floor(kind, exact, limits)
+    if floor != exact:
+        word = "<=" if word in ("<", "<=") else ">"
+    return Comparison(name, word, floor)
 
 
 def listed(
-    name: str, kind: FieldType, values: Iterable[object], limits: FieldLimits = UNLIMITED
+    name: str, kind: BaseType, values: Iterable[object], limits: FieldLimits = UNLIMITED
 ) -> Decided:
     """Return the equality with one of several values, each once; or its outcome for every record.
 
@@ -90,13 +115,70 @@ def listed(
     if kind == "boolean":
         return one_of(name, exact)
     least, greatest = _ends(kind, limits)
-    equalities = [_fitted(kind, "==", value, limits) for value in exact]
     # What no value of the field can equal drops out.
-    possible = [each[1] for each in equalities if not isinstance(each, bool)]
-    return one_of(name, [value for value in possible if least <= value <= greatest])
+    possible = [
+        floor
+        for value in exact
+        if least <= value <= greatest and (floor := _floor(kind, value, limits)) == value
+    ]
+    return one_of(name, possible)
 
 
-def one_of(name: str, values: Iterable[Scalar]) -> Decided:
+def started(name: str, kind: BaseType, prefix: object) -> Decided | And:
+    """Return the comparisons that a string passes exactly if it begins with another.
+
+    Raises:
+        InvalidArgumentError: the field holds no strings, or the prefix is none.
+    """
+    if kind != "string":
+        raise _misplaced(name, kind, "starts_with", "a string field")
+    exact = _plain(name, kind, prefix)
+    if "\0" in exact or len(exact.encode()) > MAX_TEXT_BYTES:
+        return False
+    if not exact:
+        return True
+    # The next character of which strings are made, if any is left: surrogates are none.
+    head = exact.rstrip(_LAST)
+    if not head:
+        return Comparison(name, ">=", exact)
+    code = ord(head[-1]) + 1
+    beyond = head[:-1] + chr(0xE000 if code == 0xD800 else code)
+    return And(Comparison(name, ">=", exact), Comparison(name, "<", beyond))
+
+
+def contained(name: str, kind: BaseType, values: Iterable[object], word: str) -> Decided:
+    """Return the condition that a value has one of several strings in it.
+
+    Args:
+        name: of the field.
+        kind: its type.
+        values: the strings.
+        word: the operator, ``contains`` or ``contains_any``.
+
+    Raises:
+        InvalidArgumentError: the field is of another type, or a value is no string.
+    """
+    if kind != "strings" and (kind != "string" or word != "contains"):
+        wanted = "a field of type 'strings'" + (", or a string" if word == "contains" else "")
+        raise _misplaced(name, kind, word, wanted)
+    exact: list[str] = [_plain(name, "string", value) for value in values]
+    possible = dict.fromkeys(
+        each for each in exact if "\0" not in each and len(each.encode()) <= MAX_TEXT_BYTES
+    )
+    if kind == "string" and "" in possible:
+        return True
+    if len(possible) > 1:
+        return ContainsAny(name, tuple(possible))
+    return Contains(name, *possible) if possible else False
+
+
+def _misplaced(name: str, kind: BaseType, word: str, wanted: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"field {name!r} holds {kind} values, and {word} is asked of {wanted}"
+    )
+
+
+def one_of(name: str, values: Iterable[Scalar]) -> Comparison | OneOf | bool:
     """Return the equality with one of several values of the field's own type."""
     distinct = tuple(dict.fromkeys(values))
     if len(distinct) > 1:
@@ -104,7 +186,7 @@ def one_of(name: str, values: Iterable[Scalar]) -> Decided:
     return Comparison(name, "==", distinct[0]) if distinct else False
 
 
-def _plain(name: str, kind: FieldType, value: object) -> Any:
+def _plain(name: str, kind: BaseType, value: object) -> Any:
     """Return the value as a plain ``str``, ``bool``, ``int``, ``float`` or exact fraction."""
     plain: Any = None
     if kind == "string":
@@ -116,6 +198,10 @@ def _plain(name: str, kind: FieldType, value: object) -> Any:
                     f"field {name!r} is compared with a string that has no UTF-8: {shown(value)} "
                     f"holds a lone surrogate, which no stored string does; remove it"
                 )
+    elif kind == "timestamp":
+        plain = microseconds(value) if _is_aware(value) else None
+    elif kind == "strings":
+        plain = None
     elif isinstance(value, (bool, np.bool_)):
         plain = bool(value) if kind == "boolean" else None
     elif kind != "boolean":
@@ -126,6 +212,10 @@ def _plain(name: str, kind: FieldType, value: object) -> Any:
             f"{shown(value)} ({type(value).__name__}). Convert it to the field's type"
         )
     return plain
+
+
+def _is_aware(value: object) -> TypeGuard[datetime]:
+    return isinstance(value, datetime) and value.utcoffset() is not None
 
 
 def _number(value: object) -> int | float | Fraction | None:
@@ -146,86 +236,44 @@ def _number(value: object) -> int | float | Fraction | None:
     return Fraction(*value.as_integer_ratio())
 
 
-def _integer(word: Operator, value: float | Fraction) -> _Word:
-    if isinstance(value, float) and not math.isfinite(value):
-        return word == "!=" if math.isnan(value) else (word, value)
-    whole = math.floor(value)
-    if whole == value:
-        return word, whole
-    if word in ("==", "!="):
-        return word == "!="
-    return ("<=", whole) if word in ("<", "<=") else (">=", whole + 1)
-
-
-def _float(word: Operator, value: float | Fraction, *, single: bool) -> _Word:
-    try:
-        near = float(value)
-    except OverflowError:
-        near = math.inf if value > 0 else -math.inf
-    if single:
-        near = _single(near)
-    if near == value:
-        # Minus zero is zero to every comparison, and not to every index.
-        return word, near + 0.0
-    if math.isnan(near) or word in ("==", "!="):
-        return word == "!="
-    if word in ("<", "<="):
-        return "<=", (near if near < value else _next(near, -math.inf, single=single)) + 0.0
-    return ">=", (near if near > value else _next(near, math.inf, single=single)) + 0.0
-
-
-def _single(value: float) -> float:
-    """Return one of the two floats of 32 bits around a number; itself where it is one."""
-    with np.errstate(all="ignore"):
-        return float(np.float32(value))
-
-
-def _next(value: float, towards: float, *, single: bool) -> float:
-    if not single:
-        return math.nextafter(value, towards)
-    with np.errstate(all="ignore"):
-        return float(np.nextafter(np.float32(value), np.float32(towards)))
-
-
-def _text(word: Operator, value: str) -> _Word:
-    r"""Return a comparison with a string, which may be none that is stored.
-
-    A string without NUL is before ``"ab\0..."`` exactly if it is not after ``"ab"``. In the same
-    way, none that fits lies between one that is too long and the last that begins like it.
-    """
-    bound = value.partition("\0")[0]
-    if len(bound) > MAX_TEXT_BYTES // 4 and len(bound.encode()) > MAX_TEXT_BYTES:
-        bound = bound.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
-        bound += _FILLERS[MAX_TEXT_BYTES - len(bound.encode())]
-    if bound == value:
-        return word, value
-    if word in ("==", "!="):
-        return word == "!="
-    return ("<=", bound) if word in ("<", "<=") else (">", bound)
-
-
-def _fitted(kind: FieldType, word: Operator, value: Any, limits: FieldLimits) -> _Word:
-    if kind == "string":
-        return _text(word, value)
-    if kind == "integer":
-        return _integer(word, value)
-    return _float(word, value, single=limits.single_precision)
-
-
-def _ends(kind: FieldType, limits: FieldLimits) -> tuple[Any, Any]:
+def _ends(kind: BaseType, limits: FieldLimits) -> tuple[Any, Any]:
     """Return the least and the greatest value of a field, or of any field of its type."""
     if kind == "string":
         return "", _LAST_TEXT
     if kind == "integer":
         return limits.smallest, limits.largest
+    if kind == "timestamp":
+        return FIRST_MICROSECOND, LAST_MICROSECOND
     largest = _LARGEST_SINGLE if limits.single_precision else sys.float_info.max
     return -largest, largest
 
 
-def _bounded(word: Operator, value: Any, least: Any, greatest: Any) -> _Word:
-    """Return the same comparison, or its outcome where all values of the type have the same."""
-    at_least, at_most = OPERATORS[word](least, value), OPERATORS[word](greatest, value)
-    if word in ("==", "!="):
-        return (word, value) if least <= value <= greatest else word == "!="
-    # An order that holds at both ends of the type holds everywhere between them.
-    return at_least if at_least == at_most else (word, value)
+def _floor(kind: BaseType, value: Any, limits: FieldLimits) -> Any:
+    """Return the greatest value of a field's type that is at most a value between its ends."""
+    if kind == "string":
+        return _text_floor(value)
+    if kind in ("integer", "timestamp"):
+        return math.floor(value)
+    near = float(value)
+    if limits.single_precision:
+        with np.errstate(all="ignore"):
+            near = float(np.float32(near))
+            if near > value:
+                near = float(np.nextafter(np.float32(near), np.float32(-np.inf)))
+    elif near > value:
+        near = math.nextafter(near, -math.inf)
+    # Minus zero is zero to every comparison, and not to every index.
+    return near + 0.0
+
+
+def _text_floor(value: str) -> str:
+    r"""Return the last string without NUL, of at most 65535 bytes, that is not after another one.
+
+    None is between ``"ab"`` and ``"ab\0..."``. In the same way, none is between one that is too
+    long and the last of those that fit and begin like it.
+    """
+    bound = value.partition("\0")[0]
+    if len(bound) > MAX_TEXT_BYTES // 4 and len(bound.encode()) > MAX_TEXT_BYTES:
+        bound = bound.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+        bound += _FILLERS[MAX_TEXT_BYTES - len(bound.encode())]
+    return bound

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records
+from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
 
 

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType, FieldValue
 from vecbridge._contract._limits import MAX_ID_BYTES, FieldLimits
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._values import Value
+from vecbridge._errors import InvalidArgumentError
 
-FieldType = Literal["string", "integer", "float", "boolean"]
-"""The type of a scalar field."""
+Fields: TypeAlias = Mapping[str, Sequence[FieldValue]]
+"""Columns of values of scalar fields, one value per record."""
 
-FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
+T = TypeVar("T")
+Rows: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
+"""Positions of records in an answer."""
 
-Scalar: TypeAlias = str | int | float | bool
-"""The value of a scalar field."""
 
-Fields: TypeAlias = Mapping[str, Sequence[Scalar]]
-"""Columns of scalar values, one value per record."""
+class Value:
+    """Base of a frozen dataclass that pickles and copies, with read-only mappings and arrays.
+
+    A read-only mapping does not pickle by itself. An array that was handed over out of band, as
+    object stores do, arrives read-only, while the contract makes it the receiver's own (REC-8).
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: _ReadOnly(value) if isinstance(value, MappingProxyType) else value
+            for name, value in vars(self).items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Not by assignment, which a frozen class refuses.
+        vars(self).update({name: _received(value) for name, value in state.items()})
 
 
 @dataclass(frozen=True)
@@ -76,8 +92,21 @@ class Records(Value):
 
     ids: tuple[str, ...]
     vectors: NDArray[np.float32]
-    fields: Mapping[str, Sequence[Scalar]] = field(default_factory=lambda: MappingProxyType({}))
+    fields: Fields = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()
+
+    def take(self, rows: Rows) -> Records:
+        """Return the records at some positions, in the order of the positions.
+
+        Args:
+            rows: ``(n,)`` integers; no mask of booleans.
+
+        Raises:
+            InvalidArgumentError: the positions are not integers.
+        """
+        positions = positions_of(rows)
+        columns = {name: [*taken(column, positions)] for name, column in self.fields.items()}
+        return Records(taken(self.ids, positions), self.vectors[positions], columns)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,3 +119,35 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def positions_of(rows: Rows) -> NDArray[np.intp]:
+    """Return positions as an array of integers, and refuse anything else."""
+    positions = np.asarray(rows)
+    if positions.dtype.kind not in "iu" and positions.size:
+        # A mask would be taken for the positions 0 and 1.
+        raise InvalidArgumentError(f"rows must be positions, integers; got {positions.dtype}")
+    return positions.astype(np.intp, copy=False)
+
+
+def taken(values: Sequence[T], positions: NDArray[np.intp]) -> tuple[T, ...]:
+    """Return the values at some positions."""
+    if len(positions) == 1:
+        return (values[positions[0]],)
+    # In half of the time that indexing one after the other takes.
+    return itemgetter(*positions.tolist())(values) if len(positions) else ()
+
+
+class _ReadOnly:
+    """The content of a read-only mapping."""
+
+    def __init__(self, mapping: MappingProxyType[str, Any]) -> None:
+        self.content = dict(mapping)
+
+
+def _received(value: object) -> object:
+    if isinstance(value, _ReadOnly):
+        return MappingProxyType(value.content)
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        return value.copy()
+    return value

@@ -8,25 +8,44 @@ order they were built in, since stores parse and evaluate by recursion.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
+from vecbridge._contract._field import several
+from vecbridge._contract._field_types import (
+    BaseType,
+    FieldType,
+    Scalar,
+    base_of,
+    is_optional,
+)
 from vecbridge._contract._filters import (
     And,
     Comparison,
+    Contains,
+    ContainsAny,
     Filter,
+    FilterOperator,
+    IsMissing,
     Not,
     OneOf,
     Or,
+    StartsWith,
+    is_condition,
     postorder,
-    several,
     shown,
 )
 from vecbridge._contract._limits import UNLIMITED, FieldLimits
-from vecbridge._contract._operands import OPERATORS, Decided, compared, listed, one_of
-from vecbridge._contract._records import FieldType
+from vecbridge._contract._operands import (
+    OPERATORS,
+    Decided,
+    compared,
+    contained,
+    listed,
+    one_of,
+    started,
+)
 from vecbridge._errors import InvalidArgumentError
 
 MAX_CONDITIONS = 10_000
@@ -47,15 +66,21 @@ class _Term(NamedTuple):
     height: int
 
 
+_Settled: TypeAlias = _Term | bool
+_Join: TypeAlias = type[And | Or]
+
+
 class _Chain(NamedTuple):
-    """The terms of a chain of one kind, in their order; it grows at both ends."""
+    """What is settled of the operands of a ``~``, or of those of ``&`` or ``|`` in a row."""
 
-    kind: type[And | Or]
-    terms: deque[_Term]
+    kind: type[And | Or | Not] | None
+    terms: list[_Settled]
 
-
-_Closed: TypeAlias = _Term | bool
-_Settled: TypeAlias = _Term | _Chain | bool
+    def settled(self, fields: Mapping[str, FieldType]) -> _Settled:
+        """Return the chain as one filter, or its outcome."""
+        if self.kind is And or self.kind is Or:
+            return _joined(self.kind, self.terms, fields)
+        return _negated(*self.terms)
 
 
 def settle(
@@ -68,7 +93,11 @@ def settle(
     Every value is a plain ``str``, ``int``, ``float`` or ``bool``, and of exactly its field's type:
     an integer of 64 bits, a finite float that is not ``-0.0``, a string without NUL or lone
     surrogates of at most 65535 bytes of UTF-8. Booleans are compared with ``==`` only. A
-    :class:`OneOf` holds at least two values, none twice. The tree is at most 20 high and has at
+    :class:`OneOf` holds at least two values, none twice. A time is its microseconds since 1970 in
+    UTC. A :class:`StartsWith` is the range of strings that it means, :class:`Contains` and
+    :class:`ContainsAny` are of fields of their type, and :class:`IsMissing` is of an optional one.
+    A condition on an optional field below a :class:`Not` stands beside ``~is_missing``, so that
+    *unknown* and *false* come to the same in every store. The tree is at most 22 high and has at
     most 10 000 conditions, and no :class:`Not` holds a :class:`Not`.
 
     Args:
@@ -87,45 +116,129 @@ def settle(
     Example:
         >>> from vecbridge import field
         >>> settle(field("size") < 2.5, {"size": "integer"})
-        (field('size') <= 2)
+        parse('size <= 2')
         >>> settle(field("size") == 2.5, {"size": "integer"})
         False
     """
-    done: list[_Settled] = []
-    for count, node in enumerate(postorder(where)):
-        if count >= _MAX_PARTS:
+    whole = _Chain(None, [])
+    waiting: list[tuple[object, _Chain]] = [(where, whole)]
+    parts = 0
+    while waiting:
+        node, chain = waiting.pop()
+        if isinstance(node, _Chain):
+            chain.terms.append(node.settled(fields))
+            continue
+        parts += 1
+        if parts > _MAX_PARTS:
             raise _too_large(f"has more than {_MAX_PARTS} parts")
-        if isinstance(node, (And, Or)):
-            right, left = done.pop(), done.pop()
-            done.append(_joined(type(node), left, right))
-        elif isinstance(node, Not):
-            done.append(_negated(_closed(done.pop())))
-        else:
-            leaf = _leaf(node, fields, limits)
-            done.append(leaf if isinstance(leaf, bool) else _Term(leaf, 0))
-    found = _closed(done.pop())
+        if not isinstance(node, (And, Or, Not)):
+            chain.terms.append(_leaf(node, fields, limits))
+            continue
+        if type(node) is not chain.kind or isinstance(node, Not):
+            inner = _Chain(type(node), [])
+            waiting.append((inner, chain))
+            chain = inner
+        waiting.extend((operand, chain) for operand in reversed(node.operands()))
+    (found,) = whole.terms
     if isinstance(found, bool):
         return found
     if found.height > MAX_HEIGHT:
         raise _too_large(f"alternates &, | and ~ on more than {MAX_HEIGHT} levels")
-    conditions = sum(isinstance(node, (Comparison, OneOf)) for node in postorder(found.filter))
+    guarded = _guarded(found.filter, fields)
+    conditions = sum(is_condition(node) for node in postorder(guarded))
     if conditions > MAX_CONDITIONS:
         raise _too_large(f"has {conditions} conditions; at most {MAX_CONDITIONS} are taken")
-    return found.filter
+    return guarded
+
+
+def operators_of(where: Filter) -> frozenset[FilterOperator]:
+    """Return the operators that a filter is made of."""
+    return frozenset(
+        node.operator if isinstance(node, Comparison) else _WORDS[type(node)]
+        for node in postorder(where)
+    )
+
+
+def fields_of(where: Filter) -> frozenset[str]:
+    """Return the names of the fields that a filter compares."""
+    return frozenset(node.name for node in postorder(where) if is_condition(node))
+
+
+_WORDS: dict[type[object], FilterOperator] = {
+    OneOf: "is_in",
+    IsMissing: "is_missing",
+    Contains: "contains",
+    ContainsAny: "contains_any",
+    And: "&",
+    Or: "|",
+    Not: "~",
+}
 
 
 def _leaf(
     node: object, fields: Mapping[str, FieldType], limits: Mapping[str, FieldLimits]
-) -> Decided:
-    if isinstance(node, OneOf):
-        kind, values = _kind(node.name, fields), several(node.name, node.values)
-        return listed(node.name, kind, values, limits.get(node.name, UNLIMITED))
-    if isinstance(node, Comparison) and node.operator in OPERATORS:
-        kind, held = _kind(node.name, fields), limits.get(node.name, UNLIMITED)
-        return compared(node.name, kind, node.operator, node.value, held)
-    raise InvalidArgumentError(
+) -> _Settled:
+    if not is_condition(node):
+        raise _no_filter(node)
+    kind, held = _kind(node.name, fields), limits.get(node.name, UNLIMITED)
+    if isinstance(node, IsMissing):
+        return _Term(node, 0) if is_optional(kind) else False
+    found = _condition(node, base_of(kind), held)
+    if found is True and is_optional(kind):
+        return _Term(Not(IsMissing(node.name)), 1)
+    if isinstance(found, bool):
+        return found
+    return _Term(found, 1 if isinstance(found, And) else 0)
+
+
+def _condition(node: object, kind: BaseType, limits: FieldLimits) -> Decided | And:
+    """Return what a condition means for a record that has a value of the field."""
+    match node:
+        case OneOf(name, values):
+            return listed(name, kind, several(name, values, "is_in"), limits)
+        case Comparison(name, word, value) if word in OPERATORS:
+            return compared(name, kind, word, value, limits)
+        case StartsWith(name, prefix):
+            return started(name, kind, prefix)
+        case Contains(name, value):
+            return contained(name, kind, [value], "contains")
+        case ContainsAny(name, values):
+            found = several(name, values, "contains_any")
+            return contained(name, kind, found, "contains_any")
+    raise _no_filter(node)
+
+
+def _guarded(where: Filter, fields: Mapping[str, FieldType]) -> Filter:
+    """Return a filter whose conditions below a ``~`` are false, not unknown, of missing values.
+
+    A store whose logic has three values then agrees with one that has two: above every ``~``,
+    *unknown* and *false* find the same records.
+    """
+    if not any(is_optional(fields[name]) for name in fields_of(where)):
+        return where
+
+    def rebuilt(node: Filter, *, below: bool) -> Filter:
+        match node:
+            case And(left, right) | Or(left, right):
+                return type(node)(rebuilt(left, below=below), rebuilt(right, below=below))
+            case Not(IsMissing()):
+                return node
+            case Not(operand):
+                return Not(rebuilt(operand, below=True))
+            case IsMissing():
+                return node
+            case _:
+                guard = below and is_optional(fields[node.name])
+                return And(Not(IsMissing(node.name)), node) if guard else node
+
+    return rebuilt(where, below=False)
+
+
+def _no_filter(node: object) -> InvalidArgumentError:
+    hint = "; vecbridge.filters.parse reads a filter from text" if isinstance(node, str) else ""
+    return InvalidArgumentError(
         f"a filter is made of fields, as in field('label') == 'cat', combined with &, | and ~; got "
-        f"{shown(node)} ({type(node).__name__})"
+        f"{shown(node)} ({type(node).__name__}){hint}"
     )
 
 
@@ -137,41 +250,17 @@ def _kind(name: object, fields: Mapping[str, FieldType]) -> FieldType:
     )
 
 
-def _joined(kind: type[And | Or], left: _Settled, right: _Settled) -> _Settled:
-    """Return both or either of two settled filters; chains of the kind become one."""
-    first, second = _opened(kind, left), _opened(kind, right)
+def _joined(kind: _Join, terms: list[_Settled], fields: Mapping[str, FieldType]) -> _Settled:
     decisive = kind is Or
-    if first is decisive or second is decisive:
+    if any(term is decisive for term in terms):
         return decisive
-    if isinstance(first, bool) or isinstance(second, bool):
-        return second if isinstance(first, bool) else first
-    # The shorter joins the longer, so that no order of building is slow.
-    if len(first.terms) < len(second.terms):
-        second.terms.extendleft(reversed(first.terms))
-        return second
-    first.terms.extend(second.terms)
-    return first
+    merged = _merged(kind, [term for term in terms if not isinstance(term, bool)], fields)
+    if isinstance(merged, bool):
+        return merged
+    return _balanced(kind, merged) if merged else not decisive
 
 
-def _opened(kind: type[And | Or], settled: _Settled) -> _Chain | bool:
-    """Return the settled filter as a chain of a kind."""
-    if isinstance(settled, _Chain) and settled.kind is kind:
-        return settled
-    term = _closed(settled)
-    if isinstance(term, bool):
-        return term
-    return _Chain(kind, deque([term]))
-
-
-def _closed(settled: _Settled) -> _Closed:
-    """Return the settled filter as one term; a chain becomes a balanced tree."""
-    if not isinstance(settled, _Chain):
-        return settled
-    terms = _merged(settled)
-    return terms if isinstance(terms, bool) else _balanced(settled.kind, terms)
-
-
-def _negated(term: _Closed) -> _Closed:
+def _negated(term: _Settled) -> _Settled:
     if isinstance(term, bool):
         return not term
     if isinstance(term.filter, Not):
@@ -179,36 +268,35 @@ def _negated(term: _Closed) -> _Closed:
     return _Term(Not(term.filter), term.height + 1)
 
 
-def _merged(chain: _Chain) -> list[_Term] | bool:
+def _merged(
+    kind: _Join, terms: Iterable[_Term], fields: Mapping[str, FieldType]
+) -> list[_Term] | bool:
     """Return the terms; equalities of a field are one list, which stores parse quickly.
 
     In a chain of ``|`` these are what equals one of several values, in a chain of ``&`` what
-    equals none of them.
+    equals none of them. The latter only of fields that have a value in every record: a missing one
+    meets ``~(x == 1)``, and not ``x != 1``.
     """
-    values: dict[str, list[object]] = {}
-    kept: list[_Term | str] = []
-    for term in chain.terms:
-        equality = _equality(chain.kind, term.filter)
-        if equality is None:
-            kept.append(term)
-            continue
-        name, given = equality
-        if name not in values:
-            kept.append(name)
-        values.setdefault(name, []).extend(given)
-    terms: list[_Term] = []
-    for each in kept:
-        if isinstance(each, _Term):
-            terms.append(each)
-            continue
-        found = one_of(each, values[each])  # type: ignore[arg-type]
+    gathered: dict[str | int, _Term | list[Scalar]] = {}
+    for place, term in enumerate(terms):
+        equality = _equality(kind, term.filter)
+        if equality is None or (kind is And and is_optional(fields[equality[0]])):
+            gathered[place] = term
+        else:
+            values = gathered.setdefault(equality[0], [])
+            cast(list[Scalar], values).extend(equality[1])
+    merged: list[_Term] = []
+    for key, each in gathered.items():
+        found = each if isinstance(each, _Term) else one_of(str(key), each)
+        if found is True and is_optional(fields[str(key)]):
+            found = _Term(Not(IsMissing(str(key))), 1)
         if isinstance(found, bool):
-            return found if chain.kind is Or else not found
-        terms.append(_equal(chain.kind, found))
-    return terms
+            return found if kind is Or else not found
+        merged.append(found if isinstance(found, _Term) else _equal(kind, found))
+    return merged
 
 
-def _equality(kind: type[And | Or], term: Filter) -> tuple[str, tuple[object, ...]] | None:
+def _equality(kind: _Join, term: Filter) -> tuple[str, tuple[Scalar, ...]] | None:
     """Return the field and the values of an equality that a chain of this kind may list."""
     if kind is And:
         if isinstance(term, Comparison) and term.operator == "!=":
@@ -223,7 +311,7 @@ def _equality(kind: type[And | Or], term: Filter) -> tuple[str, tuple[object, ..
     return None
 
 
-def _equal(kind: type[And | Or], equality: Comparison | OneOf) -> _Term:
+def _equal(kind: _Join, equality: Comparison | OneOf) -> _Term:
     """Return the term of a chain that an equality, or its opposite, is."""
     if kind is Or:
         return _Term(equality, 0)
@@ -232,7 +320,7 @@ def _equal(kind: type[And | Or], equality: Comparison | OneOf) -> _Term:
     return _Term(Not(equality), 1)
 
 
-def _balanced(kind: type[And | Or], terms: Iterable[_Term]) -> _Term:
+def _balanced(kind: _Join, terms: Iterable[_Term]) -> _Term:
     """Return the terms as a tree that is as low as it can be: the two lowest are joined first."""
     heap = [(term.height, place, term.filter) for place, term in enumerate(terms)]
     heapq.heapify(heap)

@@ -1,22 +1,24 @@
-"""``vecbridge backends``: what is installed, and what it can do."""
+"""``vecbridge backends | doctor | config``: what is installed, configured, and in good order."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from vecbridge._config._registry import backend_names, get_backend
-from vecbridge._errors import MissingDependencyError, VecbridgeError
-from vecbridge.cli._console import emit, table
-from vecbridge.cli._options import AsJson, Options, completed, store_of
-from vecbridge.diagnosis import scratch_index
-from vecbridge.report._wording import worded
+from vecbridge._config._registry import backend_names, describe_settings, get_backend
+from vecbridge._errors import ConfigurationError, MissingDependencyError, VecbridgeError
+from vecbridge.cli._console import emit, out, say, table, table_of_capabilities
+from vecbridge.cli._failures import Exit
+from vecbridge.cli._options import AsJson, Backend, Options, completed, options_of, store_of
+from vecbridge.diagnosis import Finding, diagnose, scratch_index
 
+_SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("backends")(backends)
+config = typer.Typer(help="Shows and checks what is configured.", no_args_is_help=True)
 
 
 def backends(
@@ -36,9 +38,17 @@ def backends(
     found = [_state(name) for name in backend_names()]
     if json:
         emit(found)
-        return
-    rows = [(each["name"], each["state"], each["advice"]) for each in found]
-    table("Backends", ["name", "state", ""], rows)
+    else:
+        table("Backends", ["name", "state", ""], [list(each.values()) for each in found])
+
+
+def _show_live(name: str, option: list[str] | None, *, json: bool) -> None:
+    with store_of(name, option) as store, scratch_index(store) as index:
+        declared = asdict(index.capabilities)
+    if json:
+        emit(declared)
+    else:
+        table_of_capabilities(f"{name}, connected", declared)
 
 
 def _state(name: str) -> dict[str, str]:
@@ -51,14 +61,60 @@ def _state(name: str) -> dict[str, str]:
     return {"name": name, "state": "installed", "advice": ""}
 
 
-def _show_live(name: str, option: list[str] | None, *, json: bool) -> None:
-    with store_of(name, option) as store, scratch_index(store) as index:
-        declared = asdict(index.capabilities)
+def doctor(
+    name: Backend = None,
+    option: Options = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Write nothing, not even to an own index.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Say what is wrong with a store, and what to do about it."""
+    found = []
+    for finding in diagnose(name, write=not read_only, **options_of(option)):
+        found.append(finding)
+        if not json:
+            _show(finding)
+    failed = any(finding.status == "failed" for finding in found)
     if json:
-        emit(declared)
+        emit({"ok": not failed, "findings": [asdict(finding) for finding in found]})
+    raise typer.Exit(Exit.NO if failed else Exit.OK)
+
+
+def _show(finding: Finding) -> None:
+    sign, check = _SIGNS[finding.status], escape(finding.check)
+    out.print(f"{sign} [bold]{check}[/]  {escape(finding.found)}", highlight=False)
+    if finding.advice:
+        out.print(f"    → {escape(finding.advice)}", highlight=False)
+
+
+@config.command()
+def show(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
+    """Show every setting of a backend, its value and where it comes from; secrets are masked."""
+    found = describe_settings(name, **options_of(option))
+    if json:
+        emit([{**asdict(each), "source": str(each.source)} for each in found])
         return
-    table(
-        f"{name}, connected",
-        ["capability", ""],
-        [(key, worded(key, value)) for key, value in declared.items()],
-    )
+    shown = name or f"{store_of(None, option).name}, the default backend"
+    rows = [(each.name, "-" if each.value is None else each.value, each.source) for each in found]
+    table(f"Settings of {shown}", ["setting", "value", "from"], rows)
+
+
+@config.command()
+def check(json: AsJson = False) -> None:
+    """Read the settings of every backend: unknown keys and unusable values are named."""
+    problems = {}
+    for name in backend_names():
+        # What is not installed is not configured wrongly.
+        with suppress(MissingDependencyError):
+            try:
+                describe_settings(name)
+            except ConfigurationError as error:
+                problems[name] = str(error)
+    if json:
+        emit({"ok": not problems, "problems": problems})
+    elif problems:
+        table("Problems", ["backend", ""], problems.items())
+    else:
+        say("the configuration of every installed backend can be used")
+    raise typer.Exit(Exit.USAGE if problems else Exit.OK)

@@ -1,26 +1,35 @@
-"""``vecbridge bench``: how fast a store of one's own is."""
+"""``vecbridge bench``: how fast the user's own store is, measured within a time limit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Annotated
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from vecbridge._client import Index, Store
-from vecbridge._contract._metric import parse_metric
+from vecbridge._contract._field import field
+from vecbridge._contract._metric import Metric, parse_metric
+from vecbridge._contract._ranking import Ranking
 from vecbridge._errors import UnsupportedError
-from vecbridge.cli._console import emit, say, table
-from vecbridge.cli._measuring import FIELD, Measured, Workload, measure
+from vecbridge.cli._console import bar, emit, say, table
 from vecbridge.cli._options import AsJson, Backend, Options, store_of
-from vecbridge.cli._progress import bar
 from vecbridge.diagnosis import scratch_index
+from vecbridge.transfer import Progress
 
+_FIELD = "even"
+"""The field that half of the records match."""
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("bench")(bench)
+_AT_ONCE = 1000
+_REPEATS = 30
+_REPEAT_SECONDS = 1.2
+_QUERIES = 100
 
 
 def bench(
@@ -29,6 +38,9 @@ def bench(
     dimension: Annotated[int, typer.Option(min=1, help="Length of the vectors.")] = 512,
     metric: Annotated[str, typer.Option(help="cosine, dotproduct or euclidean.")] = "cosine",
     k: Annotated[int, typer.Option("-k", min=1, help="Hits of a search.")] = 10,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="Most time to take; a third of it is for writing.")
+    ] = 45,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
@@ -37,42 +49,146 @@ def bench(
     Random vectors go to an index of their own, which is dropped again. Milliseconds are medians,
     in this process and over its connection.
     """
-    work = Workload(records, dimension, k)
+    wanted = parse_metric(metric)
     with (
         store_of(name, option) as store,
-        _index(store, dimension, metric) as index,
+        ExitStack() as held,
         bar(shown=not json) as progress,
     ):
-        measured = measure(index, work, progress)
+        index = _scratch(held, store, dimension, wanted)
+        measured = _measure(index, records, k, seconds, progress)
         backend = store.name
     if json:
-        emit({"backend": backend, "metric": metric, **measured.figures()})
-        return
-    _show(measured, f"{backend}: {measured.written:,} x {dimension}, {metric}, k = {k}")
+        emit({"backend": backend, "metric": metric, **asdict(measured)})
+    else:
+        _show(measured, f"{backend}: {measured.written:,} x {dimension}, {metric}, k = {k}")
 
 
-@contextmanager
-def _index(store: Store, dimension: int, metric: str) -> Iterator[Index]:
-    wanted = parse_metric(metric)
-    with ExitStack() as held:
-        try:
-            made = scratch_index(
-                store, dimension=dimension, metric=wanted, fields={FIELD: "boolean"}
+def _scratch(held: ExitStack, store: Store, dimension: int, metric: Metric) -> Index:
+    """Return an index that goes with ``held``, with a field where the store has fields."""
+    try:
+        made = scratch_index(store, dimension=dimension, metric=metric, fields={_FIELD: "boolean"})
+        return held.enter_context(made)
+    except UnsupportedError:
+        return held.enter_context(scratch_index(store, dimension=dimension, metric=metric))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The speed of an index. Times are medians in milliseconds; ``None`` where no time was left.
+
+    Attributes:
+        written: records that were written.
+        rate: of them in a second.
+        searches: by what was searched for, by ranking.
+        reads: by what was read.
+        notes: what a reader must know.
+    """
+
+    written: int
+    rate: float
+    searches: Mapping[str, Mapping[str, float | None]]
+    reads: Mapping[str, float | None]
+    notes: tuple[str, ...]
+
+
+class _Clock:
+    """Times calls, until the time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._started = time.perf_counter()
+        self._seconds = seconds
+
+    @property
+    def spent(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self._started
+
+    def milliseconds(self, call: Callable[[], object]) -> float | None:
+        """Return the median time of a call; the first, which may load something, does not count."""
+        if self.spent > self._seconds:
+            return None
+        call()
+        times: list[float] = []
+        while len(times) < 1 or (len(times) < _REPEATS and sum(times) < _REPEAT_SECONDS):
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+        return 1000 * median(times)
+
+
+def _measure(index: Index, records: int, k: int, seconds: float, progress: Progress) -> _Measured:
+    """Fill an empty index and time it."""
+    random = np.random.default_rng(0)
+    queries = random.standard_normal((_QUERIES, index.info.dimension), dtype=np.float32)
+    clock = _Clock(seconds)
+    written = _write(index, records, random, progress, lambda: clock.spent > seconds / 3)
+    rate = written / clock.spent
+    rankings: dict[str, Ranking] = {"native": "native", "exact": "exact"}
+    notes = []
+    if written < records:
+        notes.append(f"Writing was ended after {clock.spent:.0f} s: it is slow here.")
+    if not index.capabilities.exact:
+        rankings = {"native": "native", "ranked": "exact", "exact": "certified"}
+        notes.append("The index is approximate: exact answers read every record.")
+    searches = {
+        what: {
+            name: clock.milliseconds(
+                lambda: index.search(asked, k, **scope, ranking=ranking)  # noqa: B023
             )
-            index = held.enter_context(made)
-        except UnsupportedError:
-            index = held.enter_context(scratch_index(store, dimension=dimension, metric=wanted))
-        yield index
+            for name, ranking in rankings.items()
+        }
+        for what, (asked, scope) in _searches(index, queries, written).items()
+    }
+    some = [str(row) for row in random.permutation(written)[:_QUERIES].tolist()]
+    reads = {
+        f"fetch {len(some)}": clock.milliseconds(lambda: index.fetch(some)),
+        "count": clock.milliseconds(index.count),
+    }
+    if clock.spent > seconds:
+        notes.append(f"What is not measured was left out after {seconds:.0f} s.")
+    return _Measured(written, rate, searches, reads, tuple(notes))
 
 
-def _show(measured: Measured, title: str) -> None:
+def _write(
+    index: Index,
+    records: int,
+    random: np.random.Generator,
+    progress: Progress,
+    is_late: Callable[[], bool],
+) -> int:
+    """Write records named by their numbers; fewer where that takes long."""
+    for start in range(0, records, _AT_ONCE):
+        if start and is_late():
+            return start
+        rows = range(start, min(start + _AT_ONCE, records))
+        vectors = random.standard_normal((len(rows), index.info.dimension), dtype=np.float32)
+        fields = {_FIELD: [row % 2 == 0 for row in rows]} if index.info.fields else None
+        index.upsert(list(map(str, rows)), vectors, fields)
+        progress("writing", rows.stop, records)
+    return records
+
+
+def _searches(
+    index: Index, queries: NDArray[np.float32], written: int
+) -> dict[str, tuple[NDArray[np.float32], dict[str, Any]]]:
+    """Return the queries and the scope of each kind of search."""
+    found: dict[str, tuple[NDArray[np.float32], dict[str, Any]]] = {
+        "one query": (queries[:1], {}),
+        f"{_QUERIES} queries": (queries, {}),
+    }
+    if index.info.fields and index.capabilities.filters:
+        found["one query, filtered to half"] = (queries[:1], {"where": field(_FIELD) == True})  # noqa: E712
+    few = [str(row) for row in range(0, written, 100)]
+    found["one query within 1 %"] = (queries[:1], {"within": few})
+    return found
+
+
+def _show(measured: _Measured, title: str) -> None:
     say(f"{title}\nwritten at {measured.rate:,.0f} records/s\n")
-    columns = ["milliseconds", *measured.rankings]
-    rows = [
-        [what, *(_worded(times.get(ranking)) for ranking in measured.rankings)]
-        for what, times in measured.searches.items()
-    ]
-    table("", columns, rows, numbers=len(measured.rankings))
+    rankings = list(next(iter(measured.searches.values())))
+    rows = [[what, *map(_worded, times.values())] for what, times in measured.searches.items()]
+    table("", ["milliseconds", *rankings], rows, numbers=len(rankings))
     say("")
     reads = [(what, _worded(ms)) for what, ms in measured.reads.items()]
     table("", ["milliseconds", ""], reads, numbers=1)

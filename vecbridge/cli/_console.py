@@ -1,19 +1,30 @@
-"""What every command ends in: lines, tables, JSON, and one line where it cannot go on."""
+"""Print what commands say: lines, tables, JSON, progress, and one line where they cannot go on."""
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from vecbridge._errors import VecbridgeError
 from vecbridge.cli._failures import (
@@ -26,13 +37,14 @@ from vecbridge.cli._failures import (
     publishable,
     tell_bug,
 )
+from vecbridge.report._page import worded
+from vecbridge.transfer import Progress
 
 out = Console(soft_wrap=True, emoji=False)
 errors = Console(stderr=True, soft_wrap=True, emoji=False)
 
-
 _INTERRUPTED = 130
-"""What shells, and Typer, give a command that was ended by Ctrl-C."""
+"""The exit code that shells, and Typer, give a command that Ctrl-C ended."""
 
 # Typer brings the errors of its parser under no name that all its releases have.
 _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
@@ -48,7 +60,10 @@ def run(app: typer.Typer) -> None:
         # Left to itself, Typer shows what is misused as it is, passwords and all, and exits.
         ended = app(standalone_mode=False)
     except (VecbridgeError, OSError) as error:
-        _tell(error, for_program=for_program)
+        if for_program:
+            typer.echo(as_json(error), err=True)
+        else:
+            errors.print(f"[bold red]error[/] {escape(message_of(error))}", highlight=False)
         sys.exit(code_of(error))
     except _Misuse as error:
         _tell_misuse(error, for_program=for_program)
@@ -59,13 +74,6 @@ def run(app: typer.Typer) -> None:
     if for_program and ended == _INTERRUPTED:
         typer.echo(failure("Interrupted", "the command was interrupted", ended), err=True)
     sys.exit(ended)
-
-
-def _tell(error: Exception, *, for_program: bool) -> None:
-    if for_program:
-        typer.echo(as_json(error), err=True)
-    else:
-        errors.print(f"[bold red]error[/] {escape(message_of(error))}", highlight=False)
 
 
 def _tell_misuse(error: Any, *, for_program: bool) -> None:
@@ -96,19 +104,61 @@ def table(
     out.print(drawn)
 
 
+def table_of_capabilities(title: str, declared: Mapping[str, object]) -> None:
+    """Print what an index can do."""
+    rows = [(name, worded(name, value)) for name, value in declared.items()]
+    table(title, ["capability", ""], rows)
+
+
 def say(text: str) -> None:
     """Print a line as it is."""
     out.print(escape(text), highlight=False)
 
 
+def warn(text: str) -> None:
+    """Print a warning, where programs do not read."""
+    errors.print(f"[yellow]warning[/] {escape(text)}", highlight=False)
+
+
 def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: getattr(value, name) for name in names}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    return str(value)
+    return sorted(value) if isinstance(value, frozenset | set) else str(value)
+
+
+class _Rate(ProgressColumn):
+    """Records per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
+@contextmanager
+def bar(*, shown: bool) -> Iterator[Progress]:
+    """Yield a progress bar for each stage: how far, how fast, how long still."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    drawn = Bar(*columns, console=errors, disable=not shown)
+    stages: dict[str, tuple[int, int]] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        # Where nothing is begun, nothing is drawn: not even the empty line that ends a bar.
+        drawn.start()
+        number, before = stages.get(stage, (-1, 0))
+        if number < 0 or done < before:
+            number = int(drawn.add_task(stage, total=total))
+        stages[stage] = (number, done)
+        drawn.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
+
+    try:
+        yield progress
+    finally:
+        if stages:
+            drawn.stop()

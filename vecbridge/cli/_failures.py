@@ -1,4 +1,4 @@
-"""How a command ends that cannot go on: its exit code, and what it says, to people and programs.
+"""End a command that cannot go on: its exit code, and its message to people and programs.
 
 Without Typer, since the programs that parse arguments by themselves end in the same way.
 """
@@ -80,16 +80,16 @@ def as_json(error: Exception) -> str:
 
 def tell_bug(error: Exception, *, for_program: bool) -> None:
     """Write an unforeseen error to the error stream, with its traceback."""
-    told = "this is a bug; please report it, with the lines above and the command"
-    lines = [*traceback.format_exception(error), as_json(error) if for_program else told, "\n"]
+    advice = "this is a bug; please report it, with the lines above and the command"
+    lines = [*traceback.format_exception(error), as_json(error) if for_program else advice, "\n"]
     # What others raise may quote the address of a database, password and all.
     sys.stderr.write(publishable(redacted_message("".join(lines))))
 
 
 def failure(kind: str, message: str, code: int, **more: object) -> str:
     """Return a line of JSON that says why a command cannot be followed."""
-    told = {"type": kind, "message": message, "exit_code": int(code), **more}
-    return json.dumps({"error": told}, ensure_ascii=False)
+    error = {"type": kind, "message": message, "exit_code": int(code), **more}
+    return json.dumps({"error": error}, ensure_ascii=False)
 
 
 def asked_for_json(words: Sequence[str] | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""``vecbridge list | describe | search``: what a store holds."""
+"""``vecbridge list | describe | search | report``: what a store holds."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from vecbridge._client import Index
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._ranking import parse_ranking
 from vecbridge._errors import InvalidArgumentError
-from vecbridge.cli._console import emit, errors, say, table
-from vecbridge.cli._options import AsJson, Backend, IndexName, Named, Options, opened, store_of
-from vecbridge.report._wording import worded
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("list")(list_indexes)
-    app.command("describe")(describe)
-    app.command("search")(search)
+from vecbridge.cli._console import bar, emit, errors, say, table, table_of_capabilities
+from vecbridge.cli._options import (
+    AsJson,
+    Backend,
+    Force,
+    IndexName,
+    Named,
+    Options,
+    opened,
+    store_of,
+)
+from vecbridge.report import html_page, survey
+from vecbridge.transfer._landing import check_landing, landing
 
 
 def list_indexes(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
@@ -32,28 +35,31 @@ def list_indexes(name: Backend = None, option: Options = None, json: AsJson = Fa
         names = store.index_names()
     if json:
         emit(names)
-        return
-    for each in names:
-        say(each)
-    if not names:
+    elif names:
+        say("\n".join(names))
+    else:
         errors.print("there are no indexes here yet", highlight=False)
 
 
 def describe(name: Named, index: IndexName, option: Options = None, json: AsJson = False) -> None:
     """Show what an index is, how many records it holds, and what can be asked of it."""
     with opened(name, index, option) as held:
+        info, capabilities = held.info, asdict(held.capabilities)
         about: dict[str, Any] = {
-            **_information(held),
+            "name": info.name,
+            "dimension": info.dimension,
+            "metric": info.metric,
+            "fields": dict(info.fields),
+            "unsupported": dict(info.unsupported),
+            "consistency": info.consistency,
             "records": held.count(),
-            "capabilities": asdict(held.capabilities),
         }
     if json:
-        emit(about)
+        emit({**about, "capabilities": capabilities})
         return
-    capabilities = about.pop("capabilities")
-    table(f"{index} in {name}", ["", ""], [(key, _told(value)) for key, value in about.items()])
+    table(f"{index} in {name}", ["", ""], [(key, _worded(value)) for key, value in about.items()])
     say("")
-    table("It can", ["", ""], [(key, worded(key, value)) for key, value in capabilities.items()])
+    table_of_capabilities("It can", capabilities)
 
 
 def search(
@@ -94,6 +100,56 @@ def search(
         _show(hits, f"Query {number}" if len(answers) > 1 else "")
 
 
+def report(
+    name: Named,
+    index: IndexName,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The page; INDEX.html by default.")
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Most records to look at.")] = 10_000,
+    scan: Annotated[
+        int, typer.Option(min=1, help="Most records to read: these are drawn from the first.")
+    ] = 200_000,
+    queries: Annotated[int, typer.Option(min=0, help="Records to search with.")] = 100,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits of a search.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    read_only: Annotated[
+        bool,
+        typer.Option("--read-only", help="Write nothing to the store; then no lag is measured."),
+    ] = False,
+    force: Force = False,
+    option: Options = None,
+    json: AsJson = False,
+) -> None:
+    """Write a page about an index: sizes, distances, duplicates, hubs, recall, lag.
+
+    With --json, its figures are printed instead.
+    """
+    path = output or Path(f"{index}.html")
+    written = not (json and output is None)
+    if written:
+        check_landing(path, overwrite=force)
+    with store_of(name, option) as store, bar(shown=not json) as progress:
+        seen = survey(
+            store,
+            index,
+            sample=sample,
+            scan=scan,
+            queries=queries,
+            k=k,
+            seed=seed,
+            write=not read_only,
+            progress=progress,
+        )
+    if json:
+        emit({**asdict(seen), "whole": seen.whole})
+    if written:
+        with landing(path, overwrite=force) as partial:
+            partial.write_text(html_page(seen), encoding="utf-8")
+    if not json:
+        say(f"{path}: {seen.sampled:,} of {seen.records:,} records, {path.stat().st_size:,} bytes")
+
+
 def _show(hits: Hits, title: str) -> None:
     rows = [(place, hit.id, f"{hit.distance:.9g}") for place, hit in enumerate(hits, start=1)]
     table(title, ["", "id", "distance"], rows, numbers=1)
@@ -101,7 +157,7 @@ def _show(hits: Hits, title: str) -> None:
         say("not certified; --ranking certified looks at every record")
 
 
-def _told(value: object) -> str:
+def _worded(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} ({kind})" for name, kind in value.items()) or "none"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -124,15 +180,3 @@ def _of_record(index: Index, name: str) -> NDArray[np.float32]:
     if found.missing:
         raise InvalidArgumentError(f"index {index.info.name!r} has no record of the id {name!r}")
     return found.vectors
-
-
-def _information(index: Index) -> dict[str, Any]:
-    info = index.info
-    return {
-        "name": info.name,
-        "dimension": info.dimension,
-        "metric": info.metric,
-        "fields": dict(info.fields),
-        "unsupported": dict(info.unsupported),
-        "consistency": info.consistency,
-    }

@@ -1,4 +1,4 @@
-"""What commands are told: a backend, settings of it, an index; and the store that these name."""
+"""Arguments and options that several commands take, and the store that they name."""
 
 from __future__ import annotations
 

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from vecbridge._client import Index, Store
 from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._metric import Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
-from vecbridge.cli._console import emit, errors, say
+from vecbridge.cli._console import bar, emit, say, warn
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, opened, store_of
-from vecbridge.cli._progress import bar
 from vecbridge.transfer import copy, export_records, import_records, verify
 from vecbridge.transfer._landing import check_landing
 
@@ -43,14 +41,6 @@ DropUnsupported = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("copy")(copy_index)
-    app.command("verify")(verify_indexes)
-    app.command("export")(export_index)
-    app.command("import")(import_index)
-
-
 def copy_index(
     source: From,
     target: To,
@@ -68,10 +58,7 @@ def copy_index(
     """Copy an index to another store, and prove that the copy is whole."""
     from_name, index_name = _place(source)
     to_name, copied_name = _place(target)
-    with (
-        opened(from_name, index_name, from_option) as index,
-        store_of(to_name, to_option) as store,
-    ):
+    with opened(from_name, index_name, from_option) as index, store_of(to_name, to_option) as store:
         if dry_run:
             _announce(index, copied_name, store.index_names(), target, json=json)
             _warn_of_dropped(index, "copied")
@@ -206,22 +193,16 @@ def import_index(
 
 def _warn_of_memory(store: Store, name: str) -> None:
     with store.open_index(name) as index:
-        if index.capabilities.durable:
-            return
-    errors.print(
-        f"[yellow]warning[/] the records were in memory, and are gone with this command: "
-        f"{store.name} keeps them where it is given a place for them, as in path=FOLDER",
-        highlight=False,
-    )
+        if not index.capabilities.durable:
+            warn(
+                f"the records were in memory, and are gone with this command: {store.name} keeps "
+                f"them where it is given a place for them, as in path=FOLDER"
+            )
 
 
 def _warn_of_dropped(index: Index, done: str) -> None:
     if index.info.unsupported:
-        errors.print(
-            f"[yellow]warning[/] not {done} of {escape(index.info.name)}: "
-            f"{escape(unsupported_of(index.info))}",
-            highlight=False,
-        )
+        warn(f"not {done} of {index.info.name}: {unsupported_of(index.info)}")
 
 
 def _place(text: str) -> tuple[str, str]:

@@ -41,8 +41,7 @@ def _demo(console: Console, folder: Path, *, open_app: bool) -> bool:
     console.print(f"Starting FiftyOne (with {its}) ...")
     import vecbridge.fiftyone
     from vecbridge.demo import _report as report
-    from vecbridge.demo._digits import digits_dataset
-    from vecbridge.demo._model import PixelModel
+    from vecbridge.demo._digits import PixelModel, digits_dataset
     from vecbridge.demo._stores import choices, run
 
     vecbridge.fiftyone.enable()

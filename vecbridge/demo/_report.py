@@ -1,4 +1,4 @@
-"""What the demo shows on the terminal, and the picture it leaves."""
+"""The demo's results: tables on the terminal, and a picture of the nearest neighbours."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, ImageDraw, ImageFont
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vecbridge.demo._picture import Tile, contact_sheet
 from vecbridge.demo._stores import Outcome
 
 _SHOWN = 5
 _STYLE: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD}
+_TITLE = "The nearest of 1797 handwritten digits"
+_SUBTITLE = (
+    "Cosine distance under each; a red frame marks a wrong label. "
+    "The same picture from every store."
+)
+_CELL = 96
+_GAP = 14
+_CAPTION = 34
+_TOP = 74
+_INK = "#202124"
+_MUTED = "#5f6368"
+_WRONG = "#d93025"
+_QUERY = "#1a73e8"
 
 
 def show_neighbours(console: Console, outcome: Outcome, labels: Mapping[str, str]) -> None:
@@ -62,21 +75,35 @@ def show_comparison(
 def draw(
     outcome: Outcome, labels: Mapping[str, str], paths: Mapping[str, str], target: Path
 ) -> Path:
-    """Draw the contact sheet of one store's answers."""
-    rows = []
-    for (query, _), *found in outcome.neighbours:
-        tiles = [
-            Tile(Path(paths[name]), labels[name], f"{distance:.4f}", labels[name] != labels[query])
+    """Draw queries on the left and their neighbours in order, wrong labels framed: a PNG file."""
+    rows = outcome.neighbours
+    width = max(map(len, rows)) * (_CELL + _GAP) + 3 * _GAP
+    height = _TOP + len(rows) * (_CELL + _CAPTION + _GAP) + _GAP
+    sheet = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_GAP, 12), _TITLE, _INK, ImageFont.load_default(22))
+    pen.text((_GAP, 44), _SUBTITLE, _MUTED, ImageFont.load_default(14))
+    for number, ((query, _), *found) in enumerate(rows):
+        wanted = labels[query]
+        tiles = [(query, f"query: {wanted}", "", _QUERY)]
+        tiles += [
+            (name, labels[name], f"{distance:.4f}", "" if labels[name] == wanted else _WRONG)
             for name, distance in found
         ]
-        rows.append((Tile(Path(paths[query]), f"query: {labels[query]}", ""), tiles))
-    return contact_sheet(
-        "The nearest of 1797 handwritten digits",
-        "Cosine distance under each; a red frame marks a wrong label. "
-        "The same picture from every store.",
-        rows,
-        target,
-    )
+        for place, (name, label, caption, frame) in enumerate(tiles):
+            left = (3 if place else 1) * _GAP + place * (_CELL + _GAP)
+            top = _TOP + number * (_CELL + _CAPTION + _GAP)
+            with Image.open(paths[name]) as picture:
+                sheet.paste(picture.convert("RGB").resize((_CELL, _CELL)), (left, top))
+            if frame:
+                edges = (left - 4, top - 4, left + _CELL + 3, top + _CELL + 3)
+                pen.rectangle(edges, None, frame, 4)
+            bottom = top + _CELL + 5
+            pen.text((left, bottom), label, frame or _INK, ImageFont.load_default(15))
+            pen.text((left, bottom + 16), caption, _MUTED, ImageFont.load_default(12))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(target)
+    return target
 
 
 def first_neighbour_precision(

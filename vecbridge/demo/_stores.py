@@ -31,14 +31,14 @@ class Choice:
 
     @property
     def settings(self) -> str:
-        """What is typed to choose the store."""
+        """Return what a user types to choose the store."""
         pairs = {"backend": self.backend, **self.options}.items()
         return ", ".join(f"{name}={value!r}" for name, value in pairs)
 
 
 @dataclass
 class Outcome:
-    """What one store answered, and how long it took (seconds)."""
+    """The answers of one store, and the seconds that they took."""
 
     choice: Choice
     neighbours: list[list[tuple[str, float]]]
@@ -69,12 +69,7 @@ def run(
 ) -> Outcome:
     """Build the index on a store and ask it, through FiftyOne and in one batch.
 
-    Args:
-        dataset: the digits.
-        embeddings: ``(n, d)`` float32, in the dataset's order.
-        choice: the store.
-        queries: ids of the query samples.
-        k: how many neighbours, the query itself included.
+    ``embeddings`` are in the dataset's order; of ``k`` neighbours, one is the query itself.
     """
     import fiftyone.brain as fob
 

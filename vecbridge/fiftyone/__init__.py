@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
 from vecbridge.fiftyone._registration import disable, enable
-from vecbridge.fiftyone._store_pool import close_stores
+from vecbridge.fiftyone._stores import close_stores
 
 if TYPE_CHECKING:
     from vecbridge.fiftyone._adopt import Adopted, adopt

@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser(_ForPrograms if for_program else _ForPeople).parse_args(arguments)
     try:
         if given.command == "enable":
-            said = _changed(given, *_enable(given), "enabled in", "panel in the App")
+            said = _changed(given, *_enable(given), "enabled in {}\npanel in the App: {}")
         elif given.command == "disable":
             config = disable_in_config()
-            said = _changed(given, config, remove_plugin(), "disabled in", "panel removed")
+            said = _changed(given, config, remove_plugin(), "disabled in {}\npanel removed: {}")
         elif given.command == "adopt":
             said = _adopted(given)
         else:
@@ -84,13 +84,6 @@ def _parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     )
     commands.add_parser("disable", help="remove it again")
     commands.add_parser("status", help="what a new process would use, and where that is configured")
-    _add_adopt(commands)
-    for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="as JSON, errors too")
-    return parser
-
-
-def _add_adopt(commands: Any) -> None:
     adopting = commands.add_parser("adopt", help="take over a run of FiftyOne's sklearn or Milvus")
     adopting.add_argument("dataset", help="the dataset's name")
     adopting.add_argument("brain_key", help="key of the run, which stays")
@@ -106,6 +99,9 @@ def _add_adopt(commands: Any) -> None:
     )
     adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")
     adopting.add_argument("--dry-run", action="store_true", help="say what would be done")
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="as JSON, errors too")
+    return parser
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -127,12 +123,10 @@ def _enable(given: argparse.Namespace) -> tuple[object, object]:
         raise
 
 
-def _changed(
-    given: argparse.Namespace, config: object, panel: object, changed: str, placed: str
-) -> str:
+def _changed(given: argparse.Namespace, config: object, panel: object, said: str) -> str:
     if given.json:
         return json.dumps({"config": str(config), "panel": str(panel)}, indent=2)
-    return f"{changed} {config}\n{placed}: {panel}"
+    return said.format(config, panel)
 
 
 def _adopted(given: argparse.Namespace) -> str:
@@ -143,7 +137,7 @@ def _adopted(given: argparse.Namespace) -> str:
         from vecbridge.fiftyone._adopt import adopt
 
         # JSON is for programs: nothing else may be on stdout.
-        with progress_bars(shown=not given.json) as progress:
+        with _progress_bars(shown=not given.json) as progress:
             done = adopt(
                 given.dataset,
                 given.brain_key,
@@ -171,7 +165,7 @@ def _adopted(given: argparse.Namespace) -> str:
 
 
 @contextmanager
-def progress_bars(*, shown: bool) -> Iterator[Progress]:
+def _progress_bars(*, shown: bool) -> Iterator[Progress]:
     """Show FiftyOne's progress bar for each stage: how far, how fast, how long still."""
     import fiftyone.core.utils as fou
 

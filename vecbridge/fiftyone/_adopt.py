@@ -11,7 +11,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import eta.core.utils as etau
 import fiftyone as fo
 from fiftyone.core.brain import BrainMethod
 
@@ -23,16 +22,14 @@ from vecbridge import (
     InvalidArgumentError,
     Records,
 )
-from vecbridge._contract._metric import parse_metric
 from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
+from vecbridge.fiftyone._builtin import our_config
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._ownership import PendingCopy, swap
-from vecbridge.fiftyone._registration import chosen_backends, config_class, unique_name
-from vecbridge.fiftyone._store_pool import SAMPLE_ID
-from vecbridge.transfer import Progress, checksum
-from vecbridge.transfer._checksum import Summing
-from vecbridge.transfer._progress import silent
+from vecbridge.fiftyone._registration import chosen_backends, unique_name
+from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_store
+from vecbridge.transfer import Progress, checksum, silent
+from vecbridge.transfer._verify import Summing
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,10 @@ def adopt(
         >>> vecbridge.fiftyone.adopt("photos", "similar", uri="vectors.db")  # doctest: +SKIP
     """
     if isinstance(dataset, str):
-        dataset = _loaded(dataset)
+        if not fo.dataset_exists(dataset):
+            datasets = ", ".join(fo.list_datasets()[:10]) or "none"
+            raise InvalidArgumentError(f"there is no dataset {dataset!r}; FiftyOne has {datasets}")
+        dataset = fo.load_dataset(dataset)
     if not dataset.has_brain_run(brain_key):
         raise InvalidArgumentError(
             f"dataset {dataset.name!r} has no brain run {brain_key!r}; it has "
@@ -112,16 +112,6 @@ def adopt(
         )
     move = _Move(dataset, brain_key, to, options, progress)
     return move.back(dry_run) if back else move.forth(dry_run)
-
-
-def _loaded(name: str) -> Any:
-    try:
-        return fo.load_dataset(name)
-    except ValueError as error:
-        datasets = ", ".join(fo.list_datasets()[:10]) or "none"
-        raise InvalidArgumentError(
-            f"there is no dataset {name!r}; FiftyOne has {datasets}"
-        ) from error
 
 
 class _Move:
@@ -141,7 +131,6 @@ class _Move:
         self._options = options
         self._progress = progress
         self._config = BrainMethod.get_run_info(dataset, brain_key).config
-        self._pending = PendingCopy(dataset, brain_key)
 
     def forth(self, dry_run: bool) -> Adopted:
         """Move the run from FiftyOne's backend to vecbridge's."""
@@ -155,14 +144,14 @@ class _Move:
         (target,) = chosen_backends(self._to or source)
         if source == target == "milvus":
             return self._in_place(dry_run)
-        config = self._ours(target, None, self._options)
+        config = our_config(self._config, target, None, self._options)
         if source == "milvus":
             # Where it is now is configured; the options lead to where it goes.
-            here = self._ours("milvus", self._config.collection_name, {})
+            here = our_config(self._config, "milvus", self._config.collection_name, {})
             index = _opened(here)
             return self._copied(config, _batches(index), index.count(), source, dry_run)
         index = self._dataset.load_brain_results(self._key, cache=False)
-        records = builtin.records_of(index, self._config.patches_field is not None)
+        records = builtin.records_of(index)
         parts = [records] if len(records) else []
         return self._copied(config, iter(parts), len(records), source, dry_run)
 
@@ -209,7 +198,11 @@ class _Move:
         if not dry_run:
             made = builtin.in_milvus(*arguments, None)
             place, copied = "FiftyOne's milvus", made.config.collection_name
-            with self._pending.making(place, copied, lambda _: made.cleanup()):
+
+            def drop(name: str) -> None:
+                (made if name == copied else builtin.in_milvus(*arguments, name)).cleanup()
+
+            with pending_copy(self._dataset, self._key, place, copied, drop):
                 builtin.fill(made, _batches(index))
                 if made.total_index_size != count:
                     raise _different("milvus", count, made.total_index_size)
@@ -217,13 +210,13 @@ class _Move:
         return report(collection_name=copied, in_place=False, left=name)
 
     def _in_place(self, dry_run: bool) -> Adopted:
-        config = self._ours("milvus", self._config.collection_name, self._options)
+        config = our_config(self._config, "milvus", self._config.collection_name, self._options)
         index, mended = _opened(config), 0
         if not dry_run:
             mend = getattr(index.engine, "mend_duplicates", None)
             if mend is not None and not ownership.is_foreign(config, self._dataset, self._key):
                 mended = mend()
-            swap(self._dataset, self._key, self._made(config))
+            swap_store(self._dataset, self._key, config)
         return Adopted(
             self._key,
             "FiftyOne's milvus",
@@ -247,11 +240,11 @@ class _Move:
         name = unique_name(self._dataset.name, self._key)
         left = getattr(self._config, "collection_name", None)
         if not dry_run:
-            self._pending.drop_earlier(target, lambda earlier: _drop(config, earlier))
+            drop = config.connect().drop_index
             config.collection_name = name
-            with self._pending.making(target, name, lambda made: _drop(config, made)):
+            with pending_copy(self._dataset, self._key, target, name, drop):
                 self._send(config, batches, count)
-                swap(self._dataset, self._key, self._made(config))
+                swap_store(self._dataset, self._key, config)
             left = self._left(left)
         return Adopted(
             self._key,
@@ -269,7 +262,7 @@ class _Move:
         if name is None:
             return None
         try:
-            there = self._ours("milvus", name, {}).connect().index_names()
+            there = our_config(self._config, "milvus", name, {}).connect().index_names()
         except BackendError:
             # The run is switched, and was read from there a moment ago.
             return name
@@ -285,7 +278,7 @@ class _Move:
         index = store.create_index(
             config.collection_name or "",
             dimension=first.vectors.shape[1],
-            metric=parse_metric(config.metric),
+            metric=config.metric,
             fields={SAMPLE_ID: "string"},
         )
         read = Summing(index.info.dimension)
@@ -299,42 +292,18 @@ class _Move:
         if arrived != read.result():
             raise _different(config.backend_name, done, arrived.records)
 
-    def _ours(
-        self, backend: str, name: str | None, options: Mapping[str, Any]
-    ) -> BackendSimilarityConfig:
-        kind = etau.get_class(config_class(backend))
-        config: BackendSimilarityConfig = kind(
-            collection_name=name,
-            metric=self._config.metric,
-            consistency_level=getattr(self._config, "consistency_level", None),
-            **builtin.run_facts(self._config),
-            **options,
-        )
-        return config
-
-    def _made(self, config: BackendSimilarityConfig) -> Any:
-        factory = config.build()
-        return factory.index_type(self._dataset, config, self._key, backend=factory)
-
 
 def _opened(config: BackendSimilarityConfig) -> Index:
     name = config.collection_name
     if name is None:
         raise IndexNotFoundError("the run has no index yet: nothing was added to it")
-    return config.connect().open_index(name, metric=parse_metric(config.metric))
+    return config.connect().open_index(name, metric=config.metric)
 
 
 def _batches(index: Index) -> Iterator[Records]:
     for records in index.scan(consistency="strong"):
         samples = [str(name) for name in records.fields.get(SAMPLE_ID, records.ids)]
         yield Records(records.ids, records.vectors, {SAMPLE_ID: samples})
-
-
-def _drop(config: BackendSimilarityConfig, name: str) -> None:
-    try:
-        config.connect().drop_index(name)
-    except IndexNotFoundError:
-        return
 
 
 def _different(backend: str, sent: int, arrived: int) -> CorruptStoreError:

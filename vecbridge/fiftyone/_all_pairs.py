@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.core.utils as fou
@@ -34,31 +33,24 @@ class AllPairs:
 
     The pairs of the last view are kept until the records change: finding duplicates asks for them
     many times.
-
-    Args:
-        records: of the similarity index.
     """
 
     def __init__(self, records: StoredRecords) -> None:
         self._records = records
-        self._moment = object()
-        self._held: _HeldPairs | None = None
+        self.forget()
 
     def forget(self) -> None:
         """Let go of the pairs, since the records have changed."""
         self._moment = object()
-        self._held = None
+        # Also when they were read, and the snapshot whose vectors they refer to.
+        self._held: tuple[object, Pairs, Snapshot | None] | None = None
 
     def nearest(
         self, ids: Sequence[str], k: int | None, *, reverse: bool, return_dists: bool
     ) -> Any:
         """Return, per record, the positions of its nearest others, and their distances if wanted.
 
-        Args:
-            ids: of the records.
-            k: how many others; ``None`` for all.
-            reverse: the farthest, farthest first.
-            return_dists: whether to return distances too.
+        ``k`` is ``None`` for all others; ``reverse`` gives the farthest, farthest first.
         """
         pairs = self._pairs(ids)
         with _progress_bar(len(pairs), "neighbours") as progress:
@@ -90,7 +82,7 @@ class AllPairs:
                 f"length. Give fraction instead, or compute the similarity with "
                 f'metric="cosine", where duplicates are near 0'
             )
-        return _apart(self._pairs(ids), thresh, ids)
+        return [ids[position] for position in self._pairs(ids).apart(thresh)]
 
     def most_apart(
         self, ids: Sequence[str], count: int, first: float | None
@@ -100,10 +92,7 @@ class AllPairs:
         Where records tie, as copies do, no distance may leave exactly as many: it is then the
         largest that leaves more.
 
-        Args:
-            ids: of the records.
-            count: how many to keep.
-            first: the distance to try first.
+        The distance ``first`` is tried first.
 
         Returns:
             The ids that are kept, and the distance than which they are farther apart; ``None``
@@ -126,43 +115,33 @@ class AllPairs:
             limit = low + 0.5 * (high - low)
             if not low < limit < high:
                 break
-        return _apart(pairs, low, ids), low
+        return [ids[position] for position in pairs.apart(low)], low
 
     def _pairs(self, ids: Sequence[str]) -> Pairs:
         names = [str(name) for name in ids]
         moment, held = self._moment, self._held
-        if held is not None and held.moment is moment and held.pairs.ids == names:
-            return held.pairs
+        if held is not None and held[0] is moment and held[1].ids == names:
+            return held[1]
         # Let go first: the vectors of two views may not fit into memory together.
         held = self._held = None
-        vectors, snapshot = self._matrix_of(names)
-        made = Pairs(self._records.index.info.metric, names, vectors)
-        self._held = _HeldPairs(moment, made, snapshot)
+        index, snapshot = self._records.index, None
+        if isinstance(index.engine, LocalIndex):
+            snapshot = index.engine.snapshot()
+        vectors = None if snapshot is None else _in_place(snapshot, names)
+        if vectors is None:
+            vectors, snapshot = self._records.vectors_of(names), None
+        made = Pairs(index.info.metric, names, vectors)
+        self._held = moment, made, snapshot
         return made
 
-    def _matrix_of(self, ids: Sequence[str]) -> tuple[NDArray[np.float32], Snapshot | None]:
-        """Return the vectors of records, not copied where a local store has them in this order."""
-        engine = self._records.index.engine
-        if isinstance(engine, LocalIndex):
-            snapshot = engine.snapshot()
-            rows = snapshot.rows_of(ids)
-            if len(rows) == len(ids) and bool((np.diff(rows) == 1).all()):
-                start = int(rows[0]) if len(rows) else 0
-                return snapshot.vectors[start : start + len(rows)], snapshot
-        return self._records.vectors_of(ids), None
 
-
-@dataclass(frozen=True)
-class _HeldPairs:
-    """Pairs, and when they were read; the snapshot keeps the vectors that they refer to."""
-
-    moment: object
-    pairs: Pairs
-    snapshot: Snapshot | None
-
-
-def _apart(pairs: Pairs, limit: float, ids: Sequence[str]) -> list[str]:
-    return [ids[position] for position in pairs.apart(limit)]
+def _in_place(snapshot: Snapshot, ids: Sequence[str]) -> NDArray[np.float32] | None:
+    """Return the vectors of records, not copied, where the store has them in this order."""
+    rows = snapshot.rows_of(ids)
+    if len(rows) != len(ids) or not bool((np.diff(rows) == 1).all()):
+        return None
+    start = int(rows[0]) if len(rows) else 0
+    return snapshot.vectors[start : start + len(rows)]
 
 
 def _positions(found: Sequence[tuple[Any, Any]], return_dists: bool) -> Any:

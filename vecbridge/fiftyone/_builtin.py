@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import eta.core.utils as etau
 import numpy as np
 
 from vecbridge import InvalidArgumentError, Records
-from vecbridge.fiftyone._store_pool import SAMPLE_ID
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._registration import config_class
+from vecbridge.fiftyone._run_index import SAMPLE_ID
 
 _MODULE = "fiftyone.brain.internal.core."
 _FIELDS = {"pk", "vector", SAMPLE_ID}
@@ -30,6 +33,23 @@ def run_facts(config: Any) -> dict[str, Any]:
     }
 
 
+def our_config(
+    config: Any, backend: str, name: str | None, options: Mapping[str, Any]
+) -> BackendSimilarityConfig:
+    """Return the configuration, of a backend of vecbridge's, of an index like the one of a run.
+
+    ``config`` is of the run, whatever store that is in; ``name`` is of the index in the backend.
+    """
+    kind: type[BackendSimilarityConfig] = etau.get_class(config_class(backend))
+    return kind(
+        collection_name=name,
+        metric=getattr(config, "metric", None),
+        consistency_level=getattr(config, "consistency_level", None),
+        **run_facts(config),
+        **options,
+    )
+
+
 def builtin_backend(config: Any) -> str | None:
     """Return ``"sklearn"`` or ``"milvus"`` where a run is of FiftyOne's backend of that name."""
     for name in ("sklearn", "milvus"):
@@ -38,15 +58,15 @@ def builtin_backend(config: Any) -> str | None:
     return None
 
 
-def records_of(index: Any, patches: bool) -> Records:
+def records_of(index: Any) -> Records:
     """Return everything that FiftyOne's sklearn index holds."""
     vectors, samples, labels = index.get_embeddings()
-    ids = [str(name) for name in (labels if patches else samples)]
+    ids = [str(name) for name in (samples if index.config.patches_field is None else labels)]
     if len(set(ids)) != len(ids):
         raise InvalidArgumentError(
             "the index has several records of one id: remove them, or compute the index again"
         )
-    fields: Mapping[str, Any] = {SAMPLE_ID: [str(name) for name in samples]}
+    fields = {SAMPLE_ID: [str(name) for name in samples]}
     return Records(tuple(ids), np.ascontiguousarray(vectors, dtype=np.float32), fields)
 
 
@@ -75,12 +95,7 @@ def in_milvus(
 ) -> Any:
     """Make an index in FiftyOne's Milvus backend, of a collection that exists or of a new one.
 
-    Args:
-        dataset: the dataset.
-        brain_key: key of the run.
-        config: of the run as it is.
-        options: address and credentials.
-        name: the collection; ``None`` for a new one.
+    ``name`` is the collection, or ``None`` for a new one; ``options`` are address and credentials.
     """
     from fiftyone.brain.internal.core.milvus import MilvusSimilarityConfig as Config
     from fiftyone.brain.internal.core.milvus import MilvusSimilarityIndex as Index
@@ -107,14 +122,13 @@ def can_write_to_collection(index: Any) -> bool:
 def fill(index: Any, batches: Iterator[Records]) -> None:
     """Add records to an empty index in FiftyOne's Milvus backend."""
     for records in batches:
+        samples, labels = _ids_of([records], index.config.patches_field is not None)
         for start in range(0, len(records), _ROWS_PER_WRITE):
-            stop = start + _ROWS_PER_WRITE
-            patches = index.config.patches_field is not None
-            samples, labels = _ids_of([records], patches)
+            rows = slice(start, start + _ROWS_PER_WRITE)
             index.add_to_index(
-                records.vectors[start:stop],
-                samples[start:stop],
-                label_ids=None if labels is None else labels[start:stop],
+                records.vectors[rows],
+                samples[rows],
+                label_ids=None if labels is None else labels[rows],
                 reload=False,
                 batch_size=_ROWS_PER_WRITE,
             )

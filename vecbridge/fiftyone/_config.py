@@ -21,21 +21,24 @@ from vecbridge import (
     UnknownBackendError,
     UnknownSettingError,
 )
-from vecbridge._config._loading import backend_entry, load_backend
 from vecbridge._config._names import listed, section_names, suggestion
-from vecbridge._config._registry import describe_settings
+from vecbridge._config._registry import backend_entry, describe_settings, load_backend
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._ranking import AGGREGATIONS
 from vecbridge._redaction import quoted
-from vecbridge.fiftyone._places import (
+from vecbridge.fiftyone._stores import (
     PLACES,
     absolute_place,
-    is_local,
+    credentials_of_another_store,
+    kept_places,
     local_places,
     lost_index_hint,
+    remember,
+    remembered,
+    resolved_settings,
+    shared_store,
 )
-from vecbridge.fiftyone._store_pool import remember, remembered, resolved_settings, shared_store
 from vecbridge.settings import Settings
 
 _INDEX_LEVEL = frozenset({"metric", "consistency_level"})
@@ -73,6 +76,9 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     method_name: ClassVar[str]
     """The backend's name in FiftyOne."""
 
+    max_k = None
+    supports_least_similarity = True
+    supported_aggregations = AGGREGATIONS
     default_metric: ClassVar[Metric] = "cosine"
     default_consistency: ClassVar[str | None] = None
 
@@ -85,21 +91,21 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         self._settings: dict[str, Any] = {}
-        self._chosen = {
-            name
-            for name, value in (("metric", metric), ("consistency_level", consistency_level))
-            if value is not None
-        }
+        chosen = {"metric": metric, "consistency_level": consistency_level}
+        self._chosen = {name for name, value in chosen.items() if value is not None}
         if consistency_level is not None:
             parse_consistency(consistency_level)
         given = {name: value for name, value in kwargs.items() if name not in _IGNORED}
         own = {name: given.pop(name) for name in list(given) if name in _FIFTYONE}
-        self._model_name = _name_of(own.get("model"))
+        model = own.get("model")
+        if model is not None and not isinstance(model, str):
+            model = f"{type(model).__module__}.{type(model).__qualname__}"
+        self._model_name: str | None = model
         super().__init__(**own)
         self.collection_name = None if collection_name is None else str(collection_name)
         self.owner = owner
         self._is_stored = owner is not None
-        self.metric = self.default_metric if metric is None else parse_metric(metric)
+        self.metric: Metric = self.default_metric if metric is None else parse_metric(metric)
         self.consistency_level = (
             self.default_consistency if consistency_level is None else consistency_level
         )
@@ -110,10 +116,8 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         # Reached only where there is no such attribute: settings read as attributes do.
-        if not name.startswith("_") and name in self._settings:
-            return self._settings[name]
-        if not name.startswith("_") and name in self._setting_names():
-            return None
+        if not name.startswith("_") and name in self._settings.keys() | self._setting_names():
+            return self._settings.get(name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -134,21 +138,6 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return self._model_name
 
     @property
-    def max_k(self) -> None:
-        """There is no limit."""
-        return None
-
-    @property
-    def supports_least_similarity(self) -> bool:
-        """Every backend ranks from the far end too."""
-        return True
-
-    @property
-    def supported_aggregations(self) -> tuple[str, ...]:
-        """Every aggregation, on every backend."""
-        return AGGREGATIONS
-
-    @property
     def given(self) -> dict[str, Any]:
         """The settings that were given, not those read from where settings are configured."""
         return dict(self._settings)
@@ -156,19 +145,12 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def attributes(self) -> list[str]:
         """Return the names of what is stored with the run; nothing else can be."""
         present = [name for name in vars(self) if name in _FIFTYONE | _OWN]
-        places = [
-            name
-            for name in sorted(PLACES)
-            if self._settings.get(name) is not None and is_local(name, str(self._settings[name]))
-        ]
-        return ["cls", "type", "method", *present, *places]
+        return ["cls", "type", "method", *present, *kept_places(self._settings)]
 
     def load_credentials(self, **kwargs: Any) -> None:
         """Take settings of the backend that were not stored with the run.
 
-        Args:
-            kwargs: settings; what is left out is read from the environment and
-                ``brain_config.json``.
+        What is left out is read from the environment and ``brain_config.json``.
 
         Raises:
             UnknownSettingError: the backend has no such setting.
@@ -176,8 +158,10 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         if kwargs:
             _refuse_unknown(self.backend_name, kwargs, self._known())
         given = {name: value for name, value in kwargs.items() if value is not None}
-        held = {**self._section(), **self._settings, **given}
         names = self._setting_names()
+        section, foreign = self._section(), self._of_another_store()
+        section = {name: value for name, value in section.items() if name not in foreign}
+        held = {**section, **self._settings, **given}
         self._take({name: value for name, value in held.items() if name in names})
         self._hold({name: value for name, value in given.items() if name in PLACES})
 
@@ -185,15 +169,11 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         """Return the store that is configured; it connects on first use.
 
         A place of this machine is kept with a new run from here on, from whatever source it came.
-
-        Raises:
-            ConfigurationError: a setting is unusable.
-            MissingDependencyError: the backend needs a package that is not installed.
         """
         if not self._is_stored:
             places = local_places(self.resolved())
             self._hold({n: found for n, found in places.items() if self._settings.get(n) is None})
-        return shared_store(self.backend_name, self._options())
+        return shared_store(self.backend_name, self.options)
 
     def lost_index_hint(self) -> str:
         """Return what a message adds where the store does not have the index of a stored run."""
@@ -201,7 +181,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     def resolved(self) -> Settings:
         """Return every setting of the backend, from wherever it is configured; secrets too."""
-        return resolved_settings(self.backend_name, self._options())
+        return resolved_settings(self.backend_name, self.options)
 
     def found(self) -> None:
         """Note that these settings lead to the index: they hold for it in this process."""
@@ -217,9 +197,22 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             if item.name in _INDEX_LEVEL - self._chosen and item.value is not None:
                 setattr(self, item.name, item.value)
 
-    def _options(self) -> dict[str, Any]:
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings that lead to the store, where they are not configured elsewhere.
+
+        ``None`` keeps what is configured for another store from this one.
+        """
         given = {**remembered(self.backend_name, self.collection_name), **self._settings}
+        for name in self._of_another_store():
+            given.setdefault(name, None)
         return with_default_path(self.backend_name, given)
+
+    def _of_another_store(self) -> frozenset[str]:
+        """Return the names of credentials that are not for the file that is kept with the run."""
+        if not self._is_stored:
+            return frozenset()
+        return credentials_of_another_store(self.backend_name, self._settings, self._section())
 
     def _take(self, given: Mapping[str, Any]) -> None:
         # A stored run is read with its places alone, even where its backend is not installed.
@@ -275,9 +268,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def _section(self, *, read_again: bool = False) -> dict[str, Any]:
         """Return FiftyOne's parameters of the backend, under any of its names.
 
-        Args:
-            read_again: as the environment and ``brain_config.json`` have them now, and not as
-                this process has them.
+        They are as this process has them, or as they are configured now if they are read again.
         """
         configured = (load_brain_config() if read_again else fob.brain_config).similarity_backends
         merged: dict[str, Any] = {}
@@ -297,6 +288,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return setting_names(self.backend_name) | _FIFTYONE | _OWN
 
 
+@lru_cache
 def setting_names(backend: str) -> frozenset[str]:
     """Return the names of a backend's settings.
 
@@ -304,7 +296,8 @@ def setting_names(backend: str) -> frozenset[str]:
         UnknownBackendError: the backend is not installed.
         MissingDependencyError: a package that it needs is not.
     """
-    return frozenset(_settings_type(backend).model_fields) - _INDEX_LEVEL
+    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
+    return frozenset(kind.model_fields) - _INDEX_LEVEL
 
 
 def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -355,15 +348,3 @@ def _check_configuration(backend: str) -> None:
 
 def _shared(values: Mapping[str, Any], others: Mapping[str, Any]) -> set[str]:
     return {key for key, value in values.items() if key in others and others[key] == value}
-
-
-@lru_cache
-def _settings_type(backend: str) -> type[Settings]:
-    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
-    return kind
-
-
-def _name_of(model: Any) -> str | None:
-    if model is None or isinstance(model, str):
-        return model
-    return f"{type(model).__module__}.{type(model).__qualname__}"

@@ -14,29 +14,34 @@ a backend.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.brain.internal.core.utils as fbu
 import fiftyone.brain.similarity as fbs
 import fiftyone.core.utils as fou
 import numpy as np
-from numpy.typing import NDArray
 
 from vecbridge import IndexNotFoundError
+from vecbridge.fiftyone._collections import (
+    ids_of,
+    ids_within,
+    refuse_uneven,
+    refuse_uneven_field,
+)
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._lengths import refuse_uneven, refuse_uneven_field
+from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._registration import unique_name
-from vecbridge.fiftyone._view_scope import ids_of, ids_within
+from vecbridge.fiftyone._run_index import Note
 
 logger = logging.getLogger(__name__)
 
 _UNFINISHED = "vecbridge_unfinished_"
 _PART_BYTES = 32 << 20
-_LOOKED_UP_AT_ONCE_IDS = 8192
 
 
 @dataclass(frozen=True)
@@ -52,52 +57,12 @@ class PartSizes:
     largest: int = 4096
 
 
-class EmbeddedIndex(Protocol):
-    """The part of a similarity index that an embedding step needs."""
-
-    @property
-    def config(self) -> BackendSimilarityConfig:
-        """Configuration of the run."""
-        ...
-
-    @property
-    def key(self) -> str | None:
-        """Key of the run."""
-        ...
-
-    @property
-    def total_index_size(self) -> int:
-        """The number of records."""
-        ...
-
-    def is_embedded_by(self, model: Any) -> bool:
-        """Return whether ``compute_similarity`` embeds with this model for the index."""
-        ...
-
-    def are_known(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Return whether each id is a record's."""
-        ...
-
-    def add_computed(
-        self, embeddings: Any, sample_ids: Any, label_ids: Any, *, write_field: bool
-    ) -> None:
-        """Add embeddings, and replace what is there."""
-        ...
-
-    def reload(self) -> None:
-        """Read again what has changed."""
-        ...
-
-
 class Attempt:
     """One call of ``compute_similarity``, and what an interrupted earlier one left to it.
 
     The configuration is given the name of a collection, if it has none.
 
-    Args:
-        dataset: the dataset.
-        brain_key: key of the similarity run; without one, nothing outlives an interruption.
-        config: configuration of the run.
+    Without a key of the similarity run, nothing outlives an interruption.
 
     Attributes:
         resumed: whether the step goes on with what an earlier one has written.
@@ -106,11 +71,10 @@ class Attempt:
     def __init__(
         self, dataset: Any, brain_key: str | None, config: BackendSimilarityConfig
     ) -> None:
-        self._dataset = dataset
-        self._key = None if brain_key is None else _UNFINISHED + brain_key
+        self._note = None if brain_key is None else Note(dataset, _UNFINISHED + brain_key)
         self._config = config
         self._step = _step_of(config)
-        earlier = self._earlier()
+        earlier = None if self._note is None else self._note.read()
         self.resumed = earlier is not None and self._is_same(earlier)
         self._own_name = config.collection_name is None
         if earlier is not None and self.resumed:
@@ -123,27 +87,14 @@ class Attempt:
 
     def begin(self) -> None:
         """Keep the facts of the step, in case it is interrupted."""
-        if self._key is None:
-            return
-        self.end()
-        facts = {"collection_name": self._config.collection_name, "own_name": self._own_name}
-        owner = str(self._dataset._doc.id)
-        config = self._dataset.init_run(**facts, step=self._step, dataset=owner)
-        self._dataset.register_run(self._key, config)
+        if self._note is not None:
+            name = self._config.collection_name
+            self._note.write(collection_name=name, own_name=self._own_name, step=self._step)
 
     def end(self) -> None:
         """Forget the facts: the step is complete, or left nothing."""
-        if self._key is not None and self._dataset.has_run(self._key):
-            self._dataset.delete_run(self._key)
-
-    def _earlier(self) -> dict[str, Any] | None:
-        if self._key is None or not self._dataset.has_run(self._key):
-            return None
-        stored = self._dataset.get_run_info(self._key).config.serialize()
-        if stored.get("dataset") not in {None, str(self._dataset._doc.id)}:
-            # A clone has the facts of the original, whose index it must not fill.
-            return None
-        return {name: stored.get(name) for name in ("collection_name", "own_name", "step")}
+        if self._note is not None:
+            self._note.erase()
 
     def _is_same(self, earlier: dict[str, Any]) -> bool:
         wanted = self._config.collection_name
@@ -156,31 +107,13 @@ class Attempt:
         wanted = name == self._config.collection_name
         if wanted or not earlier["own_name"] or backend != self._config.backend_name:
             return
-        try:
+        with suppress(IndexNotFoundError):
             self._config.connect().drop_index(name)
-        except IndexNotFoundError:
-            return
-        logger.info("Dropped %r, which was left unfinished", name)
-
-
-@dataclass(frozen=True)
-class _Expected:
-    """The index for which FiftyOne is about to compute embeddings."""
-
-    index: EmbeddedIndex
-    attempt: Attempt
-    sizes: PartSizes
-
-
-_expected: ContextVar[_Expected | None] = ContextVar("vecbridge_fiftyone_expected", default=None)
+            logger.info("Dropped %r, which was left unfinished", name)
 
 
 class Streaming:
-    """FiftyOne's ``get_embeddings``, in parts where an index of ours waits for them.
-
-    Args:
-        original: FiftyOne's.
-    """
+    """FiftyOne's ``get_embeddings``, in parts where an index of ours waits for them."""
 
     def __init__(self, original: Callable[..., Any]) -> None:
         self._original = original
@@ -198,91 +131,66 @@ class Streaming:
         if asked.get("embeddings") is not None:
             refuse_uneven(samples, asked["embeddings"], asked.get("patches_field"))
             return self._original(samples, **asked)
-        _Embedding(expected, samples, self._original, asked).run()
+        expected.run(samples, self._original, asked)
         return None, None, None
 
 
-def expect(index: EmbeddedIndex, attempt: Attempt, sizes: PartSizes) -> None:
-    """Write what FiftyOne embeds next to an index that ``compute_similarity`` has just made.
-
-    Args:
-        index: the similarity index.
-        attempt: the call.
-        sizes: of the parts.
-    """
-    if not isinstance(fbs.fbu.get_embeddings, Streaming):
-        fbs.fbu.get_embeddings = Streaming(fbs.fbu.get_embeddings)
-    _expected.set(_Expected(index, attempt, sizes))
-
-
-def forget() -> None:
-    """Expect no embeddings any more."""
-    _expected.set(None)
-
-
 class _Embedding:
-    """One embedding step.
-
-    Args:
-        expected: the index to fill.
-        samples: what is embedded.
-        original: FiftyOne's ``get_embeddings``.
-        asked: the arguments that it was called with.
-    """
+    """One embedding step, for which :meth:`run` is called with what FiftyOne embeds."""
 
     def __init__(
-        self, expected: _Expected, samples: Any, original: Callable[..., Any], asked: dict[str, Any]
+        self, index: BackendSimilarityIndex, attempt: Attempt, part_sizes: PartSizes
     ) -> None:
-        self._index = expected.index
-        self._attempt = expected.attempt
-        self._sizes = expected.sizes
-        self._samples = samples
-        self._original = original
-        self._asked = dict(asked)
-        self._progress = self._asked.pop("progress", None)
-        self._model = self._asked.pop("model", None)
+        self.index = index
+        self._attempt = attempt
+        self._sizes = part_sizes
+        self._samples: Any = None
+        self._original: Callable[..., Any]
+        self._asked: dict[str, Any] = {}
+        self._model: Any = None
         self._bytes = 0
 
-    def run(self) -> None:
-        """Embed what the index lacks, and add it, part by part."""
-        ids = ids_of(self._samples)
-        field, patches = self._asked.get("embeddings_field"), self._asked.get("patches_field")
-        if field is not None and fbu._has_embeddings_field(self._samples, field, patches):
-            refuse_uneven_field(self._samples, field, patches)
+    def run(self, samples: Any, original: Callable[..., Any], asked: dict[str, Any]) -> None:
+        """Embed what the index lacks, and add it, part by part.
+
+        ``original`` is FiftyOne's ``get_embeddings``, and ``asked`` what it was called with.
+        """
+        self._samples, self._original, self._asked = samples, original, dict(asked)
+        progress, self._model = self._asked.pop("progress", None), self._asked.pop("model", None)
+        ids = ids_of(samples)
+        field, patches = asked.get("embeddings_field"), asked.get("patches_field")
+        if field is not None and fbu._has_embeddings_field(samples, field, patches):
+            refuse_uneven_field(samples, field, patches)
         if self._attempt.resumed:
             ids = self._lacking(ids)
         self._attempt.begin()
         logger.info("Computing embeddings...")
         try:
-            with fou.ProgressBar(total=len(ids), progress=self._progress) as bar:
+            with fou.ProgressBar(total=len(ids), progress=progress) as bar:
                 for part in self._parts(ids):
                     self._add(part, bar)
         except BaseException:
-            kept = self._index.total_index_size
+            kept = self.index.total_index_size
             if not kept:
                 self._attempt.end()
-            elif self._index.key is not None:
+            elif self.index.key is not None:
                 logger.warning(
                     "Interrupted: %d embeddings are kept in %r. Call compute_similarity() again "
                     "with the same arguments to go on from there",
                     kept,
-                    self._index.config.collection_name,
+                    self.index.config.collection_name,
                 )
             raise
-        self._index.reload()
+        self.index.reload()
 
     def _lacking(self, ids: list[str]) -> list[str]:
         """Return the samples whose records are not all in the index."""
-        if self._index.config.patches_field is None and not self._samples._is_patches:
-            lacking = [name for name, there in self._known(ids) if not there]
-            logger.info("Going on: %d of %d are embedded", len(ids) - len(lacking), len(ids))
-            return lacking
-        return ids
-
-    def _known(self, ids: Sequence[str]) -> Iterator[tuple[str, bool]]:
-        for start in range(0, len(ids), _LOOKED_UP_AT_ONCE_IDS):
-            part = ids[start : start + _LOOKED_UP_AT_ONCE_IDS]
-            yield from zip(part, self._index.are_known(part).tolist(), strict=True)
+        if self.index.config.patches_field is not None or self._samples._is_patches:
+            return ids
+        there = self.index.records.are_known(ids).tolist()
+        lacking = [name for name, known in zip(ids, there, strict=True) if not known]
+        logger.info("Going on: %d of %d are embedded", len(ids) - len(lacking), len(ids))
+        return lacking
 
     def _parts(self, ids: list[str]) -> Iterator[list[str]]:
         """Cut the samples into parts whose embeddings take about as many bytes each."""
@@ -300,20 +208,20 @@ class _Embedding:
     def _add(self, ids: list[str], bar: Any) -> None:
         before = bar.iteration
         view = self._samples.select(ids)
-        if self._attempt.resumed and self._index.config.patches_field is not None:
+        if self._attempt.resumed and self.index.config.patches_field is not None:
             view = self._without_known_labels(view)
         vectors, samples, labels = self._embedded(view, bar)
         if len(samples):
             self._bytes = np.asarray(vectors).nbytes
             # FiftyOne names the field only where the vectors are read from it.
             from_field = self._asked.get("embeddings_field") is not None
-            self._index.add_computed(vectors, samples, labels, write_field=not from_field)
+            self.index.add_computed(vectors, samples, labels, write_field=not from_field)
         bar.set_iteration(before + len(ids))
 
     def _without_known_labels(self, view: Any) -> Any:
-        field = self._index.config.patches_field
-        _, labels = ids_within(view, field)
-        known = [name for name, there in self._known(labels.tolist()) if there]
+        field = self.index.config.patches_field
+        labels = ids_within(view, field)[1]
+        known = labels[self.index.records.are_known(labels.tolist())].tolist()
         return fbu.skip_ids(view, known, patches_field=field)
 
     def _embedded(self, view: Any, bar: Any) -> Any:
@@ -337,6 +245,22 @@ class _Embedding:
                 options = {name: self._asked[name] for name in shape if name in self._asked}
                 vectors = view.compute_patch_embeddings(self._model, patches, **options, **common)
         return self._original(view, **{**self._asked, "embeddings": vectors})
+
+
+_expected: ContextVar[_Embedding | None] = ContextVar("vecbridge_fiftyone_expected", default=None)
+"""The step of which FiftyOne is about to compute the embeddings."""
+
+
+def expect(index: BackendSimilarityIndex, attempt: Attempt, part_sizes: PartSizes) -> None:
+    """Write what FiftyOne embeds next to an index that ``compute_similarity`` has just made."""
+    if not isinstance(fbs.fbu.get_embeddings, Streaming):
+        fbs.fbu.get_embeddings = Streaming(fbs.fbu.get_embeddings)
+    _expected.set(_Embedding(index, attempt, part_sizes))
+
+
+def forget() -> None:
+    """Expect no embeddings any more."""
+    _expected.set(None)
 
 
 def _step_of(config: BackendSimilarityConfig) -> dict[str, Any]:

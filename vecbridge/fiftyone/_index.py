@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 from fiftyone.brain.similarity import DuplicatesMixin
-from numpy.typing import NDArray
 
 from vecbridge import Index, IndexNotFoundError, Store
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._all_pairs import AllPairs
+from vecbridge.fiftyone._collections import refuse_uneven_rows
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._lengths import refuse_uneven_rows
 from vecbridge.fiftyone._queries import Queries
 from vecbridge.fiftyone._records import StoredRecords, report_missing
-from vecbridge.fiftyone._store_pool import IndexResolver
+from vecbridge.fiftyone._run_index import IndexResolver, detach
 from vecbridge.fiftyone._views import Ranking, ThreadViews, sorted_view, write_distances
 
 logger = logging.getLogger(__name__)
@@ -44,15 +43,20 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         backend: Any = None,
     ) -> None:
         self._resolver = IndexResolver(config)
-        records = StoredRecords(samples, config, self._resolver)
-        self._queries = Queries(records)
-        self._all_pairs = AllPairs(records)
-        ThreadViews.__init__(self, samples, config, brain_key, records, backend)
+        self._records = StoredRecords(samples, config, self._resolver)
+        self._queries = Queries(self._records)
+        self._all_pairs = AllPairs(self._records)
+        ThreadViews.__init__(self, samples, config, brain_key, backend)
         DuplicatesMixin.__init__(self)
 
     @classmethod
     def _from_dict(cls, _: Any, samples: Any, config: Any, brain_key: str) -> Any:
         return cls(samples, config, brain_key)
+
+    @property
+    def records(self) -> StoredRecords:
+        """The records of the index; no attribute, since FiftyOne would store it."""
+        return self._records
 
     @property
     def store(self) -> Store:
@@ -96,14 +100,14 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
     @property
     def sample_ids(self) -> Any:
         """Sample ids of the whole index, in order of the records' ids."""
-        return np.array(self._records.id_pairs().sample_ids, dtype=np.str_)
+        return np.array(list(self._records.sample_ids().values()), dtype=np.str_)
 
     @property
     def label_ids(self) -> Any:
         """Label ids of the whole index, in order; ``None`` where samples are indexed."""
         if self.config.patches_field is None:
             return None
-        return np.array(self._records.id_pairs().ids, dtype=np.str_)
+        return np.array(list(self._records.sample_ids()), dtype=np.str_)
 
     @property
     def index_size(self) -> int:
@@ -111,17 +115,9 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         size: int = super().index_size if self.has_view else self.total_index_size
         return size
 
-    def are_known(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Return whether each id is a record's: ``(n,)``."""
-        return self._records.are_known(ids)
-
     def is_embedded_by(self, model: Any) -> bool:
         """Return whether ``compute_similarity`` embeds with this model for the index."""
         return model is self._model
-
-    def look_at_lengths(self) -> None:
-        """Warn if a dot product compares records of different length; few of them are read."""
-        self._records.look_at_lengths()
 
     def add_to_index(
         self,
@@ -282,7 +278,7 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
             IndexNotFoundError: the index does not exist.
             BackendError: the store failed; the run was left unchanged.
         """
-        name = ownership.detach(*self._owner_facts, self._resolver, self.save_config)
+        name = detach(*self._owner_facts, self._resolver, self.save_config)
         self.reload()
         return name
 
@@ -303,19 +299,10 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
 
         ``dist_field`` holds vecbridge's distance: it ascends from the nearest, for every metric.
         """
-        if dist_field is None:
-            return super().sort_by_similarity(
-                query, k=k, reverse=reverse, aggregation=aggregation, _mongo=_mongo
-            )
-        answer = self._kneighbors(
-            query=self._parse_query(query),
-            k=k,
-            reverse=reverse,
-            aggregation=aggregation,
-            return_dists=True,
-        )
-        ranking, patches = Ranking(*answer), self.config.patches_field
-        write_distances(self.view, patches, dist_field, ranking)
+        parsed, patches = self._parse_query(query), self.config.patches_field
+        ranking = Ranking(*self._kneighbors(parsed, k, reverse, aggregation, return_dists=True))
+        if dist_field is not None:
+            write_distances(self.view, patches, dist_field, ranking)
         return sorted_view(self.view, patches, ranking, ranks_all=k is None, as_pipeline=_mongo)
 
     def _kneighbors(
@@ -330,14 +317,7 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         if query is None:
             ids = self._current_ids()
             return self._all_pairs.nearest(ids, k, reverse=reverse, return_dists=return_dists)
-        return self._queries.nearest(
-            query,
-            k,
-            self._scope(),
-            reverse=reverse,
-            aggregation=aggregation,
-            return_dists=return_dists,
-        )
+        return self._queries.nearest(query, k, self._scope(), reverse, aggregation, return_dists)
 
     def _radius_neighbors(
         self, query: Any = None, thresh: float | None = None, return_dists: bool = False

@@ -1,4 +1,4 @@
-"""Which index a run has: whose it is, and how the run is given another one.
+"""Whose index it is that a run names.
 
 A clone of a dataset, and an import of one, has the runs of the original, which name the original's
 indexes. Two runs may also name the same ``collection_name``. All of them may read the index; only
@@ -12,47 +12,32 @@ of FiftyOne's documents tell which that is, and do not change when a run or a da
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.core.odm as foo
-from bson import json_util
-from fiftyone.core.brain import BrainMethod
 
 from vecbridge import InvalidArgumentError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._places import PLACES
-from vecbridge.fiftyone._registration import unique_name
-from vecbridge.fiftyone._store_pool import IndexResolver
-from vecbridge.transfer import copy
-
-_RUNS = "runs"
-_COPYING = "vecbridge_adopting_"
+from vecbridge.fiftyone._stores import PLACES
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A run whose configuration names an index.
+    """A run whose configuration names an index, by the ids of its document and its dataset.
 
-    Attributes:
-        document: the id of the run's document.
-        dataset: the id of its dataset.
-        key: its brain key.
-        name: of its dataset.
-        made_for: the id of the dataset that it was made for; ``None`` if that was not kept.
+    The dataset that it was ``made_for`` is ``None`` if that was not kept.
     """
 
     document: Any
     dataset: str
     key: str
-    name: str
+    dataset_name: str
     made_for: str | None
 
     def __str__(self) -> str:
-        return f"run {self.key!r} of dataset {self.name!r}"
+        return f"run {self.key!r} of dataset {self.dataset_name!r}"
 
     @property
     def may_own(self) -> bool:
@@ -65,11 +50,7 @@ def refuse_foreign(
 ) -> None:
     """Refuse to change an index that is another run's.
 
-    Args:
-        config: configuration of the run that wants to.
-        dataset: its dataset.
-        key: its brain key; ``None`` where it has none.
-        action: what it wants to do.
+    ``config``, ``dataset`` and ``key`` are of the run that wants to; it may have no key.
 
     Raises:
         InvalidArgumentError: the index is another's; nothing was changed.
@@ -122,119 +103,6 @@ def refuse_shared(
         )
 
 
-def detach(
-    config: BackendSimilarityConfig,
-    dataset: Any,
-    key: str | None,
-    resolver: IndexResolver,
-    save: Callable[[], None],
-) -> str:
-    """Give a run an index of its own: a copy, in the same store, of the one that it reads.
-
-    Args:
-        config: configuration of the run; it is changed.
-        dataset: its dataset.
-        key: its brain key.
-        resolver: finds its index.
-        save: saves the configuration with the run.
-
-    Returns:
-        The name of the copy.
-    """
-    if key is None or not dataset.has_brain_run(key):
-        raise InvalidArgumentError("only the index of a saved run can be copied for it")
-    source, store = resolver.require(), resolver.store
-    name = unique_name(dataset.name, key)
-    pending = PendingCopy(dataset, key)
-    pending.drop_earlier(config.backend_name, store.drop_index)
-    with pending.making(config.backend_name, name, store.drop_index):
-        copy(source, store, name)
-        before = config.collection_name, config.owner
-        config.collection_name, config.owner = name, str(dataset._doc.id)
-        try:
-            save()
-        except BaseException:
-            config.collection_name, config.owner = before
-            raise
-    config.found()
-    return name
-
-
-def swap(dataset: Any, brain_key: str, index: Any) -> None:
-    """Give a run another index, in a single write; its key, its fields and its time stay.
-
-    Args:
-        dataset: the dataset.
-        brain_key: key of the run.
-        index: a similarity index of FiftyOne's, of any backend.
-    """
-    if isinstance(index.config, BackendSimilarityConfig):
-        index.config.owner = str(dataset._root_dataset._doc.id)
-    document = BrainMethod._get_run_doc(dataset, brain_key)
-    before = document.results.grid_id if document.results else None
-    results = type(document).results.get_proxy_obj("results", document)
-    results.put(json_util.dumps(index.serialize()).encode(), content_type="application/json")
-    document.results = results
-    document.results_meta = dict(index.get_meta() or {})
-    document.config = deepcopy(index.config.serialize())
-    document.save()
-    if before is not None:
-        results.fs.delete(before)
-    getattr(dataset, BrainMethod._results_cache_field()).pop(brain_key, None)
-
-
-class PendingCopy:
-    """A copy of a run's index that is being made, noted in the dataset until the run is swapped.
-
-    If the process is killed meanwhile, the next attempt finds the note and drops the copy.
-
-    Args:
-        dataset: the dataset.
-        brain_key: key of the run whose index is copied.
-    """
-
-    def __init__(self, dataset: Any, brain_key: str) -> None:
-        self._dataset = dataset
-        self._key = _COPYING + brain_key
-
-    @contextmanager
-    def making(self, place: str, name: str, drop: Callable[[str], None]) -> Iterator[None]:
-        """Note the copy while the block lasts, and drop it if the block fails.
-
-        Args:
-            place: the backend that it is made in.
-            name: its name there.
-            drop: drops it.
-        """
-        self._forget()
-        facts = self._dataset.init_run(
-            place=place, collection_name=name, dataset=str(self._dataset._doc.id)
-        )
-        self._dataset.register_run(self._key, facts)
-        try:
-            yield
-        except BaseException:
-            drop(name)
-            raise
-        finally:
-            self._forget()
-
-    def drop_earlier(self, place: str, drop: Callable[[str], None]) -> None:
-        """Drop the copy that a killed process has left in the same backend, if there is one."""
-        if not self._dataset.has_run(self._key):
-            return
-        facts = self._dataset.get_run_info(self._key).config.serialize()
-        # A clone has the note of the original, whose copy it must not drop.
-        own = facts.get("dataset") in {None, str(self._dataset._doc.id)}
-        if own and facts.get("place") == place:
-            drop(facts["collection_name"])
-            self._forget()
-
-    def _forget(self) -> None:
-        if self._dataset.has_run(self._key):
-            self._dataset.delete_run(self._key)
-
-
 def _what_to_do(dataset: Any, key: str | None) -> str:
     if key is None or not dataset.has_brain_run(key):
         return "Give another collection_name. Nothing was changed"
@@ -249,25 +117,18 @@ def _references(
     config: BackendSimilarityConfig, dataset: str, key: str | None
 ) -> tuple[Reference | None, list[Reference]]:
     """Return the run itself, if it is registered, and all others of its index, oldest first."""
-    mine: Reference | None = None
-    others: list[Reference] = []
-    for each in sorted(_named_alike(config), key=lambda reference: reference.document):
-        if (each.dataset, each.key) == (dataset, key):
-            mine = each
-        else:
-            others.append(each)
-    return mine, others
+    every = sorted(_named_alike(config), key=lambda reference: reference.document)
+    others = [each for each in every if (each.dataset, each.key) != (dataset, key)]
+    return next((each for each in every if each not in others), None), others
 
 
 def _named_alike(config: BackendSimilarityConfig) -> Iterator[Reference]:
     """Read every run that names this index: the same name in, as far as is known, one store."""
-    database = foo.get_db_conn()
+    database, here = foo.get_db_conn(), _places(config.serialize())
     wanted = {"config.collection_name": config.collection_name, "config.type": "similarity"}
-    for document in database[_RUNS].find(wanted, {"config": 1, "key": 1, "_dataset_id": 1}):
+    for document in database.runs.find(wanted, {"config": 1, "key": 1, "_dataset_id": 1}):
         stored = document["config"]
-        if _places(stored) != _places(config.serialize()):
-            continue
-        if not _places(stored) and stored.get("method") != config.method:
+        if _places(stored) != here or (not here and stored.get("method") != config.method):
             continue
         dataset = database.datasets.find_one({"_id": document.get("_dataset_id")}, {"name": 1})
         # A run may outlive its dataset, if FiftyOne is killed as it deletes that.

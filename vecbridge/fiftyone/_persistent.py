@@ -10,25 +10,26 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vecbridge import (
-    ConfigurationError,
-    InvalidArgumentError,
-    MissingDependencyError,
-    backend_names,
-)
+from vecbridge import ConfigurationError, MissingDependencyError, backend_names
 from vecbridge._config._brain_config import BACKENDS, DEFAULT, read_brain_config
-from vecbridge._config._environment import DEFAULT_BACKEND
-from vecbridge._config._names import PREFIX
 from vecbridge._config._registry import describe_settings
-from vecbridge.fiftyone._registration import MODULE, chosen_backends, config_class, method_of
+from vecbridge._config._sources import DEFAULT_BACKEND
+from vecbridge.fiftyone._registration import (
+    MODULE,
+    chosen_backends,
+    config_class,
+    method_of,
+    names_of,
+)
 
 CLASS = "config_cls"
 _BACKUP = ".before-vecbridge"
+_JSON = (str, int, float, bool, type(None))
 
 
 def enable_in_config(backend: str | None = None, *, default: bool = False) -> Path:
@@ -48,26 +49,25 @@ def enable_in_config(backend: str | None = None, *, default: bool = False) -> Pa
         UnknownBackendError: the backend is not installed.
         ConfigurationError: the file is there, but cannot be read or written.
     """
-    chosen = chosen_backends(backend)
-    if default and backend is None:
-        raise InvalidArgumentError(
-            f"default=True makes one backend the default: name it, as in "
-            f"enable_in_config({chosen[0]!r}, default=True)"
-        )
+    chosen = chosen_backends(backend, default=default)
     path, content = _read()
     before = json.dumps(content)
     sections = content.setdefault(BACKENDS, {})
     fresh = not any(map(_is_ours, sections.values()))
     for each in chosen:
-        for name in sorted({PREFIX + each, method_of(each)}):
+        for name in names_of(each):
             sections.setdefault(name, {})[CLASS] = config_class(each)
     if default:
         content[DEFAULT] = method_of(chosen[0])
-    if json.dumps(content) != before:
+    if json.dumps(content) == before:
+        return path
+    with _as_configuration_error(path):
         _refuse_protected(path)
         # The copy is of the file before vecbridge, however often this is done.
-        if fresh:
-            _back_up(path)
+        if fresh and path.exists():
+            # It may hold secrets: copy2 keeps it as private as it is.
+            shutil.copy2(path, _backup_of(path))
+            _give_to_owner(_backup_of(path), path)
         _write(path, _text(content))
     return path
 
@@ -85,13 +85,27 @@ def disable_in_config() -> Path:
     """
     path, content = _read()
     backup = _backup_of(path)
-    if not any(map(_is_ours, content.get(BACKENDS, {}).values())):
-        _remove(backup)
-        return path
-    _refuse_protected(path)
-    earlier = _earlier(backup)
     sections = content.get(BACKENDS, {})
     ours = [name for name, section in sections.items() if _is_ours(section)]
+    with _as_configuration_error(path):
+        if ours:
+            _refuse_protected(path)
+            earlier = _earlier(backup)
+            _take_out(content, ours, earlier)
+            if content == earlier and backup.is_file():
+                _write(path, backup.read_bytes())
+            elif not content and not backup.exists():
+                # Where it is a link, the link is the user's.
+                path.resolve().unlink(missing_ok=True)
+            else:
+                _write(path, _text(content))
+        backup.unlink(missing_ok=True)
+    return path
+
+
+def _take_out(content: dict[str, Any], ours: Sequence[str], earlier: Mapping[str, Any]) -> None:
+    """Take vecbridge's entries out of the content, and put back what they replaced."""
+    sections = content[BACKENDS]
     for name in ours:
         before = earlier.get(BACKENDS, {}).get(name, {})
         del sections[name][CLASS]
@@ -104,16 +118,7 @@ def disable_in_config() -> Path:
         if DEFAULT in earlier:
             content[DEFAULT] = earlier[DEFAULT]
     if not sections and BACKENDS not in earlier:
-        content.pop(BACKENDS, None)
-    if content == earlier and backup.is_file():
-        _write(path, backup.read_bytes())
-    elif not content and not backup.exists():
-        # Where it is a link, the link is the user's.
-        _remove(path.resolve())
-    else:
-        _write(path, _text(content))
-    _remove(backup)
-    return path
+        del content[BACKENDS]
 
 
 def status() -> dict[str, Any]:
@@ -140,42 +145,27 @@ def status() -> dict[str, Any]:
 
 
 def _status_of(backend: str, sections: Mapping[str, Any]) -> dict[str, Any]:
-    names = {
-        name: _class_of(name, sections) for name in sorted({PREFIX + backend, method_of(backend)})
-    }
-    return {
-        "names": {
-            name: {CLASS: cls, "source": source, "enabled": cls == config_class(backend)}
-            for name, (cls, source) in names.items()
-        },
-        **_settings_of(backend),
-    }
-
-
-def _class_of(name: str, sections: Mapping[str, Any]) -> tuple[str | None, str]:
-    variable = f"FIFTYONE_BRAIN_SIMILARITY_{name.upper()}_CONFIG_CLS"
-    if os.environ.get(variable):
-        return os.environ[variable], f"environment variable {variable}"
-    section = sections.get(name)
-    found = section.get(CLASS) if isinstance(section, dict) else None
-    return found, "brain_config.json" if found else "not configured"
-
-
-def _settings_of(backend: str) -> dict[str, Any]:
+    names = {}
+    for name in names_of(backend):
+        variable = f"FIFTYONE_BRAIN_SIMILARITY_{name.upper()}_CONFIG_CLS"
+        section = sections.get(name)
+        cls = section.get(CLASS) if isinstance(section, dict) else None
+        source = "brain_config.json" if cls else "not configured"
+        if os.environ.get(variable):
+            cls, source = os.environ[variable], f"environment variable {variable}"
+        names[name] = {CLASS: cls, "source": source, "enabled": cls == config_class(backend)}
     try:
         described = describe_settings(backend)
     except (ConfigurationError, MissingDependencyError) as error:
-        return {"settings": {}, "problem": str(error)}
+        return {"names": names, "settings": {}, "problem": str(error)}
+    settings = {each.name: (each.value, str(each.source)) for each in described}
     return {
+        "names": names,
         "settings": {
-            item.name: {"value": _as_json(item.value), "source": str(item.source)}
-            for item in described
-        }
+            name: {"value": value if isinstance(value, _JSON) else str(value), "source": source}
+            for name, (value, source) in settings.items()
+        },
     }
-
-
-def _as_json(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def _read() -> tuple[Path, dict[str, Any]]:
@@ -202,38 +192,24 @@ def _backup_of(path: Path) -> Path:
     return path.with_name(path.name + _BACKUP)
 
 
-def _back_up(path: Path) -> None:
-    with _as_configuration_error(path):
-        if path.exists():
-            # It may hold secrets: copy2 keeps it as private as it is.
-            shutil.copy2(path, _backup_of(path))
-            _give_to_owner(_backup_of(path), path)
-
-
-def _remove(path: Path) -> None:
-    with _as_configuration_error(path):
-        path.unlink(missing_ok=True)
-
-
 def _refuse_protected(path: Path) -> None:
     """Refuse to replace a file that may not be written: replacing it only needs its directory."""
-    with _as_configuration_error(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if path.exists() and not path.is_file():
-            # A pipe or a device never ends, and would be replaced by a file.
-            raise ConfigurationError(f"cannot write {path}: it is no regular file")
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
+        # A pipe or a device never ends, and would be replaced by a file.
+        raise ConfigurationError(f"cannot write {path}: it is no regular file")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _earlier(backup: Path) -> dict[str, Any]:
     if not backup.exists():
         return {}
-    content = read_brain_config({"FIFTYONE_BRAIN_CONFIG_PATH": str(backup)}).content
-    return (
-        {**content, BACKENDS: content.get(BACKENDS) or {}} if BACKENDS in content else {**content}
-    )
+    content = dict(read_brain_config({"FIFTYONE_BRAIN_CONFIG_PATH": str(backup)}).content)
+    if BACKENDS in content:
+        content[BACKENDS] = content[BACKENDS] or {}
+    return content
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
@@ -244,19 +220,18 @@ def _write(path: Path, text: bytes) -> None:
     """Replace the file in one step, so that a reader never sees half of it."""
     # Where the file is a link, what it leads to is replaced.
     path = path.resolve()
-    with _as_configuration_error(path):
-        _make_folder(path.parent)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text)
-            if path.exists():
-                shutil.copymode(path, name)
-            _give_to_owner(Path(name), path if path.exists() else path.parent)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    _make_folder(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+        if path.exists():
+            shutil.copymode(path, name)
+        _give_to_owner(Path(name), path if path.exists() else path.parent)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _make_folder(path: Path) -> None:

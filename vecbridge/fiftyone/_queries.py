@@ -13,7 +13,7 @@ All give the same ranking. Records whose sample was deleted from the dataset are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from vecbridge import Hits, Index
 from vecbridge._contract._ranking import Aggregation, parse_aggregation
+from vecbridge.fiftyone._collections import ids_of
 from vecbridge.fiftyone._records import StoredRecords
-from vecbridge.fiftyone._view_scope import ViewScope, ids_of
+from vecbridge.fiftyone._views import ViewScope
 from vecbridge.ranking import distances, rank
 
 FETCHED_VIEW_AT_MOST_IDS = 128
@@ -36,13 +37,7 @@ _ROUNDS = 3
 
 @dataclass(frozen=True)
 class Query:
-    """Queries, given as ids of records or as vectors.
-
-    Attributes:
-        ids: of records, where ``vectors`` is ``None``.
-        vectors: ``(q, d)``.
-        single: whether the caller gave one id or one vector, not a list.
-    """
+    """Ids of records, or vectors ``(q, d)``; ``single`` where the caller gave one, and no list."""
 
     ids: Sequence[str] = ()
     vectors: NDArray[Any] | None = None
@@ -53,9 +48,6 @@ class Queries:
     """Answer queries from the records of one similarity index.
 
     Nothing is kept between calls: what a query needs is passed along with it.
-
-    Args:
-        records: of the index.
     """
 
     def __init__(self, records: StoredRecords) -> None:
@@ -66,7 +58,6 @@ class Queries:
         query: Any,
         k: int | None,
         scope: ViewScope,
-        *,
         reverse: bool,
         aggregation: str | None,
         return_dists: bool,
@@ -96,13 +87,9 @@ class Queries:
     def within_radius(
         self, query: Any, thresh: float | None, scope: ViewScope, *, return_dists: bool
     ) -> Any:
-        """Return what FiftyOne's ``_radius_neighbors`` returns for a query.
+        """Return what FiftyOne's ``_radius_neighbors`` returns; arguments as of :meth:`nearest`.
 
-        Args:
-            query: an id, ids, a vector or vectors.
-            thresh: the largest distance; ``None`` for all records.
-            scope: the records among which to look.
-            return_dists: whether to return distances too.
+        ``thresh`` is the largest distance, or ``None`` for all records.
         """
         parsed, index = _parsed(query), self._records.index
         vectors = self._vectors_of(parsed)
@@ -110,10 +97,8 @@ class Queries:
             lambda count, ids: index.search(vectors, count, within=ids), None, scope.ids()
         )
         limit = np.inf if thresh is None else thresh
-        cut = [
-            _taken(hits, range(int(np.searchsorted(hits.distances, limit, side="right"))))
-            for hits in found
-        ]
+        within = [np.flatnonzero(hits.distances <= limit) for hits in found]
+        cut = [hits.take(rows) for hits, rows in zip(found, within, strict=True)]
         return self._formatted(cut, parsed.single, return_dists)
 
     def _one_ranking(
@@ -152,10 +137,7 @@ class Queries:
     ) -> list[Hits]:
         """Return the best records that the dataset still has, without those of deleted samples.
 
-        Args:
-            ask: ranks so many of some ids, or of everything.
-            k: how many.
-            within: the ids that are candidates, all of which the dataset has; ``None`` for all.
+        ``within`` are candidates, all of which the dataset has, or ``None`` for every record.
         """
         if within is not None:
             return list(ask(k, within))
@@ -163,15 +145,18 @@ class Queries:
         for _ in range(_ROUNDS):
             found = ask(wanted, None)
             gone = self._records.gone([name for hits in found for name in hits.ids])
-            if not gone:
-                return [_without(hits, gone, k) for hits in found] if wanted != k else list(found)
-            kept = [_without(hits, gone, k) for hits in found]
+            if not gone and wanted == k:
+                return list(found)
+            kept = [
+                hits.take([row for row, name in enumerate(hits.ids) if name not in gone][:k])
+                for hits in found
+            ]
             if wanted is None or all(
                 len(some) == k or len(hits) < wanted for some, hits in zip(kept, found, strict=True)
             ):
                 return kept
             wanted = 4 * wanted + 64
-        return list(ask(k, self._records.living_pairs().ids))
+        return list(ask(k, list(self._records.living_sample_ids())))
 
     def _vectors_of(self, query: Query) -> NDArray[Any]:
         return self._records.vectors_of(query.ids) if query.vectors is None else query.vectors
@@ -211,12 +196,7 @@ def _fetched(
 
 
 def _overfetched(view: Any, k: int | None, ask: Callable[[int], Hits]) -> Hits | None:
-    """Rank the whole index, and keep what is in a view of samples.
-
-    Args:
-        view: the view.
-        k: how many records.
-        ask: ranks so many of the whole index.
+    """Rank the whole index, with ``ask``, and keep what is in a view of samples.
 
     Returns:
         The ``k`` best of the view; ``None`` where the view has too small a share of the best, or
@@ -232,21 +212,11 @@ def _overfetched(view: Any, k: int | None, ask: Callable[[int], Hits]) -> Hits |
         inside = set(ids_of(view.select(list(hits.ids))))
         rows = [row for row, name in enumerate(hits.ids) if name in inside][:k]
         if len(rows) == k or len(hits) < ranked:
-            return _taken(hits, rows)
+            return hits.take(rows)
         ranked = 2 * ranked * k // max(1, len(rows)) + 64
         if ranked > OVERFETCH_AT_MOST_HITS:
             return None
     return None
-
-
-def _without(hits: Hits, gone: Collection[str], k: int | None) -> Hits:
-    """Return the first ``k`` hits that are not gone."""
-    return _taken(hits, [row for row, name in enumerate(hits.ids) if name not in gone][:k])
-
-
-def _taken(hits: Hits, rows: Sequence[int]) -> Hits:
-    ids = tuple(hits.ids[row] for row in rows)
-    return Hits(ids, hits.distances[np.array(rows, dtype=np.intp)], exact=hits.exact)
 
 
 def _parsed(query: Any) -> Query:

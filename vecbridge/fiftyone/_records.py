@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -12,11 +11,10 @@ import fiftyone.core.fields as fof
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Index, InvalidArgumentError
+from vecbridge import Index, InvalidArgumentError, Records
+from vecbridge.fiftyone._collections import existing_samples, ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._lengths import VectorLengths
-from vecbridge.fiftyone._store_pool import SAMPLE_ID, IndexResolver
-from vecbridge.fiftyone._view_scope import every_slice, existing_samples, ids_within
+from vecbridge.fiftyone._run_index import SAMPLE_ID, IndexResolver
 
 logger = logging.getLogger(__name__)
 
@@ -26,32 +24,8 @@ FETCH_AT_MOST_IDS = 1024
 _LENGTHS_OF_RECORDS = 1024
 """Records of an existing index whose lengths are looked at."""
 
-
-@dataclass
-class IdPairs:
-    """The ids of records and of their samples, ordered by record id."""
-
-    ids: list[str]
-    sample_ids: list[str]
-    _samples: dict[str, str] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._samples = dict(zip(self.ids, self.sample_ids, strict=True))
-
-    def sample_of(self, record_id: str) -> str | None:
-        """Return the sample that a record belongs to, if the record is known."""
-        return self._samples.get(record_id)
-
-    def of_samples(self, sample_ids: set[str]) -> list[str]:
-        """Return the records of some samples."""
-        pairs = zip(self.ids, self.sample_ids, strict=True)
-        return [record for record, sample in pairs if sample in sample_ids]
-
-    def without(self, ids: set[str]) -> IdPairs:
-        """Return the pairs less some records."""
-        pairs = zip(self.ids, self.sample_ids, strict=True)
-        kept = [pair for pair in pairs if pair[0] not in ids]
-        return IdPairs([record for record, _ in kept], [sample for _, sample in kept])
+_LENGTH_TOLERANCE = 0.01
+"""Vectors that are shorter than the longest by more than this share are reported."""
 
 
 class StoredRecords:
@@ -59,11 +33,6 @@ class StoredRecords:
 
     A record's id is its label's where patches are indexed, and its sample's otherwise. The field
     ``sample_id`` holds the sample's.
-
-    Args:
-        samples: the collection that is indexed.
-        config: configuration of the run.
-        resolver: finds the index.
     """
 
     def __init__(
@@ -72,7 +41,7 @@ class StoredRecords:
         self._samples = samples
         self._config = config
         self._resolver = resolver
-        self._lengths = VectorLengths()
+        self._lengths = _VectorLengths()
 
     @property
     def index(self) -> Index:
@@ -94,35 +63,37 @@ class StoredRecords:
         index = self._resolver.find()
         return np.zeros(len(ids), np.bool_) if index is None else index.contains(ids)
 
-    def id_pairs(self) -> IdPairs:
-        """Return the ids of every record, as they are now.
+    def sample_ids(self) -> dict[str, str]:
+        """Return the sample of every record as they are now, in order of the records' ids.
 
         A store gives no ids without their vectors, so the dataset's ids are looked up. Everything
         is read only where the index has others too.
         """
         index = self._resolver.find()
         if index is None:
-            return IdPairs([], [])
+            return {}
         samples, ids = ids_within(self._samples, self.patches_field)
         there = self.are_known(ids.tolist())
         if int(there.sum()) != index.count():
-            return _scanned_pairs(index)
-        ids, samples = ids[there], samples[there]
-        order = np.argsort(ids)
-        return IdPairs(ids[order].tolist(), samples[order].tolist())
+            # Batch by batch: the vectors of all need not fit into memory.
+            return dict(sorted(pair for batch in index.scan() for pair in _pairs_of(batch)))
+        return dict(sorted(zip(ids[there].tolist(), samples[there].tolist(), strict=True)))
 
-    def living_pairs(self) -> IdPairs:
-        """Return the ids of every record whose sample, and label, the dataset still has."""
-        pairs = self.id_pairs()
-        gone = self.gone(pairs.ids)
-        return pairs.without(gone) if gone else pairs
+    def living_sample_ids(self) -> dict[str, str]:
+        """Return the sample of every record whose sample, and label, the dataset still has."""
+        pairs = self.sample_ids()
+        for name in self.gone(pairs):
+            del pairs[name]
+        return pairs
 
-    def gone(self, ids: Sequence[str]) -> set[str]:
+    def gone(self, ids: Iterable[str]) -> set[str]:
         """Return those of the records whose sample or label was deleted from the dataset."""
         names = set(ids)
         if self.patches_field is None:
             return names - existing_samples(self._samples, names)
-        samples = every_slice(self._samples)
+        samples = self._samples
+        if samples.media_type == "group":
+            samples = samples.select_group_slices(_allow_mixed=True)
         if len(names) <= FETCH_AT_MOST_IDS:
             samples = samples.select([name for name in set(self.samples_of(list(names))) if name])
         return names.difference(ids_within(samples, self.patches_field)[1].tolist())
@@ -131,12 +102,9 @@ class StoredRecords:
         """Return the sample of each record; ``""`` where the record is unknown."""
         if self.patches_field is None:
             return list(ids)
-        if len(ids) <= FETCH_AT_MOST_IDS:
-            records = self.index.fetch(ids)
-            known = dict(zip(records.ids, map(str, records.fields[SAMPLE_ID]), strict=True))
-            return [known.get(name, "") for name in ids]
-        pairs = self.id_pairs()
-        return [pairs.sample_of(name) or "" for name in ids]
+        few = len(ids) <= FETCH_AT_MOST_IDS
+        known = dict(_pairs_of(self.index.fetch(ids))) if few else self.sample_ids()
+        return [known.get(name, "") for name in ids]
 
     def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of records, once per id: ``(n, d)``.
@@ -197,13 +165,7 @@ class StoredRecords:
         return [int(row) for row in np.flatnonzero(~there)]
 
     def upsert(self, ids: list[str], vectors: Any, samples: list[str]) -> None:
-        """Write records; the index is created with the first of them.
-
-        Args:
-            ids: of the records.
-            vectors: ``(n, d)``, anything array-like.
-            samples: the sample's id of each record.
-        """
+        """Write records with vectors ``(n, d)``; the index is created with the first of them."""
         index = self._resolver.find()
         made = index is None
         if index is None:
@@ -253,23 +215,16 @@ class StoredRecords:
     def named(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
     ) -> list[str]:
-        """Return the records of some samples or labels, whether the records exist or not.
-
-        Args:
-            wanted: one id, or several.
-            labels: whether they are ids of labels.
-            allow_missing: whether samples may have no record.
-            warn_missing: log how many have none.
-        """
+        """Return the records of some samples or labels, whether the records exist or not."""
         patches = self.patches_field is not None
         if labels and not patches:
             raise InvalidArgumentError("this index holds samples, not labels: give sample_ids")
         names = list(dict.fromkeys(map(str, [wanted] if isinstance(wanted, str) else wanted)))
         if not patches or labels:
             return names
-        pairs = self.id_pairs()
-        report_missing(set(names).difference(pairs.sample_ids), allow_missing, warn_missing)
-        return pairs.of_samples(set(names))
+        pairs, wanted = self.sample_ids(), set(names)
+        report_missing(wanted.difference(pairs.values()), allow_missing, warn_missing)
+        return [record for record, sample in pairs.items() if sample in wanted]
 
     def known(
         self, wanted: Any, labels: bool, allow_missing: bool, warn_missing: bool
@@ -286,23 +241,54 @@ class StoredRecords:
     def embeddings(self, ids: Sequence[str] | None) -> tuple[Any, set[str], Any, Any]:
         """Return vectors, missing ids, and the ids of samples and labels as FiftyOne has them.
 
-        Args:
-            ids: of records; ``None`` for all, in order of their ids.
+        All are read, in order of their ids, where none are given.
         """
         index = self._resolver.find()
-        if index is None:
-            return np.empty((0, 0), dtype=np.float32), set(ids or ()), *self._id_arrays([], [])
-        if ids is None:
-            vectors, pairs = _scanned(index)
-            return vectors, set(), *self._id_arrays(pairs.sample_ids, pairs.ids)
-        records = index.fetch(ids)
-        samples = records.fields.get(SAMPLE_ID, records.ids)
-        arrays = self._id_arrays(samples, records.ids)
-        return records.vectors, set(records.missing), *arrays
+        pairs: list[tuple[str, str]] = []
+        vectors, missing = np.empty((0, 0), dtype=np.float32), set(ids or ())
+        if index is not None and ids is not None:
+            records = index.fetch(ids)
+            pairs, vectors, missing = _pairs_of(records), records.vectors, set(records.missing)
+        elif index is not None and (batches := list(index.scan())):
+            unordered = [pair for batch in batches for pair in _pairs_of(batch)]
+            order = sorted(range(len(unordered)), key=unordered.__getitem__)
+            pairs = [unordered[row] for row in order]
+            vectors = np.concatenate([batch.vectors for batch in batches])[order]
+        samples = np.array([sample for _, sample in pairs], dtype=np.str_)
+        labels = np.array([record for record, _ in pairs], dtype=np.str_)
+        return vectors, missing, samples, None if self.patches_field is None else labels
 
-    def _id_arrays(self, samples: Sequence[Any], ids: Sequence[str]) -> tuple[Any, Any]:
-        labels = None if self.patches_field is None else np.array(ids, dtype=np.str_)
-        return np.array([str(name) for name in samples], dtype=np.str_), labels
+
+class _VectorLengths:
+    """Warn once where vectors of different length are compared by their dot product.
+
+    ``dotproduct`` is the default metric of FiftyOne's page of Milvus. Among vectors of one length
+    it ranks as the angle does. Otherwise long ones come first, and a vector need not be its own
+    nearest.
+    """
+
+    def __init__(self) -> None:
+        self._shortest, self._longest = np.inf, 0.0
+        self._warned = False
+
+    def add(self, vectors: Any, collection_name: str) -> None:
+        """Look at vectors, ``(n, d)``, of the index with this name."""
+        if self._warned:
+            return
+        rows = np.asarray(vectors, dtype=np.float64)
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        self._shortest = min(self._shortest, float(lengths.min()))
+        self._longest = max(self._longest, float(lengths.max()))
+        if self._shortest < (1 - _LENGTH_TOLERANCE) * self._longest:
+            self._warned = True
+            logger.warning(
+                "The vectors of %r have lengths from %.4g to %.4g, and its metric is dotproduct: "
+                'long vectors are found first, whatever they show. Pass metric="cosine" to '
+                "compute_similarity() to compare directions alone, or normalize the vectors",
+                collection_name,
+                self._shortest,
+                self._longest,
+            )
 
 
 def report_missing(missing: set[str], allow: bool, warn: bool) -> None:
@@ -320,23 +306,7 @@ def report_missing(missing: set[str], allow: bool, warn: bool) -> None:
         logger.warning("Ignoring %d IDs that are not present in the index", len(missing))
 
 
-def _scanned(index: Index) -> tuple[NDArray[np.float32], IdPairs]:
-    """Read every record, in order of ids, in one pass."""
-    batches = list(index.scan())
-    ids = [name for batch in batches for name in batch.ids]
-    samples = [str(name) for each in batches for name in each.fields.get(SAMPLE_ID, each.ids)]
-    if not batches:
-        return np.empty((0, 0), dtype=np.float32), IdPairs([], [])
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    vectors = np.concatenate([batch.vectors for batch in batches])[order]
-    return vectors, IdPairs([ids[row] for row in order], [samples[row] for row in order])
-
-
-def _scanned_pairs(index: Index) -> IdPairs:
-    """Read the ids of every record, in order, without keeping the vectors."""
-    pairs: list[tuple[str, str]] = []
-    for records in index.scan():
-        samples = records.fields.get(SAMPLE_ID, records.ids)
-        pairs.extend(zip(records.ids, map(str, samples), strict=True))
-    pairs.sort()
-    return IdPairs([record for record, _ in pairs], [sample for _, sample in pairs])
+def _pairs_of(records: Records) -> list[tuple[str, str]]:
+    """Return the ids of records and of their samples."""
+    samples = records.fields.get(SAMPLE_ID, records.ids)
+    return list(zip(records.ids, map(str, samples), strict=True))

@@ -9,8 +9,8 @@ from typing import Any
 
 from vecbridge import InvalidArgumentError, UnknownBackendError, backend_names
 from vecbridge._config._brain_config import read_brain_config
-from vecbridge._config._environment import DEFAULT_BACKEND
 from vecbridge._config._names import PREFIX, listed, registered_name, suggestion
+from vecbridge._config._sources import DEFAULT_BACKEND
 from vecbridge._redaction import quoted
 
 MODULE = "vecbridge.fiftyone.similarity"
@@ -18,10 +18,8 @@ MODULE = "vecbridge.fiftyone.similarity"
 _CLASS = re.compile(r"([A-Z][A-Za-z0-9]*)Similarity(?:Config|Index)?")
 _LONGEST_PART = 80
 _ABSENT: Any = object()
-_before: dict[str, Any] = {}
-"""FiftyOne's ``config_cls`` of each name before it was taken over."""
-
-_default_before: list[str] = []
+_before: dict[str | None, Any] = {}
+"""FiftyOne's ``config_cls`` of each name before it was taken over; of ``None``, its default."""
 
 
 def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
@@ -44,13 +42,8 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
     """
     import fiftyone.brain as fob
 
-    chosen = chosen_backends(backend)
-    if default and backend is None:
-        raise InvalidArgumentError(
-            f"default=True makes one backend the default: name it, as in "
-            f"enable({chosen[0]!r}, default=True)"
-        )
-    names = {name: each for each in chosen for name in (PREFIX + each, method_of(each))}
+    chosen = chosen_backends(backend, default=default)
+    names = {name: each for each in chosen for name in names_of(each)}
     configured = fob.brain_config.similarity_backends
     wanted = method_of(chosen[0]) if default else _configured_default({*configured, *names})
     for name, each in names.items():
@@ -58,8 +51,7 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
         _before.setdefault(name, section.get("config_cls", _ABSENT))
         section["config_cls"] = config_class(each)
     if wanted is not None:
-        if not _default_before:
-            _default_before.append(fob.brain_config.default_similarity_backend)
+        _before.setdefault(None, fob.brain_config.default_similarity_backend)
         fob.brain_config.default_similarity_backend = wanted
     return sorted(names)
 
@@ -69,23 +61,28 @@ def disable() -> None:
     import fiftyone.brain as fob
 
     configured = fob.brain_config.similarity_backends
+    if None in _before:
+        fob.brain_config.default_similarity_backend = _before.pop(None)
     for name, config_cls in _before.items():
         if config_cls is _ABSENT:
             configured.pop(name, None)
         else:
             configured[name]["config_cls"] = config_cls
     _before.clear()
-    if _default_before:
-        fob.brain_config.default_similarity_backend = _default_before.pop()
 
 
-def chosen_backends(backend: str | None) -> list[str]:
+def chosen_backends(backend: str | None, *, default: bool = False) -> list[str]:
     """Return the names of the backends that are meant: one, or every installed one.
 
     Raises:
         UnknownBackendError: it is not installed.
+        InvalidArgumentError: it is to be the default, and none is named.
     """
     installed = backend_names()
+    if backend is None and default:
+        raise InvalidArgumentError(
+            f"default=True makes one backend the default: name it, as in backend={installed[0]!r}"
+        )
     if backend is None:
         return installed
     name = registered_name(backend, installed)
@@ -105,6 +102,11 @@ def config_class(backend: str) -> str:
 def method_of(backend: str) -> str:
     """Return a backend's name in FiftyOne: ``milvus`` as it is, the others with a prefix."""
     return backend if backend == "milvus" else PREFIX + backend
+
+
+def names_of(backend: str) -> list[str]:
+    """Return every name by which FiftyOne knows a backend."""
+    return sorted({PREFIX + backend, method_of(backend)})
 
 
 def backend_of(class_name: str) -> str | None:

@@ -16,13 +16,17 @@ To reach a backend without a line of code, name its class in the environment or 
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import warnings
+from typing import Any, ClassVar
 
-from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._factory import BackendSimilarity
+import fiftyone.brain.similarity as fbs
+
+from vecbridge.fiftyone import _embedding as embedding
+from vecbridge.fiftyone._config import BackendSimilarityConfig, setting_names
 from vecbridge.fiftyone._index import BackendSimilarityIndex
-from vecbridge.fiftyone._pymilvus import connect_default
 from vecbridge.fiftyone._registration import backend_of, method_of
+from vecbridge.fiftyone._stores import ACCESS
 
 __all__ = [
     "MilvusSimilarity",
@@ -31,7 +35,97 @@ __all__ = [
     "SklearnSimilarity",
     "SklearnSimilarityConfig",
     "SklearnSimilarityIndex",
+    "connect_default",
 ]
+
+_ALIAS = "default"
+
+
+class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
+    """Make similarity indexes in a vecbridge backend.
+
+    FiftyOne registers a run before it computes anything, so that a failure leaves a run without
+    results, which cannot be loaded and which holds its key. Here the run is registered when its
+    results are saved: a failed ``compute_similarity`` leaves the dataset as it was.
+
+    Args:
+        config: configuration of the runs.
+    """
+
+    index_type: ClassVar[type[BackendSimilarityIndex]]
+    """The class of the indexes that this makes."""
+
+    part_sizes: ClassVar[embedding.PartSizes] = embedding.PartSizes()
+    """Numbers of samples that are embedded before their embeddings are written."""
+
+    def __init__(self, config: BackendSimilarityConfig) -> None:
+        super().__init__(config)
+        self._unregistered: str | None = None
+        self._attempt: embedding.Attempt | None = None
+
+    def ensure_requirements(self) -> None:
+        """Import the backend.
+
+        Raises:
+            UnknownBackendError: it is not installed.
+            MissingDependencyError: a package that it needs is not.
+        """
+        setting_names(self.config.backend_name)
+
+    ensure_usage_requirements = ensure_requirements
+
+    def register_run(
+        self, samples: Any, key: str | None, overwrite: bool = True, cleanup: bool = True
+    ) -> None:
+        """Check the key; the run is registered together with its results.
+
+        Raises:
+            ValueError: the key is unusable or taken.
+        """
+        if key is None:
+            return
+        self.validate_run(samples, key, overwrite=overwrite)
+        self._unregistered = key
+
+    def initialize(self, samples: Any, brain_key: str | None) -> BackendSimilarityIndex:
+        """Return an index; one that exists in the backend already is adopted.
+
+        Raises:
+            ValueError: ``patches_field`` is no field of labels.
+            SchemaMismatchError: the index exists with another metric.
+            BackendError: the store cannot be used.
+        """
+        if self.config.patches_field is not None:
+            # FiftyOne would find out at the first query, when the run is saved.
+            samples._get_label_field_path(self.config.patches_field, "id")
+        self.config.complete()
+        self._attempt = embedding.Attempt(samples._root_dataset, brain_key, self.config)
+        index = self.index_type(samples, self.config, brain_key, backend=self)
+        # A store that cannot be used should say so before hours of embedding.
+        if index.total_index_size:
+            index.records.look_at_lengths()
+        embedding.expect(index, self._attempt, self.part_sizes)
+        return index
+
+    @classmethod
+    def save_run_results(
+        cls,
+        samples: Any,
+        key: str | None,
+        run_results: Any,
+        overwrite: bool = True,
+        cache: bool = True,
+    ) -> None:
+        """Save the results of a run, and register the run if that was put off."""
+        embedding.forget()
+        factory: Any = getattr(run_results, "backend", None)
+        if factory is not None and key is not None and factory._unregistered == key:
+            factory._unregistered = None
+            run_results.config.owner = str(samples._root_dataset._doc.id)
+            super(BackendSimilarity, factory).register_run(samples, key, overwrite=False)
+        super().save_run_results(samples, key, run_results, overwrite=overwrite, cache=cache)
+        if factory is not None and factory._attempt is not None:
+            factory._attempt.end()
 
 
 class MilvusSimilarityConfig(BackendSimilarityConfig):
@@ -82,6 +176,31 @@ class SklearnSimilarity(BackendSimilarity):
     index_type = SklearnSimilarityIndex
 
 
+def connect_default(settings: Any) -> None:
+    """Connect pymilvus's default alias to the server of an index, unless it is connected already.
+
+    FiftyOne's adapter does it on a server that needs no settings, and its documentation
+    continues with ``pymilvus.utility``. Here it is done wherever the server asks for no
+    credentials: those are for the index alone.
+
+    Args:
+        settings: of the Milvus backend.
+    """
+    if not settings.uri.startswith(("http://", "tcp:")):
+        return
+    if any(getattr(settings, name, None) for name in ACCESS if name != "db_name"):
+        return
+    # The backend has imported pymilvus, whose old interface is gone from 3.1 on.
+    connections = getattr(sys.modules.get("pymilvus"), "connections", None)
+    if connections is None:
+        return
+    with warnings.catch_warnings():
+        # pymilvus warns the script that uses this interface; connecting for it should not warn too.
+        warnings.simplefilter("ignore")
+        if not connections.has_connection(_ALIAS):
+            connections.connect(_ALIAS, uri=settings.uri, db_name=settings.db_name or "")
+
+
 def __getattr__(name: str) -> Any:
     """Make the three classes of another backend when one of them is asked for."""
     backend = backend_of(name)
@@ -90,10 +209,8 @@ def __getattr__(name: str) -> Any:
     stem = name.partition("Similarity")[0]
     about = {"__module__": __name__, "__doc__": f"Similarity indexes in backend {backend!r}."}
     index = type(f"{stem}SimilarityIndex", (BackendSimilarityIndex,), dict(about))
-    globals()[index.__name__] = index
     factory = type(f"{stem}Similarity", (BackendSimilarity,), {**about, "index_type": index})
-    globals()[factory.__name__] = factory
     names = {"backend_name": backend, "method_name": method_of(backend)}
     config = type(f"{stem}SimilarityConfig", (BackendSimilarityConfig,), {**about, **names})
-    globals()[config.__name__] = config
+    globals().update({made.__name__: made for made in (index, factory, config)})
     return globals()[name]

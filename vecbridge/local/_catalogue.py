@@ -16,8 +16,9 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
+from vecbridge._contract._field_types import FIELD_TYPES
 from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._records import FIELD_TYPES, IndexInfo
+from vecbridge._contract._records import IndexInfo
 from vecbridge.local._failures import ErrorContext
 
 Buffer: TypeAlias = "bytes | memoryview[int]"

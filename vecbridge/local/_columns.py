@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._records import Scalar
+from vecbridge._contract._field_types import FieldValue
 from vecbridge.local._log import Change
 from vecbridge.local._snapshot import IdTable, Snapshot
 from vecbridge.ranking import norms
@@ -159,7 +159,7 @@ class Columns:
         self,
         ids: Sequence[str],
         vectors: NDArray[np.float32],
-        fields: Mapping[str, Sequence[Scalar]],
+        fields: Mapping[str, Sequence[FieldValue]],
     ) -> None:
         columns = _objects(fields, len(ids))
         rows = list(map(self._ids.rows.get, ids))
@@ -281,12 +281,11 @@ def _moved(column: NDArray[Any], count: int, capacity: int) -> NDArray[Any]:
     return moved
 
 
-def _objects(fields: Mapping[str, Sequence[Scalar]], count: int) -> dict[str, NDArray[np.object_]]:
-    columns = {}
-    for name, values in fields.items():
-        columns[name] = np.empty(count, dtype=object)
-        columns[name][:] = values
-    return columns
+def _objects(
+    fields: Mapping[str, Sequence[FieldValue]], count: int
+) -> dict[str, NDArray[np.object_]]:
+    # Not by assignment, which would look into values that are lists.
+    return {name: np.fromiter(values, object, count) for name, values in fields.items()}
 
 
 def _taken(

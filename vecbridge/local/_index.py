@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._capabilities import MAX_DIMENSION, Capabilities
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FIELD_TYPES, FieldType
 from vecbridge._contract._filters import FILTER_OPERATORS
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import Fields, FieldType, IndexInfo, Records
+from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
 from vecbridge._errors import ClosedError
 from vecbridge.local._exact import ExactSearch
@@ -304,7 +305,7 @@ def local_capabilities(
         max_k=None,
         max_within=None,
         max_batch_bytes=None,
-        fields=True,
+        field_types=frozenset(FIELD_TYPES),
         filters=FILTER_OPERATORS,
         consistency=frozenset({"strong"}),
         durable=store.durable,

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._records import IndexInfo, Scalar
+from vecbridge._contract._field_types import FieldValue
+from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import CorruptStoreError
 from vecbridge.local._catalogue import Buffer, Head, IndexRow, move_head, read_index, seal_blobs
 from vecbridge.local._failures import ErrorContext
@@ -52,7 +53,7 @@ class Change:
 
     ids: Sequence[str]
     vectors: NDArray[np.float32]
-    fields: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)
+    fields: Mapping[str, Sequence[FieldValue]] = field(default_factory=dict)
     deleted: Sequence[str] = ()
 
     @property

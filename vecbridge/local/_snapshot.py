@@ -9,10 +9,11 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._contract._field_types import FieldValue
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._matching import matches
-from vecbridge._contract._records import Records, Scalar
+from vecbridge._contract._records import Records
 from vecbridge.ranking import ids_at
 
 # Gathering reads and writes what a product over everything only reads.
@@ -163,7 +164,7 @@ class Snapshot:
     def rows_where(self, where: Filter, rows: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
         """Return the rows that a filter accepts, among ``rows`` or all of them."""
         if rows is None:
-            columns: Mapping[str, Sequence[Scalar]] = self.fields  # type: ignore[assignment]
+            columns: Mapping[str, Sequence[FieldValue]] = self.fields  # type: ignore[assignment]
             return np.flatnonzero(matches(where, columns, len(self)))
         columns = {name: column[rows] for name, column in self.fields.items()}  # type: ignore[misc]
         return rows[matches(where, columns, len(rows))]

@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import FieldType, IndexInfo
+from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import ClosedError, IndexExistsError, IndexNotFoundError
 from vecbridge.local._catalogue import IndexRow, add_index, read_indexes, remove_index
 from vecbridge.local._compaction import Compaction

@@ -1,4 +1,4 @@
-"""What an index looks like: figures and pictures of its records, on one page.
+"""Look at an index: figures and pictures of its records, on one page.
 
 Bounded, however large the index: a sample of records is looked at, and the page says how many.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from vecbridge.report._distribution import Distribution
 from vecbridge.report._neighborhoods import Neighborhoods, Twins
-from vecbridge.report._page import html_page
+from vecbridge.report._page import document, html_page
 from vecbridge.report._recall import Recall
-from vecbridge.report._style import document
 from vecbridge.report._survey import Survey, survey
 
 __all__ = [

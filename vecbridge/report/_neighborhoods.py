@@ -1,4 +1,4 @@
-"""Who is near whom among the records that are looked at."""
+"""Compare the records of a sample with each other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Twins:
 
 @dataclass(frozen=True)
 class Neighborhoods:
-    """Who is near whom among the records that are looked at.
+    """Distances among the records of a sample.
 
     Attributes:
         k: how many neighbours of each record were found.
@@ -65,15 +65,7 @@ class Neighborhoods:
 def neighborhoods(
     metric: Metric, ids: tuple[str, ...], vectors: NDArray[np.float32], k: int, progress: Progress
 ) -> Neighborhoods:
-    """Find who is near whom.
-
-    Args:
-        metric: of the index.
-        ids: at least two.
-        vectors: ``(n, d)``, one an id.
-        k: how many neighbours of each.
-        progress: called with how far the work is.
-    """
+    """Compare every record with every other: at least two, of vectors ``(n, d)``."""
     pairs = Pairs(metric, ids, vectors)
     count = min(k, len(pairs) - 1)
 

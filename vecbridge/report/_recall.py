@@ -1,4 +1,4 @@
-"""How much of the truth an index's ordinary answers hold."""
+"""Measure how many of the true nearest records an index's ordinary answers hold."""
 
 from __future__ import annotations
 
@@ -38,14 +38,7 @@ class Recall:
 
 
 def recall(index: Index, queries: NDArray[np.float32], k: int, progress: Progress) -> Recall:
-    """Ask an index twice: for ordinary answers, and for certified ones.
-
-    Args:
-        index: the index.
-        queries: ``(q, d)``, at least one.
-        k: hits of each answer.
-        progress: called with how many queries are done.
-    """
+    """Ask an index twice, for ordinary and for certified answers; ``(q, d)`` queries, not none."""
     shares: list[float] = []
     spent: list[float] = []
     certified = 0

@@ -1,4 +1,4 @@
-"""``survey``: what an index looks like, in figures."""
+"""Survey an index: figures of a sample of its records, and of its answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from vecbridge.ranking import norms
 from vecbridge.report._distribution import Distribution
 from vecbridge.report._neighborhoods import Neighborhoods, neighborhoods
 from vecbridge.report._recall import Recall, recall
-from vecbridge.report._sample import draw
-from vecbridge.transfer._progress import Progress, silent
+from vecbridge.transfer import Progress, silent
+
+_MOST_BYTES = 256 << 20
+"""Of the vectors that are drawn."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What an index looks like.
+    """Figures of an index.
 
     Attributes:
         backend: name of its store's backend.
@@ -32,14 +34,14 @@ class Survey:
         records: how many it holds.
         dimension: of its vectors.
         metric: its distance.
-        consistency: what its reads see that ask for no level.
+        consistency: level of the reads that ask for none.
         capabilities: what it can do.
         seed: of the draws.
         scanned: how many records the sample was drawn from.
         sampled: how many records were looked at.
         zeros: how many of these have only zeros in their vector.
         norms: lengths of these vectors; ``None`` of an empty index.
-        neighborhoods: who is near whom among these; ``None`` with fewer than two records.
+        neighborhoods: how near these are to each other; ``None`` with fewer than two records.
         recall: what ordinary answers lack; ``None`` where no query was asked, or where the exact
             answer of an approximate index would have read more records than were to be scanned.
         lags: milliseconds until a read of each level saw a write, ``None`` where it did not in
@@ -115,8 +117,11 @@ def survey(
         raise InvalidArgumentError(f"queries must be 0 or more; got {queries}")
     with store.open_index(name) as index:
         records, info = index.count(), index.info
-        drawn = draw(index, size, most, seed, progress)
-        lengths = norms(drawn.vectors)
+        ids, vectors, scanned = _draw(index, size, most, seed, progress)
+        lengths = norms(vectors)
+        rows = np.random.default_rng(seed).permutation(len(ids))[:queries]
+        # For exact answers, an approximate index reads all of its records.
+        affordable = index.capabilities.exact or records <= most
         return Survey(
             backend=store.name,
             index=info.name,
@@ -126,30 +131,61 @@ def survey(
             consistency=info.consistency,
             capabilities=asdict(index.capabilities),
             seed=seed,
-            scanned=drawn.scanned,
-            sampled=len(drawn.ids),
+            scanned=scanned,
+            sampled=len(ids),
             zeros=int((lengths == 0).sum()),
-            norms=Distribution.of(lengths) if len(lengths) else None,
-            neighborhoods=neighborhoods(info.metric, drawn.ids, drawn.vectors, hits, progress)
-            if len(drawn.ids) > 1
+            norms=Distribution.of(lengths) if len(ids) else None,
+            neighborhoods=neighborhoods(info.metric, ids, vectors, hits, progress)
+            if len(ids) > 1
             else None,
-            recall=recall(index, _some(drawn.vectors, queries, seed), hits, progress)
-            if min(len(drawn.ids), queries) and _affordable(index, records, most)
+            recall=recall(index, vectors[np.sort(rows)], hits, progress)
+            if len(rows) and affordable
             else None,
             lags=_lags(store) if write else {},
         )
 
 
-def _some(vectors: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
-    rows = np.random.default_rng(seed).permutation(len(vectors))[:count]
-    return vectors[np.sort(rows)]
-
-
-def _affordable(index: Index, records: int, scan: int) -> bool:
-    """Return whether to ask for exact answers: an approximate index reads all for them."""
-    return index.capabilities.exact or records <= scan
-
-
 def _lags(store: Store) -> Mapping[Consistency, float | None]:
     with scratch_index(store) as index:
         return lags(index)
+
+
+def _draw(
+    index: Index, size: int, scan: int, seed: int, progress: Progress
+) -> tuple[tuple[str, ...], NDArray[np.float32], int]:
+    """Draw records evenly from the first that a scan gives, in bounded memory.
+
+    Args:
+        index: where they are.
+        size: how many, or as many as 256 MiB hold.
+        scan: after how many records the scan is ended.
+        seed: of the draw.
+        progress: called with how far the scan is.
+
+    Returns:
+        The ids, ascending; the vectors, ``(n, d)``; how many records they were drawn from.
+    """
+    dimension = index.info.dimension
+    wanted = min(size, max(2, _MOST_BYTES // (4 * dimension)))
+    random = np.random.default_rng(seed)
+    total = min(index.count(), scan)
+    ids: list[str] = []
+    vectors = np.empty((0, dimension), dtype=np.float32)
+    tickets = np.empty(0)
+    seen = 0
+    for records in index.scan():
+        took = min(len(records), scan - seen)
+        seen += took
+        # The records with the lowest tickets at the end are drawn, whatever the size of the index.
+        ids += records.ids[:took]
+        vectors = np.concatenate([vectors, records.vectors[:took]])
+        tickets = np.concatenate([tickets, random.random(took)])
+        if len(ids) > wanted:
+            kept = np.sort(np.argpartition(tickets, wanted)[:wanted])
+            ids = [ids[at] for at in kept.tolist()]
+            vectors, tickets = vectors[kept], tickets[kept]
+        progress("reading", seen, total)
+        if seen >= scan:
+            break
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    return tuple(ids[at] for at in order), vectors[order], seen

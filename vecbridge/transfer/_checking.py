@@ -1,22 +1,23 @@
-"""A file is read once before anything is changed: every value that the index refuses is found."""
+"""Check a whole file, before anything is changed, for values that the index refuses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vecbridge._client import _field_values as field_values
 from vecbridge._client import _validate as validate
 from vecbridge._client import _vector_values as vector_values
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._limits import MAX_ID_BYTES, UNLIMITED, FieldLimits
 from vecbridge._contract._records import IndexInfo
-from vecbridge._errors import InvalidInputError
-from vecbridge.transfer._progress import Progress
-from vecbridge.transfer._repeated import Repeated
-from vecbridge.transfer._source import Rows, Source, first_refused
+from vecbridge._errors import DuplicateIdError, InvalidInputError
+from vecbridge.transfer._source import Place, Progress, Rows, Source
+
+_LISTED = 3
 
 
 def held_by(info: IndexInfo | None) -> tuple[Mapping[str, FieldLimits], int]:
@@ -31,7 +32,7 @@ def held_by(info: IndexInfo | None) -> tuple[Mapping[str, FieldLimits], int]:
 def check(file: Source, info: IndexInfo | None, progress: Progress) -> None:
     """Read a file from end to end, by the rules of :meth:`vecbridge.Index.upsert`.
 
-    Memory is a batch, and 8 bytes a record for the ids.
+    Memory is a batch, and 8 bytes per record for the ids.
 
     Args:
         file: the file.
@@ -42,7 +43,7 @@ def check(file: Source, info: IndexInfo | None, progress: Progress) -> None:
         InvalidInputError: a value of it is unusable, or an id is in it twice.
     """
     limits, max_id_bytes = held_by(info)
-    repeated = Repeated(file)
+    repeated = _Repeated(file)
     row = 0
     for rows in file.batches():
         _check_rows(file, rows, row, limits, max_id_bytes)
@@ -55,70 +56,124 @@ def check(file: Source, info: IndexInfo | None, progress: Progress) -> None:
 
 
 def _check_rows(
-    file: Source,
-    rows: Rows,
-    start: int,
-    limits: Mapping[str, FieldLimits],
-    max_id_bytes: int,
+    file: Source, rows: Rows, start: int, limits: Mapping[str, FieldLimits], max_id_bytes: int
 ) -> None:
-    place, count = file.place, len(rows.ids)
-
-    def check(
-        column: str, values: Any, accept: Callable[[Any], object], reason: Callable[[Any], str]
-    ) -> None:
-        def refused(part: slice) -> bool:
-            try:
-                accept(values[part])
-            except InvalidInputError:
-                return True
-            return False
-
-        try:
-            accept(values)
-        except InvalidInputError as error:
-            row = first_refused(count, refused)
-            raise place.refused(
-                column, start + row, rows.ids[row], reason(values[row]), type(error)
-            ) from error
-
-    check(
-        place.id,
-        rows.ids,
-        lambda some: validate.id_column(some, max_id_bytes),
-        lambda name: _fault_of_id(name, max_id_bytes),
-    )
-    check(
-        place.vector,
-        rows.vectors,
-        lambda some: vector_values.vectors(some, dimension=file.dimension),
-        _fault_of_vector,
-    )
+    """Check a batch whose first row is row ``start`` of the file, column by column."""
+    place = file.place
+    columns: list[tuple[str, Any, Callable[[Any], object]]] = [
+        (place.id, rows.ids, lambda some: validate.id_column(some, max_id_bytes)),
+        (place.vector, rows.vectors, partial(vector_values.vectors, dimension=file.dimension)),
+    ]
     for name, kind in file.fields.items():
-
-        def accept(some: Sequence[Any], name: str = name, kind: Any = kind) -> None:
-            field_values.column(name, some, kind, limits.get(name, UNLIMITED), len(some))
-
-        def reason(value: object, accept: Callable[[list[object]], None] = accept) -> str:
-            return "the value is missing" if value is None else _reason(accept, [value])
-
-        check(name, rows.fields[name], accept, reason)
-
-
-def _fault_of_id(name: str | None, max_bytes: int) -> str:
-    if name is None:
-        return "the id is missing"
-    return validate.id_fault(name, max_bytes=max_bytes) or "it is no id"
+        accepted = partial(_check_field, name, kind, limits.get(name, UNLIMITED))
+        columns.append((name, rows.fields[name], accepted))
+    for column, values, accept in columns:
+        error = _refusal(accept, values)
+        if error is not None:
+            row = _first_refused(accept, values)
+            reason = _reason(place, column, values[row], accept, max_id_bytes)
+            raise place.refused(column, start + row, rows.ids[row], reason, type(error)) from error
 
 
-def _fault_of_vector(vector: NDArray[Any]) -> str:
-    if np.isfinite(vector).all():
-        return "the vector has a value too large for float32"
-    return "the vector has NaN or infinity"
+def _check_field(name: str, kind: FieldType, limits: FieldLimits, values: Sequence[Any]) -> None:
+    field_values.column(name, values, kind, limits, len(values))
 
 
-def _reason(accept: Callable[[list[object]], None], values: list[object]) -> str:
+def _first_refused(accept: Callable[[Any], object], values: Any) -> int:
+    """Return the first row of a column whose value is refused; there is one."""
+    low, high = 0, len(values)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _refusal(accept, values[low:middle]):
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _refusal(accept: Callable[[Any], object], values: Any) -> InvalidInputError | None:
     try:
         accept(values)
     except InvalidInputError as error:
-        return str(error)
-    return "the value is refused among others"
+        return error
+    return None
+
+
+def _reason(
+    place: Place, column: str, value: Any, accept: Callable[[Any], object], max_id_bytes: int
+) -> str:
+    """Return what is wrong with one value, in the words of its column."""
+    if column == place.vector:
+        is_finite = np.isfinite(value).all()
+        fault = "a value too large for float32" if is_finite else "NaN or infinity"
+        return f"the vector has {fault}"
+    if value is None:
+        return "the id is missing" if column == place.id else "the value is missing"
+    if column == place.id:
+        return validate.id_fault(value, max_bytes=max_id_bytes) or "it is no id"
+    return str(_refusal(accept, [value]) or "the value is refused among others")
+
+
+class _Repeated:
+    """Finds ids that a file has twice, in 8 bytes per record.
+
+    Where hashes suspect some, their ids are read again.
+    """
+
+    def __init__(self, file: Source) -> None:
+        self._file = file
+        self._parts = [np.empty(0, np.int64)]
+
+    def add(self, ids: Sequence[Any]) -> None:
+        """Take some ids, in the order of the file.
+
+        Raises:
+            DuplicateIdError: some of them are equal. Raised at once: of a file that says one id a
+                thousand million times in a few bytes, the rest is not read.
+        """
+        self._parts.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
+        if len(set(ids)) < len(ids):
+            self.check()
+
+    def check(self) -> None:
+        """Look at all the ids so far.
+
+        Raises:
+            DuplicateIdError: an id occurs twice.
+        """
+        hashes = np.concatenate(self._parts)
+        hashes.sort()
+        suspects = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+        # Two ids can have one hash: only the ids themselves tell.
+        repeated = self._rows_of(suspects, len(hashes)) if suspects else {}
+        if not repeated:
+            return
+        read = len(hashes)
+        left = self._file.records - read
+        raise DuplicateIdError(
+            f"{self._file.place.path}, {self._file.place.word} {self._file.place.id!r}: ids in "
+            f"several rows, counted from 0: {_repeated_rows(repeated)}. "
+            + (f"The {left:,} rows after row {read - 1} were not looked at. " if left else "")
+            + "Nothing was imported; leave one record of each id in the file"
+        )
+
+    def _rows_of(self, suspects: set[Any], stop: int) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = {}
+        start = 0
+        for some in self._file.ids():
+            if start >= stop:
+                break
+            for row, name in enumerate(some[: stop - start], start):
+                if name is not None and hash(name) in suspects:
+                    rows.setdefault(name, []).append(row)
+            start += len(some)
+        return {name: where for name, where in rows.items() if len(where) > 1}
+
+
+def _repeated_rows(repeated: dict[str, list[int]]) -> str:
+    shown = []
+    for name, rows in list(repeated.items())[:_LISTED]:
+        more = " ..." if len(rows) > _LISTED else ""
+        shown.append(f"{name!r} in rows {', '.join(map(str, rows[:_LISTED]))}{more}")
+    left = len(repeated) - len(shown)
+    return "; ".join(shown) + (f"; and {left:,} ids more" if left else "")

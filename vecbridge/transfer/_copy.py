@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vecbridge._client import Index, Store
 from vecbridge._client import _field_values as field_values
@@ -15,15 +14,15 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import CorruptStoreError, IndexExistsError
 from vecbridge.transfer._checking import held_by
-from vecbridge.transfer._checksum import Checksum, Summing, checksum
-from vecbridge.transfer._progress import Progress, silent
+from vecbridge.transfer._source import Progress, index_batches, silent
+from vecbridge.transfer._verify import Checksum, Summing, checksum
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy did.
+    """The result of a copy.
 
     Attributes:
         written: records written by this call.
@@ -90,25 +89,20 @@ def copy(
                 f"or go on with a copy that was cut short (resume=True; --resume for the command)"
             )
         if there:
-            _refuse_others(source, copied, there, progress)
+            _refuse_others(source, copied, progress)
         if held_by(copied.info) not in (held_by(info), held_by(None)):
             _refuse_misfits(source, copied.info, progress)
-        sending = _Sending(source, copied, careful=bool(there), dropped=drop_unsupported)
-        try:
-            sending.run(progress)
-        except BaseException:
-            if sending.done:
-                logger.warning(
-                    "the copy was cut short: %s of %s records are in index %r of %s; resume=True "
-                    "(--resume for the command) goes on with it",
-                    f"{sending.done:,}",
-                    f"{sending.total:,}",
-                    called,
-                    target.name,
-                )
-            raise
-        read = sending.summing.result()
-        arrived = checksum(copied, progress=progress)
+        summing = Summing(info.dimension)
+        written, skipped = _send(
+            source,
+            copied,
+            summing,
+            progress,
+            careful=there > 0,
+            dropped=drop_unsupported,
+            place=f"index {called!r} of {target.name}",
+        )
+        read, arrived = summing.result(), checksum(copied, progress=progress)
     if arrived != read:
         raise CorruptStoreError(
             f"index {called!r} was copied, but is not the same: the source gave {read.records:,} "
@@ -117,107 +111,80 @@ def copy(
             backend=target.name,
             operation="copy",
         )
-    return Copied(sending.written, sending.skipped, arrived)
+    return Copied(written, skipped, arrived)
 
 
-class _Sending:
-    """Sends the records that the copy does not have, and sums up all of them.
+def _send(
+    source: Index,
+    copied: Index,
+    summing: Summing,
+    progress: Progress,
+    *,
+    careful: bool,
+    dropped: bool,
+    place: str,
+) -> tuple[int, int]:
+    """Send the records that the copy does not have; return how many, and how many it had.
 
-    Args:
-        source: where from.
-        copied: where to.
-        careful: whether some may be there.
-        dropped: whether the caller said that something may be lost.
+    ``summing`` takes all of them. With ``careful``, the copy may have some; ``place`` is its name
+    in the log.
     """
-
-    def __init__(self, source: Index, copied: Index, *, careful: bool, dropped: bool) -> None:
-        self._source, self._copied = source, copied
-        self._careful, self._dropped = careful, dropped
-        self.summing = Summing(source.info.dimension)
-        self.total = source.count(consistency="strong")
-        self.written = self.skipped = 0
-
-    @property
-    def done(self) -> int:
-        """How many of the source's records are in the copy, as far as is known."""
-        return self.written + self.skipped
-
-    def run(self, progress: Progress) -> None:
-        """Send them, in batches."""
-        for records in self._source.scan(consistency="strong"):
-            self.summing.add(records)
-            missing = _missing(self._copied, records) if self._careful else records
+    written = skipped = 0
+    total = source.count(consistency="strong")
+    try:
+        for records in source.scan(consistency="strong"):
+            summing.add(records)
+            missing = _missing(copied, records) if careful else records
             if len(missing):
-                self._copied.upsert(
-                    missing.ids,
-                    missing.vectors,
-                    missing.fields or None,
-                    drop_unsupported=self._dropped,
-                )
-            self.written += len(missing)
-            self.skipped += len(records) - len(missing)
-            progress("copying", self.done, self.total)
+                fields = missing.fields or None
+                copied.upsert(missing.ids, missing.vectors, fields, drop_unsupported=dropped)
+            written += len(missing)
+            skipped += len(records) - len(missing)
+            progress("copying", written + skipped, total)
+    except BaseException:
+        if written + skipped:
+            logger.warning(
+                "the copy was cut short: %s of %s records are in %s; resume=True (--resume for "
+                "the command) goes on with it",
+                f"{written + skipped:,}",
+                f"{total:,}",
+                place,
+            )
+        raise
+    return written, skipped
 
 
-def _refuse_others(source: Index, copied: Index, there: int, progress: Progress) -> None:
+def _refuse_others(source: Index, copied: Index, progress: Progress) -> None:
     """Refuse to go on with what is not the beginning of this copy, before anything is written."""
-    seen = 0
-    for records in copied.scan(consistency="strong"):
+    summing = Summing(source.info.dimension)
+    for records in index_batches(copied, "comparing", progress):
         same = source.fetch(records.ids, consistency="strong")
-        if same.missing or _sum_of(same) != _sum_of(records):
-            info = copied.info
-            what = (
-                f"record {same.missing[0]!r} of it is not in the source"
-                if same.missing
-                else f"record {_differing(same, records)!r} of it is another in the source"
-            )
-            raise IndexExistsError(
-                f"the target has an index {info.name!r} that is not a part of this copy: {what}. "
-                f"Nothing was written. Choose another name; or, where it is an earlier copy of a "
-                f"source that was written to since, drop it and copy again"
-            )
-        seen += len(records)
-        progress("comparing", seen, there)
+        if same.missing:
+            what = f"record {same.missing[0]!r} of it is not in the source"
+        else:
+            other = (summing.hashes(same) != summing.hashes(records)).any(axis=1)
+            if not other.any():
+                continue
+            what = f"record {records.ids[int(other.argmax())]!r} of it is another in the source"
+        raise IndexExistsError(
+            f"the target has an index {copied.info.name!r} that is not a part of this copy: "
+            f"{what}. Nothing was written. Choose another name; or, where it is an earlier copy of "
+            f"a source that was written to since, drop it and copy again"
+        )
 
 
 def _refuse_misfits(source: Index, held: IndexInfo, progress: Progress) -> None:
     """Refuse a source of which the target does not hold every record, before any is written."""
-    seen, total = 0, source.count(consistency="strong")
-    for records in source.scan(consistency="strong"):
+    for records in index_batches(source, "checking", progress):
         validate.id_column(records.ids, held.max_id_bytes)
         field_values.fields(records.fields, held, records.ids)
-        seen += len(records)
-        progress("checking", seen, total)
-
-
-def _sum_of(records: Records) -> Checksum:
-    summing = Summing(records.vectors.shape[1])
-    summing.add(records)
-    return summing.result()
-
-
-def _differing(mine: Records, theirs: Records) -> str:
-    """Return the first id whose records differ, of equal ids in equal order."""
-    for row, name in enumerate(mine.ids):
-        only = np.array([row])
-        if _sum_of(_picked(mine, only)) != _sum_of(_picked(theirs, only)):
-            return name
-    raise AssertionError("their sums differ, so one of them does")
 
 
 def _missing(copied: Index, records: Records) -> Records:
     """Return the records that the copy does not have yet; a record arrives whole or not at all."""
-    there = copied.contains(records.ids, consistency="strong")
-    rows = np.flatnonzero(~there)
-    if len(rows) == len(records):
-        return records
-    return _picked(records, rows)
-
-
-def _picked(records: Records, rows: NDArray[np.intp]) -> Records:
-    numbers = rows.tolist()
+    rows = np.flatnonzero(~copied.contains(records.ids, consistency="strong")).tolist()
     return Records(
-        tuple(records.ids[row] for row in numbers),
+        tuple(records.ids[row] for row in rows),
         records.vectors[rows],
-        {key: [column[row] for row in numbers] for key, column in records.fields.items()},
+        {key: [column[row] for row in rows] for key, column in records.fields.items()},
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vecbridge._client import Index, Store
 from vecbridge._client import _validate as validate
-from vecbridge._client._validate import refuse_unsupported
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import IndexInfo
@@ -18,18 +17,19 @@ from vecbridge._errors import (
     IndexNotFoundError,
     InvalidArgumentError,
     InvalidInputError,
+    MissingDependencyError,
     UnsupportedError,
 )
-from vecbridge.transfer import _npz, _parquet
 from vecbridge.transfer._checking import check, held_by
 from vecbridge.transfer._landing import landing
-from vecbridge.transfer._progress import Progress, silent
-from vecbridge.transfer._source import BATCH_BYTES, Source
+from vecbridge.transfer._source import BATCH_BYTES, Progress, Source, silent
+
+if TYPE_CHECKING:
+    from vecbridge.transfer import _npz, _parquet
+
+    _Format: TypeAlias = type[_parquet.Format | _npz.Format]
 
 logger = logging.getLogger(__name__)
-
-_Format: TypeAlias = type[_parquet.Format] | type[_npz.Format]
-_FORMATS: dict[str, _Format] = {".parquet": _parquet.Format, ".npz": _npz.Format}
 
 
 def export_records(
@@ -77,7 +77,9 @@ def export_records(
             f"{target.suffix} files keep ids and vectors under the names {sorted(form.taken)}, and "
             f"the index has fields of these names: {clash}. Choose the other format"
         )
-    refuse_unsupported(index.info, "The file would be without it", dropped=drop_unsupported)
+    validate.refuse_unsupported(
+        index.info, "The file would be without it", dropped=drop_unsupported
+    )
     with landing(target, overwrite=overwrite) as partial:
         return form.write(index, partial, consistency, progress)
 
@@ -129,38 +131,50 @@ def import_records(
         what = "is no file" if source.exists() else "is not there"
         raise InvalidArgumentError(f"{str(source)!r} {what}; give a file of records")
     with form.opened(source, batch_bytes) as file:
-        known = _info_of(target, name)
-        check(file, known, progress)
-        index, made = _opened(file, target, name, metric)
-        with index:
-            written = 0
-            try:
-                if held_by(index.info) != held_by(known):
-                    check(file, index.info, progress)
-                for rows in file.batches():
-                    index.upsert(
-                        rows.ids,  # type: ignore[arg-type]
-                        rows.vectors,
-                        rows.fields or None,
-                        drop_unsupported=drop_unsupported,
-                    )
-                    written += len(rows.ids)
-                    progress("importing", written, file.records)
-            except (InvalidInputError, UnsupportedError):
-                # Nothing is known of an index before it is made, and this one takes less.
-                if made and not written:
-                    target.drop_index(name)
-                raise
-            except BaseException:
-                logger.warning(
-                    "the import of %s was cut short: %s of %s records are in index %r; the same "
-                    "call writes them again and goes on",
-                    source,
-                    f"{written:,}",
-                    f"{file.records:,}",
-                    name,
+        return _import(file, target, name, metric, progress, drop_unsupported=drop_unsupported)
+
+
+def _import(
+    file: Source,
+    target: Store,
+    name: str,
+    metric: Metric | None,
+    progress: Progress,
+    *,
+    drop_unsupported: bool,
+) -> int:
+    known = _info_of(target, name)
+    check(file, known, progress)
+    index, made = _opened(file, target, name, metric, known)
+    written = 0
+    with index:
+        try:
+            if held_by(index.info) != held_by(known):
+                check(file, index.info, progress)
+            for rows in file.batches():
+                index.upsert(
+                    rows.ids,  # type: ignore[arg-type]
+                    rows.vectors,
+                    rows.fields or None,
+                    drop_unsupported=drop_unsupported,
                 )
-                raise
+                written += len(rows.ids)
+                progress("importing", written, file.records)
+        except (InvalidInputError, UnsupportedError):
+            # Nothing is known of an index before it is made, and this one takes less.
+            if made and not written:
+                target.drop_index(name)
+            raise
+        except BaseException:
+            logger.warning(
+                "the import of %s was cut short: %s of %s records are in index %r; the same "
+                "call writes them again and goes on",
+                file.place.path,
+                f"{written:,}",
+                f"{file.records:,}",
+                name,
+            )
+            raise
     return written
 
 
@@ -169,22 +183,21 @@ def _info_of(target: Store, name: str) -> IndexInfo | None:
 
     It may be another one than the file's: what is wrong in the file is said first.
     """
-    if name not in target.index_names():
-        return None
-    # Another process may drop it in between.
     with suppress(IndexNotFoundError), target.open_index(name) as index:
         return index.info
     return None
 
 
-def _opened(file: Source, target: Store, name: str, metric: Metric | None) -> tuple[Index, bool]:
+def _opened(
+    file: Source, target: Store, name: str, metric: Metric | None, known: IndexInfo | None
+) -> tuple[Index, bool]:
     """Return the index, and whether it was made for this."""
     what: dict[str, Any] = {
         "dimension": file.dimension,
         "metric": metric or file.metric,
         "fields": dict(file.fields),
     }
-    if name not in target.index_names():
+    if known is None:
         # Another process may make it in between.
         with suppress(IndexExistsError):
             return target.create_index(name, **what), True
@@ -192,9 +205,22 @@ def _opened(file: Source, target: Store, name: str, metric: Metric | None) -> tu
 
 
 def _form(path: Path) -> _Format:
-    form = _FORMATS.get(path.suffix.lower())
-    if form is None:
-        raise InvalidArgumentError(
-            f"records are kept in {' or '.join(_FORMATS)} files; got {path.name!r}"
-        )
-    return form
+    match path.suffix.lower():
+        case ".npz":
+            from vecbridge.transfer import _npz
+
+            return _npz.Format
+        case ".parquet":
+            try:
+                from vecbridge.transfer import _parquet
+            except ModuleNotFoundError as error:
+                raise MissingDependencyError(
+                    "Parquet needs pyarrow, which is not installed: pip install "
+                    "'vecbridge[parquet]'",
+                    name="pyarrow",
+                ) from error
+            return _parquet.Format
+        case _:
+            raise InvalidArgumentError(
+                f"records are kept in .parquet or .npz files; got {path.name!r}"
+            )

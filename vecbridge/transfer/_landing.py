@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all, and takes the place of another only where it may."""
+"""Write a file that appears whole or not at all, and replaces another only where it may."""
 
 from __future__ import annotations
 

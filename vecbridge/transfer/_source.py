@@ -1,4 +1,4 @@
-"""A file of records that is being read, and what is said of one that cannot be."""
+"""Sources of records, in batches: an index, or a file; and how far the work is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from vecbridge._client import Index
 from vecbridge._client import _validate as validate
+from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._records import FieldType
+from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError, InvalidInputError, VecbridgeError
 
 BATCH_BYTES = 16 << 20
@@ -21,6 +24,34 @@ _MOST_ROWS = 1 << 16
 """Read at a time: of small records, what Python keeps of each is many times its bytes."""
 
 _SHOWN = 80
+
+
+class Progress(Protocol):
+    """Called after each batch."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report how far the work is.
+
+        Args:
+            stage: what is being done, such as ``"copying"``.
+            done: records that are done.
+            total: records in all, as far as that is known.
+        """
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def index_batches(
+    index: Index, stage: str, progress: Progress, consistency: Consistency = "strong"
+) -> Iterator[Records]:
+    """Yield every record of an index, with progress after each batch."""
+    done, total = 0, index.count(consistency=consistency)
+    for records in index.scan(consistency=consistency):
+        yield records
+        done += len(records)
+        progress(stage, done, total)
 
 
 @dataclass(frozen=True)
@@ -69,15 +100,7 @@ class Place:
         reason: object,
         kind: type[InvalidInputError] = InvalidArgumentError,
     ) -> InvalidInputError:
-        """Return the error of one value.
-
-        Args:
-            column: where it stands.
-            row: likewise, from the beginning of the file.
-            name: the record's id.
-            reason: what is wrong with the value.
-            kind: the error's class.
-        """
+        """Return the error of one value, by its column, row and the record's id (``name``)."""
         whose = repr(name)
         whose = f"{whose[:_SHOWN]}..." if len(whose) > _SHOWN else whose
         return kind(
@@ -90,7 +113,7 @@ class Place:
         """Name the file where reading it fails, whatever the reader makes of damaged bytes.
 
         zipfile, NumPy and pyarrow raise what their own parsers, and Python's, raise underneath:
-        errors of Unicode, of overflow, of recursion and of types that no list of theirs tells.
+        errors of Unicode, of overflow, of recursion and of types that none of them documents.
         """
         try:
             yield
@@ -105,7 +128,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Source:
-    """What a file holds, and how to read it.
+    """A file of records, and how to read it.
 
     Attributes:
         place: the file.
@@ -137,23 +160,6 @@ class Source:
 def rows_at_once(row_bytes: int, batch_bytes: int) -> int:
     """Return how many records to read at a time."""
     return max(1, min(batch_bytes // max(row_bytes, 1), _MOST_ROWS))
-
-
-def first_refused(count: int, refused: Callable[[slice], bool]) -> int:
-    """Return the first of ``count`` rows that is refused alone; some of them are.
-
-    Args:
-        count: how many there are.
-        refused: tells whether one of a stretch of rows is.
-    """
-    low, high = 0, count
-    while high - low > 1:
-        middle = (low + high) // 2
-        if refused(slice(low, middle)):
-            high = middle
-        else:
-            low = middle
-    return low
 
 
 def metric_said(about: str | bytes) -> Metric | None:

@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
-from vecbridge import (
-    CorruptStoreError,
-    MissingDependencyError,
-    VecbridgeError,
-)
+from vecbridge import MissingDependencyError, VecbridgeError
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus.lite._rendezvous import SUPPORTED, failed
+
+if TYPE_CHECKING:
+    from vecbridge_milvus.lite._membership import DirectoryMember
 
 _guard = reentrant_lock()
 _holders: Counter[Path] = Counter()
 _writing: dict[Path, threading.RLock] = {}
 
-
-class Lease(Protocol):
-    """What a store has while it is on a directory."""
-
-    @property
-    def address(self) -> str:
-        """The ``uri`` to connect to; another one after a while, perhaps."""
-        ...
-
-    @property
-    def shared(self) -> bool:
-        """Return whether other processes can be on the directory at the same time."""
-        ...
-
-    def verify(self) -> None:
-        """Raise what keeps the directory from being served, or that it is no longer there."""
-        ...
-
-    def silent(self, reason: str) -> VecbridgeError:
-        """Return the error that says why nothing answers at the address.
-
-        Args:
-            reason: what pymilvus or the engine said.
-        """
-        ...
-
-    def leave(self) -> None:
-        """Take a store away; with the last one of a process, the directory is let go of."""
-        ...
-
-    def forget(self) -> None:
-        """Do the same for a finalizer: at any moment, and without waiting."""
-        ...
+Lease: TypeAlias = "DirectoryMember | _OneProcess"
+"""A store's share in a directory, while it is open on it."""
 
 
 def join(path: Path, seconds: float) -> Lease:
@@ -89,7 +55,7 @@ def join(path: Path, seconds: float) -> Lease:
     # Not before it is needed: it loads the engine.
     from vecbridge_milvus.lite._membership import join as join_directory
 
-    return join_directory(path, check_readable, seconds)
+    return join_directory(path, seconds)
 
 
 def writing(path: Path) -> threading.RLock:
@@ -98,16 +64,6 @@ def writing(path: Path) -> threading.RLock:
         if path not in _writing:
             _writing[path] = reentrant_lock()
         return _writing[path]
-
-
-def check_readable(path: Path) -> None:
-    """Raise an error for damage that Milvus Lite would hide behind an older, or an empty, state.
-
-    It replaces these files whole, so no crash leaves a torn one.
-    """
-    for name in ("manifest.json", "schema.json"):
-        for described in path.glob(f"**/{name}"):
-            _check_readable(described)
 
 
 class _OneProcess:
@@ -121,8 +77,10 @@ class _OneProcess:
     def __init__(self, path: Path) -> None:
         self.address = str(path)
         self._path = path
+        from vecbridge_milvus.lite._server import check_readable
+
         with _guard:
-            if not _holders[path] and path.is_dir():
+            if not _holders[path]:
                 check_readable(path)
             _holders[path] += 1
 
@@ -148,7 +106,7 @@ class _OneProcess:
             server_manager_instance.release_server(str(self._path))
 
     def forget(self) -> None:
-        """Do the same: there is no thread to leave it to."""
+        """Do the same in a finalizer: there is no thread to leave it to."""
         self.leave()
 
 
@@ -166,17 +124,3 @@ def _check_place(path: Path) -> None:
             f"{path} is a file, and Milvus Lite 3 keeps a directory. A file of Milvus Lite 2 must "
             f"be exported with its own version and imported again; anything else is in the way"
         )
-
-
-def _check_readable(described: Path) -> None:
-    try:
-        json.loads(described.read_bytes())
-    except FileNotFoundError:
-        # A collection that another process is dropping.
-        return
-    except (ValueError, RecursionError) as error:
-        raise CorruptStoreError(
-            f"{described} is damaged: {error}. It was left as it is; restore it from a backup",
-            backend=BACKEND,
-            operation="connect",
-        ) from error

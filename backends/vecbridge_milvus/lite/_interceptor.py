@@ -1,4 +1,4 @@
-"""What comes around each call of Milvus Lite's engine: a turn, a flush, and a recovery.
+"""The turn, the flush and the recovery around each call of Milvus Lite's engine.
 
 Reads go together, a write goes alone. Rows are flushed before a call that would look through many
 that are not; and collections on which a write has failed half-way are opened again.
@@ -22,32 +22,14 @@ from vecbridge_milvus.lite._rendezvous import Anchor
 if TYPE_CHECKING:
     from milvus_lite.db import MilvusLite
 
-_READS = frozenset(
-    {
-        "CheckHealth",
-        "Connect",
-        "DescribeAlias",
-        "DescribeCollection",
-        "DescribeDatabase",
-        "DescribeIndex",
-        "GetCollectionStatistics",
-        "GetFlushState",
-        "GetLoadState",
-        "GetLoadingProgress",
-        "GetPartitionStatistics",
-        "GetVersion",
-        "HasCollection",
-        "HasPartition",
-        "HybridSearch",
-        "ListAliases",
-        "ListDatabases",
-        "Query",
-        "Search",
-        "ShowCollections",
-        "ShowPartitions",
-    }
-)
-"""What only looks. A method that is not known to is taken for a write."""
+_METHODS = """
+    CheckHealth Connect DescribeAlias DescribeCollection DescribeDatabase DescribeIndex
+    GetCollectionStatistics GetFlushState GetLoadState GetLoadingProgress GetPartitionStatistics
+    GetVersion HasCollection HasPartition HybridSearch ListAliases ListDatabases Query Search
+    ShowCollections ShowPartitions
+"""
+_READS = frozenset(_METHODS.split())
+"""Methods that only read. Any other one is taken for a write."""
 
 _SEARCHED_ROWS, _LOGGED_ROWS = 1000, 20_000
 """How many unflushed rows a search looks through, and how many a log holds, at most."""
@@ -168,9 +150,6 @@ class ReopenAfterFailure:
     where that fails: reads no longer find the records, and the next segment that can be written
     removes the log that still has them. A record that was cut short in the log hides all that are
     written behind it. Opened again, a collection has everything from its log, and begins a new one.
-
-    Args:
-        engine: whose they are.
     """
 
     def __init__(self, engine: MilvusLite) -> None:
@@ -178,11 +157,6 @@ class ReopenAfterFailure:
 
     def check(self, reply: Any, request: Any, context: Any) -> bool:
         """Open the collections of a write again that failed half-way. Needs a writer's turn.
-
-        Args:
-            reply: of Lite's.
-            request: what it replies to.
-            context: of the call.
 
         Returns:
             Whether it had failed half-way.
@@ -214,22 +188,15 @@ class ReadWriteInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """Sends every call of a server through a gate.
 
     The engine takes one writer at a time, and its server has many threads. A read beside a write
-    that puts rows away into a segment could find them in neither place.
-
-    Args:
-        gate: whose turn it is.
-        auto_flush: flushes rows when it is time.
-        check: sees to it that a write which failed, given reply, request and context, does no
-            harm later.
-        anchor: the directory that is served. Where the engine cannot follow it, nothing is written
-            once its path leads elsewhere.
+    that flushes rows into a segment could find them in neither place. Where the engine cannot
+    follow its directory, nothing is written once the path leads elsewhere.
     """
 
     def __init__(
         self,
         gate: ReadWriteGate,
         auto_flush: AutoFlush,
-        check: Callable[..., object],
+        check: Callable[[Any, Any, Any], bool],
         anchor: Anchor,
     ) -> None:
         self._gate = gate
@@ -300,5 +267,5 @@ def _database(request: Any, context: Any) -> str:
 
     if request.db_name:
         return str(request.db_name)
-    told = dict(context.invocation_metadata())
-    return str(told.get("dbname") or DEFAULT_DATABASE_NAME)
+    metadata = dict(context.invocation_metadata())
+    return str(metadata.get("dbname") or DEFAULT_DATABASE_NAME)

@@ -13,16 +13,15 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from vecbridge import ConnectionFailedError, OperationTimeoutError, VecbridgeError
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus._errors import failure
 from vecbridge_milvus.lite import _rendezvous as rendezvous
 from vecbridge_milvus.lite._rendezvous import Anchor, failed, linked
-from vecbridge_milvus.lite._server import Server, discard_torn, note_indexes
+from vecbridge_milvus.lite._server import Server, check_readable, discard_torn, note_indexes
 
 _WATCH_S = 0.1
 _POLL_S = 0.02
@@ -33,24 +32,14 @@ _members: dict[Path, DirectoryMember] = {}
 _inherited: list[DirectoryMember] = []
 
 
-def join(path: Path, check: Callable[[Path], None], seconds: float) -> DirectoryMember:
-    """Add a store of this process to a directory.
-
-    Args:
-        path: the directory.
-        check: says what is wrong with it, before it is opened.
-        seconds: how long to wait for another process that has it and does not answer yet.
-
-    Raises:
-        ConnectionFailedError: it cannot be opened, and no process serves it.
-        CorruptStoreError: it is damaged.
-    """
+def join(path: Path, seconds: float) -> DirectoryMember:
+    """Add a store of this process to a directory, as :func:`vecbridge_milvus.lite.join` says."""
     _register()
     with _guard:
         member = _members.get(path)
         if member is None or member.lost():
             # Stores that are open on what was there before keep it, and are refused.
-            member = _members[path] = DirectoryMember(path, check)
+            member = _members[path] = DirectoryMember(path)
         member.holders += 1
     try:
         member.open(seconds)
@@ -63,19 +52,19 @@ def join(path: Path, check: Callable[[Path], None], seconds: float) -> Directory
 class DirectoryMember:
     """A directory as the stores of one process have it.
 
-    Args:
-        path: the directory.
-        check: says what is wrong with it, before it is opened.
+    Attributes:
+        shared: whether other processes can be on the directory at the same time.
+        address: the ``uri`` to connect to; another one after a while, perhaps.
+        holders: how many stores of this process there are.
     """
 
     shared = True
 
-    def __init__(self, path: Path, check: Callable[[Path], None]) -> None:
+    def __init__(self, path: Path) -> None:
         self.holders = 0
         self.address = ""
         self._path = path
         self._anchor: Anchor | None = None
-        self._check = check
         self._process = os.getpid()
         self._ended = False
         self._opening = reentrant_lock()
@@ -120,7 +109,7 @@ class DirectoryMember:
             )
 
     def silent(self, reason: str) -> VecbridgeError:
-        """Return the error that says why the process that serves does not answer."""
+        """Return the error that says why nothing answers, where pymilvus says ``reason``."""
         place = None if self._anchor is None else rendezvous.find(self._anchor.place)
         if place is None or not rendezvous.answers(place.socket):
             return failed(f"{self._path}: the process that served it has ended", retryable=True)
@@ -130,14 +119,12 @@ class DirectoryMember:
                 f"{self._path}: process {place.pid}, which serves it, did not answer",
                 retryable=True,
             )
-        return OperationTimeoutError(
+        text = (
             f"process {place.pid}, which serves {self._path} to this one, is stopped, by a signal "
             f"or in a debugger. Let it go on (kill -CONT {place.pid}), or end it: another one then "
-            f"takes its place",
-            backend=BACKEND,
-            operation="connect",
-            retryable=True,
+            f"takes its place"
         )
+        return failure(OperationTimeoutError, "connect", text, passes=True)
 
     def leave(self) -> None:
         """Take a store away; with the last one, let go of the directory before this returns."""
@@ -151,7 +138,7 @@ class DirectoryMember:
         self._ended = True
 
     def forget(self) -> None:
-        """Do the same for a finalizer: take no lock and wait for nothing."""
+        """Take a store away in a finalizer: take no lock and wait for nothing."""
         if self._process == os.getpid():
             self._leaving.put(threading.Event())
 
@@ -226,7 +213,7 @@ class DirectoryMember:
             if anchor.lost() is not None:
                 os.close(held)
                 return False
-            self._check(anchor.path)
+            check_readable(anchor.path)
             if not rendezvous.ended_cleanly(held):
                 discard_torn(anchor.place)
             note_indexes(anchor.place)

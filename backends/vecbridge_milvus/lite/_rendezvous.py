@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecbridge import ConnectionFailedError
-from vecbridge_milvus._errors import BACKEND
+from vecbridge_milvus._errors import failure
 
 if sys.platform != "win32":
     import fcntl
@@ -51,22 +51,19 @@ class Anchor:
     is moved, and each store looks whether its own path still leads there before it believes an
     answer.
 
-    Args:
-        path: what leads to it now.
-        follows: whether to look for a path that leads to it after a move; not every system has one.
-
     Raises:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, *, follows: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         # Held, since a number of a directory that is removed goes to the next one that is made.
         self._held: int | None = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._directory = _identity(os.fstat(self._held))
         self._lock: Identity | None = None
         place = _OPEN_FILES / str(self._held)
-        self.follows = follows and _leads_to(place, self._directory)
+        self.follows = _leads_to(place, self._directory)
+        """Whether a path is known that leads to it after a move; not every system has one."""
         self.place = place if self.follows else path
         """A path that leads to the directory, after a move too where :attr:`follows` is true."""
 
@@ -101,7 +98,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """What the file says of the process that serves, or served last."""
+    """The process that serves, or served last, as the file names it."""
 
     socket: Path
     pid: int
@@ -109,17 +106,13 @@ class Rendezvous:
 
     def distrust(self) -> str | None:
         """Return why this socket is not to be spoken to; ``None`` where it may be."""
-        return _not_private(self.socket.parent) or _not_ours(self.socket)
+        return _not_ours(self.socket.parent, directory=True) or _not_ours(self.socket)
 
 
 def failed(reason: str, *, retryable: bool = False) -> ConnectionFailedError:
     """Return the error of a directory that cannot be opened."""
-    return ConnectionFailedError(
-        f"Milvus Lite cannot be opened: {reason}",
-        backend=BACKEND,
-        operation="connect",
-        retryable=retryable,
-    )
+    text = f"Milvus Lite cannot be opened: {reason}"
+    return failure(ConnectionFailedError, "connect", text, passes=retryable)
 
 
 def linked(path: Path) -> ConnectionFailedError:
@@ -201,14 +194,7 @@ def prepare(directory: Path) -> Path:
 
 
 def publish(held: int, directory: Path, path: Path, *, ended: bool = False) -> None:
-    """Write a socket into the locked file, or that serving on it has ended well.
-
-    Args:
-        held: the descriptor of the file.
-        directory: the directory that it is in.
-        path: of the socket.
-        ended: whether nothing is served any more.
-    """
+    """Write a socket into the locked file, or that serving on it has ended well."""
     content = json.dumps(
         {
             "ended": ended,
@@ -270,32 +256,22 @@ def _can_be_used_again(place: Rendezvous) -> bool:
         except OSError:
             return False
     # A process that answers is not ours, as the lock is: it serves another directory, say.
-    return _not_private(place.socket.parent) is None and not answers(place.socket)
+    private = _not_ours(place.socket.parent, directory=True) is None
+    return private and not answers(place.socket)
 
 
-def _not_private(directory: Path) -> str | None:
-    try:
-        found = directory.lstat()
-    except OSError as error:
-        return f"{directory} cannot be looked at: {error.strerror}"
-    if not stat.S_ISDIR(found.st_mode):
-        return f"{directory} is no directory"
-    if found.st_uid != os.geteuid():
-        return f"{directory} belongs to another user (uid {found.st_uid})"
-    if found.st_mode & 0o077:
-        return f"others may enter {directory} (mode {stat.S_IMODE(found.st_mode):04o})"
-    return None
-
-
-def _not_ours(path: Path) -> str | None:
+def _not_ours(path: Path, *, directory: bool = False) -> str | None:
+    """Return why a socket, or its directory, is not this user's alone; ``None`` where it is."""
     try:
         found = path.lstat()
     except OSError as error:
         return f"{path} cannot be looked at: {error.strerror}"
-    if not stat.S_ISSOCK(found.st_mode):
-        return f"{path} is no socket"
+    if not (stat.S_ISDIR if directory else stat.S_ISSOCK)(found.st_mode):
+        return f"{path} is no {'directory' if directory else 'socket'}"
     if found.st_uid != os.geteuid():
         return f"{path} belongs to another user (uid {found.st_uid})"
+    if directory and found.st_mode & 0o077:
+        return f"others may enter {path} (mode {stat.S_IMODE(found.st_mode):04o})"
     return None
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from vecbridge import CorruptStoreError
+from vecbridge_milvus._errors import failure
 from vecbridge_milvus.lite import _rendezvous as rendezvous
 from vecbridge_milvus.lite._interceptor import (
     AutoFlush,
@@ -40,10 +42,6 @@ _INDEXES = "vecbridge-indexes.json"
 
 class Server:
     """A Milvus Lite directory, open and served.
-
-    Args:
-        anchor: the directory.
-        address: path of the socket.
 
     Raises:
         Exception: whatever Milvus Lite says of a directory that it cannot open; it is unlocked.
@@ -109,7 +107,7 @@ def discard_torn(place: Path) -> None:
     """Remove the indexes of segments that a killed process wrote. The lock is held.
 
     Milvus Lite writes them in place, and never loads a collection again of which one is torn. One
-    that is missing it makes again from the segment. They are told by a list and not by their age:
+    that is missing it makes again from the segment. They are known by a list and not by their age:
     a clock may have been set back.
     """
     try:
@@ -120,6 +118,27 @@ def discard_torn(place: Path) -> None:
     for index in _indexes(place):
         if known.get(str(index.relative_to(place))) != _mark(index):
             index.unlink()
+
+
+def check_readable(path: Path) -> None:
+    """Raise an error for damage that Milvus Lite would hide behind an older, or an empty, state.
+
+    It replaces these files whole, so no crash leaves a torn one.
+
+    Raises:
+        CorruptStoreError: a file that says what the directory holds is damaged.
+    """
+    for described in (*path.glob("**/manifest.json"), *path.glob("**/schema.json")):
+        try:
+            json.loads(described.read_bytes())
+        except FileNotFoundError:  # noqa: PERF203 - few files
+            # A collection that another process is dropping.
+            continue
+        except (ValueError, RecursionError) as error:
+            text = (
+                f"{described} is damaged: {error}. It was left as it is; restore it from a backup"
+            )
+            raise failure(CorruptStoreError, "connect", text) from error
 
 
 def _indexes(place: Path) -> list[Path]:

@@ -7,31 +7,31 @@ from keeps the whole contract.
 from __future__ import annotations
 
 from vecbridge_conformance.mutants import (
-    _answers,  # noqa: F401  (registers its mutants)
-    _distances,  # noqa: F401
-    _fields,  # noqa: F401
-    _float32,  # noqa: F401
-    _ids,  # noqa: F401
+    _fields,  # noqa: F401  (registers its mutants)
     _indexes,  # noqa: F401
-    _radius,  # noqa: F401
     _reads,  # noqa: F401
-    _stores,  # noqa: F401
     _writes,  # noqa: F401
 )
-from vecbridge_conformance.mutants._backend import ReferenceBackend, ReferenceSettings
-from vecbridge_conformance.mutants._reference import ReferenceIndex
-from vecbridge_conformance.mutants._registry import (
+from vecbridge_conformance.mutants._answers import FarReferenceIndex, RangedReferenceIndex
+from vecbridge_conformance.mutants._backend import (
     MUTANTS,
     Mutant,
     MutantBackend,
     MutantSettings,
+    ReferenceBackend,
+    ReferenceSettings,
 )
+from vecbridge_conformance.mutants._distances import Float32Index
+from vecbridge_conformance.mutants._reference import ReferenceIndex
 
 __all__ = [
     "MUTANTS",
+    "FarReferenceIndex",
+    "Float32Index",
     "Mutant",
     "MutantBackend",
     "MutantSettings",
+    "RangedReferenceIndex",
     "ReferenceBackend",
     "ReferenceIndex",
     "ReferenceSettings",

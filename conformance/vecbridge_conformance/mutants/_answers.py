@@ -6,19 +6,21 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Capabilities, Consistency, Hits, Records, Scope
-from vecbridge_conformance.mutants._reference import Found, ReferenceIndex
-from vecbridge_conformance.mutants._registry import mutant
+from vecbridge import Candidates, Consistency, Hits, Records, Scope
+from vecbridge.ranking import distances, rank
+from vecbridge_conformance.mutants._backend import mutant
+from vecbridge_conformance.mutants._reference import Distances, Found, ReferenceIndex, Vectors
 from vecbridge_conformance.mutants._shelf import Row
 
-Vectors = NDArray[np.float32]
+Chosen = NDArray[np.bool_]
 
 
-@mutant("k-plus-one", link="https://github.com/typesense/typesense/issues/1008", clause="CAND-7")
+@mutant("k-plus-one", "CAND-7", "typesense/typesense/issues/1008")
 class KPlusOne(ReferenceIndex):
     """Returns one hit more than was asked for."""
 
@@ -26,7 +28,7 @@ class KPlusOne(ReferenceIndex):
         return super().search(queries, k + 1, scope)
 
 
-@mutant("k-minus-one", link="https://github.com/milvus-io/milvus/issues/25095", clause="CAND-7")
+@mutant("k-minus-one", "CAND-7", "milvus-io/milvus/issues/25095")
 class KMinusOne(ReferenceIndex):
     """Returns fewer than k hits although there are enough records."""
 
@@ -35,7 +37,7 @@ class KMinusOne(ReferenceIndex):
         return [Hits(hits.ids[: k - 1], hits.distances[: k - 1]) for hits in found]
 
 
-@mutant("padded", link="https://github.com/run-llama/llama_index/issues/9882", clause="CAND-7")
+@mutant("padded", "CAND-7", "run-llama/llama_index/issues/9882")
 class Padded(ReferenceIndex):
     """Pads an answer to k with the id -1 where there are fewer records."""
 
@@ -48,11 +50,7 @@ def _padded(hits: Hits, k: int) -> Hits:
     return Hits(hits.ids + ("-1",) * extra, np.append(hits.distances, [3.4e38] * extra))
 
 
-@mutant(
-    "limit-changes-the-best",
-    link="https://github.com/milvus-io/milvus/issues/42848",
-    clause="SEARCH-6",
-)
+@mutant("limit-changes-the-best", "SEARCH-6", "milvus-io/milvus/issues/42848")
 class LimitChangesTheBest(ReferenceIndex):
     """A search for one misses the nearest record, which a search for two finds."""
 
@@ -62,16 +60,10 @@ class LimitChangesTheBest(ReferenceIndex):
 
 
 def _without_first(found: Candidates) -> Candidates:
-    if len(found.ids) < 2:
-        return found
-    return Candidates(found.ids[1:], found.vectors[1:], found.lower_bound)
+    return found if len(found.ids) < 2 else found.take(range(1, len(found.ids)))
 
 
-@mutant(
-    "many-queries-short",
-    link="https://github.com/milvus-io/milvus/issues/43136",
-    clause="SEARCH-5",
-)
+@mutant("many-queries-short", "SEARCH-5", "milvus-io/milvus/issues/43136")
 class ManyQueriesShort(ReferenceIndex):
     """In a batch of queries, those after the first get fewer hits."""
 
@@ -80,11 +72,7 @@ class ManyQueriesShort(ReferenceIndex):
         return [found[0], *(_without_first(each) for each in found[1:])]
 
 
-@mutant(
-    "answers-swapped",
-    link="https://github.com/vearch/vearch/issues/570",
-    clause="SEARCH-5",
-)
+@mutant("answers-swapped", "SEARCH-5", "vearch/vearch/issues/570")
 class AnswersSwapped(ReferenceIndex):
     """The answers of a batch come in the order in which they were ready."""
 
@@ -95,11 +83,7 @@ class AnswersSwapped(ReferenceIndex):
         return super().search(queries, k, scope)[::-1]
 
 
-@mutant(
-    "duplicate-hits",
-    link="https://github.com/milvus-io/milvus/issues/37677",
-    clause="CAND-1",
-)
+@mutant("duplicate-hits", "CAND-1", "milvus-io/milvus/issues/37677")
 class DuplicateHits(ReferenceIndex):
     """The nearest record is listed twice, from a sealed and from a growing segment."""
 
@@ -108,11 +92,7 @@ class DuplicateHits(ReferenceIndex):
         return [*found[:1], *found], np.concatenate([table[:1], table])
 
 
-@mutant(
-    "within-ignored",
-    link="https://github.com/qdrant/qdrant-client/pull/1233",
-    clause="SEARCH-7",
-)
+@mutant("within-ignored", "SEARCH-7", "qdrant/qdrant-client/pull/1233")
 class WithinIgnored(ReferenceIndex):
     """Takes the allow-list and searches everything."""
 
@@ -120,11 +100,7 @@ class WithinIgnored(ReferenceIndex):
         return super().in_scope(rows, replace(scope, within=None))
 
 
-@mutant(
-    "within-cut-off",
-    link="https://github.com/milvus-io/milvus/issues/15513",
-    clause="SEARCH-7",
-)
+@mutant("within-cut-off", "SEARCH-7", "milvus-io/milvus/issues/15513")
 class WithinCutOff(ReferenceIndex):
     """A long allow-list loses its tail."""
 
@@ -133,11 +109,7 @@ class WithinCutOff(ReferenceIndex):
         return super().in_scope(rows, replace(scope, within=listed))
 
 
-@mutant(
-    "filter-matches-everything",
-    link="https://github.com/run-llama/llama_index/pull/20246",
-    clause="SEARCH-8",
-)
+@mutant("filter-matches-everything", "SEARCH-8", "run-llama/llama_index/pull/20246")
 class FilterMatchesEverything(ReferenceIndex):
     """A filter that the store cannot translate is dropped."""
 
@@ -145,11 +117,7 @@ class FilterMatchesEverything(ReferenceIndex):
         return super().in_scope(rows, replace(scope, where=None))
 
 
-@mutant(
-    "filter-after-search",
-    link="https://github.com/pgvector/pgvector/issues/671",
-    clause="SEARCH-8",
-)
+@mutant("filter-after-search", "SEARCH-8", "pgvector/pgvector/issues/671")
 class FilterAfterSearch(ReferenceIndex):
     """Filters what the search has found, so fewer than k are left although more would match."""
 
@@ -158,20 +126,15 @@ class FilterAfterSearch(ReferenceIndex):
         if scope.where is None:
             return found
         allowed = {row.id for row in self.in_scope(self.rows(None), scope)}
-        return [_only(each, allowed) for each in found]
+        kept = [[row for row, name in enumerate(each.ids) if name in allowed] for each in found]
+        return [
+            replace(each.take(rows), lower_bound=math.inf)
+            for each, rows in zip(found, kept, strict=True)
+        ]
 
 
-def _only(found: Candidates, allowed: set[str]) -> Candidates:
-    kept = [position for position, name in enumerate(found.ids) if name in allowed]
-    names = tuple(found.ids[position] for position in kept)
-    return Candidates(names, found.vectors[kept], math.inf)
-
-
-@mutant(
-    "dishonest-bound",
-    clause="CAND-3",
-)
-class DishonestFloor(ReferenceIndex):
+@mutant("dishonest-bound", "CAND-3")
+class DishonestBound(ReferenceIndex):
     """Says that nothing is left out, whatever is."""
 
     def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
@@ -179,19 +142,15 @@ class DishonestFloor(ReferenceIndex):
         return [Candidates(each.ids[:k], each.vectors[:k], math.inf) for each in found]
 
 
-@mutant("modest-bound", clause="CAND-4")
-class ModestFloor(ReferenceIndex):
+@mutant("modest-bound", "CAND-4")
+class ModestBound(ReferenceIndex):
     """Never says that nothing is left out, so that an index of few records is always scanned."""
 
-    def bound(self, table: NDArray[np.float64], count: int) -> float:
-        return min(super().bound(table, count), sys.float_info.max)
+    def bound(self, query: Vectors, rows: Sequence[Row], table: Distances, count: int) -> float:
+        return min(super().bound(query, rows, table, count), sys.float_info.max)
 
 
-@mutant(
-    "ties-cut-by-insertion",
-    link="https://github.com/facebookresearch/faiss/issues/813",
-    clause="CAND-3",
-)
+@mutant("ties-cut-by-insertion", "CAND-3", "facebookresearch/faiss/issues/813")
 class TiesCutByInsertion(ReferenceIndex):
     """Cuts equal distances in the order of insertion, and calls the cut decided."""
 
@@ -205,11 +164,7 @@ class TiesCutByInsertion(ReferenceIndex):
         ]
 
 
-@mutant(
-    "approximate-called-exact",
-    link="https://github.com/milvus-io/milvus/issues/40018",
-    clause="RANK-3",
-)
+@mutant("approximate-called-exact", "RANK-3", "milvus-io/milvus/issues/40018")
 class ApproximateCalledExact(ReferenceIndex):
     """Looks into some of the cells of its index only, and declares to be exact."""
 
@@ -219,57 +174,36 @@ class ApproximateCalledExact(ReferenceIndex):
         return [found[position] for position in kept], table[kept]
 
 
-@mutant(
-    "recall-overstated",
-    link="https://github.com/EverMind-AI/EverOS/pull/332",
-    clause="RANK-8",
-)
-class RecallOverstated(ReferenceIndex):
+@mutant("recall-overstated", "RANK-8", "EverMind-AI/EverOS/pull/332")
+class RecallOverstated(ApproximateCalledExact):
     """Drops the effort that an approximate search needs, and finds less than it declares."""
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, exact=False, recall=0.95)
+    declared: ClassVar = {"exact": False, "recall": 0.95}
 
-    def nearest(self, query: Vectors, rows: Sequence[Row]) -> Found:
-        found, table = super().nearest(query, rows)
-        kept = [position for position in range(len(found)) if position % 5 != 3]
-        return [found[position] for position in kept], table[kept]
-
-    def bound(self, table: NDArray[np.float64], count: int) -> float:
+    def bound(self, *_: object) -> float:
         return -math.inf
 
 
-@mutant(
-    "scan-by-the-index",
-    link="https://github.com/milvus-io/milvus/issues/46966",
-    clause="RANK-9",
-)
+@mutant("scan-by-the-index", "RANK-9", "milvus-io/milvus/issues/46966")
 class ScanByTheIndex(ReferenceIndex):
     """Scans by an iterator over its approximate index, which skips what the index misses."""
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, exact=False)
+    declared: ClassVar = {"exact": False}
 
-    def bound(self, table: NDArray[np.float64], count: int) -> float:
+    def bound(self, *_: object) -> float:
         return -math.inf
 
     def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
         for records in super().scan(batch_size, consistency=consistency):
             kept = [position for position in range(len(records)) if position % 5 != 3]
-            fields = {
-                name: [column[position] for position in kept]
-                for name, column in records.fields.items()
-            }
-            names = tuple(records.ids[position] for position in kept)
-            yield Records(names, records.vectors[kept], fields)
+            fields = {name: [column[at] for at in kept] for name, column in records.fields.items()}
+            yield Records(tuple(records.ids[at] for at in kept), records.vectors[kept], fields)
 
 
 @mutant(
     "query-normalised-in-place",
-    link="https://github.com/voxel51/fiftyone-brain/blob/v0.25.0/fiftyone/brain/internal/core/elasticsearch.py",
-    clause="REC-7",
+    "REC-7",
+    "voxel51/fiftyone-brain/blob/v0.25.0/fiftyone/brain/internal/core/elasticsearch.py",
 )
 class QueryNormalisedInPlace(ReferenceIndex):
     """Divides the caller's query by its norm, in the caller's own array."""
@@ -277,3 +211,113 @@ class QueryNormalisedInPlace(ReferenceIndex):
     def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
         queries /= np.maximum(np.abs(queries).max(axis=1, keepdims=True), np.float32(1e-30))
         return super().search(queries, k, scope)
+
+
+@mutant("candidates-from-codes", "CAND-2")
+class CandidatesFromCodes(ReferenceIndex):
+    """Gives the vectors that its compressed index can rebuild, not those that were stored."""
+
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        return [
+            replace(found, vectors=found.vectors.astype(np.float16).astype(np.float32))
+            for found in super().candidates(queries, k, scope)
+        ]
+
+
+class RangedReferenceIndex(ReferenceIndex):
+    """Finds by distance natively: no mutant yet."""
+
+    declared: ClassVar = {"range_search": True}
+
+    def in_range(self, queries: Vectors, radius: float, scope: Scope) -> list[Candidates]:
+        """Return every record within the radius."""
+        found = self.candidates(queries, 1 << 30, scope)
+        return [
+            self._listed(query, each, radius) for query, each in zip(queries, found, strict=True)
+        ]
+
+    def _listed(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
+        inside = self._inside(distances(self.info.metric, query, found.vectors), radius)
+        return found.take(np.flatnonzero(inside))
+
+    def _inside(self, table: Distances, radius: float) -> Chosen:
+        return np.asarray(table <= radius)
+
+
+@mutant("radius-open", "NEAR-1")
+class RadiusOpen(RangedReferenceIndex):
+    """Leaves out the records at the radius itself."""
+
+    def _inside(self, table: Distances, radius: float) -> Chosen:
+        return np.asarray(table < radius)
+
+
+@mutant("radius-squared", "NEAR-1", "facebookresearch/faiss/issues/413")
+class RadiusSquared(RangedReferenceIndex):
+    """Compares the squares of distances with the radius."""
+
+    def _inside(self, table: Distances, radius: float) -> Chosen:
+        return np.asarray(table * np.abs(table) <= radius)
+
+
+@mutant("radius-cut-off", "NEAR-1")
+class RadiusCutOff(RangedReferenceIndex):
+    """Lists at most sixteen records within a radius, and does not say that there are more."""
+
+    def _listed(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
+        listed = super()._listed(query, found, radius)
+        return Candidates(listed.ids[:16], listed.vectors[:16], listed.lower_bound)
+
+
+@mutant("radius-half-precision", "CAND-8")
+class RadiusHalfPrecision(RangedReferenceIndex):
+    """Lists the records within a radius with vectors that went through half precision."""
+
+    def _listed(self, query: Vectors, found: Candidates, radius: float) -> Candidates:
+        listed = super()._listed(query, found, radius)
+        with np.errstate(over="ignore"):
+            return replace(listed, vectors=listed.vectors.astype(np.float16).astype(np.float32))
+
+
+@mutant("radius-shrunk", "CAND-8")
+class RadiusShrunk(RangedReferenceIndex):
+    """Compares with the radius less a rounding error, so that the farthest within is lost."""
+
+    def _inside(self, table: Distances, radius: float) -> Chosen:
+        return np.asarray(table * (1.0 + 1e-6) <= radius * (1.0 - 1e-6))
+
+
+class FarReferenceIndex(ReferenceIndex):
+    """Lists the farthest records natively: no mutant yet."""
+
+    declared: ClassVar = {"farthest": True}
+
+    def far_candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
+        """Return the k farthest; minus the distance of the next one is the lower bound."""
+        found = self.candidates(queries, 1 << 30, scope)
+        return [self._far(query, each, k) for query, each in zip(queries, found, strict=True)]
+
+    def _far(self, query: Vectors, found: Candidates, k: int) -> Candidates:
+        keys = -distances(self.info.metric, query, found.vectors)
+        order = rank(found.ids, keys)
+        listed = found.take(order[:k])
+        return replace(listed, lower_bound=self._bound(keys[order[k:]]))
+
+    def _bound(self, others: Distances) -> float:
+        return float(others.min()) if len(others) else math.inf
+
+
+@mutant("far-bound-of-the-distance", "CAND-9")
+class FarBoundOfTheDistance(FarReferenceIndex):
+    """Bounds the distance of the records that it leaves out, and not minus the distance."""
+
+    def _bound(self, others: Distances) -> float:
+        return -super()._bound(others) if len(others) else math.inf
+
+
+@mutant("radius-without-filter", "SEARCH-8")
+class RadiusWithoutFilter(RangedReferenceIndex):
+    """Filters searches, and forgets to filter what is within a radius."""
+
+    def in_range(self, queries: Vectors, radius: float, scope: Scope) -> list[Candidates]:
+        return super().in_range(queries, radius, replace(scope, where=None))

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vecbridge import Candidates, Filter, Scalar, Scope
+from vecbridge import FieldValue, Filter, Scalar, Scope
 from vecbridge.filters import And, Comparison, Not, OneOf, Or
-from vecbridge_conformance.mutants._radius import Ranged
+from vecbridge_conformance.mutants._backend import mutant
 from vecbridge_conformance.mutants._reference import ReferenceIndex
-from vecbridge_conformance.mutants._registry import mutant
 from vecbridge_conformance.mutants._shelf import Row
 
 
@@ -22,7 +20,7 @@ def _single(value: float) -> float:
         return float(np.float32(value))
 
 
-def _with_each(row: Row, change: Callable[[Scalar], Scalar]) -> Row:
+def _with_each(row: Row, change: Callable[[FieldValue], FieldValue]) -> Row:
     """Return the row with each of its values changed."""
     return row._replace(fields={name: change(value) for name, value in row.fields.items()})
 
@@ -33,40 +31,40 @@ class _Column(ReferenceIndex):
     def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
         return super().merged(rows, [_with_each(row, self.like) for row in new])
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         """Return what is kept of a value."""
         return value
 
 
-@mutant("integers-through-floats", clause="REC-6")
+@mutant("integers-through-floats", "REC-6")
 class IntegersThroughFloats(_Column):
     """Keeps integers as floats, which tell none apart beyond 53 bits."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return int(float(value)) if type(value) is int else value
 
 
-@mutant("texts-trimmed", clause="REC-6")
+@mutant("texts-trimmed", "REC-6")
 class TextsTrimmed(_Column):
     """Blanks at the end of a text are lost."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return value.rstrip() if isinstance(value, str) else value
 
 
-@mutant("texts-cut", clause="REC-6")
+@mutant("texts-cut", "REC-6")
 class TextsCut(_Column):
     """Keeps the first 255 characters of a text, and does not say so."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return value[:255] if isinstance(value, str) else value
 
 
-@mutant("floats-of-32-bits", clause="REC-10")
+@mutant("floats-of-32-bits", "REC-10")
 class FloatsOf32Bits(_Column):
     """Keeps floats in 32 bits, acknowledges those that are rounded, and declares nothing."""
 
-    def like(self, value: Scalar) -> Scalar:
+    def like(self, value: FieldValue) -> FieldValue:
         return _single(value) if type(value) is float else value
 
 
@@ -78,44 +76,36 @@ class _Matching(ReferenceIndex):
         names = {row.id for row in super().in_scope(looked_at, scope)}
         return [row for row in rows if row.id in names]
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         """Return what a filter takes a value for."""
         return value
 
 
-@mutant(
-    "filter-pads-texts",
-    link="https://github.com/trinodb/trino/pull/29952",
-    clause="SEARCH-8",
-)
+@mutant("filter-pads-texts", "SEARCH-8", "trinodb/trino/pull/29952")
 class FilterPadsTexts(_Matching):
     """To a filter, blanks at the end of a text do not count."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return value.rstrip(" ") if isinstance(value, str) else value
 
 
-@mutant(
-    "filter-by-first-word",
-    link="https://github.com/weaviate/weaviate/issues/8035",
-    clause="SEARCH-8",
-)
+@mutant("filter-by-first-word", "SEARCH-8", "weaviate/weaviate/issues/8035")
 class FilterByFirstWord(_Matching):
     """A filter for a text finds longer texts that begin with it as a word."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return value.partition(" ")[0] if isinstance(value, str) else value
 
 
-@mutant("filter-integers-as-floats", clause="SEARCH-8")
+@mutant("filter-integers-as-floats", "SEARCH-8")
 class FilterIntegersAsFloats(_Matching):
     """A filter compares integers as floats, so large neighbours are the same."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return float(value) if type(value) is int else value
 
 
-@mutant("filter-list-cut", clause="SEARCH-8")
+@mutant("filter-list-cut", "SEARCH-8")
 class FilterListCut(ReferenceIndex):
     """Of a list of values in a filter, the first thousand count."""
 
@@ -138,53 +128,50 @@ class _Operands(ReferenceIndex):
             return Not(self._changed(where.operand))
         if isinstance(where, (And, Or)):
             return type(where)(self._changed(where.left), self._changed(where.right))
-        return self.put(where)
-
-    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
-        """Return a condition as it is put into the store's language."""
+        if isinstance(where, Comparison):
+            return Comparison(where.name, where.operator, self.put(where.value))
         return where
 
+    def put(self, value: Scalar) -> Scalar:
+        """Return what a value is compared with, as it is put into the store's language."""
+        return value
 
-@mutant("filter-operand-of-another-type", clause="SEARCH-13")
+
+@mutant("filter-operand-of-another-type", "SEARCH-13")
 class FilterOperandOfAnotherType(_Matching):
     """To a filter, a text that reads as a number is the number: "1" equals "1.0"."""
 
-    def seen_as(self, value: Scalar) -> Scalar:
+    def seen_as(self, value: FieldValue) -> FieldValue:
         return value.removesuffix(".0") if isinstance(value, str) else value
 
 
-@mutant("filter-float-bound-rounded", clause="SEARCH-13")
+@mutant("filter-float-bound-rounded", "SEARCH-13")
 class FilterFloatBoundRounded(_Operands):
     """Writes a float into the filter with 15 digits, which do not tell all floats apart."""
 
-    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
-        if isinstance(where, Comparison) and type(where.value) is float:
-            return Comparison(where.name, where.operator, float(f"{where.value:.15g}"))
-        return where
+    def put(self, value: Scalar) -> Scalar:
+        return float(f"{value:.15g}") if type(value) is float else value
 
 
-@mutant("filter-float-bound-of-32-bits", clause="SEARCH-13")
+@mutant("filter-float-bound-of-32-bits", "SEARCH-13")
 class FilterFloatBoundOf32Bits(_Operands):
     """Takes the float in a filter for one of 32 bits."""
 
-    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
-        if isinstance(where, Comparison) and type(where.value) is float:
-            return Comparison(where.name, where.operator, _single(where.value))
-        return where
+    def put(self, value: Scalar) -> Scalar:
+        return _single(value) if type(value) is float else value
 
 
-@mutant("filter-characters-of-16-bits", clause="SEARCH-13")
+@mutant("filter-characters-of-16-bits", "SEARCH-13")
 class FilterCharactersOf16Bits(_Operands):
     """Of a character in a filter, the last 16 bits count."""
 
-    def put(self, where: Comparison | OneOf) -> Comparison | OneOf:
-        if isinstance(where, Comparison) and isinstance(where.value, str):
-            short = "".join(chr(ord(character) & 0xFFFF) for character in where.value)
-            return Comparison(where.name, where.operator, short)
-        return where
+    def put(self, value: Scalar) -> Scalar:
+        if not isinstance(value, str):
+            return value
+        return "".join(chr(ord(character) & 0xFFFF) for character in value)
 
 
-@mutant("filter-list-by-bits", clause="SEARCH-13")
+@mutant("filter-list-by-bits", "SEARCH-13")
 class FilterListByBits(ReferenceIndex):
     """Looks for the values of a list by their bits, so that minus zero is not zero."""
 
@@ -195,11 +182,7 @@ class FilterListByBits(ReferenceIndex):
         return [row for row in found if repr(row.fields[where.name]) in map(repr, where.values)]
 
 
-@mutant(
-    "filter-or-of-one-side",
-    link="https://github.com/milvus-io/milvus/issues/42903",
-    clause="SEARCH-14",
-)
+@mutant("filter-or-of-one-side", "SEARCH-14", "milvus-io/milvus/issues/42903")
 class FilterOrOfOneSide(_Operands):
     """Of an ``or`` with a text on one side, looks at the records of that text alone."""
 
@@ -210,7 +193,7 @@ class FilterOrOfOneSide(_Operands):
         return super()._changed(where)
 
 
-@mutant("filter-chain-cut", clause="SEARCH-16")
+@mutant("filter-chain-cut", "SEARCH-16")
 class FilterChainCut(_Operands):
     """Leaves out what nests deeper than eight levels."""
 
@@ -219,17 +202,6 @@ class FilterChainCut(_Operands):
             return Not(self._changed(where.operand, depth + 1))
         if isinstance(where, (And, Or)):
             left = self._changed(where.left, depth + 1)
-            if depth >= 8:
-                return left
-            return type(where)(left, self._changed(where.right, depth + 1))
+            right = self._changed(where.right, depth + 1)
+            return left if depth >= 8 else type(where)(left, right)
         return where
-
-
-@mutant("radius-without-filter", clause="SEARCH-8")
-class RadiusWithoutFilter(Ranged):
-    """Filters searches, and forgets to filter what is within a radius."""
-
-    def in_range(
-        self, queries: NDArray[np.float32], radius: float, scope: Scope
-    ) -> list[Candidates]:
-        return super().in_range(queries, radius, replace(scope, where=None))

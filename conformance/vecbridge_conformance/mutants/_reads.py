@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Capabilities, Consistency, IndexInfo, Records
-from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange
-from vecbridge_conformance.mutants._registry import mutant
-from vecbridge_conformance.mutants._shelf import Row, Shelf
-
-Vectors = NDArray[np.float32]
+from vecbridge import CONSISTENCY_LEVELS, Consistency, Fields, Records
+from vecbridge_conformance.mutants._backend import mutant
+from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange, Vectors
+from vecbridge_conformance.mutants._shelf import Row
 
 
-@mutant(
-    "fetch-in-server-order",
-    link="https://github.com/chroma-core/chroma/issues/907",
-    clause="READ-1",
-)
+@mutant("fetch-in-server-order", "READ-1", "chroma-core/chroma/issues/907")
 class FetchInServerOrder(ReferenceIndex):
     """Records come in the order of insertion, not of the request."""
 
@@ -29,10 +23,7 @@ class FetchInServerOrder(ReferenceIndex):
         return super().fetch(sorted(ids, key=lambda name: order.get(name, 0)))
 
 
-@mutant(
-    "missing-not-told",
-    clause="READ-2",
-)
+@mutant("missing-not-told", "READ-2")
 class MissingNotTold(ReferenceIndex):
     """Ids without a record are passed over in silence."""
 
@@ -41,10 +32,7 @@ class MissingNotTold(ReferenceIndex):
         return Records(found.ids, found.vectors, found.fields)
 
 
-@mutant(
-    "vectors-shifted",
-    clause="READ-1",
-)
+@mutant("vectors-shifted", "READ-1")
 class VectorsShifted(ReferenceIndex):
     """Of several records, each comes with its neighbour's vector."""
 
@@ -54,10 +42,7 @@ class VectorsShifted(ReferenceIndex):
         return Records(found.ids, vectors, found.fields, found.missing)
 
 
-@mutant(
-    "contains-in-server-order",
-    clause="READ-4",
-)
+@mutant("contains-in-server-order", "READ-4")
 class ContainsInServerOrder(ReferenceIndex):
     """Answers for the ids in another order than they were asked in."""
 
@@ -67,7 +52,7 @@ class ContainsInServerOrder(ReferenceIndex):
         return super().contains(sorted(ids))
 
 
-@mutant("contains-guessed", clause="READ-4")
+@mutant("contains-guessed", "READ-4")
 class ContainsGuessed(ReferenceIndex):
     """Of more ids than one request takes, the rest is said to be there."""
 
@@ -78,11 +63,7 @@ class ContainsGuessed(ReferenceIndex):
         return np.concatenate([there, np.ones(len(ids) - len(there), dtype=np.bool_)])
 
 
-@mutant(
-    "output-is-the-store",
-    link="https://github.com/qdrant/qdrant-client/issues/624",
-    clause="REC-8",
-)
+@mutant("output-is-the-store", "REC-8", "qdrant/qdrant-client/issues/624")
 class OutputIsTheStore(ReferenceIndex):
     """A fetched vector is the stored one: to change it is to change the store."""
 
@@ -94,17 +75,11 @@ class OutputIsTheStore(ReferenceIndex):
         return Records(found.ids, stored.vector[np.newaxis], found.fields, found.missing)
 
 
-@mutant(
-    "count-ignores-deletes",
-    link="https://github.com/milvus-io/milvus/issues/17193",
-    clause="READ-5",
-)
+@mutant("count-ignores-deletes", "READ-5", "milvus-io/milvus/issues/17193")
 class CountIgnoresDeletes(ReferenceIndex):
     """Counts what was ever inserted, deleted or not."""
 
-    def __init__(self, info: IndexInfo, shelf: Shelf) -> None:
-        super().__init__(info, shelf)
-        self._deleted = 0
+    _deleted = 0
 
     def delete(self, ids: Sequence[str]) -> None:
         self._deleted += int(self.contains(ids).sum())
@@ -114,17 +89,11 @@ class CountIgnoresDeletes(ReferenceIndex):
         return super().count() + self._deleted
 
 
-@mutant(
-    "count-adds-replacements",
-    link="https://github.com/milvus-io/milvus/issues/36222",
-    clause="READ-5",
-)
+@mutant("count-adds-replacements", "READ-5", "milvus-io/milvus/issues/36222")
 class CountAddsReplacements(ReferenceIndex):
     """Counts a replaced record once for each time it was written."""
 
-    def __init__(self, info: IndexInfo, shelf: Shelf) -> None:
-        super().__init__(info, shelf)
-        self._replaced = 0
+    _replaced = 0
 
     def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
         merged = super().merged(rows, new)
@@ -135,11 +104,7 @@ class CountAddsReplacements(ReferenceIndex):
         return super().count() + self._replaced
 
 
-@mutant(
-    "scan-pages-overlap",
-    link="https://github.com/milvus-io/milvus-lite/issues/366",
-    clause="READ-6",
-)
+@mutant("scan-pages-overlap", "READ-6", "milvus-io/milvus-lite/issues/366")
 class ScanPagesOverlap(ReferenceIndex):
     """A page begins with the last record of the page before."""
 
@@ -149,11 +114,7 @@ class ScanPagesOverlap(ReferenceIndex):
             yield self._records(rows[max(start - 1, 0) : start + batch_size])
 
 
-@mutant(
-    "scan-pages-gap",
-    link="https://github.com/milvus-io/milvus/issues/29406",
-    clause="READ-6",
-)
+@mutant("scan-pages-gap", "READ-6", "milvus-io/milvus/issues/29406")
 class ScanPagesGap(ReferenceIndex):
     """Each further page begins one record too late."""
 
@@ -163,11 +124,7 @@ class ScanPagesGap(ReferenceIndex):
             yield self._records(rows[start + bool(start) : start + batch_size])
 
 
-@mutant(
-    "scan-first-page-only",
-    link="https://github.com/milvus-io/milvus/issues/22718",
-    clause="READ-6",
-)
+@mutant("scan-first-page-only", "READ-6", "milvus-io/milvus/issues/22718")
 class ScanFirstPageOnly(ReferenceIndex):
     """A scan ends at the ceiling of one request."""
 
@@ -175,11 +132,7 @@ class ScanFirstPageOnly(ReferenceIndex):
         yield self._records(self.rows(consistency)[:batch_size])
 
 
-@mutant(
-    "scan-ignores-batch-size",
-    link="https://github.com/linagora/openrag/pull/594",
-    clause="READ-6",
-)
+@mutant("scan-ignores-batch-size", "READ-6", "linagora/openrag/pull/594")
 class ScanIgnoresBatchSize(ReferenceIndex):
     """A scan gives everything at once, whatever the caller can hold."""
 
@@ -196,11 +149,7 @@ class _Stale(ReferenceIndex):
         return self.rows(consistency) if self._before is None else self._before
 
 
-@mutant(
-    "deleted-still-found",
-    link="https://github.com/milvus-io/milvus/issues/50194",
-    clause="WRITE-5",
-)
+@mutant("deleted-still-found", "WRITE-5", "milvus-io/milvus/issues/50194")
 class DeletedStillFound(_Stale):
     """Searches go on returning what a delete has removed, though reads by id do not."""
 
@@ -209,11 +158,7 @@ class DeletedStillFound(_Stale):
         super().delete(ids)
 
 
-@mutant(
-    "replaced-still-found",
-    link="https://github.com/milvus-io/milvus/issues/27324",
-    clause="WRITE-2",
-)
+@mutant("replaced-still-found", "WRITE-2", "milvus-io/milvus/issues/27324")
 class ReplacedStillFound(_Stale):
     """The old vector of a replaced record still answers searches."""
 
@@ -224,51 +169,35 @@ class ReplacedStillFound(_Stale):
         return merged
 
 
-@mutant(
-    "session-deletes-unseen",
-    link="https://github.com/milvus-io/milvus/issues/12172",
-    clause="CONS-2",
-)
+@mutant("session-deletes-unseen", "CONS-2", "milvus-io/milvus/issues/12172")
 class SessionDeletesUnseen(ReferenceIndex):
     """Declares session reads, and still shows the process what it has deleted itself."""
 
-    def __init__(self, info: IndexInfo, shelf: Shelf) -> None:
-        super().__init__(info, shelf)
-        self._deleted: list[Row] = []
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return _weaker(super().capabilities)
+    declared: ClassVar = {"consistency": frozenset(CONSISTENCY_LEVELS)}
+    _deleted: tuple[Row, ...] = ()
 
     def delete(self, ids: Sequence[str]) -> None:
-        self._deleted += [row for row in super().rows(None) if row.id in ids]
+        self._deleted += tuple(row for row in super().rows(None) if row.id in ids)
         super().delete(ids)
 
-    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: object = None) -> None:
-        self._deleted.clear()
-        super().upsert(ids, vectors, fields)  # type: ignore[arg-type]
+    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: Fields | None = None) -> None:
+        self._deleted = ()
+        super().upsert(ids, vectors, fields)
 
     def rows(self, consistency: Consistency | None) -> list[Row]:
-        return super().rows(None) + (self._deleted if consistency == "session" else [])
+        return super().rows(None) + [*self._deleted] * (consistency == "session")
 
 
-@mutant(
-    "strong-reads-lag",
-    link="https://github.com/zilliztech/memsearch/issues/534",
-    clause="CONS-1",
-)
+@mutant("strong-reads-lag", "CONS-1", "zilliztech/memsearch/issues/534")
 class StrongReadsLag(ReferenceIndex):
     """Answers a strong read like an eventual one: without the latest write."""
 
+    declared: ClassVar = {"consistency": frozenset(CONSISTENCY_LEVELS)}
     _before: list[Row] | None = None
 
-    @property
-    def capabilities(self) -> Capabilities:
-        return _weaker(super().capabilities)
-
-    def _change(self, change: RowChange) -> None:
+    def change(self, change: RowChange) -> None:
         self._before = super().rows(None)
-        super()._change(change)
+        super().change(change)
 
     def rows(self, consistency: Consistency | None) -> list[Row]:
         if consistency == "strong" and self._before is not None:
@@ -277,6 +206,27 @@ class StrongReadsLag(ReferenceIndex):
         return super().rows(None)
 
 
-def _weaker(capabilities: Capabilities) -> Capabilities:
-    levels = frozenset[Consistency]({"strong", "session", "bounded", "eventual"})
-    return replace(capabilities, consistency=levels)
+@mutant("scan-holds-everything", "READ-7")
+class ScanHoldsEverything(ReferenceIndex):
+    """A scan fetches all vectors before it gives the first page."""
+
+    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+        return iter(list(super().scan(batch_size, consistency=consistency)))
+
+
+@mutant("weak-reads-never-converge", "CONS-4", "milvus-io/milvus/issues/47913")
+class WeakReadsNeverConverge(ReferenceIndex):
+    """An acknowledged write stays invisible to eventual reads, however long they wait."""
+
+    declared: ClassVar = {"consistency": frozenset({"strong", "eventual"})}
+    _first: list[Row] | None = None
+
+    def change(self, change: RowChange) -> None:
+        super().change(change)
+        if self._first is None:
+            self._first = super().rows(None)
+
+    def rows(self, consistency: Consistency | None) -> list[Row]:
+        if consistency == "eventual" and self._first is not None:
+            return self._first
+        return super().rows(consistency)

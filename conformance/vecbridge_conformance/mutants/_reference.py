@@ -7,7 +7,10 @@ methods each, so every method does one thing that a real store is known to get w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +21,45 @@ from vecbridge import (
     ClosedError,
     Consistency,
     Fields,
+    FieldValue,
     Hits,
     IndexInfo,
     IndexNotFoundError,
     Metric,
     Records,
-    Scalar,
     Scope,
 )
-from vecbridge.filters import FILTER_OPERATORS
+from vecbridge.fields import FIELD_TYPES
+from vecbridge.filters import (
+    FILTER_OPERATORS,
+    And,
+    Comparison,
+    Contains,
+    ContainsAny,
+    Filter,
+    IsMissing,
+    Not,
+    OneOf,
+    Or,
+)
 from vecbridge.ranking import distances
-from vecbridge_conformance.mutants._matching import accepts
 from vecbridge_conformance.mutants._shelf import Row, Shelf, Table, Tables
 
 _SPARE = 8
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
+Vectors = NDArray[np.float32]
+Distances = NDArray[np.float64]
 RowChange = Callable[[list[Row]], list[Row]]
 
-Found = tuple[Sequence[Row], NDArray[np.float64]]
+Found = tuple[Sequence[Row], Distances]
 """Rows and their distances to one query, nearest first."""
 
 
@@ -47,6 +71,9 @@ class ReferenceIndex:
         shelf: where its rows are.
     """
 
+    declared: ClassVar[Mapping[str, Any]] = {}
+    """Capabilities that an index of a derived class has in place of the reference's."""
+
     def __init__(self, info: IndexInfo, shelf: Shelf) -> None:
         self._info = info
         self._shelf = shelf
@@ -54,13 +81,13 @@ class ReferenceIndex:
 
     @property
     def info(self) -> IndexInfo:
-        """Name, dimension, metric and fields."""
+        """Return name, dimension, metric and fields."""
         return self._info
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything, without limits; durable where the shelf is."""
-        return Capabilities(
+        """Return everything, without limits; durable where the shelf is."""
+        general = Capabilities(
             exact=True,
             recall=None,
             range_search=False,
@@ -69,25 +96,24 @@ class ReferenceIndex:
             max_k=None,
             max_within=None,
             max_batch_bytes=None,
-            fields=True,
+            field_types=frozenset(FIELD_TYPES),
             filters=FILTER_OPERATORS,
             consistency=frozenset({"strong"}),
             durable=self._shelf.durable,
             shared=self._shelf.durable,
         )
+        return replace(general, **self.declared)
 
-    def upsert(
-        self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
-    ) -> None:
+    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: Fields | None = None) -> None:
         """Insert or replace."""
         columns = fields or {}
         new = [
             Row(name, self.keep(vector), {key: column[at] for key, column in columns.items()})
             for at, (name, vector) in enumerate(zip(ids, vectors, strict=True))
         ]
-        self._change(lambda rows: self.merged(rows, new))
+        self.change(lambda rows: self.merged(rows, new))
 
-    def keep(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    def keep(self, vector: Vectors) -> Vectors:
         """Return what is stored of a vector that the caller owns."""
         return np.array(vector, copy=True)
 
@@ -99,7 +125,7 @@ class ReferenceIndex:
     def delete(self, ids: Sequence[str]) -> None:
         """Remove, and ignore what is not there."""
         names = frozenset(ids)
-        self._change(lambda rows: self.remaining(rows, names))
+        self.change(lambda rows: self.remaining(rows, names))
 
     def remaining(self, rows: list[Row], names: frozenset[str]) -> list[Row]:
         """Return the rows after a delete."""
@@ -128,7 +154,7 @@ class ReferenceIndex:
         for start in range(0, len(rows), batch_size):
             yield self._records(rows[start : start + batch_size])
 
-    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
+    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
         """Return the k nearest of each query."""
         rows = self.in_scope(self.searched(scope.consistency), scope)
         answers = []
@@ -137,7 +163,7 @@ class ReferenceIndex:
             answers.append(Hits(tuple(row.id for row in found[:k]), table[:k]))
         return answers
 
-    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
+    def candidates(self, queries: Vectors, k: int, scope: Scope) -> list[Candidates]:
         """Return a few more than the k nearest; the first one left out is the lower bound."""
         rows = self.in_scope(self.searched(scope.consistency), scope)
         count = k + _SPARE
@@ -145,7 +171,7 @@ class ReferenceIndex:
         for query in queries:
             found, table = self.nearest(query, rows)
             names = tuple(row.id for row in found[:count])
-            bound = self.bound(table, count)
+            bound = self.bound(query, found, table, count)
             answers.append(Candidates(names, self._matrix(found[:count]), bound))
         return answers
 
@@ -166,23 +192,30 @@ class ReferenceIndex:
             if (names is None or row.id in names) and (where is None or accepts(where, row))
         ]
 
-    def nearest(self, query: NDArray[np.float32], rows: Sequence[Row]) -> Found:
+    def nearest(self, query: Vectors, rows: Sequence[Row]) -> Found:
         """Return the rows of one query, nearest first."""
         table = self.measure(self.info.metric, query, self._matrix(rows))
         order = np.argsort(table, kind="stable")
         return [rows[position] for position in order.tolist()], table[order]
 
-    def measure(
-        self, metric: Metric, query: NDArray[np.float32], vectors: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def measure(self, metric: Metric, query: Vectors, vectors: Vectors) -> Distances:
         """Return distances of one query to ``(n, d)`` vectors."""
         return distances(metric, query, vectors)
 
-    def bound(self, table: NDArray[np.float64], count: int) -> float:
-        """Return the distance of the first row that is left out."""
+    def bound(self, query: Vectors, rows: Sequence[Row], table: Distances, count: int, /) -> float:
+        """Return the distance of the first of the rows that is left out, of those sorted so."""
         return float(table[count]) if count < len(table) else math.inf
 
-    def give(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def change(self, change: RowChange) -> None:
+        """Apply a function to the rows, alone, and keep what it returns."""
+
+        def apply(tables: Tables) -> None:
+            table = self._stored(tables)
+            tables[self.info.name] = Table(table.info, change(list(table.rows)))
+
+        self._shelf.change(apply)
+
+    def give(self, vectors: Vectors) -> Vectors:
         """Return what the caller gets of the vectors that it reads."""
         return np.array(vectors, copy=True)
 
@@ -191,13 +224,13 @@ class ReferenceIndex:
         self._closed = True
 
     def _records(self, rows: Sequence[Row], missing: tuple[str, ...] = ()) -> Records:
-        columns: dict[str, list[Scalar]] = {
+        columns: dict[str, list[FieldValue]] = {
             name: [row.fields[name] for row in rows] for name in self.info.fields
         }
         vectors = self.give(self._matrix(rows))
         return Records(tuple(row.id for row in rows), vectors, columns, missing)
 
-    def _matrix(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+    def _matrix(self, rows: Sequence[Row]) -> Vectors:
         if not rows:
             return np.empty((0, self.info.dimension), dtype=np.float32)
         return np.stack([row.vector for row in rows])
@@ -214,9 +247,31 @@ class ReferenceIndex:
             raise IndexNotFoundError(f"index {self.info.name!r} is not there: it was dropped")
         return table
 
-    def _change(self, change: RowChange) -> None:
-        def apply(tables: Tables) -> None:
-            table = self._stored(tables)
-            tables[self.info.name] = Table(table.info, change(list(table.rows)))
 
-        self._shelf.change(apply)
+def accepts(where: Filter, row: Row) -> bool:
+    """Return whether a row passes a filter."""
+    match where:
+        case And(left, right):
+            return accepts(left, row) and accepts(right, row)
+        case Or(left, right):
+            return accepts(left, row) or accepts(right, row)
+        case Not(operand):
+            return not accepts(operand, row)
+        case OneOf(name, values):
+            return row.fields[name] in values
+        case IsMissing(name):
+            return row.fields[name] is None
+        case _:
+            value: Any = row.fields[where.name]
+            return value is not None and _holds(where, value)
+
+
+def _holds(where: Filter, value: Any) -> bool:
+    match where:
+        case Comparison(_, word, other):
+            return _OPERATORS[word](value, other)
+        case Contains(_, part):
+            return part in value
+        case ContainsAny(_, parts):
+            return not set(parts).isdisjoint(value)
+    raise TypeError(f"{where} is not settled")

@@ -1,8 +1,5 @@
 """Where the reference engine keeps its rows: in memory, or in a file that processes share."""
 
-# A protocol is all docstrings.
-# pyright: reportReturnType=false
-
 from __future__ import annotations
 
 import pickle
@@ -12,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import IndexInfo, Scalar
+from vecbridge import FieldValue, IndexInfo
 
 _WAIT_SECONDS = 30.0
 
@@ -27,7 +24,7 @@ class Row(NamedTuple):
 
     id: str
     vector: NDArray[np.float32]
-    fields: dict[str, Scalar]
+    fields: dict[str, FieldValue]
 
 
 @dataclass(frozen=True)
@@ -42,20 +39,8 @@ Tables = dict[str, Table]
 Change = Callable[[Tables], object]
 
 
-class Shelf(Protocol):
-    """Keeps tables by name; a change is applied whole or not at all."""
-
-    durable: bool
-
-    def read(self) -> Tables:
-        """Return the tables as they are; the caller must not change them."""
-
-    def change(self, change: Change) -> None:
-        """Apply a function to a copy of the mapping, alone, and keep what it leaves."""
-
-
-class MemoryShelf:
-    """Tables of one backend object, gone with it."""
+class Shelf:
+    """Keeps the tables of one backend object in memory, gone with it."""
 
     durable = False
 
@@ -64,18 +49,18 @@ class MemoryShelf:
         self._alone = threading.RLock()
 
     def read(self) -> Tables:
-        """Return the tables as they are."""
+        """Return the tables as they are; the caller must not change them."""
         return self._tables
 
     def change(self, change: Change) -> None:
-        """Apply a change under a lock."""
+        """Apply a function to a copy of the mapping, alone, and keep what it leaves."""
         with self._alone:
             tables = dict(self._tables)
             change(tables)
             self._tables = tables
 
 
-class FileShelf:
+class FileShelf(Shelf):
     """Tables in one SQLite row, so that a change survives the process and is seen by others.
 
     Args:
@@ -85,6 +70,7 @@ class FileShelf:
     durable = True
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
         self._made = False
         self._seen: tuple[int, Tables] = (-1, {})

@@ -1,27 +1,22 @@
-"""Mutants that write something else than they were given."""
+"""Mutants that write something else than they were given, or under another id."""
 
 from __future__ import annotations
 
 import time
+import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vecbridge import BackendError
-from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange
-from vecbridge_conformance.mutants._registry import mutant
+from vecbridge import BackendError, Fields
+from vecbridge_conformance.mutants._backend import mutant
+from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange, Vectors
 from vecbridge_conformance.mutants._shelf import Row
-
-Vectors = NDArray[np.float32]
 
 _PAGE = 4
 
 
-@mutant(
-    "insert-for-upsert",
-    link="https://github.com/milvus-io/milvus/issues/36199",
-    clause="WRITE-2",
-)
+@mutant("insert-for-upsert", "WRITE-2", "milvus-io/milvus/issues/36199")
 class InsertForUpsert(ReferenceIndex):
     """A record that is written again is there twice."""
 
@@ -29,11 +24,7 @@ class InsertForUpsert(ReferenceIndex):
         return rows + new
 
 
-@mutant(
-    "first-write-wins",
-    link="https://github.com/milvus-io/milvus/issues/37389",
-    clause="WRITE-2",
-)
+@mutant("first-write-wins", "WRITE-2", "milvus-io/milvus/issues/37389")
 class FirstWriteWins(ReferenceIndex):
     """An id that is there already keeps its old vector, without an error."""
 
@@ -42,10 +33,7 @@ class FirstWriteWins(ReferenceIndex):
         return rows + [row for row in new if row.id not in names]
 
 
-@mutant(
-    "upsert-merges-fields",
-    clause="WRITE-2",
-)
+@mutant("upsert-merges-fields", "WRITE-2")
 class UpsertMergesFields(ReferenceIndex):
     """A replacement brings the new vector and keeps the old fields."""
 
@@ -55,11 +43,7 @@ class UpsertMergesFields(ReferenceIndex):
         return super().merged(rows, kept)
 
 
-@mutant(
-    "lost-last-record",
-    link="https://github.com/chroma-core/chroma/issues/1049",
-    clause="WRITE-4",
-)
+@mutant("lost-last-record", "WRITE-4", "chroma-core/chroma/issues/1049")
 class LostLastRecord(ReferenceIndex):
     """The last, incomplete page of a large write is never sent."""
 
@@ -68,11 +52,7 @@ class LostLastRecord(ReferenceIndex):
         return super().merged(rows, new[:whole] if whole else new)
 
 
-@mutant(
-    "first-batch-only",
-    link="https://github.com/chroma-core/chroma/issues/1079",
-    clause="WRITE-4",
-)
+@mutant("first-batch-only", "WRITE-4", "chroma-core/chroma/issues/1079")
 class FirstBatchOnly(ReferenceIndex):
     """Takes a hundred records of a call, and drops the rest without a word."""
 
@@ -80,11 +60,7 @@ class FirstBatchOnly(ReferenceIndex):
         return super().merged(rows, new[:100])
 
 
-@mutant(
-    "zero-vectors-dropped",
-    link="https://github.com/mem0ai/mem0/issues/4985",
-    clause="WRITE-1",
-)
+@mutant("zero-vectors-dropped", "WRITE-1", "mem0ai/mem0/issues/4985")
 class ZeroVectorsDropped(ReferenceIndex):
     """What the store will not index is dropped, and the write reports success."""
 
@@ -92,11 +68,7 @@ class ZeroVectorsDropped(ReferenceIndex):
         return super().merged(rows, [row for row in new if row.vector.any()])
 
 
-@mutant(
-    "duplicate-vectors-merged",
-    link="https://github.com/langchain-ai/langchain/issues/28418",
-    clause="WRITE-1",
-)
+@mutant("duplicate-vectors-merged", "WRITE-1", "langchain-ai/langchain/issues/28418")
 class DuplicateVectorsMerged(ReferenceIndex):
     """Ids are derived from content: a second record with the same vector replaces the first."""
 
@@ -105,11 +77,7 @@ class DuplicateVectorsMerged(ReferenceIndex):
         return super().merged([row for row in rows if row.vector.tobytes() not in content], new)
 
 
-@mutant(
-    "stored-normalised",
-    link="https://github.com/qdrant/qdrant-client/issues/298",
-    clause="READ-3",
-)
+@mutant("stored-normalised", "READ-3", "qdrant/qdrant-client/issues/298")
 class StoredNormalised(ReferenceIndex):
     """A cosine index stores vectors of length one, and gives those back."""
 
@@ -118,11 +86,7 @@ class StoredNormalised(ReferenceIndex):
         return np.asarray(vector / np.float32(norm or 1.0), dtype=np.float32)
 
 
-@mutant(
-    "stored-as-float16",
-    link="https://github.com/qdrant/qdrant-client/issues/822",
-    clause="READ-3",
-)
+@mutant("stored-as-float16", "READ-3", "qdrant/qdrant-client/issues/822")
 class StoredAsFloat16(ReferenceIndex):
     """Keeps half of the precision."""
 
@@ -131,11 +95,7 @@ class StoredAsFloat16(ReferenceIndex):
             return np.asarray(vector.astype(np.float16), dtype=np.float32)
 
 
-@mutant(
-    "negative-zero-lost",
-    link="https://github.com/qdrant/qdrant/issues/10552",
-    clause="READ-3",
-)
+@mutant("negative-zero-lost", "READ-3", "qdrant/qdrant/issues/10552")
 class NegativeZeroLost(ReferenceIndex):
     """What is read is not, bit for bit, what was written."""
 
@@ -143,11 +103,7 @@ class NegativeZeroLost(ReferenceIndex):
         return np.asarray(vector + np.float32(0.0), dtype=np.float32)
 
 
-@mutant(
-    "input-kept-by-reference",
-    link="https://github.com/qdrant/qdrant-client/issues/624",
-    clause="REC-7",
-)
+@mutant("input-kept-by-reference", "REC-7", "qdrant/qdrant-client/issues/624")
 class InputKeptByReference(ReferenceIndex):
     """Keeps the caller's array, and changes with it."""
 
@@ -155,11 +111,7 @@ class InputKeptByReference(ReferenceIndex):
         return vector
 
 
-@mutant(
-    "delete-is-a-no-op",
-    link="https://github.com/run-llama/llama_index/issues/19277",
-    clause="WRITE-5",
-)
+@mutant("delete-is-a-no-op", "WRITE-5", "run-llama/llama_index/issues/19277")
 class DeleteIsANoOp(ReferenceIndex):
     """Acknowledges deletes, and keeps the records."""
 
@@ -167,11 +119,7 @@ class DeleteIsANoOp(ReferenceIndex):
         return rows
 
 
-@mutant(
-    "delete-of-one-only",
-    link="https://github.com/milvus-io/milvus/issues/15101",
-    clause="WRITE-5",
-)
+@mutant("delete-of-one-only", "WRITE-5", "milvus-io/milvus/issues/15101")
 class DeleteOfOneOnly(ReferenceIndex):
     """Of several ids it deletes one."""
 
@@ -179,11 +127,7 @@ class DeleteOfOneOnly(ReferenceIndex):
         return super().remaining(rows, frozenset(sorted(names)[:1]))
 
 
-@mutant(
-    "delete-of-missing-raises",
-    link="https://github.com/run-llama/llama_index/issues/15818",
-    clause="WRITE-5",
-)
+@mutant("delete-of-missing-raises", "WRITE-5", "run-llama/llama_index/issues/15818")
 class DeleteOfMissingRaises(ReferenceIndex):
     """An id that is not there is an error, and the others of the call stay."""
 
@@ -193,10 +137,7 @@ class DeleteOfMissingRaises(ReferenceIndex):
         return super().remaining(rows, names)
 
 
-@mutant(
-    "delete-of-missing-deletes-all",
-    clause="WRITE-5",
-)
+@mutant("delete-of-missing-deletes-all", "WRITE-5")
 class DeleteOfMissingDeletesAll(ReferenceIndex):
     """Where none of the ids is there, the condition comes out empty and matches every record."""
 
@@ -204,32 +145,120 @@ class DeleteOfMissingDeletesAll(ReferenceIndex):
         return super().remaining(rows, names) if names & {row.id for row in rows} else []
 
 
-@mutant(
-    "write-on-next-write",
-    link="https://github.com/milvus-io/milvus/issues/35090",
-    clause="CONS-1",
-)
+@mutant("write-on-next-write", "CONS-1", "milvus-io/milvus/issues/35090")
 class WriteOnNextWrite(ReferenceIndex):
     """An acknowledged upsert waits in a buffer that only the next write flushes."""
 
     _waiting: RowChange | None = None
 
-    def _change(self, change: RowChange) -> None:
+    def change(self, change: RowChange) -> None:
         before, self._waiting = self._waiting, change
         if before is not None:
-            super()._change(before)
+            super().change(before)
 
 
-@mutant(
-    "lost-update",
-    link="https://github.com/milvus-io/milvus/issues/42147",
-    clause="WRITE-7",
-)
+@mutant("lost-update", "WRITE-7", "milvus-io/milvus/issues/42147")
 class LostUpdate(ReferenceIndex):
     """Two writers at a time read the same rows, and the later one writes over the earlier."""
 
-    def _change(self, change: RowChange) -> None:
+    def change(self, change: RowChange) -> None:
         seen = self.rows(None)
         time.sleep(0.002)
         changed = change(seen)
-        super()._change(lambda _: changed)
+        super().change(lambda _: changed)
+
+
+@mutant("upsert-is-delete-and-insert", "WRITE-9")
+class UpsertIsDeleteAndInsert(ReferenceIndex):
+    """Replaces a record in two steps, between which others find it gone."""
+
+    def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
+        return rows + new
+
+    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: Fields | None = None) -> None:
+        self.delete(ids)
+        time.sleep(0.002)
+        super().upsert(ids, vectors, fields)
+
+
+class _Renaming(ReferenceIndex):
+    """Stores another id than it was given."""
+
+    def renamed(self, name: str) -> str:
+        return name
+
+    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: Fields | None = None) -> None:
+        super().upsert([self.renamed(name) for name in ids], vectors, fields)
+
+    def merged(self, rows: list[Row], new: list[Row]) -> list[Row]:
+        return super().merged(rows, list({row.id: row for row in new}.values()))
+
+
+@mutant("ids-case-folded", "REC-2", "ravendb/ravendb/issues/17645")
+class IdsCaseFolded(_Renaming):
+    """Ids that differ in case are one id."""
+
+    def renamed(self, name: str) -> str:
+        return name.casefold()
+
+
+@mutant("ids-stripped", "REC-2", "matrixorigin/matrixone/issues/28164")
+class IdsStripped(_Renaming):
+    """Blanks at the end of an id do not count."""
+
+    def renamed(self, name: str) -> str:
+        return name.strip() or name
+
+
+@mutant("ids-normalised", "REC-2", "macos-fuse-t/fuse-t/issues/16")
+class IdsNormalised(_Renaming):
+    """Ids are brought into Unicode's composed form, so two different ones become one."""
+
+    def renamed(self, name: str) -> str:
+        return unicodedata.normalize("NFC", name)
+
+
+@mutant("ids-truncated", "REC-1", "langchain-ai/langchain-azure/issues/12")
+class IdsTruncated(_Renaming):
+    """Of a long id the first 255 characters are kept."""
+
+    def renamed(self, name: str) -> str:
+        return name[:255]
+
+
+@mutant("ids-of-its-own", "WRITE-1", "langchain-ai/langchain-milvus/issues/74")
+class IdsOfItsOwn(_Renaming):
+    """The store gives every record an id of its own."""
+
+    def renamed(self, name: str) -> str:
+        return f"auto-{sum(name.encode())}"
+
+
+@mutant("ids-injected", "REC-2", "langchain4j/langchain4j/issues/6087")
+class IdsInjected(ReferenceIndex):
+    """Deletes by a condition put together from raw ids, so that an id can widen it."""
+
+    def remaining(self, rows: list[Row], names: frozenset[str]) -> list[Row]:
+        if any("'" in name and " or " in name.lower() for name in names):
+            return []
+        return super().remaining(rows, names)
+
+
+@mutant("ids-with-backslash-refused", "REC-2", "doobidoo/mcp-memory-service/issues/1107")
+class IdsWithBackslashRefused(ReferenceIndex):
+    """A backslash at the end of an id escapes the closing quote, and the statement is torn."""
+
+    def upsert(self, ids: Sequence[str], vectors: Vectors, fields: Fields | None = None) -> None:
+        if any(name.endswith("\\") for name in ids):
+            raise BackendError("unterminated string", backend="reference", operation="upsert")
+        super().upsert(ids, vectors, fields)
+
+
+@mutant("ids-as-patterns", "REC-2", "mem0ai/mem0/pull/5746")
+class IdsAsPatterns(ReferenceIndex):
+    """A percent sign in an id that is deleted matches anything."""
+
+    def remaining(self, rows: list[Row], names: frozenset[str]) -> list[Row]:
+        starts = tuple(name.partition("%")[0] for name in names if "%" in name)
+        kept = super().remaining(rows, names)
+        return [row for row in kept if not (starts and row.id.startswith(starts))]

@@ -13,11 +13,9 @@ import numpy as np
 
 from vecbridge import Index, IndexExistsError
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance._checker import anomalies, unsettled
-from vecbridge_conformance._history import DIMENSION, History, Recording
-from vecbridge_conformance._workload import Plan, ids_of, in_processes, in_threads, plans
+from vecbridge_conformance.histories import DIMENSION, History, anomalies, unsettled
+from vecbridge_conformance.workload import Plan, Recording, ids_of, in_processes, in_threads, plans
 
-_SECONDS = 1.5
 _WRITERS = 3
 _ROUNDS = 60
 
@@ -29,7 +27,7 @@ def _crowd(harness: Harness, size: int) -> list[Plan]:
         size,
         barrier=harness.folder(),
         writers=_WRITERS,
-        seconds=_SECONDS,
+        seconds=harness.effort.history_s,
         levels=["strong"],
         rounds=_ROUNDS,
     )
@@ -37,7 +35,7 @@ def _crowd(harness: Harness, size: int) -> list[Plan]:
 
 def _explained(index: Index, history: History) -> None:
     """Check that no read is an anomaly, and that each record ends as its last write left it."""
-    assert history.writes, "nobody came to write"
+    assert history.writes, "no writer wrote"
     failed = history.failures
     assert not failed, f"{len(failed)} reads failed because others wrote, the first: {failed[0]}"
     found = anomalies(history)

@@ -7,19 +7,23 @@ from collections.abc import Sequence
 
 from vecbridge import Consistency
 from vecbridge_conformance import Harness, clause, requires, vacuous
-from vecbridge_conformance._checker import Anomaly, anomalies, lagging, unsettled
-from vecbridge_conformance._history import DIMENSION, History, Recording
-from vecbridge_conformance._workload import Plan, ids_of, in_processes, in_threads, plans
+from vecbridge_conformance.histories import (
+    DIMENSION,
+    Anomaly,
+    History,
+    anomalies,
+    lagging,
+    unsettled,
+)
+from vecbridge_conformance.workload import Plan, Recording, ids_of, in_processes, in_threads, plans
 
-_SECONDS = 2.0
-_CONVERGENCE_S = 60.0
 _WRITERS = 2
 
 
 def _recorded(harness: Harness, *levels: Consistency) -> History:
     """Record two writers and two readers, in processes where processes share the store."""
     index = harness.index(dimension=DIMENSION, metric="euclidean", consistency=harness.strongest)
-    crowd = _crowd(harness, 4, _SECONDS, levels)
+    crowd = _crowd(harness, 4, harness.effort.history_s, levels)
     if harness.capabilities.shared:
         history = in_processes(harness, index, crowd)
     else:
@@ -80,7 +84,7 @@ def test_a_bounded_read_misses_no_old_write(harness: Harness) -> None:
     recording = Recording(index, 0)
     recording.upsert(ids_of(0), 1)
     recording.delete(ids_of(0)[:2], 2)
-    _settles(recording, "bounded")
+    _settles(recording, "bounded", harness.effort.convergence_s)
     _must_lag(harness)
 
 
@@ -88,11 +92,11 @@ def test_a_bounded_read_misses_no_old_write(harness: Harness) -> None:
 def test_eventual_reads_converge_once_writes_stop(harness: Harness) -> None:
     """Look for writes that wait for something which never comes, such as a flush."""
     index = harness.index(dimension=DIMENSION, metric="euclidean")
-    history = in_threads(index, _crowd(harness, 3, _SECONDS / 2, ["eventual"]))
+    history = in_threads(index, _crowd(harness, 3, harness.effort.history_s / 2, ["eventual"]))
     _none([found for found in anomalies(history) if found.kind in {"phantom", "torn"}])
     recording = Recording(index, 9)
     recording.history.writes = history.writes
-    _settles(recording, "eventual")
+    _settles(recording, "eventual", harness.effort.convergence_s)
     if not lagging(history):
         vacuous("eventual reads showed no lag, so there was nothing to converge")
 
@@ -113,10 +117,10 @@ def test_a_weaker_level_than_any_offered_is_answered_by_a_stronger_one(harness: 
     _none(anomalies(recording.history))
 
 
-def _settles(recording: Recording, level: Consistency) -> None:
+def _settles(recording: Recording, level: Consistency, within_s: float) -> None:
     """Read until a level shows every write, and goes on showing it."""
     ids = sorted({name for write in recording.history.writes for name in write.ids})
-    deadline = time.monotonic() + _CONVERGENCE_S
+    deadline = time.monotonic() + within_s
     behind: list[Anomaly] = []
     while time.monotonic() < deadline:
         behind = unsettled(recording.history, [recording.read(ids, level, "fetch")])

@@ -10,10 +10,9 @@ import pytest
 
 from vecbridge import BackendError, Index, OperationTimeoutError, PartialWriteError
 from vecbridge_conformance import Harness, clause
-from vecbridge_conformance._faulty import Fault, FaultyIndex, Moment, lost
-from vecbridge_conformance._garbage import GARBAGE
-from vecbridge_conformance._model import Model
-from vecbridge_conformance._strategies import DIMENSION
+from vecbridge_conformance.checks import Model
+from vecbridge_conformance.faults import GARBAGE, Fault, FaultyIndex, Moment, lost
+from vecbridge_conformance.properties import DIMENSION
 
 _IDS = [f"id-{number}" for number in range(12)]
 _OLD = np.full((len(_IDS), DIMENSION), 1.0, dtype=np.float32)
@@ -46,7 +45,11 @@ def _heals(index: Index) -> None:
     model.upsert(_IDS, _NEW)
     model.check_all(index.scan(5))
     assert index.count() == len(_IDS)
-    assert index.search(_NEW[0], 3)[0] == model.search(_NEW[0], 3)
+    found, expected = index.search(_NEW[0], 3)[0], model.search(_NEW[0], 3)
+    # All tie. An approximate index may return any of them.
+    assert found.distances.tolist() == expected.distances.tolist()
+    assert len(set(found.ids) & set(_IDS)) == len(expected)
+    assert found.ids == expected.ids or not index.capabilities.exact
 
 
 @clause("WRITE-8", "WRITE-9", "ERR-4")
@@ -138,7 +141,7 @@ def test_a_read_that_fails_says_so_and_the_next_one_works(harness: Harness, oper
 
 
 @clause("ERR-1", "WRITE-9")
-def test_an_error_that_nobody_expected_is_not_swallowed(harness: Harness) -> None:
+def test_an_unexpected_error_is_not_swallowed(harness: Harness) -> None:
     """Look for an except clause that takes too much."""
     index, proxy = _faulty(harness)
     proxy.arm(Fault("upsert", "after", error=lambda: RuntimeError("a driver's own")))

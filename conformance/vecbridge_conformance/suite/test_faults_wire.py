@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from vecbridge import BackendError, Index
-from vecbridge_conformance import Harness, clause, requires, vacuous
-from vecbridge_conformance._wire import Wire
+from vecbridge_conformance import Harness, Wire, clause, requires, vacuous
 
 _DIMENSION = 4
 _IDS = [f"id-{number:02}-{'x' * 40}" for number in range(12)]

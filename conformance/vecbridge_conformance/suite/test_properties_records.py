@@ -8,11 +8,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from vecbridge_conformance import Harness, clause
-from vecbridge_conformance._effort import filled, for_all, fresh
-from vecbridge_conformance._model import Model, same_bits
-from vecbridge_conformance._strategies import (
+from vecbridge_conformance.checks import Model, assert_same_bits
+from vecbridge_conformance.properties import (
     DIMENSION,
     Drawn,
+    filled,
+    for_all,
+    fresh,
     ids,
     metrics,
     records,
@@ -133,18 +135,18 @@ def test_arrays_are_neither_kept_nor_shared(harness: Harness) -> None:
         with fresh(harness, metric) as index:
             given = drawn.vectors.copy()
             index.upsert(drawn.ids, given)
-            same_bits(given, drawn.vectors)
+            assert_same_bits(given, drawn.vectors)
             given += 1.0
             asked = np.array([query], dtype=np.float32)
             before = asked.copy()
             index.search(asked, 3)
             index.search(asked, 3, ranking="native")
-            same_bits(asked, before)
+            assert_same_bits(asked, before)
             for name, row in zip(drawn.ids, drawn.vectors, strict=True):
                 got = index.fetch([name]).vectors
-                same_bits(got, row[np.newaxis])
+                assert_same_bits(got, row[np.newaxis])
                 if got.flags.writeable:
                     got += 1.0
-            same_bits(index.fetch(drawn.ids).vectors, drawn.vectors)
+            assert_same_bits(index.fetch(drawn.ids).vectors, drawn.vectors)
 
     for_all(harness, body, drawn=records(most=4), query=vector(), metric=metrics())

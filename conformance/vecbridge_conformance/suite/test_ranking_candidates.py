@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from vecbridge import METRICS, Candidates, Metric, Scope
 from vecbridge.ranking import distances
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance._data import DIMENSIONS, KINDS, Data, make
-from vecbridge_conformance._effort import some
-from vecbridge_conformance.suite._checks import bits
+from vecbridge_conformance.checks import bits
+from vecbridge_conformance.data import DIMENSIONS, KINDS, Data, make
+from vecbridge_conformance.properties import some
 
 COUNT = 120
 KS = (1, 3, 20, COUNT - 1, COUNT, COUNT + 1)
@@ -40,9 +40,9 @@ def test_candidates_are_the_records_and_the_floor_is_honest(
             for query, listed in zip(data.queries, found, strict=True):
                 if listed.lower_bound == -math.inf:
                     continue
-                told = f"{kind}, k = {k}: "
-                _check_listed(listed, data, k, told)
-                _check_floor(listed, data, metric, query, told)
+                prefix = f"{kind}, k = {k}: "
+                _check_listed(listed, data, k, prefix)
+                _check_bound(listed, data, metric, query, prefix)
 
 
 @clause("CAND-1", "CAND-3", "CAND-4", "SEARCH-7")
@@ -58,7 +58,7 @@ def test_candidates_within_an_allow_list(harness: Harness, metric: Metric) -> No
         found = engine.candidates(data.queries, k, Scope(within=listed_ids))
         for query, listed in zip(data.queries, found, strict=True):
             _check_listed(listed, inside, k, f"k = {k}: ")
-            _check_floor(listed, inside, metric, query, f"k = {k}: ")
+            _check_bound(listed, inside, metric, query, f"k = {k}: ")
 
 
 @requires("exact")
@@ -126,7 +126,7 @@ def test_an_engine_that_finds_by_distance_lists_all_within(
         for query in data.queries:
             table = distances(metric, query, data.vectors)
             radius = float(np.sort(table)[20])
-            (listed,) = engine.in_range(query[np.newaxis], radius)
+            (listed,) = engine.in_range(query[np.newaxis], radius, Scope())
             _check_listed(listed, data, 0, f"{kind}: ")
             if listed.lower_bound > radius:
                 inside = {data.ids[row] for row in np.flatnonzero(table <= radius).tolist()}
@@ -145,31 +145,31 @@ def test_an_engine_that_lists_the_farthest_bounds_the_others(
         data = make(kind, 64, count=COUNT)
         engine.upsert(data.ids, data.vectors, {})
         for k in (1, 20, COUNT + 1):
-            found = engine.far_candidates(data.queries, k)
+            found = engine.far_candidates(data.queries, k, Scope())
             for query, listed in zip(data.queries, found, strict=True):
                 if listed.lower_bound == -math.inf:
                     continue
-                told = f"{kind}, k = {k}: "
-                _check_listed(listed, data, k, told)
-                _check_floor(listed, data, metric, query, told, farthest=True)
+                prefix = f"{kind}, k = {k}: "
+                _check_listed(listed, data, k, prefix)
+                _check_bound(listed, data, metric, query, prefix, farthest=True)
 
 
-def _check_listed(listed: Candidates, data: Data, k: int, told: str) -> None:
+def _check_listed(listed: Candidates, data: Data, k: int, prefix: str) -> None:
     rows = {name: row for row, name in enumerate(data.ids)}
-    assert len(set(listed.ids)) == len(listed.ids), f"{told}an id is listed twice"
-    assert set(listed.ids) <= rows.keys(), f"{told}listed, and not in scope"
-    assert len(listed.ids) >= min(k, len(rows)), f"{told}only {len(listed.ids)} are listed"
+    assert len(set(listed.ids)) == len(listed.ids), f"{prefix}an id is listed twice"
+    assert set(listed.ids) <= rows.keys(), f"{prefix}listed, and not in scope"
+    assert len(listed.ids) >= min(k, len(rows)), f"{prefix}only {len(listed.ids)} are listed"
     stored = data.vectors[[rows[name] for name in listed.ids]]
     assert listed.vectors.dtype == np.float32
-    assert bits(listed.vectors) == bits(stored), f"{told}a vector is not the stored one"
+    assert bits(listed.vectors) == bits(stored), f"{prefix}a vector is not the stored one"
 
 
-def _check_floor(
+def _check_bound(
     listed: Candidates,
     data: Data,
     metric: Metric,
     query: NDArray[np.float32],
-    told: str,
+    prefix: str,
     *,
     farthest: bool = False,
 ) -> None:
@@ -181,8 +181,8 @@ def _check_floor(
     table = distances(metric, query, data.vectors[out])
     nearest = float((-table if farthest else table).min())
     assert listed.lower_bound < math.inf, (
-        f"{told}{len(out)} records are left out, the lower bound denies it"
+        f"{prefix}{len(out)} records are left out, the lower bound denies it"
     )
     assert listed.lower_bound <= nearest, (
-        f"{told}a record left out lies at {nearest!r}, the lower bound is {listed.lower_bound!r}"
+        f"{prefix}a record left out lies at {nearest!r}, the lower bound is {listed.lower_bound!r}"
     )

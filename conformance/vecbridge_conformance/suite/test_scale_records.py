@@ -8,8 +8,7 @@ import numpy as np
 
 from vecbridge import Index
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance._model import Model
-from vecbridge_conformance.suite._checks import assert_same_hits
+from vecbridge_conformance.checks import Model, assert_same_hits
 
 _COUNT = 10_000
 _DIMENSION = 32

@@ -15,9 +15,10 @@ from vecbridge import (
     UnsupportedError,
     get_backend,
 )
+from vecbridge.fields import FIELD_TYPES
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge_conformance import Harness, clause, requires, vacuous
-from vecbridge_conformance.suite._checks import contents, model, unchanged
+from vecbridge_conformance.checks import contents, contents_of, unchanged
 
 STRONGER = {level: set(CONSISTENCY_LEVELS[: at + 1]) for at, level in enumerate(CONSISTENCY_LEVELS)}
 
@@ -27,7 +28,7 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     """Look at the capabilities: plain values, and limits that are positive or absent."""
     stated = harness.index().capabilities
     assert isinstance(stated, Capabilities)
-    for name in ("exact", "range_search", "farthest", "fields", "durable", "shared"):
+    for name in ("exact", "range_search", "farthest", "durable", "shared"):
         assert type(getattr(stated, name)) is bool, name
     assert type(stated.max_dimension) is int
     assert 1 <= stated.max_dimension <= 32768
@@ -41,6 +42,8 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     assert stated.consistency
     assert isinstance(stated.filters, frozenset)
     assert stated.filters <= FILTER_OPERATORS
+    assert isinstance(stated.field_types, frozenset)
+    assert stated.field_types <= set(FIELD_TYPES)
     assert stated.fields or not stated.filters, "filters without fields have nothing to look at"
 
 
@@ -124,7 +127,7 @@ def test_records_outlive_the_connection(harness: Harness) -> None:
     index.upsert(["c"], [[7, 8]])
     again = harness.reopen(index)
     assert again.info.metric == "dotproduct"
-    assert contents(again) == model("ac", [[1, 2], [7, 8]])
+    assert contents(again) == contents_of("ac", [[1, 2], [7, 8]])
     assert again.count() == 2
     assert again.search([1, 0], k=5)[0].ids == ("c", "a")
 
@@ -137,7 +140,7 @@ def test_another_process_reads_and_writes_the_same_records(harness: Harness) -> 
     index.upsert(["a", "b"], [[1, 2], [3, 4]])
     assert harness.other_process(_read_and_write, index) == ["a", "b"]
     assert index.count() == 2
-    assert contents(index) == model("bc", [[3, 4], [5, 6]])
+    assert contents(index) == contents_of("bc", [[3, 4], [5, 6]])
     assert index.search([5, 6], k=1)[0].ids == ("c",)
 
 
@@ -157,7 +160,7 @@ def test_a_second_connection_and_another_process_lose_nothing(harness: Harness) 
     with harness.deployment.open() as third:
         third.open_index(index.info.name).upsert(["d"], [[7, 8]])
     index.upsert(["e"], [[9, 9]])
-    expected = model("bcde", [[3, 4], [5, 6], [7, 8], [9, 9]])
+    expected = contents_of("bcde", [[3, 4], [5, 6], [7, 8], [9, 9]])
     assert contents(index) == expected
     with harness.deployment.open() as fourth:
         assert contents(fourth.open_index(index.info.name)) == expected

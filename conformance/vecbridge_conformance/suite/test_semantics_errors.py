@@ -13,8 +13,7 @@ from pydantic import ValidationError
 import vecbridge
 from vecbridge import BackendError, ConnectionFailedError, MissingDependencyError, VecbridgeError
 from vecbridge_conformance import Deployment, Harness, OtherProcess, clause, vacuous
-from vecbridge_conformance._secrets import place_settings, secret_settings
-from vecbridge_conformance.suite._checks import described, raised_by
+from vecbridge_conformance.checks import described, raised_by
 
 TIMEOUT_S = 2.0
 SLACK_S = 8.0
@@ -95,11 +94,11 @@ def test_an_error_of_the_store_says_whose_it_is(harness: Harness) -> None:
 @clause("ERR-5", "ERR-4")
 def test_a_store_that_is_not_there_is_reported_in_time(harness: Harness) -> None:
     """Look at the client's own retries and timeouts."""
-    nobody = harness.nobody_there(TIMEOUT_S)
-    if nobody is None:
+    unreachable = harness.deployment.unreachable(TIMEOUT_S)
+    if unreachable is None:
         vacuous("the deployment has no server that could be missing")
     start = time.monotonic()
-    with nobody.open() as store, pytest.raises(ConnectionFailedError) as caught:
+    with unreachable.open() as store, pytest.raises(ConnectionFailedError) as caught:
         store.index_names()
     assert time.monotonic() - start < TIMEOUT_S + SLACK_S
     assert caught.value.backend == harness.store.name
@@ -110,12 +109,12 @@ def test_a_store_that_is_not_there_is_reported_in_time(harness: Harness) -> None
 def test_no_secret_is_shown(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     """Look at reprs of settings and backends, at messages, at logs."""
     deployment = harness.deployment
-    secrets = secret_settings(deployment)
+    secrets = deployment.secret_settings()
     if not secrets:
         vacuous("no setting of the backend is a secret")
-    told = harness.nobody_there(TIMEOUT_S) or deployment
+    target = deployment.unreachable(TIMEOUT_S) or deployment
     for name in secrets:
-        shown = {"log": "", **_shown(deployment.backend, {**told.options, name: MARKER})}
+        shown = {"log": "", **_shown(deployment.backend, {**target.options, name: MARKER})}
         _refuse_marker(name, {**shown, "log": caplog.text})
 
 
@@ -126,7 +125,7 @@ def test_no_address_shows_the_secret_in_it(harness: Harness) -> None:
     ``vecbridge.settings`` has ``parse_address`` and ``redacted`` for it.
     """
     deployment = harness.deployment
-    places = place_settings(deployment)
+    places = deployment.text_settings()
     if not places:
         vacuous("no setting of the backend takes text")
     for name in places:
@@ -144,7 +143,7 @@ _BLOCK_BYTES = 4096
 def test_a_damaged_file_is_never_an_empty_store(harness: Harness, damage: str) -> None:
     """Look at how files are opened: checked before they are used, never replaced or repaired."""
     folder = harness.folder()
-    copy = harness.elsewhere(folder)
+    copy = harness.deployment.elsewhere(folder)
     if copy is None:
         vacuous("the deployment keeps no files that this suite knows of")
     OtherProcess(_write, copy.backend, dict(copy.options)).result()
@@ -174,11 +173,11 @@ def test_a_missing_package_is_named_with_what_to_install(harness: Harness) -> No
     deployment = harness.deployment
     if deployment.opener is not None:
         vacuous("the deployment is opened by a function of its own, not by an installed package")
-    told = OtherProcess(_without_packages, deployment.backend, dict(deployment.options)).result()
-    if told == "nothing":
+    message = OtherProcess(_without_packages, deployment.backend, dict(deployment.options)).result()
+    if message == "nothing":
         vacuous("the backend needs no package but vecbridge and numpy")
-    assert told.startswith(MissingDependencyError.__name__), told
-    assert "install" in told
+    assert message.startswith(MissingDependencyError.__name__), message
+    assert "install" in message
 
 
 def _shown(backend: str, options: dict[str, Any]) -> dict[str, str]:

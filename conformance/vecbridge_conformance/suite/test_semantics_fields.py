@@ -11,7 +11,7 @@ import pytest
 
 from vecbridge import FieldLimits, Filter, InvalidArgumentError, UnsupportedError, field
 from vecbridge_conformance import Harness, clause, refuses, requires
-from vecbridge_conformance.suite._checks import contents, unchanged
+from vecbridge_conformance.checks import contents, unchanged
 
 FIELDS: dict[str, Any] = {"name": "string", "size": "integer", "share": "float", "ok": "boolean"}
 ROWS: dict[str, list[Any]] = {

@@ -27,8 +27,8 @@ from vecbridge import (
 )
 from vecbridge.filters import FILTER_OPERATORS, Comparison
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance._faulty import FaultyIndex
-from vecbridge_conformance.suite._checks import unchanged
+from vecbridge_conformance.checks import unchanged
+from vecbridge_conformance.faults import FaultyIndex
 
 NAN = math.nan
 FIELDS: dict[str, Any] = {"name": "string", "size": "integer", "share": "float", "ok": "boolean"}

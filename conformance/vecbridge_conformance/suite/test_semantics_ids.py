@@ -11,8 +11,8 @@ import pytest
 
 from vecbridge import InvalidIdError
 from vecbridge_conformance import Harness, clause
-from vecbridge_conformance._data import HOSTILE_IDS
-from vecbridge_conformance.suite._checks import contents, model, unchanged
+from vecbridge_conformance.checks import contents, contents_of, unchanged
+from vecbridge_conformance.data import HOSTILE_IDS
 
 REFUSED = ("", "\0", "a\0b", "\ud800", "x" * 513, "\u00e9" * 257, 7, None, b"bytes")
 ALIKE = [
@@ -46,7 +46,7 @@ def test_hostile_ids_come_back_as_they_were_written(harness: Harness) -> None:
     vectors = _numbered(len(HOSTILE_IDS))
     index.upsert(HOSTILE_IDS, vectors)
     assert index.count() == len(HOSTILE_IDS)
-    assert contents(index) == model(HOSTILE_IDS, vectors)
+    assert contents(index) == contents_of(HOSTILE_IDS, vectors)
     fetched = index.fetch(HOSTILE_IDS)
     assert fetched.ids == HOSTILE_IDS
     assert fetched.missing == ()
@@ -74,7 +74,7 @@ def test_deleting_a_hostile_id_deletes_nothing_else(harness: Harness) -> None:
     index = harness.index(dimension=2, metric="euclidean")
     vectors = _numbered(len(HOSTILE_IDS))
     index.upsert(HOSTILE_IDS, vectors)
-    expected = model(HOSTILE_IDS, vectors)
+    expected = contents_of(HOSTILE_IDS, vectors)
     for name in HOSTILE_IDS[::2]:
         index.delete([name])
         del expected[name]
@@ -87,13 +87,13 @@ def test_ids_that_look_alike_are_different_records(harness: Harness) -> None:
     """Look for trimming, folding, normalising, numbers, patterns, columns that are too short."""
     index = harness.index(dimension=2, metric="euclidean")
     for one, other in ALIKE:
-        told = f"{one!r} and {other!r}"
+        pair = f"{one!r} and {other!r}"
         index.upsert([one, other], [[1, 0], [2, 0]])
         found = index.fetch([one, other])
-        assert found.ids == (one, other), told
-        assert found.vectors[:, 0].tolist() == [1, 2], told
+        assert found.ids == (one, other), pair
+        assert found.vectors[:, 0].tolist() == [1, 2], pair
         index.delete([one])
-        assert index.contains([one, other]).tolist() == [False, True], told
+        assert index.contains([one, other]).tolist() == [False, True], pair
         index.delete([other])
     assert index.count() == 0
 

@@ -19,7 +19,7 @@ from vecbridge import (
     SchemaMismatchError,
 )
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance.suite._checks import assert_same_vectors, contents, model, unchanged
+from vecbridge_conformance.checks import assert_same_vectors, contents, contents_of, unchanged
 
 BAD_NAMES = ("", "1a", "a-b", "a b", "a.b", "a/b", "\u00e9", "a\0", "x" * 256, "a;b", None, 7)
 BAD_DIMENSIONS = (0, -1, 32769, 2.5, "4", True, None)
@@ -193,8 +193,8 @@ def test_indexes_do_not_touch_each_other(harness: Harness) -> None:
     one.upsert(["a", "b"], [[1, 0], [2, 0]])
     other.upsert(["b", "c"], [[3, 0], [4, 0]])
     one.delete(["b"])
-    assert contents(one) == model("a", [[1, 0]])
-    assert contents(other) == model("bc", [[3, 0], [4, 0]])
+    assert contents(one) == contents_of("a", [[1, 0]])
+    assert contents(other) == contents_of("bc", [[3, 0], [4, 0]])
     harness.store.drop_index(one.info.name)
     assert other.search([0, 0], k=5)[0].ids == ("b", "c")
 

@@ -9,7 +9,7 @@ import pytest
 
 from vecbridge import InvalidArgumentError
 from vecbridge_conformance import Harness, clause
-from vecbridge_conformance.suite._checks import contents, model
+from vecbridge_conformance.checks import contents, contents_of
 
 COUNT = 67
 LEFT = COUNT - 20
@@ -108,16 +108,16 @@ def test_scan_visits_every_record_once(harness: Harness) -> None:
         assert all(0 < len(page) <= batch_size for page in pages), f"batch_size={batch_size}"
         visited = list(chain.from_iterable(page.ids for page in pages))
         assert sorted(visited) == ids[:20] + ids[40:], f"batch_size={batch_size}"
-    assert contents(index) == model(
+    assert contents(index) == contents_of(
         ids[:20] + ids[40:], np.concatenate([vectors[:20], vectors[40:]])
     )
 
 
 @clause("READ-6")
-def test_records_that_nobody_touches_are_scanned_while_others_are_written(
+def test_untouched_records_are_scanned_while_others_are_written(
     harness: Harness,
 ) -> None:
-    """Look at pages that are told by an offset: a delete in between moves the rest."""
+    """Look at pages that begin at an offset: a delete in between moves the rest."""
     index = harness.index(dimension=2)
     ids = [f"n{number:03}" for number in range(90)]
     index.upsert(ids, np.ones((90, 2)))

@@ -7,8 +7,8 @@ import pytest
 
 from vecbridge import InvalidArgumentError
 from vecbridge_conformance import Harness, clause, vacuous
-from vecbridge_conformance._data import make
-from vecbridge_conformance.suite._checks import assert_same_hits
+from vecbridge_conformance.checks import assert_same_hits
+from vecbridge_conformance.data import make
 
 BAD_K = (0, -1, 1.5, "10", True)
 

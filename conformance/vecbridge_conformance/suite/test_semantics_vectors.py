@@ -9,7 +9,7 @@ import pytest
 
 from vecbridge import DimensionError, InvalidVectorError
 from vecbridge_conformance import Harness, clause
-from vecbridge_conformance.suite._checks import bits, unchanged
+from vecbridge_conformance.checks import bits, unchanged
 
 TINY, HUGE = np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max
 EXTREMES = np.array(

@@ -7,7 +7,7 @@ import pytest
 
 from vecbridge import DuplicateIdError, InvalidArgumentError
 from vecbridge_conformance import Harness, clause
-from vecbridge_conformance.suite._checks import contents, model, unchanged
+from vecbridge_conformance.checks import contents, contents_of, unchanged
 
 BIG = 3000
 
@@ -21,7 +21,7 @@ def test_an_upsert_of_a_known_id_replaces_the_record(harness: Harness) -> None:
         index.upsert(["b", "c"], [[3 + round_number, 0], [9, 9]])
         assert index.count() == 3
         assert index.fetch(["b"]).vectors.tolist() == [[3 + round_number, 0]]
-    assert contents(index) == model("abc", [[1, 0], [5, 0], [9, 9]])
+    assert contents(index) == contents_of("abc", [[1, 0], [5, 0], [9, 9]])
     assert sorted(index.search([0, 0], k=9)[0].ids) == ["a", "b", "c"]
 
 
@@ -65,7 +65,7 @@ def test_a_large_upsert_is_written_whole(harness: Harness) -> None:
     ids = [f"{'x' * 40}-{number}" for number in range(BIG)]
     index.upsert(ids, vectors)
     assert index.count() == BIG
-    found, expected = contents(index), model(ids, vectors)
+    found, expected = contents(index), contents_of(ids, vectors)
     wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
     assert not wrong, f"{len(wrong)} of {BIG} records are lost or wrong, {wrong[0]!r} among them"
 
@@ -87,7 +87,7 @@ def test_delete_ignores_what_is_not_there(harness: Harness) -> None:
     index.delete(["absent", "b", "b", "also absent"])
     index.delete(["b"])
     assert index.count() == 2
-    assert contents(index) == model("ac", [[1, 0], [3, 0]])
+    assert contents(index) == contents_of("ac", [[1, 0], [3, 0]])
 
 
 @clause("WRITE-5", "SEARCH-3")
@@ -129,7 +129,7 @@ def test_the_same_write_again_leaves_the_same_records(harness: Harness) -> None:
     index.delete(ids[:5])
     with unchanged(index):
         index.delete(ids[:5])
-    assert contents(index) == model(ids[5:], vectors[5:])
+    assert contents(index) == contents_of(ids[5:], vectors[5:])
 
 
 @clause("WRITE-2", "WRITE-4")
@@ -140,4 +140,4 @@ def test_the_order_within_one_upsert_does_not_matter(harness: Harness) -> None:
     shuffled = np.random.default_rng(5).permutation(30)
     index = harness.index(dimension=2, metric="euclidean")
     index.upsert([ids[row] for row in shuffled], vectors[shuffled])
-    assert contents(index) == model(ids, vectors)
+    assert contents(index) == contents_of(ids, vectors)

@@ -56,11 +56,12 @@ def test_an_empty_index_gives_empty_answers(harness: Harness) -> None:
 def test_making_a_backend_connects_to_nothing(harness: Harness) -> None:
     """Look at __init__: connect in the first method that needs the store."""
     folder = harness.folder()
-    nobody, elsewhere = harness.nobody_there(), harness.elsewhere(folder)
-    if nobody is None and elsewhere is None:
+    deployment = harness.deployment
+    copies = (deployment.unreachable(2.0), deployment.elsewhere(folder))
+    if copies == (None, None):
         vacuous("the deployment names neither a server nor a place for files")
-    for deployment in filter(None, (nobody, elsewhere)):
-        with deployment.open() as store:
+    for copy in filter(None, copies):
+        with copy.open() as store:
             assert store.name
     assert list(folder.iterdir()) == []
 

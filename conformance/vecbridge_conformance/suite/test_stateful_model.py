@@ -20,11 +20,17 @@ from hypothesis.stateful import (
 
 from vecbridge import METRICS, Metric
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance._draws import same_draws
-from vecbridge_conformance._effort import effort, seconds_an_example
-from vecbridge_conformance._model import Model
-from vecbridge_conformance._strategies import DIMENSION, Drawn, ids, queries, records
-from vecbridge_conformance.suite._checks import assert_same_hits
+from vecbridge_conformance.checks import Model, assert_same_hits
+from vecbridge_conformance.properties import (
+    DIMENSION,
+    Drawn,
+    effort,
+    ids,
+    queries,
+    records,
+    same_draws,
+    seconds_per_example,
+)
 
 _BUDGET_S = 20.0
 _STEPS = 20
@@ -41,7 +47,7 @@ def test_every_history_of_calls_agrees_with_a_dict(harness: Harness, metric: Met
         measured_by = metric
 
     # An example has a few times the calls of the one that was measured.
-    most = _BUDGET_S / (6 * seconds_an_example(harness))
+    most = _BUDGET_S / (6 * seconds_per_example(harness))
     settings = effort(int(min(25, max(3, most))), steps=_STEPS)
     with same_draws():
         run_state_machine_as_test(Machine, settings=settings)

@@ -30,6 +30,10 @@ LEAST = {
 class DuckdbSettings(Settings):
     path: str | None = None  # in memory without one
 
+    @property
+    def in_memory(self) -> bool:
+        return self.path is None
+
 
 class DuckdbIndex:
     def __init__(self, backend: DuckdbBackend, info: vb.IndexInfo) -> None:
@@ -41,8 +45,9 @@ class DuckdbIndex:
     def capabilities(self) -> vb.Capabilities:
         return vb.Capabilities(
             exact=True, max_k=None, max_within=None, max_batch_bytes=None, max_dimension=2**15,
-            recall=None, range_search=False, farthest=False, fields=False, filters=frozenset(),
-            consistency=frozenset({"strong"}), durable=self._backend.path is not None, shared=False,
+            recall=None, range_search=False, farthest=False, consistency=frozenset({"strong"}),
+            field_types=frozenset(), filters=frozenset(), durable=self._backend.path is not None,
+            shared=False,
         )  # fmt: skip
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Any = None) -> None:

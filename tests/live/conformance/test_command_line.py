@@ -114,6 +114,15 @@ def test_a_property_that_fails_gives_a_small_example_as_a_script(toy: Path) -> N
     assert "Records(" in printed
 
 
+def test_a_clause_that_was_tested_in_part_is_named_beside_those_that_pass(toy: Path) -> None:
+    # The store offers strong reads only, so it cannot show that a weaker one would be seen.
+    words = "test_threads_on_one_index or test_a_strong_read_sees"
+    code, shown = command(toy, "run", "toy", "-k", words)
+
+    assert code == 0, shown
+    assert re.search(r"│ pass +│ 5 +│ in part: WRITE-7 CONS-1 +│", shown), shown
+
+
 def test_an_admitted_deviation_conforms_and_is_shown_as_one(toy: Path) -> None:
     admit(toy)
 

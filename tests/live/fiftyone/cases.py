@@ -1,4 +1,4 @@
-"""What the tests of the FiftyOne integration index, and where."""
+"""The records that the tests of the FiftyOne integration index, and the stores."""
 
 from __future__ import annotations
 

@@ -6,20 +6,31 @@ import os
 import signal
 from typing import Any
 
+import fiftyone.core.models as fom
 import numpy as np
 from eta.core.config import Config
 
-from vecbridge.demo._model import PixelModel
 
+class PatchModel(fom.Model, fom.EmbeddingsMixin):  # type: ignore[misc]  # fiftyone is untyped
+    """Embeds an image of any size as the mean shade of each cell of an 8 by 8 grid."""
 
-class PatchModel(PixelModel):
-    """Embeds pixels, of images that are smaller than the grid of the model too."""
+    media_type = "image"
+    has_embeddings = True
+    ragged_batches = True
+    transforms = None
+    preprocess = False
 
     def embed(self, arg: Any) -> Any:
-        image = np.asarray(arg)
+        image = np.asarray(arg, dtype=np.float32)
         for axis in (0, 1):
             image = np.repeat(image, -(-8 // image.shape[axis]), axis=axis)
-        return super().embed(image)
+        shades = image.mean(axis=2) if image.ndim == 3 else image
+        height, width = (size // 8 for size in shades.shape)
+        grid = shades[: height * 8, : width * 8].reshape(8, height, 8, width)
+        return np.asarray(grid.mean(axis=(1, 3)).ravel() / 255, dtype=np.float32)
+
+    def embed_all(self, args: Any) -> Any:
+        return np.stack([self.embed(arg) for arg in args])
 
 
 class CountingModel(PatchModel):

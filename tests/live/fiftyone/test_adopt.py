@@ -228,23 +228,20 @@ def test_what_cannot_be_adopted_is_refused(fob: Any, digits: Digits, tmp_path: P
     digits.dataset.load_brain_results(key).delete()
 
 
-def test_each_stage_has_a_bar(fob: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    from vecbridge.fiftyone.__main__ import progress_bars
-
-    with progress_bars(shown=True) as progress:
-        progress("copying", 400, 1000)
-        progress("reading", 300, 1000)
-    copying, reading = capsys.readouterr().out.split("reading")
-    assert copying.startswith("copying\n")
-    assert "400/1000" in copying
-    assert "300/1000" in reading
-
-
-def test_nothing_but_the_answer_is_on_stdout_where_no_bar_is_shown(
-    fob: Any, capsys: pytest.CaptureFixture[str]
+def test_each_stage_has_a_bar_and_json_is_alone_on_stdout(
+    fob: Any, digits: Digits, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vecbridge.fiftyone.__main__ import progress_bars
+    from vecbridge.fiftyone.__main__ import main
 
-    with progress_bars(shown=False) as progress:
-        progress("copying", 1000, 1000)
-    assert capsys.readouterr().out == ""
+    key = theirs(digits, SKLEARN, embeddings=digits.vectors).key
+    command = ["adopt", digits.dataset.name, key, "--option", f"path={tmp_path}"]
+    assert main(command) == 0
+    copying, reading = capsys.readouterr().out.split("reading\n")
+    assert copying.startswith("copying\n")
+    assert all("150/150" in bar for bar in (copying, reading))
+    assert main([*command, "--back", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["done"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["records"] == len(digits.ids)
+    digits.dataset.reload()
+    loaded(digits, key).delete()

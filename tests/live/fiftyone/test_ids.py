@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.live.fiftyone.cases import Digits
@@ -33,12 +34,18 @@ def media(fob: Any, tmp_path_factory: pytest.TempPathFactory) -> Media:
     return Media(folder)
 
 
-@pytest.mark.parametrize("ids_per_document", [1000, 5])
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
-def test_the_ids_are_those_that_fiftyone_gives(
-    view: View, ids_per_document: int, digits: Digits, media: Media
+def test_the_records_of_a_view_are_in_the_order_that_fiftyone_gives(
+    view: View, digits: Digits, media: Media
 ) -> None:
-    from vecbridge.fiftyone._view_scope import ids_of
+    from vecbridge.fiftyone.similarity import SklearnSimilarityConfig, SklearnSimilarityIndex
 
     samples = view(digits, media)
-    assert ids_of(samples, ids_per_document) == samples.values("id")
+    ids = samples.values("id")
+    config = SklearnSimilarityConfig(collection_name="ids", path=":memory:")
+    index = SklearnSimilarityIndex(samples._root_dataset, config, None)
+    every = sorted({*ids, *digits.ids})
+    index.add_to_index(np.ones((len(every), 2)), every)
+    index.use_view(samples)
+    assert index.current_sample_ids.tolist() == ids
+    index.cleanup()

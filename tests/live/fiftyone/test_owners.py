@@ -169,3 +169,17 @@ def test_a_clone_does_not_go_on_with_what_the_original_left_unfinished(
         index = new_run(digits, path_case, brain_key="k", model=model)
         seen[name] = model.seen, index.total_index_size
     assert seen == {"clone": (30, 30), "original": (10, 30)}
+
+
+def test_a_copy_that_was_noted_and_never_made_does_not_stop_the_next_one(
+    own: Digits, path_case: Case
+) -> None:
+    new_run(own, path_case, brain_key="k", embeddings=own.vectors)
+    clone = own.dataset.clone()
+    # A process that is killed right after it has noted the copy leaves this.
+    facts = clone.init_run(place="sklearn", collection_name="never", dataset=str(clone._doc.id))
+    clone.register_run("vecbridge_adopting_k", facts)
+    of_clone = clone.load_brain_results("k", cache=False)
+    of_clone.detach()
+    assert of_clone.total_index_size == 30
+    assert not clone.list_runs()

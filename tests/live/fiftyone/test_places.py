@@ -166,6 +166,36 @@ def test_a_place_that_is_configured_is_kept_with_the_run(
     index.delete()
 
 
+def test_credentials_of_a_server_are_not_for_a_run_that_is_kept_in_a_file(
+    digits: Digits, elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fiftyone.brain as fob
+
+    from vecbridge.fiftyone import close_stores
+
+    variable = f"{PREFIX}MILVUS_"
+    case, vectors = Case("milvus", {"uri": str(tmp_path / "v.db")}), digits.vectors
+    index = new_run(digits, case, embeddings=vectors, metric="cosine")
+    close_stores()
+    server = {f"{variable}URI": "http://127.0.0.1:1"}
+    account = {f"{variable}USER": "root", f"{variable}PASSWORD": "SECRET"}
+    token, tls = {f"{variable}TOKEN": "SECRET"}, {f"{variable}SECURE": "true"}
+    for environment in (token, {**server, **token}, {**server, **account, **tls}):
+        found = elsewhere.run(
+            CONFIGURED, str(tmp_path), environment, digits.dataset.name, index.key
+        )
+        assert found == [150, []], environment
+    section = fob.brain_config.similarity_backends.setdefault("milvus", {})
+    with monkeypatch.context() as patch:
+        patch.setitem(section, "token", "SECRET")
+        loaded = digits.dataset.load_brain_results(index.key, cache=False)
+        assert (loaded.total_index_size, loaded.config.resolved().token) == (150, None)
+        refused = digits.dataset.load_brain_results(index.key, cache=False, token="SECRET")
+        with pytest.raises(ConfigurationError, match="Milvus Lite has no accounts"):
+            _ = refused.total_index_size
+    index.delete()
+
+
 def test_the_directory_that_is_used_by_default_is_kept_with_the_run(
     digits: Digits, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:

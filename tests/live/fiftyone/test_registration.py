@@ -120,7 +120,7 @@ def test_a_setting_holds_as_this_process_has_it_and_a_keyword_against_all(
     from vecbridge.fiftyone import similarity
 
     prefix = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
-    monkeypatch.setenv(f"{prefix}USER", "somebody")
+    monkeypatch.setenv(f"{prefix}USER", "root")
     monkeypatch.setenv(f"{prefix}PASSWORD", "something")
     section = fob.brain_config.similarity_backends["milvus"]
 

@@ -119,15 +119,10 @@ def test_failure_leaves_neither_run_nor_index(
     index.delete()
 
 
-def test_failing_model_leaves_no_run(digits: Digits, path_case: Case) -> None:
-    from vecbridge.demo._model import PixelModel
-
-    class Broken(PixelModel):
-        def embed(self, arg: Any) -> Any:
-            raise RuntimeError("out of memory")
-
+def test_failing_model_leaves_no_run(digits: Digits, path_case: Case, models: Any) -> None:
+    broken = models.CountingModel(fail_after=0)
     with pytest.raises(RuntimeError, match="out of memory"):
-        new_run(digits, path_case, model=Broken(), skip_failures=False, brain_key="failing")
+        new_run(digits, path_case, model=broken, skip_failures=False, brain_key="failing")
     assert not digits.dataset.has_brain_run("failing")
 
 
@@ -138,10 +133,8 @@ def test_taken_key_is_refused(digits: Digits, path_case: Case) -> None:
     assert digits.dataset.load_brain_results(index.key) is index
 
 
-def test_model_embeds_the_images(digits: Digits, path_case: Case) -> None:
-    from vecbridge.demo._model import PixelModel
-
-    index = new_run(digits, path_case, model=PixelModel())
+def test_model_embeds_the_images(digits: Digits, path_case: Case, models: Any) -> None:
+    index = new_run(digits, path_case, model=models.PatchModel())
     assert index.total_index_size == len(digits.ids)
     first = index._kneighbors(digits.ids[10], k=1, return_dists=True)
     assert first[0] == [digits.ids[10]]
@@ -163,8 +156,8 @@ def test_vanished_collection_says_so_and_harms_nothing_else(
     assert not digits.dataset.has_brain_run(gone.key)
 
 
-def test_embeddings_field_holds_the_vectors(digits: Digits, path_case: Case) -> None:
-    index = new_run(digits, path_case, embeddings="pixels", model=_pixel_model())
+def test_embeddings_field_holds_the_vectors(digits: Digits, path_case: Case, models: Any) -> None:
+    index = new_run(digits, path_case, embeddings="pixels", model=models.PatchModel())
     stored = np.array(digits.dataset.values("pixels"))
     vectors, samples, _ = index.get_embeddings(sample_ids=digits.ids)
     assert samples.tolist() == digits.ids
@@ -208,9 +201,3 @@ def test_index_names_are_valid_and_never_the_same(fob: Any, name: str, path_case
     assert len(names) == 4
     assert all(re.fullmatch(r"fiftyone[a-z0-9_]{0,246}", each) for each in names)
     dataset.delete()
-
-
-def _pixel_model() -> Any:
-    from vecbridge.demo._model import PixelModel
-
-    return PixelModel()

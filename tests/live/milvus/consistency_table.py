@@ -32,7 +32,7 @@ def engine_of(index: Index) -> MilvusIndex:
 
 
 def missed(index: Index, write: Write, number: int, level: Consistency) -> bool:
-    """Whether a read does not see the write of a number; one in two reads is a search."""
+    """Return whether a read does not see the write of a number; one in two reads is a search."""
     name, wanted = f"{write}-{number}", position(number, new=True)
     if number % 2:
         near = index.search(wanted, 1, consistency=level)[0]

@@ -1,4 +1,4 @@
-"""Collections that somebody else made: FiftyOne's own adapter, or by hand."""
+"""Collections that other programs made: FiftyOne's own adapter, or plain pymilvus."""
 
 from __future__ import annotations
 

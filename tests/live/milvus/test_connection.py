@@ -36,7 +36,7 @@ def test_making_a_store_connects_to_nothing() -> None:
         assert store.name == "milvus"
 
 
-def test_nobody_listens(capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_server_listens(capfd: pytest.CaptureFixture[str]) -> None:
     uri = dead_uri()
     store = vecbridge.get_backend("milvus", uri=uri, timeout=2)
     started = time.monotonic()
@@ -144,7 +144,7 @@ def test_another_process_finds_lite_whatever_the_path(tmp_path: Path, name: str)
 
 
 def is_locked(path: str) -> bool:
-    """Whether the engine's own lock of a directory is taken."""
+    """Return whether the engine's own lock of a directory is taken."""
     with (Path(path) / "LOCK").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,9 +13,8 @@ import pytest
 import vecbridge
 from tests.live.milvus.consistency_table import LEVELS, WRITES, engine_of, probed
 from vecbridge import Index, InvalidArgumentError, Store
-from vecbridge_conformance._checker import anomalies
-from vecbridge_conformance._history import DIMENSION
-from vecbridge_conformance._workload import in_threads, plans
+from vecbridge_conformance.histories import DIMENSION, anomalies
+from vecbridge_conformance.workload import in_threads, plans
 
 TRIES = 5
 

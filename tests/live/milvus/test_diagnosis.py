@@ -55,7 +55,7 @@ def test_lite(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert told["consistency"].status == "ok"
 
 
-def test_nobody_there_is_told_with_what_to_do() -> None:
+def test_a_server_that_is_not_there_is_reported_with_what_to_do() -> None:
     told = list(diagnose("milvus", uri="http://127.0.0.1:1", timeout=2))
     assert [each.status for each in told] == ["ok", "failed"]
     assert "Start a Milvus server" in told[-1].found

@@ -172,7 +172,7 @@ def test_a_frozen_server_is_told_in_time_and_goes_on(server: MilvusServer, store
     store.drop_index("frozen")
 
 
-def test_a_collection_that_somebody_releases_is_loaded_again(store: Store) -> None:
+def test_a_collection_that_another_client_releases_is_loaded_again(store: Store) -> None:
     index = store.create_index("released", dimension=2)
     index.upsert(["a", "b"], [[1, 2], [3, 4]])
     client: Any = store.backend.client  # type: ignore[attr-defined]
@@ -183,7 +183,7 @@ def test_a_collection_that_somebody_releases_is_loaded_again(store: Store) -> No
     store.drop_index("released")
 
 
-def test_a_connection_that_somebody_closes_is_made_again(store: Store) -> None:
+def test_a_connection_that_is_closed_is_made_again(store: Store) -> None:
     index = store.create_index("cut", dimension=2)
     for _ in range(2):
         store.backend.client.close()  # type: ignore[attr-defined]
@@ -242,7 +242,7 @@ def test_a_store_works_on_both_sides_of_a_fork(server: MilvusServer) -> None:
     assert ran.stdout.strip() == "both", ran.stderr
 
 
-# Last, because nobody starts the server again.
+# Last, because no test starts the server again.
 def test_without_retries_an_outage_is_told_at_once(server: MilvusServer, store: Store) -> None:
     # Loaded by a patient one: the eager one would be told that it takes longer than it waits.
     assert store.create_index("outage", dimension=2).count() == 0

@@ -32,7 +32,7 @@ def settled(store: Store, name: str) -> None:
 
 
 def by_hand(store: Store, word: str, *, count: int = COUNT) -> str:
-    """A collection of somebody else's, with an index that is called FLAT."""
+    """A collection of another program, with an index that is called FLAT."""
     from pymilvus import DataType
 
     assert isinstance(store.backend, MilvusBackend)
@@ -50,7 +50,7 @@ def by_hand(store: Store, word: str, *, count: int = COUNT) -> str:
 
 
 def check(store: Store, name: str, metric: Metric) -> tuple[int, bool]:
-    """How many neighbours are missed by answers, and whether those are called exact."""
+    """Return how many neighbours answers miss, and whether they are called exact."""
     ids, vectors, queries = records()
     missed = 0
     certain = False
@@ -77,7 +77,7 @@ def test_a_server_that_builds_what_it_is_asked_for_is_exact(milvus_server_uri: s
         store.drop_index(name)
 
 
-def test_flat_of_somebody_elses_is_exact_once_it_is_seen_to_be(milvus_server_uri: str) -> None:
+def test_flat_of_another_program_is_exact_once_it_is_seen_to_be(milvus_server_uri: str) -> None:
     with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
         name = by_hand(store, "L2")
         # What is not indexed yet is searched one by one on every server.

@@ -93,7 +93,7 @@ def test_every_acknowledged_record_is_where_its_path_led_while_stores_are_exchan
     for mark, path in places.items():
         for number in range(2):
             command = [sys.executable, "-c", WRITER, str(path), f"{mark}{number}-", str(SECONDS)]
-            # Not a pipe: nobody reads it before the end, and a fast writer fills one.
+            # Not a pipe: it is read only at the end, and a fast writer fills one.
             with (tmp_path / f"{mark}{number}.told").open("w") as told_here:
                 writers.append(subprocess.Popen(command, stdout=told_here))
     exchanges: list[tuple[float, float]] = []
@@ -159,7 +159,7 @@ def test_what_is_not_there_any_more_is_refused(
         assert not refused.value.retryable
     if fate == "moved":
         assert not path.exists()
-        # Whoever opens it at its new place is served by the one that has it open.
+        # A process that opens it at its new place is served by the one that has it open.
         assert records(away) == {"first", "before"}
         away.rename(path)
         index.upsert(["after"], [[5, 6]])

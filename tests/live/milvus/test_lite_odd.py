@@ -63,7 +63,7 @@ def served(path: Path) -> subprocess.Popen[str]:
 
 
 def odd_files() -> list[bytes]:
-    """What a lock file may hold: no JSON, deep JSON, and each entry of an odd type."""
+    """Return contents of a lock file: no JSON, deep JSON, and each entry of an odd type."""
     said = {"ended": True, "socket": "/tmp/x", "pid": 1, "host": "h", "file": [1, 1]}
     odd: list[Any] = [None, [], {}, "", "\0", "\ud800", 1e400, -1, 10**30, True, "x" * 3000, [[[]]]]
     entries = [{**said, name: value} for name in said for value in odd]

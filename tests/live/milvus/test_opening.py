@@ -46,7 +46,7 @@ def name(make_index: Callable[..., Index]) -> str:
 
 @pytest.fixture
 def reader(milvus_uri: str) -> Iterator[Store]:
-    """A store of its own, which nobody has read through yet."""
+    """A store of its own, through which nothing was read yet."""
     with vecbridge.get_backend("milvus", uri=milvus_uri) as store:
         yield store
 

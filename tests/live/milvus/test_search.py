@@ -127,7 +127,7 @@ def labelled(make_index: Callable[..., Index]) -> Any:
 
 
 def accepted(where: Any, record: dict[str, Any]) -> Any:
-    """What a filter means for one record, in plain Python."""
+    """Return whether a filter accepts one record, in plain Python."""
     match type(where).__name__:
         case "And":
             return accepted(where.left, record) and accepted(where.right, record)

@@ -49,7 +49,7 @@ def tls_server(folder: Path, files: Files, mode: int) -> Iterator[int]:
         folder, {"tls": shown, "common": {"security": {"tlsMode": mode}}}
     ) as server:
         yield server.port
-        # Its data are of no use any more, so nobody waits for its goodbye.
+        # Its data are of no use any more, so no test waits for its end.
         server.kill()
 
 

@@ -60,7 +60,7 @@ def rows_of(store: Store, name: str) -> list[dict[str, Any]]:
 
 
 def kinds() -> dict[str, tuple[dict[str, Any], str]]:
-    """What is declared of each kind of collection, and how it is named."""
+    """Return the declaration of each kind of collection, and its name in messages."""
     from pymilvus import DataType
 
     note = {"note": ({"datatype": DataType.JSON}, {"of": ["x", 1]})}

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Ran, Run
-from vecbridge import BackendError
-from vecbridge.cli import _options
+from vecbridge import BackendError, Store
 
 
 def told(ran: Ran) -> dict[str, Any]:
@@ -52,8 +51,8 @@ def test_a_failing_store_says_whether_to_try_again(
     def failing(*_: object, **__: object) -> None:
         raise BackendError("full [disk]", backend="milvus", operation="upsert", retryable=True)
 
-    monkeypatch.setattr(_options, "get_backend", failing)
-    error = told(run("list", "milvus", "--json"))
+    monkeypatch.setattr(Store, "index_names", failing)
+    error = told(run("list", "sklearn", "--json"))
     assert error == {
         "type": "BackendError",
         "message": "full [disk]",
@@ -71,8 +70,8 @@ def test_a_bug_is_no_answer_and_can_be_traced(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("no way to mongodb://me:hunter2@here/")
 
-    monkeypatch.setattr(_options, "get_backend", broken)
-    ran = run("list", "milvus", *words)
+    monkeypatch.setattr(Store, "index_names", broken)
+    ran = run("list", "sklearn", *words)
     assert (ran.code, ran.out) == (70, "")
     *before, last = ran.err.splitlines()
     assert before[0].startswith("Traceback")
@@ -89,8 +88,8 @@ def test_an_interrupted_command_ends_as_one(run: Run, monkeypatch: pytest.Monkey
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_options, "get_backend", interrupted)
-    error = told(run("list", "milvus", "--json"))
+    monkeypatch.setattr(Store, "index_names", interrupted)
+    error = told(run("list", "sklearn", "--json"))
     assert (error["type"], error["exit_code"]) == ("Interrupted", 130)
 
 

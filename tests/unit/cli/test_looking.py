@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.unit.cli.conftest import Run
-from vecbridge.cli import _doctor
 from vecbridge.diagnosis import Finding
+from vecbridge_sklearn import SklearnBackend
 
 
 def test_without_words_it_says_what_there_is(run: Run) -> None:
@@ -189,8 +190,8 @@ def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert (ran.code, ran.json["ok"]) == (1, False)
     assert "Start a Milvus server" in ran.json["findings"][-1]["found"]
     sick = [Finding("lag", "warning", "[slow]", "wait")]
-    monkeypatch.setattr(_doctor, "diagnose", lambda *_, **__: iter(sick))
-    ran = run("doctor", "sklearn")
+    monkeypatch.setattr(SklearnBackend, "diagnose", lambda _: iter(sick), raising=False)
+    ran = run("doctor", "sklearn", "--read-only")
     assert (ran.code, "[slow]" in ran.out, "wait" in ran.out) == (0, True, True)
 
 
@@ -199,12 +200,13 @@ def test_the_suite_is_reached(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "extra"), [("fiftyone", "fiftyone"), ("conformance", "conformance")]
+    ("command", "package", "extra"),
+    [("fiftyone", "fiftyone", "fiftyone"), ("conformance", "hypothesis", "conformance")],
 )
 def test_a_part_that_is_not_installed_says_how_to_get_it(
-    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, extra: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, package: str, extra: str
 ) -> None:
-    monkeypatch.setattr("vecbridge.cli._others.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, package, None)
     ran = run(command, "status")
     assert ran.code == 2
     assert f"pip install 'vecbridge[{extra}]'" in ran.err

@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine import CAPABILITIES, Engine
 from vecbridge import BackendError, Candidates, Index, IndexInfo, Scope
-from vecbridge_conformance._faulty import Fault, FaultyIndex
+from vecbridge_conformance.faults import Fault, FaultyIndex
 
 
 def broken(operation: str, spoil: object) -> Index:

@@ -79,6 +79,8 @@ DETAILS: dict[str, Any] = {
     "capability": "filters",
     "name": "faiss",
     "path": "/somewhere",
+    "text": "label = 1",
+    "position": 6,
 }
 
 

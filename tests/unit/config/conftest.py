@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -48,21 +48,8 @@ class ProbeBackend:
 """A third party's backend, with the settings of a server."""
 
 
-class Install(Protocol):
-    """Installs a distribution that provides one backend."""
-
-    def __call__(
-        self,
-        name: str = "probe",
-        source: str = PROBE,
-        *,
-        distribution: str = "acme-probe",
-        module: str = "acme_probe",
-        attribute: str = "ProbeBackend",
-        extras: tuple[str, ...] = (),
-        metadata: bytes | None = None,
-        entry_points: bytes | None = None,
-    ) -> None: ...
+Install = Callable[..., None]
+"""Installs a distribution that provides one backend."""
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 import vecbridge
+from tests.unit.config.conftest import PROBE, Install
 from vecbridge.settings import Settings
 
 BrainConfig = Callable[[Any], Path]
@@ -114,3 +115,14 @@ def test_settings_do_not_change_and_take_no_unknown_key() -> None:
         settings.metric = "euclidean"
     with pytest.raises(ValidationError, match="colour"):
         Settings.model_validate({"colour": "red"})
+
+
+def test_a_setting_without_a_default_that_is_not_given_is_named(install: Install) -> None:
+    source = PROBE.replace("uri: str | None = None", "uri: str")
+    install("strict", source, distribution="strict", module="acme_strict")
+    with pytest.raises(vecbridge.ConfigurationError, match="backend 'strict': setting 'uri'") as no:
+        vecbridge.get_backend("strict")
+    assert "keyword argument, FIFTYONE_BRAIN_SIMILARITY_STRICT_URI" in str(no.value)
+    with pytest.raises(vecbridge.ConfigurationError, match="setting 'uri'"):
+        vecbridge.get_backend("strict", uri=None)
+    vecbridge.get_backend("strict", uri="u")

@@ -104,7 +104,7 @@ def test_a_section_that_is_no_object_is_refused(brain_config: BrainConfig) -> No
 
 def test_sections_that_are_no_object_are_refused(brain_config: BrainConfig) -> None:
     brain_config({"similarity_backends": ["probe"]})
-    assert "similarity_backends must be an object with one entry a backend" in refusal()
+    assert "similarity_backends must be an object with one entry per backend" in refusal()
 
 
 def test_null_for_a_section_is_an_empty_one(brain_config: BrainConfig) -> None:

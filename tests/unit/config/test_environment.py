@@ -2,47 +2,52 @@
 
 from __future__ import annotations
 
-from vecbridge._config._environment import declared_backends, environment_settings
+import pytest
 
-TOKEN = {"FIFTYONE_BRAIN_SIMILARITY_MILVUS_LITE_TOKEN": "t"}
+from tests.unit.config.conftest import Install
+from vecbridge.settings import describe_settings
 
-
-def keys(environ: dict[str, str], section: str, known: set[str]) -> list[str]:
-    return [given.key for given in environment_settings(environ, (section,), known)]
-
-
-def test_the_longest_matching_name_owns_the_variable() -> None:
-    known = {"milvus", "milvus_lite"}
-    assert keys(TOKEN, "milvus_lite", known) == ["token"]
-    assert keys(TOKEN, "milvus", known) == []
+VARIABLE = "FIFTYONE_BRAIN_SIMILARITY_"
+OTHER = "FIFTYONE_BRAIN_VISUALIZATION_PROBE_URI"
 
 
-def test_without_the_longer_name_the_shorter_one_owns_it() -> None:
-    assert keys(TOKEN, "milvus", {"milvus"}) == ["lite_token"]
+@pytest.fixture(autouse=True)
+def backends(install: Install) -> None:
+    install()
+    install("my-probe", distribution="hyphen", module="acme_hyphen")
 
 
-def test_a_name_declared_to_fiftyone_counts_as_known() -> None:
-    environ = {**TOKEN, "FIFTYONE_BRAIN_SIMILARITY_BACKENDS": "*,milvus_lite"}
-    assert declared_backends(environ) == {"milvus_lite"}
-    assert keys(environ, "milvus", {"milvus", *declared_backends(environ)}) == []
+def from_environment(backend: str) -> list[str]:
+    """Names of the settings that the environment gives a backend."""
+    described = describe_settings(backend)
+    return [each.name for each in described if each.source.kind == "environment"]
 
 
-def test_a_name_is_not_matched_by_its_beginning_alone() -> None:
-    assert keys({"FIFTYONE_BRAIN_SIMILARITY_MILVUSITE_URI": "x"}, "milvus", {"milvus"}) == []
-    assert keys({"FIFTYONE_BRAIN_SIMILARITY_MILVUS_": "x"}, "milvus", {"milvus"}) == []
-    assert keys({"FIFTYONE_BRAIN_SIMILARITY_MILVUS": "x"}, "milvus", {"milvus"}) == []
+def test_the_longest_matching_name_owns_the_variable(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("probe_lite", distribution="lite", module="acme_lite")
+    monkeypatch.setenv(f"{VARIABLE}PROBE_LITE_TOKEN", "t")
+    assert from_environment("probe_lite") == ["token"]
+    assert from_environment("probe") == []
 
 
-def test_other_variables_are_left_alone() -> None:
-    environ = {"FIFTYONE_BRAIN_VISUALIZATION_MILVUS_URI": "x", "MILVUS_URI": "y"}
-    assert keys(environ, "milvus", {"milvus"}) == []
+@pytest.mark.parametrize("name", ["PROBEITE_URI", "PROBE_", "PROBE"])
+def test_a_name_is_not_matched_by_its_beginning_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE + name, "x")
+    assert from_environment("probe") == []
 
 
-def test_a_hyphen_in_a_name_is_an_underscore_in_the_variable() -> None:
-    assert keys({"FIFTYONE_BRAIN_SIMILARITY_MY_STORE_URI": "x"}, "my-store", set()) == ["uri"]
+def test_other_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OTHER, "x")
+    monkeypatch.setenv("PROBE_URI", "y")
+    assert from_environment("probe") == []
 
 
-def test_a_value_does_not_show_in_the_representation() -> None:
-    (given,) = environment_settings(TOKEN, ("milvus_lite",), ())
-    assert given.value == "t"
-    assert "'t'" not in repr(given)
+def test_a_hyphen_in_a_name_is_an_underscore_in_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"{VARIABLE}MY_PROBE_URI", "x")
+    assert from_environment("my-probe") == ["uri"]

@@ -201,7 +201,7 @@ class ProbeBackend:
     def close(self):
         pass
 """
-"""A stranger's backend, whose validators quote their input whole and in parts."""
+"""A third party's backend, whose validators quote their input whole and in parts."""
 
 
 def test_no_validator_of_a_strangers_shows_it(install: Any) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -177,6 +180,78 @@ def test_a_broken_package_is_named_and_breaks_no_other_backend(
     (found, *_) = diagnose("probe")
     assert (found.check, found.status) == ("settings", "failed")
     str(caught.value).encode()
+
+
+class Stop(BaseException):
+    """A time limit's own exception."""
+
+
+class Raising:
+    """A signal handler, in the forms that Python takes."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        raise self.error
+
+    def method(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        self(number, frame)
+
+    def forms(self) -> list[Callable[[int, FrameType | None], None]]:
+        def function(*given: object) -> None:
+            raise self.error
+
+        return [self, self.method, function, functools.partial(function, "more")]
+
+
+@pytest.mark.parametrize(
+    ("place", "form"), [*(("import", form) for form in range(4)), ("making", 2)]
+)
+@pytest.mark.parametrize("kind", [Stop, KeyboardInterrupt, SystemExit, TimeoutError, ImportError])
+def test_what_a_signal_handler_raises_is_no_fault_of_the_package(
+    place: str, kind: type[BaseException], form: int, install: Install
+) -> None:
+    ring = "import signal; signal.raise_signal(signal.SIGUSR1)"
+    start = f"{ring}\n{PROBE}"
+    install(source=start if place == "import" else PROBE + f"        {ring}\n")
+    error = kind("now")
+    before = signal.signal(signal.SIGUSR1, Raising(error).forms()[form])
+    try:
+        with pytest.raises(kind) as caught:
+            vecbridge.get_backend("probe")
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        assert vecbridge.get_backend("probe").name == "probe"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert caught.value is error
+
+
+def test_what_a_signal_handler_raises_while_packages_are_listed_comes_through(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Ringing:
+        rings = 1
+
+        def find_spec(self, *_: object) -> None:
+            return None
+
+        def find_distributions(self, *_: object) -> list[Any]:
+            if self.rings:
+                self.rings -= 1
+                signal.raise_signal(signal.SIGUSR1)
+            return []
+
+    monkeypatch.setattr(sys, "meta_path", [Ringing(), *sys.meta_path])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = signal.signal(signal.SIGUSR1, Raising(TimeoutError("now")))
+    try:
+        with pytest.raises(TimeoutError, match="now"):
+            vecbridge.backend_names()
+        assert "sklearn" in vecbridge.backend_names()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize("metadata", METADATA)

@@ -1,4 +1,4 @@
-"""The suite is told without running it, as pytest tells it."""
+"""The suite is listed without running it, as pytest lists it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pytest
 
 import vecbridge
 from tests.engine import CAPABILITIES
-from vecbridge_conformance import LAYERS, cases
-from vecbridge_conformance._catalogue import declares, layer_of, reason_not_to_run
-from vecbridge_conformance._clauses import Mark
+from vecbridge_conformance import LAYERS, Mark, cases
 
 
 def test_the_catalogue_is_what_pytest_collects() -> None:
@@ -28,9 +26,9 @@ def test_the_catalogue_is_what_pytest_collects() -> None:
     names = [line.partition("::")[2] for line in collected.stdout.splitlines() if "::" in line]
     with vecbridge.get_backend("sklearn") as store:
         declared = store.create_index("probe", dimension=2).capabilities
-    told = [case.name for case in cases() if reason_not_to_run(case.mark, declared) is None]
+    listed = [case.name for case in cases() if case.mark.reason_not_to_run(declared) is None]
 
-    assert Counter(name.partition("[")[0] for name in names) == Counter(told)
+    assert Counter(name.partition("[")[0] for name in names) == Counter(listed)
 
 
 def test_cases_come_layer_by_layer() -> None:
@@ -40,33 +38,35 @@ def test_cases_come_layer_by_layer() -> None:
     assert {case.layer for case in cases("smoke", "ranking")} == {"smoke", "ranking"}
 
 
-@pytest.mark.parametrize("module", ["suite.test_fast_things", "suite.smoke", "suite.test_smoke"])
-def test_a_module_of_no_layer_is_an_error(module: str) -> None:
-    with pytest.raises(LookupError, match="test_<layer>"):
-        layer_of(module)
+@pytest.mark.parametrize(
+    ("name", "general", "limited"),
+    [
+        ("exact", True, True),
+        ("filters", False, False),
+        ("no:filters", True, True),
+        ("max_k", False, True),
+        ("consistency:session", False, True),
+        ("consistency:strong", True, False),
+    ],
+)
+def test_what_is_declared(name: str, general: bool, limited: bool) -> None:
+    narrow = replace(CAPABILITIES, max_k=10, consistency=frozenset({"session"}))
+    runs = [
+        Mark(requires=(name,)).reason_not_to_run(each) is None for each in (CAPABILITIES, narrow)
+    ]
 
-
-def test_what_is_declared() -> None:
-    limited = replace(CAPABILITIES, max_k=10, consistency=frozenset({"session"}))
-
-    assert declares(CAPABILITIES, "exact")
-    assert not declares(CAPABILITIES, "filters")
-    assert declares(CAPABILITIES, "no:filters")
-    assert declares(limited, "max_k")
-    assert not declares(CAPABILITIES, "max_k")
-    assert declares(limited, "consistency:session")
-    assert not declares(limited, "consistency:strong")
+    assert runs == [general, limited]
 
 
 def test_both_faces_of_a_capability_give_a_reason() -> None:
-    assert reason_not_to_run(Mark(requires=("exact",)), CAPABILITIES) is None
-    assert reason_not_to_run(Mark(refuses=("fields",)), CAPABILITIES) is None
-    assert reason_not_to_run(Mark(requires=("exact", "fields")), CAPABILITIES) == (
+    assert Mark(requires=("exact",)).reason_not_to_run(CAPABILITIES) is None
+    assert Mark(refuses=("fields",)).reason_not_to_run(CAPABILITIES) is None
+    assert Mark(requires=("exact", "fields")).reason_not_to_run(CAPABILITIES) == (
         "the index does not declare fields"
     )
-    assert "declares exact" in str(reason_not_to_run(Mark(refuses=("exact",)), CAPABILITIES))
+    assert "declares exact" in str(Mark(refuses=("exact",)).reason_not_to_run(CAPABILITIES))
 
 
 def test_a_capability_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(AttributeError, match="teleport"):
-        reason_not_to_run(Mark(requires=("teleport",)), CAPABILITIES)
+        Mark(requires=("teleport",)).reason_not_to_run(CAPABILITIES)

@@ -12,9 +12,17 @@ import pytest
 
 from tests.unit.conformance.lagging import lagging_index
 from vecbridge import Consistency
-from vecbridge_conformance._checker import anomalies, lagging, unsettled
-from vecbridge_conformance._history import ABSENT, TORN, History, Read, Recording, Write
-from vecbridge_conformance._workload import in_threads, plans
+from vecbridge_conformance.histories import (
+    ABSENT,
+    TORN,
+    History,
+    Read,
+    Write,
+    anomalies,
+    lagging,
+    unsettled,
+)
+from vecbridge_conformance.workload import Recording, in_threads, plans
 
 
 def put(version: int, start: float, end: float = math.inf, process: int = 0) -> Write:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from vecbridge_conformance import Vacuous, clause, clauses, refuses, requires, vacuous
-from vecbridge_conformance._clauses import Mark, mark_of
+from vecbridge_conformance import (
+    Mark,
+    Vacuous,
+    clause,
+    clauses,
+    mark_of,
+    refuses,
+    requires,
+    vacuous,
+)
 
 
 def test_every_clause_is_read_whole_on_one_line() -> None:

@@ -53,7 +53,7 @@ class Server:
 
 
 class CountedIndex(ReferenceIndex):
-    """Has a connection of its own, until it is closed."""
+    """Holds a connection until it is closed."""
 
     server: Server
 
@@ -63,12 +63,12 @@ class CountedIndex(ReferenceIndex):
 
 
 class CountedBackend(ReferenceBackend):
-    """A connection a store, from its first use on, and one an index."""
+    """Takes one connection per store, from its first use on, and one per index."""
 
     server: ClassVar[Server]
 
-    def _check_open(self, operation: str) -> None:
-        super()._check_open(operation)
+    def check_open(self, operation: str) -> None:
+        super().check_open(operation)
         self.server.connect(self)
 
     def opened(self, info: IndexInfo) -> ReferenceIndex:
@@ -98,7 +98,7 @@ def test_sixteen_connections_do_for_every_test(tmp_path: Path, layers: tuple[str
     with Harness(Deployment(BACKEND, {}, "counted", None, opener)) as harness:
         found = {case.id: fails(case, harness) for case in own_tests(*layers)}
         assert server.connected <= 2, "an example's connections outlive it"
-    assert not {told for told in found.values() if told and "too many" in told}
+    assert not {text for text in found.values() if text and "too many" in text}
     assert server.peak <= MOST
     assert server.connected == 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine import CAPABILITIES
 from vecbridge import UnsupportedError
-from vecbridge_conformance._deviations import Deviation, LedgerError, _about, _current, read_ledger
+from vecbridge_conformance.deviations import Deviation, LedgerError, read_ledger
 
 ENTRY = {
     "clause": "READ-3",
@@ -72,20 +72,20 @@ def test_what_is_no_ledger_is_refused(text: str) -> None:
 @pytest.mark.parametrize("requirement", ["numpy<1", "no-such-package-at-all", "not a requirement!"])
 def test_an_entry_about_another_version_is_refused(requirement: str) -> None:
     with pytest.raises(LedgerError, match="applies"):
-        _current(entry(applies_to=requirement), "store")
+        entry(applies_to=requirement).check_version("store/deviations.toml")
 
 
 def test_an_entry_about_the_installed_version_stays() -> None:
-    assert _current(entry(applies_to="numpy>=1"), "store")
-    assert _current(entry(), "store")
+    entry(applies_to="numpy>=1").check_version("store/deviations.toml")
+    entry().check_version("store/deviations.toml")
 
 
 def test_an_entry_is_about_deployments_with_its_capabilities_only() -> None:
     shared = replace(CAPABILITIES, shared=True)
 
-    assert _about(entry(where={"shared": True}), shared)
-    assert not _about(entry(where={"shared": True}), CAPABILITIES)
-    assert _about(entry(), CAPABILITIES)
+    assert entry(where={"shared": True}).holds_for(shared)
+    assert not entry(where={"shared": True}).holds_for(CAPABILITIES)
+    assert entry().holds_for(CAPABILITIES)
 
 
 def test_an_entry_explains_errors_of_its_class_only() -> None:

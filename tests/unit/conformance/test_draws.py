@@ -17,17 +17,13 @@ if sys.argv[2] == "author":
     # The author's own tests have run before, and hypothesis remembers what it found.
     given(strategies.text())(settings(max_examples=50, database=None)(lambda text: None))()
 from vecbridge_conformance import Deployment, Harness
-from vecbridge_conformance._effort import for_all
-from vecbridge_conformance._strategies import ids, queries, records
+from vecbridge_conformance.properties import for_all, ids, queries, records
 from hypothesis import strategies as st
 
 drawn = hashlib.sha256()
 
 def body(**values):
     drawn.update(repr(sorted(values.items())).encode())
-
-class Quick(Harness):
-    pass
 
 with Harness(Deployment("sklearn")) as harness:
     for _ in range(3):

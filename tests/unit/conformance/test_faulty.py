@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.conformance.lagging import lagging_index
 from vecbridge import OperationTimeoutError, Scope, VectorIndex
-from vecbridge_conformance._faulty import Fault, FaultyIndex
-from vecbridge_conformance._history import DIMENSION
+from vecbridge_conformance.faults import Fault, FaultyIndex
+from vecbridge_conformance.histories import DIMENSION
 
 IDS = ["a", "b", "c", "d"]
 ROWS = np.ones((4, DIMENSION), dtype=np.float32)

@@ -10,7 +10,8 @@ import pytest
 
 from tests.unit.conformance.lagging import lagging_index
 from vecbridge import BackendError, Index
-from vecbridge_conformance._history import ABSENT, DIMENSION, TORN, History, Recording, Way
+from vecbridge_conformance.histories import ABSENT, DIMENSION, TORN, History, Way
+from vecbridge_conformance.workload import Recording
 
 WAYS: tuple[Way, ...] = ("fetch", "search", "scan")
 

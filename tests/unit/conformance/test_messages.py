@@ -14,9 +14,7 @@ import vecbridge
 from tests.unit.conformance.conftest import BACKEND
 from tests.unit.conformance.test_mutants import fails, own_tests
 from vecbridge import ConnectionFailedError, IndexNotFoundError, Records
-from vecbridge_conformance import Deployment, Harness
-from vecbridge_conformance._clauses import Mark
-from vecbridge_conformance._session import Session
+from vecbridge_conformance import Deployment, Harness, Mark, Session
 from vecbridge_conformance.mutants import MutantSettings, ReferenceBackend, ReferenceIndex
 
 
@@ -24,7 +22,7 @@ class WordlessBackend(ReferenceBackend):
     """Says nothing of what it does not find."""
 
     def open_index(self, name: str) -> ReferenceIndex:
-        if name not in self._shelf.read():
+        if name not in self.index_names():
             raise IndexNotFoundError("no")
         return super().open_index(name)
 
@@ -33,7 +31,7 @@ class RawBackend(ReferenceBackend):
     """Raises what its driver raises."""
 
     def open_index(self, name: str) -> ReferenceIndex:
-        if name not in self._shelf.read():
+        if name not in self.index_names():
             raise KeyError("relation does not exist")
         return super().open_index(name)
 
@@ -57,10 +55,10 @@ def opened(kind: type[ReferenceBackend]) -> vecbridge.Store:
 
 
 def failure(kind: type[ReferenceBackend], test: str) -> str:
-    """The message of the one case of a test that fails."""
+    """Return the message of the one case of a test that fails."""
     with Harness(Deployment(BACKEND, {}, "x", None, partial(opened, kind))) as harness:
         cases = [case for case in own_tests() if case.id == test]
-        (found,) = [told for case in cases if (told := fails(case, harness))]
+        (found,) = [message for case in cases if (message := fails(case, harness))]
     return found
 
 
@@ -87,14 +85,13 @@ def test_of_several_attempts_the_message_names_the_one_that_failed(
 
 
 def test_a_long_vector_that_came_back_wrong_takes_a_line_to_show() -> None:
-    told = failure(RoundingBackend, "test_every_dimension_up_to_the_largest_works[32768]")
-    assert "1 of 32768 numbers differ, the first at [0, 32767]" in told
-    assert len(told) < 500
+    message = failure(RoundingBackend, "test_every_dimension_up_to_the_largest_works[32768]")
+    assert "1 of 32768 numbers differ, the first at [0, 32767]" in message
+    assert len(message) < 500
 
 
 def test_behind_an_error_of_hypothesis_stands_the_stores_own() -> None:
-    session = Session(Deployment("sklearn"))
-    session.ledger = []
+    session = Session(Deployment("sklearn"), ledger=[])
     error = FlakyStrategyDefinition("Inconsistent data generation!")
     error.__cause__ = ConnectionFailedError(
         "sorry, too many clients already", backend="pgvector", operation="connect"

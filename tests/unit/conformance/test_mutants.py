@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,27 +16,23 @@ from hypothesis import Phase, settings
 import vecbridge
 from tests.narrow import narrow_store
 from tests.unit.conformance.conftest import BACKEND
-from vecbridge_conformance import LAYERS, Case, Deployment, Harness, Vacuous, cases
-from vecbridge_conformance._catalogue import reason_not_to_run
+from vecbridge_conformance import LAYERS, Case, Deployment, Effort, Harness, Vacuous, cases
 from vecbridge_conformance.mutants import (
     MUTANTS,
+    FarReferenceIndex,
+    Float32Index,
     Mutant,
     MutantBackend,
     MutantSettings,
+    RangedReferenceIndex,
     ReferenceBackend,
-)
-from vecbridge_conformance.mutants._float32 import Float32Index
-from vecbridge_conformance.mutants._table import table
-from vecbridge_conformance.suite import (
-    test_concurrency_histories,
-    test_consistency_histories,
-    test_ranking_recall,
+    ReferenceIndex,
 )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def without_shrinking() -> Iterator[None]:
-    """A mutant is to be found, not to be explained: looking for simpler examples takes time."""
+    """Look for no simpler examples: a mutant is to be found, not to be explained."""
     before = settings.get_current_profile_name()
     settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate])
     settings.load_profile("mutants")
@@ -42,16 +40,8 @@ def without_shrinking() -> Iterator[None]:
     settings.load_profile(before)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def made_smaller() -> Iterator[None]:
-    """A reference in memory needs less time and fewer records than a server to show itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(test_consistency_histories, "_CONVERGENCE_S", 1.0)
-        patch.setattr(test_consistency_histories, "_SECONDS", 0.8)
-        patch.setattr(test_concurrency_histories, "_SECONDS", 0.8)
-        patch.setattr(test_ranking_recall, "RECORDS", 500)
-        patch.setattr(test_ranking_recall, "TRIALS", 100)
-        yield
+# A reference in memory needs less time and fewer records than a server to show itself.
+QUICK = Effort(history_s=0.8, convergence_s=1.0, recall_records=500, recall_queries=100)
 
 
 def opened(name: str | None, path: Path | None) -> vecbridge.Store:
@@ -63,7 +53,7 @@ def in_use(name: str | None, path: Path | None = None) -> Iterator[Harness]:
     settings = {"mutant": name, "path": path}
     options = {key: value for key, value in settings.items() if value is not None}
     opener = partial(opened, name, path)
-    with Harness(Deployment(BACKEND, options, name or "reference", None, opener)) as harness:
+    with Harness(Deployment(BACKEND, options, name or "reference", None, opener), QUICK) as harness:
         yield harness
 
 
@@ -77,8 +67,8 @@ def own_tests(*layers: str) -> list[Case]:
 
 
 def fails(case: Case, harness: Harness) -> str | None:
-    """How a test fails, if it runs and does."""
-    if reason_not_to_run(case.mark, harness.capabilities) is not None:
+    """Return how a test fails, if it runs and does."""
+    if case.mark.reason_not_to_run(harness.capabilities) is not None:
         return None
     try:
         case.run(harness)
@@ -108,26 +98,27 @@ def test_the_reference_keeps_the_contract(layer: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layer", ["ranking", "properties"])
-def test_an_engine_in_float32_that_knows_its_bound_keeps_the_contract(layer: str) -> None:
-    with Harness(Deployment(BACKEND, {}, "float32", None, in_float32)) as harness:
+@pytest.mark.parametrize("kind", [FarReferenceIndex, Float32Index, RangedReferenceIndex])
+def test_the_correct_engines_that_mutants_derive_from_keep_the_contract(
+    kind: type[ReferenceIndex], layer: str
+) -> None:
+    opener = partial(of_kind, kind)
+    with Harness(Deployment(BACKEND, {}, "correct", None, opener), QUICK) as harness:
         failures = [text for case in own_tests(layer) if (text := fails(case, harness))]
     assert failures == []
 
 
 def test_an_index_that_says_what_it_holds_keeps_the_contract_of_that() -> None:
-    with Harness(Deployment(BACKEND, {}, "narrow", None, narrow_store)) as harness:
+    with Harness(Deployment(BACKEND, {}, "narrow", None, narrow_store), QUICK) as harness:
         of_the_clause = [case for case in own_tests() if "REC-10" in case.mark.clauses]
         failures = [text for case in of_the_clause if (text := fails(case, harness))]
     assert failures == []
     assert len(of_the_clause) > 1
 
 
-def in_float32() -> vecbridge.Store:
-    return vecbridge.Store(Float32Backend(MutantSettings()))
-
-
-class Float32Backend(ReferenceBackend):
-    index_type = Float32Index
+def of_kind(kind: type[ReferenceIndex]) -> vecbridge.Store:
+    backend = type("OfKind", (ReferenceBackend,), {"index_type": kind})
+    return vecbridge.Store(backend(MutantSettings()))
 
 
 def test_there_are_enough_mutants_and_each_says_what_it_is() -> None:
@@ -139,8 +130,10 @@ def test_there_are_enough_mutants_and_each_says_what_it_is() -> None:
 
 def test_the_page_of_the_mutants_is_up_to_date() -> None:
     page = Path(__file__).parents[3] / "docs" / "reference" / "mutants.md"
+    command = [sys.executable, "-m", "vecbridge_conformance.mutants"]
+    written = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     again = "run: python -m vecbridge_conformance.mutants > docs/reference/mutants.md"
-    assert page.read_text(encoding="utf-8") == table(), again
+    assert page.read_text(encoding="utf-8") == written, again
 
 
 def test_no_two_mutants_get_the_same_thing_wrong() -> None:

@@ -11,64 +11,55 @@ from typing import Any
 
 import pytest
 
-import vecbridge
-from vecbridge_conformance import Deployment, Harness, OtherProcess
-from vecbridge_conformance import _pool as pool
-from vecbridge_conformance._pool import IndexPool, Schema
+from vecbridge_conformance import Deployment, Effort, Harness, OtherProcess
 
-
-def schema(dimension: int) -> Schema:
-    return Schema(dimension, "euclidean", (), "strong")
+KEPT = 4
 
 
 @pytest.fixture
-def store() -> Iterator[vecbridge.Store]:
-    with vecbridge.get_backend("sklearn") as used:
+def harness() -> Iterator[Harness]:
+    """Yield a harness for which making an index is always slow."""
+    with Harness(Deployment("sklearn"), Effort(slow_from_s=-1.0, kept_indexes=KEPT)) as used:
+        assert used.capabilities.exact
         yield used
 
 
-def test_a_slow_index_is_emptied_and_used_again(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store, slow_from_s=-1.0)
-    first = indexes.take(schema(2))
-    first.upsert(["told", "not told"], [[1, 2], [3, 4]])
-    name = first.info.name
-    indexes.give_back(schema(2), name, first, ["told"])
+def test_a_slow_index_is_emptied_and_used_again(harness: Harness) -> None:
+    first = harness.index(dimension=2)
+    first.upsert(["a", "b"], [[1, 2], [3, 4]])
+    harness.release(first)
+    again, other = harness.index(dimension=2), harness.index(dimension=2, metric="euclidean")
 
-    again = indexes.take(schema(2))
-    assert (again.info.name, again.count()) == (name, 0)
-
-
-def test_only_so_many_are_kept(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store, slow_from_s=-1.0)
-    for dimension in range(1, 3 * pool._MOST_KEPT):
-        taken = indexes.take(schema(dimension))
-        indexes.give_back(schema(dimension), taken.info.name, taken)
-
-    assert len(store.index_names()) == pool._MOST_KEPT
-    indexes.close()
-    assert store.index_names() == []
+    assert (again.info.name, again.count()) == (first.info.name, 0)
+    assert other.info.name != first.info.name
 
 
-def test_an_index_of_another_schema_is_not_used_again(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store, slow_from_s=-1.0)
-    taken = indexes.take(schema(2))
-    store.drop_index(taken.info.name)
-    store.create_index(taken.info.name, dimension=3, metric="euclidean")
-    indexes.give_back(schema(2), taken.info.name, taken)
+def test_only_so_many_are_kept(harness: Harness) -> None:
+    for dimension in range(1, 3 * KEPT):
+        harness.release(harness.index(dimension=dimension))
 
-    assert indexes.take(schema(2)).info.name != taken.info.name
-    assert taken.info.name not in store.index_names()
+    assert len(harness.store.index_names()) == KEPT
 
 
-def test_what_nobody_told_of_is_deleted_too(store: vecbridge.Store) -> None:
-    indexes = IndexPool(store, slow_from_s=-1.0)
+def test_an_index_of_another_schema_is_not_used_again(harness: Harness) -> None:
+    taken = harness.index(dimension=2)
+    harness.store.drop_index(taken.info.name)
+    harness.store.create_index(taken.info.name, dimension=3, metric="cosine")
+    harness.release(taken)
+
+    assert harness.index(dimension=2).info.name != taken.info.name
+    assert taken.info.name not in harness.store.index_names()
+
+
+def test_records_that_the_harness_does_not_know_of_are_deleted_too(harness: Harness) -> None:
     for _ in range(2):
-        taken = indexes.take(schema(2))
+        taken = harness.index(dimension=2)
         assert taken.count() == 0
-        taken.upsert(["nobody told"], [[1, 2]])
-        indexes.give_back(schema(2), taken.info.name, taken)
+        harness.store.open_index(taken.info.name).upsert(["not recorded"], [[1, 2]])
+        harness.release(taken)
 
-    assert len(store.index_names()) == 1
+    # The other one was asked for the capabilities.
+    assert len(harness.store.index_names()) == 2
 
 
 def test_folders_and_processes_leave_nothing_behind(

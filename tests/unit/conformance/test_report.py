@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from vecbridge_conformance import Deployment, clauses
-from vecbridge_conformance._clauses import Mark
-from vecbridge_conformance._matrix import html_matrix, markdown_matrix
-from vecbridge_conformance._report import build_report, differences, read_report, write_report
-from vecbridge_conformance._session import Session
+from vecbridge_conformance import Deployment, Mark, Session, clauses
+from vecbridge_conformance.reports import (
+    differences,
+    html_matrix,
+    markdown_matrix,
+    read_report,
+    write_report,
+)
 
 MARK = Mark(("READ-3", "REC-1"))
 
@@ -33,7 +36,7 @@ def report(session: Session) -> dict[str, Any]:
     session.record("test_y", "semantics", Mark(("REC-1",)), None, 0.5)
     session.leave_out("test_z", "ranking", Mark(("RANK-1",)), "the index does not declare exact")
     session.seconds.update({"smoke": 0.25, "ranking": 1.5})
-    return build_report(session)
+    return session.report()
 
 
 def test_a_report_says_what_was_run_on_what(report: dict[str, Any]) -> None:
@@ -100,6 +103,17 @@ def test_the_matrix_has_a_column_a_deployment_and_a_row_a_clause(report: dict[st
     assert "| RANK-1 | · | · |" in lines
     assert "| ranking | 1.5 | 1.5 |" in lines
     assert "- ✗ **READ-3** AssertionError: 2 is not \\| 3" in lines
+
+
+def test_the_matrix_says_which_part_of_a_clause_that_is_kept_was_not_tested(
+    report: dict[str, Any],
+) -> None:
+    kept = {"verdict": "pass", "reason": "in part: test_x could not have failed", "tests": 2}
+    report["clauses"]["RANK-8"] = kept
+
+    page = markdown_matrix([report])
+    assert "| RANK-8 | ✓ |" in page
+    assert "- ✓ **RANK-8** in part: test_x could not have failed\n" in page
 
 
 def test_the_html_is_whole_escaped_and_needs_no_other_file(report: dict[str, Any]) -> None:

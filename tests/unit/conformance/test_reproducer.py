@@ -13,9 +13,6 @@ import pytest
 from tests.engine import Engine
 from vecbridge import IndexExistsError, IndexInfo, IndexNotFoundError, field
 from vecbridge_conformance import Deployment, Harness
-from vecbridge_conformance._recorder import Recorder
-from vecbridge_conformance._reproducer import reproducer
-from vecbridge_conformance._secrets import shown_options
 
 
 @pytest.fixture
@@ -40,7 +37,7 @@ def test_the_script_does_the_same_calls_and_shows_the_answers(harness: Harness) 
     index.search([0, 0], k=2, within=["a"])
     index.count()
 
-    assert run(reproducer(harness.recorder)) == (
+    assert run(harness.recorder.script()) == (
         "[Hits(ids=('a',), distances=array([5.]), exact=True)]\n2\n"
     )
 
@@ -53,10 +50,10 @@ def test_fields_filters_and_the_engine_are_written_too(harness: Harness) -> None
     engine.upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
     engine.count()
 
-    assert "index.engine.count()" in reproducer(harness.recorder)
+    assert "index.engine.count()" in harness.recorder.script()
     harness.release(engine)
     del harness.recorder.calls[engine.info.name]
-    assert "ids=('b',)" in run(reproducer(harness.recorder))
+    assert "ids=('b',)" in run(harness.recorder.script())
 
 
 def test_large_arrays_are_kept_in_files(harness: Harness, tmp_path: Path) -> None:
@@ -64,7 +61,7 @@ def test_large_arrays_are_kept_in_files(harness: Harness, tmp_path: Path) -> Non
     ids = [f"n{number}" for number in range(1000)]
     index.upsert(ids, np.random.default_rng(0).standard_normal((1000, 512)))
     index.count()
-    script = reproducer(harness.recorder, tmp_path / "new")
+    script = harness.recorder.script(tmp_path / "new")
 
     assert len(script) < 2000
     assert run(script) == "1000\n"
@@ -72,15 +69,15 @@ def test_large_arrays_are_kept_in_files(harness: Harness, tmp_path: Path) -> Non
 
 def test_a_secret_is_left_to_the_environment() -> None:
     options = {"uri": "http://127.0.0.1:1", "token": "hidden", "timeout": 2.0}
-    recorder = Recorder(Deployment("milvus", options))
+    recorder = Harness(Deployment("milvus", options)).recorder
     recorder.engine(Engine(info=IndexInfo("a", 2, "cosine")))
-    script = reproducer(recorder)
+    script = recorder.script()
 
     assert "hidden" not in script
     # The variable from which vecbridge itself takes the setting.
     assert "# First set FIFTYONE_BRAIN_SIMILARITY_MILVUS_TOKEN, which is not shown" in script
     assert "get_backend('milvus', uri='http://127.0.0.1:1', timeout=2.0)" in script
-    assert shown_options(recorder.deployment) == {
+    assert recorder.deployment.shown_options() == {
         "uri": "http://127.0.0.1:1",
         "token": "**********",
         "timeout": "2.0",
@@ -94,7 +91,7 @@ def test_arguments_are_kept_as_they_were_given(harness: Harness) -> None:
     vectors[:] = 9
     index.fetch(["a"])
 
-    assert "[[1.0, 2.0]]" in reproducer(harness.recorder)
+    assert "[[1.0, 2.0]]" in harness.recorder.script()
 
 
 def test_of_many_calls_the_writes_and_the_last_ones_are_written(harness: Harness) -> None:
@@ -102,7 +99,7 @@ def test_of_many_calls_the_writes_and_the_last_ones_are_written(harness: Harness
     index.upsert(["a"], [[1, 2]])
     for _ in range(100):
         index.count()
-    script = reproducer(harness.recorder)
+    script = harness.recorder.script()
 
     assert script.count("index.count()") == 5
     assert "upsert" in script
@@ -113,7 +110,7 @@ def test_lists_of_arrays_and_numbers_that_are_none_can_be_pasted(harness: Harnes
     index.upsert(["a", "nan"], [np.array([3, 4], dtype=np.float32), np.zeros(2, dtype=np.float32)])
     index.range_search(np.zeros((1, 2)), float("inf"))
 
-    assert "ids=('nan', 'a')" in run(reproducer(harness.recorder))
+    assert "ids=('nan', 'a')" in run(harness.recorder.script())
 
 
 def test_an_index_that_is_used_again_is_the_one_made_last(harness: Harness) -> None:
@@ -121,14 +118,14 @@ def test_an_index_that_is_used_again_is_the_one_made_last(harness: Harness) -> N
     harness.engine(dimension=2).count()
     harness.recorder.engine(first).upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
 
-    assert "dimension=1" in reproducer(harness.recorder)
+    assert "dimension=1" in harness.recorder.script()
 
 
 def test_a_list_of_long_lists_is_kept_in_files(harness: Harness, tmp_path: Path) -> None:
     index = harness.index(dimension=20_000, metric="euclidean")
     index.upsert(["a", "b"], [[1.0] * 20_000, [2.0] * 20_000])
     index.fetch(["a"]).vectors.sum()
-    script = reproducer(harness.recorder, tmp_path / "new")
+    script = harness.recorder.script(tmp_path / "new")
 
     assert len(script) < 1500
     run(script)
@@ -139,7 +136,7 @@ def test_calls_of_the_store_are_in_the_script(harness: Harness) -> None:
     index.upsert(["a"], [[1, 2]])
     with pytest.raises(IndexExistsError):
         harness.store.create_index(index.info.name, dimension=3)
-    script = reproducer(harness.recorder)
+    script = harness.recorder.script()
 
     assert "store.create_index(name, dimension=3)\nstore.drop_index(name)" in script
     done = subprocess.run(
@@ -152,7 +149,7 @@ def test_calls_of_a_store_without_an_index_are_a_script_too(harness: Harness) ->
     with pytest.raises(IndexNotFoundError):
         harness.store.open_index("absent")
 
-    assert reproducer(harness.recorder).endswith("print(store.open_index('absent'))")
+    assert harness.recorder.script().endswith("print(store.open_index('absent'))")
 
 
 def test_what_is_under_way_is_known(harness: Harness) -> None:
@@ -166,4 +163,4 @@ def test_what_is_under_way_is_known(harness: Harness) -> None:
 
 
 def test_without_an_index_there_is_no_script(harness: Harness) -> None:
-    assert reproducer(harness.recorder) == ""
+    assert harness.recorder.script() == ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
-from vecbridge_conformance import Deployment, Vacuous
-from vecbridge_conformance._clauses import Mark
-from vecbridge_conformance._deviations import Deviation
-from vecbridge_conformance._session import Session
+from vecbridge_conformance import Deployment, Mark, Session, Vacuous
+from vecbridge_conformance.deviations import Deviation
 
 MARK = Mark(("READ-3", "REC-3"))
 KNOWN = Deviation("READ-3", "upstream", "no signs", "https://example.com/1", "AssertionError")
@@ -17,8 +17,14 @@ KNOWN = Deviation("READ-3", "upstream", "no signs", "https://example.com/1", "As
 
 @pytest.fixture
 def session() -> Iterator[Session]:
-    used = Session(Deployment("sklearn"))
-    used.ledger = [KNOWN]
+    with known(KNOWN) as used:
+        yield used
+
+
+@contextmanager
+def known(entry: Deviation) -> Iterator[Session]:
+    """Yield a session whose ledger has this entry."""
+    used = Session(Deployment("sklearn"), ledger=[entry])
     yield used
     used.harness.close()
 
@@ -54,19 +60,19 @@ def test_a_part_of_the_suite_does_not_tell_that_nothing_shows_an_entry(session: 
     assert session.unexpected_passes() == []
 
 
-def test_a_test_that_the_ledger_names_must_show_it(session: Session) -> None:
-    session.ledger = [Deviation(**{**vars(KNOWN), "test": "test_x"})]
-    outcome = session.record("test_x", "smoke", MARK, None, 0.1)
+def test_a_test_that_the_ledger_names_must_show_it() -> None:
+    with known(replace(KNOWN, test="test_x")) as session:
+        outcome = session.record("test_x", "smoke", MARK, None, 0.1)
 
     assert outcome.verdict == "fail"
     assert "Remove the entry" in outcome.reason
 
 
-def test_with_parameters_one_case_that_shows_it_is_enough(session: Session) -> None:
-    session.ledger = [Deviation(**{**vars(KNOWN), "test": "test_x"})]
-    session.record("test_x[a]", "smoke", MARK, AssertionError("no"), 0.1)
+def test_with_parameters_one_case_that_shows_it_is_enough() -> None:
+    with known(replace(KNOWN, test="test_x")) as session:
+        session.record("test_x[a]", "smoke", MARK, AssertionError("no"), 0.1)
 
-    assert session.record("test_x[b]", "smoke", MARK, None, 0.1).verdict == "pass"
+        assert session.record("test_x[b]", "smoke", MARK, None, 0.1).verdict == "pass"
 
 
 def test_what_could_not_have_failed_is_vacuous(session: Session) -> None:

@@ -2,48 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from vecbridge_conformance import clauses
-from vecbridge_conformance._clauses import Clause
-from vecbridge_conformance._verdicts import Outcome, Verdict, judge
+from vecbridge_conformance import Deployment, Mark, Session, Vacuous, clauses
+from vecbridge_conformance.deviations import Deviation
+
+KNOWN = Deviation("REC-1", "upstream", "known", "https://example.com/1", "KeyError")
+ERRORS: dict[str, BaseException | None] = {
+    "pass": None,
+    "vacuous": Vacuous("vacuous: no lag"),
+    "deviation": KeyError("known"),
+    "fail": AssertionError("no"),
+}
+IN_PART = "in part: test_0 could not have failed (no lag)"
 
 
-def outcomes(*verdicts: Verdict) -> list[Outcome]:
-    return [
-        Outcome(f"test_{number}", "smoke", ("REC-1",), verdict, f"because {number}")
-        for number, verdict in enumerate(verdicts)
-    ]
+def judged(*verdicts: str) -> dict[str, Any]:
+    """Return what a report says of a clause whose tests found this."""
+    session = Session(Deployment("sklearn"), ledger=[KNOWN])
+    for number, verdict in enumerate(verdicts):
+        mark = Mark(("REC-1",))
+        if verdict == "not-run":
+            session.leave_out(f"test_{number}", "smoke", mark, f"because {number}")
+        else:
+            session.record(f"test_{number}", "smoke", mark, ERRORS[verdict], 0.1)
+    report = session.report()
+    session.harness.close()
+    assert list(report["clauses"]) == list(clauses())
+    found: dict[str, Any] = report["clauses"]["REC-1"]
+    return found
 
 
 @pytest.mark.parametrize(
     ("found", "verdict", "reason"),
     [
-        (("pass", "fail", "deviation"), "fail", "because 1"),
-        (("pass", "deviation", "vacuous"), "deviation", "because 1"),
-        (("vacuous", "pass", "not-run"), "pass", "because 1"),
-        (("not-run", "vacuous"), "vacuous", "because 1"),
+        (("pass", "fail", "deviation"), "fail", "AssertionError: no"),
+        (
+            ("pass", "deviation", "vacuous"),
+            "deviation",
+            "upstream: known (https://example.com/1)",
+        ),
+        (("pass", "pass", "not-run"), "pass", ""),
+        (("vacuous", "pass", "pass"), "pass", IN_PART),
+        (("not-run", "vacuous"), "vacuous", "no lag"),
         (("not-run", "not-run"), "not-run", "because 0"),
         ((), "not-run", "no test of it was selected"),
     ],
 )
 def test_the_worst_decides_and_gives_the_reason(
-    found: tuple[Verdict, ...], verdict: Verdict, reason: str
+    found: tuple[str, ...], verdict: str, reason: str
 ) -> None:
-    judged = judge(clauses(), outcomes(*found))["REC-1"]
+    clause = judged(*found)
 
-    assert (judged.verdict, judged.reason) == (verdict, reason)
+    assert (clause["verdict"], clause["reason"]) == (verdict, reason)
+
+
+def test_of_a_clause_that_is_kept_every_test_is_named_that_could_not_have_failed() -> None:
+    assert judged("vacuous", "vacuous", "pass")["reason"] == (
+        "in part: test_0, test_1 could not have failed (no lag)"
+    )
 
 
 def test_what_did_not_run_is_not_counted_among_the_tests() -> None:
-    assert judge(clauses(), outcomes("pass", "not-run", "vacuous"))["REC-1"].tests == 2
-
-
-def test_a_clause_that_binds_the_documentation_is_not_run() -> None:
-    page = {"REC-1": Clause("REC-1", "Says so. *(documentation)*", "Records")}
-
-    assert judge(page, outcomes("pass"))["REC-1"].verdict == "not-run"
-
-
-def test_every_clause_is_judged_in_the_order_of_the_contract() -> None:
-    assert list(judge(clauses(), [])) == list(clauses())
+    assert judged("pass", "not-run", "vacuous")["tests"] == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vecbridge_conformance._watch import Hung, Watch
+from vecbridge_conformance import Deployment, Hung, Session
 
 PACKAGE = '''
 """A store whose client has no time limit."""
@@ -84,26 +84,25 @@ def test_a_run_against_a_store_that_hangs_ends_and_names_the_call(
     assert sum(reason.startswith("Hung: ") for reason in reasons) == 3
 
 
-def swallowing(watch: Watch) -> None:
-    """Waits as a backend does that catches every Exception."""
-    with watch.over("a test"), contextlib.suppress(Exception):
+def swallowing(session: Session) -> None:
+    """Wait as a backend does that catches every Exception."""
+    with session.watch.over("a test"), contextlib.suppress(Exception):
         threading.Event().wait(20)
 
 
 @pytest.mark.timeout(0)
 def test_a_block_that_waits_is_ended_however_often_it_goes_on_waiting() -> None:
-    watch = Watch(0.2, lambda: ["index.search of index 'a' (for 0 s)"])
-    message = r"^a test took more than 0.2 s: index.search of index 'a' \(for 0 s\) did not come"
-    with pytest.raises(Hung, match=message):
-        swallowing(watch)
-    assert watch.hung == 1
+    session = Session(Deployment("sklearn"), limit_s=0.2)
+    with pytest.raises(Hung, match=r"^a test took more than 0.2 s: no call of an index is open"):
+        swallowing(session)
+    assert session.watch.hung == 1
 
 
 def test_what_is_in_time_is_left_alone() -> None:
-    watch = Watch(0.2, list)
-    with watch.over("a test"):
+    limited, unlimited = (Session(Deployment("sklearn"), limit_s=limit) for limit in (0.2, 0))
+    with limited.watch.over("a test"):
         pass
-    with Watch(0, list).over("a test without a limit"):
+    with unlimited.watch.over("a test without a limit"):
         time.sleep(0.3)
     time.sleep(0.3)
-    assert watch.hung == 0
+    assert limited.watch.hung == unlimited.watch.hung == 0

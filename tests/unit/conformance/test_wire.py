@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vecbridge_conformance._wire import Wire
+from vecbridge_conformance import Wire
 
 LARGE = b"x" * 1000
 SMALL = b"ping"

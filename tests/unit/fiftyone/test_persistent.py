@@ -317,7 +317,7 @@ def test_a_bug_is_no_answer(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken() -> None:
-        raise ZeroDivisionError("of nobody's making")
+        raise ZeroDivisionError("by mistake")
 
     monkeypatch.setattr("vecbridge.fiftyone.__main__.status", broken)
     assert main(["status", *words]) == 70

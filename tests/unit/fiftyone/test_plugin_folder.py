@@ -30,7 +30,7 @@ def test_plugin_is_placed_again_and_again_and_taken_away_without_a_trace(plugins
     assert list(plugins.iterdir()) == []
 
 
-def test_folder_of_somebody_else_is_refused_and_left_alone(plugins: Path) -> None:
+def test_folder_of_another_plugin_is_refused_and_left_alone(plugins: Path) -> None:
     (plugins / "vecbridge").mkdir(parents=True)
     theirs = plugins / "vecbridge" / "fiftyone.yml"
     theirs.write_text("name: '@me/vecbridge'")

@@ -14,7 +14,7 @@ from vecbridge import BackendError, ConnectionFailedError
 
 
 def told(uri: str, timeout: float = 2) -> BackendError:
-    """What a first call says of an address."""
+    """Return the error of a first call to an address."""
     with (
         vecbridge.get_backend("milvus", uri=uri, timeout=timeout) as store,
         pytest.raises(BackendError) as failed,
@@ -86,7 +86,7 @@ def test_a_proxy_of_the_environment_is_named_and_its_address_is_not(
             store.index_names()
 
 
-def test_nobody_listens() -> None:
+def test_no_server_listens() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -98,14 +98,14 @@ def test_nobody_listens() -> None:
     assert error.retryable
 
 
-def test_a_host_that_nobody_knows() -> None:
+def test_a_host_that_is_not_known() -> None:
     error = told("http://no-such-host.invalid:19530")
     assert isinstance(error, ConnectionFailedError)
     assert "'no-such-host.invalid' is not known" in str(error)
     assert not error.retryable
 
 
-def test_a_socket_file_that_nobody_serves(tmp_path: Path) -> None:
+def test_a_socket_file_that_no_server_listens_on(tmp_path: Path) -> None:
     error = told(f"unix:{tmp_path}/milvus.sock")
     assert f"no server answers at unix:{tmp_path}/milvus.sock" in str(error)
     assert error.retryable

@@ -56,7 +56,7 @@ def public(error: Exception) -> type[Exception]:
 def raised(
     store: Store, make_index: Callable[..., Index], monkeypatch: pytest.MonkeyPatch
 ) -> Raised:
-    """What a count raises where a call of pymilvus's client does."""
+    """Return the error that a count raises where a call of pymilvus's client does."""
     index = make_index(dimension=2)
     assert isinstance(store.backend, MilvusBackend)
     client = store.backend.client

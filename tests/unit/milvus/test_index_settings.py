@@ -103,7 +103,7 @@ def test_a_recall_alone_is_meant_for_indexes_that_are_there() -> None:
 def sent(
     opened: Callable[..., Store], wire: Wire, k: int, dimension: int = 2, **options: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an index is built with, and what a search for ``k`` sends beside the query."""
+    """Return the build parameters of an index, and the search parameters of a search for ``k``."""
     store = opened(**options)
     index = store.create_index(f"t_{uuid.uuid4().hex}", dimension=dimension)
     wire.calls.clear()

@@ -44,7 +44,7 @@ def write(index: Index, first: int, count: int) -> None:
 
 
 def segments(path: Path) -> int:
-    """How often rows were flushed."""
+    """Return the number of flushes."""
     return len([found for found in path.rglob("*.parquet") if "data" in found.name])
 
 

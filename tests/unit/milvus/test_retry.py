@@ -107,7 +107,7 @@ def test_a_long_wait_is_told_once_and_a_short_one_not(
 
 
 def _told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """What ours said; other libraries' threads may be talking too."""
+    """Return our own log messages; other libraries' threads may be talking too."""
     return [record for record in caplog.records if record.name.startswith("vecbridge")]
 
 

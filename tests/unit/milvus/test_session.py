@@ -37,7 +37,7 @@ with vecbridge.get_backend("milvus", uri=uri, timeout=5) as store:
 
 
 class Session:
-    """What an index asks the server for."""
+    """Return the levels that an index asks the server for."""
 
     def __init__(self, wire: Wire, index: Index) -> None:
         self._wire = wire

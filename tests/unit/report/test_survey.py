@@ -81,17 +81,16 @@ def test_a_sample_is_bounded_and_repeats(fill: Fill) -> None:
 
 def test_a_draw_is_even(fill: Fill) -> None:
     """Every record has the same chance, wherever in the scan it stands."""
-    from vecbridge.report._sample import draw
-    from vecbridge.transfer._progress import silent
-
-    with fill(CLOUD).open_index("points") as index:
-        drawn = [draw(index, 20, 200, seed, silent).ids for seed in range(100)]
-    counts = np.zeros(200)
-    for ids in drawn:
-        counts[[int(name.strip("<>")) for name in ids]] += 1
-    assert counts.sum() == 2000
-    assert abs(counts[:100].sum() - 1000) < 100
-    assert counts.min() > 0
+    store = fill(np.arange(1, 201, dtype=np.float32)[:, None])
+    drawn = [
+        survey(store, "points", sample=20, queries=0, seed=seed, write=False).norms
+        for seed in range(100)
+    ]
+    lengths = [spread for spread in drawn if spread is not None]
+    assert {spread.count for spread in lengths} == {20}
+    assert abs(np.mean([spread.mean for spread in lengths]) - 100.5) < 5
+    assert min(spread.quantiles[0] for spread in lengths) <= 2
+    assert max(spread.quantiles[-1] for spread in lengths) >= 199
 
 
 def test_an_approximate_index_is_measured_against_exact_answers(tmp_path: Path) -> None:

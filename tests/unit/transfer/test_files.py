@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from numpy.typing import NDArray
 from pyarrow import parquet
 
 from tests.unit.transfer.conftest import BATCH, DIMENSION, RECORDS
@@ -47,6 +45,26 @@ def test_progress_is_told_after_each_batch(
     for stage in ("checking", "importing"):
         assert told[stage] == sorted(set(told[stage]))
         assert (len(told[stage]) >= RECORDS // BATCH, told[stage][-1]) == (True, RECORDS)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_an_import_that_is_cut_short_says_how_far_it_came_and_is_done_again(
+    suffix: str, tmp_path: Path, source: Index, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted(stage: str, done: int, total: int) -> None:
+        if stage == "importing":
+            raise KeyboardInterrupt
+
+    path = tmp_path / f"records.{suffix}"
+    export_records(source, path)
+    small = 4 * DIMENSION * BATCH
+    with pytest.raises(KeyboardInterrupt):
+        import_records(path, store, "back", batch_bytes=small, progress=interrupted)
+    there = store.open_index("back").count()
+    assert 0 < there < RECORDS
+    assert f"{path} was cut short: {there} of 500 records are in index 'back'" in caplog.text
+    assert import_records(path, store, "back") == RECORDS
+    assert checksum(store.open_index("back")) == checksum(source)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -118,9 +136,7 @@ def test_numpy_reads_an_npz(tmp_path: Path, source: Index) -> None:
 
 
 @pytest.mark.parametrize("descr", ["<f4", "<f8", "<f2"])
-def test_arrays_that_somebody_else_saved_are_taken(
-    descr: str, tmp_path: Path, store: Store
-) -> None:
+def test_arrays_of_another_program_are_taken(descr: str, tmp_path: Path, store: Store) -> None:
     path = tmp_path / "others.npz"
     np.savez(path, ids=np.array(["a", "b"]), vectors=np.eye(2, dtype=descr))
     import_records(path, store, "others", metric="dotproduct")
@@ -140,44 +156,6 @@ def test_values_that_float32_cannot_hold_are_refused(tmp_path: Path, store: Stor
     np.savez(path, ids=np.array(["a"]), vectors=np.array([[1e300]]))
     with pytest.raises(InvalidVectorError):
         import_records(path, store, "huge")
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"vectors": np.eye(2)},
-        {"ids": np.array(["a"]), "vectors": np.eye(2)},
-        {"ids": np.array([1, 2]), "vectors": np.eye(2)},
-        {"ids": np.array(["a", "b"]), "vectors": np.eye(2, dtype=int)},
-        {"ids": np.array(["a", "b"], dtype=object), "vectors": np.eye(2)},
-        {"ids": np.array(["a", "b"]), "vectors": np.eye(2), "other": np.array(["short"])},
-    ],
-    ids=["no ids", "lengths", "numbers", "integers", "pickles", "a short field"],
-)
-def test_an_npz_that_is_not_one_of_records_is_refused(
-    arrays: dict[str, NDArray[Any]],
-    tmp_path: Path,
-    store: Store,
-) -> None:
-    path = tmp_path / "other.npz"
-    np.savez(path, allow_pickle=True, **arrays)
-    with pytest.raises(InvalidArgumentError, match="not a file of records"):
-        import_records(path, store, "other")
-    assert store.index_names() == []
-
-
-@pytest.mark.parametrize(
-    "columns",
-    [{"id": ["a"]}, {"id": ["a"], "vector": [[1.0]], "when": [b"bytes"]}],
-    ids=["no vectors", "a strange field"],
-)
-def test_a_parquet_file_that_is_not_one_of_records_is_refused(
-    columns: dict[str, list[object]], tmp_path: Path, store: Store
-) -> None:
-    path = tmp_path / "other.parquet"
-    parquet.write_table(pa.table(columns), path)
-    with pytest.raises(InvalidArgumentError, match="not a file of records"):
-        import_records(path, store, "other")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "torn.parquet", "torn.npz"])

@@ -1,4 +1,4 @@
-"""Files that somebody else made, or that broke: nothing is guessed from them."""
+"""Files of other programs, and broken ones: nothing is guessed from them."""
 
 from __future__ import annotations
 
@@ -26,25 +26,6 @@ def test_uneven_lists_are_refused_though_their_sum_is_right(tmp_path: Path, stor
     path = written(tmp_path / "uneven.parquet", ["a", "b", "c"], vectors)
     with pytest.raises(InvalidArgumentError, match=r"row 1 .* has 1 value, the first of the file"):
         import_records(path, store, "uneven")
-    assert store.index_names() == []
-
-
-@pytest.mark.parametrize(
-    ("ids", "vectors"),
-    [
-        (pa.array([1, 2]), pa.array([[1.0], [2.0]])),
-        (pa.array([b"a", b"b"]), pa.array([[1.0], [2.0]])),
-        (pa.array(["a", "b"]), pa.array([1.0, 2.0])),
-        (pa.array(["a", "b"]), pa.array([["1"], ["2"]])),
-    ],
-    ids=["ids of numbers", "ids of bytes", "a number as a vector", "vectors of text"],
-)
-def test_columns_of_other_types_are_refused_before_an_index_is_made(
-    ids: Any, vectors: Any, tmp_path: Path, store: Store
-) -> None:
-    path = written(tmp_path / "other.parquet", ids, vectors)
-    with pytest.raises(InvalidArgumentError, match="not a file of records"):
-        import_records(path, store, "other")
     assert store.index_names() == []
 
 
@@ -150,7 +131,8 @@ def test_many_repeated_ids_are_counted(suffix: str, tmp_path: Path, store: Store
 def test_ids_of_one_hash_are_still_different_ids(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vecbridge.transfer._repeated.hash", lambda _: 7, raising=False)
+    real = hash
+    monkeypatch.setattr("builtins.hash", lambda it: 7 if isinstance(it, str) else real(it))
     assert import_records(repeated(tmp_path / "few.npz", ["a", "b", "c"]), store, "few") == 3
 
 
@@ -162,13 +144,13 @@ def test_a_missing_id_is_told_with_its_row(tmp_path: Path, store: Store) -> None
 
 
 def test_texts_too_wide_for_an_npz_are_refused_and_parquet_takes_them(
-    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store
 ) -> None:
-    monkeypatch.setattr("vecbridge.transfer._npz._MOST_BYTES", 4 * 99 * 100)
     index = store.create_index("told", dimension=1, metric="euclidean", fields={"said": "string"})
-    said = ["short"] * 99 + ["long" * 25]
-    index.upsert([str(row) for row in range(100)], np.ones((100, 1)), {"said": said})
-    with pytest.raises(InvalidArgumentError, match=r"'said'.*100 characters.*\.parquet"):
+    count = 10_000
+    said = ["short"] * (count - 1) + ["long" * 15_000]
+    index.upsert([str(row) for row in range(count)], np.ones((count, 1)), {"said": said})
+    with pytest.raises(InvalidArgumentError, match=r"'said'.*60,000 characters.*\.parquet"):
         export_records(index, tmp_path / "told.npz")
-    assert export_records(index, tmp_path / "told.parquet") == 100
+    assert export_records(index, tmp_path / "told.parquet") == count
     assert [each.name for each in tmp_path.iterdir()] == ["told.parquet"]

@@ -60,6 +60,7 @@ MEMBERS: dict[str, tuple[dict[str, bytes], str]] = {
     "ids of numbers": (GOOD | {"ids.npy": saved([1, 2])}, "'ids' .* of int64"),
     "ids of objects": (GOOD | {"ids.npy": saved(IDS.astype(object))}, "'ids' .*never loaded"),
     "vectors of one dimension": (GOOD | {"vectors.npy": saved([1.0, 2.0])}, "'vectors'"),
+    "vectors of integers": (GOOD | {"vectors.npy": saved([[1, 0], [0, 1]])}, "'vectors'.*int64"),
     "vectors of no values": (GOOD | {"vectors.npy": saved(np.ones((2, 0)))}, "dimension .* 0"),
     "too many dimensions": (
         {"ids.npy": saved(IDS[:1]), "vectors.npy": saved(np.ones((1, 32769)))},
@@ -176,6 +177,15 @@ TABLES: dict[str, tuple[list[tuple[str, Any]], str]] = {
         r"several columns of one name: \['x'\]",
     ),
     "two columns of ids": ([("id", STRINGS), ("id", STRINGS), ("vector", LISTS)], "one name"),
+    "no vectors": ([("id", STRINGS)], "not 'id' and 'vector'"),
+    "ids of numbers": ([("id", pa.array([1, 2])), ("vector", LISTS)], "'id' is of int64"),
+    "ids of bytes": ([("id", pa.array([b"a", b"b"])), ("vector", LISTS)], "'id' is of binary"),
+    "numbers as vectors": ([("id", STRINGS), ("vector", pa.array([1.0, 2.0]))], "is of double"),
+    "vectors of text": ([("id", STRINGS), ("vector", pa.array([["1"], ["2"]]))], "is of list"),
+    "a field of bytes": (
+        [("id", STRINGS), ("vector", LISTS), ("x", pa.array([b"a", b"b"]))],
+        "'x': .*binary",
+    ),
     "nested ids": ([("id", pa.array([["a"], ["b"]])), ("vector", LISTS)], "'id' is of list"),
     "ids of numbers in a dictionary": (
         [("id", pa.array([1, 2]).dictionary_encode()), ("vector", LISTS)],

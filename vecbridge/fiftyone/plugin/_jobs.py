@@ -1,4 +1,4 @@
-"""What the operators do: copy, switch, verify, examine. Each ends with a report.
+"""The jobs of the operators: copy, switch, verify, examine. Each ends with a report.
 
 The last report, and what is known of a store, are kept with the dataset, for the panel. They are
 kept in MongoDB, and the address of a store must not be: it comes from each process's configuration.
@@ -19,16 +19,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import eta.core.utils as etau
-
-from vecbridge import IndexInfo, InvalidArgumentError, VecbridgeError
-from vecbridge.diagnosis import Finding, diagnose
+from vecbridge import InvalidArgumentError, VecbridgeError
+from vecbridge.diagnosis import diagnose
 from vecbridge.fiftyone._adopt import adopt
-from vecbridge.fiftyone._builtin import builtin_backend, run_facts
-from vecbridge.fiftyone._ownership import PendingCopy, swap
-from vecbridge.fiftyone._registration import config_class, unique_name
-from vecbridge.fiftyone._store_pool import shared_store
-from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, similarity_runs, target, where
+from vecbridge.fiftyone._builtin import our_config
+from vecbridge.fiftyone._registration import unique_name
+from vecbridge.fiftyone._run_index import pending_copy, swap_store
+from vecbridge.fiftyone._stores import shared_store
+from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, target, where
 from vecbridge.settings import redacted
 from vecbridge.transfer import Progress, copy, verify
 
@@ -45,21 +43,11 @@ Severity = Literal["success", "warning", "error"]
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a job.
-
-    Attributes:
-        severity: as FiftyOne names it.
-        title: in a line.
-        text: what the user should know, without a secret.
-    """
+    """The result of a job, in a line and in full; without a secret."""
 
     severity: Severity
     title: str
     text: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the report as it is stored."""
-        return asdict(self)
 
 
 def copy_index(
@@ -84,36 +72,26 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
 
     The key, the fields and the model of the run stay; the earlier index stays where it is.
     """
-    for run in similarity_runs(dataset):
-        if run.key == key and builtin_backend(run.config) is not None:
-            _, options = target(backend, place)
-            adopted = adopt(dataset, key, backend, progress=progress, **options)
-            if adopted.in_place:
-                return Report(
-                    "success",
-                    f"{key} is vecbridge's now",
-                    f"Its {adopted.records:,} records stay where they are, in "
-                    f"`{adopted.collection_name}`: nothing was copied.",
-                )
-            return _switched(key, adopted.records, backend, options, run)
-    run = find_run(dataset, key)
+    run = find_run(dataset, key, also_fiftyones=True)
     store, options = target(backend, place)
+    if not run.ours:
+        adopted = adopt(dataset, key, backend, progress=progress, **options)
+        if adopted.in_place:
+            return Report(
+                "success",
+                f"{key} is vecbridge's now",
+                f"Its {adopted.records:,} records stay where they are, in "
+                f"`{adopted.collection_name}`: nothing was copied.",
+            )
+        return _switched(key, adopted.records, backend, options, run)
     if (backend, where(backend, options)) == (run.store, run.where):
         raise InvalidArgumentError(f"{key} already lives in {backend} at {run.where}")
-    config = etau.get_class(config_class(backend))(
-        metric=run.config.metric,
-        consistency_level=run.config.consistency_level,
-        **run_facts(run.config),
-        **options,
-    )
     name = unique_name(dataset.name, key)
-    pending = PendingCopy(dataset, key)
-    pending.drop_earlier(backend, store.drop_index)
-    config.collection_name = name
-    with opened(run) as source, pending.making(backend, name, store.drop_index):
+    config = our_config(run.config, backend, name, options)
+    pending = pending_copy(dataset, key, backend, name, store.drop_index)
+    with opened(run) as source, pending:
         records = copy(source, store, name, progress=progress).checksum.records
-        factory = config.build()
-        swap(dataset, key, factory.index_type(dataset, config, key, backend=factory))
+        swap_store(dataset, key, config)
     return _switched(key, records, backend, options, run)
 
 
@@ -121,7 +99,11 @@ def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Re
     """Compare two indexes: every record, and rankings to the last bit."""
     first, second = find_run(dataset, key), find_run(dataset, other)
     with opened(first) as one, opened(second) as two:
-        _refuse_incomparable(key, one.info, other, two.info)
+        if (one.info.dimension, one.info.metric) != (two.info.dimension, two.info.metric):
+            raise InvalidArgumentError(
+                f"{key} has {one.info.dimension} dimensions and metric {one.info.metric}, {other} "
+                f"has {two.info.dimension} and {two.info.metric}: they cannot hold the same records"
+            )
         found = verify(one, two, progress=progress)
     if found.same:
         return Report(
@@ -140,21 +122,21 @@ def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Re
 def examine_store(run: Run, progress: Progress) -> tuple[Report, dict[str, str]]:
     """Examine the store of a run; what is written to it is dropped again.
 
-    Args:
-        run: a run of vecbridge's.
-        progress: called before each step.
-
-    Returns:
-        A report, and what is to be kept of it: ``lag`` and ``conformance``, each in a line.
+    What is to be kept of the report comes along: ``lag`` and ``conformance``, each in a line.
     """
     progress("looking at the store", 0, 2)
     findings = list(diagnose(run.config.backend_name, **run.options))
-    kept = {"lag": _lag(findings)}
+    lags = [each.found for each in findings if each.check == "consistency"]
+    kept = {"lag": lags[0] if lags else "not measured"}
     failed = [finding for finding in findings if finding.status == "failed"]
     if not failed:
         progress("checking conformance", 1, 2)
         kept["conformance"] = _smoke(run.config.backend_name, run.options)
-    lines = [_line(finding) for finding in findings]
+    lines = [
+        f"{_MARKS[each.status]} **{each.check}**: {each.found}"
+        + (f". {each.advice}" if each.advice else "")
+        for each in findings
+    ]
     if "conformance" in kept:
         lines.append(f"**conformance**: {kept['conformance']}")
     worst: Severity = "error" if failed else "success"
@@ -194,14 +176,14 @@ def _smoke(backend: str, options: Mapping[str, Any]) -> str:
 
 def keep_last(ctx: Any, report: Report) -> None:
     """Keep the report of the last job, for the panel to show."""
-    said = {name: _ADDRESS.sub("the server", text) for name, text in report.as_dict().items()}
+    said = {name: _ADDRESS.sub("the server", text) for name, text in asdict(report).items()}
     ctx.store(_STORE).set(_LAST, said)
 
 
-def last_report(ctx: Any) -> Report | None:
-    """Return the report of the last job, if there is one."""
-    found = ctx.store(_STORE).get(_LAST)
-    return None if found is None else Report(**found)
+def last_report(ctx: Any) -> dict[str, str] | None:
+    """Return the fields of the report of the last job, if there is one."""
+    found: dict[str, str] | None = ctx.store(_STORE).get(_LAST)
+    return found
 
 
 def forget_last(ctx: Any) -> None:
@@ -209,22 +191,14 @@ def forget_last(ctx: Any) -> None:
     ctx.store(_STORE).delete(_LAST)
 
 
-def keep_examined(ctx: Any, store: str, where: str, found: dict[str, str]) -> None:
-    """Keep the lag and the verdict of a store."""
-    ctx.store(_STORE).set(_store_key(store, where), found)
+def keep_examined(ctx: Any, run: Run, found: dict[str, str]) -> None:
+    """Keep the lag and the verdict of the store of a run."""
+    ctx.store(_STORE).set(_store_key(run), found)
 
 
-def examined(ctx: Any, store: str, where: str) -> dict[str, str]:
-    """Return the lag and the verdict of a store, if it was examined."""
-    return dict(ctx.store(_STORE).get(_store_key(store, where)) or {})
-
-
-def _refuse_incomparable(key: str, one: IndexInfo, other: str, two: IndexInfo) -> None:
-    if (one.dimension, one.metric) != (two.dimension, two.metric):
-        raise InvalidArgumentError(
-            f"{key} has {one.dimension} dimensions and metric {one.metric}, {other} has "
-            f"{two.dimension} and {two.metric}: they cannot hold the same records"
-        )
+def examined(ctx: Any, run: Run) -> dict[str, str]:
+    """Return the lag and the verdict of the store of a run, if it was examined."""
+    return dict(ctx.store(_STORE).get(_store_key(run)) or {})
 
 
 def _switched(key: str, records: int, backend: str, options: dict[str, Any], before: Run) -> Report:
@@ -232,7 +206,7 @@ def _switched(key: str, records: int, backend: str, options: dict[str, Any], bef
         "success",
         f"{key} lives in {backend} now",
         f"{records:,} records were copied to {where(backend, options) or backend} and compared. "
-        f"{_what_is_left(before)}",
+        f"The earlier index, {_what_is_left(before)}.",
     )
 
 
@@ -240,24 +214,18 @@ def _what_is_left(before: Run) -> str:
     """Look up what became of the index that the run had, and describe it."""
     if not before.collection:
         # FiftyOne's sklearn keeps an index with its run, which has another one now.
-        return f"The earlier index, in {before.store}, was part of the run and is gone."
+        return f"in {before.store}, was part of the run and is gone"
     left = f"`{before.collection}` in {before.store}"
     try:
-        exists = _still_exists(before)
+        if before.ours:
+            store = shared_store(before.config.backend_name, before.options)
+        else:
+            store = our_config(before.config, "milvus", before.collection, {}).connect()
+        if before.collection in store.index_names():
+            return f"{left}, still exists. Drop it when you no longer need it"
     except VecbridgeError:
-        return f"The earlier index, {left}, was not touched."
-    if exists:
-        return f"The earlier index, {left}, still exists. Drop it when you no longer need it."
-    return f"The earlier index, {left}, no longer exists."
-
-
-def _still_exists(before: Run) -> bool:
-    if before.ours:
-        store = shared_store(before.config.backend_name, before.options)
-    else:
-        config = etau.get_class(config_class("milvus"))(collection_name=before.collection)
-        store = config.connect()
-    return before.collection in store.index_names()
+        return f"{left}, was not touched"
+    return f"{left}, no longer exists"
 
 
 def _own_place(options: Mapping[str, Any], folder: Path) -> dict[str, str]:
@@ -272,14 +240,5 @@ def _own_place(options: Mapping[str, Any], folder: Path) -> dict[str, str]:
     return {name: text for name, text in places.items() if redacted(text) == text}
 
 
-def _lag(findings: list[Finding]) -> str:
-    return next((each.found for each in findings if each.check == "consistency"), "not measured")
-
-
-def _line(finding: Finding) -> str:
-    line = f"{_MARKS[finding.status]} **{finding.check}**: {finding.found}"
-    return f"{line}. {finding.advice}" if finding.advice else line
-
-
-def _store_key(store: str, where: str) -> str:
-    return f"examined {store} {hashlib.sha256(where.encode()).hexdigest()}"
+def _store_key(run: Run) -> str:
+    return f"examined {run.store} {hashlib.sha256(run.where.encode()).hexdigest()}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
@@ -19,8 +20,8 @@ from vecbridge.transfer import Progress
 
 _PROGRESS_EVERY_S = 0.25
 
-Step = tuple[str, int, int]
-"""What is being done, how much of it is done, and of how much."""
+_Step = tuple[str, int, int]
+"""A stage of a job, how much of it is done, and of how much."""
 
 
 class _Operator(foo.Operator):  # type: ignore[misc]
@@ -64,15 +65,16 @@ class _Operator(foo.Operator):  # type: ignore[misc]
 
     def execute(self, ctx: Any) -> Iterator[Any]:
         """Run the job. Nothing is raised: the panel shows what went wrong."""
-        for step in _steps(self.work(ctx)):
+        for step in _steps(partial(self.work, ctx, ctx.dataset)):
             if isinstance(step, Report):
                 jobs.keep_last(ctx, step)
                 yield ctx.ops.notify(step.title, variant=step.severity)
             else:
-                done, label = _share(step)
+                stage, done, total = step
+                label, share = f"{stage}: {done:,} of {total:,}", min(1.0, done / max(total, 1))
                 if ctx.delegated:
-                    ctx.set_progress(done, label=label)
-                yield ctx.ops.set_progress(label=label, progress=done)
+                    ctx.set_progress(share, label=label)
+                yield ctx.ops.set_progress(label=label, progress=share)
 
     def takes(self, run: Run) -> bool:
         """Return whether the job can be done with a run."""
@@ -81,8 +83,8 @@ class _Operator(foo.Operator):  # type: ignore[misc]
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
         """Add the other questions to the form."""
 
-    def work(self, ctx: Any) -> Callable[[Progress], Report]:
-        """Return the job."""
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Do the job."""
         raise NotImplementedError
 
 
@@ -100,17 +102,11 @@ class CopyIndex(_Operator):
             "name", label="Name of the copy", description="Empty: a new, unique name", default=""
         )
 
-    def work(self, ctx: Any) -> Callable[[Progress], Report]:
-        """Return the copy job."""
-        given, dataset = ctx.params, ctx.dataset
-        return lambda progress: jobs.copy_index(
-            dataset,
-            given["key"],
-            given["backend"],
-            _text(given, "place"),
-            _text(given, "name"),
-            progress,
-        )
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Copy the index."""
+        given = ctx.params
+        place, name = _text(given, "place"), _text(given, "name")
+        return jobs.copy_index(dataset, given["key"], given["backend"], place, name, progress)
 
 
 class SwitchStore(_Operator):
@@ -131,12 +127,10 @@ class SwitchStore(_Operator):
         """Ask where to switch to."""
         _ask_place(form, ctx)
 
-    def work(self, ctx: Any) -> Callable[[Progress], Report]:
-        """Return the switch job."""
-        given, dataset = ctx.params, ctx.dataset
-        return lambda progress: jobs.switch_store(
-            dataset, given["key"], given["backend"], _text(given, "place"), progress
-        )
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Switch the run."""
+        given, place = ctx.params, _text(ctx.params, "place")
+        return jobs.switch_store(dataset, given["key"], given["backend"], place, progress)
 
 
 class VerifyIndexes(_Operator):
@@ -151,10 +145,9 @@ class VerifyIndexes(_Operator):
         others = [key for key in keys if key != ctx.params.get("key")]
         _choice(form, "other", "Compare with", others, ctx.params.get("other"))
 
-    def work(self, ctx: Any) -> Callable[[Progress], Report]:
-        """Return the comparison."""
-        given, dataset = ctx.params, ctx.dataset
-        return lambda progress: jobs.verify_indexes(dataset, given["key"], given["other"], progress)
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Compare the indexes."""
+        return jobs.verify_indexes(dataset, ctx.params["key"], ctx.params["other"], progress)
 
 
 class ExamineStore(_Operator):
@@ -167,49 +160,39 @@ class ExamineStore(_Operator):
         "suite. What is written to the store is dropped again."
     )
 
-    def work(self, ctx: Any) -> Callable[[Progress], Report]:
-        """Return the examination."""
-        key, dataset = ctx.params["key"], ctx.dataset
-
-        def examine(progress: Progress) -> Report:
-            run = find_run(dataset, key)
-            report, found = jobs.examine_store(run, progress)
-            jobs.keep_examined(ctx, run.store, run.where, found)
-            return report
-
-        return examine
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Examine the store."""
+        run = find_run(dataset, ctx.params["key"])
+        report, found = jobs.examine_store(run, progress)
+        jobs.keep_examined(ctx, run, found)
+        return report
 
 
 OPERATORS = (CopyIndex, SwitchStore, VerifyIndexes, ExamineStore)
 
 
-def _steps(work: Callable[[Progress], Report]) -> Iterator[Step | Report]:
+def _steps(work: Callable[[Progress], Report]) -> Iterator[_Step | Report]:
     """Run a job in another thread; yield its progress now and then, and its report at the end.
 
     An error becomes a report: nothing is raised, and no traceback is shown.
     """
-    latest: queue.Queue[Step] = queue.Queue()
+    # Only the newest step is of interest.
+    latest: deque[_Step] = deque(maxlen=1)
     ended: list[Report] = []
 
     def progress(stage: str, done: int, total: int) -> None:
-        latest.put((stage, done, total))
+        latest.append((stage, done, total))
 
     worker = threading.Thread(target=lambda: ended.append(_report_of(work, progress)), daemon=True)
     worker.start()
     working = True
     while working:
         worker.join(_PROGRESS_EVERY_S)
-        # Asked before the steps are read, so that the last step is not lost.
+        # Asked before the step is read, so that the last one is not lost.
         working = worker.is_alive()
-        if (step := _newest(latest)) is not None:
-            yield step
+        if latest:
+            yield latest.pop()
     yield ended[0]
-
-
-def _share(step: Step) -> tuple[float, str]:
-    """Return how much is done, from 0 to 1, and in words."""
-    stage, done, total = step
-    return min(1.0, done / max(total, 1)), f"{stage}: {done:,} of {total:,}"
 
 
 def _report_of(work: Callable[[Progress], Report], progress: Progress) -> Report:
@@ -224,13 +207,6 @@ def _report_of(work: Callable[[Progress], Report], progress: Progress) -> Report
             f"An unexpected {type(error).__name__}. The same command in a terminal (`vecbridge "
             f"copy`, `verify`, `doctor`) shows more.",
         )
-
-
-def _newest(latest: queue.Queue[Any]) -> Step | None:
-    step: Step | None = None
-    while not latest.empty():
-        step = latest.get_nowait()
-    return step
 
 
 def _choice(

@@ -8,7 +8,6 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from vecbridge.fiftyone.plugin import _jobs as jobs
-from vecbridge.fiftyone.plugin._folder import NAME
 from vecbridge.fiftyone.plugin._runs import Health, Run, examine, similarity_runs
 
 _COLUMNS = (
@@ -66,28 +65,25 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
             "health. Copy, switch and verify indexes from here.",
         )
 
-    def on_load(self, ctx: Any) -> None:
-        """Examine every index."""
-        self.refresh(ctx)
-
-    def on_change_dataset(self, ctx: Any) -> None:
-        """Examine the indexes of the other dataset."""
-        self.refresh(ctx)
-
     def refresh(self, ctx: Any) -> None:
         """Examine every index again."""
         if ctx.dataset is None:
             return
         ctx.dataset.reload()
-        found = _rows(ctx)
-        report = jobs.last_report(ctx)
+        runs = similarity_runs(ctx.dataset)
+        found = [
+            _row(run, health, jobs.examined(ctx, run))
+            for run, health in zip(runs, examine(ctx.dataset, runs), strict=True)
+        ]
         ctx.panel.state.about = {
             "notes": _notes(found),
-            "last": None if report is None else report.as_dict(),
+            "last": jobs.last_report(ctx),
             "keys": [row["key"] for row in found],
         }
         ctx.panel.state.indexes = _columns_of(found, _COLUMNS)
         ctx.panel.state.stores = _columns_of(found, _STORE_COLUMNS)
+
+    on_load = on_change_dataset = refresh
 
     def dismiss(self, ctx: Any) -> None:
         """Forget the report of the last job."""
@@ -118,7 +114,10 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         if about.get("keys"):
             panel.list("indexes", types.Object(), view=self._indexes())
         panel.btn("refresh", label="Refresh", icon="refresh", on_click=self.refresh)
-        self._show_last(panel, about.get("last"))
+        if (last := about.get("last")) is not None:
+            panel.view("last", types.AlertView(severity=last["severity"], label=last["title"]))
+            panel.md(last["text"], name="last_text")
+            panel.btn("dismiss", label="Got it", on_click=self.dismiss)
         for number, note in enumerate(about.get("notes") or []):
             panel.view(
                 f"note_{number}",
@@ -147,29 +146,12 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
             table.add_row_action(name, on_click=getattr(self, name), label=label, icon=icon)
         return table
 
-    def _show_last(self, panel: types.Object, report: dict[str, str] | None) -> None:
-        if report is None:
-            return
-        panel.view("last", types.AlertView(severity=report["severity"], label=report["title"]))
-        panel.md(report["text"], name="last_text")
-        panel.btn("dismiss", label="Got it", on_click=self.dismiss)
-
     def _prompt(self, ctx: Any, operator: str) -> None:
         keys = (ctx.panel.state.get("about") or {}).get("keys") or []
         row = ctx.params.get("row")
         params = {"key": keys[row]} if isinstance(row, int) and row < len(keys) else {}
-        ctx.prompt(
-            f"{NAME}/{operator}", params=params, on_success=self.refresh, on_error=self.refresh
-        )
-
-
-def _rows(ctx: Any) -> list[dict[str, str]]:
-    """Return one row per similarity run: the texts of its columns, and ``state`` and ``advice``."""
-    runs = similarity_runs(ctx.dataset)
-    return [
-        _row(run, health, jobs.examined(ctx, run.store, run.where))
-        for run, health in zip(runs, examine(ctx.dataset, runs), strict=True)
-    ]
+        name = f"{self.plugin_name}/{operator}"
+        ctx.prompt(name, params=params, on_success=self.refresh, on_error=self.refresh)
 
 
 def _notes(found: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -189,6 +171,7 @@ def _notes(found: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _row(run: Run, health: Health, found: dict[str, str]) -> dict[str, str]:
+    """Return the texts of the columns of a run, and ``state`` and ``advice``."""
     return {
         "key": run.key,
         "store": run.store,

@@ -26,13 +26,13 @@ from vecbridge import (
 )
 from vecbridge._config._registry import describe_settings
 from vecbridge.fiftyone._builtin import builtin_backend
+from vecbridge.fiftyone._collections import ids_within
 from vecbridge.fiftyone._config import (
     BackendSimilarityConfig,
     setting_names,
     with_default_path,
 )
-from vecbridge.fiftyone._places import absolute_place, is_local
-from vecbridge.fiftyone._store_pool import shared_store
+from vecbridge.fiftyone._stores import absolute_place, is_local, shared_store
 from vecbridge.settings import redacted
 
 _WHERE = ("uri", "path")
@@ -58,7 +58,6 @@ class Run:
     """A similarity run of a dataset.
 
     Attributes:
-        key: its brain key.
         config: its configuration, with what is configured in this process.
         store: the kind of store, in a word or two.
         where: its address or path; holds no secret.
@@ -82,7 +81,8 @@ class Run:
     @property
     def options(self) -> dict[str, Any]:
         """The settings that lead to the store, where they are not configured elsewhere."""
-        return with_default_path(self.config.backend_name, self.config.given)
+        options: dict[str, Any] = self.config.options
+        return options
 
 
 def similarity_runs(dataset: Any) -> list[Run]:
@@ -95,15 +95,16 @@ def similarity_runs(dataset: Any) -> list[Run]:
     return found
 
 
-def find_run(dataset: Any, key: str) -> Run:
+def find_run(dataset: Any, key: str, *, also_fiftyones: bool = False) -> Run:
     """Return the run with a key.
 
     Raises:
-        InvalidArgumentError: there is none, or vecbridge cannot open it.
+        InvalidArgumentError: there is none, or vecbridge can neither open nor, if FiftyOne's own
+            are meant too, adopt it.
     """
     for run in similarity_runs(dataset):
         if run.key == key:
-            if not run.ours:
+            if not (run.ours or (also_fiftyones and builtin_backend(run.config))):
                 raise InvalidArgumentError(
                     f"the index of {key!r} is kept by {run.store}: switch it to a store of "
                     f"vecbridge's first"
@@ -116,9 +117,7 @@ def find_run(dataset: Any, key: str) -> Run:
 def opened(run: Run, **options: Any) -> Iterator[Index]:
     """Open the index of a run, while the block lasts.
 
-    Args:
-        run: a run of vecbridge's.
-        options: settings that override the run's.
+    ``options`` override the settings of the run, which is vecbridge's.
     """
     if not run.collection:
         raise InvalidArgumentError(f"nothing was added to {run.key!r} yet")
@@ -130,9 +129,7 @@ def opened(run: Run, **options: Any) -> Iterator[Index]:
 def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
     """Return the store that a user names in a form, and the options that lead to it.
 
-    Args:
-        backend: name of the backend.
-        place: a path or an address; empty for the configured one.
+    Where no path and no address is given, the configured one is meant.
 
     Raises:
         InvalidArgumentError: the address holds a password, which would be stored, or the path is
@@ -174,14 +171,7 @@ def where(backend: str, options: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Health:
-    """The health of an index.
-
-    Attributes:
-        state: in a word.
-        records: how many it holds.
-        dimension: of its vectors.
-        advice: what is wrong and what to do, without a secret; empty where nothing is wrong.
-    """
+    """The health of an index, and what to do about it, without a secret."""
 
     state: State
     records: int | None = None
@@ -192,10 +182,7 @@ class Health:
 def examine(dataset: Any, runs: Sequence[Run], patience: float = _PATIENCE_S) -> list[Health]:
     """Return the health of the index of each run, all asked at the same time.
 
-    Args:
-        dataset: the dataset.
-        runs: its runs.
-        patience: seconds after which a store that did not answer counts as unreachable.
+    A store that does not answer within ``patience`` seconds counts as unreachable.
     """
     pool = ThreadPoolExecutor(_STORES_AT_ONCE, thread_name_prefix="vecbridge-health")
     asked = [pool.submit(_health, dataset, run) for run in runs]
@@ -205,20 +192,12 @@ def examine(dataset: Any, runs: Sequence[Run], patience: float = _PATIENCE_S) ->
     return [_answer(future, run, patience) for future, run in zip(asked, runs, strict=True)]
 
 
-def expected_ids(dataset: Any, patches_field: str | None) -> list[str]:
-    """Return the ids of the records that an index of the dataset should hold."""
-    if patches_field is None:
-        return [str(name) for name in dataset.values("id")]
-    _, path = dataset._get_label_field_path(patches_field, "id")
-    return [str(name) for name in dataset.values(path, unwind=True) if name is not None]
-
-
 def _run(key: str, config: Any) -> Run:
     if isinstance(config, BackendSimilarityConfig):
         backend = config.backend_name
         try:
             config.load_credentials()
-            options = with_default_path(backend, config.given)
+            options = config.options
         except VecbridgeError:
             # The error is reported when the index is opened.
             options = config.given
@@ -250,11 +229,10 @@ def _health(dataset: Any, run: Run) -> Health:
             advice=f"The store answers, but has no index {run.collection!r}. It was deleted, or "
             f"the settings lead to another store. Compute the similarity again, or delete the run.",
         )
-    except (ConfigurationError, MissingDependencyError) as error:
-        # The store was not asked: calling it unreachable would send the user to the network.
-        return Health("misconfigured", advice=str(error))
     except VecbridgeError as error:
-        return Health("unreachable", advice=str(error))
+        # Calling a store that was not asked unreachable would send the user to the network.
+        unasked = isinstance(error, (ConfigurationError, MissingDependencyError))
+        return Health("misconfigured" if unasked else "unreachable", advice=str(error))
 
 
 def _looked_at(dataset: Any, run: Run) -> Health:
@@ -262,7 +240,7 @@ def _looked_at(dataset: Any, run: Run) -> Health:
     quick = {name: value for name, value in _QUICK.items() if name in names}
     with opened(run, **quick) as index:
         records, dimension = index.count(), index.info.dimension
-        wanted = expected_ids(dataset, run.config.patches_field)
+        wanted = ids_within(dataset, run.config.patches_field)[1].tolist()
         if len(wanted) <= _LOOKED_UP_AT_MOST_IDS:
             there = int(index.contains(wanted).sum()) if wanted else 0
         else:

@@ -1,4 +1,4 @@
-"""What FiftyOne's similarity interface can do: one feature a function, run on every store."""
+"""The features of FiftyOne's similarity interface: one per function, run on every store."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class World:
             assert list(dists) == pytest.approx(order, rel=1e-4, abs=1e-3)
 
     def tidy(self) -> None:
-        """Empties what a feature has made and nobody else uses, for others to use."""
+        """Empty what one feature has made and no other uses, for others to use."""
         if not self.pooled:
             return
         shared = [kept for kept in vars(self).values() if kept in self._made]

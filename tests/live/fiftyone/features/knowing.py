@@ -1,4 +1,4 @@
-"""What an index knows of itself."""
+"""Features by which an index describes itself."""
 
 from __future__ import annotations
 

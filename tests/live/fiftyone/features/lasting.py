@@ -1,4 +1,4 @@
-"""What should not happen when something goes wrong."""
+"""Features that hold when something goes wrong."""
 
 from __future__ import annotations
 

@@ -1,0 +1,104 @@
+"""Where a store comes from, as it travels to another process: its settings, less every secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Any, get_args
+
+from pydantic import BeforeValidator
+
+from vecbridge._addresses import local_path
+from vecbridge._config._registry import built, configured
+from vecbridge._config._settings import Resolved, Settings
+from vecbridge._config._sources import as_keywords, variable_name
+from vecbridge._contract._protocols import Backend
+from vecbridge._errors import ConfigurationError
+from vecbridge._redaction import hidden_parts, redacted
+
+
+class Origin:
+    """Makes the backend of a store again, in another process, from what its settings were.
+
+    The other process has to know the secrets itself: they are in no pickle. The settings that it
+    arrives at must be the same, as far as they may be shown, or the store could be another one.
+
+    Args:
+        resolved: the settings, and what they were made from.
+    """
+
+    def __init__(self, resolved: Resolved) -> None:
+        self._backend = resolved.backend
+        values = _values(resolved.settings)
+        self._shown = {name: redacted(value) for name, value in values.items()}
+        self._carried = {name: value for name, value in values.items() if _is_open(value)}
+        self._asked = [
+            name
+            for name in self._carried
+            if name in resolved.given and resolved.given[name].source.kind == "keyword"
+        ]
+
+    def __call__(self) -> Backend:
+        """Make the backend again.
+
+        Raises:
+            ConfigurationError: this process does not arrive at the same settings.
+        """
+        try:
+            # First what the other process was told by keywords: the rest it knew from its
+            # environment or a file, which are likely to be here, with the secrets in them.
+            return self._made(self._asked)
+        except ConfigurationError:
+            return self._made(self._carried)
+
+    def _made(self, names: Iterable[str]) -> Backend:
+        secrets = self._shown.keys() - self._carried.keys()
+        try:
+            given = as_keywords({name: self._carried[name] for name in names})
+            kind, resolved = configured(self._backend, given)
+            here = {name: redacted(value) for name, value in _values(resolved.settings).items()}
+            different = [
+                f"setting {name!r} was {was!r} and is {here.get(name)!r} here"
+                for name, was in self._shown.items()
+                if here.get(name) != was
+            ]
+            if different:
+                raise ConfigurationError(f"backend {self._backend!r}: {'; '.join(different)}")
+        except ConfigurationError as error:
+            if not secrets:
+                raise
+            wanted = " and ".join(variable_name(self._backend, name) for name in sorted(secrets))
+            raise ConfigurationError(
+                f"{error}. The store came from another process, and secrets do not travel with "
+                f"it: set {wanted}, or the same in similarity_backends.{self._backend} of "
+                f"brain_config.json, where this process finds them"
+            ) from None
+        return built(kind, resolved.settings)
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    """Return the settings by name; a relative path is one of the process that was given it."""
+    return {
+        name: _absolute(getattr(settings, name), field.annotation, *field.metadata)
+        for name, field in type(settings).model_fields.items()
+    }
+
+
+def _absolute(value: Any, *declared: Any) -> Any:
+    is_text_of_path = isinstance(value, str) and value != ":memory:" and _is_path(declared)
+    if isinstance(value, PurePath) or is_text_of_path:
+        return str(Path(value).expanduser().absolute())
+    return value
+
+
+def _is_path(declared: Iterable[Any]) -> bool:
+    return any(
+        (isinstance(each, BeforeValidator) and each.func is local_path) or _is_path(get_args(each))
+        for each in declared
+    )
+
+
+def _is_open(value: Any) -> bool:
+    """Tell whether a value may be read by whoever reads the pickle."""
+    hidden = hasattr(value, "get_secret_value") or isinstance(value, bytes | bytearray)
+    return not hidden and not hidden_parts(value)

@@ -1,0 +1,27 @@
+"""The types of scalar fields, for authors of backends."""
+
+from __future__ import annotations
+
+from vecbridge._contract._field_types import (
+    BASE_TYPES,
+    FIELD_TYPES,
+    MAX_STRINGS,
+    BaseType,
+    FieldType,
+    FieldValue,
+    base_of,
+    is_optional,
+    refuse_unknown_types,
+)
+
+__all__ = [
+    "BASE_TYPES",
+    "FIELD_TYPES",
+    "MAX_STRINGS",
+    "BaseType",
+    "FieldType",
+    "FieldValue",
+    "base_of",
+    "is_optional",
+    "refuse_unknown_types",
+]

@@ -1,0 +1,198 @@
+"""Where the store of a run is, and the stores that this process has open.
+
+The place of a store that is a file of this machine needs no credentials, so it is kept with a run,
+absolute, from whatever source it came: every process finds the records, whatever its folder and its
+configuration.
+
+Indexes with the same settings share a store: an in-memory store exists only here, and a Milvus
+Lite file can be open only once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vecbridge import ConfigurationError, MissingDependencyError, Store, get_backend
+from vecbridge._config._registry import configured, describe_settings
+from vecbridge._config._sources import as_keywords
+from vecbridge.locks import reentrant_lock
+from vecbridge.settings import ResolvedSetting, Settings
+
+PLACES = frozenset({"path", "uri"})
+"""Settings that may name a file of this machine."""
+
+_SOCKET = "unix:"
+
+ACCESS = (
+    *("user", "password", "token", "secure", "server_name", "db_name"),
+    *("client_key_path", "client_pem_path", "ca_pem_path", "server_pem_path"),
+)
+"""Settings that say who asks a server and how, next to those that a backend declares as secrets."""
+
+_stores: list[tuple[str, Settings, Store]] = []
+_lock = reentrant_lock()
+_closings = 0
+_given: dict[tuple[str, str], dict[str, Any]] = {}
+"""Settings that were given for an index. FiftyOne forgets a loaded run whenever it reloads its
+dataset, and with it what the user had said."""
+
+
+def absolute_place(name: str, value: Any) -> Any:
+    """Return the value of a setting; a path so that it is right in another process, elsewhere."""
+    if name in PLACES and isinstance(value, (str, os.PathLike)) and value != ":memory:":
+        text = os.fspath(value)
+        local = isinstance(value, os.PathLike) or is_local(name, text)
+        return str(Path(text).expanduser().absolute()) if local else value
+    return value
+
+
+def is_local(name: str, text: str) -> bool:
+    """Return whether a place is a file or a folder of this machine, or its memory.
+
+    A ``path`` is one; a ``uri`` is one where it is written as one. An account before a
+    host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
+    written as one that begins with ``/``, ``~`` or ``.``.
+    """
+    if text == ":memory:":
+        return True
+    if "://" in text or not text:
+        return False
+    if text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
+        return True
+    account = text.partition("@")[0] if "@" in text else ""
+    if ":" in account or text.startswith(_SOCKET):
+        return False
+    if name == "path" or text.endswith(".db"):
+        return True
+    host, separator, _ = text.partition(os.sep)
+    return bool(separator) and ":" not in host
+
+
+def kept_places(given: Mapping[str, Any]) -> list[str]:
+    """Return which of the settings of a run name a file of this machine."""
+    there = (name for name in sorted(PLACES) if given.get(name) is not None)
+    return [name for name in there if is_local(name, str(given[name]))]
+
+
+def local_places(settings: Settings) -> dict[str, str]:
+    """Return the places of this machine that complete settings name, absolute."""
+    values = {name: getattr(settings, name) for name in PLACES & type(settings).model_fields.keys()}
+    return {
+        name: str(absolute_place(name, value))
+        for name, value in values.items()
+        if isinstance(value, (str, os.PathLike)) and is_local(name, os.fspath(value))
+    }
+
+
+def credentials_of_another_store(
+    backend: str, given: Mapping[str, Any], section: Mapping[str, Any]
+) -> frozenset[str]:
+    """Return the settings of credentials that are configured for another store than a run's.
+
+    A file that is kept with a run is where the run is, whatever else is configured. Credentials
+    that stand beside another place are for that one, and those that stand alone are for the
+    server that the backend has as its default.
+
+    ``given`` is what the run was loaded with, ``section`` FiftyOne's parameters of the backend in
+    this process.
+    """
+    for kept in kept_places(given):
+        place = {} if section.get(kept) is None else {kept: section[kept]}
+        described = _described(backend, **place)
+        if kept not in described:
+            continue
+        value, source = described[kept].value, described[kept].source
+        if source.kind == "default":
+            same = value is None or is_local(kept, str(value))
+        else:
+            same = absolute_place(kept, value) == given[kept]
+        if not same:
+            return frozenset(n for n, item in described.items() if item.secret or n in ACCESS)
+    return frozenset()
+
+
+def lost_index_hint(backend: str, given: Mapping[str, Any]) -> str:
+    """Return what a message adds where the store of a loaded run does not have its index.
+
+    It names the file that was looked into, and the place that is configured instead, if one is; no
+    address of a server.
+    """
+    configured: dict[str, tuple[str | None, str]] = {}
+    for name, item in _described(backend).items():
+        if name in PLACES and item.source.kind in {"environment", "file"}:
+            local = is_local(name, str(item.value))
+            place = str(absolute_place(name, item.value)) if local else None
+            configured[name] = place, str(item.source)
+    if all(given.get(name) is None for name in PLACES):
+        leads = [f"{source} leads to {place!r}" for place, source in configured.values() if place]
+        about = "The address of a server is not kept with a run"
+        return f". {about}, and {' and '.join(leads)}" if leads else ""
+    for kept in kept_places(given):
+        hint = f". It was looked for in {given[kept]!r}, which is kept with the run"
+        place, source = configured.get(kept, (None, ""))
+        if not source or place == given[kept]:
+            return hint
+        if place is None:
+            return f"{hint}, and not at the address of {source}"
+        return (
+            f"{hint}, and not in {place!r} of {source}. If the store was moved, pass "
+            f"{kept}={place!r} to load_brain_results(); save_config() of what it returns keeps that"
+        )
+    return ""
+
+
+def _described(backend: str, **options: Any) -> dict[str, ResolvedSetting]:
+    """Return the configured settings by name; none where they are unusable."""
+    try:
+        return {item.name: item for item in describe_settings(backend, **options)}
+    except (ConfigurationError, MissingDependencyError):
+        return {}
+
+
+def resolved_settings(backend: str, options: Mapping[str, Any]) -> Settings:
+    """Return the settings of a store; what is not given is read from where it is configured."""
+    return configured(backend, as_keywords(dict(options)))[1].settings
+
+
+def shared_store(backend: str, options: Mapping[str, Any]) -> Store:
+    """Return the store with these settings, opened once in this process."""
+    wanted = resolved_settings(backend, options)
+    with _lock:
+        for name, settings, store in _stores:
+            if name == backend and settings == wanted:
+                return store
+        made = get_backend(backend, **options)
+        _stores.append((backend, wanted, made))
+        return made
+
+
+def remember(backend: str, index: str, settings: Mapping[str, Any]) -> None:
+    """Keep, in this process, the settings with which an index was found."""
+    if settings:
+        _given[backend, index] = dict(settings)
+
+
+def remembered(backend: str, index: str | None) -> dict[str, Any]:
+    """Return the settings with which an index was found last."""
+    return {} if index is None else _given.get((backend, index), {})
+
+
+def closings() -> int:
+    """Return how often :func:`close_stores` was called: what is older is closed."""
+    return _closings
+
+
+def close_stores() -> None:
+    """Close every store that an index of this process uses.
+
+    An index opens its store again when it is used next. The contents of in-memory stores are lost.
+    """
+    global _closings  # noqa: PLW0603  # one set of stores per process
+    with _lock:
+        closing, _stores[:] = list(_stores), []
+        _closings += 1
+    for _, _, store in closing:
+        store.close()
