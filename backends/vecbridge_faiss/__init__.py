@@ -9,8 +9,7 @@ Hits(ids=('right',), distances=array([0.00496281]), exact=True)
 
 from __future__ import annotations
 
-from vecbridge_faiss._backend import FaissBackend
-from vecbridge_faiss._index import FaissIndex
+from vecbridge_faiss._backend import FaissBackend, FaissIndex
 from vecbridge_faiss._settings import FaissSettings
 
 __all__ = ["FaissBackend", "FaissIndex", "FaissSettings"]

@@ -12,10 +12,9 @@ from vecbridge import Candidates, Hits, IndexInfo, Metric
 from vecbridge.local import ExactSearch, SearchScope, Snapshot
 from vecbridge.locks import ForkSafeLock
 from vecbridge.ranking import SPARE, norms
-from vecbridge_faiss._built import Built, build, least_records
+from vecbridge_faiss._built import Built, build, distances_of, least_records, usable
 from vecbridge_faiss._cache import Cache
 from vecbridge_faiss._effort import SearchEffort, SearchParam, tuned
-from vecbridge_faiss._metric import distances_of, usable
 from vecbridge_faiss._settings import FaissSettings
 
 _SMALLEST_BUCKET = 16
@@ -45,12 +44,6 @@ class _Ready(NamedTuple):
 class Approximate:
     """One thread at a time. What an index cannot answer, the exact search does.
 
-    Args:
-        info: of the index.
-        settings: how it is searched.
-        exact: the exact search of the same records.
-        cache: where what was built is kept.
-
     Raises:
         InvalidArgumentError: FAISS cannot make such an index.
     """
@@ -66,17 +59,12 @@ class Approximate:
         self._lock = ForkSafeLock()
         self._ready: _Ready | None = None
         self._saved = 0
-        self._builds = 0
+        self.builds = 0
 
     @property
     def entries(self) -> int:
         """How many entries the index has that answers; 0 where there is none yet."""
         return 0 if self._ready is None else len(self._ready.built.held)
-
-    @property
-    def builds(self) -> int:
-        """How many times an index was built here."""
-        return self._builds
 
     def candidates(
         self, queries: NDArray[np.float32], k: int, scope: SearchScope
@@ -147,7 +135,7 @@ class Approximate:
             self._saved = 0 if built is None else len(built.held)
         if built is None or not built.follow(snapshot):
             built = build(self._metric, self._settings.index, snapshot)
-            self._builds += 1
+            self.builds += 1
             self._saved = 0
         if ready is None or built is not ready.built or not ready.param.is_of(built.index):
             ready = _Ready(built, SearchParam(built.index), {})

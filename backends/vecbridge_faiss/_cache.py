@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Metric
-from vecbridge_faiss._built import Built
-from vecbridge_faiss._library import faiss
+from vecbridge_faiss._built import Built, faiss
 
 _FOOTER = struct.Struct("<8sQI")
 _MAGIC = b"vbfaiss1"
@@ -34,15 +33,7 @@ _LENT = ("hnsw", "ivf") if hasattr(faiss, "ZeroCopyIOReader") else ()
 
 
 class Cache:
-    """The file of one index.
-
-    Args:
-        folder: the directory of the store; nothing is kept where ``None``.
-        name: of the index.
-        metric: of the index.
-        dimension: of its vectors.
-        recipe: how the index is built.
-    """
+    """The file of one index; nothing is kept where there is no folder."""
 
     def __init__(
         self, folder: Path | None, name: str, metric: Metric, dimension: int, recipe: str

@@ -10,20 +10,14 @@ from numpy.typing import NDArray
 from vecbridge import Metric
 from vecbridge.local import ExactSearch, SearchScope, Snapshot
 from vecbridge.ranking import SPARE, norms
-from vecbridge_faiss._built import Built
-from vecbridge_faiss._library import faiss
-from vecbridge_faiss._metric import usable
+from vecbridge_faiss._built import Built, faiss, usable
 
 _ASKED = 32
 _MADE = 32
 
 
 class SearchParam:
-    """The parameter of an index that trades time for recall, if it has one.
-
-    Args:
-        index: FAISS's own.
-    """
+    """The parameter of an index that trades time for recall, if it has one."""
 
     def __init__(self, index: Any) -> None:
         self._index = index

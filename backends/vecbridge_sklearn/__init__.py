@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from vecbridge_sklearn._backend import SklearnBackend
-from vecbridge_sklearn._settings import SklearnSettings
+from vecbridge_sklearn._backend import SklearnBackend, SklearnSettings
 
 __all__ = ["SklearnBackend", "SklearnSettings"]

@@ -9,9 +9,8 @@
 
 from __future__ import annotations
 
-from vecbridge_torch._backend import TorchBackend
+from vecbridge_torch._backend import TorchBackend, TorchIndex
 from vecbridge_torch._device import Arithmetic, arithmetic_of
-from vecbridge_torch._index import TorchIndex
 from vecbridge_torch._settings import TorchSettings
 
 __all__ = ["Arithmetic", "TorchBackend", "TorchIndex", "TorchSettings", "arithmetic_of"]

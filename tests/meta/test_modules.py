@@ -32,10 +32,6 @@ REASONS = {
     "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",
     "vecbridge_faiss._effort": "tuning for a recall is one idea, and searching is another",
-    "vecbridge_faiss._fingerprint": "recognising entries of a file is an algorithm with a proof",
-    "vecbridge_sklearn._products": "the only module that imports scikit-learn",
-    "vecbridge_torch._best": "the best of blocks is the inner loop, and is read without a proof",
-    "vecbridge_torch._cache": "what is kept on a device is a policy, told apart from searching",
     "vecbridge_torch._scores": "the proof of what narrow products are worth is read alone",
 }
 """Why a module is one although another one alone imports it, by its name."""

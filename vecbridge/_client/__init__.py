@@ -10,7 +10,7 @@ methods can be awaited (``_async``), in threads (``_threads``).
 from __future__ import annotations
 
 from vecbridge._client._async import AsyncIndex, AsyncStore
-from vecbridge._client._budgets import Budgets
+from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index
 from vecbridge._client._ranges import IdRange
 from vecbridge._client._store import Store

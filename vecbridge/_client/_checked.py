@@ -11,30 +11,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client import _validate as validate
-from vecbridge._client._budgets import Budgets
-from vecbridge._client._tracing import traced
+from vecbridge._client._operation import traced
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import Scope
+from vecbridge._contract._settling import fields_of, operators_of
 from vecbridge._errors import BackendError
 
 
-class CheckedEngine:
-    """A :class:`vecbridge.VectorIndex` that refuses what its engine answers against the contract.
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """How much a read may take at a time. No answer depends on it.
 
-    Args:
-        engine: the store's own index.
-        budgets: how much a read may take at a time.
+    The defaults were measured on one core of a server; a program that has little memory to spare
+    gives :class:`vecbridge.Store` or :class:`vecbridge.Index` smaller ones.
+
+    Attributes:
+        scan_bytes: vectors of one batch of a scan.
+        table_bytes: distances that are held at once while every record is ranked.
+        candidate_bytes: vectors that an engine is asked for at once.
+        range_hits: hits per query that a range search asks for before it reads every record.
+        fetched_values: numbers of listed vectors, per query, that cost less to fetch and to rank
+            here than to search among.
+        long_list_ids: ids of ``within`` from which on a store in this process is asked how many
+            records it has: the list may cost more to look up than the rest costs to search.
+        lookup_products: multiplications of a search that take as long as to look up one id there.
     """
+
+    scan_bytes: int = 16 << 20
+    table_bytes: int = 32 << 20
+    candidate_bytes: int = 32 << 20
+    range_hits: int = 4096
+    fetched_values: int = 1 << 20
+    long_list_ids: int = 4096
+    lookup_products: int = 8000
+
+
+class CheckedEngine:
+    """A :class:`vecbridge.VectorIndex` that refuses answers of its engine against the contract."""
 
     def __init__(self, engine: VectorIndex, budgets: Budgets) -> None:
         self._engine = engine
@@ -54,6 +79,14 @@ class CheckedEngine:
     def scan_rows(self) -> int:
         """Records whose vectors fit one batch of a scan."""
         return max(1, self.budgets.scan_bytes // (4 * self._engine.info.dimension))
+
+    def pushes(self, scope: Scope) -> bool:
+        """Return whether the engine evaluates the filter of a scope itself."""
+        if scope.where is None:
+            return True
+        limits = self.info.limits
+        pushable = all(limits.get(name, UNLIMITED).pushable for name in fields_of(scope.where))
+        return pushable and operators_of(scope.where) <= self.capabilities.filters
 
     @traced
     def upsert(

@@ -12,21 +12,14 @@ and the exact distance is computed of the few that its rounding leaves in questi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import TopK, is_pushed, records_in, scan_rank
-from vecbridge._client._search import (
-    Improvable,
-    affordable_for,
-    deepen,
-    is_sent,
-    query_blocks,
-    rank_all,
-)
+from vecbridge._client._scan import TopK, records_in, scan_rank
+from vecbridge._client._search import deepen_candidates, is_sent, query_blocks
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._scope import Scope
 from vecbridge.ranking import difference_bounds, distances
@@ -42,22 +35,18 @@ Ask = Callable[[NDArray[np.float32], int], list[Candidates]]
 def farthest_search(
     index: CheckedEngine, queries: NDArray[np.float32], k: int | None, scope: Scope
 ) -> list[Hits]:
-    """Rank the farthest records by (exact distance, id), farthest first.
+    """Rank the ``k`` farthest records, or all, by (exact distance, id), farthest first.
 
-    Args:
-        index: the engine.
-        queries: ``(q, d)`` float32, at least one.
-        k: how many hits per query; all of them where ``None``.
-        scope: which records are candidates, each listed once.
+    There is at least one query, and each id of the scope is listed once.
     """
-    if k is None or not is_pushed(index, scope):
+    if k is None or not index.pushes(scope):
         return scan_rank(index, queries, k, scope, farthest=True)
     answers: list[Hits] = []
     for block in query_blocks(index, len(queries), k):
         certified: dict[int, Hits] = {}
         for ask in _ways(index, scope):
             left = [at for at in block if at not in certified]
-            found = _deepened(index, ask, queries, left, k)
+            found, _ = deepen_candidates(index, queries, left, k, ask, farthest=True)
             certified.update((at, hits) for at, hits in found.items() if hits.exact)
         left = [at for at in block if at not in certified]
         certified.update(zip(left, _scanned(index, queries[left], k, scope), strict=True))
@@ -81,27 +70,6 @@ def _ways(index: CheckedEngine, scope: Scope) -> list[Ask]:
         return []
     ways: list[Ask] = [] if metric == "euclidean" else [mirrored]
     return [*ways, far] if index.capabilities.farthest else ways
-
-
-def _deepened(
-    index: CheckedEngine, ask: Ask, queries: NDArray[np.float32], left: Sequence[int], k: int
-) -> dict[int, Hits]:
-    """Return what one way of asking answers, certified or not."""
-    metric = index.info.metric
-
-    def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
-        ranked = rank_all(metric, queries[positions], found, k, farthest=True)
-        for hits, candidates in zip(ranked, found, strict=True):
-            yield hits, not hits.exact and candidates.lower_bound > -math.inf
-
-    answers, _ = deepen(
-        left,
-        k,
-        lambda positions, depth: ask(queries[positions], depth),
-        prove,
-        affordable=affordable_for(index),
-    )
-    return answers
 
 
 def _scanned(

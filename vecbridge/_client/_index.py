@@ -16,7 +16,6 @@ from vecbridge._client._operation import operation
 from vecbridge._client._records import RecordIndex
 from vecbridge._client._scan import (
     REDUCERS,
-    is_pushed,
     mean_query,
     no_candidates,
     no_hits,
@@ -233,7 +232,7 @@ class Index(RecordIndex):
         count = validate.positive(k, "k")
         if scope.is_empty:
             return no_candidates(len(array), self.info.dimension)
-        if not is_pushed(self._checked, scope):
+        if not self._checked.pushes(scope):
             raise UnsupportedError(
                 f"the engine of index {self.info.name!r} does not evaluate all operators of this "
                 f"filter, so it has no candidates; search() answers it",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import distance_rows, is_pushed, records_in
+from vecbridge._client._scan import distance_rows, records_in
 from vecbridge._client._search import Improvable, deepen, is_certified, search
 from vecbridge._contract._field_types import FieldValue, for_caller
 from vecbridge._contract._hits import Candidates, Hits
@@ -47,13 +47,9 @@ def range_search(
 ) -> list[Hits]:
     """Return every record within a distance of each query, by (exact distance, id).
 
-    Args:
-        index: the engine.
-        queries: ``(q, d)`` float32, at least one.
-        radius: the largest distance.
-        scope: which records are candidates, each listed once.
+    There is at least one query, and each id of the scope is listed once.
     """
-    if not is_pushed(index, scope):
+    if not index.pushes(scope):
         return _scanned(index, queries, radius, scope)
     if index.capabilities.range_search:
         found = index.in_range(queries, radius, scope)

@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._batching import update_fields, upsert_records
-from vecbridge._client._budgets import Budgets
-from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._checked import Budgets, CheckedEngine
 from vecbridge._client._hit_fields import FieldNames, parse_field_names, projected
 from vecbridge._client._operation import Lifetime, operation
 from vecbridge._client._ranges import (

@@ -18,13 +18,12 @@ from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
 from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
 from vecbridge._contract._scope import Scope
-from vecbridge._contract._settling import fields_of, operators_of, settle
+from vecbridge._contract._settling import settle
 from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
 
@@ -67,15 +66,6 @@ def scope_of(
         # A filter that matches no record is an empty list of ids: the store need not be asked.
         return Scope(ids if settled else (), None, level)
     return Scope(ids, settled, level)
-
-
-def is_pushed(index: CheckedEngine, scope: Scope) -> bool:
-    """Return whether the engine evaluates the filter itself."""
-    if scope.where is None:
-        return True
-    limits = index.info.limits
-    pushable = all(limits.get(name, UNLIMITED).pushable for name in fields_of(scope.where))
-    return pushable and operators_of(scope.where) <= index.capabilities.filters
 
 
 def level_of(index: CheckedEngine, wanted: Consistency | None, default: Consistency) -> Consistency:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
-from vecbridge._client._scan import TopK, is_pushed, scan_rank
+from vecbridge._client._scan import TopK, scan_rank
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Ranking
@@ -76,7 +76,7 @@ def search(
     Raises:
         UnsupportedError: ``"no-scan"``, and the engine cannot evaluate the filter.
     """
-    if ranking == "no-scan" and not is_pushed(index, scope):
+    if ranking == "no-scan" and not index.pushes(scope):
         raise UnsupportedError(
             f"ranking='no-scan' is not possible with this filter: index {index.info.name!r} does "
             f"not evaluate all of its operators, so every record has to be read; leave it out",
@@ -84,7 +84,7 @@ def search(
         )
     if (
         k is None
-        or not is_pushed(index, scope)
+        or not index.pushes(scope)
         or (ranking == "certified" and not index.capabilities.exact)
     ):
         return scan_rank(index, queries, k, scope.distinct())
@@ -137,6 +137,41 @@ def deepen(
         left = [at for at, (_, improvable) in zip(left, proven, strict=True) if improvable]
         depth = deeper(depth)
     return answers, left
+
+
+def deepen_candidates(
+    index: CheckedEngine,
+    queries: Queries,
+    waiting: Iterable[int],
+    k: int,
+    ask: Callable[[Queries, int], list[Candidates]],
+    *,
+    farthest: bool = False,
+) -> tuple[dict[int, Hits], list[int]]:
+    """Ask an engine for candidates, rank them, and ask for more, as :func:`deepen` says.
+
+    Args:
+        index: the engine.
+        queries: ``(q, d)`` float32.
+        waiting: positions of those that are asked.
+        k: how many hits per query.
+        ask: returns the candidates of queries, at a depth.
+        farthest: rank the farthest first.
+    """
+    metric = index.info.metric
+
+    def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
+        ranked = rank_all(metric, queries[positions], found, k, farthest=farthest)
+        for hits, candidates in zip(ranked, found, strict=True):
+            yield hits, not hits.exact and candidates.lower_bound > -math.inf
+
+    return deepen(
+        waiting,
+        k,
+        lambda positions, depth: ask(queries[positions], depth),
+        prove,
+        affordable=affordable_for(index),
+    )
 
 
 def affordable_for(index: CheckedEngine) -> Callable[[int, int], bool]:
@@ -212,19 +247,13 @@ def _exact(
     ``"certified"`` looks at every record also where the engine promises nothing; ``"no-scan"``
     leaves an answer that float32 cannot certify at ``exact=False``.
     """
-    metric = index.info.metric
 
-    def ask(positions: list[int], depth: int) -> list[Candidates]:
-        return index.candidates(queries[positions], depth, scope)
-
-    def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
-        ranked = rank_all(metric, queries[positions], found, k)
-        for hits, candidates in zip(ranked, found, strict=True):
-            yield hits, not hits.exact and candidates.lower_bound > -math.inf
+    def ask(asked: Queries, depth: int) -> list[Candidates]:
+        return index.candidates(asked, depth, scope)
 
     answers: list[Hits] = []
     for block in query_blocks(index, len(queries), k):
-        known, left = deepen(block, k, ask, prove, affordable=affordable_for(index))
+        known, left = deepen_candidates(index, queries, block, k, ask)
         if ranking == "certified":
             left = [at for at in block if at not in known or not known[at].exact]
         elif ranking == "no-scan":

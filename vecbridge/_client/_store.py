@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import Any
 
 from vecbridge._client import _validate as validate
-from vecbridge._client._budgets import Budgets
+from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index
-from vecbridge._client._operation import Lifetime
-from vecbridge._client._tracing import traced
+from vecbridge._client._operation import Lifetime, traced
 from vecbridge._contract._consistency import Consistency, parse_consistency
 from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import Metric, parse_metric

@@ -202,11 +202,6 @@ def _field_type(name: str, wanted: object) -> FieldType:
 def refuse_unsupported(info: IndexInfo, loss: str, *, dropped: bool) -> None:
     """Refuse to lose what an index holds and no field type expresses.
 
-    Args:
-        info: of the index.
-        loss: what would be lost, and how.
-        dropped: the caller said that it may be lost.
-
     Raises:
         UnsupportedError: something would be lost, and the caller did not allow it.
     """

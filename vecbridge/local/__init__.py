@@ -16,9 +16,8 @@ from __future__ import annotations
 
 from vecbridge.local._compaction import Compaction
 from vecbridge.local._exact import ExactSearch, Products
-from vecbridge.local._ids import IdTable
 from vecbridge.local._index import LocalBackend, LocalIndex, local_capabilities
-from vecbridge.local._snapshot import SearchScope, Snapshot
+from vecbridge.local._snapshot import IdTable, SearchScope, Snapshot
 from vecbridge.local._store import LocalStore
 from vecbridge.local._table import LocalTable
 

@@ -1,4 +1,4 @@
-"""The rows of the tables ``store`` and ``indexes``: who is who, and how far each log has come.
+"""The rows of the tables ``store`` and ``indexes``, and the checksums that seal all rows.
 
 A row of ``indexes`` is sealed together with the store's id. The one row of ``store`` counts the
 commits and holds the sum of the seals, so that a row that is missing, doubled or older is noticed.
@@ -6,18 +6,22 @@ commits and holds the sum of the seals, so that a row that is missing, doubled o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
+import zlib
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
 from vecbridge._contract._field_types import FIELD_TYPES
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import IndexInfo
 from vecbridge.local._failures import ErrorContext
-from vecbridge.local._seal import seal, total
+
+Buffer: TypeAlias = "bytes | memoryview[int]"
 
 ID_BYTES = 16
 
@@ -251,3 +255,23 @@ def _info(
     if not known or not set(columns.values()) <= set(FIELD_TYPES):
         raise ValueError(f"{metric}, {consistency}, {columns}")
     return IndexInfo(name, dimension, metric, MappingProxyType(columns), consistency)
+
+
+def seal(*values: object) -> int:
+    """Return a checksum of a row's small values that fits SQLite's integers."""
+    digest = hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def seal_blobs(values: Sequence[object], blobs: Sequence[Buffer]) -> int:
+    """Return a checksum of a row's small values and its large blobs, at the speed of CRC-32."""
+    described = (*values, *(len(blob) for blob in blobs))
+    checksum = zlib.crc32(repr(described).encode())
+    for blob in blobs:
+        checksum = zlib.crc32(blob, checksum)
+    return checksum
+
+
+def total(*seals: int) -> int:
+    """Return the sum of seals, wrapped to what fits SQLite's integers."""
+    return (sum(seals) + (1 << 63)) % (1 << 64) - (1 << 63)

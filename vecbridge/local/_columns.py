@@ -11,21 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._field_types import FieldValue
-from vecbridge.local._ids import IdTable
 from vecbridge.local._log import Change
-from vecbridge.local._snapshot import Snapshot
+from vecbridge.local._snapshot import IdTable, Snapshot
 from vecbridge.ranking import norms
 
 _BLOCK_ROWS = 4096
 
 
 class Columns:
-    """Rows without gaps: a deleted row is filled with the last one.
-
-    Args:
-        dimension: length of the vectors.
-        fields: names of the fields.
-    """
+    """Rows without gaps: a deleted row is filled with the last one."""
 
     def __init__(self, dimension: int, fields: Iterable[str]) -> None:
         self._dimension = dimension

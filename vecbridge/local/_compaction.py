@@ -46,9 +46,9 @@ class Compaction:
     spare_pages: int = 64
     spare_share: float = 0.25
 
-    def level_of(self, change: Change) -> int:
-        """Return the level that a fresh write begins at."""
-        return self._grown(change, 0)
+    def level_of(self, change: Change, level: int = 0) -> int:
+        """Return the level of a change that was merged so often; a large one stays as it is."""
+        return _SETTLED if change.size >= self.mergeable_bytes else level
 
     def is_mostly_dead(self, head: Head, live: int) -> bool:
         """Tell whether the log is worth rewriting."""
@@ -121,11 +121,8 @@ class Compaction:
             "DELETE FROM segments WHERE index_id = ? AND seq BETWEEN ? AND ?",
             (log.index_id, first, last),
         )
-        log.append(connection, last, merged, self._grown(merged, level), follows=follows)
+        log.append(connection, last, merged, self.level_of(merged, level), follows=follows)
         head = log.head(connection, "upsert")
         if head is not None:
             spared = sum(change.weight for change in changes) - merged.weight
             log.move(connection, "upsert", head._replace(logged=head.logged - spared))
-
-    def _grown(self, change: Change, level: int) -> int:
-        return _SETTLED if change.size >= self.mergeable_bytes else level

@@ -14,12 +14,10 @@ from typing import TypeVar
 from vecbridge._errors import ClosedError, CorruptStoreError
 from vecbridge.local import _fork_safety as fork_safety
 from vecbridge.local._catalogue import read_store
-from vecbridge.local._failures import ErrorContext
+from vecbridge.local._failures import ErrorContext, refuse_nested
+from vecbridge.local._files import ensure_file, has_file, record, tally_path
 from vecbridge.local._fork_safety import Connection, file_identity
-from vecbridge.local._format import ensure_file, has_file
-from vecbridge.local._opening import Opened, log_path, open_database, verify_again
-from vecbridge.local._tally import record, tally_path
-from vecbridge.local._watch import Watch
+from vecbridge.local._integrity import Opened, Watch, open_database, verify_again
 from vecbridge.locks import ForkSafeLock
 
 T = TypeVar("T")
@@ -59,7 +57,7 @@ class Database:
         self._busy_seconds = busy_seconds
         self._opened: Opened | None = None
         self._exchanged: str | None = None
-        self._watch = Watch(log_path(path))
+        self._watch = Watch(self.context.log)
         self._finalizer: weakref.finalize[..., Database] | None = None
         self._lock = ForkSafeLock()
         # Whether the last use came to its end.
@@ -86,18 +84,13 @@ class Database:
         An exception may come between any two steps of it, out of a signal handler. What it leaves
         of a connection is thrown away by the next use, and an open transaction with it.
 
-        Args:
-            operation: what is being done, for errors.
-            work: what to do.
-            create: make the file if there is none.
-
         Raises:
             ClosedError: the store was closed.
             BackendError: the thread is in the middle of another use, and runs a signal handler.
         """
         return self._lock.run(
             lambda: self._run(operation, work, create=create),
-            nested=lambda: self.context.refuse_nested(operation),
+            nested=lambda: refuse_nested(operation, self.context.backend, str(self.context.path)),
         )
 
     def check_open(self, operation: str) -> None:
@@ -196,7 +189,7 @@ class Database:
         # An exception may come at any moment. The next use judges what there is by what was seen
         # of it, so nothing that was seen of an earlier connection may be left by then.
         self._identity = file_identity(self.context.path)
-        self._watch = Watch(log_path(self.context.path))
+        self._watch = Watch(self.context.log)
         self._opened = opened
         connection = opened.connection
         self._finalizer = weakref.finalize(self, _close_own, connection, os.getpid())
@@ -228,11 +221,11 @@ class Database:
         opened, found = self._opened, self.context.path.stat()
         changed = self._watch.main_changed(found)
         if opened is None or opened.immutable:
-            if changed or log_path(self.context.path).exists():
+            if changed or self.context.log.exists():
                 self._disconnect()
             return
         log = self._watch.log_change()
-        problem = log.problem and f"its log {log_path(self.context.path).name} {log.problem}"
+        problem = log.problem and f"its log {self.context.log.name} {log.problem}"
         doubtful = changed or log.doubtful
         if problem is None and self._connection is not None:
             commits = _commits_of_others(self._connection)
@@ -250,10 +243,7 @@ class Database:
     def _verified_again(self, operation: str, opened: Opened, *, whole: bool) -> str | None:
         """Return what another connection finds wrong with the file; ``None`` where all is well.
 
-        Args:
-            operation: what is being done, for errors.
-            opened: what the file was.
-            whole: whether every frame of the log is to be looked for.
+        With ``whole``, every frame of the log is looked for.
         """
         try:
             with fork_safety.connecting:
@@ -264,10 +254,10 @@ class Database:
         except CorruptStoreError as error:
             return f"its content was exchanged ({error})"
         except sqlite3.DatabaseError as error:
+            if "disk I/O error" in str(error):
+                return f"its log {self.context.log.name} was cut"
             if isinstance(self.context.of_sqlite(operation, error), CorruptStoreError):
                 return f"its content was exchanged ({error})"
-            if "disk I/O error" in str(error):
-                return f"its log {log_path(self.context.path).name} was cut"
             raise
         return None
 
@@ -293,11 +283,7 @@ class Database:
         )
 
     def _acknowledge(self, before: int) -> None:
-        """Keep beside the file that what was committed, if anything was, is acknowledged.
-
-        Args:
-            before: how many rows the connection had changed.
-        """
+        """Keep beside the file that what was committed since ``before`` changes is acknowledged."""
         connection, opened = self._connection, self._opened
         if connection is None or opened is None or connection.total_changes == before:
             return
@@ -331,10 +317,7 @@ def _commits_of_others(connection: sqlite3.Connection) -> int:
 def transact(connection: sqlite3.Connection, work: Callable[[], T], mode: str = "") -> T:
     """Do all of some work or nothing; joins the transaction that is under way.
 
-    Args:
-        connection: where.
-        work: what to do.
-        mode: ``"IMMEDIATE"`` to write.
+    The mode is ``"IMMEDIATE"`` to write.
     """
     joins = connection.in_transaction
     if joins:

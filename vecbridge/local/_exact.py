@@ -136,42 +136,26 @@ class ExactSearch:
             k: how many answers there must be.
             scope: the records.
         """
-        if len(scope) <= k:
-            return [scope.all_candidates() for _ in queries]
         most = self.candidate_rows(len(queries))
-        found: list[Candidates] = []
-        for block in self._blocks(queries, scope):
-            scores = self._scores(block, scope)
-            decided = self._certified(scores, k, most, scope)
-            # Float64 bounds take memory of their own.
-            del scores
-            for at, query in enumerate(block):
-                found.append(decided.get(at) or self._by_float64(query, k, most, scope))
-        return found
+        return [
+            self._by_float64(query, k, most, scope) if found is None else found
+            for query, found in zip(queries, self._by_float32(queries, k, scope), strict=True)
+        ]
 
     def far_candidates(
         self, queries: NDArray[np.float32], k: int, scope: SearchScope
     ) -> list[Candidates]:
         """Return at least ``k`` records per query that are likely the farthest.
 
-        Args:
-            queries: ``(q, d)``.
-            k: how many answers there must be.
-            scope: the records.
-
         Returns:
             Candidates whose lower bound is one of *minus* the distance of every other record;
             ``-inf``, and no records, where float32 cannot tell.
         """
-        if len(scope) <= k:
-            return [scope.all_candidates() for _ in queries]
-        most = self.candidate_rows(len(queries))
         undecided = scope.candidates_for(_NO_ROWS, -math.inf)
-        found: list[Candidates] = []
-        for block in self._blocks(queries, scope):
-            decided = self._certified(self._scores(block, scope), k, most, scope, farthest=True)
-            found += [decided.get(at, undecided) for at in range(len(block))]
-        return found
+        return [
+            undecided if found is None else found
+            for found in self._by_float32(queries, k, scope, farthest=True)
+        ]
 
     def in_range(
         self, queries: NDArray[np.float32], radius: float, scope: SearchScope
@@ -200,8 +184,26 @@ class ExactSearch:
                 found.append(scope.candidates_for(rows, math.inf))
         return found
 
+    def _by_float32(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        scope: SearchScope,
+        *,
+        farthest: bool = False,
+    ) -> Iterator[Candidates | None]:
+        """Yield the candidates of each query; ``None`` where float32 does not decide."""
+        if len(scope) <= k:
+            yield from (scope.all_candidates() for _ in queries)
+            return
+        most = self.candidate_rows(len(queries))
+        for block in self._blocks(queries, scope):
+            # The keys are let go before float64 bounds take memory of their own.
+            decided = self._certified(self._scores(block, scope), k, most, scope, farthest=farthest)
+            yield from (decided.get(at) for at in range(len(block)))
+
     def _certified(
-        self, scores: _Scores, k: int, most: int, scope: SearchScope, *, farthest: bool = False
+        self, scores: _Scores, k: int, most: int, scope: SearchScope, *, farthest: bool
     ) -> dict[int, Candidates]:
         """Return candidates of the queries that float32 decides, by their place in the block."""
         keys = scores.keys

@@ -11,6 +11,8 @@ from typing import NoReturn
 
 from vecbridge._errors import BackendError, CorruptStoreError, OperationTimeoutError
 
+# Only where Python tells codes, which 3.10 does not: "disk I/O error" may be the disk's.
+_SHORT = "SHORT_READ"
 # SQLite's texts, not its codes: Python 3.10 has no ``sqlite_errorcode``.
 _CORRUPT = ("malformed", "not a database", "unsupported file format")
 _LOCKED = ("is locked", "is busy")
@@ -32,39 +34,42 @@ class ErrorContext:
     backend: str
     path: Path
 
+    @property
+    def log(self) -> Path:
+        """Where SQLite keeps the log of the file."""
+        return self.path.with_name(self.path.name + "-wal")
+
     def corrupt(self, operation: str, found: str) -> CorruptStoreError:
         """Return the error of a file that is not as vecbridge left it."""
-        return CorruptStoreError(
+        message = (
             f"{self.path} cannot be used: {found}. It was left untouched; restore it from a copy, "
-            f"or move it away and build the index again",
-            backend=self.backend,
-            operation=operation,
+            f"or move it away and build the index again"
         )
+        return CorruptStoreError(message, backend=self.backend, operation=operation)
 
-    def unreadable(self, operation: str, log: str) -> BackendError:
+    def failed(self, operation: str, found: str, *, retryable: bool = False) -> BackendError:
+        """Return the error of an operation on the file."""
+        message = f"{operation} failed on {self.path}: {found}"
+        return BackendError(message, backend=self.backend, operation=operation, retryable=retryable)
+
+    def unreadable(self, operation: str) -> BackendError:
         """Return the error of a store that must be written to before it can be read."""
-        return BackendError(
-            f"{operation} failed on {self.path}: its process ended before it closed the store, and "
-            f"left the log {log}, which must be taken in first; this process may not write the "
-            f"file and its folder. Open the store once where it can be written, or copy the whole "
-            f"folder to such a place",
-            backend=self.backend,
-            operation=operation,
+        return self.failed(
+            operation,
+            f"its process ended before it closed the store, and "
+            f"left the log {self.log.name}, which must be taken in first; this process may not "
+            f"write the file and its folder. Open the store once where it can be written, or copy "
+            f"the whole folder to such a place",
         )
 
     def inherited(self, operation: str) -> BackendError:
         """Return the error of a child of ``fork`` whose parent was using the file."""
-        return BackendError(
-            f"{operation} failed on {self.path}: this process was forked while its parent was in "
-            f"the middle of a call on it, and SQLite cannot be used on it here. Nothing was "
-            f"changed; start processes with the method 'spawn' or 'forkserver'",
-            backend=self.backend,
-            operation=operation,
+        return self.failed(
+            operation,
+            "this process was forked while its parent was in "
+            "the middle of a call on it, and SQLite cannot be used on it here. Nothing was "
+            "changed; start processes with the method 'spawn' or 'forkserver'",
         )
-
-    def refuse_nested(self, operation: str) -> NoReturn:
-        """Refuse a call out of what interrupts another call of the same thread."""
-        refuse_nested(operation, self.backend, str(self.path))
 
     @contextmanager
     def mapped(self, operation: str) -> Iterator[None]:
@@ -86,16 +91,18 @@ class ErrorContext:
         except OSError as error:
             if isinstance(error, BackendError):
                 raise
-            raise BackendError(
-                f"{operation} failed on {self.path}: {error}. Check that the path is a directory "
-                f"that this process may write to",
-                backend=self.backend,
-                operation=operation,
-            ) from error
+            found = f"{error}. Check that the path is a directory that this process may write to"
+            raise self.failed(operation, found) from error
 
     def of_sqlite(self, operation: str, error: sqlite3.Error) -> BackendError:
         """Return the contract's error for one of SQLite's."""
         text = str(error)
+        if _SHORT in getattr(error, "sqlite_errorname", ""):
+            return self.corrupt(
+                operation,
+                f"it or its log {self.log.name} is shorter than what other processes have "
+                f"written; it was cut or emptied",
+            )
         if isinstance(error, _DAMAGED) or any(word in text for word in _CORRUPT):
             return self.corrupt(operation, f"SQLite says: {text}")
         if any(word in text for word in _LOCKED):
@@ -119,22 +126,11 @@ class ErrorContext:
                 "Nothing was changed; this process may not write the file and its folder, or the "
                 "disk is read-only: change that, or copy the folder to where it can be written"
             )
-        return BackendError(
-            f"{operation} failed on {self.path}: {text}. {advice}",
-            backend=self.backend,
-            operation=operation,
-            retryable=retryable,
-        )
+        return self.failed(operation, f"{text}. {advice}", retryable=retryable)
 
 
 def refuse_nested(operation: str, backend: str, place: str) -> NoReturn:
-    """Refuse a call out of what interrupts another call of the same thread.
-
-    Args:
-        operation: what was asked for.
-        backend: name of the backend.
-        place: what is busy.
-    """
+    """Refuse a call out of what interrupts another call of the same thread."""
     raise BackendError(
         f"{operation} was asked of {place} by a signal handler (or a finaliser) that interrupts "
         f"another call of the same thread on it. Nothing was changed; ask after the handler has "

@@ -173,6 +173,7 @@ class LocalBackend(Generic[LocalIndexT]):
         exact: whether the engine scans every record and proves what it leaves out.
         recall: what an approximate engine is tuned to find.
         range_search: whether the engine finds by distance.
+        max_dimension: the largest dimension that the engine builds; the contract's by default.
 
     Attributes:
         store: the records.
@@ -210,10 +211,15 @@ class LocalBackend(Generic[LocalIndexT]):
         exact: bool = True,
         recall: float | None = None,
         range_search: bool = False,
+        max_dimension: int | None = None,
     ) -> None:
         self.store = LocalStore(path, backend=self.name)
         self.capabilities = local_capabilities(
-            self.store, exact=exact, recall=recall, range_search=range_search
+            self.store,
+            exact=exact,
+            recall=recall,
+            range_search=range_search,
+            max_dimension=max_dimension,
         )
 
     def create_index(
@@ -274,7 +280,12 @@ class LocalBackend(Generic[LocalIndexT]):
 
 
 def local_capabilities(
-    store: LocalStore, *, exact: bool, recall: float | None = None, range_search: bool = False
+    store: LocalStore,
+    *,
+    exact: bool,
+    recall: float | None = None,
+    range_search: bool = False,
+    max_dimension: int | None = None,
 ) -> Capabilities:
     """Return what an index over the local store can do.
 
@@ -283,13 +294,14 @@ def local_capabilities(
         exact: whether its engine scans every record and proves what it leaves out.
         recall: what an approximate engine is tuned to find.
         range_search: whether the engine finds by distance.
+        max_dimension: the largest dimension that the engine builds; the contract's by default.
     """
     return Capabilities(
         exact=exact,
         recall=recall,
         range_search=range_search,
         farthest=True,
-        max_dimension=MAX_DIMENSION,
+        max_dimension=max_dimension or MAX_DIMENSION,
         max_k=None,
         max_within=None,
         max_batch_bytes=None,

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from vecbridge._contract._field_types import FieldValue
 from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import CorruptStoreError
-from vecbridge.local._catalogue import Head, IndexRow, move_head, read_index
+from vecbridge.local._catalogue import Buffer, Head, IndexRow, move_head, read_index, seal_blobs
 from vecbridge.local._failures import ErrorContext
-from vecbridge.local._seal import Buffer, seal_blobs
 
 _PART_BYTES = 1 << 20
 _PART_ROWS = 1 << 16
@@ -121,12 +120,7 @@ class Encoded(NamedTuple):
     vectors: Buffer
 
     def checksum(self, uid: bytes, place: Place) -> int:
-        """Return the checksum that binds these bytes to a place in the log of an index.
-
-        Args:
-            uid: id of the index.
-            place: where they are written.
-        """
+        """Return the checksum that binds these bytes to a place in the log of an index."""
         blobs = (self.deleted, self.ids, self.fields, self.vectors)
         return seal_blobs((uid, *place, self.gone, self.kept), blobs)
 
@@ -142,14 +136,7 @@ def encode(change: Change) -> Encoded:
 
 
 def is_whole(row: Encoded, checksum: object, uid: bytes, place: Place) -> bool:
-    """Tell whether a row of the log is what was written in its place.
-
-    Args:
-        row: as it lies in the log; of damage, its values may be of any type.
-        checksum: what its checksum should be.
-        uid: id of its index.
-        place: where it was found.
-    """
+    """Tell whether a row of the log, whose values may be of any type, is what was written there."""
     numbers, blobs = (*place, *row[:2], checksum), row[2:]
     typed = all(type(n) is int for n in numbers) and all(type(blob) is bytes for blob in blobs)
     return typed and row.checksum(uid, place) == checksum
@@ -233,12 +220,7 @@ class Log:
     ) -> None:
         """Write a change as one numbered write, in as many parts as its size needs.
 
-        Args:
-            connection: where.
-            seq: number of the write.
-            change: what it does.
-            level: how often it was merged.
-            follows: number of the write before it, 0 where there is none.
+        It ``follows`` the write of that number, or none where that is 0.
         """
         pieces = list(change.parts())
         for part, piece in enumerate(pieces):

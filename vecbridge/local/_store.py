@@ -19,9 +19,8 @@ from vecbridge.local._catalogue import IndexRow, add_index, read_indexes, remove
 from vecbridge.local._compaction import Compaction
 from vecbridge.local._database import Database, transact
 from vecbridge.local._failures import refuse_nested
-from vecbridge.local._format import BUSY_SECONDS, FILE_NAME, PAGE_BYTES
-from vecbridge.local._journal import DiskJournal, MemoryJournal
-from vecbridge.local._table import LocalTable
+from vecbridge.local._files import BUSY_SECONDS, FILE_NAME, PAGE_BYTES
+from vecbridge.local._table import DiskJournal, LocalTable, MemoryJournal
 from vecbridge.locks import ForkSafeLock
 
 T = TypeVar("T")

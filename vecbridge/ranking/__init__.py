@@ -9,8 +9,10 @@ from vecbridge.ranking._blocked import PairBudgets, PairWork
 from vecbridge.ranking._bounds import (
     FLOAT32_ROUNDOFF,
     FLOAT64_ROUNDOFF,
+    Bounds,
     dot_error,
     float32_floor,
+    float64_bounds,
     gamma,
     sum_errors,
 )
@@ -22,7 +24,6 @@ from vecbridge.ranking._engine import (
     difference_bounds,
 )
 from vecbridge.ranking._float32 import Float32Keys, Frame, FramedQueries
-from vecbridge.ranking._float64 import Bounds, float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances, norms, pair_distances
 from vecbridge.ranking._pairs import Pairs
 from vecbridge.ranking._topk import (

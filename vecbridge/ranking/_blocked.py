@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge.locks import reentrant_lock
-from vecbridge.ranking._pair_keys import FarKeys, PairKeys
+from vecbridge.ranking._pair_keys import PairKeys
 from vecbridge.ranking._topk import smallest_columns
 
 if TYPE_CHECKING:
@@ -138,21 +138,13 @@ class Kept:
 
 
 def nearest_others(
-    keys: PairKeys | FarKeys,
+    keys: PairKeys,
     records: int,
     count: int,
     budgets: PairBudgets,
     progress: Progress | None = None,
 ) -> Kept:
-    """Return the ``count`` smallest keys of each record with the others.
-
-    Args:
-        keys: of pairs of records.
-        records: how many there are; more than ``count``.
-        count: how many to keep.
-        budgets: how the work is cut up.
-        progress: called after each block.
-    """
+    """Return the ``count`` smallest keys of each record with the others."""
     kept, block, strip = Kept(records, count), budgets.block_rows, budgets.strip_rows
 
     def show(left: int, right: int, out: NDArray[np.float32]) -> None:
@@ -166,14 +158,7 @@ def nearest_others(
 def least_keys(
     keys: PairKeys, records: int, budgets: PairBudgets, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Return the smallest key of each record with another: ``(n,)``.
-
-    Args:
-        keys: of pairs of records.
-        records: how many there are.
-        budgets: how the work is cut up.
-        progress: called after each block.
-    """
+    """Return the smallest key of each record with another: ``(n,)``."""
     least = np.full(records, np.inf, dtype=np.float32)
     block, strip = budgets.block_rows, budgets.strip_rows
 
@@ -237,7 +222,7 @@ def _rounds(blocks: int) -> Iterator[list[tuple[int, int]]]:
 
 
 def _show(
-    keys: PairKeys | FarKeys,
+    keys: PairKeys,
     kept: Kept,
     left: int,
     right: int,

@@ -1,4 +1,4 @@
-"""How far a float32 engine's distance may lie from the exact one.
+"""How far a computed distance may lie from the exact one, by float32 or by float64.
 
 Standard forward error analysis (N. J. Higham, *Accuracy and Stability of Numerical Algorithms*,
 2nd ed., section 3.1): a sum of ``n`` rounded products, in whatever order, is off by at most
@@ -8,18 +8,23 @@ every BLAS and every server.
 
 A relative bound says nothing of numbers that vanish or overflow. What vanishes adds ``2**-126`` a
 step, an input, a product or a sum that is flushed to zero included; where a step may overflow,
-nothing is claimed.
+nothing is claimed. A product of two float32 values is exact in float64 and neither overflows nor
+vanishes there, so the bounds of float64 products hold for every finite vector.
 """
 
 from __future__ import annotations
 
 import math
-from typing import overload
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
+from vecbridge.ranking._kernel import norms as exact_norms
+from vecbridge.ranking._kernel import quietly, row_blocks
+
+DistanceT = TypeVar("DistanceT", float, NDArray[np.float64])
 
 FLOAT32_ROUNDOFF = 2.0**-24
 """Unit roundoff of float32: the largest relative error of one rounding to nearest."""
@@ -32,6 +37,7 @@ _FLOAT32_SAFE = 2.0**126
 # What float64 adds to a bound, and the contract's own rounding to a distance.
 _SLACK = 2.0**-40
 _LOWEST = -1e300
+_BLOCK_BYTES = 8 << 20
 
 
 def gamma(terms: int, roundoff: float = FLOAT32_ROUNDOFF) -> float:
@@ -108,38 +114,16 @@ def _vanished(dimension: int, one: float, other: float) -> float:
     return _FLOAT32_TINY * (2.0 * dimension + flushed)
 
 
-@overload
 def float32_floor(
     metric: Metric,
-    distance: float,
+    distance: DistanceT,
     *,
     dimension: int,
     query_norm: float,
     largest_norm: float,
     smallest_norm: float = 0.0,
     one_minus: bool = False,
-) -> float: ...
-@overload
-def float32_floor(
-    metric: Metric,
-    distance: NDArray[np.float64],
-    *,
-    dimension: int,
-    query_norm: float,
-    largest_norm: float,
-    smallest_norm: float = 0.0,
-    one_minus: bool = False,
-) -> NDArray[np.float64]: ...
-def float32_floor(
-    metric: Metric,
-    distance: float | NDArray[np.float64],
-    *,
-    dimension: int,
-    query_norm: float,
-    largest_norm: float,
-    smallest_norm: float = 0.0,
-    one_minus: bool = False,
-) -> float | NDArray[np.float64]:
+) -> DistanceT:
     """Return a lower bound of the exact distance of what a float32 engine put at a distance.
 
     A sum of rounded terms may come out of order, but never by more than its bound: a record that
@@ -180,7 +164,8 @@ def float32_floor(
         >>> float32_floor("euclidean", float("inf"), dimension=8, **norms)
         0.0
     """
-    table = np.asarray(distance, dtype=np.float64)
+    given: Any = distance
+    table = np.asarray(given, dtype=np.float64)
     with np.errstate(all="ignore"):
         if metric == "dotproduct":
             least = -query_norm * largest_norm * (1.0 + _SLACK)
@@ -201,7 +186,7 @@ def float32_floor(
         least = max(_LOWEST, least)
         floors = np.where(np.isfinite(table) & np.isfinite(floors), floors, least)
         floors = np.maximum(floors, least)
-    return floors if isinstance(distance, np.ndarray) else float(floors)
+    return cast(DistanceT, floors if isinstance(given, np.ndarray) else float(floors))
 
 
 def _cosine_error(dimension: int, query: float, smallest: float, largest: float) -> float:
@@ -229,3 +214,72 @@ def _cosine_error(dimension: int, query: float, smallest: float, largest: float)
         return math.inf
     # The product and both norms are rounded sums; a few more steps divide and subtract.
     return gamma(2 * dimension + 16) + 4.0 * sum(parts)
+
+
+class Bounds(NamedTuple):
+    """What the exact distances lie between: ``(q, n)`` float64 each."""
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+
+@quietly
+def float64_bounds(
+    metric: Metric,
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    norms: NDArray[np.float64],
+    rows: NDArray[np.intp] | None = None,
+    *,
+    block_bytes: int = _BLOCK_BYTES,
+) -> Bounds:
+    """Return bounds of the distances of queries to records, in blocks of bounded memory.
+
+    Args:
+        metric: of the index.
+        queries: ``(q, d)`` float32.
+        vectors: ``(n, d)`` float32, the records.
+        norms: ``(n,)`` exact norms of them.
+        rows: which of them; all where ``None``.
+        block_bytes: how much memory the float64 copies of vectors may take at once.
+
+    Returns:
+        ``(q, n)`` bounds, of the rows in their order.
+    """
+    count = len(vectors) if rows is None else len(rows)
+    query_norms = exact_norms(queries)[:, np.newaxis]
+    lower, upper = np.empty((len(queries), count)), np.empty((len(queries), count))
+    wide = queries.astype(np.float64)
+    # Both this computation's rounding and that of the definition itself, generously.
+    relative = gamma(4 * (queries.shape[1] + 8), FLOAT64_ROUNDOFF)
+    for block in row_blocks(count, queries.shape[1], block_bytes):
+        chosen = block if rows is None else rows[block]
+        dots: NDArray[np.float64] = wide @ vectors[chosen].astype(np.float64).T
+        part = _bounds_of(metric, dots, query_norms, norms[chosen], relative)
+        lower[:, block], upper[:, block] = part
+    return Bounds(lower, upper)
+
+
+def _bounds_of(
+    metric: Metric,
+    dots: NDArray[np.float64],
+    query_norms: NDArray[np.float64],
+    norms: NDArray[np.float64],
+    relative: float,
+) -> Bounds:
+    scale = query_norms * norms
+    if metric == "dotproduct":
+        error = relative * scale
+        return Bounds(-dots - error, -dots + error)
+    if metric == "cosine":
+        cosines = np.divide(dots, scale, out=np.zeros_like(dots), where=scale > 0.0)
+        # Against a zero vector the distance is 1 by definition, without any error.
+        error = np.where(scale > 0.0, relative, 0.0)
+        return Bounds(1.0 - cosines - error, 1.0 - cosines + error)
+    total = (query_norms + norms) ** 2
+    squared = query_norms * query_norms + norms * norms - 2.0 * dots
+    error = relative * total
+    return Bounds(
+        np.sqrt(np.maximum(squared - error, 0.0)) * (1.0 - relative),
+        np.sqrt(np.maximum(squared + error, 0.0)) * (1.0 + relative),
+    )

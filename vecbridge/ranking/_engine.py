@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT32_ROUNDOFF, float32_floor, gamma
 from vecbridge.ranking._float32 import lengths_of
-from vecbridge.ranking._kernel import norms
-from vecbridge.ranking._quiet import quietly
+from vecbridge.ranking._kernel import norms, quietly
 
 ScoreForm: TypeAlias = Literal["distance", "squared", "similarity", "negative", "one-minus"]
 """How a store gives its scores: the distance itself; its square; a similarity or inner product, of

@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT32_ROUNDOFF, dot_error, gamma
 from vecbridge.ranking._kernel import norms as exact_norms
-from vecbridge.ranking._quiet import quietly
+from vecbridge.ranking._kernel import quietly, row_blocks
 
 _LARGEST = 2.0**60
 _SMALLEST = 2.0**-60
 # What float64 arithmetic on top of the bound, and the contract's own rounding, may add.
 SLACK = 2.0**-40
-_BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 4 << 20
 _EXPONENT_LIMIT = 300
 
 
@@ -76,12 +76,11 @@ class Frame:
         longest = float(norms.max())
         if metric == "euclidean":
             total = np.zeros(vectors.shape[1])
-            for part in row_blocks(*vectors.shape):
+            parts = row_blocks(len(vectors), vectors.shape[1], BLOCK_BYTES)
+            for part in parts:
                 total += vectors[part].sum(axis=0, dtype=np.float64)
             self._centre = total / len(vectors)
-            framed = (
-                self.records(vectors[part], norms[part]) for part in row_blocks(*vectors.shape)
-            )
+            framed = (self.records(vectors[part], norms[part]) for part in parts)
             longest = max(float(lengths_of(values).max()) for values in framed)
         self.scale = power_of_two_for(longest)
 
@@ -256,12 +255,6 @@ class Float32Keys:
             factors = np.divide(-1.0, norms, out=np.zeros_like(norms), where=norms > 0.0)
             return factors.astype(np.float32)
         return None
-
-
-def row_blocks(count: int, dimension: int) -> list[slice]:
-    """Return ranges of rows whose float64 copies are small."""
-    rows = max(1, _BLOCK_BYTES // (8 * max(dimension, 1)))
-    return [slice(start, min(start + rows, count)) for start in range(0, count, rows)]
 
 
 def lengths_of(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

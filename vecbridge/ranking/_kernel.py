@@ -8,19 +8,38 @@ pairwise order (``docs/contract.md``, clauses DIST-*).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
-from vecbridge.ranking._quiet import quietly
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
-_PAIRS_BYTES = 1 << 20
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What stays in the processor's cache.
+_CACHED_BYTES = 1 << 20
 _NARROW = 16
+
+
+def quietly(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function without numpy's warnings, or errors, of what overflows or vanishes.
+
+    ``np.errstate`` as a decorator keeps its state between threads before numpy 2.
+    """
+
+    @functools.wraps(function)
+    def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+
+    return quiet
 
 
 def pairwise_sum(terms: Float64Array) -> Float64Array:
@@ -69,10 +88,10 @@ def norms(vectors: Float32Array) -> Float64Array:
         ``(n,)`` float64.
     """
     out = np.empty(len(vectors))
-    for start, stop in _blocks(len(vectors), vectors.shape[1]):
-        block = vectors[start:stop].astype(np.float64)
+    for part in row_blocks(*vectors.shape):
+        block = vectors[part].astype(np.float64)
         np.multiply(block, block, out=block)
-        np.sqrt(pairwise_sum(block), out=out[start:stop])
+        np.sqrt(pairwise_sum(block), out=out[part])
     return out
 
 
@@ -110,14 +129,11 @@ def distances(
     sizes = [len(vectors)] if len(wide) == 1 else counts
     owners = np.repeat(np.arange(len(wide)), 1 if sizes is None else sizes)
     lengths = _norms64(wide) if metric == "cosine" else None
-    for start, stop in _blocks(len(vectors), vectors.shape[1]):
-        owner = owners[start:stop] if len(wide) > 1 else slice(None)
-        out[start:stop] = _block_distances(
-            metric,
-            wide[owner],
-            vectors[start:stop].astype(np.float64),
-            None if lengths is None else lengths[owner],
-        )
+    for part in row_blocks(*vectors.shape):
+        owner = owners[part] if len(wide) > 1 else slice(None)
+        block_lengths = None if lengths is None else lengths[owner]
+        block = vectors[part].astype(np.float64)
+        out[part] = _block_distances(metric, wide[owner], block, block_lengths)
     return out
 
 
@@ -142,8 +158,7 @@ def pair_distances(
         ``(n,)`` float64; the same bits as :func:`distances` gives.
     """
     out = np.empty(len(left))
-    for start, stop in _blocks(len(left), left.shape[1]):
-        part = slice(start, stop)
+    for part in row_blocks(*left.shape):
         wide, others = left[part].astype(np.float64), right[part].astype(np.float64)
         out[part] = _block_distances(metric, wide, others, left_norms[part], right_norms[part])
     return out
@@ -164,13 +179,11 @@ def distance_matrix(metric: Metric, queries: Float32Array, vectors: Float32Array
     out = np.empty((len(queries), len(vectors)))
     wide = queries.astype(np.float64)
     lengths = _norms64(wide) if metric == "cosine" else np.empty(len(wide))
-    for start, stop in _blocks(len(vectors), vectors.shape[1]):
-        block = vectors[start:stop].astype(np.float64)
+    for part in row_blocks(*vectors.shape):
+        block = vectors[part].astype(np.float64)
         block_norms = _norms64(block) if metric == "cosine" else None
         for row, query, length in zip(out, wide, lengths, strict=True):
-            row[start:stop] = _block_distances(
-                metric, query[np.newaxis], block, length, block_norms
-            )
+            row[part] = _block_distances(metric, query[np.newaxis], block, length, block_norms)
     return out
 
 
@@ -202,7 +215,7 @@ def _norms64(vectors: Float64Array) -> Float64Array:
     return np.sqrt(pairwise_sum(vectors * vectors))
 
 
-def _blocks(count: int, dimension: int) -> list[tuple[int, int]]:
-    """Return row ranges whose float64 copies stay in the processor's cache."""
-    rows = max(1, _PAIRS_BYTES // (8 * max(dimension, 1)))
-    return [(start, min(start + rows, count)) for start in range(0, count, rows)]
+def row_blocks(count: int, dimension: int, block_bytes: int = _CACHED_BYTES) -> list[slice]:
+    """Return ranges of rows whose float64 copies take so many bytes each, or of single rows."""
+    rows = max(1, block_bytes // (8 * max(dimension, 1)))
+    return [slice(start, min(start + rows, count)) for start in range(0, count, rows)]

@@ -18,14 +18,15 @@ fraction of the products.
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._bounds import FLOAT64_ROUNDOFF, gamma, sum_errors
-from vecbridge.ranking._float32 import SLACK, Frame, lengths_of, row_blocks
-from vecbridge.ranking._quiet import quietly
+from vecbridge.ranking._float32 import BLOCK_BYTES, SLACK, Frame, lengths_of
+from vecbridge.ranking._kernel import quietly, row_blocks
 
 # Norms of vectors in a frame and of the columns beside them, both sides.
 _AUGMENTED = 4.0
@@ -42,6 +43,7 @@ class PairKeys:
 
     Attributes:
         is_sketch: whether keys are lower bounds only.
+        is_reversed: whether the smallest keys are of the farthest pairs.
         errors: ``(n,)``: how far the key of a pair with that record may lie from the true one.
     """
 
@@ -55,13 +57,14 @@ class PairKeys:
     ) -> None:
         self._metric: Metric = frame.metric
         self._scale = frame.scale
+        self.is_reversed = False
         self.is_sketch = basis is not None
         count, dimension = vectors.shape
         width = dimension if basis is None else basis.shape[1] + 1
         extra = 2 if self._metric == "euclidean" else 0
         self._left = np.empty((count, width + extra), dtype=np.float32)
         lengths = np.empty(count)
-        for part in row_blocks(count, dimension):
+        for part in row_blocks(count, dimension, BLOCK_BYTES):
             framed = frame.records(vectors[part], norms[part])
             lengths[part] = lengths_of(framed)
             self._left[part, :width] = _sketched(framed, basis, lengths[part])
@@ -74,9 +77,17 @@ class PairKeys:
         # The sum itself, the rounding of what is multiplied, and of half the squares.
         self.errors = sum_errors(width + 22, size, _AUGMENTED) + SLACK * size
 
+    def reversed(self) -> PairKeys:
+        """Return the same keys the other way round: the smallest are of the farthest pairs."""
+        other = copy(self)
+        other.is_reversed = not self.is_reversed
+        return other
+
     def columns(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float32]:
         """Return what :meth:`keys` takes on its right for some records: a copy."""
-        right = -self._left[rows]
+        right = np.array(self._left[rows])
+        if not self.is_reversed:
+            np.negative(right, out=right)
         if self._metric == "euclidean":
             right[:, [-2, -1]] = right[:, [-1, -2]]
         return right
@@ -115,52 +126,17 @@ class PairKeys:
 
     @quietly
     def lower_bounds(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the least distances of records whose true keys are no smaller."""
+        """Return the least distances of records whose true keys are no smaller.
+
+        Of keys the other way round, the least of *minus* the distances.
+        """
+        sign = -1.0 if self.is_reversed else 1.0
         if self._metric == "cosine":
-            return 1.0 + keys
+            return sign + keys
         if self._metric == "dotproduct":
             return keys / self._scale**2
-        return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 - SLACK)
-
-    @quietly
-    def upper_bounds(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the greatest distances of records whose true keys are no greater."""
-        if self._metric == "euclidean":
-            return np.sqrt(2.0 * np.maximum(keys, 0.0)) / self._scale * (1.0 + SLACK)
-        return self.lower_bounds(keys)
-
-
-class FarKeys:
-    """The same keys the other way round: the smallest are of the farthest pairs.
-
-    Args:
-        near: the keys.
-
-    Attributes:
-        errors: as of :class:`PairKeys`.
-    """
-
-    def __init__(self, near: PairKeys) -> None:
-        self._near = near
-        self.errors = near.errors
-
-    def columns(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float32]:
-        """Return what :meth:`keys` takes on its right for some records: a copy."""
-        right = self._near.columns(rows)
-        return np.negative(right, out=right)
-
-    def keys(
-        self,
-        rows: NDArray[np.intp] | slice,
-        columns: NDArray[np.float32],
-        out: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
-        """Return keys as :class:`PairKeys` does, of these columns."""
-        return self._near.keys(rows, columns, out)
-
-    def lower_bounds(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return lower bounds of minus the distances of records whose true keys are no smaller."""
-        return -self._near.upper_bounds(-keys)
+        distances = np.sqrt(2.0 * np.maximum(sign * keys, 0.0)) / self._scale
+        return np.asarray(sign * (distances * (1.0 - sign * SLACK)))
 
 
 def _sketched(

@@ -22,9 +22,9 @@ from vecbridge.ranking._blocked import (
     Progress,
     nearest_others,
 )
-from vecbridge.ranking._float64 import float64_bounds
+from vecbridge.ranking._bounds import float64_bounds
 from vecbridge.ranking._kernel import distance_matrix, distances
-from vecbridge.ranking._pair_keys import FarKeys, PairKeys
+from vecbridge.ranking._pair_keys import PairKeys
 from vecbridge.ranking._sketch import Near, PairSet
 from vecbridge.ranking._topk import rank
 
@@ -211,10 +211,10 @@ class Pairs:
 
     def _kept(
         self, count: int, progress: Progress | None, *, farthest: bool
-    ) -> tuple[Kept, PairKeys | FarKeys]:
+    ) -> tuple[Kept, PairKeys]:
         """Return for each record the others with the smallest of those keys."""
         near = self._records.keys()
-        keys = FarKeys(near) if farthest else near
+        keys = near.reversed() if farthest else near
         return nearest_others(keys, len(self), count, self._budgets, progress), keys
 
     def _sorted(

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
 from vecbridge.ranking._blocked import PairBudgets, PairWork, Progress, least_keys
+from vecbridge.ranking._bounds import float64_bounds
 from vecbridge.ranking._float32 import Frame
-from vecbridge.ranking._float64 import float64_bounds
-from vecbridge.ranking._kernel import norms, pair_distances
+from vecbridge.ranking._kernel import norms, pair_distances, quietly
 from vecbridge.ranking._pair_keys import PairKeys
-from vecbridge.ranking._quiet import quietly
 
 _SAMPLE_ROWS = 1024
 _ITERATIONS = 3
@@ -21,11 +20,6 @@ _ITERATIONS = 3
 
 class PairSet:
     """Vectors, and the keys of their pairs, made when they are asked for.
-
-    Args:
-        metric: of the index.
-        vectors: ``(n, d)`` float32.
-        budgets: when a sketch is worth its while.
 
     Attributes:
         work: how much was done so far.
@@ -137,12 +131,7 @@ class PairSet:
 
 
 class Near:
-    """Tells pairs within a distance from the others.
-
-    Args:
-        records: whose pairs.
-        limit: the distance.
-    """
+    """Tells pairs within a distance from the others."""
 
     def __init__(self, records: PairSet, limit: float) -> None:
         self._records = records

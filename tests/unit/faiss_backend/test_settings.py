@@ -31,3 +31,16 @@ def test_a_recipe_that_faiss_does_not_take_is_refused_before_anything_is_made() 
     with pytest.raises(InvalidArgumentError, match="NoSuchIndex"):
         store.create_index("t", dimension=4)
     assert store.index_names() == []
+
+
+@pytest.mark.parametrize(
+    ("index", "largest"),
+    [("flat", 32768), ("hnsw", 32768), ("ivf", 32768), ("PQ16", 32768), ("IVF4,PQ48", 32736)],
+)
+def test_the_largest_dimension_is_one_that_faiss_can_build(index: str, largest: int) -> None:
+    with get_backend("faiss", index=index, metric="euclidean") as store:
+        made = store.create_index("largest", dimension=largest)
+        assert made.capabilities.max_dimension == largest
+        if largest < 32768:
+            with pytest.raises(InvalidArgumentError, match=f"{largest + 1} dimensions"):
+                store.create_index("larger", dimension=largest + 1)

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import vecbridge
 from tests.unit.local.flips import Files, answers, made, outcome
 from tests.unit.local.helpers import ROOT, contents, named, new_table, reader, run, vectors
 from vecbridge import CorruptStoreError
@@ -228,6 +227,11 @@ def _log_emptied(folder: Path, backup: Path) -> None:
     os.truncate(folder / LOG, 0)
 
 
+def _log_header_zeroed(folder: Path, backup: Path) -> None:
+    with (folder / LOG).open("r+b") as file:
+        file.write(bytes(32))
+
+
 def _file_in_place(folder: Path, backup: Path) -> None:
     (folder / LOG).unlink()
     (folder / FILE).write_bytes((backup / FILE).read_bytes())
@@ -242,6 +246,7 @@ def _file_in_place(folder: Path, backup: Path) -> None:
         _log_cut,
         _log_cut_a_little,
         _log_emptied,
+        _log_header_zeroed,
         _file_in_place,
     ],
 )
@@ -269,6 +274,26 @@ for attempt in range(2):
     folder = killed(tmp_path / "a", 3)
     shutil.copytree(folder, tmp_path / "backup")
     assert run(code, folder, tmp_path / "backup", writes).split() == ["refused"] * 2
+
+
+HOLDER = KILLED.replace("os._exit(0)", "print('ready', flush=True); sys.stdin.read()")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 tells no codes of SQLite")
+@pytest.mark.parametrize("size", [0, 4096])
+def test_a_log_that_another_process_uses_and_that_was_cut_is_refused(
+    tmp_path: Path, size: int
+) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path), "20", "a"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"ready\n"
+            os.truncate(tmp_path / LOG, size)
+            with pytest.raises(CorruptStoreError, match=f"{LOG} .*is shorter than what"):
+                LocalStore(tmp_path, backend="test").open("t").count()
+        finally:
+            holder.kill()
 
 
 WRITER = """
@@ -300,29 +325,6 @@ def test_what_other_processes_do_to_the_log_is_not_taken_for_an_exchange(tmp_pat
             table.count()
         assert all(int(writer.result()) for writer in writers)
     assert contents(table) == contents(reader(tmp_path))
-
-
-def test_a_relative_path_is_taken_from_where_the_store_was_configured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-    for name in ("sklearn", "faiss", "torch"):
-        with vecbridge.get_backend(name, path=f"of-{name}") as store:
-            monkeypatch.chdir(tmp_path / "elsewhere")
-            index = store.create_index("t", dimension=2)
-            index.upsert(["a"], [[1, 2]])
-            monkeypatch.chdir(tmp_path)
-            assert index.count() == 1
-        assert (tmp_path / f"of-{name}" / FILE).exists()
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_a_store_can_be_copied_whole_and_used_elsewhere(tmp_path: Path) -> None:
-    table = new_table(tmp_path / "a")
-    table.upsert(named(3), vectors(3))
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
-    assert contents(reader(tmp_path / "b")) == contents(table)
 
 
 def long_logged(folder: Path) -> tuple[LocalTable, Callable[..., None]]:

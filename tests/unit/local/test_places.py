@@ -1,4 +1,4 @@
-"""Stores on disks that are read-only or full."""
+"""Stores on disks that are read-only or full, and under relative paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.local.helpers import ROOT, named, reader, vectors
+import vecbridge
+from tests.unit.local.helpers import ROOT, contents, named, new_table, reader, vectors
 from vecbridge.local import LocalStore
 
 FILE = "records.vecbridge"
@@ -159,3 +160,26 @@ def test_an_index_can_be_dropped_where_the_disk_is_full(tmp_path: Path) -> None:
     assert told["delete"] == "done" or "Make a few megabytes of room" in told["delete"]
     assert told["drop"] == "done"
     assert [told["names"], told["count"]] == told["again"] == [["small"], 500]
+
+
+def test_a_relative_path_is_taken_from_where_the_store_was_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("sklearn", "faiss", "torch"):
+        with vecbridge.get_backend(name, path=f"of-{name}") as store:
+            monkeypatch.chdir(tmp_path / "elsewhere")
+            index = store.create_index("t", dimension=2)
+            index.upsert(["a"], [[1, 2]])
+            monkeypatch.chdir(tmp_path)
+            assert index.count() == 1
+        assert (tmp_path / f"of-{name}" / FILE).exists()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_store_can_be_copied_whole_and_used_elsewhere(tmp_path: Path) -> None:
+    table = new_table(tmp_path / "a")
+    table.upsert(named(3), vectors(3))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert contents(reader(tmp_path / "b")) == contents(table)

@@ -1,18 +1,30 @@
-"""The file: recognised by its header, and made whole or not at all."""
+"""The files of a store: the database, known by its header, and the tally beside it.
+
+Each is made whole or not at all. SQLite takes a log that is cut, damaged or gone for one that ends
+there, so the *tally* says how many commits were acknowledged. It is written after a commit is safe
+in the log, and before the write is acknowledged; a store that has come less far than its tally says
+has lost acknowledged writes.
+
+The tally is not synced: after a loss of power it may say less than is true, which asks for less.
+Two slots are written in turns, so that one that is torn leaves the other.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import sqlite3
 import stat
+import struct
 import tempfile
+import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 from vecbridge.local._catalogue import ID_BYTES, StoreRow, found_store
 from vecbridge.local._catalogue import SCHEMA as _CATALOGUE
 from vecbridge.local._failures import ErrorContext
-from vecbridge.local._tally import new_tally, read_claim, tallies, tally_path
 
 FILE_NAME = "records.vecbridge"
 APPLICATION_ID = 0x76656362  # "vecb"
@@ -58,6 +70,12 @@ _CONSTANT = (
     (64, 4, 1),  # incremental vacuum
     (72, 20, 0),  # reserved
 )
+_TALLY_MAGIC = b"vbtally2"
+_SLOT = struct.Struct("<8s16sQ")
+_CHECKSUM = struct.Struct("<I")
+_SLOT_BYTES = 512
+_SLOTS = 2
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 
 
 def has_file(context: ErrorContext, operation: str) -> bool:
@@ -72,8 +90,7 @@ def has_file(context: ErrorContext, operation: str) -> bool:
         return True
     path = context.path
     # In this order: a store that is made at this moment has its file before its log and its writes.
-    log = path.with_name(path.name + "-wal")
-    left = [f"its log {log.name}"] if os.path.lexists(log) else []
+    left = [f"its log {context.log.name}"] if os.path.lexists(context.log) else []
     for tally in tallies(path):
         # A maker that came second takes its own tally away again.
         claim = read_claim(tally, context, operation, missing_ok=True)
@@ -201,3 +218,99 @@ def check_file(context: ErrorContext, operation: str) -> int:
                 operation, f"its header is damaged: byte {start} and after hold {found:#x}"
             )
     return int.from_bytes(header[60:63], "big")
+
+
+class Claim(NamedTuple):
+    """The content of a tally.
+
+    Attributes:
+        store: id of the store it belongs to.
+        commits: how many were acknowledged, at least.
+    """
+
+    store: bytes
+    commits: int
+
+
+def tally_path(database: Path, tag: int) -> Path:
+    """Return where the tally of a store is: under a name that no other store's tally has."""
+    return database.with_name(f"{database.name}-tally-{tag:06x}")
+
+
+def tallies(database: Path) -> list[Path]:
+    """Return the tallies that lie beside a database, of whatever store."""
+    return sorted(database.parent.glob(f"{glob.escape(database.name)}-tally-*"))
+
+
+def new_tally(path: Path, store: bytes) -> None:
+    """Write the tally of a new store, synced."""
+    with path.open("wb") as file:
+        file.write(b"".join(_slot(store, 0).ljust(_SLOT_BYTES, b"\0") for _ in range(_SLOTS)))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def record(path: Path, store: bytes, commits: int) -> None:
+    """Say that a commit was acknowledged. A tally that cannot be written only watches over less."""
+    with contextlib.suppress(OSError):
+        # Without waiting for the other end of what is a pipe.
+        file = os.open(path, os.O_WRONLY | _AT_ONCE)
+        try:
+            os.lseek(file, commits % _SLOTS * _SLOT_BYTES, os.SEEK_SET)
+            os.write(file, _slot(store, commits))
+        finally:
+            os.close(file)
+
+
+def read_claim(
+    path: Path, context: ErrorContext, operation: str, *, missing_ok: bool = False
+) -> Claim | None:
+    """Return what a tally says; ``None`` where it is empty, or missing with ``missing_ok``.
+
+    Raises:
+        CorruptStoreError: it is missing, damaged, or no file.
+    """
+    try:
+        content = _content(path)
+    except FileNotFoundError as error:
+        if missing_ok:
+            return None
+        raise context.corrupt(
+            operation,
+            f"its companion {path.name} is missing, so writes that were acknowledged may be, too; "
+            f"a copy of a store is a copy of its whole folder. Only if this file is all that is "
+            f"left of it, make an empty file {path.name} to use what it holds",
+        ) from error
+    if content is None:
+        raise context.corrupt(operation, f"its companion {path.name} is no regular file")
+    if not content:
+        return None
+    found = [_claim(content[at * _SLOT_BYTES :]) for at in range(_SLOTS)]
+    claims = [claim for claim in found if claim is not None]
+    if not claims:
+        raise context.corrupt(
+            operation,
+            f"its companion {path.name} is damaged, so that writes may be missing cannot be ruled "
+            f"out; empty that file to use the store as it is",
+        )
+    return max(claims, key=lambda claim: claim.commits)
+
+
+def _content(path: Path) -> bytes | None:
+    with open(os.open(path, os.O_RDONLY | _AT_ONCE), "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        return file.read(_SLOTS * _SLOT_BYTES)
+
+
+def _slot(store: bytes, commits: int) -> bytes:
+    content = _SLOT.pack(_TALLY_MAGIC, store, commits)
+    return content + _CHECKSUM.pack(zlib.crc32(content))
+
+
+def _claim(slot: bytes) -> Claim | None:
+    content, rest = slot[: _SLOT.size], slot[_SLOT.size :]
+    if len(rest) < _CHECKSUM.size or _CHECKSUM.unpack_from(rest) != (zlib.crc32(content),):
+        return None
+    magic, store, commits = _SLOT.unpack(content)
+    return Claim(store, commits) if magic == _TALLY_MAGIC else None

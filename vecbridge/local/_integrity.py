@@ -1,4 +1,9 @@
-"""Connecting to a store's file: only after it, its log and its tally were found to be one store."""
+"""What makes a file a store: checked when it is opened, and watched while it is open.
+
+A connection is made only after the file, its log and its tally were found to be one store. SQLite
+goes on writing to a log that was removed, and over one that was copied in place; neither is seen by
+another process, nor by this one's next, so what lies under an open connection is looked at again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +19,9 @@ from typing import NamedTuple
 from vecbridge._errors import CorruptStoreError
 from vecbridge.local._catalogue import read_indexes, read_store
 from vecbridge.local._failures import ErrorContext
+from vecbridge.local._files import FORMAT_VERSION, check_file, read_claim, schema, tally_path
 from vecbridge.local._fork_safety import Connection
-from vecbridge.local._format import FORMAT_VERSION, check_file, schema
 from vecbridge.local._log import Log
-from vecbridge.local._tally import read_claim, tally_path
 
 
 class Opened(NamedTuple):
@@ -24,38 +29,22 @@ class Opened(NamedTuple):
 
     Attributes:
         connection: to the file.
-        store: id of the store.
         commits: how far it had come.
         writable: whether this process may write to it.
         immutable: whether it is read as a file that does not change, without a log.
     """
 
     connection: Connection
-    store: bytes
     commits: int
     writable: bool
     immutable: bool
 
 
-def log_path(database: Path) -> Path:
-    """Return where SQLite keeps the log of a database."""
-    return database.with_name(database.name + "-wal")
-
-
-def index_path(database: Path) -> Path:
-    """Return where SQLite keeps the index of the log of a database."""
-    return database.with_name(database.name + "-shm")
-
-
 def open_database(context: ErrorContext, operation: str, *, held: bool, timeout: float) -> Opened:
     """Connect to the file.
 
-    Args:
-        context: which file.
-        operation: what is being done, for errors.
-        timeout: how many seconds to wait for other processes.
-        held: whether this process has a connection to it already; then it must not be read
-            but through SQLite, and was checked.
+    Where it is ``held``, this process has a connection to it already: then it must not be read but
+    through SQLite, and was checked.
 
     Raises:
         CorruptStoreError: it is not a whole store of ours; nothing was changed.
@@ -65,8 +54,8 @@ def open_database(context: ErrorContext, operation: str, *, held: bool, timeout:
     writable = os.access(context.path, os.W_OK) and os.access(context.path.parent, os.W_OK)
     logged = _has_content(context, operation)
     if not writable:
-        if logged and not index_path(context.path).exists():
-            raise context.unreadable(operation, log_path(context.path).name)
+        if logged and not context.path.with_name(context.path.name + "-shm").exists():
+            raise context.unreadable(operation)
         # Without a log nothing but this file is needed. With one, SQLite reads its index, too.
         return _checked(context, operation, tag, "ro" if logged else "ro&immutable=1", timeout)
     if logged and not held:
@@ -80,13 +69,7 @@ def open_database(context: ErrorContext, operation: str, *, held: bool, timeout:
 
 
 def verify_again(context: ErrorContext, operation: str, commits: int, *, timeout: float) -> None:
-    """Look at a file to which there is a connection with the eyes of one that comes new to it.
-
-    Args:
-        context: which file.
-        operation: what is being done, for errors.
-        commits: how many it held when it was last looked at.
-        timeout: how many seconds to wait for other processes.
+    """Look at a file that is open as a new process would; it held so many commits before.
 
     Raises:
         CorruptStoreError: it is not the store that it was.
@@ -108,7 +91,8 @@ def _check_chains(connection: sqlite3.Connection, context: ErrorContext, operati
 
 def _verify(
     connection: sqlite3.Connection, context: ErrorContext, operation: str, tag: int | None
-) -> tuple[bytes, int]:
+) -> int:
+    """Return how many commits the store holds."""
     (field,) = connection.execute("PRAGMA user_version").fetchone()
     header = int(field).to_bytes(4, "big", signed=True)
     seen = int.from_bytes(header[:3], "big")
@@ -128,17 +112,17 @@ def _verify(
             raise context.corrupt(
                 operation,
                 f"{claim.commits} writes to it were acknowledged and it holds {store.commits}: "
-                f"its log {log_path(context.path).name} is missing, damaged or an older one, or it "
+                f"its log {context.log.name} is missing, damaged or an older one, or it "
                 f"is itself an older copy",
             )
         read_indexes(connection, context, operation)
-    return store.id, store.commits
+    return store.commits
 
 
 def _mixed(context: ErrorContext, operation: str, tag: int) -> CorruptStoreError:
     return context.corrupt(
         operation,
-        f"it, its log {log_path(context.path).name} and its companion "
+        f"it, its log {context.log.name} and its companion "
         f"{tally_path(context.path, tag).name} are not all of one store",
     )
 
@@ -160,11 +144,11 @@ def _checked(
     try:
         # What a damaged file holds for text may be none.
         connection.text_factory = _text
-        store, commits = _verify(connection, context, operation, tag)
+        commits = _verify(connection, context, operation, tag)
     except BaseException:
         connection.close()
         raise
-    return Opened(connection, store, commits, mode == "rw", "immutable" in mode)
+    return Opened(connection, commits, mode == "rw", "immutable" in mode)
 
 
 def _text(stored: bytes) -> str:
@@ -172,10 +156,100 @@ def _text(stored: bytes) -> str:
 
 
 def _has_content(context: ErrorContext, operation: str) -> bool:
-    log = log_path(context.path)
     with contextlib.suppress(FileNotFoundError):
-        found = log.stat()
+        found = context.log.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise context.corrupt(operation, f"its log {log.name} is no regular file")
+            raise context.corrupt(operation, f"its log {context.log.name} is no regular file")
         return found.st_size > 0
     return False
+
+
+_HEADER = struct.Struct(">4I8s")
+# https://www.sqlite.org/fileformat2.html#wal_file_format
+_MAGIC_NUMBERS = (0x377F0682, 0x377F0683)
+
+
+class _Log(NamedTuple):
+    """A log as it was found: which file, how long, and the random numbers that it began with."""
+
+    identity: tuple[int, int]
+    size: int
+    salts: bytes
+
+
+class LogChange(NamedTuple):
+    """A change of a log.
+
+    Attributes:
+        problem: what SQLite would never do to it.
+        doubtful: whether it was begun again, emptied or cut, by SQLite or by something else.
+        shorter: whether it is the same log, and shorter.
+        touched: whether it was written to without any of that.
+    """
+
+    problem: str | None = None
+    doubtful: bool = False
+    shorter: bool = False
+    touched: bool = False
+
+
+class Watch:
+    """The file and its log as they were when last looked at."""
+
+    def __init__(self, log: Path) -> None:
+        self._path = log
+        self._seen: _Log | None = None
+        self._stamp: tuple[int, ...] = ()
+        self._main: tuple[int, ...] = ()
+
+    def log_change(self) -> LogChange:
+        """Return what happened to the log since the last call."""
+        try:
+            found = self._path.stat()
+            stamp = (
+                found.st_dev,
+                found.st_ino,
+                found.st_size,
+                found.st_mtime_ns,
+                found.st_ctime_ns,
+            )
+            if stamp == self._stamp:
+                return LogChange()
+            if not stat.S_ISREG(found.st_mode):
+                return LogChange("was replaced by what is no file")
+            # Of the log itself, which SQLite never locks: to close it lets go of no lock.
+            with self._path.open("rb") as file:
+                header = file.read(_HEADER.size)
+        except FileNotFoundError:
+            return LogChange(None if self._seen is None else "was removed")
+        magic, *_, salts = _HEADER.unpack(header) if len(header) == _HEADER.size else (0, b"")
+        if salts and magic not in _MAGIC_NUMBERS:
+            # SQLite goes on with it, and the next process finds no log in it.
+            return LogChange("was overwritten")
+        now = _Log((found.st_dev, found.st_ino), found.st_size, salts)
+        before, self._seen, self._stamp = self._seen, now, stamp
+        return LogChange() if before is None else _difference(before, now)
+
+    def main_changed(self, found: os.stat_result) -> bool:
+        """Tell whether the file was written to since :meth:`note_main`."""
+        return self._main != _stamp_of(found)
+
+    def note_main(self, found: os.stat_result) -> None:
+        """Take what the file is now for what it should be."""
+        self._main = _stamp_of(found)
+
+
+def _difference(before: _Log, now: _Log) -> LogChange:
+    if now.identity != before.identity:
+        return LogChange("was replaced by another file")
+    # Not by the count in the header, nor by salts that grow: each connection has its own.
+    if now.salts != before.salts:
+        return LogChange(doubtful=True)
+    # A log that was begun again is cut to size by its first commit.
+    shorter = now.size < before.size
+    return LogChange(doubtful=shorter, shorter=shorter, touched=True)
+
+
+def _stamp_of(found: os.stat_result) -> tuple[int, ...]:
+    # A backup that is put back brings its time of modification along, not that of the change.
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
