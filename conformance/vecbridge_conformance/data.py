@@ -113,7 +113,7 @@ HOSTILE_IDS = (
 """Distinct ids that are valid, and that stores trim, fold, cut, escape wrongly or execute."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """Records and queries of one kind.
 

@@ -68,7 +68,7 @@ _COORDINATES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawn:
     """Records: distinct ids and a vector each."""
 

@@ -207,7 +207,7 @@ def test_a_value_arrives_as_itself(kind: type[Any], way: Callable[[Any], Any]) -
     value = value_of(kind)
     arrived = way(value)
     assert_same(value, arrived)
-    if dataclasses.is_dataclass(kind) and kind not in {Records, Candidates}:
+    if dataclasses.is_dataclass(kind) and kind.__eq__ is not object.__eq__:
         assert arrived == value
 
 
