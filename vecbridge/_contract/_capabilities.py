@@ -36,7 +36,8 @@ class Capabilities:
             has others, the client layer reads every record in scope, and gives the same answer.
         consistency: levels that a read may ask for, after weaker ones are satisfied by stronger.
         durable: an acknowledged write survives the end of the process.
-        shared: other processes see this one's writes.
+        shared: any number of processes may have the store open, and see each other's writes.
+            Otherwise one at a time may.
     """
 
     exact: bool

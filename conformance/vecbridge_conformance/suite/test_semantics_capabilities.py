@@ -13,11 +13,12 @@ from vecbridge import (
     InvalidArgumentError,
     UnknownSettingError,
     UnsupportedError,
+    VecbridgeError,
     get_backend,
 )
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.filters import FILTER_OPERATORS
-from vecbridge_conformance import Harness, clause, requires, vacuous
+from vecbridge_conformance import Harness, clause, refuses, requires, vacuous
 from vecbridge_conformance.checks import contents, contents_of, unchanged
 
 STRONGER = {level: set(CONSISTENCY_LEVELS[: at + 1]) for at, level in enumerate(CONSISTENCY_LEVELS)}
@@ -164,6 +165,18 @@ def test_a_second_connection_and_another_process_lose_nothing(harness: Harness) 
     assert contents(index) == expected
     with harness.deployment.open() as fourth:
         assert contents(fourth.open_index(index.info.name)) == expected
+
+
+@requires("durable")
+@refuses("shared")
+@clause("CAP-10", "ERR-2")
+def test_a_store_of_one_process_refuses_a_second(harness: Harness) -> None:
+    """Look for a second process that reads what is being written, or writes beside it."""
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(["a"], [[1, 2]])
+    with pytest.raises(VecbridgeError):
+        harness.other_process(_read_and_write, index)
+    assert contents(index) == contents_of("a", [[1, 2]])
 
 
 @clause("CAP-2", "CAP-5")
