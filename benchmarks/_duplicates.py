@@ -3,7 +3,7 @@
 Run by ``bench_duplicates.py`` with a database of its own in ``FIFTYONE_DATABASE_URI``. Prints JSON:
 seconds of each step, peak megabytes beyond what was held before it, how many were kept; and the
 peak of the whole process, building the index included. The samples and their embeddings are made
-by a process before it, whose memory is nobody's.
+by a process before it, whose memory is not counted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def make(name: str, path: Path, count: int, dimension: int) -> None:
 
 
 def measured(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, and the peak of memory beyond what was in use before: the kernel counts anew."""
+    """Seconds, and the peak of memory beyond what was in use before: the kernel counts again."""
     Path("/proc/self/clear_refs").write_text("5")
     before, start = memory("VmRSS"), time.perf_counter()
     work()

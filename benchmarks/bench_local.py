@@ -58,7 +58,7 @@ class Grown:
         return sum(path.stat().st_size for path in self._folder.iterdir())
 
     def opened(self) -> float:
-        """Seconds for each megabyte of the file, opened anew and counted."""
+        """Seconds for each megabyte of the file, opened again and counted."""
         self._store.close()
 
         def once() -> None:

@@ -48,7 +48,7 @@ def data(count: int, dimension: int) -> tuple[list[str], Any]:
 
 
 class ByHand:
-    """What somebody would write with pymilvus alone, who knows what is fast."""
+    """What an expert would write with pymilvus alone."""
 
     def __init__(self, uri: str, name: str) -> None:
         import pymilvus

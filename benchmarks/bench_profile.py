@@ -29,7 +29,7 @@ PARTS = {
     "vecbridge/_client/_checked.py": "checks of answers",
     "vecbridge/": "checks of questions",
 }
-"""Whose work a file is; the first that fits counts. ``None``: that of whoever calls it."""
+"""Whose work a file is; the first that fits counts. ``None``: that of its caller."""
 Function = tuple[str, int, str]
 
 
@@ -58,7 +58,7 @@ class Shares:
             return self._owners[function]
         part = _part(function[0])
         callers = self._stats[function][4] if function in self._stats else {}
-        # Against circles of calls, it belongs to nobody while that is found out.
+        # Against circles of calls, it belongs to no file while that is found out.
         self._owners[function] = {}
         self._owners[function] = {part: 1.0} if part else self._by_callers(callers)
         return self._owners[function]

@@ -94,7 +94,7 @@ class App:
     def show_ids(self) -> None:
         """Ticks the field ``id``, so that every tile tells which it is."""
         self._page.wait_for_selector('[data-cy="looker"]', timeout=_LOADED)
-        # Tiles that are drawn anew have no tags for a while: they do not tell if it is ticked.
+        # Tiles that are drawn again have no tags for a while: they do not tell if it is ticked.
         field = self._page.locator('[data-cy="checkbox-id"]').first
         if not field.locator("input").is_checked(timeout=_LOADED):
             field.click()

@@ -80,7 +80,7 @@ class IndexesPanel:
         return self.text()
 
     def _execute(self) -> None:
-        """Presses the button until it is gone: one press is lost where the form is checked anew."""
+        """Press the button until it is gone: a press is lost while the form is checked again."""
         button = self._form.get_by_role("button", name="Execute").first
         for _ in range(3):
             with suppress(NotInTimeError):

@@ -227,7 +227,7 @@ def unpacked_binaries() -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nobody listens now, all different."""
+    """Ports on which nothing listens now, all different."""
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:

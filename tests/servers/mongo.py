@@ -108,7 +108,7 @@ def find_mongod() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address on which nobody listens now."""
+    """A TCP port of the loopback address on which nothing listens now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

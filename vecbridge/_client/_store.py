@@ -24,7 +24,7 @@ class Store:
     """A configured store, as :func:`vecbridge.get_backend` gives it. Connects on first use.
 
     It can be pickled, unless it is in memory: what travels is how it was configured, without
-    secrets, and where it arrives it connects anew, on first use. That process takes secrets from
+    secrets, and where it arrives it connects again, on first use. That process takes secrets from
     its own environment or ``brain_config.json``; where they are not there, the first call says so.
 
     Args:
@@ -249,7 +249,7 @@ class Store:
 
 
 class _Opened(Index):
-    """An index that is closed with its store, and opened anew where it arrives with its store."""
+    """An index that is closed with its store, and opened again where it arrives with its store."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The threads of an asynchronous store: how a call is awaited, and what a cancelled await leaves.
 
 A thread cannot be stopped. So a call that has not begun when its await is cancelled is never made,
-and one that has begun is made to its end. Of a read, nobody waits for that end. Of a write, the
+and one that has begun is made to its end. Of a read, no call waits for that end. Of a write, the
 await does: it uses the caller's arrays, which the caller may change afterwards, and a later write
 must not be overtaken by it.
 """

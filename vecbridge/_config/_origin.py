@@ -99,6 +99,6 @@ def _is_path(declared: Iterable[Any]) -> bool:
 
 
 def _is_open(value: Any) -> bool:
-    """Tell whether a value may be read by whoever reads the pickle."""
+    """Tell whether a value may be shown in a pickle."""
     hidden = hasattr(value, "get_secret_value") or isinstance(value, bytes | bytearray)
     return not hidden and not hidden_parts(value)

@@ -229,7 +229,7 @@ class Database:
         doubtful = changed or log.doubtful
         if problem is None and self._connection is not None:
             commits = _commits_of_others(self._connection)
-            # A log that SQLite began anew keeps its length: an older copy of it looks the same.
+            # A log that SQLite began again keeps its length: an older copy of it looks the same.
             doubtful |= log.touched and commits == self._commits_of_others
             self._commits_of_others = commits
         if problem is None and doubtful:

@@ -6,7 +6,7 @@ inherits believe to hold. Either way another process takes itself for the last o
 file open, and removes the log to which this one goes on committing: acknowledged writes are lost.
 
 So the file is never read beside a connection to it, and no connection is open during a fork. That
-holds for connections that nobody uses any more, too: an exception out of a signal handler may
+holds for connections that no call uses any more, too: an exception out of a signal handler may
 arrive before a new connection has an owner, and its traceback keeps it open.
 """
 

@@ -252,7 +252,7 @@ def test_a_filter_is_refused_where_filters_are_not_declared(harness: Harness) ->
 
 @clause("REC-9", "INDEX-4")
 def test_what_the_store_keeps_for_itself_is_not_the_callers(harness: Harness) -> None:
-    """Look at columns of the store's own, such as norms or versions: none of them is anybody's."""
+    """Look at columns of the store's own, such as norms or versions: none of them is a field."""
     index = harness.index(dimension=2)
     assert isinstance(index.info.unsupported, Mapping)
     assert dict(index.info.unsupported) == {}

@@ -151,7 +151,7 @@ def test_update_fields_keeps_vectors_and_the_other_fields(harness: Harness) -> N
     assert list(found.fields["name"]) == _columns([*range(len(IDS))])["name"]
     assert contents_of(found.ids, found.vectors) == contents_of(IDS, VECTORS)
     for ids, columns, error in (
-        (["a", "nobody"], {"size": [0, 0]}, InvalidIdError),
+        (["a", "unknown"], {"size": [0, 0]}, InvalidIdError),
         (["a"], {"other": [0]}, InvalidArgumentError),
         (["a"], {"size": ["x"]}, InvalidArgumentError),
         (["a", "b"], {"size": [0]}, InvalidArgumentError),

@@ -192,7 +192,7 @@ def test_tls_where_the_server_speaks_plain_text(milvus_server_uri: str, files: F
         ({"user": "root", "password": PASSWORD}, None),
         ({}, "none were given"),
         ({"user": "root", "password": SECRET}, "does not accept the credentials"),
-        ({"user": "nobody", "password": SECRET}, "does not accept the credentials"),
+        ({"user": "unknown", "password": SECRET}, "does not accept the credentials"),
         ({"token": SECRET}, "does not accept the credentials"),
     ],
 )

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from vecbridge import Index, InvalidIdError, field, get_backend
 
-SECRET = "an id that is nobody's business"
+SECRET = "an id that stays private"
 WITHOUT_TRACING = """
 import sys
 import vecbridge

@@ -102,7 +102,7 @@ def own_names(kind: type[VecbridgeError]) -> set[str]:
 
 
 def value_of(hint: Any) -> Any:
-    """Something of a type: an instance of a class, filled likewise."""
+    """Something of a type: an instance of a class, filled in the same way."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin in {typing.Union, UnionType}:
         return value_of(parts[0])

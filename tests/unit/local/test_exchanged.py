@@ -304,7 +304,7 @@ rng, end = random.Random(sys.argv[2]), time.monotonic() + 6
 store = LocalStore(sys.argv[1], backend="test")
 count = 0
 while time.monotonic() < end:
-    # Large ones begin the log anew, which cuts it to size.
+    # Large ones begin the log again, which cuts it to size.
     size = rng.choice([1, 5, 400, 4000])
     ids = [f"{sys.argv[2]}-{number}" for number in range(size)]
     store.open("t").upsert(ids, np.full((size, 256), count, dtype=np.float32))
@@ -328,7 +328,7 @@ def test_what_other_processes_do_to_the_log_is_not_taken_for_an_exchange(tmp_pat
 
 
 def long_logged(folder: Path) -> tuple[LocalTable, Callable[..., None]]:
-    """A store whose log SQLite has begun anew in the same file, and a way to write to it."""
+    """A store whose log SQLite has begun again in the same file, and a way to write to it."""
     table = LocalStore(folder, backend="test").create("t", dimension=1024, metric="euclidean")
     log = folder / LOG
 

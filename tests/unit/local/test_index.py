@@ -36,7 +36,7 @@ def test_candidates_are_all_rows_or_those_of_the_scope() -> None:
     scope = index.resolve(Scope())
     assert (len(scope), scope.rows) == (5, None)
     for within, where, expected in (
-        (["id3", "nobody", "id1"], None, {"id3", "id1"}),
+        (["id3", "unknown", "id1"], None, {"id3", "id1"}),
         (None, field("n") < 2, {"id0", "id1"}),
         (["id3", "id1"], field("n") < 2, {"id1"}),
         ([], None, set()),

@@ -107,7 +107,7 @@ def test_an_exception_at_any_moment_leaves_nothing_half_built(case: Case, *, bui
 
 
 def test_a_child_forked_while_another_thread_builds_answers(case: Case) -> None:
-    """It takes over what is whole, and builds the rest anew, without waiting for the thread."""
+    """It takes over what is whole, and builds the rest again, without waiting for the thread."""
     moment = 0
     while True:
         index = case.made()

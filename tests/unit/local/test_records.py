@@ -40,9 +40,9 @@ def test_records_come_back_bit_for_bit_in_request_order(table: LocalTable) -> No
     matrix = vectors(5)
     matrix[0] = [-0.0, 1e-45, 3.4e38, 0.1]
     table.upsert(named(5), matrix)
-    records = table.fetch(["id3", "nobody", "id0"])
+    records = table.fetch(["id3", "unknown", "id0"])
     assert records.ids == ("id3", "id0")
-    assert records.missing == ("nobody",)
+    assert records.missing == ("unknown",)
     assert records.vectors.tobytes() == matrix[[3, 0]].tobytes()
 
 
@@ -61,7 +61,7 @@ def test_an_upsert_replaces_and_adds_in_one_call(table: LocalTable) -> None:
 def test_a_delete_leaves_exactly_the_others(table: LocalTable, gone: list[int]) -> None:
     matrix = vectors(10)
     table.upsert(named(10), matrix)
-    table.delete([f"id{number}" for number in gone] + ["nobody"])
+    table.delete([f"id{number}" for number in gone] + ["unknown"])
     expected = as_model(named(10), matrix)
     for number in gone:
         del expected[f"id{number}"]
@@ -106,7 +106,7 @@ def test_filters_choose_among_all_rows_or_some(table: LocalTable, place: Path | 
     fielded.upsert(named(6), vectors(6), {"n": [0, 1, 2, 3, 4, 5]})
     view = fielded.snapshot()
     assert view.ids_at(view.rows_where(field("n") > 3)) == ("id4", "id5")
-    some = view.rows_of(["id5", "nobody", "id1"])
+    some = view.rows_of(["id5", "unknown", "id1"])
     assert view.ids_at(view.rows_where(field("n") > 3, some)) == ("id5",)
 
 
