@@ -12,7 +12,7 @@ from vecbridge._client import _validate as validate
 from vecbridge._client import _vector_values as vector_values
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._contract._consistency import strongest_level
-from vecbridge._contract._field_types import FieldValue
+from vecbridge._contract._field_types import FieldValue, base_of
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields
 from vecbridge._errors import (
@@ -141,12 +141,21 @@ def _batch_size(
     budget = index.capabilities.max_batch_bytes
     if budget is None:
         return max(len(ids), 1)
-    texts = [column for column in fields.values() if column and isinstance(column[0], str)]
     widest = max(len(each.encode()) for each in ids)
-    for column in texts:
-        widest += max(len(str(value).encode()) for value in column)
+    for name, column in fields.items():
+        if base_of(index.info.fields[name]) in ("string", "strings"):
+            widest += max(map(_text_bytes, column))
     row = 4 * vectors.shape[1] + _ID_BYTES + widest + _SCALAR_BYTES * len(fields)
     return max(1, budget // int(row))
+
+
+def _text_bytes(value: FieldValue) -> int:
+    """Return the bytes of a string, or of the strings of a list and of what says their lengths."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, Sequence):
+        return sum(len(each.encode()) + _SCALAR_BYTES for each in value)
+    return 0
 
 
 def _partial(error: Exception, ids: Sequence[str], start: int, backend: str) -> PartialWriteError:

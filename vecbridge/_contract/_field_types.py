@@ -56,6 +56,11 @@ def base_of(kind: FieldType) -> BaseType:
     return cast(BaseType, kind.removesuffix("?"))
 
 
+def as_optional(kind: BaseType) -> FieldType:
+    """Return the type of a field of which a record may have no value."""
+    return cast(FieldType, f"{kind}?")
+
+
 def is_optional(kind: FieldType) -> bool:
     """Return whether a record may have no value of such a field."""
     return kind.endswith("?")

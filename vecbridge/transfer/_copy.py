@@ -182,9 +182,5 @@ def _refuse_misfits(source: Index, held: IndexInfo, progress: Progress) -> None:
 
 def _missing(copied: Index, records: Records) -> Records:
     """Return the records that the copy does not have yet; a record arrives whole or not at all."""
-    rows = np.flatnonzero(~copied.contains(records.ids, consistency="strong")).tolist()
-    return Records(
-        tuple(records.ids[row] for row in rows),
-        records.vectors[rows],
-        {key: [column[row] for row in rows] for key, column in records.fields.items()},
-    )
+    rows = np.flatnonzero(~copied.contains(records.ids, consistency="strong"))
+    return records.take(rows)

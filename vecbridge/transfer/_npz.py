@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._field_types import FieldType
+from vecbridge._contract._field_types import FieldType, refuse_unknown_types
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError
@@ -76,8 +76,13 @@ class Format:
 
     @staticmethod
     def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
-        """Write every record; return how many."""
+        """Write every record; return how many.
+
+        Raises:
+            UnsupportedError: NumPy has no array for a field's type; nothing was written.
+        """
         info = index.info
+        refuse_unknown_types(info.fields, frozenset(_KINDS.values()), "an .npz file (see .parquet)")
         ids: list[str] = []
         columns: dict[str, list[Any]] = {name: [] for name in info.fields}
         texts = _Texts(info, index.count(consistency=consistency))

@@ -16,7 +16,7 @@ from pyarrow import compute, parquet, types
 
 from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._field_types import FieldType
+from vecbridge._contract._field_types import BaseType, FieldType, as_optional, base_of
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge.transfer._source import (
     Place,
@@ -26,15 +26,18 @@ from vecbridge.transfer._source import (
     index_batches,
     metric_said,
     rows_at_once,
+    said_of,
 )
 
 _MARK = b"vecbridge"
 _ID, _VECTOR = "id", "vector"
-_TYPES = {
+_TYPES: dict[BaseType, Any] = {
     "string": pa.string(),
     "integer": pa.int64(),
     "float": pa.float64(),
     "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "strings": pa.list_(pa.string()),
 }
 _MOST_TEXTS = 4096
 """Read at a time: a dictionary may say a long text once, and every row of it is long in Python."""
@@ -75,9 +78,11 @@ def _schema(info: IndexInfo) -> Any:
     columns = [
         (_ID, pa.string()),
         (_VECTOR, pa.list_(pa.float32(), info.dimension)),
-        *((name, _TYPES[kind]) for name, kind in info.fields.items()),
+        *((name, _TYPES[base_of(kind)]) for name, kind in info.fields.items()),
     ]
-    said = json.dumps({"metric": info.metric, "index": info.name}).encode()
+    # Every column of Parquet may have nulls; which fields may be missing is said beside them.
+    about = {"metric": info.metric, "index": info.name, "fields": dict(info.fields)}
+    said = json.dumps(about).encode()
     return pa.schema(columns, metadata={_MARK: said})
 
 
@@ -101,10 +106,10 @@ def _source(file: Any, place: Place, batch_bytes: int) -> Source:
         about = (schema.metadata or {}).get(_MARK, b"")
         groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
         count, size = file.metadata.num_rows, sum(group.total_byte_size for group in groups)
-    fields = _fields(schema, place)
+    fields = _fields(schema, place, said_of("fields", about))
     reader = _Reader(file, place, schema.field(_VECTOR).type, fields)
     rows = rows_at_once(max(4 * reader.dimension, size // max(count, 1)), batch_bytes)
-    if "string" in fields.values():
+    if {"string", "strings"} & set(map(base_of, fields.values())):
         rows = min(rows, _MOST_TEXTS)
 
     def batches() -> Iterator[Rows]:
@@ -120,8 +125,14 @@ def _source(file: Any, place: Place, batch_bytes: int) -> Source:
     return Source(place, count, reader.dimension, metric_said(about), fields, ids, batches)
 
 
-def _fields(schema: Any, place: Place) -> dict[str, FieldType]:
-    """Return name and type of each field, where all columns are what records are made of."""
+def _fields(schema: Any, place: Place, said: object) -> dict[str, FieldType]:
+    """Return name and type of each field, where all columns are what records are made of.
+
+    Args:
+        schema: of the file.
+        place: of the file.
+        said: what the file says of the types of its fields, if anything.
+    """
     names = list(schema.names)
     if twice := sorted(name for name, times in Counter(names).items() if times > 1):
         raise place.unusable(f"it has several columns of one name: {twice}")
@@ -138,7 +149,8 @@ def _fields(schema: Any, place: Place) -> dict[str, FieldType]:
         known = _field_type(kind)
         if known is None:
             raise place.unusable(f"column {name!r}: a field cannot be of the type {kind}")
-        fields[name] = known
+        optional = isinstance(said, dict) and said.get(name) == f"{known}?"
+        fields[name] = as_optional(known) if optional else known
     return fields
 
 
@@ -184,6 +196,9 @@ class _Reader:
             column = batch.column(name)
             if types.is_dictionary(column.type):
                 column = column.dictionary_decode()
+            if types.is_timestamp(column.type):
+                # Refused where it would lose nanoseconds.
+                column = column.cast(_TYPES["timestamp"])
             values: list[Any] = column.to_pylist()
         return values
 
@@ -237,9 +252,13 @@ def _is_vector(kind: Any) -> bool:
     return bool(types.is_integer(kind.value_type) or types.is_floating(kind.value_type))
 
 
-def _field_type(kind: Any) -> FieldType | None:
+def _field_type(kind: Any) -> BaseType | None:
     if types.is_dictionary(kind):
         kind = kind.value_type
+    if types.is_timestamp(kind):
+        return "timestamp" if kind.tz else None
+    if types.is_list(kind) or types.is_large_list(kind):
+        return "strings" if _field_type(kind.value_type) == "string" else None
     if types.is_boolean(kind):
         return "boolean"
     if types.is_integer(kind):

@@ -164,9 +164,14 @@ def rows_at_once(row_bytes: int, batch_bytes: int) -> int:
 
 def metric_said(about: str | bytes) -> Metric | None:
     """Return the metric that a file names for itself; a file from elsewhere may say anything."""
+    metric = said_of("metric", about)
+    return metric if metric in METRICS else None
+
+
+def said_of(what: str, about: str | bytes) -> Any:
+    """Return what a file says of itself under a name; ``None`` where it says nothing."""
     try:
         said = json.loads(about)
     except (ValueError, RecursionError):
         return None
-    metric = said.get("metric") if isinstance(said, dict) else None
-    return metric if metric in METRICS else None
+    return said.get(what) if isinstance(said, dict) else None

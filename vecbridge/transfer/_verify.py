@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,7 +205,8 @@ def _names(records: Records) -> list[bytes]:
     heading = b"\0" + json.dumps(keys).encode()
     rows = zip(*(records.fields[key] for key in keys), strict=True)
     return [
-        name + heading + json.dumps(row).encode() for name, row in zip(names, rows, strict=True)
+        name + heading + json.dumps(row, default=datetime.isoformat).encode()
+        for name, row in zip(names, rows, strict=True)
     ]
 
 

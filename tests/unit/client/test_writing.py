@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tests.engine import make_engine
-from vecbridge import BackendError, Index, IndexNotFoundError, PartialWriteError
+from vecbridge import (
+    BackendError,
+    FieldType,
+    Index,
+    IndexInfo,
+    IndexNotFoundError,
+    PartialWriteError,
+)
 
 IDS = [f"{number:03d}" for number in range(100)]
 VECTORS = np.arange(800, dtype=np.float32).reshape(100, 8)
@@ -19,6 +28,18 @@ def test_batches_fit_the_stores_limit() -> None:
     assert sum(sizes) == 100
     assert len(sizes) > 1
     assert max(sizes) * (8 * 4 + 3) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("string?", [None, "x" * 400]), ("strings", [[], ["x" * 40] * 10])],
+)
+def test_texts_count_wherever_they_stand(kind: FieldType, values: list[Any]) -> None:
+    engine = make_engine(8, max_batch_bytes=1000)
+    engine.info = IndexInfo("t", 8, "euclidean", {"f": kind})
+    Index(engine).upsert(IDS, VECTORS, {"f": values * 50})
+    sizes = [size for call, size in engine.calls if call == "upsert"]
+    assert max(sizes) * 400 <= 1000
 
 
 def test_a_record_larger_than_the_limit_goes_alone() -> None:
