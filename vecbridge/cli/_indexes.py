@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vecbridge.cli._console import bar, emit, errors, say, table, table_of_capabilities
+from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
     Backend,
@@ -17,7 +18,6 @@ from vecbridge.cli._options import (
     Named,
     Options,
     Where,
-    filter_of,
     opened,
     store_of,
 )

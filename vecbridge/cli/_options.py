@@ -12,7 +12,6 @@ from vecbridge._client import Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
-from vecbridge.filters import Filter, parse
 
 
 def completed(incomplete: str) -> list[str]:
@@ -63,17 +62,6 @@ Where = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
-
-
-def filter_of(text: str | None) -> Filter | None:
-    """Return the filter of ``--where``.
-
-    Not by Typer while it parses: of an error there, it loses the message.
-
-    Raises:
-        FilterSyntaxError: the text is none.
-    """
-    return None if text is None else parse(text)
 
 
 def options_of(given: Sequence[str] | None) -> dict[str, str]:

@@ -18,13 +18,13 @@ from vecbridge._errors import (
 )
 from vecbridge.cli._console import agreed, emit, errors, say
 from vecbridge.cli._failures import Exit
+from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
     IndexName,
     Named,
     Options,
     Where,
-    filter_of,
     opened,
     store_of,
 )

@@ -17,7 +17,8 @@ from vecbridge._contract._ranking import parse_ranking
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
 from vecbridge.cli._console import cell, emit, say, table
-from vecbridge.cli._options import AsJson, IndexName, Named, Options, Where, filter_of, opened
+from vecbridge.cli._filter_text import filter_of
+from vecbridge.cli._options import AsJson, IndexName, Named, Options, Where, opened
 
 
 def search(
