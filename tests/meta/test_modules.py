@@ -25,6 +25,8 @@ REASONS = {
     "vecbridge.cli._backends": _COMMAND,
     "vecbridge.cli._bench": _COMMAND,
     "vecbridge.cli._indexes": _COMMAND,
+    "vecbridge.cli._removing": _COMMAND,
+    "vecbridge.cli._searching": _COMMAND,
     "vecbridge.cli._transfer": _COMMAND,
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",

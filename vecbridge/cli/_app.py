@@ -12,20 +12,23 @@ from typing import Annotated
 import typer
 
 from vecbridge._errors import MissingDependencyError
-from vecbridge.cli import _backends, _bench, _indexes, _transfer
+from vecbridge.cli import _backends, _bench, _indexes, _removing, _searching, _transfer
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "backends": _backends.backends,
     "doctor": _backends.doctor,
     "list": _indexes.list_indexes,
     "describe": _indexes.describe,
-    "search": _indexes.search,
+    "count": _indexes.count,
+    "search": _searching.search,
     "report": _indexes.report,
     "bench": _bench.bench,
     "copy": _transfer.copy_index,
     "verify": _transfer.verify_indexes,
     "export": _transfer.export_index,
     "import": _transfer.import_index,
+    "delete": _removing.delete,
+    "drop": _removing.drop,
 }
 _PROGRAMS = {
     "conformance": ("vecbridge_conformance", "conformance", "Prove that a store conforms."),

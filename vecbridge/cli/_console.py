@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from vecbridge._errors import VecbridgeError
+from vecbridge._contract._field_types import FieldValue
+from vecbridge._errors import InvalidArgumentError, VecbridgeError
 from vecbridge.cli._failures import (
     Exit,
     as_json,
@@ -120,7 +122,32 @@ def warn(text: str) -> None:
     errors.print(f"[yellow]warning[/] {escape(text)}", highlight=False)
 
 
+def cell(value: FieldValue) -> str:
+    """Return the value of a field as a table shows it; nothing where there is none."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    plain = _plain(value) if isinstance(value, datetime) else value
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+def agreed(question: str) -> bool:
+    """Ask at the terminal, and return whether the answer is yes.
+
+    Raises:
+        InvalidArgumentError: a program runs the command, which cannot answer.
+    """
+    if asked_for_json() or not sys.stdin.isatty():
+        raise InvalidArgumentError(
+            "what is removed cannot be brought back, so the command asks before it removes, and "
+            "there is no terminal to ask at; give --yes where that is meant"
+        )
+    errors.print(escape(f"{question} [y/N] "), end="", highlight=False)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return sorted(value) if isinstance(value, frozenset | set) else str(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from vecbridge._addresses import resembles_address
@@ -21,8 +21,10 @@ from vecbridge._errors import (
     VecbridgeError,
 )
 from vecbridge._redaction import hidden_parts, redacted_message, without_secrets
+from vecbridge.cli._filter_text import strings_of
 
 _DETAILS = ("backend", "operation", "retryable", "capability")
+_FILTER = "--where"
 _USAGE = (ConfigurationError, InvalidInputError, MissingDependencyError, UnsupportedError)
 
 
@@ -67,9 +69,24 @@ def publishable(message: str, *, misused: bool = False) -> str:
         misused: whether the words could not even be parsed; then an address is taken for one
             however little is left of its form.
     """
-    values = [part for word in sys.argv[1:] for part in (word, word.partition("=")[2])]
-    hidden = hidden_parts(values)
+    words = [part for given in _given(filters=not misused) for part in given]
+    hidden = hidden_parts(words)
     return without_secrets(message, [each for each in hidden if misused or resembles_address(each)])
+
+
+def _given(*, filters: bool) -> Iterator[Sequence[str]]:
+    """Yield each word of the command line, and what follows its first equals sign.
+
+    Args:
+        filters: yield of a filter only its strings, where nothing else in it can be a secret.
+    """
+    before = ""
+    for word in sys.argv[1:]:
+        option, _, value = word.partition("=")
+        where = word if before == _FILTER else value if option == _FILTER else None
+        strings = strings_of(where) if filters and where is not None else None
+        yield (word, value) if strings is None else strings
+        before = word
 
 
 def as_json(error: Exception) -> str:

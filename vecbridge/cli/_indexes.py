@@ -1,4 +1,4 @@
-"""``vecbridge list | describe | search | report``: what a store holds."""
+"""``vecbridge list | describe | count | report``: what a store holds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from vecbridge._client import Index
-from vecbridge._contract._hits import Hits
-from vecbridge._contract._ranking import parse_ranking
-from vecbridge._errors import InvalidArgumentError
 from vecbridge.cli._console import bar, emit, errors, say, table, table_of_capabilities
+from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
     Backend,
@@ -22,6 +17,7 @@ from vecbridge.cli._options import (
     IndexName,
     Named,
     Options,
+    Where,
     opened,
     store_of,
 )
@@ -62,42 +58,17 @@ def describe(name: Named, index: IndexName, option: Options = None, json: AsJson
     table_of_capabilities("It can", capabilities)
 
 
-def search(
-    name: Named,
-    index: IndexName,
-    like: Annotated[
-        str | None, typer.Option("--id", help="Search with the vector of this record.")
-    ] = None,
-    vector: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="Search with the vectors of this .npy file."
-        ),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
-    farthest: Annotated[bool, typer.Option("--farthest", help="The farthest instead.")] = False,
-    ranking: Annotated[
-        str,
-        typer.Option(help="How sure the answer has to be: exact, certified, no-scan or native."),
-    ] = "exact",
-    option: Options = None,
-    json: AsJson = False,
+def count(
+    name: Named, index: IndexName, where: Where = None, option: Options = None, json: AsJson = False
 ) -> None:
-    """Rank the records of an index by their distance to a record or to vectors of a file."""
-    if (like is None) == (vector is None):
-        raise InvalidArgumentError("give one of --id and --vector")
-    wanted = parse_ranking(ranking)
-    if farthest and wanted in ("no-scan", "native"):
-        raise InvalidArgumentError(f"--farthest is always certified; leave out --ranking {wanted}")
+    """Count the records of an index, or those that match a filter."""
+    matching = filter_of(where)
     with opened(name, index, option) as held:
-        queries = _from_file(vector) if vector is not None else _of_record(held, str(like))
-        answers = held.farthest(queries, k) if farthest else held.search(queries, k, ranking=wanted)
+        records = held.count(where=matching)
     if json:
-        names = ("ids", "distances", "exact")
-        emit([{name: getattr(hits, name) for name in names} for hits in answers])
-        return
-    for number, hits in enumerate(answers):
-        _show(hits, f"Query {number}" if len(answers) > 1 else "")
+        emit({"records": records})
+    else:
+        say(str(records))
 
 
 def report(
@@ -150,33 +121,7 @@ def report(
         say(f"{path}: {seen.sampled:,} of {seen.records:,} records, {path.stat().st_size:,} bytes")
 
 
-def _show(hits: Hits, title: str) -> None:
-    rows = [(place, hit.id, f"{hit.distance:.9g}") for place, hit in enumerate(hits, start=1)]
-    table(title, ["", "id", "distance"], rows, numbers=1)
-    if not hits.exact:
-        say("not certified; --ranking certified looks at every record")
-
-
 def _worded(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} ({kind})" for name, kind in value.items()) or "none"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _from_file(path: Path) -> NDArray[Any]:
-    try:
-        # Never with pickles: a file of vectors must not be able to run anything.
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidArgumentError(f"{path} is no .npy file of vectors: {error}") from error
-    if not isinstance(loaded, np.ndarray):
-        loaded.close()
-        raise InvalidArgumentError(f"{path} holds several arrays; a .npy file holds one")
-    return loaded
-
-
-def _of_record(index: Index, name: str) -> NDArray[np.float32]:
-    found = index.fetch([name])
-    if found.missing:
-        raise InvalidArgumentError(f"index {index.info.name!r} has no record of the id {name!r}")
-    return found.vectors

@@ -15,7 +15,17 @@ from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
 from vecbridge.cli._console import bar, emit, say, warn
 from vecbridge.cli._failures import Exit
-from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, opened, store_of
+from vecbridge.cli._filter_text import filter_of
+from vecbridge.cli._options import (
+    AsJson,
+    Force,
+    IndexName,
+    Named,
+    Options,
+    Where,
+    opened,
+    store_of,
+)
 from vecbridge.transfer import copy, export_records, import_records, verify
 from vecbridge.transfer._landing import check_landing
 
@@ -126,18 +136,21 @@ def export_index(
         Path,
         typer.Argument(metavar="FILE", help="A .parquet or .npz file.", show_default=False),
     ],
+    where: Where = None,
     force: Force = False,
     drop_unsupported: DropUnsupported = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Write every record of an index to a file."""
+    """Write the records of an index to a file."""
+    matching = filter_of(where)
     check_landing(path, overwrite=force)
     with opened(name, index, option) as held:
         with bar(shown=not json) as progress:
             written = export_records(
                 held,
                 path,
+                where=matching,
                 overwrite=force,
                 drop_unsupported=drop_unsupported,
                 progress=progress,

@@ -70,8 +70,9 @@ class Change:
         """Return an upper bound of the bytes of each record's strings as JSON."""
         total = np.zeros(len(self.ids), dtype=np.int64)
         for column in self.fields.values():
-            if len(column) and isinstance(column[0], str):
-                total += _JSON_BYTES * np.fromiter(map(len, column), np.int64, len(column))  # type: ignore[arg-type]
+            known = next((value for value in column if value is not None), None)
+            if isinstance(known, Sequence):
+                total += _JSON_BYTES * np.fromiter(map(_characters, column), np.int64, len(column))
         return total
 
     def parts(self) -> Iterator[Change]:
@@ -123,6 +124,13 @@ class Encoded(NamedTuple):
         """Return the checksum that binds these bytes to a place in the log of an index."""
         blobs = (self.deleted, self.ids, self.fields, self.vectors)
         return seal_blobs((uid, *place, self.gone, self.kept), blobs)
+
+
+def _characters(value: FieldValue) -> int:
+    """Return how long a string is, or the strings of a list and what stands between them."""
+    if isinstance(value, str):
+        return len(value)
+    return sum(len(each) + 1 for each in value) if isinstance(value, Sequence) else 0
 
 
 def encode(change: Change) -> Encoded:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from vecbridge._client import Index, Store
 from vecbridge._client import _validate as validate
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import (
@@ -36,6 +37,7 @@ def export_records(
     index: Index,
     path: str | Path,
     *,
+    where: Filter | None = None,
     overwrite: bool = False,
     drop_unsupported: bool = False,
     consistency: Consistency = "strong",
@@ -53,6 +55,7 @@ def export_records(
     Args:
         index: what is written.
         path: the file.
+        where: only records that match are written.
         overwrite: replace the file if it is there.
         drop_unsupported: write the file without what ``index.info.unsupported`` names.
         consistency: level of the read.
@@ -81,7 +84,7 @@ def export_records(
         index.info, "The file would be without it", dropped=drop_unsupported
     )
     with landing(target, overwrite=overwrite) as partial:
-        return form.write(index, partial, consistency, progress)
+        return form.write(index, partial, consistency, progress, where)
 
 
 def import_records(

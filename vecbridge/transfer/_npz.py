@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._field_types import FieldType, refuse_unknown_types
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import InvalidArgumentError
@@ -75,8 +76,14 @@ class Format:
     taken: ClassVar[frozenset[str]] = frozenset({_ABOUT, _IDS, _VECTORS})
 
     @staticmethod
-    def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
-        """Write every record; return how many.
+    def write(
+        index: Index,
+        path: Path,
+        consistency: Consistency,
+        progress: Progress,
+        where: Filter | None,
+    ) -> int:
+        """Write every record that matches; return how many.
 
         Raises:
             UnsupportedError: NumPy has no array for a field's type; nothing was written.
@@ -85,10 +92,10 @@ class Format:
         refuse_unknown_types(info.fields, frozenset(_KINDS.values()), "an .npz file (see .parquet)")
         ids: list[str] = []
         columns: dict[str, list[Any]] = {name: [] for name in info.fields}
-        texts = _Texts(info, index.count(consistency=consistency))
+        texts = _Texts(info, index.count(where=where, consistency=consistency))
         # How many there are is in the header, and known at the end.
         with tempfile.TemporaryFile(dir=path.parent) as spool:
-            for records in index_batches(index, "exporting", progress, consistency):
+            for records in index_batches(index, "exporting", progress, consistency, where):
                 spool.write(np.ascontiguousarray(records.vectors, "<f4").data)
                 ids.extend(records.ids)
                 for name, column in columns.items():

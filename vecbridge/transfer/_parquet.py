@@ -17,6 +17,7 @@ from pyarrow import compute, parquet, types
 from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._field_types import BaseType, FieldType, as_optional, base_of
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge.transfer._source import (
     Place,
@@ -53,12 +54,18 @@ class Format:
     taken: ClassVar[frozenset[str]] = frozenset({_ID, _VECTOR})
 
     @staticmethod
-    def write(index: Index, path: Path, consistency: Consistency, progress: Progress) -> int:
-        """Write every record; return how many."""
+    def write(
+        index: Index,
+        path: Path,
+        consistency: Consistency,
+        progress: Progress,
+        where: Filter | None,
+    ) -> int:
+        """Write every record that matches; return how many."""
         schema = _schema(index.info)
         written = 0
         with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
-            for records in index_batches(index, "exporting", progress, consistency):
+            for records in index_batches(index, "exporting", progress, consistency, where):
                 writer.write_batch(_encoded(schema, records))
                 written += len(records)
         return written

@@ -15,6 +15,7 @@ from vecbridge._client import Index
 from vecbridge._client import _validate as validate
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._field_types import FieldType
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import Records
 from vecbridge._errors import InvalidArgumentError, InvalidInputError, VecbridgeError
@@ -44,11 +45,15 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 def index_batches(
-    index: Index, stage: str, progress: Progress, consistency: Consistency = "strong"
+    index: Index,
+    stage: str,
+    progress: Progress,
+    consistency: Consistency = "strong",
+    where: Filter | None = None,
 ) -> Iterator[Records]:
-    """Yield every record of an index, with progress after each batch."""
-    done, total = 0, index.count(consistency=consistency)
-    for records in index.scan(consistency=consistency):
+    """Yield every record of an index that matches, with progress after each batch."""
+    done, total = 0, index.count(where=where, consistency=consistency)
+    for records in index.scan(where=where, consistency=consistency):
         yield records
         done += len(records)
         progress(stage, done, total)

@@ -6,7 +6,6 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.unit.cli.conftest import Run
@@ -92,33 +91,6 @@ def test_indexes_are_listed_and_described(run: Run, folder: Path) -> None:
     assert "euclidean" in run("describe", "sklearn", "corners", "-o", f"path={folder}").out
 
 
-def test_a_record_is_searched_with(run: Run, folder: Path) -> None:
-    words = ("search", "sklearn", "corners", "--id", "[b]", "-k", 2, "-o", f"path={folder}")
-    (hits,) = run(*words, "--json").json
-    assert hits == {"ids": ["[b]", "c"], "distances": [0.0, 3.0], "exact": True}
-    assert "[b]" in run(*words).out
-    (farthest,) = run(*words, "--farthest", "--json").json
-    assert farthest["ids"] == ["a", "d"]
-
-
-def test_a_search_says_how_sure_it_has_to_be(run: Run, folder: Path) -> None:
-    words = ("search", "sklearn", "corners", "--id", "[b]", "-k", 2, "-o", f"path={folder}")
-    for ranking, exact in (("exact", True), ("certified", True), ("native", False)):
-        (hits,) = run(*words, "--ranking", ranking, "--json").json
-        assert (hits["ids"], hits["exact"]) == (["[b]", "c"], exact)
-    assert "not certified" in run(*words, "--ranking", "native").out
-    assert run(*words, "--ranking", "fast").code == 2
-    assert run(*words, "--ranking", "native", "--farthest").code == 2
-
-
-def test_vectors_of_a_file_are_searched_with(run: Run, folder: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "queries.npy", np.array([[0.0, 0.0], [3.0, 0.5]]))
-    words = ("search", "sklearn", "corners", "--vector", tmp_path / "queries.npy", "-k", 1)
-    answers = run(*words, "-o", f"path={folder}", "--json").json
-    assert [hits["ids"] for hits in answers] == [["a"], ["d"]]
-    assert "Query 1" in run(*words, "-o", f"path={folder}").out
-
-
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -126,7 +98,7 @@ def test_vectors_of_a_file_are_searched_with(run: Run, folder: Path, tmp_path: P
         (("list", "sklearn", "-o", "pth=x"), 2, "did you mean 'path'"),
         (("list", "sklearn", "-o", "secretvalue"), 2, "KEY=VALUE"),
         (("describe", "sklearn", "nothing"), 1, "no index named 'nothing'"),
-        (("search", "sklearn", "corners"), 2, "one of --id and --vector"),
+        (("search", "sklearn", "corners"), 2, "one of --id, --vector and --vector-file"),
         (("list", "milvus", "-o", "uri=http://127.0.0.1:1", "-o", "timeout=2"), 3, "127.0.0.1:1"),
     ],
 )
@@ -137,19 +109,6 @@ def test_what_goes_wrong_is_one_clear_line_and_an_exit_code(
     assert ran.code == code
     assert said in " ".join(ran.err.split())
     assert "Traceback" not in ran.err
-
-
-def test_a_record_that_is_not_there(run: Run, folder: Path) -> None:
-    ran = run("search", "sklearn", "corners", "--id", "z", "-o", f"path={folder}")
-    assert (ran.code, "has no record of the id 'z'" in ran.err) == (2, True)
-
-
-def test_a_file_that_holds_no_vectors(run: Run, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "no.npy").write_text("text")
-    ran = run(
-        "search", "sklearn", "corners", "--vector", tmp_path / "no.npy", "-o", f"path={folder}"
-    )
-    assert ran.code == 2
 
 
 def test_settings_are_shown_with_their_sources_and_without_secrets(
@@ -231,10 +190,3 @@ def test_the_default_backend_is_named(run: Run) -> None:
 def test_the_version(run: Run) -> None:
     ran = run("--version")
     assert (ran.code, ran.out) == (0, f"vecbridge {version('vecbridge')}\n")
-
-
-def test_an_archive_is_no_file_of_vectors(run: Run, folder: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "several.npz", ids=np.array(["a"]))
-    words = ("--vector", tmp_path / "several.npz", "-o", f"path={folder}")
-    ran = run("search", "sklearn", "corners", *words)
-    assert (ran.code, "several arrays" in ran.err) == (2, True)

@@ -52,6 +52,16 @@ def test_files_are_written_and_read(run: Run, folder: Path, tmp_path: Path) -> N
     assert "MB" in run(*again, "--force").out
 
 
+@pytest.mark.parametrize("name", ["some.npz", "some.parquet"])
+def test_records_that_match_are_written(run: Run, folder: Path, tmp_path: Path, name: str) -> None:
+    words = ("export", "sklearn", "corners", tmp_path / name, "-o", f"path={folder}", "--json")
+    assert run(*words, "--where", 'name in ["A", "D"]').json["records"] == 2
+    run("import", tmp_path / name, "sklearn", "some", "-o", f"path={folder}")
+    where = ("--where", 'name == "B"')
+    assert run("count", "sklearn", "some", "-o", f"path={folder}").out == "2\n"
+    assert run("count", "sklearn", "some", *where, "-o", f"path={folder}").out == "0\n"
+
+
 @pytest.mark.parametrize("name", ["corners.npz", "corners.parquet"])
 def test_a_file_that_is_there_is_replaced_by_force_alone(
     run: Run, folder: Path, tmp_path: Path, name: str
