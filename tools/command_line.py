@@ -36,11 +36,12 @@ also have `backend`, `operation` and `retryable`: whether the same command may s
 it works in a new shell.
 
 `--where` takes [a filter as text](filter-language.md), in single quotes for the shell:
-`vecbridge count milvus photos --where 'label == "cat" and score > 0.5'`. In tables, fields show times in
-ISO 8601, lists as JSON, and nothing where a value is missing; in JSON, a missing value is `null`.
+`vecbridge count milvus photos --where 'label == "cat" and score > 0.5'`. In tables, fields show
+times in ISO 8601, lists as JSON, and nothing where a value is missing; in JSON, a missing value is
+`null`.
 
-`delete` and `drop` ask before they remove anything. Where there is no terminal, and with `--json`, they need `--yes`;
-another answer than yes ends them with exit code 1.
+`delete` and `drop` ask before they remove anything. Where there is no terminal, and with `--json`,
+they need `--yes`; another answer than yes ends them with exit code 1.
 
 Settings of a backend are given as `--option KEY=VALUE`, or come from the environment and
 `brain_config.json` as everywhere ([Switch a store](../how-to/switch-a-store.md)). Passwords and
