@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vecbridge import InvalidArgumentError
-from vecbridge_conformance import Harness, clause, vacuous
+from vecbridge import METRICS, RANKINGS, InvalidArgumentError, Ranking, field
+from vecbridge_conformance import Harness, clause, requires, vacuous
 from vecbridge_conformance.checks import assert_same_hits
 from vecbridge_conformance.data import make
 
@@ -45,6 +45,45 @@ def test_an_answer_is_never_padded(harness: Harness, ranking: str) -> None:
         hits = index.search([0, 0], k, ranking=ranking)[0]  # type: ignore[arg-type]
         assert hits.ids == tuple(ids[:k])
         assert len(hits.distances) == len(hits.ids)
+
+
+@clause("SEARCH-3", "RANK-9", "RANK-7", "NEAR-1")
+@pytest.mark.parametrize("ranking", RANKINGS)
+def test_nothing_is_found_in_an_empty_index(harness: Harness, ranking: Ranking) -> None:
+    """Look at a division by the number of records, before the first one and after the last."""
+    queries = np.eye(2)
+    for metric in METRICS:
+        index = harness.index(dimension=2, metric=metric)
+        for _ in range(2):
+            for k, within in ((1, None), (10, ["a", "z"]), (None, None)):
+                found = index.search(queries, k, within=within, ranking=ranking)
+                assert [hits.ids for hits in found] == [(), ()], (metric, k, within)
+                assert ranking != "certified" or all(hits.exact for hits in found)
+            assert [hits.ids for hits in index.farthest(queries, 3)] == [(), ()]
+            assert [hits.ids for hits in index.range_search(queries, np.inf)] == [(), ()]
+            assert list(index.neighbors(3)) == []
+            index.upsert(["a", "b"], [[1, 2], [3, 4]])
+            index.delete(["a", "b"])
+
+
+@requires("fields")
+@clause("SEARCH-3", "SEARCH-8", "RANK-7", "NEAR-1")
+@pytest.mark.parametrize("ranking", RANKINGS)
+def test_nothing_is_found_where_a_filter_matches_nothing(
+    harness: Harness, ranking: Ranking
+) -> None:
+    """Look at a division by the number of records in scope."""
+    if ranking == "no-scan" and "==" not in harness.capabilities.filters:
+        vacuous("without a scan this engine has no such filter")
+    index = harness.index(dimension=2, metric="euclidean", fields={"size": "integer"})
+    index.upsert(list("abc"), np.eye(3, 2), {"size": [1, 2, 3]})
+    size = field("size")
+    for k in (1, 10, None):
+        for where, within in ((size == 4, None), (size == 1, ["b", "c"]), (size == 4, ["a"])):
+            found = index.search(np.eye(2), k, where=where, within=within, ranking=ranking)
+            assert [hits.ids for hits in found] == [(), ()], (k, where, within)
+    assert [hits.ids for hits in index.farthest(np.eye(2), 3, where=size == 4)] == [(), ()]
+    assert [hits.ids for hits in index.range_search(np.eye(2), 9.0, where=size == 4)] == [(), ()]
 
 
 @clause("SEARCH-3", "WRITE-5")
