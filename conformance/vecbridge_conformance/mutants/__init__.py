@@ -11,6 +11,7 @@ from vecbridge_conformance.mutants import (
     _fields,  # noqa: F401
     _indexes,  # noqa: F401
     _kept,  # noqa: F401
+    _nothing,  # noqa: F401
     _reads,  # noqa: F401
     _writes,  # noqa: F401
 )

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from vecbridge import Filter, Hits, Scope
+from vecbridge import Filter
 from vecbridge.filters import And, Comparison, Contains, ContainsAny, IsMissing, Not, OneOf, Or
 from vecbridge_conformance.mutants._backend import mutant
-from vecbridge_conformance.mutants._reference import ReferenceIndex, Vectors
+from vecbridge_conformance.mutants._reference import ReferenceIndex
 from vecbridge_conformance.mutants._shelf import Row
 
 
@@ -148,23 +148,3 @@ class FilterTimesByMilliseconds(ReferenceIndex):
 
 def _cut(microseconds: Any) -> Any:
     return None if microseconds is None else microseconds // 1000
-
-
-@mutant("empty-index-raises", "SEARCH-3", "milvus-io/milvus-sdk-go/issues/10")
-class EmptyIndexRaises(ReferenceIndex):
-    """Divides by the number of records, and so fails where there is none."""
-
-    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
-        k = k * self.count() // self.count()
-        return super().search(queries, k, scope)
-
-
-@mutant("nothing-matched-raises", "SEARCH-3", "milvus-io/milvus-sdk-java/issues/64")
-class NothingMatchedRaises(ReferenceIndex):
-    """Divides by the number of records that a filter leaves, and so fails where that is none."""
-
-    def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
-        if scope.where is not None:
-            found = len(self.in_scope(self.rows(None), scope))
-            k = k * found // found
-        return super().search(queries, k, scope)
