@@ -36,7 +36,7 @@ class NothingWithinRaises(RangedReferenceIndex):
 
     def in_range(self, queries: Vectors, radius: float, scope: Scope) -> list[Candidates]:
         count = len(self.in_scope(self.rows(None), scope))
-        return super().in_range(queries, radius * count / count, scope)
+        return super().in_range(queries, radius * (count / count), scope)
 
 
 @mutant("nothing-far-raises", "SEARCH-10")
