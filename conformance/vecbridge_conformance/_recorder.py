@@ -39,6 +39,10 @@ _RECORDED = frozenset(
 )
 _MOST_VALUES = 600
 _MOST_CALLS = 40
+_NAMES = {
+    "Scope(": "from vecbridge import Scope",
+    "parse(": "from vecbridge.filters import parse",
+}
 _NO_NUMBER = re.compile(r"\b(inf|nan)\b")
 _OF_STORES = frozenset({"create_index", "open_index", "drop_index", "index_names"})
 
@@ -121,8 +125,9 @@ class Recorder:
         # A call that raises is the last one that was recorded: what comes after it cleans up.
         lines += ["store.drop_index(name)"] if name else []
         imports = ["import uuid", "", "import numpy as np", "", "import vecbridge"]
-        if any("field(" in line for line in lines):
-            imports.append("from vecbridge import field")
+        imports += [name for mark, name in _NAMES.items() if any(mark in line for line in lines)]
+        if any("datetime." in line for line in lines):
+            imports.insert(0, "import datetime")
         if any(_NO_NUMBER.search(line) for line in lines):
             imports.insert(imports.index("import uuid") + 1, "from math import inf, nan")
         return "\n".join([*imports, "", *lines])

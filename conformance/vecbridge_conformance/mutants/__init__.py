@@ -7,8 +7,11 @@ from keeps the whole contract.
 from __future__ import annotations
 
 from vecbridge_conformance.mutants import (
-    _fields,  # noqa: F401  (registers its mutants)
+    _conditions,  # noqa: F401  (registers its mutants)
+    _fields,  # noqa: F401
     _indexes,  # noqa: F401
+    _kept,  # noqa: F401
+    _nothing,  # noqa: F401
     _reads,  # noqa: F401
     _writes,  # noqa: F401
 )

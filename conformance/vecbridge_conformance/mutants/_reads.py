@@ -42,6 +42,16 @@ class VectorsShifted(ReferenceIndex):
         return Records(found.ids, vectors, found.fields, found.missing)
 
 
+@mutant("fields-shifted", "SEARCH-19")
+class FieldsShifted(ReferenceIndex):
+    """Of several records, each comes with its neighbour's fields."""
+
+    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+        found = super().fetch(ids)
+        fields = {name: [*column[1:], *column[:1]] for name, column in found.fields.items()}
+        return Records(found.ids, found.vectors, fields, found.missing)
+
+
 @mutant("contains-in-server-order", "READ-4")
 class ContainsInServerOrder(ReferenceIndex):
     """Answers for the ids in another order than they were asked in."""

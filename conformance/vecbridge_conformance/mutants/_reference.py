@@ -189,8 +189,41 @@ class ReferenceIndex:
         return [
             row
             for row in rows
-            if (names is None or row.id in names) and (where is None or accepts(where, row))
+            if (names is None or row.id in names) and (where is None or self.accepts(where, row))
         ]
+
+    def accepts(self, where: Filter, row: Row) -> bool:
+        """Return whether a row passes a filter."""
+        match where:
+            case And(left, right):
+                return self.accepts(left, row) and self.accepts(right, row)
+            case Or(left, right):
+                return self.accepts(left, row) or self.accepts(right, row)
+            case Not(operand):
+                return not self.accepts(operand, row)
+            case _:
+                return self.meets(where, row.fields[where.name])
+
+    def meets(self, condition: Filter, value: Any) -> bool:
+        """Return whether a value, ``None`` where it is missing, meets a condition."""
+        match condition:
+            case IsMissing():
+                return value is None
+            case OneOf(_, values):
+                return value in values
+            case _:
+                return value is not None and self.holds(condition, value)
+
+    def holds(self, condition: Filter, value: Any) -> bool:
+        """Return whether a condition holds of a value that is there."""
+        match condition:
+            case Comparison(_, word, other):
+                return _OPERATORS[word](value, other)
+            case Contains(_, part):
+                return part in value
+            case ContainsAny(_, parts):
+                return not set(parts).isdisjoint(value)
+        raise TypeError(f"{condition} is not settled")
 
     def nearest(self, query: Vectors, rows: Sequence[Row]) -> Found:
         """Return the rows of one query, nearest first."""
@@ -246,32 +279,3 @@ class ReferenceIndex:
         if table is None:
             raise IndexNotFoundError(f"index {self.info.name!r} is not there: it was dropped")
         return table
-
-
-def accepts(where: Filter, row: Row) -> bool:
-    """Return whether a row passes a filter."""
-    match where:
-        case And(left, right):
-            return accepts(left, row) and accepts(right, row)
-        case Or(left, right):
-            return accepts(left, row) or accepts(right, row)
-        case Not(operand):
-            return not accepts(operand, row)
-        case OneOf(name, values):
-            return row.fields[name] in values
-        case IsMissing(name):
-            return row.fields[name] is None
-        case _:
-            value: Any = row.fields[where.name]
-            return value is not None and _holds(where, value)
-
-
-def _holds(where: Filter, value: Any) -> bool:
-    match where:
-        case Comparison(_, word, other):
-            return _OPERATORS[word](value, other)
-        case Contains(_, part):
-            return part in value
-        case ContainsAny(_, parts):
-            return not set(parts).isdisjoint(value)
-    raise TypeError(f"{where} is not settled")

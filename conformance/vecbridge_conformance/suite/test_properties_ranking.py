@@ -184,7 +184,7 @@ def test_farthest_is_the_same_distances_the_other_way(harness: Harness) -> None:
 
 
 @clause("CAND-1", "CAND-2", "CAND-3", "CAND-4")
-def test_candidates_are_stored_records_and_their_floor_is_true(harness: Harness) -> None:
+def test_candidates_are_stored_records_and_their_lower_bound_is_true(harness: Harness) -> None:
     """Look at the error bound behind the lower bound, and at the vectors that are listed."""
 
     def body(drawn: Drawn, asked: Any, k: int, metric: Any) -> None:

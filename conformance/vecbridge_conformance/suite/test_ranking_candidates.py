@@ -23,7 +23,7 @@ KS = (1, 3, 20, COUNT - 1, COUNT, COUNT + 1)
 @clause("CAND-1", "CAND-2", "CAND-3", "CAND-4")
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 @pytest.mark.parametrize("metric", METRICS)
-def test_candidates_are_the_records_and_the_floor_is_honest(
+def test_candidates_are_the_records_and_the_lower_bound_is_honest(
     harness: Harness, metric: Metric, dimension: int
 ) -> None:
     """Look at the error behind the lower bound: a record left out may be nearer than it says."""
@@ -76,7 +76,7 @@ def test_an_exact_engine_always_promises_something(harness: Harness, metric: Met
 
 @requires("exact")
 @clause("CAND-6", "RANK-5")
-def test_the_floor_usually_decides(harness: Harness) -> None:
+def test_the_lower_bound_usually_decides(harness: Harness) -> None:
     """Look at spare candidates and error bound: too few, too wide, and all is scanned."""
     data = make("gaussian", 64, count=1000, queries=50)
     for metric in METRICS:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vecbridge import InvalidArgumentError
-from vecbridge_conformance import Harness, clause, vacuous
+from vecbridge import METRICS, RANKINGS, InvalidArgumentError, Ranking, field
+from vecbridge_conformance import Harness, clause, requires, vacuous
 from vecbridge_conformance.checks import assert_same_hits
 from vecbridge_conformance.data import make
 
@@ -45,6 +45,61 @@ def test_an_answer_is_never_padded(harness: Harness, ranking: str) -> None:
         hits = index.search([0, 0], k, ranking=ranking)[0]  # type: ignore[arg-type]
         assert hits.ids == tuple(ids[:k])
         assert len(hits.distances) == len(hits.ids)
+
+
+@clause("SEARCH-3")
+@pytest.mark.parametrize("ranking", RANKINGS)
+def test_a_search_of_an_empty_index_finds_nothing(harness: Harness, ranking: Ranking) -> None:
+    """Look at a division by the number of records, before the first one and after the last."""
+    for metric in METRICS:
+        index = harness.index(dimension=2, metric=metric)
+        for _ in range(2):
+            for k, within in ((1, None), (10, ["a", "z"]), (None, None)):
+                found = index.search(np.eye(2), k, within=within, ranking=ranking)
+                assert [hits.ids for hits in found] == [(), ()], (metric, k, within)
+            index.upsert(["a", "b"], [[1, 2], [3, 4]])
+            index.delete(["a", "b"])
+
+
+@clause("SEARCH-10", "NEAR-1", "NEAR-3", "NEAR-4")
+def test_nothing_is_near_or_far_in_an_empty_index(harness: Harness) -> None:
+    """Look at methods of an engine that search has no use for."""
+    for metric in METRICS:
+        index = harness.index(dimension=2, metric=metric)
+        for _ in range(2):
+            assert [hits.ids for hits in index.farthest(np.eye(2), 3)] == [(), ()]
+            assert [hits.ids for hits in index.range_search(np.eye(2), np.inf)] == [(), ()]
+            assert list(index.neighbors(3)) == list(index.neighbors_within(3.0)) == []
+            index.upsert(["a", "b"], [[1, 2], [3, 4]])
+            index.delete(["a", "b"])
+
+
+@requires("fields")
+@clause("SEARCH-3", "SEARCH-8")
+@pytest.mark.parametrize("ranking", RANKINGS)
+def test_a_filter_that_matches_nothing_finds_nothing(harness: Harness, ranking: Ranking) -> None:
+    """Look at a division by the number of records in scope."""
+    if ranking == "no-scan" and "==" not in harness.capabilities.filters:
+        vacuous("without a scan this engine has no such filter")
+    index = harness.index(dimension=2, metric="euclidean", fields={"size": "integer"})
+    index.upsert(list("abc"), np.eye(3, 2), {"size": [1, 2, 3]})
+    one, none = field("size") == 1, field("size") == 4
+    for k in (1, 10, None):
+        for where, within in ((none, None), (one, ["b", "c"]), (none, ["a"])):
+            found = index.search(np.eye(2), k, where=where, within=within, ranking=ranking)
+            assert [hits.ids for hits in found] == [(), ()], (k, where, within)
+
+
+@requires("fields")
+@clause("SEARCH-8", "SEARCH-10", "NEAR-1", "NEAR-3")
+def test_nothing_is_near_or_far_where_a_filter_matches_nothing(harness: Harness) -> None:
+    """Look at methods of an engine that search has no use for."""
+    index = harness.index(dimension=2, metric="euclidean", fields={"size": "integer"})
+    index.upsert(list("abc"), np.eye(3, 2), {"size": [1, 2, 3]})
+    none = field("size") == 4
+    assert [hits.ids for hits in index.farthest(np.eye(2), 3, where=none)] == [(), ()]
+    assert [hits.ids for hits in index.range_search(np.eye(2), 9.0, where=none)] == [(), ()]
+    assert list(index.neighbors(3, where=none)) == []
 
 
 @clause("SEARCH-3", "WRITE-5")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.engine import Engine
-from vecbridge import IndexExistsError, IndexInfo, IndexNotFoundError, field
+from vecbridge import FieldType, IndexExistsError, IndexInfo, IndexNotFoundError, Scope, field
 from vecbridge_conformance import Deployment, Harness
 
 
@@ -54,6 +55,20 @@ def test_fields_filters_and_the_engine_are_written_too(harness: Harness) -> None
     harness.release(engine)
     del harness.recorder.calls[engine.info.name]
     assert "ids=('b',)" in run(harness.recorder.script())
+
+
+def test_times_missing_values_and_scopes_are_written_too(harness: Harness) -> None:
+    fields: dict[str, FieldType] = {"when": "timestamp?", "tags": "strings"}
+    noon = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+    engine = harness.engine(dimension=1, metric="euclidean")
+    engine.upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
+    engine.search(np.ones((1, 1), dtype=np.float32), 1, Scope(within=["a"]))
+    assert "ids=('a',)" in run(harness.recorder.script())
+
+    index = harness.index(dimension=1, metric="euclidean", fields=fields)
+    index.upsert(["a", "b"], [[1], [2]], {"when": [noon, None], "tags": [["x", "x"], []]})
+    index.search([0], where=(field("when") <= noon) & field("tags").contains("x"))
+    assert "ids=('a',)" in run(harness.recorder.script())
 
 
 def test_large_arrays_are_kept_in_files(harness: Harness, tmp_path: Path) -> None:
