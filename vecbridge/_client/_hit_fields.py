@@ -93,7 +93,8 @@ def with_fields(
         answers = search()
     else:
         known = _read(index, answers, names, consistency)
-    return [_joined(hits, known, names) for hits in answers]
+    types = index.info.fields
+    return [_joined(hits, known, {name: types[name] for name in names}) for hits in answers]
 
 
 def _read(
@@ -104,15 +105,17 @@ def _read(
     known: dict[str, tuple[FieldValue, ...]] = {}
     for start in range(0, len(ids), index.scan_rows):
         found = index.fetch(ids[start : start + index.scan_rows], consistency=consistency)
-        types = index.info.fields
-        columns = [for_caller(found.fields[name], types[name]) for name in names]
+        columns = [found.fields[name] for name in names]
         known.update(zip(found.ids, zip(*columns, strict=True), strict=True))
     return known
 
 
-def _joined(hits: Hits, known: dict[str, tuple[FieldValue, ...]], names: Sequence[str]) -> Hits:
+def _joined(
+    hits: Hits, known: dict[str, tuple[FieldValue, ...]], types: Mapping[str, FieldType]
+) -> Hits:
     rows = [row for row, name in enumerate(hits.ids) if name in known]
     if len(rows) < len(hits):
         hits = replace(hits.take(rows), exact=False)
-    columns = zip(*(known[name] for name in hits.ids), strict=True) if rows else ((),) * len(names)
-    return replace(hits, fields={name: [*column] for name, column in zip(names, columns)})  # noqa: B905
+    columns = zip(*(known[name] for name in hits.ids), strict=True) if rows else ((),) * len(types)
+    found = zip(types.items(), columns, strict=True)
+    return replace(hits, fields={name: for_caller(column, kind) for (name, kind), column in found})

@@ -15,7 +15,7 @@ from vecbridge._client._search import Improvable, deepen, is_certified, search
 from vecbridge._contract._field_types import FieldValue, for_caller
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
-from vecbridge._contract._records import Fields
+from vecbridge._contract._records import Fields, IndexInfo
 from vecbridge._contract._scope import Scope
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.ranking import Pairs, distances, rank
@@ -121,7 +121,7 @@ def neighbors(
     """Yield each record's id and the nearest others, in ascending order of ids."""
     pairs, columns = _pairs(index, scope, fields)
     for name, (rows, table) in zip(pairs.ids, pairs.neighbors(k, progress=progress), strict=True):
-        yield name, _hits(pairs, columns, rows, table)
+        yield name, _hits(index.info, pairs, columns, rows, table)
 
 
 def neighbors_within(
@@ -136,7 +136,7 @@ def neighbors_within(
     for name, (rows, table) in zip(pairs.ids, pairs.within(radius, progress), strict=True):
         # Rows are in the order of ids, and so are ties after a stable sort.
         order = np.argsort(table, kind="stable")
-        yield name, _hits(pairs, columns, rows[order], table[order])
+        yield name, _hits(index.info, pairs, columns, rows[order], table[order])
 
 
 def duplicates(
@@ -158,10 +158,17 @@ def duplicates(
 
 
 def _hits(
-    pairs: Pairs, columns: Fields, rows: NDArray[np.intp], table: NDArray[np.float64]
+    info: IndexInfo,
+    pairs: Pairs,
+    columns: Fields,
+    rows: NDArray[np.intp],
+    table: NDArray[np.float64],
 ) -> Hits:
     at = rows.tolist()
-    fields = {name: [column[row] for row in at] for name, column in columns.items()}
+    fields = {
+        name: for_caller([column[row] for row in at], info.fields[name])
+        for name, column in columns.items()
+    }
     return Hits(tuple([pairs.ids[row] for row in at]), table, True, fields)
 
 
@@ -175,7 +182,7 @@ def _pairs(
     for records in records_in(index, scope):
         ids.extend(records.ids)
         for name, column in columns.items():
-            column.extend(for_caller(records.fields[name], index.info.fields[name]))
+            column.extend(records.fields[name])
         parts.append(records.vectors)
     vectors = np.concatenate(parts)
     del parts

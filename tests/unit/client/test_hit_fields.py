@@ -103,3 +103,18 @@ def test_an_update_of_nothing_writes_nothing() -> None:
     index.update_fields([], {"n": []})
     index.update_fields(IDS, {})
     assert index.count(where=field("n") == 3) == 1
+
+
+def test_the_values_of_each_answer_are_its_own() -> None:
+    fields: Any = {"tags": "strings"}
+    index = vecbridge.get_backend("sklearn").create_index("t", dimension=1, fields=fields)
+    index.upsert(["a"], [[1]], {"tags": [["x"]]})
+    index.upsert(["b", "c"], [[2], [4]], {"tags": [["x"], ["x"]]})
+    for answers in (
+        index.search([[1], [1]], 1, fields=True),
+        [hits for name, hits in index.neighbors(1, fields=True) if name != "b"],
+    ):
+        values: list[Any] = [hits.fields["tags"][0] for hits in answers]
+        values[0].append("y")
+        assert values[1] == ["x"]
+    assert index.fetch(["a"]).fields["tags"] == [["x"]]
