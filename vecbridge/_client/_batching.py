@@ -86,7 +86,7 @@ def update_fields(index: CheckedEngine, ids: Iterable[str], fields: Fields, back
     columns = field_values.some_fields(fields, info, names)
     validate.refuse_unwritable(info)
     validate.refuse_unsupported(info, _ERASED, dropped=False)
-    if not names or not columns:
+    if not names:
         return
     there = index.contains(names, consistency=level)
     if not there.all():
@@ -95,7 +95,7 @@ def update_fields(index: CheckedEngine, ids: Iterable[str], fields: Fields, back
             f"{len(missing)} of {len(names)} ids have no record in index {info.name!r}, "
             f"{missing[0]!r} among them; nothing was written. Upsert them with their vectors"
         )
-    for start in range(0, len(names), index.scan_rows):
+    for start in range(0, len(names) if columns else 0, index.scan_rows):
         part = names[start : start + index.scan_rows]
         try:
             # A record that is deleted meanwhile stays deleted.

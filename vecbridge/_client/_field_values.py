@@ -166,11 +166,18 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _time(value: datetime) -> int:
-    if value.tzinfo is None or value.utcoffset() is None:
-        raise TypeError("it has no time zone; say which, as in .replace(tzinfo=timezone.utc)")
-    if getattr(value, "nanosecond", 0):
+    plain = microseconds(value)
+    if not isinstance(plain, int):
         raise TypeError("it has nanoseconds, and a timestamp has microseconds; round it")
-    return microseconds(value)
+    return plain
+
+
+def _number(value: Any) -> float:
+    given = int(value) if isinstance(value, (int, np.integer)) else value
+    plain = float(given)
+    if plain != given and not math.isnan(plain):
+        raise TypeError("no float of 64 bits equals it; float(...) is the one next to it")
+    return plain
 
 
 class _Cast(NamedTuple):
@@ -190,7 +197,7 @@ class _Cast(NamedTuple):
 _CASTS: dict[BaseType, _Cast] = {
     "string": _Cast((str,), str, _text),
     "integer": _Cast((int, np.integer), int, int),
-    "float": _Cast((float, int, np.floating, np.integer), float, float),
+    "float": _Cast((float, int, np.floating, np.integer), float, _number),
     "boolean": _Cast((bool, np.bool_), bool, bool),
     # What engines keep of a time is an integer, which callers cannot give.
     "timestamp": _Cast((datetime,), None, _time),
@@ -213,7 +220,7 @@ def _cast(name: str, value: object, kind: FieldType, whose: str) -> FieldValue:
         plain: FieldValue = convert(value)
     except OverflowError:
         return math.inf
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"{wrong}: {error}") from error
     return plain
 

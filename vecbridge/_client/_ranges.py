@@ -103,6 +103,6 @@ def partition(names: Sequence[str], count: int) -> list[IdRange]:
         names: ids, ascending.
         count: how many ranges; there are fewer where there are fewer ids.
     """
-    cuts = dict.fromkeys(names[len(names) * part // count] for part in range(1, count) if names)
-    edges = [None, *(cut for cut in cuts if cut != names[0]), None]
-    return [IdRange(*edge) for edge in pairwise(edges)]
+    parts = max(1, min(count, len(names)))
+    cuts = [names[len(names) * part // parts] for part in range(1, parts)]
+    return [IdRange(*edge) for edge in pairwise([None, *cuts, None])]

@@ -115,10 +115,10 @@ class field:  # noqa: N801  (reads as a function: field("label") == "cat")
 
 def _in_utc(value: Any) -> Any:
     """Return a time in UTC, which equals the same time in every zone; other values as they are."""
-    if isinstance(value, datetime) and value.utcoffset() is not None:
-        # Not at the ends of the years that there are.
-        with suppress(OverflowError):
-            return value.astimezone(timezone.utc)
+    if isinstance(value, datetime):
+        # Not at the ends of the years that there are; what is no time is refused by the index.
+        with suppress(Exception):
+            return value.astimezone(timezone.utc) if value.utcoffset() is not None else value
     return value
 
 

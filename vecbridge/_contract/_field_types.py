@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from vecbridge._errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 BaseType = Literal["string", "integer", "float", "boolean", "timestamp", "strings"]
 """What a field holds where it has a value."""
@@ -89,9 +92,31 @@ def refuse_unknown_types(
             )
 
 
-def microseconds(time: datetime) -> int:
-    """Return an aware time as microseconds since 1970-01-01 UTC, as engines keep it."""
-    return (time - _EPOCH) // _MICROSECOND
+def microseconds(time: datetime) -> int | Fraction:
+    """Return an aware time as microseconds since 1970-01-01 UTC, as engines keep it.
+
+    Returns:
+        A fraction where a time of pandas has nanoseconds.
+
+    Raises:
+        ValueError: it has no time zone, or is no time, as pandas' ``NaT``; says which.
+    """
+    if time != time:  # noqa: PLR0124 - pandas' NaT, which is a datetime
+        raise ValueError("it is no time; where a value may be missing, None says so")
+    try:
+        aware = time.utcoffset() is not None
+        whole = (time - _EPOCH) // _MICROSECOND if aware else 0
+    except Exception as error:
+        raise ValueError(f"its time zone is unusable: {error}") from error
+    if not aware:
+        raise ValueError("it has no time zone; say which, as in .replace(tzinfo=timezone.utc)")
+    nanoseconds = getattr(time, "nanosecond", 0)
+    if not nanoseconds:
+        return whole
+    # The module is slow to load, and seldom needed.
+    from fractions import Fraction
+
+    return whole + Fraction(nanoseconds, 1000)
 
 
 def for_caller(column: Iterable[Any], kind: FieldType) -> list[Any]:

@@ -13,7 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -199,7 +199,7 @@ def _plain(name: str, kind: BaseType, value: object) -> Any:
                     f"holds a lone surrogate, which no stored string does; remove it"
                 )
     elif kind == "timestamp":
-        plain = microseconds(value) if _is_aware(value) else None
+        plain = _moment(name, value)
     elif kind == "strings":
         plain = None
     elif isinstance(value, (bool, np.bool_)):
@@ -214,8 +214,16 @@ def _plain(name: str, kind: BaseType, value: object) -> Any:
     return plain
 
 
-def _is_aware(value: object) -> TypeGuard[datetime]:
-    return isinstance(value, datetime) and value.utcoffset() is not None
+def _moment(name: str, value: object) -> int | Fraction | None:
+    """Return a time as microseconds; ``None`` for what is none."""
+    if not isinstance(value, datetime):
+        return None
+    try:
+        return microseconds(value)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"field {name!r} is compared with {shown(value)}: {error}"
+        ) from error
 
 
 def _number(value: object) -> int | float | Fraction | None:

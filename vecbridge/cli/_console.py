@@ -102,8 +102,15 @@ def table(
         is_number = at >= len(columns) - numbers
         drawn.add_column(column, overflow="fold", justify="right" if is_number else "left")
     for row in rows:
-        drawn.add_row(*(escape(str(cell)) for cell in row))
+        drawn.add_row(*(escape(_visible(str(cell))) for cell in row))
     out.print(drawn)
+
+
+def _visible(text: str) -> str:
+    """Return a text whose control characters are escaped: stored text must not drive a terminal."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def table_of_capabilities(title: str, declared: Mapping[str, object]) -> None:

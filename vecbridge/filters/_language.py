@@ -223,6 +223,8 @@ class _Parser:
         if written.kind != "string":
             self._refuse(_TIME)
         self._take()
+        if re.search(r"[.,]\d{7}", str(written.value)):
+            self._fail("a time has microseconds, and no more digits", written)
         try:
             time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", str(written.value)))
             utc = time.astimezone(timezone.utc)

@@ -174,3 +174,15 @@ def test_the_whole_message_about_a_filter_is_shown(
 def test_a_filter_that_the_index_refuses(run: Run, kinds: Path) -> None:
     ran = run("count", "sklearn", "photos", "--where", "labl == 1", "-o", f"path={kinds}")
     assert (ran.code, "labl" in ran.err, "Traceback" in ran.err) == (2, True, False)
+
+
+def test_stored_text_does_not_drive_the_terminal(run: Run, tmp_path: Path) -> None:
+    with vecbridge.get_backend("sklearn", path=tmp_path) as store:
+        index = store.create_index("t", dimension=1, metric="euclidean", fields={"s": "string"})
+        index.upsert(["c\n", "c"], [[1], [2]], {"s": ["\x1b[2Jwiped", "é"]})
+    words = ("search", "sklearn", "t", "--vector", "0", "--fields", "s", "-o", f"path={tmp_path}")
+    shown = run(*words).out
+    assert "\x1b" not in shown
+    assert "\\x1b[2Jwiped" in shown
+    assert "c\\n" in shown
+    assert "é" in shown
