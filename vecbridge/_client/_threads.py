@@ -149,7 +149,7 @@ class _Lane:
         from concurrent.futures import ThreadPoolExecutor
 
         if self._made is None or self._made[0] != os.getpid():
-            pool = ThreadPoolExecutor(self._threads, thread_name_prefix="vecbridge")
+            pool = ThreadPoolExecutor(self._threads, thread_name_prefix="vecbridge-awaited")
             self._made = os.getpid(), pool
         # As ``asyncio.to_thread`` does: a span of the caller's is the parent of those in the call.
         return self._made[1].submit(contextvars.copy_context().run, call)

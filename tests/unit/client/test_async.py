@@ -103,7 +103,7 @@ def public(kind: type[Any]) -> dict[str, Any]:
 
 
 def no_threads() -> bool:
-    return not [each for each in threading.enumerate() if each.name.startswith("vecbridge")]
+    return not [each for each in threading.enumerate() if each.name.startswith("vecbridge-awaited")]
 
 
 @pytest.mark.parametrize(("plain", "awaited"), PAIRS)

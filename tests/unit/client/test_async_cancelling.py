@@ -131,7 +131,7 @@ def test_cancelled_at_any_moment_everything_acknowledged_is_there(
                 assert dict(zip(records.ids, records.vectors[:, 0], strict=True)) == known
 
     asyncio.run(main())
-    assert not [each for each in threading.enumerate() if each.name.startswith("vecbridge")]
+    assert not [each for each in threading.enumerate() if each.name.startswith("vecbridge-awaited")]
     assert min(counts.values()) > ROUNDS / 20, counts
 
 
@@ -212,7 +212,7 @@ def test_an_error_of_a_cancelled_write_is_not_logged(
             assert await index.count() == 0
 
     asyncio.run(main())
-    assert caplog.records == []
+    assert [each for each in caplog.records if each.levelname != "DEBUG"] == []
 
 
 def test_a_read_that_has_begun_is_not_waited_for() -> None:
