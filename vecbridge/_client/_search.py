@@ -304,7 +304,7 @@ def _within_list(
             answers.update(found)
             left += undecided
     if left:
-        listed = _in_parts(index, queries[left], k, scope.distinct(), ranking)
+        listed = _within_parts(index, queries[left], k, scope.distinct(), ranking)
         answers.update(zip(left, listed, strict=True))
     return [answers[at] for at in range(len(queries))]
 
@@ -376,7 +376,7 @@ def _listed(found: Sequence[Candidates], ids: Sequence[str]) -> list[Candidates]
     ]
 
 
-def _in_parts(
+def _within_parts(
     index: CheckedEngine, queries: Queries, k: int, scope: Scope, ranking: Ranking
 ) -> list[Hits]:
     """Search within parts of the list that the store takes; return the best of all parts."""
