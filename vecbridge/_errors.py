@@ -74,7 +74,7 @@ def _pickled(cause: BaseException) -> bytes | None:
         text = pickle.dumps(cause)
         # Some exceptions go in well enough and cannot come out: clients' with required arguments.
         pickle.loads(text)  # noqa: S301 - it was pickled in the line above
-    except Exception:  # noqa: BLE001 - whatever a stranger's class does
+    except Exception:  # noqa: BLE001 - whatever a third party's class does
         return None
     return text
 

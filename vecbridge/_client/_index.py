@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from numpy.typing import ArrayLike
 
@@ -26,6 +26,7 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._ranking import Aggregation, Ranking, parse_aggregation, parse_ranking
+from vecbridge._contract._scope import Scope
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
 
 
@@ -94,15 +95,12 @@ class Index(RecordIndex):
         limit = None if k is None else validate.positive(k, "k")
         names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency)
-        if not len(array):
-            return []
-        if scope.is_empty:
-            return no_hits(len(array), exact=wanted != "native", fields=names)
-        return with_fields(
-            self._checked,
+        return self._answers(
             lambda: search(self._checked, array, limit, scope, wanted),
+            len(array),
+            scope,
             names,
-            scope.consistency,
+            exact=wanted != "native",
         )
 
     @operation
@@ -132,15 +130,8 @@ class Index(RecordIndex):
         limit = None if k is None else validate.positive(k, "k")
         names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency).distinct()
-        if not len(array):
-            return []
-        if scope.is_empty:
-            return no_hits(len(array), exact=True, fields=names)
-        return with_fields(
-            self._checked,
-            lambda: farthest_search(self._checked, array, limit, scope),
-            names,
-            scope.consistency,
+        return self._answers(
+            lambda: farthest_search(self._checked, array, limit, scope), len(array), scope, names
         )
 
     @operation
@@ -281,15 +272,11 @@ class Index(RecordIndex):
         limit = neighborhoods.parse_radius(radius)
         names = parse_field_names(fields, self.info)
         scope = self._scope(within, where, consistency).distinct()
-        if not len(array):
-            return []
-        if scope.is_empty:
-            return no_hits(len(array), exact=True, fields=names)
-        return with_fields(
-            self._checked,
+        return self._answers(
             lambda: neighborhoods.range_search(self._checked, array, limit, scope),
+            len(array),
+            scope,
             names,
-            scope.consistency,
         )
 
     @operation
@@ -395,3 +382,19 @@ class Index(RecordIndex):
         limit = neighborhoods.parse_radius(radius)
         scope = self._scope(within, where, consistency).distinct()
         return neighborhoods.duplicates(self._checked, scope, limit, progress)
+
+    def _answers(
+        self,
+        ask: Callable[[], list[Hits]],
+        queries: int,
+        scope: Scope,
+        fields: Sequence[str],
+        *,
+        exact: bool = True,
+    ) -> list[Hits]:
+        """Return the answers of queries with their fields; nothing is asked where none can be."""
+        if not queries:
+            return []
+        if scope.is_empty:
+            return no_hits(queries, exact=exact, fields=fields)
+        return with_fields(self._checked, ask, fields, scope.consistency)

@@ -130,7 +130,7 @@ def built(kind: type[Any], settings: Settings) -> Backend:
     """Return the backend of a class with its settings."""
     try:
         backend: Backend = kind(settings)
-        # It may be a property, of a stranger's.
+        # It may be a property, of a third party's.
         _ = backend.name
     except VecbridgeError:
         raise
