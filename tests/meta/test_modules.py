@@ -28,6 +28,7 @@ REASONS = {
     "vecbridge.cli._removing": _COMMAND,
     "vecbridge.cli._searching": _COMMAND,
     "vecbridge.cli._transfer": _COMMAND,
+    "vecbridge.cli._verifying": _COMMAND,
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
     "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",

@@ -182,8 +182,10 @@ PUBLIC: dict[str, list[str]] = {
         "redacted_message",
     ],
     "vecbridge.transfer": [
+        "Changed",
         "Checksum",
         "Copied",
+        "Differences",
         "Progress",
         "Verified",
         "checksum",

@@ -12,7 +12,15 @@ from typing import Annotated
 import typer
 
 from vecbridge._errors import MissingDependencyError
-from vecbridge.cli import _backends, _bench, _indexes, _removing, _searching, _transfer
+from vecbridge.cli import (
+    _backends,
+    _bench,
+    _indexes,
+    _removing,
+    _searching,
+    _transfer,
+    _verifying,
+)
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "backends": _backends.backends,
@@ -24,7 +32,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "report": _indexes.report,
     "bench": _bench.bench,
     "copy": _transfer.copy_index,
-    "verify": _transfer.verify_indexes,
+    "verify": _verifying.verify_indexes,
     "export": _transfer.export_index,
     "import": _transfer.import_index,
     "delete": _removing.delete,

@@ -27,6 +27,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from vecbridge._client import Index
+from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._field_types import FieldValue
 from vecbridge._errors import InvalidArgumentError, VecbridgeError
 from vecbridge.cli._failures import (
@@ -127,6 +129,17 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print a warning, where programs do not read."""
     errors.print(f"[yellow]warning[/] {escape(text)}", highlight=False)
+
+
+def warn_of_dropped(index: Index, done: str) -> None:
+    """Warn of what the records of an index carry that a command leaves out.
+
+    Args:
+        index: the index.
+        done: what the command does with the rest, in a word such as ``"copied"``.
+    """
+    if index.info.unsupported:
+        warn(f"not {done} of {index.info.name}: {unsupported_of(index.info)}")
 
 
 def cell(value: FieldValue) -> str:

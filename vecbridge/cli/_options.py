@@ -51,6 +51,48 @@ Options = Annotated[
         show_default=False,
     ),
 ]
+_PLACE = "a backend and an index of it, as in milvus:photos"
+From = Annotated[
+    str, typer.Argument(metavar="FROM", help=f"Where from: {_PLACE}.", show_default=False)
+]
+To = Annotated[str, typer.Argument(metavar="TO", help=f"Where to: {_PLACE}.", show_default=False)]
+BothOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        "-o",
+        metavar="KEY=VALUE",
+        help="A setting of both backends, such as uri=vectors.db.",
+        show_default=False,
+    ),
+]
+FromOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from-option",
+        "-f",
+        metavar="KEY=VALUE",
+        help="A setting of FROM's backend alone.",
+        show_default=False,
+    ),
+]
+ToOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to-option",
+        "-t",
+        metavar="KEY=VALUE",
+        help="A setting of TO's backend alone.",
+        show_default=False,
+    ),
+]
+DropUnsupported = Annotated[
+    bool,
+    typer.Option(
+        "--drop-unsupported",
+        help="Go on without what the records carry and no type of field expresses, such as JSON.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
 Where = Annotated[
     str | None,
@@ -71,6 +113,19 @@ def options_of(given: Sequence[str] | None) -> dict[str, str]:
             f"an option is KEY=VALUE; there is no = after {', '.join(map(quoted, wrong))}"
         )
     return dict(text.split("=", 1) for text in given or ())
+
+
+def joined(both: Sequence[str] | None, own: Sequence[str] | None) -> list[str]:
+    """Return the settings of one of two stores: its own ones win over those of both."""
+    return [*(both or ()), *(own or ())]
+
+
+def place_of(text: str) -> tuple[str, str]:
+    """Return the backend and the index in a place such as ``milvus:photos``."""
+    backend, colon, index = text.partition(":")
+    if not (backend and colon and index):
+        raise InvalidArgumentError(f"{quoted(text)} is not {_PLACE}")
+    return backend, index
 
 
 def store_of(backend: str | None, option: Sequence[str] | None) -> Store:

@@ -1,4 +1,4 @@
-"""``vecbridge copy | verify | export | import``: moving records, and proving that they arrived."""
+"""``vecbridge copy | export | import``: moving records, and proving that they arrived."""
 
 from __future__ import annotations
 
@@ -9,51 +9,35 @@ from typing import Annotated
 import typer
 
 from vecbridge._client import Index, Store
-from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._metric import Metric, parse_metric
-from vecbridge._errors import InvalidArgumentError
-from vecbridge._redaction import quoted
-from vecbridge.cli._console import bar, emit, say, warn
-from vecbridge.cli._failures import Exit
+from vecbridge.cli._console import bar, emit, say, warn, warn_of_dropped
 from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
+    BothOptions,
+    DropUnsupported,
     Force,
+    From,
+    FromOptions,
     IndexName,
     Named,
     Options,
+    To,
+    ToOptions,
     Where,
+    joined,
     opened,
+    place_of,
     store_of,
 )
-from vecbridge.transfer import copy, export_records, import_records, verify
+from vecbridge.transfer import copy, export_records, import_records
 from vecbridge.transfer._landing import check_landing
-
-_PLACE = "a backend and an index of it, as in milvus:photos"
-From = Annotated[
-    str, typer.Argument(metavar="FROM", help=f"Where from: {_PLACE}.", show_default=False)
-]
-To = Annotated[str, typer.Argument(metavar="TO", help=f"Where to: {_PLACE}.", show_default=False)]
-FromOptions = Annotated[
-    list[str] | None,
-    typer.Option("--from-option", "-f", metavar="KEY=VALUE", help="A setting of FROM's backend."),
-]
-ToOptions = Annotated[
-    list[str] | None,
-    typer.Option("--to-option", "-t", metavar="KEY=VALUE", help="A setting of TO's backend."),
-]
-DropUnsupported = Annotated[
-    bool,
-    typer.Option(
-        "--drop-unsupported",
-        help="Go on without what the records carry and no type of field expresses, such as JSON.",
-    ),
-]
 
 
 def copy_index(
     source: From,
     target: To,
+    option: BothOptions = None,
     from_option: FromOptions = None,
     to_option: ToOptions = None,
     resume: Annotated[
@@ -66,12 +50,15 @@ def copy_index(
     json: AsJson = False,
 ) -> None:
     """Copy an index to another store, and prove that the copy is whole."""
-    from_name, index_name = _place(source)
-    to_name, copied_name = _place(target)
-    with opened(from_name, index_name, from_option) as index, store_of(to_name, to_option) as store:
+    from_name, index_name = place_of(source)
+    to_name, copied_name = place_of(target)
+    with (
+        opened(from_name, index_name, joined(option, from_option)) as index,
+        store_of(to_name, joined(option, to_option)) as store,
+    ):
         if dry_run:
             _announce(index, copied_name, store.index_names(), target, json=json)
-            _warn_of_dropped(index, "copied")
+            warn_of_dropped(index, "copied")
             return
         with bar(shown=not json) as progress:
             done = copy(
@@ -83,50 +70,13 @@ def copy_index(
                 progress=progress,
             )
         _warn_of_memory(store, copied_name)
-        _warn_of_dropped(index, "copied")
+        warn_of_dropped(index, "copied")
     if json:
         emit(asdict(done))
         return
     again = f", {done.skipped:,} were there already" if done.skipped else ""
     say(f"{target}: {done.written:,} records written{again}")
     say(f"read back and compared: {done.checksum.records:,} records, {done.checksum.digest}")
-
-
-def verify_indexes(
-    first: From,
-    second: To,
-    from_option: FromOptions = None,
-    to_option: ToOptions = None,
-    queries: Annotated[int, typer.Option(min=0, help="Rankings to compare.")] = 20,
-    k: Annotated[int, typer.Option("-k", min=1, help="Hits of each ranking.")] = 10,
-    drop_unsupported: DropUnsupported = False,
-    json: AsJson = False,
-) -> None:
-    """Say whether two indexes hold the same records, and rank the same to the last bit."""
-    with (
-        opened(*_place(first), from_option) as one,
-        opened(*_place(second), to_option) as other,
-        bar(shown=not json) as progress,
-    ):
-        found = verify(
-            one,
-            other,
-            queries=queries,
-            k=k,
-            drop_unsupported=drop_unsupported,
-            progress=progress,
-        )
-        for index in (one, other):
-            _warn_of_dropped(index, "compared")
-    if json:
-        emit({**asdict(found), "same": found.same})
-    else:
-        for name, each in ((first, found.first), (second, found.second)):
-            say(f"{name}: {each.records:,} records, {each.digest}")
-        ranked = found.queries - len(found.differing)
-        say(f"{ranked} of {found.queries} rankings are the same, ids, order and every bit")
-        say("the same" if found.same else "NOT the same")
-    raise typer.Exit(Exit.OK if found.same else Exit.NO)
 
 
 def export_index(
@@ -155,7 +105,7 @@ def export_index(
                 drop_unsupported=drop_unsupported,
                 progress=progress,
             )
-        _warn_of_dropped(held, "written")
+        warn_of_dropped(held, "written")
     if json:
         emit({"records": written, "path": str(path), "bytes": path.stat().st_size})
         return
@@ -211,18 +161,6 @@ def _warn_of_memory(store: Store, name: str) -> None:
                 f"the records were in memory, and are gone with this command: {store.name} keeps "
                 f"them where it is given a place for them, as in path=FOLDER"
             )
-
-
-def _warn_of_dropped(index: Index, done: str) -> None:
-    if index.info.unsupported:
-        warn(f"not {done} of {index.info.name}: {unsupported_of(index.info)}")
-
-
-def _place(text: str) -> tuple[str, str]:
-    backend, colon, index = text.partition(":")
-    if not (backend and colon and index):
-        raise InvalidArgumentError(f"{quoted(text)} is not {_PLACE}")
-    return backend, index
 
 
 def _announce(index: Index, name: str, there: list[str], target: str, *, json: bool) -> None:

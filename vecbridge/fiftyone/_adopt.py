@@ -29,7 +29,7 @@ from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._registration import chosen_backends, unique_name
 from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_store
 from vecbridge.transfer import Progress, checksum, silent
-from vecbridge.transfer._verify import Summing
+from vecbridge.transfer._checksum import Summing
 
 
 @dataclass(frozen=True)

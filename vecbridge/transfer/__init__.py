@@ -7,14 +7,18 @@ a copy is verified by what is read back.
 
 from __future__ import annotations
 
+from vecbridge.transfer._checksum import Checksum, checksum
 from vecbridge.transfer._copy import Copied, copy
+from vecbridge.transfer._differences import Changed, Differences
 from vecbridge.transfer._files import export_records, import_records
 from vecbridge.transfer._source import Progress, silent
-from vecbridge.transfer._verify import Checksum, Verified, checksum, verify
+from vecbridge.transfer._verify import Verified, verify
 
 __all__ = [
+    "Changed",
     "Checksum",
     "Copied",
+    "Differences",
     "Progress",
     "Verified",
     "checksum",

@@ -14,8 +14,8 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import CorruptStoreError, IndexExistsError
 from vecbridge.transfer._checking import held_by
+from vecbridge.transfer._checksum import Checksum, Summing, checksum
 from vecbridge.transfer._source import Progress, index_batches, silent
-from vecbridge.transfer._verify import Checksum, Summing, checksum
 
 logger = logging.getLogger(__name__)
 

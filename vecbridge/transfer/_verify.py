@@ -1,102 +1,25 @@
-"""Sum up what an index holds, and compare what two of them hold and how they rank."""
+"""Compare what two indexes hold, and how they rank."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client import Index
 from vecbridge._client import _validate as validate
-from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._hits import Hits
-from vecbridge._contract._records import Records
 from vecbridge._errors import SchemaMismatchError
+from vecbridge.transfer._checksum import Checksum, Summing, checksum
+from vecbridge.transfer._differences import (
+    Differences,
+    record_differences,
+    schema_differences,
+)
 from vecbridge.transfer._source import Progress, index_batches, silent
 
-_LANES = 2
-_KEY_SEED = 0x7665_6362
 _SAMPLE_SEED = 20
-
-
-@dataclass(frozen=True)
-class Checksum:
-    """A digest of what an index holds, to be compared.
-
-    Two indexes with the same records have the same checksum, in whatever order they give them. It
-    finds accidents, not forgeries: a caller who chooses the vectors can make two that collide.
-
-    Attributes:
-        records: how many there are.
-        digest: 32 hexadecimal digits over ids, vectors (bit for bit) and fields.
-    """
-
-    records: int
-    digest: str
-
-
-class Summing:
-    """Adds up the hashes of records, modulo 2**64 in each of two lanes.
-
-    A vector's hash is multilinear: the sum of its 32-bit words, each times a 64-bit key of its
-    position. It is joined with the id's (BLAKE2b) before it is mixed, so that vectors that were
-    swapped between ids show.
-
-    Args:
-        dimension: length of the vectors.
-    """
-
-    def __init__(self, dimension: int) -> None:
-        keys = np.random.default_rng(_KEY_SEED).integers(
-            0, 2**64, (dimension, _LANES), dtype=np.uint64, endpoint=False
-        )
-        self._keys = keys | np.uint64(1)
-        self._sums = np.zeros(_LANES, np.uint64)
-        self._records = 0
-
-    def add(self, records: Records) -> None:
-        """Add records."""
-        if len(records):
-            self._sums += self.hashes(records).sum(axis=0, dtype=np.uint64)
-            self._records += len(records)
-
-    def hashes(self, records: Records) -> NDArray[np.uint64]:
-        """Return the hashes of records, at least one: ``(n, 2)``."""
-        words = np.ascontiguousarray(records.vectors).view(np.uint32).astype(np.uint64)
-        return _mixed(_hashed(_names(records)) + words @ self._keys)
-
-    def result(self) -> Checksum:
-        """Return the checksum of what was added so far."""
-        return Checksum(self._records, "".join(f"{int(lane):016x}" for lane in self._sums))
-
-
-def checksum(
-    index: Index, *, consistency: Consistency = "strong", progress: Progress = silent
-) -> Checksum:
-    """Sum up every record of an index, in bounded memory.
-
-    What ``index.info.unsupported`` names is not in it.
-
-    Args:
-        index: what is read.
-        consistency: level of the read.
-        progress: called after each batch.
-
-    Example:
-        >>> import vecbridge
-        >>> index = vecbridge.get_backend("sklearn").create_index("points", dimension=2)
-        >>> index.upsert(["a"], [[1.0, 2.0]])
-        >>> checksum(index).records
-        1
-    """
-    summing = Summing(index.info.dimension)
-    for records in index_batches(index, "reading", progress, consistency):
-        summing.add(records)
-    return summing.result()
 
 
 @dataclass(frozen=True)
@@ -109,6 +32,7 @@ class Verified:
         queries: how many rankings were compared.
         differing: queries whose ids, order or distances (to the last bit) differ, by number.
         certified: whether every answer of both was certified exact.
+        differences: what differs in their schemas and records.
     """
 
     first: Checksum
@@ -116,11 +40,12 @@ class Verified:
     queries: int
     differing: tuple[int, ...]
     certified: bool
+    differences: Differences
 
     @property
     def same(self) -> bool:
-        """Return whether they hold the same records and ranked every query the same."""
-        return self.first == self.second and not self.differing
+        """Return whether schemas, records and rankings are all the same."""
+        return self.first == self.second and not self.differing and not self.differences.schema
 
 
 def verify(
@@ -129,30 +54,35 @@ def verify(
     *,
     queries: int = 20,
     k: int = 10,
+    limit: int = 10,
     drop_unsupported: bool = False,
     progress: Progress = silent,
 ) -> Verified:
     """Compare two indexes: every record, and the ranking of sampled queries, bit for bit.
 
-    Streams in bounded memory. Neither should be written to meanwhile.
+    Streams in bounded memory. Each is read once; only where the checksums differ are they read
+    again, to find out which records do. Neither should be written to meanwhile.
 
     Args:
         first: an index.
         second: another one, of any store.
         queries: how many records of the first are searched for in both.
         k: how many hits of each are compared.
+        limit: how many missing, extra and changed records are named, each.
         drop_unsupported: compare without what ``info.unsupported`` of either names, which no read
             shows.
         progress: called after each batch.
 
     Raises:
-        InvalidArgumentError: ``queries`` is negative, or ``k`` below 1.
+        InvalidArgumentError: ``queries`` or ``limit`` is negative, or ``k`` below 1.
         SchemaMismatchError: their dimensions differ, so that nothing of them compares.
         UnsupportedError: one holds what cannot be compared, and ``drop_unsupported`` was not asked
             for.
     """
     if queries:
         validate.positive(queries, "queries")
+    if limit:
+        validate.positive(limit, "limit")
     validate.positive(k, "k")
     if first.info.dimension != second.info.dimension:
         raise SchemaMismatchError(
@@ -172,7 +102,11 @@ def verify(
     )
     differing = tuple(row for row, pair in enumerate(answers) if not _equal(*pair))
     certified = all(mine.exact and theirs.exact for mine, theirs in answers)
-    return Verified(one, other, len(asked), differing, certified)
+    found = Differences()
+    if one != other:
+        found = record_differences((first, one), (second, other), limit=limit, progress=progress)
+    found = replace(found, schema=schema_differences(first, second))
+    return Verified(one, other, len(asked), differing, certified, found)
 
 
 def _summed_and_sampled(
@@ -194,30 +128,3 @@ def _summed_and_sampled(
 
 def _equal(mine: Hits, theirs: Hits) -> bool:
     return mine.ids == theirs.ids and mine.distances.tobytes() == theirs.distances.tobytes()
-
-
-def _names(records: Records) -> list[bytes]:
-    """Return what stands for each record beside its vector: its id, and its fields if any."""
-    names = [name.encode() for name in records.ids]
-    if not records.fields:
-        return names
-    keys = sorted(records.fields)
-    heading = b"\0" + json.dumps(keys).encode()
-    rows = zip(*(records.fields[key] for key in keys), strict=True)
-    return [
-        name + heading + json.dumps(row, default=datetime.isoformat).encode()
-        for name, row in zip(names, rows, strict=True)
-    ]
-
-
-def _hashed(names: list[bytes]) -> NDArray[np.uint64]:
-    digests = b"".join(hashlib.blake2b(name, digest_size=8 * _LANES).digest() for name in names)
-    return np.frombuffer(digests, "<u8").astype(np.uint64).reshape(len(names), _LANES)
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix by SplitMix64's finaliser (Steele, Lea, Flood, 2014): a bit in changes all bits out."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: NDArray[np.uint64] = values ^ (values >> np.uint64(31))
-    return mixed

@@ -114,7 +114,11 @@ def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Re
         )
     findings = [f"{key} holds {found.first.records:,} records, {other} {found.second.records:,}"]
     if found.first != found.second:
-        findings.append("their checksums differ")
+        differ = found.differences
+        findings.append(
+            f"their checksums differ: {differ.missing:,} records are only in {key}, "
+            f"{differ.extra:,} only in {other}, and {differ.changed:,} are in both and differ"
+        )
     findings.append(f"{len(found.differing)} of {found.queries} rankings differ")
     return Report("warning", f"{key} and {other} differ", "; ".join(findings) + ".")
 

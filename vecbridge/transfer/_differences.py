@@ -1,0 +1,160 @@
+"""Say what differs between two indexes: in their schemas, and record by record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vecbridge._client import Index
+from vecbridge._contract._field_types import FieldValue
+from vecbridge._contract._records import Records
+from vecbridge.transfer._checksum import Checksum, Summing, coded
+from vecbridge.transfer._source import Progress, index_batches
+
+_STAGE = "comparing"
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A record that two indexes hold differently.
+
+    Attributes:
+        id: its id.
+        fields: the values of each field that differs, in the first index and in the second.
+        components: how many numbers of the vectors differ, in any bit.
+        component: the first of them: its position, and the number in either index; ``None`` where
+            the vectors are the same.
+    """
+
+    id: str
+    fields: Mapping[str, tuple[FieldValue, FieldValue]]
+    components: int
+    component: tuple[int, float, float] | None
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between two indexes.
+
+    The counts are of all records. Named are the first of each kind, in ascending order of ids.
+
+    Attributes:
+        schema: ``"metric"`` and ``"field NAME"`` where these differ, as the first index has it and
+            as the second has it; ``None`` where one has no such field.
+        missing: how many records of the first the second does not have.
+        extra: how many records of the second the first does not have.
+        changed: how many records are in both and differ, in the vector or in a field of both.
+        missing_ids: ids of the missing ones.
+        extra_ids: ids of the extra ones.
+        changed_records: the changed ones, with what differs in each.
+    """
+
+    schema: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+    missing_ids: tuple[str, ...] = ()
+    extra_ids: tuple[str, ...] = ()
+    changed_records: tuple[Changed, ...] = ()
+
+
+def schema_differences(first: Index, second: Index) -> dict[str, tuple[str | None, str | None]]:
+    """Return what differs in the schemas, by what it is."""
+    one, other = ({"metric": str(each.info.metric), **_fields(each)} for each in (first, second))
+    names = dict.fromkeys([*one, *other])
+    return {
+        name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)
+    }
+
+
+def record_differences(
+    first: tuple[Index, Checksum],
+    second: tuple[Index, Checksum],
+    *,
+    limit: int,
+    progress: Progress,
+) -> Differences:
+    """Return which records differ, in bounded memory: a few batches, and ``limit`` of each kind.
+
+    Args:
+        first: an index, and its checksum.
+        second: the other one, of as many dimensions.
+        limit: how many of each kind are named.
+        progress: called after each batch.
+    """
+    (one, one_sum), (other, other_sum) = first, second
+    shared = [name for name in one.info.fields if name in other.info.fields]
+    missing, extra, changed = _Found(limit), _Found(limit), _Found(limit)
+    summing = Summing(one.info.dimension)
+    for records in index_batches(one, _STAGE, progress):
+        theirs = other.fetch(records.ids, fields=shared, consistency="strong")
+        missing.add(theirs.missing)
+        mine = _those_of(records, theirs, shared)
+        if len(mine):
+            differ = (summing.hashes(mine) != summing.hashes(theirs)).any(axis=1)
+            changed.add(mine.ids[row] for row in np.flatnonzero(differ))
+    # Where the numbers tell that there are no others, the second need not be read.
+    if other_sum.records != one_sum.records - missing.count:
+        for records in other.scan(fields=False, vectors=False, consistency="strong"):
+            known = one.contains(records.ids, consistency="strong")
+            extra.add(records.ids[row] for row in np.flatnonzero(~known))
+    return Differences(
+        missing=missing.count,
+        extra=extra.count,
+        changed=changed.count,
+        missing_ids=tuple(missing.ids),
+        extra_ids=tuple(extra.ids),
+        changed_records=tuple(_changes(one, other, changed.ids, shared)),
+    )
+
+
+class _Found:
+    """Counts ids, and keeps the first of them by code point."""
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self.ids: list[str] = []
+        self._limit = limit
+
+    def add(self, ids: Iterable[str]) -> None:
+        new = list(ids)
+        self.count += len(new)
+        self.ids = sorted([*self.ids, *new])[: self._limit]
+
+
+def _fields(index: Index) -> dict[str, str]:
+    return {f"field {name}": str(kind) for name, kind in index.info.fields.items()}
+
+
+def _those_of(records: Records, fetched: Records, fields: Iterable[str]) -> Records:
+    """Return the records that were fetched too, with some of their fields."""
+    absent = set(fetched.missing)
+    rows = [row for row, name in enumerate(records.ids) if name not in absent]
+    columns = {name: records.fields[name] for name in fields}
+    return Records(records.ids, records.vectors, columns).take(rows)
+
+
+def _changes(first: Index, second: Index, ids: list[str], shared: list[str]) -> Iterable[Changed]:
+    mine, theirs = (
+        index.fetch(ids, fields=shared, consistency="strong") for index in (first, second)
+    )
+    there = {name: row for row, name in enumerate(theirs.ids)}
+    for row, name in enumerate(mine.ids):
+        # It may have been deleted meanwhile.
+        if name in there:
+            yield _change(name, mine.take([row]), theirs.take([there[name]]))
+
+
+def _change(name: str, mine: Records, theirs: Records) -> Changed:
+    values = {key: (mine.fields[key][0], theirs.fields[key][0]) for key in mine.fields}
+    one, other = mine.vectors[0], theirs.vectors[0]
+    differing = np.flatnonzero(one.view(np.uint32) != other.view(np.uint32))
+    at = int(differing[0]) if len(differing) else None
+    return Changed(
+        name,
+        {key: pair for key, pair in values.items() if coded(pair[0]) != coded(pair[1])},
+        len(differing),
+        None if at is None else (at, float(one[at]), float(other[at])),
+    )
