@@ -8,7 +8,7 @@ import pytest
 
 import vecbridge
 from tests.unit.transfer.conftest import small_batches
-from vecbridge import FieldType, Index, InvalidArgumentError, Store
+from vecbridge import Fields, FieldType, Index, InvalidArgumentError, Store
 from vecbridge.transfer import Changed, verify
 
 FIELDS: dict[str, FieldType] = {"label": "string", "score": "float?", "tags": "strings?"}
@@ -23,7 +23,11 @@ def made(store: Store, name: str, fields: dict[str, FieldType] | None = None) ->
 
 def put(index: Index, ids: Sequence[str], *, label: str = "cat", score: float | None = 0.5) -> None:
     rows = np.array([[sum(name.encode()) % 97, len(name), 1] for name in ids], dtype=np.float32)
-    columns = {"label": [label] * len(ids), "score": [score] * len(ids), "tags": [["a"]] * len(ids)}
+    columns: Fields = {
+        "label": [label] * len(ids),
+        "score": [score] * len(ids),
+        "tags": [["a"]] * len(ids),
+    }
     index.upsert(ids, rows, {name: columns[name] for name in index.info.fields})
 
 
@@ -116,10 +120,8 @@ def test_other_fields_and_another_metric_are_differences_of_the_schema(store: St
 
 
 def test_another_metric_alone_is_not_the_same(store: Store) -> None:
-    one, other = (
-        store.create_index(name, dimension=1, metric=metric)
-        for name, metric in (("one", "cosine"), ("other", "dotproduct"))
-    )
+    one = store.create_index("one", dimension=1, metric="cosine")
+    other = store.create_index("other", dimension=1, metric="dotproduct")
     assert not verify(one, other, queries=0).same
 
 
