@@ -16,6 +16,7 @@ from vecbridge import (
     Consistency,
     Fields,
     Hits,
+    IdRange,
     IndexInfo,
     Metric,
     Records,
@@ -28,12 +29,14 @@ CAPABILITIES = Capabilities(
     recall=None,
     range_search=False,
     farthest=False,
+    partitions=False,
     max_dimension=32768,
     max_k=None,
     max_within=None,
     max_batch_bytes=None,
     field_types=frozenset(),
     filters=frozenset(),
+    filters_except=frozenset(),
     consistency=frozenset({"strong"}),
     durable=False,
     shared=False,
@@ -67,19 +70,21 @@ class Engine:
         for name in ids:
             self.records.pop(name, None)
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         self.calls.append(("fetch", len(ids)))
         found = [name for name in ids if name in self.records]
         missing = tuple(name for name in ids if name not in self.records)
         return Records(tuple(found), self._matrix(found), missing=missing)
 
-    def contains(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Any:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> Any:
         return np.array([name in self.records for name in ids], dtype=np.bool_)
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
+    def count(self, scope: Scope) -> int:
         return len(self.records)
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
         self.calls.append(("scan", batch_size))
         names = list(self.records)
         for start in range(0, len(names), batch_size):

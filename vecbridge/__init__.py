@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from vecbridge._client import AsyncIndex, AsyncStore, Budgets, IdRange, Index, Store
+from vecbridge._client import AsyncIndex, AsyncStore, Budgets, Index, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
@@ -19,10 +19,16 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._limits import FieldLimits
 from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._protocols import Backend, FarIndex, RangeIndex, VectorIndex
+from vecbridge._contract._protocols import (
+    Backend,
+    FarIndex,
+    PartitionedIndex,
+    RangeIndex,
+    VectorIndex,
+)
 from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
 from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._contract._scope import Scope
+from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._errors import (
     AmbiguousBackendError,
     AuthenticationError,
@@ -100,6 +106,7 @@ __all__ = [
     "MissingDependencyError",
     "OperationTimeoutError",
     "PartialWriteError",
+    "PartitionedIndex",
     "RangeIndex",
     "Ranking",
     "Records",

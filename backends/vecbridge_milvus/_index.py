@@ -16,6 +16,7 @@ from vecbridge import (
     Consistency,
     Fields,
     Hits,
+    IdRange,
     IndexInfo,
     PartialWriteError,
     Records,
@@ -66,12 +67,14 @@ class MilvusIndex:
             recall=None if self._layout.index.exhaustive else settings.recall,
             range_search=False,
             farthest=False,
+            partitions=False,
             max_dimension=32_768,
             max_k=MAX_LIMIT - SPARE,
             max_within=_WITHIN_AT_MOST_IDS,
             max_batch_bytes=_BATCH_BYTES,
             field_types=frozenset(COLUMN_TYPES),
             filters=FILTER_OPERATORS - {"is_missing", "contains", "contains_any"},
+            filters_except=frozenset(),
             consistency=frozenset[Consistency](levels),
             durable=True,
             shared=collection.connection.shared,
@@ -106,33 +109,38 @@ class MilvusIndex:
 
         _in_parts("delete", ids, IDS_AT_A_TIME, remove)
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return records in request order; ids that are not there are listed in ``missing``."""
         output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
-        found = self._by_key("fetch", ids, output, self._level(consistency), self._layout.page_rows)
+        found = self._by_key("fetch", ids, output, consistency, self._layout.page_rows)
         rows = [found[name] for name in ids if name in found]
         missing = tuple(name for name in ids if name not in found)
         return to_records(self._layout, rows, missing)
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Return whether each id is there: ``(len(ids),)`` bool."""
-        level = self._level(consistency)
-        found = self._by_key("contains", ids, [self._layout.key], level, IDS_AT_A_TIME)
+        found = self._by_key("contains", ids, [self._layout.key], consistency, IDS_AT_A_TIME)
         return np.array([name in found for name in ids], dtype=np.bool_)
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        """Return the number of live records."""
-        with self._collection.reading("count", self._level(consistency)) as reader:
-            return self._duplicates.count(reader)
+    def count(self, scope: Scope) -> int:
+        """Return the number of live records in scope."""
+        with self._collection.reading("count", scope.consistency) as reader:
+            if scope.where is None:
+                return self._duplicates.count(reader)
+            # Page by page: a count would be one of rows, of which a key may have several.
+            expression = self._expression(scope)
+            pages = reader.pages([self._layout.key], MAX_LIMIT, scope=expression)
+            return sum(map(len, pages))
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Yield every live record once, at most ``batch_size`` at a time, in order of ids."""
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        """Yield every live record in scope once, at most ``batch_size`` at a time."""
         output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
         rows = min(batch_size, self._layout.page_rows)
-        with self._collection.reading("scan", self._level(consistency)) as reader:
-            yield from map(partial(to_records, self._layout), reader.pages(output, rows))
+        with self._collection.reading("scan", scope.consistency) as reader:
+            pages = reader.pages(output, rows, scope=self._expression(scope))
+            yield from map(partial(to_records, self._layout), pages)
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking, with what the engine leaves out silently."""
@@ -192,9 +200,6 @@ class MilvusIndex:
     def _expression(self, scope: Scope) -> str:
         allowed = "" if scope.within is None else self._expressions.keys(scope.within)
         return both(allowed, "" if scope.where is None else self._expressions.matching(scope.where))
-
-    def _level(self, consistency: Consistency | None) -> Consistency:
-        return self.info.consistency if consistency is None else consistency
 
     def _by_key(
         self, operation: str, ids: Sequence[str], output: list[str], level: Consistency, rows: int

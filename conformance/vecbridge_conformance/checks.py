@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vecbridge import Hits, Index, Metric, Records, VectorIndex
+from vecbridge import Hits, Index, Metric, Records
 from vecbridge.ranking import distances, rank
 
 __all__ = [
@@ -161,7 +161,7 @@ def bits(vectors: ArrayLike) -> bytes:
     return np.ascontiguousarray(vectors, dtype=np.float32).tobytes()
 
 
-def contents(index: Index | VectorIndex) -> dict[str, bytes]:
+def contents(index: Index) -> dict[str, bytes]:
     """Return every record of an index, as its vector's bits by its id."""
     found: dict[str, bytes] = {}
     for records in index.scan(1000):

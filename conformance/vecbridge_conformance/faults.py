@@ -17,6 +17,7 @@ from vecbridge import (
     Consistency,
     Fields,
     Hits,
+    IdRange,
     IndexInfo,
     OperationTimeoutError,
     Records,
@@ -95,7 +96,9 @@ class FaultyIndex:
     @property
     def capabilities(self) -> Capabilities:
         """Return the engine's, but for the size of a batch and what no fault stands before."""
-        capabilities = replace(self._inner.capabilities, range_search=False, farthest=False)
+        capabilities = replace(
+            self._inner.capabilities, range_search=False, farthest=False, partitions=False
+        )
         if self._max_batch_bytes is None:
             return capabilities
         return replace(capabilities, max_batch_bytes=self._max_batch_bytes)
@@ -120,23 +123,25 @@ class FaultyIndex:
 
         self._do("delete", lambda: self._inner.delete(ids), half)
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Read by id."""
-        return self._do("fetch", lambda: self._inner.fetch(ids, consistency=consistency))
+        return self._do(
+            "fetch", lambda: self._inner.fetch(ids, vectors=vectors, consistency=consistency)
+        )
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Ask for ids."""
         return self._do("contains", lambda: self._inner.contains(ids, consistency=consistency))
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
+    def count(self, scope: Scope) -> int:
         """Count."""
-        return self._do("count", lambda: self._inner.count(consistency=consistency))
+        return self._do("count", lambda: self._inner.count(scope))
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
         """Read everything; a fault strikes between two batches."""
-        for records in self._inner.scan(batch_size, consistency=consistency):
+        for records in self._inner.scan(batch_size, scope, ids, vectors=vectors):
             yield self._do("scan", lambda found=records: found)  # type: ignore[misc]
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:

@@ -32,6 +32,7 @@ REASONS = {
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
     "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",
+    "vecbridge.local._order": "ids in order are one idea, and a frozen view is another",
     "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",
     "vecbridge_faiss._effort": "tuning for a recall is one idea, and searching is another",

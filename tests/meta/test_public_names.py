@@ -56,6 +56,7 @@ PUBLIC: dict[str, list[str]] = {
         "MissingDependencyError",
         "OperationTimeoutError",
         "PartialWriteError",
+        "PartitionedIndex",
         "RangeIndex",
         "Ranking",
         "Records",

@@ -23,6 +23,7 @@ from vecbridge import (
     Consistency,
     Fields,
     Hits,
+    IdRange,
     IndexInfo,
     IndexNotFoundError,
     Records,
@@ -100,41 +101,41 @@ class NeighbourIndex:
                 sample_ids=self._given(ids), allow_missing=True, warn_missing=self._use.checks
             )
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """``get_embeddings``, put into the order of the request, which it does not promise."""
         with self._theirs_at("fetch") as theirs:
             found, names, _ = theirs.get_embeddings(sample_ids=self._given(ids), allow_missing=True)
         rows = {name: row for row, name in enumerate(self._taken(names))}
         there = [name for name in ids if name in rows]
         missing = tuple(name for name in ids if name not in rows)
-        vectors = self._matrix(found)[[rows[name] for name in there]]
-        return Records(tuple(there), vectors, missing=missing)
+        matrix = self._matrix(found)[[rows[name] for name in there]]
+        return Records(tuple(there), matrix, missing=missing)
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Return which of them ``get_embeddings`` gives."""
-        there = set(self.fetch(ids).ids)
+        there = set(self.fetch(ids, vectors=False, consistency=consistency).ids)
         return np.array([name in there for name in ids], dtype=np.bool_)
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
+    def count(self, scope: Scope) -> int:
         """``total_index_size``."""
         if self._use.size_once_written and not self._written:
             return 0
         with self._theirs_at("count") as theirs:
             return int(theirs.total_index_size)
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
         """``get_embeddings`` of everything, in pages."""
         with self._theirs_at("scan") as theirs:
             if self._empty(theirs):
                 return
             known = list(self._written) if self._use.ids_at_hand else None
             found, names, _ = theirs.get_embeddings(sample_ids=known)
-        vectors, ids = self._matrix(found), self._taken(names)
-        for start in range(0, len(ids), batch_size):
+        matrix, taken = self._matrix(found), self._taken(names)
+        for start in range(0, len(taken), batch_size):
             page = slice(start, start + batch_size)
-            yield Records(ids[page], vectors[page])
+            yield Records(taken[page], matrix[page])
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return what ``_kneighbors`` finds, and the numbers that it calls distances."""
@@ -147,7 +148,11 @@ class NeighbourIndex:
         """Return what ``_kneighbors`` finds, with vectors of ``get_embeddings``."""
         answers = []
         for ids, _ in self._neighbours(queries, k, scope.within):
-            found = self.fetch(ids) if ids else Records((), self._matrix([]))
+            found = (
+                self.fetch(ids, vectors=True, consistency=scope.consistency)
+                if ids
+                else Records((), self._matrix([]))
+            )
             answers.append(Candidates(found.ids, found.vectors, -math.inf))
         return answers
 

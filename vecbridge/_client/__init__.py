@@ -12,7 +12,6 @@ from __future__ import annotations
 from vecbridge._client._async import AsyncIndex, AsyncStore
 from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index
-from vecbridge._client._ranges import IdRange
 from vecbridge._client._store import Store
 
-__all__ = ["AsyncIndex", "AsyncStore", "Budgets", "IdRange", "Index", "Store"]
+__all__ = ["AsyncIndex", "AsyncStore", "Budgets", "Index", "Store"]

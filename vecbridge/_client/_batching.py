@@ -99,7 +99,7 @@ def update_fields(index: CheckedEngine, ids: Iterable[str], fields: Fields, back
         part = names[start : start + index.scan_rows]
         try:
             # A record that is deleted meanwhile stays deleted.
-            found = index.fetch(part, consistency=level)
+            found = index.fetch(part, vectors=True, consistency=level)
             rows = dict(zip(part, range(start, start + len(part)), strict=True))
             new = {
                 name: [column[rows[each]] for each in found.ids] for name, column in columns.items()

@@ -10,8 +10,10 @@ over vectors that are handed on as they are.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -23,9 +25,14 @@ from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._limits import UNLIMITED
-from vecbridge._contract._protocols import FarIndex, RangeIndex, VectorIndex
+from vecbridge._contract._protocols import (
+    FarIndex,
+    PartitionedIndex,
+    RangeIndex,
+    VectorIndex,
+)
 from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._contract._scope import Scope
+from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._contract._settling import fields_of, operators_of
 from vecbridge._errors import BackendError
 
@@ -101,10 +108,10 @@ class CheckedEngine:
         self._engine.delete(ids)
 
     @traced
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return the records of the ids asked for, and no other, in their order."""
-        found = self._engine.fetch(ids, consistency=consistency)
-        self._check_records(found, "fetch")
+        found = self._engine.fetch(ids, vectors=vectors, consistency=consistency)
+        self._check_records(found, "fetch", vectors=vectors)
         absent = set(found.missing)
         there = tuple(each for each in ids if each not in absent)
         if found.ids != there or len(there) + len(found.missing) != len(ids):
@@ -112,9 +119,7 @@ class CheckedEngine:
         return found
 
     @traced
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Return one bool per id."""
         found = self._engine.contains(ids, consistency=consistency)
         if not _is_array(found, np.bool_, (len(ids),)):
@@ -122,27 +127,51 @@ class CheckedEngine:
         return found
 
     @traced
-    def count(self, *, consistency: Consistency | None = None) -> int:
+    def count(self, scope: Scope) -> int:
         """Return a number of records."""
-        found = self._engine.count(consistency=consistency)
+        found = self._engine.count(scope)
         if type(found) is not int or found < 0:
             self._refuse("count", f"{found!r} is no number of records")
         return found
 
     @traced
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Return batches of the size asked for."""
-        pages = self._engine.scan(batch_size, consistency=consistency)
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        """Return batches of the size asked for; of a range, its ids in ascending order."""
+        pages = self._engine.scan(batch_size, scope, ids, vectors=vectors)
         if not isinstance(pages, Iterable):
             self._refuse("scan", f"it is {type(pages).__name__}, not batches of Records")
-        return self._pages(pages, batch_size)
+        return self._pages(pages, batch_size, ids, vectors=vectors)
 
-    def _pages(self, pages: Iterable[Records], batch_size: int) -> Iterator[Records]:
+    def _pages(
+        self, pages: Iterable[Records], batch_size: int, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        last = ""
         for records in pages:
-            self._check_records(records, "scan")
+            self._check_records(records, "scan", vectors=vectors)
             if len(records) > batch_size:
                 self._refuse("scan", f"a batch has {len(records)} records; {batch_size} were asked")
+            if ids is not None and len(records):
+                self._check_order(last, records.ids, ids)
+                last = records.ids[-1]
             yield records
+
+    @traced
+    def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
+        """Return ranges that follow one another; only where ``partitions`` is declared."""
+        engine = cast(PartitionedIndex, self._engine)
+        found = engine.partitions(count, consistency=consistency)
+        if not _are(found, IdRange):
+            self._refuse("partitions", "it is no list of ranges of ids")
+        if not 1 <= len(found) <= count:
+            self._refuse("partitions", f"there are {len(found)} ranges; {count} were asked")
+        cuts = [each.stop for each in found[:-1]]
+        if [None, *cuts] != [each.start for each in found] or found[-1].stop is not None:
+            self._refuse("partitions", "its ranges do not hold every id once")
+        if None in cuts or any(left >= right for left, right in pairwise(cast("list[str]", cuts))):
+            self._refuse("partitions", "its ranges are not in ascending order")
+        return found
 
     @traced
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
@@ -208,18 +237,16 @@ class CheckedEngine:
         self._check_scope([listed.ids for listed in found], scope, operation)
 
     def _check_answers(self, found: object, count: int, kind: type[Any], operation: str) -> None:
-        if (
-            not isinstance(found, list)
-            or len(found) != count
-            or not all(isinstance(each, kind) for each in found)
-        ):
+        if not isinstance(found, list) or len(found) != count or not _are(found, kind):
             self._refuse(operation, f"it is not {count} {kind.__name__}, one per query")
 
-    def _check_records(self, found: object, operation: str) -> None:
+    def _check_records(self, found: object, operation: str, *, vectors: bool) -> None:
         if not isinstance(found, Records):
             self._refuse(operation, f"it is {type(found).__name__}, not Records")
         self._check_ids(found.ids, operation)
-        self._check_vectors(found.vectors, len(found), operation)
+        # Vectors that were not asked for may be left out.
+        if vectors or not _is_array(found.vectors, np.float32, (len(found), 0)):
+            self._check_vectors(found.vectors, len(found), operation)
         lengths = {name: len(column) for name, column in found.fields.items()}
         if lengths != dict.fromkeys(self.info.fields, len(found)):
             self._refuse(operation, f"of {len(found)} records, it has fields {lengths}")
@@ -229,6 +256,13 @@ class CheckedEngine:
             self._refuse(operation, "an id is there twice")
         if not {str}.issuperset(map(type, ids)):
             self._refuse(operation, "an id is no string")
+
+    def _check_order(self, last: str, names: Sequence[str], ids: IdRange) -> None:
+        if last >= names[0] or not all(map(operator.lt, names, names[1:])):
+            self._refuse("scan", "its ids are not in ascending order")
+        for name in (names[0], names[-1]):
+            if name not in ids:
+                self._refuse("scan", f"{name!r} is not in the range of ids that it was to read")
 
     def _check_scope(self, answers: Sequence[Sequence[str]], scope: Scope, operation: str) -> None:
         if scope.within is None:
@@ -258,6 +292,10 @@ class CheckedEngine:
 
 def _is_array(value: object, kind: type[np.generic], shape: tuple[int, ...]) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == kind and value.shape == shape
+
+
+def _are(values: object, kind: type[Any]) -> bool:
+    return isinstance(values, list) and all(isinstance(each, kind) for each in values)
 
 
 def _all_finite(vectors: Any) -> bool:

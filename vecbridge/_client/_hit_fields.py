@@ -104,7 +104,8 @@ def _read(
     ids = list(dict.fromkeys(chain.from_iterable(hits.ids for hits in answers)))
     known: dict[str, tuple[FieldValue, ...]] = {}
     for start in range(0, len(ids), index.scan_rows):
-        found = index.fetch(ids[start : start + index.scan_rows], consistency=consistency)
+        part = ids[start : start + index.scan_rows]
+        found = index.fetch(part, vectors=False, consistency=consistency)
         columns = [found.fields[name] for name in names]
         known.update(zip(found.ids, zip(*columns, strict=True), strict=True))
     return known

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._client._scan import records_in
+from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import Records
-from vecbridge._contract._scope import Scope
+from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._errors import InvalidArgumentError
 
-
-@dataclass(frozen=True)
-class IdRange:
-    """A range of ids, by code point.
-
-    Attributes:
-        start: the first id that may be in it; ``None`` for no lower end.
-        stop: the first id beyond it; ``None`` for no upper end.
-
-    Example:
-        >>> [name in IdRange("b", "d") for name in ("a", "b", "d")]
-        [False, True, False]
-    """
-
-    start: str | None = None
-    stop: str | None = None
-
-    def __contains__(self, name: str) -> bool:
-        return (self.start is None or name >= self.start) and (
-            self.stop is None or name < self.stop
-        )
-
-
 EVERY_ID = IdRange()
+
+_FIRST_ID = "\x01"
+"""The smallest of all ids."""
 
 
 def parse_range(start: str | None, stop: str | None, after: str | None) -> IdRange | None:
@@ -65,44 +46,62 @@ def parse_range(start: str | None, stop: str | None, after: str | None) -> IdRan
 
 def count_in(index: CheckedEngine, scope: Scope) -> int:
     """Return how many records are in scope."""
-    if scope.within is None and scope.where is None:
-        return index.count(consistency=scope.consistency)
-    return sum(len(records) for records in records_in(index, scope))
+    if scope.within is None and index.pushes(scope):
+        return index.count(scope)
+    return sum(len(records) for records in records_in(index, scope, vectors=False))
 
 
 def scan_range(
-    index: CheckedEngine, batch_size: int, scope: Scope, ids: IdRange
+    index: CheckedEngine, batch_size: int, scope: Scope, ids: IdRange, *, vectors: bool
 ) -> Iterator[Records]:
     """Yield the records of a range that are in scope, in ascending order of ids.
 
-    The ids of the range are read first, and kept in memory while the scan runs.
+    Where the engine reads no ranges, all ids are read first, and those of the range kept in memory
+    while the scan runs.
 
     Args:
         index: the engine.
         batch_size: most records at a time.
         scope: which of the records.
         ids: the range.
+        vectors: whether their vectors are wanted.
     """
-    names = ids_in(index, scope, ids)
-    for start in range(0, len(names), batch_size):
-        part = replace(scope, within=names[start : start + batch_size])
-        yield from records_in(index, part)
+    if index.capabilities.partitions and scope.within is None:
+        return records_in(index, scope, batch_size, ids, vectors=vectors)
+    return _scan_list(index, batch_size, scope, ids, vectors=vectors)
+
+
+def _scan_list(
+    index: CheckedEngine, batch_size: int, scope: Scope, ids: IdRange, *, vectors: bool
+) -> Iterator[Records]:
+    listed = replace(scope, within=ids_in(index, scope, ids))
+    yield from records_in(index, listed, batch_size, vectors=vectors)
 
 
 def ids_in(index: CheckedEngine, scope: Scope, ids: IdRange = EVERY_ID) -> list[str]:
     """Return the ids in scope and in a range, ascending."""
     return sorted(
-        name for records in records_in(index, scope) for name in records.ids if name in ids
+        name
+        for records in records_in(index, scope, vectors=False)
+        for name in records.ids
+        if name in ids
     )
 
 
-def partition(names: Sequence[str], count: int) -> list[IdRange]:
-    """Return ranges that hold every id once, and about as many of the given ones each.
+def partition(index: CheckedEngine, count: int, consistency: Consistency) -> list[IdRange]:
+    """Return ranges that hold every id once, and about as many records each.
 
     Args:
-        names: ids, ascending.
-        count: how many ranges; there are fewer where there are fewer ids.
+        index: the engine.
+        count: how many ranges; there are fewer where there are fewer records.
+        consistency: level of the read.
     """
-    parts = max(1, min(count, len(names)))
-    cuts = [names[len(names) * part // parts] for part in range(1, parts)]
-    return [IdRange(*edge) for edge in pairwise([None, *cuts, None])]
+    if index.capabilities.partitions:
+        found = index.partitions(count, consistency=consistency)
+    else:
+        names = ids_in(index, Scope(None, None, consistency))
+        parts = max(1, min(count, len(names)))
+        cuts = [names[len(names) * part // parts] for part in range(1, parts)]
+        found = [IdRange(*edge) for edge in pairwise([None, *cuts, None])]
+    # A scan without any end would be one of everything, in any order.
+    return found if len(found) > 1 else [IdRange(_FIRST_ID)]

@@ -16,7 +16,6 @@ from vecbridge._client._checked import Budgets, CheckedEngine
 from vecbridge._client._hit_fields import FieldNames, parse_field_names, projected
 from vecbridge._client._operation import Lifetime, operation
 from vecbridge._client._ranges import (
-    IdRange,
     count_in,
     ids_in,
     parse_range,
@@ -29,7 +28,7 @@ from vecbridge._contract._consistency import Consistency, strongest_level
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._contract._scope import Scope
+from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
 
 
@@ -191,7 +190,8 @@ class RecordIndex:
         """
         names = parse_field_names(fields, self.info)
         checked = validate.ids(ids, unique=False)
-        found = self._checked.fetch(checked, consistency=self._level(consistency))
+        level = self._level(consistency)
+        found = self._checked.fetch(checked, vectors=vectors, consistency=level)
         return projected(found, self.info.fields, names, vectors=vectors)
 
     @operation
@@ -269,12 +269,10 @@ class RecordIndex:
             else validate.positive(batch_size, "batch_size")
         )
         scope, ids = self._scope(None, where, consistency), parse_range(start, stop, after)
-        if ids is not None:
-            batches = scan_range(self._checked, size, scope, ids)
-        elif scope.within is None and scope.where is None:
-            batches = self._checked.scan(size, consistency=scope.consistency)
+        if ids is None:
+            batches = records_in(self._checked, scope, size, vectors=vectors)
         else:
-            batches = records_in(self._checked, scope, size)
+            batches = scan_range(self._checked, size, scope, ids, vectors=vectors)
         types = self.info.fields
         return (projected(records, types, names, vectors=vectors) for records in batches)
 
@@ -283,7 +281,8 @@ class RecordIndex:
         """Return ranges of ids that together hold every record once, about as many each.
 
         A range is what ``scan(start=, stop=)`` takes. The first has no lower end and the last no
-        upper one, so that records that are written later have their range too.
+        upper one, so that records that are written later have their range too. A single range
+        begins with the smallest of all ids: without any end, the scan would be in any order.
 
         Args:
             count: how many ranges; there are fewer where there are fewer records.
@@ -297,8 +296,7 @@ class RecordIndex:
             [IdRange(start=None, stop='c'), IdRange(start='c', stop=None)]
         """
         parts = validate.positive(count, "count")
-        scope = self._scope(None, None, consistency)
-        return partition(ids_in(self._checked, scope), parts)
+        return partition(self._checked, parts, self._level(consistency))
 
     def close(self) -> None:
         """Release what this index alone holds. May be called twice."""

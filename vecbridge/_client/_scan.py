@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -22,7 +23,7 @@ from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
-from vecbridge._contract._scope import Scope
+from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._contract._settling import settle
 from vecbridge._errors import UnsupportedError
 from vecbridge.ranking import distance_matrix, rank
@@ -190,21 +191,38 @@ def _blocks(index: CheckedEngine, count: int, width: int) -> list[tuple[int, int
 
 
 def records_in(
-    index: CheckedEngine, scope: Scope, batch_size: int | None = None
+    index: CheckedEngine,
+    scope: Scope,
+    batch_size: int | None = None,
+    ids: IdRange | None = None,
+    *,
+    vectors: bool = True,
 ) -> Iterator[Records]:
-    """Yield the records in scope, batch by batch; by default batches that fit the budget."""
+    """Yield the records in scope, batch by batch; by default batches that fit the budget.
+
+    Args:
+        index: the engine.
+        scope: which records.
+        batch_size: most records at a time.
+        ids: only those of a range, in order of ids; without a list of ids, and of an engine that
+            declares ``partitions``.
+        vectors: whether their vectors are wanted; otherwise they may be left out.
+    """
     if scope.is_empty:
-        return
+        return iter(())
     rows = batch_size or index.scan_rows
     if scope.within is None:
-        stream = index.scan(rows, consistency=scope.consistency)
+        left = None if index.pushes(scope) else scope.where
+        asked = scope if left is None else replace(scope, where=None)
+        stream = index.scan(rows, asked, ids, vectors=vectors)
     else:
+        left = scope.where
         slices = (scope.within[at : at + rows] for at in range(0, len(scope.within), rows))
-        stream = (index.fetch(part, consistency=scope.consistency) for part in slices)
-    for records in stream:
-        kept = records if scope.where is None else _matching(records, scope.where)
-        if len(kept):
-            yield kept
+        stream = (
+            index.fetch(part, vectors=vectors, consistency=scope.consistency) for part in slices
+        )
+    kept = stream if left is None else (_matching(records, left) for records in stream)
+    return (records for records in kept if len(records))
 
 
 def _matching(records: Records, where: Filter) -> Records:

@@ -280,7 +280,7 @@ def _is_most(index: CheckedEngine, scope: Scope, queries: int) -> bool:
     listed, budgets = len(scope.within or ()), index.budgets
     if listed < budgets.long_list_ids or scope.where is not None:
         return False
-    count = index.count(consistency=scope.consistency)
+    count = index.count(Scope(None, None, scope.consistency))
     more = (count - listed) * queries * index.info.dimension
     return count <= _RECORDS_PER_LISTED_ID * listed and more <= budgets.lookup_products * listed
 

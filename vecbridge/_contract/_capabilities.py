@@ -26,6 +26,9 @@ class Capabilities:
         farthest: the engine lists the farthest records: the index is a
             :class:`~vecbridge.FarIndex`. Otherwise the client layer mirrors the query, or looks at
             every record.
+        partitions: the engine reads a range of ids in their order without reading the rest, and
+            cuts itself into ranges: the index is a :class:`~vecbridge.PartitionedIndex`. Otherwise
+            the client layer reads all ids for that.
         max_dimension: largest dimension of an index, at most 32768.
         max_k: largest ``k`` of one native search; ``None`` for no ceiling.
         max_within: most ids of one native ``within`` list; ``None`` for no ceiling.
@@ -33,7 +36,10 @@ class Capabilities:
             ``None`` for no ceiling.
         field_types: types of the scalar fields that records may carry.
         filters: the operators of a settled filter that the engine evaluates itself. Where a filter
-            has others, the client layer reads every record in scope, and gives the same answer.
+            has others, the client layer evaluates it on the records, and gives the same answer.
+        filters_except: exceptions from ``filters``: a field's type and an operator that the engine
+            does not evaluate on fields of this type, as in ``("strings", "contains")``. An
+            optional type is listed by itself.
         consistency: levels that a read may ask for, after weaker ones are satisfied by stronger.
         durable: an acknowledged write survives the end of the process.
         shared: any number of processes may have the store open, and see each other's writes.
@@ -44,12 +50,14 @@ class Capabilities:
     recall: float | None
     range_search: bool
     farthest: bool
+    partitions: bool
     max_dimension: int
     max_k: int | None
     max_within: int | None
     max_batch_bytes: int | None
     field_types: frozenset[FieldType]
     filters: frozenset[FilterOperator]
+    filters_except: frozenset[tuple[FieldType, FilterOperator]]
     consistency: frozenset[Consistency]
     durable: bool
     shared: bool

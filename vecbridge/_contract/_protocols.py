@@ -17,7 +17,7 @@ from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._contract._scope import Scope
+from vecbridge._contract._scope import IdRange, Scope
 
 
 @runtime_checkable
@@ -29,9 +29,11 @@ class VectorIndex(Protocol):
     C-contiguous finite float32 of shape ``(n, d)``; ``k`` is at least 1 and at most
     ``capabilities.max_k``; batches respect ``capabilities.max_batch_bytes``; ``scope.within``
     holds distinct ids, at least one and no more than ``capabilities.max_within``; ``scope.where``
-    is settled and of operators in ``capabilities.filters``; a level of consistency is a declared
-    one, never ``None``. It must not keep or change what it is given, and what it returns belongs
-    to the caller.
+    is settled and of what ``capabilities.filters`` and ``filters_except`` declare; a level of
+    consistency is a declared one. It must not keep or change what it is given, and what it returns
+    belongs to the caller.
+
+    With ``vectors=False`` a read need not bring the vectors: they may have the shape ``(n, 0)``.
 
     Every method raises :class:`vecbridge.BackendError` when the store fails.
     """
@@ -52,19 +54,28 @@ class VectorIndex(Protocol):
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records; ids that are not there are ignored."""
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return records in request order; ids that are not there are listed in ``missing``."""
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Return whether each id is there: ``(len(ids),)`` bool."""
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        """Return the number of live records."""
+    def count(self, scope: Scope) -> int:
+        """Return the number of live records in scope; ``scope.within`` is ``None``."""
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Yield every live record once, at most ``batch_size`` at a time, in any order."""
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        """Yield every live record in scope once, at most ``batch_size`` at a time.
+
+        Args:
+            batch_size: most records at a time.
+            scope: which records; ``scope.within`` is ``None``.
+            ids: only records of this range, in ascending order of ids by code point. ``None``:
+                all, in any order. An index that does not declare ``capabilities.partitions`` is
+                given nothing else.
+            vectors: whether the vectors are wanted.
+        """
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking: ``min(k, candidates)`` hits per query of ``(q, d)``.
@@ -82,6 +93,19 @@ class VectorIndex(Protocol):
 
     def close(self) -> None:
         """Release what this index alone holds. May be called twice."""
+
+
+class PartitionedIndex(Protocol):
+    """What an index has besides where its engine reads ranges of ids.
+
+    It is used where ``capabilities.partitions`` declares it, and so are ranges in ``scan``.
+    """
+
+    def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
+        """Return at most ``count`` ranges, ascending, with about as many records each.
+
+        Each begins where the one before ends. The first has no lower end, the last no upper end.
+        """
 
 
 class RangeIndex(Protocol):

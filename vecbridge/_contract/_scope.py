@@ -1,4 +1,4 @@
-"""What a search reads: which records, and how fresh."""
+"""What a call reads: which records, and how fresh."""
 
 from __future__ import annotations
 
@@ -10,8 +10,30 @@ from vecbridge._contract._filters import Filter
 
 
 @dataclass(frozen=True)
+class IdRange:
+    """A range of ids, by code point.
+
+    Attributes:
+        start: the first id that may be in it; ``None`` for no lower end.
+        stop: the first id beyond it; ``None`` for no upper end.
+
+    Example:
+        >>> [name in IdRange("b", "d") for name in ("a", "b", "d")]
+        [False, True, False]
+    """
+
+    start: str | None = None
+    stop: str | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return (self.start is None or name >= self.start) and (
+            self.stop is None or name < self.stop
+        )
+
+
+@dataclass(frozen=True)
 class Scope:
-    """Which records a search may return, and what it is guaranteed to see.
+    """Which records a call may return, and what it is guaranteed to see.
 
     The client layer makes it from the keywords of a call, and hands it to the engine.
 

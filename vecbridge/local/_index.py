@@ -16,7 +16,7 @@ from vecbridge._contract._filters import FILTER_OPERATORS
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._contract._scope import Scope
+from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._errors import ClosedError
 from vecbridge.local._exact import ExactSearch
 from vecbridge.local._snapshot import SearchScope, Snapshot
@@ -75,23 +75,27 @@ class LocalIndex:
         """Remove records; ids that are not there are ignored."""
         self._table("delete").delete(ids)
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return records in request order; ids that are not there are listed in ``missing``."""
-        return self._table("fetch").fetch(ids)
+        return self._table("fetch").fetch(ids, vectors=vectors)
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Tell for each id whether it is there."""
         return self._table("contains").contains(ids)
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        """Return the number of live records."""
-        return self._table("count").count()
+    def count(self, scope: Scope) -> int:
+        """Return the number of live records in scope."""
+        return self._table("count").count(scope.where)
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Yield every record once, as they are when the scan begins."""
-        return self._table("scan").scan(batch_size)
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        """Yield every record in scope once, as they are when the scan begins."""
+        return self._table("scan").scan(batch_size, scope.where, ids, vectors=vectors)
+
+    def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
+        """Return ranges of ids with about as many records each."""
+        return self._table("partitions").partitions(count)
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking."""
@@ -301,12 +305,14 @@ def local_capabilities(
         recall=recall,
         range_search=range_search,
         farthest=True,
+        partitions=True,
         max_dimension=max_dimension or MAX_DIMENSION,
         max_k=None,
         max_within=None,
         max_batch_bytes=None,
         field_types=frozenset(FIELD_TYPES),
         filters=FILTER_OPERATORS,
+        filters_except=frozenset(),
         consistency=frozenset({"strong"}),
         durable=store.durable,
         shared=store.durable,

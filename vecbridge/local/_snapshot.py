@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -14,6 +14,8 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._matching import matches
 from vecbridge._contract._records import Records
+from vecbridge._contract._scope import IdRange
+from vecbridge.local._order import NO_ORDER, IdOrder
 from vecbridge.ranking import ids_at
 
 # Gathering reads and writes what a product over everything only reads.
@@ -34,6 +36,7 @@ class IdTable:
         self.ids = list(ids)
         self._rows: dict[str, int] = {}
         self._known = 0
+        self._order = NO_ORDER
         self._hashes: list[NDArray[np.int64]] = []
 
     @property
@@ -50,12 +53,23 @@ class IdTable:
         """How many ids can be looked up already."""
         return self._known
 
+    def order(self, *, merged: bool = False) -> IdOrder:
+        """Return the ids in ascending order; it is kept for the next look.
+
+        Args:
+            merged: whether none may be apart, and none gone.
+        """
+        known, rows = self._order, self.rows
+        self._order = known.merged(self.ids, rows) if merged else known.of(self.ids, rows)
+        return self._order
+
     def copy(self) -> IdTable:
         """Return the same ids, on their own."""
         other = IdTable(self.ids)
         # In this order: more may be learned meanwhile, and learned again.
         other._known = self._known
         other._rows = dict(self._rows)
+        other._order = self._order
         return other
 
     def moved(self, hole: int, mover: int) -> None:
@@ -65,6 +79,9 @@ class IdTable:
 
     def forget(self, rows: Iterable[int]) -> None:
         """Forget the ids of rows; the rows stay, to be filled or cut off."""
+        if self._order.names:
+            # What has no place among the others may move to a row of theirs.
+            self._order = self._order.merged(self.ids, self._rows)
         for row in rows:
             del self._rows[self.ids[row]]
 
@@ -76,6 +93,7 @@ class IdTable:
             tail: the ids that belong there.
             at: the ids that belong in other rows.
         """
+        self._order = NO_ORDER
         for name in self.ids[end:]:
             self._rows.pop(name, None)
         self.ids[end:] = tail
@@ -89,6 +107,7 @@ class IdTable:
         """Drop the rows from ``end`` on."""
         del self.ids[end:]
         self._known = end
+        self._order = self._order._replace(rows=min(end, self._order.rows))
 
     def load(self, ids: Sequence[str]) -> None:
         """Add ids that may be there already; :meth:`keep_latest` comes before any look-up."""
@@ -111,6 +130,7 @@ class IdTable:
         if len(last) == len(self.ids):
             return None
         self.ids = list(last)
+        self._order = NO_ORDER
         return np.fromiter(last.values(), np.intp, len(last))
 
 
@@ -169,10 +189,36 @@ class Snapshot:
         columns = {name: column[rows] for name, column in self.fields.items()}  # type: ignore[misc]
         return rows[matches(where, columns, len(rows))]
 
-    def records(self, rows: NDArray[np.intp], missing: tuple[str, ...] = ()) -> Records:
+    def pages_where(
+        self, ids: IdRange, where: Filter | None, size: int
+    ) -> Iterator[NDArray[np.intp]]:
+        """Yield the rows of a range of ids that a filter accepts, in order of ids.
+
+        Args:
+            ids: the range.
+            where: the filter; ``None`` for none.
+            size: how many rows at a time.
+        """
+        found: list[NDArray[np.intp]] = []
+        count = 0
+        for names in self.ids.order().within(ids, size):
+            rows = self.rows_of(names)
+            found.append(rows if where is None else self.rows_where(where, rows))
+            count += len(found[-1])
+            if count >= size:
+                rows = np.concatenate(found)
+                yield rows[:size]
+                found, count = [rows[size:]], count - size
+        rows = np.concatenate([np.empty(0, dtype=np.intp), *found])
+        yield from (rows[at : at + size] for at in range(0, count, size))
+
+    def records(
+        self, rows: NDArray[np.intp], missing: tuple[str, ...] = (), *, vectors: bool = True
+    ) -> Records:
         """Return copies of rows, the caller's own."""
         columns = {name: column[rows].tolist() for name, column in self.fields.items()}
-        return Records(self.ids_at(rows), self.vectors[rows], columns, missing)
+        matrix = self.vectors[rows] if vectors else np.empty((len(rows), 0), dtype=np.float32)
+        return Records(self.ids_at(rows), matrix, columns, missing)
 
     def part(self, start: int, stop: int) -> Records:
         """Return copies of consecutive rows, the caller's own."""

@@ -13,7 +13,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vecbridge._contract._filters import Filter
 from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._scope import IdRange
 from vecbridge._errors import ClosedError, IndexNotFoundError, VecbridgeError
 from vecbridge.local._catalogue import Head, IndexRow
 from vecbridge.local._columns import Columns
@@ -28,6 +30,8 @@ T = TypeVar("T")
 
 _PART_BYTES = 2 << 20
 """Copies that a processor's cache holds are read while they are there."""
+
+_PART_ROWS = 1 << 16
 
 
 class LocalTable:
@@ -63,7 +67,7 @@ class LocalTable:
         """Remove records: all of them, durably, or none. Ids that are not there are ignored."""
         self._run("delete", lambda: self._delete(ids))
 
-    def fetch(self, ids: Sequence[str]) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool = True) -> Records:
         """Return copies of records in request order, the missing ones listed."""
         view = self.snapshot("fetch")
         rows = view.rows_of(ids)
@@ -71,7 +75,7 @@ class LocalTable:
         if len(rows) < len(ids):
             found = set(view.ids_at(rows))
             missing = tuple(one for one in ids if one not in found)
-        return view.records(rows, missing)
+        return view.records(rows, missing, vectors=vectors)
 
     def contains(self, ids: Sequence[str]) -> NDArray[np.bool_]:
         """Tell for each id whether it is there."""
@@ -81,16 +85,45 @@ class LocalTable:
 
         return self._read("contains", look)
 
-    def count(self) -> int:
-        """Return the number of records."""
-        return self._read("count", lambda: len(self._columns))
+    def count(self, where: Filter | None = None) -> int:
+        """Return the number of records that a filter accepts, or of all."""
+        if where is None:
+            return self._read("count", lambda: len(self._columns))
+        return len(self.snapshot("count").rows_where(where))
 
-    def scan(self, batch_size: int) -> Iterator[Records]:
-        """Yield copies of every record once, as they are when the scan begins."""
+    def scan(
+        self,
+        batch_size: int,
+        where: Filter | None = None,
+        ids: IdRange | None = None,
+        *,
+        vectors: bool = True,
+    ) -> Iterator[Records]:
+        """Yield copies of records, each once, as they are when the scan begins.
+
+        Args:
+            batch_size: most records at a time.
+            where: only records that this filter accepts; ``None`` for no filter.
+            ids: only ids of this range, in ascending order; ``None`` for all, in any order.
+            vectors: whether their vectors are wanted.
+        """
         view = self.snapshot("scan")
-        size = max(1, min(batch_size, _PART_BYTES // (4 * self.info.dimension)))
-        for start in range(0, len(view), size):
-            yield view.part(start, min(start + size, len(view)))
+        fitting = _PART_BYTES // (4 * self.info.dimension) if vectors else _PART_ROWS
+        size = max(1, min(batch_size, fitting))
+        if ids is not None:
+            for rows in view.pages_where(ids, where, size):
+                yield view.records(rows, vectors=vectors)
+        elif where is None and vectors:
+            for start in range(0, len(view), size):
+                yield view.part(start, min(start + size, len(view)))
+        else:
+            rows = np.arange(len(view)) if where is None else view.rows_where(where)
+            for start in range(0, len(rows), size):
+                yield view.records(rows[start : start + size], vectors=vectors)
+
+    def partitions(self, count: int) -> list[IdRange]:
+        """Return at most ``count`` ranges of ids with about as many records each."""
+        return self.snapshot("partitions").ids.order(merged=True).ranges(count)
 
     def snapshot(self, operation: str = "search") -> Snapshot:
         """Return a frozen view of the records, for an engine to search."""

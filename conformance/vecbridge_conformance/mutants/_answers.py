@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Candidates, Consistency, Hits, Records, Scope
+from vecbridge import Candidates, Hits, IdRange, Records, Scope
 from vecbridge.ranking import distances, rank
 from vecbridge_conformance.mutants._backend import mutant
 from vecbridge_conformance.mutants._reference import Distances, Found, ReferenceIndex, Vectors
@@ -193,8 +193,10 @@ class ScanByTheIndex(ReferenceIndex):
     def bound(self, *_: object) -> float:
         return -math.inf
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        for records in super().scan(batch_size, consistency=consistency):
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        for records in super().scan(batch_size, scope, ids, vectors=vectors):
             kept = [position for position in range(len(records)) if position % 5 != 3]
             fields = {name: [column[at] for at in kept] for name, column in records.fields.items()}
             yield Records(tuple(records.ids[at] for at in kept), records.vectors[kept], fields)

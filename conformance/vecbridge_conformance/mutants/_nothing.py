@@ -17,7 +17,7 @@ class EmptyIndexRaises(ReferenceIndex):
     declared: ClassVar = {"exact": False}
 
     def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
-        count = self.count()
+        count = self.count(Scope())
         return super().search(queries, k * count // count, scope)
 
 

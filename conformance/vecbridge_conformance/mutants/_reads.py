@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import CONSISTENCY_LEVELS, Consistency, Fields, Records
+from vecbridge import CONSISTENCY_LEVELS, Consistency, Fields, IdRange, Records, Scope
 from vecbridge_conformance.mutants._backend import mutant
 from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange, Vectors
 from vecbridge_conformance.mutants._shelf import Row
@@ -18,17 +18,18 @@ from vecbridge_conformance.mutants._shelf import Row
 class FetchInServerOrder(ReferenceIndex):
     """Records come in the order of insertion, not of the request."""
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         order = {row.id: at for at, row in enumerate(self.rows(consistency))}
-        return super().fetch(sorted(ids, key=lambda name: order.get(name, 0)))
+        names = sorted(ids, key=lambda name: order.get(name, 0))
+        return super().fetch(names, vectors=vectors, consistency=consistency)
 
 
 @mutant("missing-not-told", "READ-2")
 class MissingNotTold(ReferenceIndex):
     """Ids without a record are passed over in silence."""
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        found = super().fetch(ids)
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
+        found = super().fetch(ids, vectors=vectors, consistency=consistency)
         return Records(found.ids, found.vectors, found.fields)
 
 
@@ -36,18 +37,18 @@ class MissingNotTold(ReferenceIndex):
 class VectorsShifted(ReferenceIndex):
     """Of several records, each comes with its neighbour's vector."""
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        found = super().fetch(ids)
-        vectors = np.roll(found.vectors, 1, axis=0)
-        return Records(found.ids, vectors, found.fields, found.missing)
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
+        found = super().fetch(ids, vectors=vectors, consistency=consistency)
+        shifted = np.roll(found.vectors, 1, axis=0)
+        return Records(found.ids, shifted, found.fields, found.missing)
 
 
 @mutant("fields-shifted", "SEARCH-19")
 class FieldsShifted(ReferenceIndex):
     """Of several records, each comes with its neighbour's fields."""
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        found = super().fetch(ids)
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
+        found = super().fetch(ids, vectors=vectors, consistency=consistency)
         fields = {name: [*column[1:], *column[:1]] for name, column in found.fields.items()}
         return Records(found.ids, found.vectors, fields, found.missing)
 
@@ -56,20 +57,16 @@ class FieldsShifted(ReferenceIndex):
 class ContainsInServerOrder(ReferenceIndex):
     """Answers for the ids in another order than they were asked in."""
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
-        return super().contains(sorted(ids))
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
+        return super().contains(sorted(ids), consistency=consistency)
 
 
 @mutant("contains-guessed", "READ-4")
 class ContainsGuessed(ReferenceIndex):
     """Of more ids than one request takes, the rest is said to be there."""
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
-        there = super().contains(ids[:16384])
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
+        there = super().contains(ids[:16384], consistency=consistency)
         return np.concatenate([there, np.ones(len(ids) - len(there), dtype=np.bool_)])
 
 
@@ -77,8 +74,8 @@ class ContainsGuessed(ReferenceIndex):
 class OutputIsTheStore(ReferenceIndex):
     """A fetched vector is the stored one: to change it is to change the store."""
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
-        found = super().fetch(ids)
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
+        found = super().fetch(ids, vectors=vectors, consistency=consistency)
         if len(found) != 1:
             return found
         stored = next(row for row in self.rows(None) if row.id == found.ids[0])
@@ -92,11 +89,11 @@ class CountIgnoresDeletes(ReferenceIndex):
     _deleted = 0
 
     def delete(self, ids: Sequence[str]) -> None:
-        self._deleted += int(self.contains(ids).sum())
+        self._deleted += int(self.contains(ids, consistency="strong").sum())
         super().delete(ids)
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        return super().count() + self._deleted
+    def count(self, scope: Scope) -> int:
+        return super().count(scope) + self._deleted
 
 
 @mutant("count-adds-replacements", "READ-5", "milvus-io/milvus/issues/36222")
@@ -110,16 +107,18 @@ class CountAddsReplacements(ReferenceIndex):
         self._replaced += len(rows) + len(new) - len(merged)
         return merged
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
-        return super().count() + self._replaced
+    def count(self, scope: Scope) -> int:
+        return super().count(scope) + self._replaced
 
 
 @mutant("scan-pages-overlap", "READ-6", "milvus-io/milvus-lite/issues/366")
 class ScanPagesOverlap(ReferenceIndex):
     """A page begins with the last record of the page before."""
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        rows = self.rows(consistency)
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        rows = self.selected(scope, ids)
         for start in range(0, len(rows), batch_size):
             yield self._records(rows[max(start - 1, 0) : start + batch_size])
 
@@ -128,8 +127,10 @@ class ScanPagesOverlap(ReferenceIndex):
 class ScanPagesGap(ReferenceIndex):
     """Each further page begins one record too late."""
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        rows = self.rows(consistency)
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        rows = self.selected(scope, ids)
         for start in range(0, len(rows), batch_size):
             yield self._records(rows[start + bool(start) : start + batch_size])
 
@@ -138,16 +139,20 @@ class ScanPagesGap(ReferenceIndex):
 class ScanFirstPageOnly(ReferenceIndex):
     """A scan ends at the ceiling of one request."""
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        yield self._records(self.rows(consistency)[:batch_size])
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        yield self._records(self.selected(scope, ids)[:batch_size])
 
 
 @mutant("scan-ignores-batch-size", "READ-6", "linagora/openrag/pull/594")
 class ScanIgnoresBatchSize(ReferenceIndex):
     """A scan gives everything at once, whatever the caller can hold."""
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        yield self._records(self.rows(consistency))
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        yield self._records(self.selected(scope, ids))
 
 
 class _Stale(ReferenceIndex):
@@ -220,8 +225,10 @@ class StrongReadsLag(ReferenceIndex):
 class ScanHoldsEverything(ReferenceIndex):
     """A scan fetches all vectors before it gives the first page."""
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        return iter(list(super().scan(batch_size, consistency=consistency)))
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        return iter(list(super().scan(batch_size, scope, ids, vectors=vectors)))
 
 
 @mutant("weak-reads-never-converge", "CONS-4", "milvus-io/milvus/issues/47913")

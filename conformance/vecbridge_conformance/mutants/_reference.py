@@ -23,6 +23,7 @@ from vecbridge import (
     Fields,
     FieldValue,
     Hits,
+    IdRange,
     IndexInfo,
     IndexNotFoundError,
     Metric,
@@ -92,12 +93,14 @@ class ReferenceIndex:
             recall=None,
             range_search=False,
             farthest=False,
+            partitions=True,
             max_dimension=32768,
             max_k=None,
             max_within=None,
             max_batch_bytes=None,
             field_types=frozenset(FIELD_TYPES),
             filters=FILTER_OPERATORS,
+            filters_except=frozenset(),
             consistency=frozenset({"strong"}),
             durable=self._shelf.durable,
             shared=self._shelf.durable,
@@ -131,28 +134,42 @@ class ReferenceIndex:
         """Return the rows after a delete."""
         return [row for row in rows if row.id not in names]
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return records in request order."""
         known = {row.id: row for row in self.rows(consistency)}
         found = [known[name] for name in ids if name in known]
         return self._records(found, tuple(name for name in ids if name not in known))
 
-    def contains(
-        self, ids: Sequence[str], *, consistency: Consistency | None = None
-    ) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Return one bool an id."""
         known = {row.id for row in self.rows(consistency)}
         return np.array([name in known for name in ids], dtype=np.bool_)
 
-    def count(self, *, consistency: Consistency | None = None) -> int:
+    def count(self, scope: Scope) -> int:
         """Return how many rows."""
-        return len(self.rows(consistency))
+        return len(self.selected(scope, None))
 
-    def scan(self, batch_size: int, *, consistency: Consistency | None = None) -> Iterator[Records]:
-        """Yield every row once."""
-        rows = self.rows(consistency)
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        """Yield every row in scope once, vectors and all."""
+        rows = self.selected(scope, ids)
         for start in range(0, len(rows), batch_size):
             yield self._records(rows[start : start + batch_size])
+
+    def selected(self, scope: Scope, ids: IdRange | None) -> list[Row]:
+        """Return the rows that are counted or scanned, in the order of a scan."""
+        rows = self.in_scope(self.rows(scope.consistency), scope)
+        if ids is None:
+            return rows
+        return sorted((row for row in rows if row.id in ids), key=lambda row: row.id)
+
+    def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
+        """Return ranges with about as many rows each."""
+        names = sorted(row.id for row in self.rows(consistency))
+        parts = max(1, min(count, len(names)))
+        cuts = [names[len(names) * part // parts] for part in range(1, parts)]
+        return [IdRange(*edge) for edge in zip([None, *cuts], [*cuts, None], strict=True)]
 
     def search(self, queries: Vectors, k: int, scope: Scope) -> list[Hits]:
         """Return the k nearest of each query."""

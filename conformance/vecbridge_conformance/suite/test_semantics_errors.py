@@ -11,7 +11,13 @@ import pytest
 from pydantic import ValidationError
 
 import vecbridge
-from vecbridge import BackendError, ConnectionFailedError, MissingDependencyError, VecbridgeError
+from vecbridge import (
+    BackendError,
+    ConnectionFailedError,
+    MissingDependencyError,
+    Scope,
+    VecbridgeError,
+)
 from vecbridge_conformance import Deployment, Harness, OtherProcess, clause, vacuous
 from vecbridge_conformance.checks import described, raised_by
 
@@ -85,7 +91,7 @@ def test_an_error_of_the_store_says_whose_it_is(harness: Harness) -> None:
     engine = harness.engine(dimension=2)
     engine.close()
     with pytest.raises(BackendError) as caught:
-        engine.count()
+        engine.count(Scope(consistency=engine.info.consistency))
     assert caught.value.backend == harness.store.name
     assert caught.value.operation
     assert caught.value.retryable is False

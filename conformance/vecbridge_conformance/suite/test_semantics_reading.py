@@ -20,8 +20,11 @@ def test_fetch_answers_in_the_order_of_the_request(harness: Harness) -> None:
     """Look for answers in the order of the store; sort them at the client."""
     index = harness.index(dimension=2, metric="euclidean")
     index.upsert(["a", "b", "c", "d"], [[1, 0], [2, 0], [3, 0], [4, 0]])
-    for target in (index, index.engine):
-        found = target.fetch(["d", "lost", "a", "c", "also lost"])
+    asked = ["d", "lost", "a", "c", "also lost"]
+    for found in (
+        index.fetch(asked),
+        index.engine.fetch(asked, vectors=True, consistency=index.info.consistency),
+    ):
         assert found.ids == ("d", "a", "c")
         assert found.vectors[:, 0].tolist() == [4, 1, 3]
         assert found.missing == ("lost", "also lost")

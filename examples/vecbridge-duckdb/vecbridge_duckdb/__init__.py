@@ -45,9 +45,9 @@ class DuckdbIndex:
     def capabilities(self) -> vb.Capabilities:
         return vb.Capabilities(
             exact=True, max_k=None, max_within=None, max_batch_bytes=None, max_dimension=2**15,
-            recall=None, range_search=False, farthest=False, consistency=frozenset({"strong"}),
-            field_types=frozenset(), filters=frozenset(), durable=self._backend.path is not None,
-            shared=False,
+            recall=None, range_search=False, farthest=False, partitions=False,
+            consistency=frozenset({"strong"}), field_types=frozenset(), filters=frozenset(),
+            filters_except=frozenset(), durable=self._backend.path is not None, shared=False,
         )  # fmt: skip
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Any = None) -> None:
@@ -63,26 +63,26 @@ class DuckdbIndex:
         with self._backend.using("delete", self._closed) as database:
             database.execute(f"DELETE FROM {self.table} {INSIDE}", {"ids": list(ids)})
 
-    def fetch(self, ids: Sequence[str], *, consistency: Any = None) -> vb.Records:
-        found, vectors, _ = self._rows("fetch", f"FROM {self.table} {INSIDE}", {"ids": list(ids)})
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Any) -> vb.Records:
+        found, matrix, _ = self._rows("fetch", f"FROM {self.table} {INSIDE}", {"ids": list(ids)})
         row_of = {name: row for row, name in enumerate(found)}
         there = tuple(name for name in ids if name in row_of)
         missing = tuple(name for name in ids if name not in row_of)
-        return vb.Records(there, vectors[[row_of[name] for name in there]], missing=missing)
+        return vb.Records(there, matrix[[row_of[name] for name in there]], missing=missing)
 
-    def contains(self, ids: Sequence[str], *, consistency: Any = None) -> NDArray[np.bool_]:
-        return np.isin(ids, self.fetch(ids).ids)
+    def contains(self, ids: Sequence[str], *, consistency: Any) -> NDArray[np.bool_]:
+        return np.isin(ids, self.fetch(ids, vectors=False, consistency=consistency).ids)
 
-    def count(self, *, consistency: Any = None) -> int:
+    def count(self, scope: vb.Scope) -> int:
         with self._backend.using("count", self._closed) as database:
             return int(database.execute(f"SELECT count(*) FROM {self.table}").fetchall()[0][0])
 
-    def scan(self, batch_size: int, *, consistency: Any = None) -> Iterator[vb.Records]:
+    def scan(self, batch_size: int, scope: Any, ids: Any, *, vectors: Any) -> Iterator[vb.Records]:
         page = f"FROM {self.table} WHERE id > $last ORDER BY id LIMIT {batch_size}"
-        ids, vectors, _ = self._rows("scan", page, {"last": ""})
-        while ids:
-            yield vb.Records(ids, vectors)
-            ids, vectors, _ = self._rows("scan", page, {"last": ids[-1]})
+        found, matrix, _ = self._rows("scan", page, {"last": ""})
+        while found:
+            yield vb.Records(found, matrix)
+            found, matrix, _ = self._rows("scan", page, {"last": found[-1]})
 
     def search(self, queries: NDArray[np.float32], k: int, scope: vb.Scope) -> list[vb.Hits]:
         return [vb.Hits(*self._nearest(query, k, scope, margin=0)[::2]) for query in queries]

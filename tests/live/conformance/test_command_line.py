@@ -19,8 +19,8 @@ from vecbridge_conformance.mutants import ReferenceBackend, ReferenceIndex
 
 
 class ToyIndex(ReferenceIndex):
-    def fetch(self, ids, *, consistency=None):
-        found = super().fetch(ids, consistency=consistency)
+    def fetch(self, ids, *, vectors, consistency):
+        found = super().fetch(ids, vectors=vectors, consistency=consistency)
         return Records(found.ids, found.vectors + 0.0, found.fields, found.missing)
 
 

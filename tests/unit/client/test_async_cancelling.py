@@ -19,6 +19,7 @@ from vecbridge import (
     Consistency,
     FieldType,
     Metric,
+    Scope,
     Store,
     get_backend,
 )
@@ -282,7 +283,7 @@ def test_an_index_that_nobody_takes_is_closed(asked: str) -> None:
             # The one reader has done it by then.
             await store.index_names()
             with pytest.raises(ClosedError):
-                backend.engines[0].count()
+                backend.engines[0].count(Scope())
 
     asyncio.run(main())
 

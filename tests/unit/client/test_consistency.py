@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.engine import make_engine
-from vecbridge import Consistency, Index, InvalidArgumentError, UnsupportedError
+from vecbridge import Consistency, Index, InvalidArgumentError, Scope, UnsupportedError
 
 WEAK: frozenset[Consistency] = frozenset({"strong", "session", "eventual"})
 
@@ -17,9 +17,9 @@ def levels(index: Index, engine: Any, asked: Consistency | None = None) -> list[
     seen = []
     original = engine.count
 
-    def count(*, consistency: Consistency | None = None) -> int:
-        seen.append(str(consistency))
-        return int(original(consistency=consistency))
+    def count(scope: Scope) -> int:
+        seen.append(str(scope.consistency))
+        return int(original(scope))
 
     engine.count = count
     index.count(consistency=asked)

@@ -29,10 +29,10 @@ class Fleeting(LocalIndex):
 
     leaving: list[str]
 
-    def fetch(self, ids: Sequence[str], *, consistency: Consistency | None = None) -> Records:
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         if self.leaving:
             self.delete([self.leaving.pop()])
-        return super().fetch(ids, consistency=consistency)
+        return super().fetch(ids, vectors=vectors, consistency=consistency)
 
 
 class Failing(LocalIndex):

@@ -39,8 +39,8 @@ class RawBackend(ReferenceBackend):
 class RoundingIndex(ReferenceIndex):
     """Changes the last number of long vectors."""
 
-    def fetch(self, ids: Sequence[str], *, consistency: Any = None) -> Records:
-        found = super().fetch(ids, consistency=consistency)
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Any) -> Records:
+        found = super().fetch(ids, vectors=vectors, consistency=consistency)
         if self.info.dimension > 5000:
             found.vectors[:, -1] += np.float32(1)
         return found

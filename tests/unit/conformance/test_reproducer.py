@@ -49,9 +49,9 @@ def test_fields_filters_and_the_engine_are_written_too(harness: Harness) -> None
     index.search([0], where=field("size") > 1)
     engine = harness.engine(dimension=1, metric="euclidean")
     engine.upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
-    engine.count()
+    engine.count(Scope())
 
-    assert "index.engine.count()" in harness.recorder.script()
+    assert "index.engine.count(Scope(" in harness.recorder.script()
     harness.release(engine)
     del harness.recorder.calls[engine.info.name]
     assert "ids=('b',)" in run(harness.recorder.script())
@@ -130,7 +130,7 @@ def test_lists_of_arrays_and_numbers_that_are_none_can_be_pasted(harness: Harnes
 
 def test_an_index_that_is_used_again_is_the_one_made_last(harness: Harness) -> None:
     first = harness.engine(dimension=1)
-    harness.engine(dimension=2).count()
+    harness.engine(dimension=2).count(Scope())
     harness.recorder.engine(first).upsert(["a"], np.ones((1, 1), dtype=np.float32), {})
 
     assert "dimension=1" in harness.recorder.script()

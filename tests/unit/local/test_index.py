@@ -24,10 +24,12 @@ def new_index(path: Path | None = None) -> LocalIndex:
 def test_record_operations_reach_the_table() -> None:
     index = new_index()
     index.delete(["id4"])
-    assert index.count() == 4
-    assert index.contains(["id4", "id3"]).tolist() == [False, True]
-    assert index.fetch(["id2"]).fields == {"n": [2]}
-    assert [len(records) for records in index.scan(3)] == [3, 1]
+    assert index.count(Scope()) == 4
+    assert index.contains(["id4", "id3"], consistency="strong").tolist() == [False, True]
+    found = index.fetch(["id2"], vectors=False, consistency="strong")
+    assert (found.fields, found.vectors.shape) == ({"n": [2]}, (1, 0))
+    pages = index.scan(3, Scope(), None, vectors=True)
+    assert [len(records) for records in pages] == [3, 1]
     assert (index.info.name, index.info.fields) == ("t", {"n": "integer"})
 
 
@@ -49,10 +51,11 @@ def test_candidates_are_all_rows_or_those_of_the_scope() -> None:
 CALLS: list[Callable[[LocalIndex], object]] = [
     lambda index: index.upsert(["a"], vectors(1), {"n": [1]}),
     lambda index: index.delete(["a"]),
-    lambda index: index.fetch(["a"]),
-    lambda index: index.contains(["a"]),
-    lambda index: index.count(),
-    lambda index: index.scan(1),
+    lambda index: index.fetch(["a"], vectors=True, consistency="strong"),
+    lambda index: index.contains(["a"], consistency="strong"),
+    lambda index: index.count(Scope()),
+    lambda index: index.scan(1, Scope(), None, vectors=True),
+    lambda index: index.partitions(2, consistency="strong"),
     lambda index: index.search(vectors(1), 1, Scope()),
     lambda index: index.candidates(vectors(1), 1, Scope()),
 ]
@@ -78,7 +81,7 @@ def test_closing_one_handle_leaves_the_others(tmp_path: Path) -> None:
     one, other = (LocalIndex(table, capabilities, "test") for _ in range(2))
     one.close()
     other.upsert(named(2), vectors(2))
-    assert other.count() == 2
+    assert other.count(Scope()) == 2
 
 
 def test_capabilities_say_where_the_records_are(tmp_path: Path) -> None:

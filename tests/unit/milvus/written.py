@@ -63,7 +63,7 @@ class Written:
         """The records whose ids come after an id: the second page of a scan."""
         self._put(name)
         with suppress(BackendError):
-            list(self._engine.scan(1, consistency="eventual"))
+            list(self._engine.scan(1, Scope(consistency="eventual"), None, vectors=True))
         return self._queries()[1]
 
     def until(self, name: str) -> str:
