@@ -12,6 +12,8 @@ _INTRODUCTION = """\
 
 `pip install 'vecbridge[cli]'` brings `vecbridge`. Every command has `--help`, and `--json` for
 programs; only `demo` is for people alone, and `conformance` writes its reports as JSON files.
+Without that extra, `vecbridge fiftyone` and `vecbridge conformance` work all the same, with the extra
+of their name, and any other command says what to install.
 
 | exit code | meaning |
 |---|---|
@@ -19,6 +21,9 @@ programs; only `demo` is for people alone, and `conformance` writes its reports 
 | 1 | the answer is no: a check failed, two indexes differ, there is no such index |
 | 2 | the command or the configuration cannot be followed |
 | 3 | the store cannot be reached, or failed |
+| 70 | a bug; please report it |
+| 130 | interrupted by Ctrl-C |
+| 141 | the program that reads the output, such as `head`, has ended before it |
 
 With `--json`, what is asked for goes to the standard output as JSON, an answer that is no among
 it (a check that failed, indexes that differ). Where there is no answer, nothing goes there, and

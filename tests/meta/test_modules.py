@@ -17,18 +17,10 @@ from pathlib import Path
 from tests.meta.source import modules, tree
 from tests.meta.test_repository import MOST_LINES
 
-_COMMAND = "commands of one subject, read with their help; _app is the list of all of them"
 REASONS = {
     "vecbridge._client._batching": "when a batch fails is one idea; _records lists operations",
     "vecbridge._client._threads": "what a cancelled await leaves is one idea; _async lists methods",
     "vecbridge._config._origin": "what of a configuration may travel is one idea; so is finding it",
-    "vecbridge.cli._backends": _COMMAND,
-    "vecbridge.cli._bench": _COMMAND,
-    "vecbridge.cli._indexes": _COMMAND,
-    "vecbridge.cli._removing": _COMMAND,
-    "vecbridge.cli._searching": _COMMAND,
-    "vecbridge.cli._transfer": _COMMAND,
-    "vecbridge.cli._verifying": _COMMAND,
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
     "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",

@@ -46,8 +46,17 @@ class Installation(NamedTuple):
 
     def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Runs Python away from the repository, deaf to this environment's settings."""
+        return self._run([self.python, "-I", *arguments], timeout)
+
+    def command(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Runs the console script in the same way."""
+        return self._run([self.python.with_name("vecbridge"), *words], timeout)
+
+    def _run(
+        self, command: Sequence[str | Path], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self.python, "-I", *arguments],
+            command,
             cwd=self.folder,
             env=_plain_environment(self.folder),
             check=False,

@@ -1,55 +1,153 @@
-"""The commands, put together: vecbridge's own, and those that other parts of it bring."""
+"""The commands, put together: each is imported when it is run, and the list of all at once."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
-from importlib.metadata import version
-from importlib.util import find_spec
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from vecbridge._errors import MissingDependencyError
-from vecbridge.cli import (
-    _backends,
-    _bench,
-    _indexes,
-    _removing,
-    _searching,
-    _transfer,
-    _verifying,
+from vecbridge import __version__
+from vecbridge.cli._programs import PROGRAMS, run_program
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "backends": (
+            "_backends:backends",
+            "List the backends, whether they can be used, and how to install what is missing.",
+        ),
+        "config": ("_config:config", "Show, check and change what is configured."),
+        "doctor": ("_backends:doctor", "Say what is wrong with a store, and what to do about it."),
+        "list": ("_indexes:list_indexes", "List the indexes of a store."),
+        "describe": (
+            "_indexes:describe",
+            "Show what an index is, how many records it holds, and what can be asked of it.",
+        ),
+        "count": (
+            "_indexes:count",
+            "Count the records of an index, or those that match a filter.",
+        ),
+        "search": (
+            "_searching:search",
+            "Rank the records of an index by their distance to a record or to vectors.",
+        ),
+        "report": (
+            "_indexes:report",
+            "Write a page about an index: sizes, distances, duplicates, hubs, recall, lag.",
+        ),
+        "bench": (
+            "_bench:bench",
+            "Time a store in less than a minute: writing, searching, fetching.",
+        ),
+        "copy": (
+            "_transfer:copy_index",
+            "Copy an index to another store, and prove that the copy is whole.",
+        ),
+        "verify": (
+            "_verifying:verify_indexes",
+            "Say whether two indexes are the same, and if not, which records differ and how.",
+        ),
+        "export": ("_transfer:export_index", "Write the records of an index to a file."),
+        "import": (
+            "_transfer:import_index",
+            "Write every record of a file to an index, which is made if need be.",
+        ),
+        "delete": (
+            "_removing:delete",
+            "Remove the records that match a filter, or those of some ids.",
+        ),
+        "drop": ("_removing:drop", "Remove an index and its records."),
+    }
 )
+"""Where each command is, and the first line of its help: the list is shown without importing it."""
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "backends": _backends.backends,
-    "doctor": _backends.doctor,
-    "list": _indexes.list_indexes,
-    "describe": _indexes.describe,
-    "count": _indexes.count,
-    "search": _searching.search,
-    "report": _indexes.report,
-    "bench": _bench.bench,
-    "copy": _transfer.copy_index,
-    "verify": _verifying.verify_indexes,
-    "export": _transfer.export_index,
-    "import": _transfer.import_index,
-    "delete": _removing.delete,
-    "drop": _removing.drop,
-}
-_PROGRAMS = {
-    "conformance": ("vecbridge_conformance", "conformance", "Prove that a store conforms."),
-    "fiftyone": ("vecbridge.fiftyone", "fiftyone", "Switch FiftyOne to vecbridge, and back."),
-    "demo": ("vecbridge.demo", "fiftyone", "Do the main job on real images, on three stores."),
-}
-"""Commands that read arguments by themselves: the module, the extra it needs, its help."""
 
-_PACKAGES = {"conformance": "hypothesis", "fiftyone": "fiftyone"}
-"""The package by which an extra is known to be installed."""
+class _Commands(TyperGroup):
+    """Imports a command when it is asked for, not when all of them are listed."""
+
+    _listing = False
+
+    def __init__(self, **given: Any) -> None:
+        listed = {name: about for name, (_, about) in COMMANDS.items()}
+        listed |= {name: program.help for name, program in PROGRAMS.items()}
+        stubs = {name: TyperCommand(name, help=about) for name, about in listed.items()}
+        super().__init__(**{**given, "commands": stubs})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; where all are being listed, no more than its name and first line."""
+        if self._listing or cmd_name not in self.commands:
+            return super().get_command(ctx, cmd_name)
+        return _program(cmd_name) if cmd_name in PROGRAMS else _imported(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of all commands."""
+        with self._all():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Return the commands whose names begin so."""
+        with self._all():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _all(self) -> Iterator[None]:
+        self._listing = True
+        try:
+            yield
+        finally:
+            self._listing = False
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"vecbridge.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        return get_command(alone)
+    group = get_command(found)
+    group.name = name
+    return group
+
+
+def _program(name: str) -> Any:
+    words = PROGRAMS[name].words
+
+    def run(
+        context: typer.Context,
+        _words: Annotated[
+            list[str] | None,
+            typer.Argument(
+                metavar="ARGS",
+                hidden=True,
+                autocompletion=lambda incomplete: [w for w in words if w.startswith(incomplete)],
+            ),
+        ] = None,
+    ) -> None:
+        run_program(name, [*(_words or ()), *context.args])
+
+    alone = typer.Typer(add_completion=False)
+    alone.command(
+        name,
+        help=PROGRAMS[name].help,
+        add_help_option=False,
+        context_settings={
+            "allow_extra_args": True,
+            "ignore_unknown_options": True,
+            "help_option_names": [],
+        },
+    )(run)
+    return get_command(alone)
+
 
 app = typer.Typer(
     name="vecbridge",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,7 +156,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"vecbridge {version('vecbridge')}")
+        typer.echo(f"vecbridge {__version__}")
         raise typer.Exit
 
 
@@ -75,36 +173,3 @@ def everything(
     ] = False,
 ) -> None:
     """One contract for vector stores: look at them, move between them, prove them."""
-
-
-def _runner(module: str, extra: str) -> Callable[[typer.Context], None]:
-    def run(context: typer.Context) -> None:
-        # A process of its own: these programs read arguments, set variables and exit as they like.
-        needed = _PACKAGES[extra]
-        if find_spec(needed) is None:
-            raise MissingDependencyError(
-                f"this needs the package {needed!r}, which is not installed: "
-                f"pip install 'vecbridge[{extra}]'",
-                name=needed,
-            )
-        command = [sys.executable, "-m", module, *context.args]
-        done = subprocess.run(command, check=False)  # noqa: S603 - our own program
-        raise typer.Exit(done.returncode)
-
-    return run
-
-
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
-for _name, (_module, _extra, _help) in _PROGRAMS.items():
-    app.command(
-        _name,
-        help=_help,
-        add_help_option=False,
-        context_settings={
-            "allow_extra_args": True,
-            "ignore_unknown_options": True,
-            "help_option_names": [],
-        },
-    )(_runner(_module, _extra))
-app.add_typer(_backends.config, name="config")

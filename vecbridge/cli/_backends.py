@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from vecbridge._config._registry import backend_names, describe_settings, get_backend
-from vecbridge._errors import ConfigurationError, MissingDependencyError, VecbridgeError
-from vecbridge.cli._console import emit, out, say, table, table_of_capabilities
+from vecbridge._config._registry import backend_names, get_backend
+from vecbridge._errors import MissingDependencyError, VecbridgeError
+from vecbridge.cli._console import emit, out, table, table_of_capabilities
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import AsJson, Backend, Options, completed, options_of, store_of
 from vecbridge.diagnosis import Finding, diagnose, scratch_index
 
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
-
-config = typer.Typer(help="Shows and checks what is configured.", no_args_is_help=True)
 
 
 def backends(
@@ -86,35 +83,3 @@ def _show(finding: Finding) -> None:
     out.print(f"{sign} [bold]{check}[/]  {escape(finding.found)}", highlight=False)
     if finding.advice:
         out.print(f"    → {escape(finding.advice)}", highlight=False)
-
-
-@config.command()
-def show(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
-    """Show every setting of a backend, its value and where it comes from; secrets are masked."""
-    found = describe_settings(name, **options_of(option))
-    if json:
-        emit([{**asdict(each), "source": str(each.source)} for each in found])
-        return
-    shown = name or f"{store_of(None, option).name}, the default backend"
-    rows = [(each.name, "-" if each.value is None else each.value, each.source) for each in found]
-    table(f"Settings of {shown}", ["setting", "value", "from"], rows)
-
-
-@config.command()
-def check(json: AsJson = False) -> None:
-    """Read the settings of every backend: unknown keys and unusable values are named."""
-    problems = {}
-    for name in backend_names():
-        # What is not installed is not configured wrongly.
-        with suppress(MissingDependencyError):
-            try:
-                describe_settings(name)
-            except ConfigurationError as error:
-                problems[name] = str(error)
-    if json:
-        emit({"ok": not problems, "problems": problems})
-    elif problems:
-        table("Problems", ["backend", ""], problems.items())
-    else:
-        say("the configuration of every installed backend can be used")
-    raise typer.Exit(Exit.USAGE if problems else Exit.OK)

@@ -44,8 +44,15 @@ from vecbridge.cli._failures import (
 from vecbridge.report._page import worded
 from vecbridge.transfer import Progress
 
-out = Console(soft_wrap=True, emoji=False)
-errors = Console(stderr=True, soft_wrap=True, emoji=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # Rich ends with 1 here, which says no.
+        raise BrokenPipeError
+
+
+out = _Console(soft_wrap=True, emoji=False)
+errors = _Console(stderr=True, soft_wrap=True, emoji=False)
 
 _INTERRUPTED = 130
 """The exit code that shells, and Typer, give a command that Ctrl-C ended."""
@@ -60,9 +67,18 @@ def run(app: typer.Typer) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What the terminal cannot show, such as a name that is no UTF-8, is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
+    stdout = sys.stdout
     try:
         # Left to itself, Typer shows what is misused as it is, passwords and all, and exits.
         ended = app(standalone_mode=False)
+    except SystemExit:
+        if sys.stdout is not stdout:
+            # Typer puts another one in its place where the pipe is closed, and ends with 1: a no.
+            sys.stdout = stdout
+            raise BrokenPipeError from None
+        raise
+    except BrokenPipeError:
+        raise
     except (VecbridgeError, OSError) as error:
         if for_program:
             typer.echo(as_json(error), err=True)

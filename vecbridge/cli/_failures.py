@@ -6,9 +6,11 @@ Without Typer, since the programs that parse arguments by themselves end in the 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 
 from vecbridge._addresses import resembles_address
@@ -43,6 +45,23 @@ class Exit(IntEnum):
 
     BUG = 70
     """An unforeseen error, to be reported; the number that ``sysexits.h`` has for it."""
+
+    PIPE = 141
+    """What reads the output has ended before it, as in ``| head``; the number of shells for it."""
+
+
+@contextmanager
+def closed_pipes_told() -> Iterator[None]:
+    """End the process, without a word, where the program that reads the output has ended."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.PIPE)
 
 
 def code_of(error: Exception) -> Exit:

@@ -8,7 +8,7 @@ import pytest
 
 import vecbridge
 from tests.unit.transfer.conftest import small_batches
-from vecbridge import Fields, FieldType, Index, InvalidArgumentError, Store
+from vecbridge import FieldType, FieldValue, Index, InvalidArgumentError, Store
 from vecbridge.transfer import Changed, verify
 
 FIELDS: dict[str, FieldType] = {"label": "string", "score": "float?", "tags": "strings?"}
@@ -21,14 +21,10 @@ def made(store: Store, name: str, fields: dict[str, FieldType] | None = None) ->
     return index
 
 
-def put(index: Index, ids: Sequence[str], *, label: str = "cat", score: float | None = 0.5) -> None:
+def put(index: Index, ids: Sequence[str]) -> None:
     rows = np.array([[sum(name.encode()) % 97, len(name), 1] for name in ids], dtype=np.float32)
-    columns: Fields = {
-        "label": [label] * len(ids),
-        "score": [score] * len(ids),
-        "tags": [["a"]] * len(ids),
-    }
-    index.upsert(ids, rows, {name: columns[name] for name in index.info.fields})
+    values: dict[str, FieldValue] = {"label": "cat", "score": 0.5, "tags": ["a"]}
+    index.upsert(ids, rows, {name: [values[name]] * len(ids) for name in index.info.fields})
 
 
 @pytest.fixture
