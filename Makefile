@@ -14,6 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 10 --t
 SOURCES := vecbridge backends conformance examples tests tools benchmarks
 
 export FIFTYONE_DO_NOT_TRACK := 1
+export HAYSTACK_TELEMETRY_ENABLED := False
 
 # A registry that hiccups fails a whole installation, so that is tried again as a whole.
 retry = for attempt in 1 2 3; do $(1) && break; \

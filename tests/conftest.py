@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Before anything imports it, in this process or in one that a test starts.
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
 pytest_plugins = ["tests.servers.fixtures"]
 

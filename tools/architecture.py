@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
@@ -127,7 +128,7 @@ def _in_order(parts: list[Part]) -> list[Part]:
 
 
 def _matrix(parts: list[Part]) -> Iterator[str]:
-    letters = [chr(ord("A") + place) for place in range(len(parts))]
+    letters = (ascii_uppercase + ascii_lowercase)[: len(parts)]
     yield f"| | | {' | '.join(letters)} |"
     yield f"|---|---|{'---|' * len(letters)}"
     for letter, part in zip(letters, parts, strict=True):

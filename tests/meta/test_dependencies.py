@@ -25,6 +25,8 @@ DISTRIBUTIONS = {
     "eta": "fiftyone",
     "faiss": "faiss-cpu",
     "grpc": "pymilvus",
+    "haystack": "haystack-ai",
+    "langchain_core": "langchain-core",
     "milvus_lite": "pymilvus",
     "sklearn": "scikit-learn",
 }
@@ -37,6 +39,8 @@ EXTRAS = {
     "vecbridge_torch": "torch",
     "vecbridge.cli": "cli",
     "vecbridge.fiftyone": "fiftyone",
+    "vecbridge.haystack": "haystack",
+    "vecbridge.langchain": "langchain",
     "vecbridge.transfer": "parquet",
 }
 """The extra that a package may count on, besides what is always installed."""

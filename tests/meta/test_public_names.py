@@ -114,6 +114,8 @@ PUBLIC: dict[str, list[str]] = {
         "parse",
         "settle",
     ],
+    "vecbridge.haystack": ["VecbridgeDocumentStore", "VecbridgeEmbeddingRetriever"],
+    "vecbridge.langchain": ["VectorStore"],
     "vecbridge.locks": ["ForkSafeLock", "reentrant_lock"],
     "vecbridge.local": [
         "Compaction",

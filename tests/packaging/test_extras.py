@@ -24,6 +24,14 @@ import fiftyone.brain
 import vecbridge.fiftyone as ours
 print(all(hasattr(ours, name) for name in ours.__all__))
 """
+LANGCHAIN = """
+from vecbridge.langchain import VectorStore
+print(VectorStore.__mro__[1].__module__)
+"""
+HAYSTACK = """
+from vecbridge.haystack import VecbridgeDocumentStore
+print(VecbridgeDocumentStore.__module__)
+"""
 PARQUET = """
 import pyarrow.parquet
 from vecbridge.transfer import export_records, import_records
@@ -38,6 +46,8 @@ SMOKE = {
     "fiftyone": (["-c", INTEGRATION], "True"),
     "conformance": (["-m", "vecbridge_conformance", "explain", "SEARCH-3"], "SEARCH-3"),
     "cli": (["-m", "vecbridge.cli", "backends"], "vecbridge[torch]"),
+    "langchain": (["-c", LANGCHAIN], "langchain_core.vectorstores.base"),
+    "haystack": (["-c", HAYSTACK], "vecbridge.haystack"),
     "parquet": (["-c", PARQUET], "True True"),
     "all": (["-c", STORE.format(backend="'milvus', uri='records.db'")], FOUND),
 }
