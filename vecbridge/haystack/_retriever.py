@@ -54,7 +54,7 @@ class VecbridgeEmbeddingRetriever:
         """Return how the component is configured, without any secret."""
         return default_to_dict(
             self,
-            document_store=self._store,
+            document_store=self._store.to_dict(),
             filters=self._filters,
             top_k=self._top_k,
             return_embedding=self._return_embedding,
