@@ -12,8 +12,8 @@ _INTRODUCTION = """\
 
 `pip install 'vecbridge[cli]'` brings `vecbridge`. Every command has `--help`, and `--json` for
 programs; only `demo` is for people alone, and `conformance` writes its reports as JSON files.
-Without that extra, `vecbridge fiftyone` and `vecbridge conformance` work all the same, with the extra
-of their name, and any other command says what to install.
+Without that extra, `vecbridge fiftyone` and `vecbridge conformance` work all the same, with the
+extra of their name, and any other command says what to install.
 
 | exit code | meaning |
 |---|---|

@@ -20,7 +20,7 @@ from tests.meta.test_repository import MOST_LINES
 REASONS = {
     "vecbridge._client._batching": "when a batch fails is one idea; _records lists operations",
     "vecbridge._client._threads": "what a cancelled await leaves is one idea; _async lists methods",
-    "vecbridge._config._origin": "what of a configuration may travel is one idea; so is finding it",
+    "vecbridge._config._json_text": "places in a text are one idea; _editing is about files",
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
     "vecbridge.haystack._conversion": "a document as a record is one idea; _store lists methods",

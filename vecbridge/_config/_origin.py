@@ -29,7 +29,7 @@ class Origin:
 
     def __init__(self, resolved: Resolved) -> None:
         self._backend = resolved.backend
-        values = _values(resolved.settings)
+        values = absolute_values(resolved.settings)
         self._shown = {name: redacted(value) for name, value in values.items()}
         self._carried = {name: value for name, value in values.items() if _is_open(value)}
         self._asked = [
@@ -56,7 +56,9 @@ class Origin:
         try:
             given = as_keywords({name: self._carried[name] for name in names})
             kind, resolved = configured(self._backend, given)
-            here = {name: redacted(value) for name, value in _values(resolved.settings).items()}
+            here = {
+                name: redacted(value) for name, value in absolute_values(resolved.settings).items()
+            }
             different = [
                 f"setting {name!r} was {was!r} and is {here.get(name)!r} here"
                 for name, was in self._shown.items()
@@ -76,8 +78,8 @@ class Origin:
         return built(kind, resolved.settings)
 
 
-def _values(settings: Settings) -> dict[str, Any]:
-    """Return the settings by name; a relative path is one of the process that was given it."""
+def absolute_values(settings: Settings) -> dict[str, Any]:
+    """Return the settings by name, paths made absolute: elsewhere, a relative one is another."""
     return {
         name: _absolute(getattr(settings, name), field.annotation, *field.metadata)
         for name, field in type(settings).model_fields.items()

@@ -74,10 +74,15 @@ def get_backend(name: str | None = None, **options: Any) -> Store:
         >>> vecbridge.get_backend("sklearn")
         <Store 'sklearn'>
     """
+    return store_of(name, as_keywords(options))
+
+
+def store_of(name: str | None, given: Mapping[str, Given]) -> Store:
+    """Return a configured store, as :func:`get_backend` does, from settings with their source."""
     from vecbridge._client import Store
     from vecbridge._config._origin import Origin
 
-    kind, resolved = configured(name, as_keywords(options))
+    kind, resolved = configured(name, given)
     return Store(
         built(kind, resolved.settings),
         metric=resolved.settings.metric or "cosine",

@@ -40,7 +40,7 @@ from vecbridge._redaction import (
     without_secrets,
 )
 
-_FIFTYONE_KEYS = frozenset(
+FIFTYONE_KEYS = frozenset(
     {
         "config_cls",
         "embeddings_field",
@@ -127,7 +127,7 @@ class Resolved:
                 name,
                 redacted(getattr(self.settings, name)),
                 self.given[name].source if name in self.given else Source("default"),
-                _is_secret(type(self.settings), name),
+                is_secret(type(self.settings), name),
             )
             for name in type(self.settings).model_fields
         ]
@@ -158,17 +158,22 @@ def resolve(
     known = every_section(registered) | set(file.sections) | declared_backends(os.environ)
     in_environment = environment_settings(os.environ, names, known)
     # FiftyOne's keys go first: its class, for one, rightly differs between the two names.
-    foreign = _FIFTYONE_KEYS - settings_type.model_fields.keys()
+    foreign = FIFTYONE_KEYS - settings_type.model_fields.keys()
     given = {
         **agreed(backend, (item for item in file.settings(names) if item.key not in foreign)),
         **agreed(backend, (item for item in in_environment if item.key not in foreign)),
         **keywords,
     }
-    _refuse_unknown(backend, settings_type, given)
+    refuse_unknown(backend, settings_type, given)
     return Resolved(backend, _validated(backend, settings_type, given), given)
 
 
-def _refuse_unknown(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> None:
+def refuse_unknown(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> None:
+    """Refuse settings that the backend does not have, and name the nearest that it has.
+
+    Raises:
+        UnknownSettingError: there is such a one.
+    """
     known = list(settings.model_fields)
     # Only the key is quoted: under a misspelled key, the value may be a secret.
     unknown = [
@@ -185,26 +190,26 @@ def _refuse_unknown(backend: str, settings: type[Settings], given: Mapping[str, 
 
 
 def _foreign_hint(key: str) -> str:
-    if key not in _FIFTYONE_KEYS:
+    if key not in FIFTYONE_KEYS:
         return ""
     return " (it belongs to a FiftyOne brain run; an index is named in create_index())"
 
 
 def _validated(backend: str, settings: type[Settings], given: Mapping[str, Given]) -> Settings:
-    checked = _checked(settings, given)
+    checked = checked_settings(settings, given)
     if isinstance(checked, Settings):
         return checked
     # Here, what was given is in no local variable that a tool which shows tracebacks would print.
-    lines = [_problem(backend, settings, given, *problem) for problem in checked]
+    lines = [problem_of(backend, settings, given, *problem) for problem in checked]
     raise ConfigurationError(f"backend {backend!r}: {'; '.join(lines)}")
 
 
-def _checked(
+def checked_settings(
     settings: type[Settings], given: Mapping[str, Given]
 ) -> Settings | list[tuple[tuple[int | str, ...], str]]:
     """Return the settings, or the place and the reason of each problem with them."""
     values = {key: item.value for key, item in given.items() if item.value is not None}
-    hidden = [value for key, value in values.items() if _is_secret(settings, key)]
+    hidden = [value for key, value in values.items() if is_secret(settings, key)]
     hidden += hidden_parts(values)
     try:
         return settings.model_validate(values)
@@ -216,13 +221,14 @@ def _checked(
     return [(item["loc"], without_secrets(item["msg"], hidden)) for item in problems]
 
 
-def _problem(
+def problem_of(
     backend: str,
     settings: type[Settings],
     given: Mapping[str, Given],
     place: tuple[int | str, ...],
     reason: str,
 ) -> str:
+    """Return a problem that :func:`checked_settings` found in words."""
     accepted = reason.removeprefix("Value error, ")
     if not place:
         return accepted
@@ -239,7 +245,7 @@ def _problem(
 
 def _found(settings: type[Settings], key: str, value: object) -> str:
     """Return a refused value for a message; text that was not understood may hold a password."""
-    if _is_secret(settings, key):
+    if is_secret(settings, key):
         return MASK
     if isinstance(value, str) and (
         _is_free_text(settings, key) or ("://" not in value and len(value) > _LONGEST_WORD)
@@ -248,7 +254,7 @@ def _found(settings: type[Settings], key: str, value: object) -> str:
     return quoted(value)
 
 
-def _is_secret(settings: type[BaseModel], key: str) -> bool:
+def is_secret(settings: type[BaseModel], key: str) -> bool:
     """Return whether a setting is declared as a secret."""
     return _mentions(settings.model_fields[key].annotation, (SecretStr, SecretBytes))
 

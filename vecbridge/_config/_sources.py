@@ -25,13 +25,16 @@ class Source:
 
     Attributes:
         kind: which of the four sources.
-        place: the environment variable's name, or the file and the section in it.
+        place: the environment variable's name, or the file and the section in it; of a keyword
+            argument that a command gives, the words for it there.
     """
 
     kind: Literal["keyword", "environment", "file", "default"]
     place: str = ""
 
     def __str__(self) -> str:
+        if self.kind == "keyword" and self.place:
+            return self.place
         return _WORDS[self.kind] + self.place
 
 

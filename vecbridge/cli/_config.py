@@ -2,32 +2,151 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from getpass import getpass
+from json import dumps as to_json
+from typing import Annotated
 
 import typer
 
-from vecbridge._config._registry import backend_names, describe_settings
-from vecbridge._errors import ConfigurationError, MissingDependencyError
-from vecbridge.cli._console import emit, say, table
-from vecbridge.cli._failures import Exit
-from vecbridge.cli._options import AsJson, Backend, Options, options_of, store_of
+from vecbridge._config._brain_config import read_brain_config
+from vecbridge._config._changing import set_settings, unset_settings
+from vecbridge._config._names import listed, suggestion
+from vecbridge._config._registry import backend_names, configured, describe_settings
+from vecbridge._config._settings import ResolvedSetting
+from vecbridge._errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    MissingDependencyError,
+    UnknownSettingError,
+)
+from vecbridge._redaction import quoted, redacted
+from vecbridge.cli._console import emit, errors, say, table, warn
+from vecbridge.cli._failures import Exit, asked_for_json
+from vecbridge.cli._options import AsJson, Backend, Named, Options, given_of, options_of
+
+_MASK = "**********"
+_STANDARD_INPUT = "-"
 
 config = typer.Typer(
-    help="Show, check and change what is configured.", no_args_is_help=True, add_completion=False
+    help="Show, check and change what is configured.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 
 @config.command()
 def show(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
     """Show every setting of a backend, its value and where it comes from; secrets are masked."""
-    found = describe_settings(name, **options_of(option))
+    kind, resolved = configured(name, given_of(option))
+    found = resolved.described()
     if json:
         emit([{**asdict(each), "source": str(each.source)} for each in found])
         return
-    shown = name or f"{store_of(None, option).name}, the default backend"
+    shown = resolved.backend if name else f"{kind.name}, the default backend"
     rows = [(each.name, "-" if each.value is None else each.value, each.source) for each in found]
     table(f"Settings of {shown}", ["setting", "value", "from"], rows)
+
+
+@config.command()
+def get(
+    name: Named,
+    key: Annotated[
+        str, typer.Argument(metavar="SETTING", help="A setting of it.", show_default=False)
+    ],
+    option: Options = None,
+    json: AsJson = False,
+) -> None:
+    """Print the value of one setting, as it is in force; a secret is masked.
+
+    The exit code is 1 where it has no value.
+    """
+    found = _setting(name, key, option)
+    if json:
+        emit({**asdict(found), "source": str(found.source)})
+    elif found.value is not None:
+        say(_worded(found.value))
+    raise typer.Exit(Exit.NO if found.value is None else Exit.OK)
+
+
+@config.command("set")
+def set_values(
+    name: Named,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE...",
+            help="Settings, such as uri=vectors.db; KEY=- reads the value from the terminal or the "
+            "standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    default: Annotated[
+        bool, typer.Option("--default", help="Also make this the backend where none is named.")
+    ] = False,
+    allow_secret: Annotated[
+        bool,
+        typer.Option(
+            "--allow-secret",
+            help="Write secrets too, as plain text in a file that its owner alone can read.",
+        ),
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Set settings of a backend in FiftyOne's brain_config.json.
+
+    All of them are checked first, with what else is configured. What else the file says stays as
+    it is written.
+    """
+    if not pairs and not default:
+        raise InvalidArgumentError(
+            f"say what to set, as in `vecbridge config set {name} uri=vectors.db`"
+        )
+    texts = {key: _read(key, text) for key, text in options_of(pairs).items()}
+    done = set_settings(name, texts, allow_secrets=allow_secret, default=default)
+    shown = {
+        key: _MASK if key in done.secrets else redacted(value) for key, value in done.values.items()
+    }
+    if json:
+        emit({"path": str(done.path), "set": shown, "overridden_by": done.overridden})
+        return
+    for key, value in shown.items():
+        say(f"{name}: {key} = {_worded(value)}")
+    if default:
+        say(f"{name} is the default backend")
+    say(f"written to {done.path}")
+    for variable in done.overridden:
+        warn(f"the environment variable {variable} is set, and wins over the file")
+
+
+@config.command()
+def unset(
+    name: Named,
+    keys: Annotated[
+        list[str], typer.Argument(metavar="SETTING...", help="Settings.", show_default=False)
+    ],
+    json: AsJson = False,
+) -> None:
+    """Take settings of a backend out of FiftyOne's brain_config.json."""
+    done = unset_settings(name, keys)
+    if json:
+        emit({"path": str(done.path), "unset": keys})
+        return
+    say(f"{name}: {listed(keys)} taken out of {done.path}")
+
+
+@config.command()
+def path(json: AsJson = False) -> None:
+    """Print where FiftyOne's brain_config.json is, or would be."""
+    found = read_brain_config(os.environ).path
+    if json:
+        emit({"path": found, "exists": os.path.exists(found)})  # noqa: PTH110
+    else:
+        say(found)
 
 
 @config.command()
@@ -48,3 +167,30 @@ def check(json: AsJson = False) -> None:
     else:
         say("the configuration of every installed backend can be used")
     raise typer.Exit(Exit.USAGE if problems else Exit.OK)
+
+
+def _setting(name: str, key: str, option: Sequence[str] | None) -> ResolvedSetting:
+    _, resolved = configured(name, given_of(option))
+    found = {each.name: each for each in resolved.described()}
+    if key not in found:
+        raise UnknownSettingError(
+            f"backend {resolved.backend!r} has no setting {quoted(key)}{suggestion(key, found)}. "
+            f"Known settings: {listed(list(found))}"
+        )
+    return found[key]
+
+
+def _read(key: str, text: str) -> str:
+    """Return a value that is not on the command line, where other users could read it."""
+    if text != _STANDARD_INPUT:
+        return text
+    if sys.stdin.isatty() and not asked_for_json():
+        errors.print(f"{key}: ", end="", highlight=False, markup=False)
+        return getpass("")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _worded(value: object) -> str:
+    """Return a value as a command line or the file would have it."""
+    is_json = isinstance(value, bool | int | float | Mapping | list | tuple)
+    return to_json(value, default=str, ensure_ascii=False) if is_json else str(value)

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from vecbridge._client import Index, Store
-from vecbridge._config._registry import backend_names, get_backend
+from vecbridge._config._registry import backend_names
+from vecbridge._config._registry import store_of as configured_store
+from vecbridge._config._sources import Given, Source
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
 
@@ -115,6 +117,12 @@ def options_of(given: Sequence[str] | None) -> dict[str, str]:
     return dict(text.split("=", 1) for text in given or ())
 
 
+def given_of(option: Sequence[str] | None) -> dict[str, Given]:
+    """Return the settings in ``KEY=VALUE`` words, whose source is the option."""
+    source = Source("keyword", "--option")
+    return {key: Given(key, text, source) for key, text in options_of(option).items()}
+
+
 def joined(both: Sequence[str] | None, own: Sequence[str] | None) -> list[str]:
     """Return the settings of one of two stores: its own ones win over those of both."""
     return [*(both or ()), *(own or ())]
@@ -130,7 +138,7 @@ def place_of(text: str) -> tuple[str, str]:
 
 def store_of(backend: str | None, option: Sequence[str] | None) -> Store:
     """Return the store of a backend, with these settings."""
-    return get_backend(backend, **options_of(option))
+    return configured_store(backend, given_of(option))
 
 
 @contextmanager

@@ -5,18 +5,21 @@ Only the names of classes and of the default backend are written, never a settin
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vecbridge import ConfigurationError, MissingDependencyError, backend_names
 from vecbridge._config._brain_config import BACKENDS, DEFAULT, read_brain_config
+from vecbridge._config._editing import (
+    config_file,
+    give_to_owner,
+    refuse_protected,
+    replace_file,
+)
 from vecbridge._config._registry import describe_settings
 from vecbridge._config._sources import DEFAULT_BACKEND
 from vecbridge.fiftyone._registration import (
@@ -50,25 +53,25 @@ def enable_in_config(backend: str | None = None, *, default: bool = False) -> Pa
         ConfigurationError: the file is there, but cannot be read or written.
     """
     chosen = chosen_backends(backend, default=default)
-    path, content = _read()
-    before = json.dumps(content)
-    sections = content.setdefault(BACKENDS, {})
-    fresh = not any(map(_is_ours, sections.values()))
-    for each in chosen:
-        for name in names_of(each):
-            sections.setdefault(name, {})[CLASS] = config_class(each)
-    if default:
-        content[DEFAULT] = method_of(chosen[0])
-    if json.dumps(content) == before:
-        return path
-    with _as_configuration_error(path):
-        _refuse_protected(path)
+    with config_file(os.environ) as file:
+        content, path = file.content, file.path
+        before = json.dumps(content)
+        sections = _sections(content)
+        fresh = not any(map(_is_ours, sections.values()))
+        for each in chosen:
+            for name in names_of(each):
+                sections[name] = {**(sections.get(name) or {}), CLASS: config_class(each)}
+        if default:
+            content[DEFAULT] = method_of(chosen[0])
+        if json.dumps(content) == before:
+            return path
+        refuse_protected(path)
         # The copy is of the file before vecbridge, however often this is done.
         if fresh and path.exists():
             # It may hold secrets: copy2 keeps it as private as it is.
             shutil.copy2(path, _backup_of(path))
-            _give_to_owner(_backup_of(path), path)
-        _write(path, _text(content))
+            give_to_owner(_backup_of(path), path)
+        file.save()
     return path
 
 
@@ -83,22 +86,22 @@ def disable_in_config() -> Path:
     Raises:
         ConfigurationError: the file is there, but cannot be read or written.
     """
-    path, content = _read()
-    backup = _backup_of(path)
-    sections = content.get(BACKENDS, {})
-    ours = [name for name, section in sections.items() if _is_ours(section)]
-    with _as_configuration_error(path):
+    with config_file(os.environ) as file:
+        content, path = file.content, file.path
+        backup = _backup_of(path)
+        sections = content.get(BACKENDS) or {}
+        ours = [name for name, section in sections.items() if _is_ours(section)]
         if ours:
-            _refuse_protected(path)
+            refuse_protected(path)
             earlier = _earlier(backup)
             _take_out(content, ours, earlier)
             if content == earlier and backup.is_file():
-                _write(path, backup.read_bytes())
+                replace_file(path, backup.read_bytes())
             elif not content and not backup.exists():
                 # Where it is a link, the link is the user's.
                 path.resolve().unlink(missing_ok=True)
             else:
-                _write(path, _text(content))
+                file.save()
         backup.unlink(missing_ok=True)
     return path
 
@@ -168,19 +171,12 @@ def _status_of(backend: str, sections: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read() -> tuple[Path, dict[str, Any]]:
-    file = read_brain_config(os.environ)
-    sections: dict[str, Any] = {}
-    for name, section in file.sections.items():
-        if not isinstance(section, dict):
-            raise ConfigurationError(
-                f"{file.path} ({BACKENDS}.{name}) must be an object with one entry per setting"
-            )
-        sections[name] = dict(section)
-    content = dict(file.content)
-    if BACKENDS in content:
-        content[BACKENDS] = sections
-    return Path(file.path), content
+def _sections(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the sections of the backends in the content, which has them from now on."""
+    if content.get(BACKENDS) is None:
+        content[BACKENDS] = {}
+    sections: dict[str, Any] = content[BACKENDS]
+    return sections
 
 
 def _is_ours(section: Any) -> bool:
@@ -192,17 +188,6 @@ def _backup_of(path: Path) -> Path:
     return path.with_name(path.name + _BACKUP)
 
 
-def _refuse_protected(path: Path) -> None:
-    """Refuse to replace a file that may not be written: replacing it only needs its directory."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if path.exists() and not path.is_file():
-        # A pipe or a device never ends, and would be replaced by a file.
-        raise ConfigurationError(f"cannot write {path}: it is no regular file")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
 def _earlier(backup: Path) -> dict[str, Any]:
     if not backup.exists():
         return {}
@@ -210,47 +195,3 @@ def _earlier(backup: Path) -> dict[str, Any]:
     if BACKENDS in content:
         content[BACKENDS] = content[BACKENDS] or {}
     return content
-
-
-def _text(content: Mapping[str, Any]) -> bytes:
-    return f"{json.dumps(content, indent=4, ensure_ascii=False)}\n".encode()
-
-
-def _write(path: Path, text: bytes) -> None:
-    """Replace the file in one step, so that a reader never sees half of it."""
-    # Where the file is a link, what it leads to is replaced.
-    path = path.resolve()
-    _make_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-        if path.exists():
-            shutil.copymode(path, name)
-        _give_to_owner(Path(name), path if path.exists() else path.parent)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _make_folder(path: Path) -> None:
-    if not path.exists():
-        _make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        _give_to_owner(path, path.parent)
-
-
-def _give_to_owner(made: Path, like: Path) -> None:
-    """Give a file the owner of the one it replaces, or of its folder: root may write for others."""
-    owner = like.stat()
-    if hasattr(os, "geteuid") and os.geteuid() == 0 != owner.st_uid:
-        os.chown(made, owner.st_uid, owner.st_gid)
-
-
-@contextmanager
-def _as_configuration_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from error
