@@ -23,6 +23,7 @@ REASONS = {
     "vecbridge._config._json_text": "places in a text are one idea; _editing is about files",
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
     "vecbridge.demo._report": "the demo's results, shown; the main module tells its story",
+    "vecbridge.fiftyone._run_commands": "commands on runs, with their help; __main__ lists all",
     "vecbridge.haystack._conversion": "a document as a record is one idea; _store lists methods",
     "vecbridge.haystack._filters": "a filter language is one idea, and storing documents another",
     "vecbridge.haystack._secrets": "what of settings may be written down is read alone",

@@ -330,6 +330,7 @@ WITH_DATABASE: dict[str, list[str]] = {
     "vecbridge.demo": [],
     "vecbridge.fiftyone": [
         "Adopted",
+        "SyncPlan",
         "adopt",
         "close_stores",
         "disable",

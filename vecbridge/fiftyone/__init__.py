@@ -13,6 +13,7 @@ In every process from now on, the App's server too, without a line of code: run
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vecbridge.fiftyone._persistent import disable_in_config, enable_in_config, status
@@ -21,9 +22,11 @@ from vecbridge.fiftyone._stores import close_stores
 
 if TYPE_CHECKING:
     from vecbridge.fiftyone._adopt import Adopted, adopt
+    from vecbridge.fiftyone._sync import SyncPlan
 
 __all__ = [
     "Adopted",
+    "SyncPlan",
     "adopt",
     "close_stores",
     "disable",
@@ -33,11 +36,12 @@ __all__ = [
     "status",
 ]
 
+_NEEDS_FIFTYONE = {"Adopted": "_adopt", "SyncPlan": "_sync", "adopt": "_adopt"}
+"""The modules that import FiftyOne, which takes seconds and opens its database."""
+
 
 def __getattr__(name: str) -> Any:
-    """Import FiftyOne, which takes seconds and opens its database, only when it is needed."""
-    if name in {"Adopted", "adopt"}:
-        from vecbridge.fiftyone import _adopt
-
-        return getattr(_adopt, name)
+    """Import what needs FiftyOne only when it is asked for."""
+    if name in _NEEDS_FIFTYONE:
+        return getattr(import_module(f"vecbridge.fiftyone.{_NEEDS_FIFTYONE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

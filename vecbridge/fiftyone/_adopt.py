@@ -11,7 +11,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import fiftyone as fo
 from fiftyone.core.brain import BrainMethod
 
 from vecbridge import (
@@ -28,6 +27,7 @@ from vecbridge.fiftyone._builtin import our_config
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._registration import chosen_backends, unique_name
 from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_store
+from vecbridge.fiftyone._runs import dataset_of
 from vecbridge.transfer import Progress, checksum, silent
 from vecbridge.transfer._checksum import Summing
 
@@ -100,16 +100,7 @@ def adopt(
     Example:
         >>> vecbridge.fiftyone.adopt("photos", "similar", uri="vectors.db")  # doctest: +SKIP
     """
-    if isinstance(dataset, str):
-        if not fo.dataset_exists(dataset):
-            datasets = ", ".join(fo.list_datasets()[:10]) or "none"
-            raise InvalidArgumentError(f"there is no dataset {dataset!r}; FiftyOne has {datasets}")
-        dataset = fo.load_dataset(dataset)
-    if not dataset.has_brain_run(brain_key):
-        raise InvalidArgumentError(
-            f"dataset {dataset.name!r} has no brain run {brain_key!r}; it has "
-            f"{', '.join(dataset.list_brain_runs()) or 'none'}"
-        )
+    dataset = dataset_of(dataset, brain_key)
     move = _Move(dataset, brain_key, to, options, progress)
     return move.back(dry_run) if back else move.forth(dry_run)
 

@@ -14,17 +14,14 @@ a backend.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.brain.internal.core.utils as fbu
 import fiftyone.brain.similarity as fbs
 import fiftyone.core.utils as fou
-import numpy as np
 
 from vecbridge import IndexNotFoundError
 from vecbridge.fiftyone._collections import (
@@ -34,27 +31,15 @@ from vecbridge.fiftyone._collections import (
     refuse_uneven_field,
 )
 from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._embedder import Embedder, PartSizes
 from vecbridge.fiftyone._index import BackendSimilarityIndex
+from vecbridge.fiftyone._media import media_digests
 from vecbridge.fiftyone._registration import unique_name
 from vecbridge.fiftyone._run_index import Note
 
 logger = logging.getLogger(__name__)
 
 _UNFINISHED = "vecbridge_unfinished_"
-_PART_BYTES = 32 << 20
-
-
-@dataclass(frozen=True)
-class PartSizes:
-    """The numbers of samples that are embedded before their embeddings are written.
-
-    Attributes:
-        first: samples in the first part; the parts grow from there.
-        largest: samples in a part at most.
-    """
-
-    first: int = 256
-    largest: int = 4096
 
 
 class Attempt:
@@ -145,19 +130,20 @@ class _Embedding:
         self._attempt = attempt
         self._sizes = part_sizes
         self._samples: Any = None
-        self._original: Callable[..., Any]
-        self._asked: dict[str, Any] = {}
-        self._model: Any = None
-        self._bytes = 0
+        self._embedder: Embedder
+        self._from_field = False
 
     def run(self, samples: Any, original: Callable[..., Any], asked: dict[str, Any]) -> None:
         """Embed what the index lacks, and add it, part by part.
 
         ``original`` is FiftyOne's ``get_embeddings``, and ``asked`` what it was called with.
         """
-        self._samples, self._original, self._asked = samples, original, dict(asked)
-        progress, self._model = self._asked.pop("progress", None), self._asked.pop("model", None)
-        ids = ids_of(samples)
+        asked = dict(asked)
+        progress, model = asked.pop("progress", None), asked.pop("model", None)
+        self._embedder = Embedder(original, asked, model, self._sizes)
+        # FiftyOne names the field only where the vectors are read from it.
+        self._from_field = asked.get("embeddings_field") is not None
+        self._samples, ids = samples, ids_of(samples)
         field, patches = asked.get("embeddings_field"), asked.get("patches_field")
         if field is not None and fbu._has_embeddings_field(samples, field, patches):
             refuse_uneven_field(samples, field, patches)
@@ -167,7 +153,7 @@ class _Embedding:
         logger.info("Computing embeddings...")
         try:
             with fou.ProgressBar(total=len(ids), progress=progress) as bar:
-                for part in self._parts(ids):
+                for part in self._embedder.parts(ids):
                     self._add(part, bar)
         except BaseException:
             kept = self.index.total_index_size
@@ -192,30 +178,22 @@ class _Embedding:
         logger.info("Going on: %d of %d are embedded", len(ids) - len(lacking), len(ids))
         return lacking
 
-    def _parts(self, ids: list[str]) -> Iterator[list[str]]:
-        """Cut the samples into parts whose embeddings take about as many bytes each."""
-        start, size = 0, self._sizes.first
-        while start < len(ids):
-            part = ids[start : start + size]
-            self._bytes = 0
-            yield part
-            start += len(part)
-            each = max(1, self._bytes // len(part))
-            size = max(1, min(self._sizes.largest, 2 * size, _PART_BYTES // each))
-            batch = self._asked.get("batch_size") or 1
-            size = -(-size // batch) * batch
-
     def _add(self, ids: list[str], bar: Any) -> None:
         before = bar.iteration
         view = self._samples.select(ids)
         if self._attempt.resumed and self.index.config.patches_field is not None:
             view = self._without_known_labels(view)
-        vectors, samples, labels = self._embedded(view, bar)
+        config, sources = self.index.config, None
+        if not self._from_field:
+            # Looked at first: a file that is changed meanwhile has another digest afterwards.
+            sources = media_digests(view, config.patches_field, config.roi_field)
+        vectors, samples, labels = self._embedder.embedded(
+            view, lambda reached: bar.set_iteration(before + reached)
+        )
         if len(samples):
-            self._bytes = np.asarray(vectors).nbytes
-            # FiftyOne names the field only where the vectors are read from it.
-            from_field = self._asked.get("embeddings_field") is not None
-            self.index.add_computed(vectors, samples, labels, write_field=not from_field)
+            self.index.add_computed(
+                vectors, samples, labels, write_field=not self._from_field, sources=sources
+            )
         bar.set_iteration(before + len(ids))
 
     def _without_known_labels(self, view: Any) -> Any:
@@ -223,28 +201,6 @@ class _Embedding:
         labels = ids_within(view, field)[1]
         known = labels[self.index.records.are_known(labels.tolist())].tolist()
         return fbu.skip_ids(view, known, patches_field=field)
-
-    def _embedded(self, view: Any, bar: Any) -> Any:
-        """Return embeddings, sample ids and label ids of one part, as FiftyOne would give them."""
-        patches, stored = self._asked.get("patches_field"), self._asked.get("embeddings_field")
-        if self._model is None or fbu._has_embeddings_field(view, stored, patches):
-            return self._original(view, model=self._model, progress=False, **self._asked)
-        before = bar.iteration
-        common: dict[str, Any] = {
-            name: self._asked[name]
-            for name in ("batch_size", "num_workers", "skip_failures")
-            if name in self._asked
-        }
-        common["progress"] = lambda part: bar.set_iteration(before + max(0, part.iteration))
-        # A callback does not keep FiftyOne from drawing a bar for each part.
-        with fou.SetAttributes(fo.config, show_progress_bars=False):
-            if patches is None:
-                vectors = view.compute_embeddings(self._model, **common)
-            else:
-                shape = ("force_square", "alpha", "handle_missing")
-                options = {name: self._asked[name] for name in shape if name in self._asked}
-                vectors = view.compute_patch_embeddings(self._model, patches, **options, **common)
-        return self._original(view, **{**self._asked, "embeddings": vectors})
 
 
 _expected: ContextVar[_Embedding | None] = ContextVar("vecbridge_fiftyone_expected", default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,16 @@ from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._all_pairs import AllPairs
 from vecbridge.fiftyone._collections import refuse_uneven_rows
 from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._lifecycle import Lifecycle
 from vecbridge.fiftyone._queries import Queries
 from vecbridge.fiftyone._records import StoredRecords, report_missing
-from vecbridge.fiftyone._run_index import IndexResolver, detach
-from vecbridge.fiftyone._views import Ranking, ThreadViews, sorted_view, write_distances
+from vecbridge.fiftyone._run_index import IndexResolver
+from vecbridge.fiftyone._views import Ranking, sorted_view, write_distances
 
 logger = logging.getLogger(__name__)
 
 
-class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc]
+class BackendSimilarityIndex(Lifecycle, DuplicatesMixin):  # type: ignore[misc]
     """A FiftyOne similarity index in a vecbridge backend.
 
     A record's id is its label's for patches and its sample's otherwise; the field ``sample_id``
@@ -46,7 +47,7 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         self._records = StoredRecords(samples, config, self._resolver)
         self._queries = Queries(self._records)
         self._all_pairs = AllPairs(self._records)
-        ThreadViews.__init__(self, samples, config, brain_key, backend)
+        Lifecycle.__init__(self, samples, config, brain_key, backend)
         DuplicatesMixin.__init__(self)
 
     @classmethod
@@ -157,7 +158,13 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
             self._changed(reload)
 
     def add_computed(
-        self, embeddings: Any, sample_ids: Any, label_ids: Any, *, write_field: bool
+        self,
+        embeddings: Any,
+        sample_ids: Any,
+        label_ids: Any,
+        *,
+        write_field: bool,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
         """Add embeddings of an embedding step, and replace what is there.
 
@@ -169,16 +176,25 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
             label_ids: ``n`` label ids, for an index of patches.
             write_field: write them to the dataset's field too, where the configuration names one.
                 ``False`` for those that were read from it.
+            sources: digests of what was embedded, by the record's id.
         """
         ids, samples = self._records.record_ids(sample_ids, label_ids)
-        self._add(ids, embeddings, samples, write_field=write_field)
+        self._add(ids, embeddings, samples, sources, write_field=write_field)
         self._changed(reload=False)
 
-    def _add(self, ids: list[str], vectors: Any, samples: list[str], *, write_field: bool) -> None:
+    def _add(
+        self,
+        ids: list[str],
+        vectors: Any,
+        samples: list[str],
+        sources: Mapping[str, str] | None = None,
+        *,
+        write_field: bool,
+    ) -> None:
         if not ids:
             return
         ownership.refuse_foreign(*self._owner_facts, "add to the index")
-        self._records.upsert(ids, vectors, samples)
+        self._records.upsert(ids, vectors, samples, sources)
         if write_field and self.config.embeddings_field is not None:
             self._records.write_field(samples, ids, vectors)
 
@@ -264,27 +280,6 @@ class BackendSimilarityIndex(ThreadViews, DuplicatesMixin):  # type: ignore[misc
         self.cleanup()
         if self.key is not None:
             self.samples._root_dataset.delete_brain_run(self.key)
-
-    def detach(self) -> str:
-        """Give the run an index of its own: a copy, in the same store, of the one that it reads.
-
-        For a clone of a dataset, whose runs read the original's indexes.
-
-        Returns:
-            The name of the copy.
-
-        Raises:
-            InvalidArgumentError: the index does not belong to a saved run.
-            IndexNotFoundError: the index does not exist.
-            BackendError: the store failed; the run was left unchanged.
-        """
-        name = detach(*self._owner_facts, self._resolver, self.save_config)
-        self.reload()
-        return name
-
-    @property
-    def _owner_facts(self) -> tuple[BackendSimilarityConfig, Any, str | None]:
-        return self.config, self._samples._root_dataset, self.key
 
     def sort_by_similarity(
         self,

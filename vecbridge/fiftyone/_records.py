@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
@@ -11,10 +11,10 @@ import fiftyone.core.fields as fof
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Index, InvalidArgumentError, Records
+from vecbridge import DimensionError, Index, InvalidArgumentError, Records
 from vecbridge.fiftyone._collections import existing_samples, ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._run_index import SAMPLE_ID, IndexResolver
+from vecbridge.fiftyone._run_index import SAMPLE_ID, SOURCE, IndexResolver
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,37 @@ class StoredRecords:
         """Return whether each id is a record's: ``(n,)``."""
         index = self._resolver.find()
         return np.zeros(len(ids), np.bool_) if index is None else index.contains(ids)
+
+    def sources(self) -> dict[str, str]:
+        """Return the digest of what each record was embedded from; empty where it is unknown."""
+        fields = [SOURCE] if SOURCE in self.index.info.fields else False
+        return {
+            name: str(source)
+            for batch in self.index.scan(fields=fields, vectors=False, consistency="strong")
+            for name, source in zip(
+                batch.ids, batch.fields.get(SOURCE, [""] * len(batch)), strict=True
+            )
+        }
+
+    def are_same(self, ids: Sequence[str], vectors: Any) -> NDArray[np.bool_]:
+        """Return whether the vector of each record is this one, bit for bit: ``(n,)``."""
+        given = np.ascontiguousarray(vectors, dtype=np.float32).view(np.uint32)
+        stored = np.ascontiguousarray(self.vectors_of(ids)).view(np.uint32)
+        return np.asarray((given == stored).all(axis=1)) if len(ids) else np.zeros(0, np.bool_)
+
+    def refuse_dimension(self, shape: tuple[int, ...]) -> None:
+        """Refuse embeddings of another length than those of the index, if it exists.
+
+        Raises:
+            DimensionError: they are.
+        """
+        index = self._resolver.find()
+        if index is not None and shape[1:] != (index.info.dimension,):
+            raise DimensionError(
+                f"the index {index.info.name!r} holds embeddings of {index.info.dimension} values, "
+                f"and these have {shape[-1]}: another model made them. Compute the similarity "
+                f"again under another key"
+            )
 
     def sample_ids(self) -> dict[str, str]:
         """Return the sample of every record as they are now, in order of the records' ids.
@@ -164,8 +195,17 @@ class StoredRecords:
             logger.warning("Ignoring %d IDs that are already present in the index", count)
         return [int(row) for row in np.flatnonzero(~there)]
 
-    def upsert(self, ids: list[str], vectors: Any, samples: list[str]) -> None:
-        """Write records with vectors ``(n, d)``; the index is created with the first of them."""
+    def upsert(
+        self,
+        ids: list[str],
+        vectors: Any,
+        samples: list[str],
+        sources: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write records with vectors ``(n, d)``; the index is created with the first of them.
+
+        ``sources`` are digests of what was embedded, by id, as far as they are known.
+        """
         index = self._resolver.find()
         made = index is None
         if index is None:
@@ -176,7 +216,9 @@ class StoredRecords:
                 )
             index = self._resolver.create(shape[1])
         try:
-            index.upsert(ids, vectors, {SAMPLE_ID: samples} if index.info.fields else None)
+            known = {SAMPLE_ID: samples, SOURCE: [(sources or {}).get(name, "") for name in ids]}
+            fields = {name: known[name] for name in index.info.fields if name in known}
+            index.upsert(ids, vectors, fields or None)
         except BaseException:
             if made:
                 self._resolver.drop()

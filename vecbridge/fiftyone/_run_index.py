@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 SAMPLE_ID = "sample_id"
 """The field of a record that holds the id of its sample."""
 
+SOURCE = "source"
+"""The field that holds a digest of what a model embedded; empty where that is not known."""
+
 
 class IndexResolver:
     """Find, make and drop the index of a run.
@@ -102,13 +105,15 @@ class IndexResolver:
             )
 
     def create(self, dimension: int) -> Index:
-        """Create the index, with the field that holds sample ids."""
-        now = closings()
+        """Create the index, with the fields of its records."""
+        now, fields = closings(), [SAMPLE_ID]
+        if self._config.model_name is not None:
+            fields.append(SOURCE)
         index = self.store.create_index(
             self._config.collection_name or "",
             dimension=dimension,
             metric=self._config.metric,
-            fields={SAMPLE_ID: "string"},
+            fields=dict.fromkeys(fields, "string"),
             consistency=self._level(),
         )
         self._index = now, index

@@ -24,6 +24,7 @@ import fiftyone.brain.similarity as fbs
 
 from vecbridge.fiftyone import _embedding as embedding
 from vecbridge.fiftyone._config import BackendSimilarityConfig, setting_names
+from vecbridge.fiftyone._embedder import PartSizes
 from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._registration import backend_of, method_of
 from vecbridge.fiftyone._stores import ACCESS
@@ -55,7 +56,7 @@ class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
     index_type: ClassVar[type[BackendSimilarityIndex]]
     """The class of the indexes that this makes."""
 
-    part_sizes: ClassVar[embedding.PartSizes] = embedding.PartSizes()
+    part_sizes: ClassVar[PartSizes] = PartSizes()
     """Numbers of samples that are embedded before their embeddings are written."""
 
     def __init__(self, config: BackendSimilarityConfig) -> None:

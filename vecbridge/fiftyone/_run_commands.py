@@ -1,0 +1,154 @@
+"""``vecbridge fiftyone adopt | sync``: commands on one run of a dataset."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from vecbridge import ConfigurationError
+from vecbridge.fiftyone._progress import progress_bars
+
+
+def add_run_commands(commands: Any) -> None:
+    """Add the parsers of the commands to those of ``vecbridge fiftyone``."""
+    adopting = _of_a_run(commands, "adopt", "take over a run of FiftyOne's sklearn or Milvus")
+    adopting.add_argument("--to", metavar="BACKEND", help="default: the one of the same name")
+    adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")
+    syncing = _of_a_run(commands, "sync", "add to an index what is new, remove what is gone")
+    syncing.add_argument("--view", metavar="NAME", help="index the samples of this saved view only")
+    syncing.add_argument(
+        "--unknown",
+        action="store_true",
+        help="embed those again too of which it is not known whether they have changed",
+    )
+    syncing.add_argument("--create", action="store_true", help="make the index if it is not there")
+    for name, about in _EMBEDDING.items():
+        syncing.add_argument(name, metavar="N", type=int, help=about)
+
+
+_EMBEDDING = {
+    "--batch-size": "samples that the model embeds at once",
+    "--num-workers": "processes that load media",
+}
+
+
+def _of_a_run(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=about)
+    parser.add_argument("dataset", help="the dataset's name")
+    parser.add_argument("brain_key", help="key of the run")
+    parser.add_argument(
+        "--option",
+        "-o",
+        metavar="KEY=VALUE",
+        type=_setting,
+        action="append",
+        default=[],
+        help="a setting of the store, such as uri=vectors.db; secrets belong in the environment",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    return parser
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("a setting is KEY=VALUE")
+    return key, value
+
+
+def _adopted(given: argparse.Namespace) -> str:
+    with _database():
+        from vecbridge.fiftyone._adopt import adopt
+
+        # JSON is for programs: nothing else may be on stdout.
+        with progress_bars(shown=not given.json) as progress:
+            done = adopt(
+                given.dataset,
+                given.brain_key,
+                given.to,
+                back=given.back,
+                dry_run=given.dry_run,
+                progress=progress,
+                **dict(given.option),
+            )
+    if given.json:
+        return json.dumps(asdict(done), indent=2)
+    how = "in place" if done.in_place else "copied"
+    state = "is now" if done.done else "would be"
+    lines = [
+        f"{done.brain_key}: {done.source} -> {done.target}, {how}",
+        f"{done.records:,} records; the run {state} of {done.target}",
+    ]
+    if done.mended:
+        lines.append(f"{done.mended:,} ids had several rows, and have one now")
+    if done.left is not None and not done.in_place:
+        lines.append(f"{done.left} stays where it is: drop it when you no longer need it")
+    return "\n".join(lines)
+
+
+def _synced(given: argparse.Namespace) -> str:
+    with _database():
+        from vecbridge.fiftyone._runs import index_of, saved_view
+
+        index = index_of(given.dataset, given.brain_key, dict(given.option))
+        samples = None if given.view is None else saved_view(index, given.view)
+        asked = {"batch_size": given.batch_size, "num_workers": given.num_workers}
+
+        def confirmed(plan: Any) -> bool:
+            if not given.json:
+                sys.stdout.write(f"{given.brain_key} of {given.dataset}: {plan}\n")
+            return not given.dry_run
+
+        with progress_bars(shown=not given.json) as progress:
+            done = index.sync(
+                samples,
+                unknown=given.unknown,
+                create=given.create,
+                confirm=confirmed,
+                progress=progress,
+                **{name: value for name, value in asked.items() if value is not None},
+            )
+        records = index.total_index_size
+    if given.json:
+        counts = {name: len(ids) for name, ids in asdict(done).items() if isinstance(ids, tuple)}
+        return json.dumps({**counts, "done": done.done, "records": records}, indent=2)
+    lines = [f"{records:,} records"]
+    if done.done and not done.in_step:
+        kept = len(done.new) + len(done.changed) - len(done.failed)
+        lines = [f"{kept:,} written, {len(done.gone):,} removed; {records:,} records"]
+    if done.failed:
+        lines.append(f"{len(done.failed):,} could not be embedded: are their media files there?")
+    if done.without:
+        lines.append(
+            f"{len(done.without):,} are left out: the run has no model to embed them, and its "
+            f"field, if it has one, holds no embedding of them"
+        )
+    if done.unknown:
+        lines.append(
+            f"of {len(done.unknown):,} it is not known whether their media have changed since they "
+            f"were embedded: --unknown embeds them again"
+        )
+    return "\n".join(lines)
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    """Import FiftyOne, which takes seconds, and say so where it finds no database."""
+    from fiftyone.core.config import FiftyOneConfigError
+
+    try:
+        yield
+    except FiftyOneConfigError as error:
+        raise ConfigurationError(f"FiftyOne finds no database: {error}") from error
+
+
+RUN_COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
+    "adopt": _adopted,
+    "sync": _synced,
+}
+"""What each of the commands does; returns what it prints."""
