@@ -330,6 +330,9 @@ WITH_DATABASE: dict[str, list[str]] = {
     "vecbridge.demo": [],
     "vecbridge.fiftyone": [
         "Adopted",
+        "Moved",
+        "Orphan",
+        "Orphans",
         "SyncPlan",
         "adopt",
         "close_stores",
@@ -337,6 +340,8 @@ WITH_DATABASE: dict[str, list[str]] = {
         "disable_in_config",
         "enable",
         "enable_in_config",
+        "move",
+        "orphans",
         "status",
     ],
     "vecbridge.fiftyone.plugin": ["place_plugin", "plugin_status", "register", "remove_plugin"],

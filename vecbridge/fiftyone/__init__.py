@@ -22,10 +22,15 @@ from vecbridge.fiftyone._stores import close_stores
 
 if TYPE_CHECKING:
     from vecbridge.fiftyone._adopt import Adopted, adopt
+    from vecbridge.fiftyone._moving import Moved, move
+    from vecbridge.fiftyone._orphans import Orphan, Orphans, orphans
     from vecbridge.fiftyone._sync import SyncPlan
 
 __all__ = [
     "Adopted",
+    "Moved",
+    "Orphan",
+    "Orphans",
     "SyncPlan",
     "adopt",
     "close_stores",
@@ -33,10 +38,17 @@ __all__ = [
     "disable_in_config",
     "enable",
     "enable_in_config",
+    "move",
+    "orphans",
     "status",
 ]
 
-_NEEDS_FIFTYONE = {"Adopted": "_adopt", "SyncPlan": "_sync", "adopt": "_adopt"}
+_NEEDS_FIFTYONE = {
+    **dict.fromkeys(("Adopted", "adopt"), "_adopt"),
+    **dict.fromkeys(("Moved", "move"), "_moving"),
+    **dict.fromkeys(("Orphan", "Orphans", "orphans"), "_orphans"),
+    "SyncPlan": "_sync",
+}
 """The modules that import FiftyOne, which takes seconds and opens its database."""
 
 

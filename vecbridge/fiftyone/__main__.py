@@ -1,4 +1,4 @@
-"""``vecbridge fiftyone enable | disable | status | adopt | sync``, or ``python -m`` of this."""
+"""``vecbridge fiftyone enable | disable | status | ...``, or ``python -m vecbridge.fiftyone``."""
 
 from __future__ import annotations
 

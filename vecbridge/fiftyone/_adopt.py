@@ -25,7 +25,8 @@ from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._builtin import our_config
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._registration import chosen_backends, unique_name
+from vecbridge.fiftyone._names import name_for_run
+from vecbridge.fiftyone._registration import chosen_backends
 from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_store
 from vecbridge.fiftyone._runs import dataset_of
 from vecbridge.transfer import Progress, checksum, silent
@@ -130,7 +131,7 @@ class _Move:
             raise InvalidArgumentError(
                 f"run {self._key!r} is of backend {self._config.method!r} ({self._config.cls}), "
                 f"and not of FiftyOne's own sklearn or Milvus. A run that is vecbridge's already "
-                f"moves to another store with `vecbridge copy`, or back with back=True"
+                f"moves to another store with `vecbridge fiftyone move`, or back with back=True"
             )
         (target,) = chosen_backends(self._to or source)
         if source == target == "milvus":
@@ -228,7 +229,7 @@ class _Move:
         dry_run: bool,
     ) -> Adopted:
         target = config.backend_name
-        name = unique_name(self._dataset.name, self._key)
+        name = name_for_run(self._dataset.name, self._key)
         left = getattr(self._config, "collection_name", None)
         if not dry_run:
             drop = config.connect().drop_index

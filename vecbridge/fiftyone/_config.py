@@ -39,7 +39,7 @@ from vecbridge.fiftyone._stores import (
     resolved_settings,
     shared_store,
 )
-from vecbridge.settings import Settings
+from vecbridge.settings import ResolvedSetting, Settings
 
 _INDEX_LEVEL = frozenset({"metric", "consistency_level"})
 """Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
@@ -182,6 +182,27 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def resolved(self) -> Settings:
         """Return every setting of the backend, from wherever it is configured; secrets too."""
         return resolved_settings(self.backend_name, self.options)
+
+    def given_here(self) -> list[ResolvedSetting]:
+        """Return the settings that lead to the store here, and that another process lacks.
+
+        A run is loaded with the place of this machine that is kept with it, and with what is
+        configured.
+        """
+        kept = {name: self._settings[name] for name in kept_places(self._settings)}
+        later = type(self)(owner="another process", **kept)
+        later.load_credentials()
+        here = self.resolved()
+        try:
+            there: Any = later.resolved()
+        except ConfigurationError:
+            there = None
+        return [
+            item
+            for item in describe_settings(self.backend_name, **self.options)
+            if item.name not in _INDEX_LEVEL
+            and (there is None or getattr(here, item.name) != getattr(there, item.name))
+        ]
 
     def found(self) -> None:
         """Note that these settings lead to the index: they hold for it in this process."""

@@ -34,7 +34,7 @@ from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._embedder import Embedder, PartSizes
 from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._media import media_digests
-from vecbridge.fiftyone._registration import unique_name
+from vecbridge.fiftyone._names import name_for_run, unique_name
 from vecbridge.fiftyone._run_index import Note
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,12 @@ class Attempt:
         elif earlier is not None:
             self._discard(earlier)
         if config.collection_name is None:
-            config.collection_name = unique_name(dataset.name, brain_key)
+            # An index without a run is in use for as long as its process lives: nobody's orphan.
+            config.collection_name = (
+                unique_name(dataset.name, None)
+                if brain_key is None
+                else name_for_run(dataset.name, brain_key)
+            )
 
     def begin(self) -> None:
         """Keep the facts of the step, in case it is interrupted."""

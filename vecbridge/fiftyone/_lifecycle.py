@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from vecbridge import InvalidArgumentError
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._embedder import LOADING
+from vecbridge.fiftyone._moving import Moved, move
 from vecbridge.fiftyone._progress import progress_bars
 from vecbridge.fiftyone._run_index import IndexResolver, detach
 from vecbridge.fiftyone._sync import Sync, SyncPlan
@@ -113,6 +115,51 @@ class Lifecycle(ThreadViews):
 
     def _has_model(self, given: Any) -> bool:
         return any(each is not None for each in (given, self._model, self.config.model))
+
+    def move_to(
+        self,
+        backend: str,
+        *,
+        drop_source: bool = False,
+        progress: Progress | bool | None = None,
+        **options: Any,
+    ) -> Moved:
+        """Move the run to another store, under its key; this index is then the one there.
+
+        See :func:`vecbridge.fiftyone.move`.
+
+        Args:
+            backend: the backend that it moves to.
+            drop_source: drop the earlier index at the end.
+            progress: called after each batch; or whether bars are shown, by default as FiftyOne is
+                configured to.
+            options: settings of the store that it moves to.
+
+        Raises:
+            InvalidArgumentError: the index is of no saved run, or it cannot move there; nothing was
+                changed.
+            BackendError: a store failed; the same call goes on.
+        """
+        _, dataset, key = self._owner_facts
+        if key is None or not dataset.has_brain_run(key):
+            raise InvalidArgumentError("only the index of a saved run can move")
+        # The settings that it is found with hold in this process from here on.
+        self._resolver.require()
+        with ExitStack() as stack:
+            if not callable(progress):
+                progress = stack.enter_context(progress_bars(shown=progress))
+            done = move(
+                dataset,
+                key,
+                backend,
+                drop_source=drop_source,
+                progress=progress,
+                **options,
+            )
+        # Left as it is, this object would write to an index that has no run any more.
+        moved = dataset.load_brain_results(key, **options)
+        self.__class__, self.__dict__ = type(moved), moved.__dict__
+        return done
 
     @property
     def _owner_facts(self) -> tuple[BackendSimilarityConfig, Any, str | None]:

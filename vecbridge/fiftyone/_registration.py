@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from typing import Any
 
 from vecbridge import InvalidArgumentError, UnknownBackendError, backend_names
@@ -16,7 +15,6 @@ from vecbridge._redaction import quoted
 MODULE = "vecbridge.fiftyone.similarity"
 
 _CLASS = re.compile(r"([A-Z][A-Za-z0-9]*)Similarity(?:Config|Index)?")
-_LONGEST_PART = 80
 _ABSENT: Any = object()
 _before: dict[str | None, Any] = {}
 """FiftyOne's ``config_cls`` of each name before it was taken over; of ``None``, its default."""
@@ -123,12 +121,6 @@ def backend_of(class_name: str) -> str | None:
     return installed or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stem).lower()
 
 
-def unique_name(dataset: str, brain_key: str | None) -> str:
-    """Return a name for a new index that tells which dataset and run it belongs to."""
-    parts = ["fiftyone", _slug(dataset), _slug(brain_key or ""), secrets.token_hex(4)]
-    return "_".join(part for part in parts if part)
-
-
 def _configured_default(known: set[str]) -> str | None:
     """Return the default that is configured.
 
@@ -151,7 +143,3 @@ def _configured_default(known: set[str]) -> str | None:
 
 def _stem(backend: str) -> str:
     return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", backend))
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:_LONGEST_PART].lower()

@@ -1,16 +1,17 @@
-"""``vecbridge fiftyone adopt | sync``: commands on one run of a dataset."""
+"""``vecbridge fiftyone adopt | sync | move | orphans``: commands on runs of datasets."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from vecbridge import ConfigurationError
+from vecbridge import ConfigurationError, InvalidArgumentError
 from vecbridge.fiftyone._progress import progress_bars
 
 
@@ -29,6 +30,25 @@ def add_run_commands(commands: Any) -> None:
     syncing.add_argument("--create", action="store_true", help="make the index if it is not there")
     for name, about in _EMBEDDING.items():
         syncing.add_argument(name, metavar="N", type=int, help=about)
+    moving = _of_a_run(commands, "move", "move a run to another store; its key stays")
+    moving.add_argument("--to", metavar="BACKEND", required=True, help="where to, such as milvus")
+    moving.add_argument(
+        "--from-option",
+        "-f",
+        metavar="KEY=VALUE",
+        type=_setting,
+        action="append",
+        default=[],
+        help="a setting of the store that it leaves, where it is not found without",
+    )
+    moving.add_argument("--drop-source", action="store_true", help="drop the earlier index")
+    orphaned = commands.add_parser("orphans", help="list the indexes that no run has any more")
+    orphaned.add_argument(
+        "backend", nargs="?", help="look into this store (default: those of runs, and configured)"
+    )
+    _add_option(orphaned)
+    orphaned.add_argument("--drop", action="store_true", help="drop those that were made here")
+    orphaned.add_argument("--yes", "-y", action="store_true", help="drop without asking")
 
 
 _EMBEDDING = {
@@ -41,6 +61,12 @@ def _of_a_run(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=about)
     parser.add_argument("dataset", help="the dataset's name")
     parser.add_argument("brain_key", help="key of the run")
+    _add_option(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    return parser
+
+
+def _add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option",
         "-o",
@@ -50,8 +76,6 @@ def _of_a_run(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
         default=[],
         help="a setting of the store, such as uri=vectors.db; secrets belong in the environment",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    return parser
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -136,6 +160,86 @@ def _synced(given: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+def _moved(given: argparse.Namespace) -> str:
+    with _database():
+        from vecbridge.fiftyone._moving import move
+
+        with progress_bars(shown=not given.json) as progress:
+            done = move(
+                given.dataset,
+                given.brain_key,
+                given.to,
+                drop_source=given.drop_source,
+                source=dict(given.from_option),
+                dry_run=given.dry_run,
+                progress=progress,
+                **dict(given.option),
+            )
+    if given.json:
+        return json.dumps(asdict(done), indent=2)
+    return "\n".join(_lines_of(done))
+
+
+def _lines_of(done: Any) -> Iterator[str]:
+    yield f"{done.brain_key}: {done.source} -> {done.target}"
+    if not done.done:
+        yield f"{done.records:,} records; the run would be of {done.target}"
+    elif done.checksum is not None:
+        yield f"{done.records:,} records copied, read back and compared: {done.checksum}"
+    else:
+        yield f"{done.records:,} records; what was interrupted is complete"
+    if done.left is not None and done.done:
+        yield f"{done.left} stays in {done.source}; `vecbridge fiftyone orphans --drop` drops it"
+    if not done.needed:
+        yield "another process finds it as things are configured"
+        return
+    yield "another process finds it where these are set, the App's server too:"
+    for variable, value in done.needed.items():
+        yield f"  export {variable}={'...' if value is None else shlex.quote(value)}"
+
+
+def _orphaned(given: argparse.Namespace) -> str:
+    with _database():
+        from vecbridge.fiftyone._orphans import orphans
+
+        options = dict(given.option)
+        found = orphans(given.backend, **options)
+        ours = [each for each in found.found if each.made_here]
+        if given.drop and ours:
+            if not given.json:
+                sys.stdout.write(f"{_listed(found)}\n")
+            if not (given.yes or _agreed(f"Drop {len(ours)} of them, which were made here?")):
+                return "nothing was dropped"
+            found = orphans(given.backend, drop=True, **options)
+    if given.json:
+        return json.dumps(asdict(found), indent=2)
+    dropped = [each for each in found.found if each.dropped]
+    if not dropped:
+        return _listed(found)
+    return "\n".join(f"dropped {each.backend}:{each.name}" for each in dropped)
+
+
+def _listed(found: Any) -> str:
+    lines = []
+    for each in found.found:
+        records = "unreadable" if each.records is None else f"{each.records:,} records"
+        whose = "" if each.made_here else "; not known to be of this FiftyOne: it stays"
+        lines.append(f"{each.backend}:{each.name}  {records}{whose}")
+    lines += [f"not looked into: {reason}" for reason in found.unreachable]
+    return "\n".join(lines or ["every index has a run"])
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise InvalidArgumentError(
+            "what is dropped cannot be brought back, and there is no terminal to ask at: give "
+            "--yes where that is meant"
+        )
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 @contextmanager
 def _database() -> Iterator[None]:
     """Import FiftyOne, which takes seconds, and say so where it finds no database."""
@@ -149,6 +253,8 @@ def _database() -> Iterator[None]:
 
 RUN_COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "adopt": _adopted,
+    "move": _moved,
+    "orphans": _orphaned,
     "sync": _synced,
 }
 """What each of the commands does; returns what it prints."""

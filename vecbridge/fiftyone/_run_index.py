@@ -14,7 +14,7 @@ from fiftyone.core.brain import BrainMethod
 from vecbridge import Consistency, Index, IndexNotFoundError, InvalidArgumentError, Store
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._registration import unique_name
+from vecbridge.fiftyone._names import name_for_run
 from vecbridge.fiftyone._stores import closings
 from vecbridge.transfer import copy
 
@@ -159,7 +159,7 @@ def detach(
     if key is None or not dataset.has_brain_run(key):
         raise InvalidArgumentError("only the index of a saved run can be copied for it")
     source, store = resolver.require(), resolver.store
-    name = unique_name(dataset.name, key)
+    name = name_for_run(dataset.name, key)
     with pending_copy(dataset, key, config.backend_name, name, store.drop_index):
         copy(source, store, name)
         before = config.collection_name, config.owner

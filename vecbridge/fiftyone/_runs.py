@@ -10,7 +10,6 @@ from fiftyone.core.brain import BrainMethod
 
 from vecbridge import InvalidArgumentError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._index import BackendSimilarityIndex
 
 
 def dataset_of(dataset: Any, brain_key: str) -> Any:
@@ -32,7 +31,21 @@ def dataset_of(dataset: Any, brain_key: str) -> Any:
     return dataset
 
 
-def index_of(dataset: Any, brain_key: str, options: Mapping[str, Any]) -> BackendSimilarityIndex:
+def refuse_theirs(config: Any, brain_key: str) -> None:
+    """Refuse a run that is not vecbridge's.
+
+    Raises:
+        InvalidArgumentError: it is of another backend.
+    """
+    if not isinstance(config, BackendSimilarityConfig):
+        raise InvalidArgumentError(
+            f"run {brain_key!r} is of backend {config.method!r} ({config.cls}), and not "
+            f"vecbridge's. One of FiftyOne's own sklearn or Milvus becomes vecbridge's with "
+            f"`vecbridge fiftyone adopt`"
+        )
+
+
+def index_of(dataset: Any, brain_key: str, options: Mapping[str, Any]) -> Any:
     """Return the index of a run of vecbridge's, with these settings of its store.
 
     Raises:
@@ -40,17 +53,11 @@ def index_of(dataset: Any, brain_key: str, options: Mapping[str, Any]) -> Backen
     """
     dataset = dataset_of(dataset, brain_key)
     config = BrainMethod.get_run_info(dataset, brain_key).config
-    if not isinstance(config, BackendSimilarityConfig):
-        raise InvalidArgumentError(
-            f"run {brain_key!r} is of backend {config.method!r} ({config.cls}), and not "
-            f"vecbridge's. One of FiftyOne's own sklearn or Milvus becomes vecbridge's with "
-            f"`vecbridge fiftyone adopt`"
-        )
-    index: BackendSimilarityIndex = dataset.load_brain_results(brain_key, cache=False, **options)
-    return index
+    refuse_theirs(config, brain_key)
+    return dataset.load_brain_results(brain_key, cache=False, **options)
 
 
-def saved_view(index: BackendSimilarityIndex, name: str) -> Any:
+def saved_view(index: Any, name: str) -> Any:
     """Return a saved view of the dataset of an index.
 
     Raises:

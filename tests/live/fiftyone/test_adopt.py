@@ -223,7 +223,7 @@ def test_what_cannot_be_adopted_is_refused(fob: Any, digits: Digits, tmp_path: P
     with pytest.raises(LookupError, match="did you mean 'faiss'"):
         adopt(digits.dataset, key, to="fais")
     adopt(digits.dataset, key, path=str(tmp_path))
-    with pytest.raises(ValueError, match="vecbridge copy"):
+    with pytest.raises(ValueError, match="vecbridge fiftyone move"):
         adopt(digits.dataset, key)
     digits.dataset.load_brain_results(key).delete()
 

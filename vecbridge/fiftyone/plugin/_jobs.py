@@ -23,8 +23,8 @@ from vecbridge import InvalidArgumentError, VecbridgeError
 from vecbridge.diagnosis import diagnose
 from vecbridge.fiftyone._adopt import adopt
 from vecbridge.fiftyone._builtin import our_config
-from vecbridge.fiftyone._registration import unique_name
-from vecbridge.fiftyone._run_index import pending_copy, swap_store
+from vecbridge.fiftyone._moving import move
+from vecbridge.fiftyone._names import unique_name
 from vecbridge.fiftyone._stores import shared_store
 from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, target, where
 from vecbridge.settings import redacted
@@ -73,7 +73,7 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
     The key, the fields and the model of the run stay; the earlier index stays where it is.
     """
     run = find_run(dataset, key, also_fiftyones=True)
-    store, options = target(backend, place)
+    options = target(backend, place)[1]
     if not run.ours:
         adopted = adopt(dataset, key, backend, progress=progress, **options)
         if adopted.in_place:
@@ -84,15 +84,8 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
                 f"`{adopted.collection_name}`: nothing was copied.",
             )
         return _switched(key, adopted.records, backend, options, run)
-    if (backend, where(backend, options)) == (run.store, run.where):
-        raise InvalidArgumentError(f"{key} already lives in {backend} at {run.where}")
-    name = unique_name(dataset.name, key)
-    config = our_config(run.config, backend, name, options)
-    pending = pending_copy(dataset, key, backend, name, store.drop_index)
-    with opened(run) as source, pending:
-        records = copy(source, store, name, progress=progress).checksum.records
-        swap_store(dataset, key, config)
-    return _switched(key, records, backend, options, run)
+    moved = move(dataset, key, backend, progress=progress, **options)
+    return _switched(key, moved.records, backend, options, run)
 
 
 def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Report:

@@ -1,0 +1,162 @@
+"""Indexes that no run has any more: found in the stores, and dropped where they were made here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import eta.core.utils as etau
+import fiftyone.core.odm as foo
+
+from vecbridge import ConfigurationError, MissingDependencyError, Store, VecbridgeError
+from vecbridge._config._registry import describe_settings
+from vecbridge.fiftyone._config import BackendSimilarityConfig, with_default_path
+from vecbridge.fiftyone._names import PREFIX, is_made_here
+from vecbridge.fiftyone._registration import MODULE, chosen_backends
+from vecbridge.fiftyone._stores import PLACES, is_local, shared_store
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An index that no run of this database of FiftyOne's has.
+
+    Attributes:
+        backend: of its store.
+        name: its name there.
+        records: how many it holds; ``None`` where it cannot be opened.
+        made_here: it was made for a run of a dataset in this database. Of others, which another
+            database may use, only that is known that no run here has them.
+        dropped: whether it was dropped.
+    """
+
+    backend: str
+    name: str
+    records: int | None
+    made_here: bool
+    dropped: bool = False
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """What was found in the stores.
+
+    Attributes:
+        found: the indexes that have no run.
+        unreachable: why a store could not be looked into, one line per store.
+    """
+
+    found: tuple[Orphan, ...]
+    unreachable: tuple[str, ...]
+
+
+def orphans(backend: str | None = None, *, drop: bool = False, **options: Any) -> Orphans:
+    """Find the indexes that no run has any more, and drop those that were made here.
+
+    The run of an index may be deleted, or its dataset, or it may have moved to another store. An
+    index is meant if it has a name that FiftyOne or vecbridge gives to new ones, and no run, and no
+    unfinished one, names it. It is dropped only where its name tells that it was made
+    for a run of this database; whatever another database, another program or a user has named
+    stays. A database that was copied whole passes for the one that it was copied from.
+
+    Args:
+        backend: look into this store; by default into those that runs lead to, and into those that
+            are configured.
+        drop: drop what was made here. No similarity should be computed meanwhile: it has its
+            run at the end.
+        options: settings of the store.
+
+    Raises:
+        UnknownBackendError: the backend is not installed.
+        BackendError: the store that was named cannot be reached, or a drop failed.
+    """
+    found: list[Orphan] = []
+    unreachable: list[str] = []
+    for name, store in _stores(backend, options, unreachable):
+        try:
+            alone = [each for each in store.index_names() if each.startswith(PREFIX)]
+        except VecbridgeError as error:
+            if backend is not None:
+                raise
+            unreachable.append(f"{name}: {error}")
+            continue
+        found += [_looked_at(name, store, each, drop) for each in alone if not has_run(each)]
+    return Orphans(tuple(found), tuple(unreachable))
+
+
+def has_run(name: str) -> bool:
+    """Return whether a run of a dataset, or the note of an unfinished one, names an index."""
+    database = foo.get_db_conn()
+    runs = database.runs.find({"config.collection_name": name}, {"_dataset_id": 1})
+    owners = [each.get("_dataset_id") for each in runs]
+    # A run may outlive its dataset, if FiftyOne is killed as it deletes that.
+    return bool(database.datasets.count_documents({"_id": {"$in": owners}}, limit=1))
+
+
+def _looked_at(backend: str, store: Store, name: str, drop: bool) -> Orphan:
+    try:
+        with store.open_index(name) as index:
+            records = index.count()
+    except VecbridgeError:
+        records = None
+    made_here = is_made_here(name)
+    dropped = drop and made_here and not has_run(name)
+    if dropped:
+        store.drop_index(name)
+    return Orphan(backend, name, records, made_here, dropped)
+
+
+def _stores(
+    backend: str | None, options: dict[str, Any], unreachable: list[str]
+) -> Iterator[tuple[str, Store]]:
+    """Yield the stores to look into, each once, with the name of its backend."""
+    if backend is not None:
+        (chosen,) = chosen_backends(backend)
+        yield chosen, shared_store(chosen, with_default_path(chosen, options))
+        return
+    seen: list[Store] = []
+    for name, connect in (*_of_runs(), *_configured()):
+        try:
+            store = connect()
+        except (ConfigurationError, MissingDependencyError) as error:
+            unreachable.append(f"{name}: {error}")
+            continue
+        if not any(store is each for each in seen):
+            seen.append(store)
+            yield name, store
+
+
+def _of_runs() -> Iterator[tuple[str, Any]]:
+    """Yield what connects to the store of each run."""
+    wanted = {"config.cls": {"$regex": f"^{MODULE}[.]"}}
+    places = {}
+    for document in foo.get_db_conn().runs.find(wanted, {"config": 1}):
+        stored = document["config"]
+        kind: type[BackendSimilarityConfig] = etau.get_class(stored["cls"])
+        kept = {name: stored[name] for name in PLACES if stored.get(name) is not None}
+        places[kind.backend_name, tuple(sorted(kept.items()))] = kind, kept
+    for (name, _), (kind, kept) in places.items():
+        yield name, lambda kind=kind, kept=kept: _connected(kind, kept)
+
+
+def _connected(kind: type[BackendSimilarityConfig], kept: dict[str, Any]) -> Store:
+    config = kind(owner="a run", **kept)
+    config.load_credentials()
+    return config.connect()
+
+
+def _configured() -> Iterator[tuple[str, Any]]:
+    """Yield what connects to each store that is configured, or that is there by default."""
+    for name in chosen_backends(None):
+        try:
+            options = with_default_path(name, {})
+            items = [item for item in describe_settings(name, **options) if item.name in PLACES]
+        except (ConfigurationError, MissingDependencyError):
+            continue
+        for item in items:
+            local = is_local(item.name, str(item.value))
+            there = os.path.exists(str(item.value)) if local else item.source.kind != "default"  # noqa: PTH110
+            if there:
+                yield name, lambda name=name, options=options: shared_store(name, options)
+                break
