@@ -123,4 +123,6 @@ $(USER_ENV): pyproject.toml | $(BIN)/python
 
 $(DEV_ENV): $(USER_ENV)
 	@$(call retry,$(PIP) install --group dev)
+	@# Without the seven plugins of pytest that it asks for and its tests of stores do not need.
+	@$(call retry,$(PIP) install --no-deps 'langchain-tests~=1.1')
 	@touch $@

@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 _MARKS = ("asyncio", "benchmark", "vcr")
-"""What their files mark tests with, for plugins that pyproject.toml turns off."""
+"""What their files mark tests with, for plugins that are not installed."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

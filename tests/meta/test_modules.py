@@ -28,7 +28,7 @@ REASONS = {
     "vecbridge.haystack._filters": "a filter language is one idea, and storing documents another",
     "vecbridge.haystack._secrets": "what of settings may be written down is read alone",
     "vecbridge.haystack._summaries": "methods that Haystack leaves open, of one kind",
-    "vecbridge.langchain._answers": "what LangChain makes of hits is one idea; _store lists methods",
+    "vecbridge.langchain._answers": "what LangChain makes of hits is one idea; _store lists calls",
     "vecbridge.langchain._filters": "a filter language is one idea, and storing documents another",
     "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",
     "vecbridge.local._order": "ids in order are one idea, and a frozen view is another",
