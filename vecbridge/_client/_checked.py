@@ -24,7 +24,6 @@ from vecbridge._client._operation import traced
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._limits import UNLIMITED
 from vecbridge._contract._protocols import (
     FarIndex,
     PartitionedIndex,
@@ -33,7 +32,6 @@ from vecbridge._contract._protocols import (
 )
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import IdRange, Scope
-from vecbridge._contract._settling import fields_of, operators_of
 from vecbridge._errors import BackendError
 
 
@@ -86,14 +84,6 @@ class CheckedEngine:
     def scan_rows(self) -> int:
         """Records whose vectors fit one batch of a scan."""
         return max(1, self.budgets.scan_bytes // (4 * self._engine.info.dimension))
-
-    def pushes(self, scope: Scope) -> bool:
-        """Return whether the engine evaluates the filter of a scope itself."""
-        if scope.where is None:
-            return True
-        limits = self.info.limits
-        pushable = all(limits.get(name, UNLIMITED).pushable for name in fields_of(scope.where))
-        return pushable and operators_of(scope.where) <= self.capabilities.filters
 
     @traced
     def upsert(

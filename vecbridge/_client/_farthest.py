@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._pushdown import candidates_in, is_pushed
 from vecbridge._client._scan import TopK, records_in, scan_rank
 from vecbridge._client._search import deepen_candidates, is_sent, query_blocks
 from vecbridge._contract._hits import Candidates, Hits
@@ -39,14 +40,15 @@ def farthest_search(
 
     There is at least one query, and each id of the scope is listed once.
     """
-    if k is None or not index.pushes(scope):
+    if k is None:
         return scan_rank(index, queries, k, scope, farthest=True)
     answers: list[Hits] = []
+    short = not is_pushed(index, scope)
     for block in query_blocks(index, len(queries), k):
         certified: dict[int, Hits] = {}
         for ask in _ways(index, scope):
             left = [at for at in block if at not in certified]
-            found, _ = deepen_candidates(index, queries, left, k, ask, farthest=True)
+            found, _ = deepen_candidates(index, queries, left, k, ask, short=short, farthest=True)
             certified.update((at, hits) for at, hits in found.items() if hits.exact)
         left = [at for at in block if at not in certified]
         certified.update(zip(left, _scanned(index, queries[left], k, scope), strict=True))
@@ -59,12 +61,12 @@ def _ways(index: CheckedEngine, scope: Scope) -> list[Ask]:
     metric = index.info.metric
 
     def mirrored(queries: NDArray[np.float32], k: int) -> list[Candidates]:
-        near = index.candidates(-queries, k, scope)
+        near = candidates_in(index, scope, lambda given: index.candidates(-queries, k, given))
         shift = 0.0 if metric == "dotproduct" else 2.0 + _SLACK
         return [Candidates(each.ids, each.vectors, each.lower_bound - shift) for each in near]
 
     def far(queries: NDArray[np.float32], k: int) -> list[Candidates]:
-        return index.far_candidates(queries, k, scope)
+        return candidates_in(index, scope, lambda given: index.far_candidates(queries, k, given))
 
     if is_sent(index, scope):
         return []

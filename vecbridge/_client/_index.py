@@ -13,14 +13,9 @@ from vecbridge._client._farthest import farthest_search
 from vecbridge._client._hit_fields import FieldNames, parse_field_names, with_fields
 from vecbridge._client._neighborhoods import Progress
 from vecbridge._client._operation import operation
+from vecbridge._client._pushdown import is_pushed
 from vecbridge._client._records import RecordIndex
-from vecbridge._client._scan import (
-    REDUCERS,
-    mean_query,
-    no_candidates,
-    no_hits,
-    scan_rank,
-)
+from vecbridge._client._scan import REDUCERS, mean_query, no_candidates, no_hits, scan_rank
 from vecbridge._client._search import search
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
@@ -223,7 +218,7 @@ class Index(RecordIndex):
         count = validate.positive(k, "k")
         if scope.is_empty:
             return no_candidates(len(array), self.info.dimension)
-        if not self._checked.pushes(scope):
+        if not is_pushed(self._checked, scope):
             raise UnsupportedError(
                 f"the engine of index {self.info.name!r} does not evaluate all operators of this "
                 f"filter, so it has no candidates; search() answers it",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._pushdown import candidates_in, is_pushed
 from vecbridge._client._scan import distance_rows, records_in
 from vecbridge._client._search import Improvable, deepen, is_certified, search
 from vecbridge._contract._field_types import FieldValue, for_caller
@@ -49,12 +50,13 @@ def range_search(
 
     There is at least one query, and each id of the scope is listed once.
     """
-    if not index.pushes(scope):
-        return _scanned(index, queries, radius, scope)
     if index.capabilities.range_search:
-        found = index.in_range(queries, radius, scope)
+        found = candidates_in(index, scope, lambda given: index.in_range(queries, radius, given))
         metric = index.info.metric
         return [_cut(metric, *each, radius) for each in zip(queries, found, strict=True)]
+    if not is_pushed(index, scope):
+        # Each of the searches below might end in a look at every record.
+        return _scanned(index, queries, radius, scope)
 
     def ask(positions: list[int], depth: int) -> list[tuple[Hits, int]]:
         found = search(index, queries[positions], depth, scope, "exact")

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._pushdown import is_pushed
 from vecbridge._client._scan import records_in
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import Records
@@ -46,7 +47,7 @@ def parse_range(start: str | None, stop: str | None, after: str | None) -> IdRan
 
 def count_in(index: CheckedEngine, scope: Scope) -> int:
     """Return how many records are in scope."""
-    if scope.within is None and index.pushes(scope):
+    if scope.within is None and is_pushed(index, scope):
         return index.count(scope)
     return sum(len(records) for records in records_in(index, scope, vectors=False))
 

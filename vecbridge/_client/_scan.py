@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._pushdown import matching, pushed
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
 from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
-from vecbridge._contract._matching import matches
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._ranking import Aggregation
 from vecbridge._contract._records import Records
@@ -212,21 +211,17 @@ def records_in(
         return iter(())
     rows = batch_size or index.scan_rows
     if scope.within is None:
-        left = None if index.pushes(scope) else scope.where
-        asked = scope if left is None else replace(scope, where=None)
-        stream = index.scan(rows, asked, ids, vectors=vectors)
+        given = pushed(index, scope)
+        left = None if given is scope else scope.where
+        stream = index.scan(rows, given, ids, vectors=vectors)
     else:
         left = scope.where
         slices = (scope.within[at : at + rows] for at in range(0, len(scope.within), rows))
         stream = (
             index.fetch(part, vectors=vectors, consistency=scope.consistency) for part in slices
         )
-    kept = stream if left is None else (_matching(records, left) for records in stream)
+    kept = stream if left is None else (matching(records, left) for records in stream)
     return (records for records in kept if len(records))
-
-
-def _matching(records: Records, where: Filter) -> Records:
-    return records.take(np.flatnonzero(matches(where, records.fields, len(records))))
 
 
 def mean_query(queries: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,6 +5,8 @@ lower bound: no record outside the candidates is nearer than ``b``. If ``D < b``
 can belong to the top k, ties included, so the candidates' own ranking *is* the ranking. Otherwise
 the engine is asked for more, and in the end every record is looked at.
 
+Of a filter that the engine evaluates in part, ``_pushdown`` says what it is given.
+
 Within a list of ids the list itself has a price: a store has to parse what it is sent, and a store
 of this process has to look up each id. Three plans give the same answer:
 
@@ -32,6 +34,7 @@ from numpy.typing import NDArray
 
 from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
+from vecbridge._client._pushdown import accepted, candidates_in, is_pushed, pushed
 from vecbridge._client._scan import TopK, scan_rank
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
@@ -76,19 +79,16 @@ def search(
     Raises:
         UnsupportedError: ``"no-scan"``, and the engine cannot evaluate the filter.
     """
-    if ranking == "no-scan" and not index.pushes(scope):
+    whole = is_pushed(index, scope)
+    if ranking == "no-scan" and not whole:
         raise UnsupportedError(
             f"ranking='no-scan' is not possible with this filter: index {index.info.name!r} does "
             f"not evaluate all of its operators, so every record has to be read; leave it out",
             capability="filters",
         )
-    if (
-        k is None
-        or not index.pushes(scope)
-        or (ranking == "certified" and not index.capabilities.exact)
-    ):
+    if k is None or (ranking == "certified" and not index.capabilities.exact):
         return scan_rank(index, queries, k, scope.distinct())
-    if ranking == "native" and not _is_too_long(index, scope):
+    if ranking == "native" and whole and not _is_too_long(index, scope):
         return _native(index, queries, k, scope.distinct())
     if is_sent(index, scope) or (ranking != "native" and _is_most(index, scope, len(queries))):
         return _within_list(index, queries, k, scope, ranking)
@@ -146,6 +146,7 @@ def deepen_candidates(
     k: int,
     ask: Callable[[Queries, int], list[Candidates]],
     *,
+    short: bool,
     farthest: bool = False,
 ) -> tuple[dict[int, Hits], list[int]]:
     """Ask an engine for candidates, rank them, and ask for more, as :func:`deepen` says.
@@ -156,6 +157,7 @@ def deepen_candidates(
         waiting: positions of those that are asked.
         k: how many hits per query.
         ask: returns the candidates of queries, at a depth.
+        short: whether there may be fewer candidates than were asked for, and more all the same.
         farthest: rank the farthest first.
     """
     metric = index.info.metric
@@ -163,7 +165,8 @@ def deepen_candidates(
     def prove(positions: list[int], found: Sequence[Candidates]) -> Iterable[Improvable]:
         ranked = rank_all(metric, queries[positions], found, k, farthest=farthest)
         for hits, candidates in zip(ranked, found, strict=True):
-            yield hits, not hits.exact and candidates.lower_bound > -math.inf
+            promised = candidates.lower_bound > -math.inf
+            yield hits, not hits.exact and (promised or (short and len(hits) < k))
 
     return deepen(
         waiting,
@@ -249,11 +252,12 @@ def _exact(
     """
 
     def ask(asked: Queries, depth: int) -> list[Candidates]:
-        return index.candidates(asked, depth, scope)
+        return candidates_in(index, scope, lambda given: index.candidates(asked, depth, given))
 
     answers: list[Hits] = []
+    short = not is_pushed(index, scope)
     for block in query_blocks(index, len(queries), k):
-        known, left = deepen_candidates(index, queries, block, k, ask)
+        known, left = deepen_candidates(index, queries, block, k, ask, short=short)
         if ranking == "certified":
             left = [at for at in block if at not in known or not known[at].exact]
         elif ranking == "no-scan":
@@ -325,7 +329,7 @@ def _sift(
     ranking: Ranking,
 ) -> tuple[dict[int, Hits], list[int]]:
     """Search without the list and keep what is on it, while that costs less than the list."""
-    ids, metric = scope.within or (), index.info.metric
+    ids, metric, given = scope.within or (), index.info.metric, pushed(index, scope)
     most = index.capabilities.max_k or sys.maxsize
     fits = affordable_for(index)
     # The share of the hits that is on the list, of the query that has the smallest.
@@ -333,11 +337,12 @@ def _sift(
 
     def ask(positions: list[int], depth: int) -> list[Candidates]:
         nonlocal shares
-        found = index.candidates(queries[positions], depth, replace(scope, within=None))
-        listed = _listed(found, ids)
-        pairs = zip(listed, found, strict=True)
-        shares = [len(some.ids) / max(1, len(every.ids)) for some, every in pairs]
-        return listed
+        found = index.candidates(queries[positions], depth, replace(given, within=None))
+        some = _on_list(found, ids)
+        some = some if given is scope else accepted(index, scope, some)
+        pairs = zip(some, found, strict=True)
+        shares = [len(kept.ids) / max(1, len(every.ids)) for kept, every in pairs]
+        return some
 
     def prove(positions: list[int], found: Sequence[Candidates]) -> list[Improvable]:
         nonlocal share
@@ -366,7 +371,7 @@ def _sift(
     return deepen(block, first, ask, prove, affordable=affordable, deeper=deeper)
 
 
-def _listed(found: Sequence[Candidates], ids: Sequence[str]) -> list[Candidates]:
+def _on_list(found: Sequence[Candidates], ids: Sequence[str]) -> list[Candidates]:
     """Return the candidates that are on a list; the lower bound holds for what else is listed."""
     seen = {each for candidates in found for each in candidates.ids}
     allowed = validate.listed(seen, ids)

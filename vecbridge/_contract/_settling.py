@@ -151,17 +151,9 @@ def settle(
     return guarded
 
 
-def operators_of(where: Filter) -> frozenset[FilterOperator]:
-    """Return the operators that a filter is made of."""
-    return frozenset(
-        node.operator if isinstance(node, Comparison) else _WORDS[type(node)]
-        for node in postorder(where)
-    )
-
-
-def fields_of(where: Filter) -> frozenset[str]:
-    """Return the names of the fields that a filter compares."""
-    return frozenset(node.name for node in postorder(where) if is_condition(node))
+def operator_of(node: Filter) -> FilterOperator:
+    """Return the operator of a settled filter, or of a part of one."""
+    return node.operator if isinstance(node, Comparison) else _WORDS[type(node)]
 
 
 _WORDS: dict[type[object], FilterOperator] = {
@@ -214,7 +206,7 @@ def _guarded(where: Filter, fields: Mapping[str, FieldType]) -> Filter:
     A store whose logic has three values then agrees with one that has two: above every ``~``,
     *unknown* and *false* find the same records.
     """
-    if not any(is_optional(fields[name]) for name in fields_of(where)):
+    if not any(is_optional(kind) for kind in fields.values()):
         return where
 
     def rebuilt(node: Filter, *, below: bool) -> Filter:

@@ -29,7 +29,7 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     """Look at the capabilities: plain values, and limits that are positive or absent."""
     stated = harness.index().capabilities
     assert isinstance(stated, Capabilities)
-    for name in ("exact", "range_search", "farthest", "durable", "shared"):
+    for name in ("exact", "range_search", "farthest", "partitions", "durable", "shared"):
         assert type(getattr(stated, name)) is bool, name
     assert type(stated.max_dimension) is int
     assert 1 <= stated.max_dimension <= 32768
@@ -43,6 +43,10 @@ def test_every_capability_is_stated_with_a_value_of_its_type(harness: Harness) -
     assert stated.consistency
     assert isinstance(stated.filters, frozenset)
     assert stated.filters <= FILTER_OPERATORS
+    assert isinstance(stated.filters_except, frozenset)
+    assert stated.filters_except <= {
+        (kind, word) for kind in stated.field_types for word in stated.filters
+    }, "an exception is one from filters, on a type that fields may have"
     assert isinstance(stated.field_types, frozenset)
     assert stated.field_types <= set(FIELD_TYPES)
     assert stated.fields or not stated.filters, "filters without fields have nothing to look at"

@@ -6,7 +6,7 @@ import enum
 import math
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -17,15 +17,18 @@ import pytest
 from vecbridge import (
     Candidates,
     Capabilities,
+    FieldType,
     Filter,
     Hits,
+    IdRange,
     Index,
     InvalidArgumentError,
+    Records,
     Scope,
     UnsupportedError,
     field,
 )
-from vecbridge.filters import FILTER_OPERATORS, Comparison
+from vecbridge.filters import FILTER_OPERATORS, And, Comparison
 from vecbridge_conformance import Harness, clause, requires
 from vecbridge_conformance.checks import unchanged
 from vecbridge_conformance.faults import FaultyIndex
@@ -245,11 +248,22 @@ def test_a_filter_that_is_too_large_is_refused(harness: Harness) -> None:
 
 
 class _WithoutFilters(FaultyIndex):
-    """The same engine, which declares that it evaluates equality alone."""
+    """The same engine, which declares that it evaluates equality alone, of as much as it can."""
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, filters=frozenset({"=="}))
+        can = super().capabilities
+        return replace(can, filters=can.filters & {"==", "&"})
+
+    def count(self, scope: Scope) -> int:
+        self._check(scope.where)
+        return super().count(scope)
+
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        self._check(scope.where)
+        return super().scan(batch_size, scope, ids, vectors=vectors)
 
     def search(self, queries: Any, k: int, scope: Scope) -> list[Hits]:
         self._check(scope.where)
@@ -260,20 +274,44 @@ class _WithoutFilters(FaultyIndex):
         return super().candidates(queries, k, scope)
 
     def _check(self, where: Filter | None) -> None:
-        assert where is None or isinstance(where, Comparison), f"the engine was given {where!r}"
+        parts = [] if where is None else [where]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, And):
+                parts += part.operands()
+            else:
+                assert isinstance(part, Comparison), f"the engine was given {where!r}"
+                assert part.operator == "==", f"the engine was given {where!r}"
 
 
 @requires("fields")
 @clause("CAP-8", "SEARCH-15")
 def test_what_an_engine_does_not_evaluate_is_filtered_all_the_same(harness: Harness) -> None:
     """Look at what scans and fetches give of the fields: they are what the filter is asked of."""
-    index = harness.index(dimension=2, metric="euclidean", fields={"n": "integer"})
+    fields: dict[str, FieldType] = {"n": "integer", "even": "boolean"}
+    index = harness.index(dimension=2, metric="euclidean", fields=fields)
     ids = [f"n{number:02}" for number in range(20)]
-    index.upsert(ids, [[number, 0] for number in range(20)], {"n": list(range(20))})
+    columns: dict[str, list[Any]] = {
+        "n": list(range(20)),
+        "even": [number % 2 == 0 for number in range(20)],
+    }
+    index.upsert(ids, [[number, 0] for number in range(20)], columns)
     limited = Index(_WithoutFilters(index.engine))
-    n = field("n")
-    for where, wanted in ((n == 7, [7]), (n > 16, [17, 18, 19]), (n.is_in([3, 9]), [3, 9])):
+    n, even = field("n"), field("even")
+    filters: list[tuple[Filter, list[int]]] = [
+        (n == 7, [7]),
+        (n > 16, [17, 18, 19]),
+        (n.is_in([3, 9]), [3, 9]),
+        ((even == True) & (n > 12), [14, 16, 18]),  # noqa: E712
+        ((n == 7) | (even == True) & ~(n <= 15), [7, 16, 18]),  # noqa: E712
+        (~((even == True) | (n < 14)), [15, 17, 19]),  # noqa: E712
+    ]
+    for where, wanted in filters:
         expected = tuple(ids[number] for number in wanted)
+        assert limited.count(where=where) == len(expected)
+        assert sorted(name for page in limited.scan(where=where) for name in page.ids) == [
+            *expected
+        ]
         for ranking in ("exact", "certified", "native"):
             hits = limited.search([0, 0], 9, where=where, ranking=ranking)[0]
             assert hits.ids == expected, f"{where!r}, {ranking}"
@@ -284,3 +322,6 @@ def test_what_an_engine_does_not_evaluate_is_filtered_all_the_same(harness: Harn
         )
     with pytest.raises(UnsupportedError, match="no-scan"):
         limited.search([0, 0], 9, where=n > 16, ranking="no-scan")
+    limited.delete(where=(even == True) & (n > 4))  # noqa: E712
+    left = [name for name, number in zip(ids, range(20), strict=True) if number % 2 or number <= 4]
+    assert sorted(name for page in index.scan() for name in page.ids) == left

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 
+from tests.filters.logic import kept, three_valued
 from vecbridge import filters
 from vecbridge.fields import FIELD_TYPES, FieldType
 from vecbridge.filters import (
-    And,
-    Comparison,
     Contains,
     ContainsAny,
-    Filter,
-    IsMissing,
-    Not,
-    OneOf,
-    Or,
     matches,
     settle,
 )
@@ -27,13 +20,6 @@ from vecbridge_conformance.suite.test_semantics_field_types import random_filter
 
 FIELDS: dict[str, FieldType] = {kind.replace("?", "_o"): kind for kind in FIELD_TYPES}
 ROWS = random_rows(FIELDS, 60, seed=7)
-
-
-def kept(value: Any) -> Any:
-    """A value as an engine keeps it."""
-    if isinstance(value, datetime):
-        return (value - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
-    return value
 
 
 KEPT = [{name: kept(value) for name, value in row.items()} for row in ROWS]
@@ -53,27 +39,6 @@ def test_filters_accept_what_they_mean_and_come_back_from_their_text() -> None:
             by_three = [three_valued(settled, row) is True for row in KEPT]
             assert by_three == expected, f"{where!r}, settled: {settled!r}"
         assert filters.parse(filters.format(where)) == where
-
-
-def three_valued(where: Filter, row: dict[str, Any]) -> bool | None:
-    """What SQL says: a condition on a missing value is unknown, and so is its negation."""
-    match where:
-        case And(left, right):
-            sides = {three_valued(left, row), three_valued(right, row)}
-            return False if False in sides else None if None in sides else True
-        case Or(left, right):
-            sides = {three_valued(left, row), three_valued(right, row)}
-            return True if True in sides else None if None in sides else False
-        case Not(operand):
-            inner = three_valued(operand, row)
-            return None if inner is None else not inner
-        case IsMissing(name):
-            return row[name] is None
-        case Comparison(name) | OneOf(name) | Contains(name) | ContainsAny(name):
-            if row[name] is None:
-                return None
-            return bool(matches(where, {name: [row[name]]}, 1)[0])
-    raise AssertionError(where)
 
 
 def test_a_column_of_lists_of_one_length_is_no_matrix() -> None:
