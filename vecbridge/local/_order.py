@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -42,11 +42,13 @@ class IdOrder(NamedTuple):
     def merged(self, ids: list[str], live: Container[str]) -> IdOrder:
         """Return the same with none apart, and without what is gone."""
         rows, names = len(ids), self.names
-        known = set(ids[self.rows : rows])
-        if len(names) > self.rows or known:
-            # Two sorted runs, which are merged.
-            names = [name for name in names if name in live and name not in known]
-            names += sorted(known)
+        added = set(ids[self.rows : rows])
+        if len(names) > self.rows:
+            # What is gone may have come back.
+            names = [name for name in names if name in live and name not in added]
+        if added:
+            # Two sorted runs, which a sort merges.
+            names = [*names, *sorted(added)]
             names.sort()
         return IdOrder(names, [], rows)
 
@@ -57,9 +59,8 @@ class IdOrder(NamedTuple):
         for at in range(start, stop, size):
             part = self.names[at : min(at + size, stop)]
             if recent:
-                among = bisect_left(recent, part[-1])
-                part = sorted({*part, *recent[:among]})
-                recent = recent[among + (recent[among : among + 1] == part[-1:]) :]
+                among = bisect_right(recent, part[-1])
+                part, recent = sorted({*part, *recent[:among]}), recent[among:]
             yield part
         if recent:
             yield recent

@@ -79,7 +79,7 @@ class IdTable:
 
     def forget(self, rows: Iterable[int]) -> None:
         """Forget the ids of rows; the rows stay, to be filled or cut off."""
-        if self._order.names:
+        if self._order.names and self._order.rows < len(self.ids):
             # What has no place among the others may move to a row of theirs.
             self._order = self._order.merged(self.ids, self._rows)
         for row in rows:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -247,3 +249,55 @@ class WeakReadsNeverConverge(ReferenceIndex):
         if consistency == "eventual" and self._first is not None:
             return self._first
         return super().rows(consistency)
+
+
+@mutant("count-ignores-the-filter", "READ-9")
+class CountIgnoresTheFilter(ReferenceIndex):
+    """Counts all records, whatever the filter says."""
+
+    def count(self, scope: Scope) -> int:
+        return super().count(replace(scope, where=None))
+
+
+@mutant("scan-ignores-the-filter", "READ-9")
+class ScanIgnoresTheFilter(ReferenceIndex):
+    """A scan of a range of ids visits what the filter does not accept."""
+
+    def selected(self, scope: Scope, ids: IdRange | None) -> list[Row]:
+        return super().selected(scope if ids is None else replace(scope, where=None), ids)
+
+
+@mutant("range-without-its-first", "READ-10")
+class RangeWithoutItsFirst(ReferenceIndex):
+    """A range of ids begins after the id at which it was to begin."""
+
+    def selected(self, scope: Scope, ids: IdRange | None) -> list[Row]:
+        rows = super().selected(scope, ids)
+        return [row for row in rows if ids is None or row.id != ids.start]
+
+
+@mutant("range-by-utf-16", "READ-10", "partiql/partiql-lang-kotlin/issues/1346")
+class RangeByUtf16(ReferenceIndex):
+    """Reads ids in the order of UTF-16, in which U+10000 comes before U+FFFF."""
+
+    def selected(self, scope: Scope, ids: IdRange | None) -> list[Row]:
+        rows = super().selected(scope, ids)
+        return rows if ids is None else sorted(rows, key=lambda row: row.id.encode("utf-16-be"))
+
+
+@mutant("ranges-declared-unread", "CAP-11")
+class RangesDeclaredUnread(ReferenceIndex):
+    """Declares that it reads ranges of ids, and reads everything."""
+
+    def selected(self, scope: Scope, ids: IdRange | None) -> list[Row]:
+        return super().selected(scope, None if ids is None else IdRange())
+
+
+@mutant("partitions-of-one", "READ-11")
+class PartitionsOfOne(ReferenceIndex):
+    """The first of several ranges has nearly every record, each of the others has one."""
+
+    def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
+        names = sorted(row.id for row in self.rows(consistency))
+        cuts = names[len(names) - min(count, len(names)) + 1 :]
+        return [IdRange(*edge) for edge in pairwise([None, *cuts, None])]

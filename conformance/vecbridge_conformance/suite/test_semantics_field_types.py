@@ -190,6 +190,130 @@ def test_random_filters_accept_what_they_mean(harness: Harness) -> None:
 
 
 @requires("fields")
+@clause("SEARCH-17")
+def test_a_missing_value_meets_no_condition_and_every_opposite(harness: Harness) -> None:
+    """Look at how the store takes a missing value: as a smallest, an empty or an unknown one."""
+    optional = {name: kind for name, kind in _declared(harness).items() if is_optional(kind)}
+    if not optional:
+        vacuous("no field is optional")
+    fields: dict[str, FieldType] = {"sure": "string", **optional}
+    index = harness.index(dimension=1, metric="euclidean", fields=fields)
+    columns = {name: [*VALUES[base_of(kind)][:2], None] for name, kind in optional.items()}
+    ids = ("one", "two", "none")
+    index.upsert(ids, [[1], [2], [3]], {"sure": ["a", "", "a"], **columns})
+
+    def found(where: Filter) -> set[str]:
+        return set(index.search([0], 9, where=where)[0].ids)
+
+    for name, kind in optional.items():
+        of, base = field(name), base_of(kind)
+        one, two = VALUES[base][:2]
+        conditions: list[tuple[Filter, set[str]]]
+        if base == "strings":
+            conditions = [(of.contains(""), {"two"}), (of.contains_any(["", "x"]), {"two"})]
+            conditions += [(of.contains_all([]), {"one", "two"}), (of.contains_any([]), set())]
+        else:
+            conditions = [(of == one, {"one"}), (of != one, {"two"}), (of.is_in([two]), {"two"})]
+            conditions += [(of.between(one, one), {"one"}), (of.is_in([]), set())]
+            conditions += [
+                (
+                    compare(of, one),
+                    {name for name, value in (("one", one), ("two", two)) if compare(value, one)},
+                )
+                for compare in (operator.lt, operator.le, operator.gt, operator.ge)
+            ]
+        if base == "string":
+            conditions += [(of.starts_with(""), {"one", "two"}), (of.contains(""), {"one", "two"})]
+        for where, expected in conditions:
+            assert found(where) == expected, repr(where)
+            assert found(~where) == set(ids) - expected, f"not {where!r}"
+            both = where & (field("sure") == "")
+            assert found(~both) == set(ids) - (expected & {"two"}), f"not {both!r}"
+            either = where | (field("sure") == "")
+            assert found(~either) == {"one", "none"} - expected, f"not {either!r}"
+        assert found(of.is_missing()) == {"none"}, name
+        assert found(~of.is_missing()) == {"one", "two"}, name
+    assert found(field("sure").is_missing()) == set()
+
+
+TEXTS = {
+    "cat": "cat",
+    "Cat": "Cat",
+    "con": "concat",
+    "pct": "c%t",
+    "low": "c_t",
+    "two": "c\u00e9\U0001f9ed",
+    "dec": "ce\u0301",
+    "nil": "",
+}
+TAGS = {
+    "ab": ["a", "b"],
+    "ba": ["b", "a", "b"],
+    "a": ["a"],
+    "long": ["ab"],
+    "comma": ["a,b"],
+    "case": ["A"],
+    "void": [""],
+    "nil": [],
+}
+
+
+@requires("fields")
+@clause("SEARCH-18")
+def test_a_text_is_looked_for_as_it_is(harness: Harness) -> None:
+    """Look for patterns, for case and for forms of a character, and at where in a text it looks."""
+    index = harness.index(dimension=1, metric="euclidean", fields={"text": "string"})
+    index.upsert(list(TEXTS), [[row] for row in range(len(TEXTS))], {"text": [*TEXTS.values()]})
+    text = field("text")
+    for part in (
+        "",
+        "c",
+        "C",
+        "cat",
+        "at",
+        "on",
+        "%",
+        "_",
+        "c%",
+        "c_t",
+        "t",
+        "\u00e9",
+        "e",
+        "\u0301",
+    ):
+        for where, holds in (
+            (text.contains(part), [name for name, each in TEXTS.items() if part in each]),
+            (
+                text.starts_with(part),
+                [name for name, each in TEXTS.items() if each.startswith(part)],
+            ),
+        ):
+            assert index.search([0], 99, where=where)[0].ids == tuple(holds), repr(where)
+            rest = [name for name in TEXTS if name not in holds]
+            assert index.search([0], 99, where=~where)[0].ids == tuple(rest), f"not {where!r}"
+
+
+@requires("fields")
+@clause("SEARCH-18")
+def test_an_element_is_looked_for_whole(harness: Harness) -> None:
+    """Look for lists that are searched as they are written, and at the operands of none."""
+    if "strings" not in harness.capabilities.field_types:
+        vacuous("no field holds lists of strings")
+    index = harness.index(dimension=1, metric="euclidean", fields={"tags": "strings"})
+    index.upsert(list(TAGS), [[row] for row in range(len(TAGS))], {"tags": [*TAGS.values()]})
+    tags = field("tags")
+    for few in ([], [""], ["a"], ["b"], ["a", "b"], ["ab"], ["A", "b"], ["a,b", "x"], ["x"]):
+        some = [name for name, each in TAGS.items() if set(few) & set(each)]
+        every = [name for name, each in TAGS.items() if set(few) <= set(each)]
+        asked = [(tags.contains_any(few), some), (tags.contains_all(few), every)]
+        asked += [(tags.contains(few[0]), some)] if len(few) == 1 else []
+        for where, holds in asked:
+            assert index.search([0], 99, where=where)[0].ids == tuple(holds), repr(where)
+            rest = [name for name in TAGS if name not in holds]
+            assert index.search([0], 99, where=~where)[0].ids == tuple(rest), f"not {where!r}"
+
+
+@requires("fields")
 @clause("SEARCH-18", "SEARCH-12", "ERR-3")
 def test_operators_of_another_type_are_refused(harness: Harness) -> None:
     """Look for an operator that matches nothing where it means nothing."""

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from vecbridge import Filter, Hits, InvalidArgumentError, InvalidIdError, UnsupportedError, field
+from vecbridge import (
+    Filter,
+    Hits,
+    IdRange,
+    Index,
+    InvalidArgumentError,
+    InvalidIdError,
+    PartitionedIndex,
+    Records,
+    Scope,
+    UnsupportedError,
+    field,
+)
 from vecbridge_conformance import Harness, clause, refuses, requires
 from vecbridge_conformance.checks import contents, contents_of, unchanged
+from vecbridge_conformance.faults import FaultyIndex
 
 FIELDS: dict[str, Any] = {"name": "string", "size": "integer"}
 # By code point: capitals before small letters, and U+FFFF before what UTF-16 writes as a pair.
@@ -75,6 +89,8 @@ def test_a_filter_counts_and_visits_what_a_search_finds(harness: Harness) -> Non
         assert index.count(where=where) == len(expected)
         visited = [name for page in index.scan(2, where=where) for name in page.ids]
         assert sorted(visited) == sorted(expected)
+        ranged = [name for page in index.scan(2, where=where, start="a") for name in page.ids]
+        assert ranged == sorted(name for name in expected if name >= "a")
 
 
 @clause("READ-10")
@@ -121,6 +137,71 @@ def test_partitions_hold_every_id_once(harness: Harness) -> None:
         assert max(sizes) - min(sizes) <= 1
         for name in (*IDS, "aaa", "\U0010ffff", "!"):
             assert sum(name in each for each in ranges) == 1
+
+
+class _WithoutRanges(FaultyIndex):
+    """The same engine, which does not declare that it reads ranges of ids."""
+
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        assert ids is None, f"the engine was given {ids!r}"
+        return super().scan(batch_size, scope, ids, vectors=vectors)
+
+
+@clause("CAP-11", "READ-10", "READ-11")
+def test_an_engine_without_ranges_is_given_none(harness: Harness) -> None:
+    """Look at scans: all ids are read from them, and may come in any order."""
+    index = harness.index(dimension=2, metric="euclidean")
+    index.upsert(IDS, VECTORS)
+    limited = Index(_WithoutRanges(index.engine))
+    for start, stop in (("a", None), (None, "b"), ("a b", "zz")):
+        found = [name for page in limited.scan(2, start=start, stop=stop) for name in page.ids]
+        assert found == [
+            name
+            for name in IDS
+            if (start is None or name >= start) and (stop is None or name < stop)
+        ]
+    assert limited.partitions(3) == [
+        IdRange(None, IDS[3]),
+        IdRange(IDS[3], IDS[6]),
+        IdRange(IDS[6], None),
+    ]
+
+
+@requires("partitions")
+@clause("CAP-11", "CAP-3")
+def test_an_engine_with_ranges_reads_them_in_order(harness: Harness) -> None:
+    """Look at the engine's own scan: what it is compared by, and what it does with the ends."""
+    index = harness.index(dimension=2, metric="euclidean")
+    order = np.random.default_rng(3).permutation(len(IDS)).tolist()
+    index.upsert([IDS[row] for row in order], VECTORS[order])
+    engine, scope = index.engine, Scope(consistency=index.info.consistency)
+    for ids in (
+        IdRange(),
+        IdRange("a", "b"),
+        IdRange(IDS[-2]),
+        IdRange("ab", "a"),
+        IdRange("B", "C"),
+    ):
+        pages = list(engine.scan(2, scope, ids, vectors=True))
+        assert all(len(page) <= 2 for page in pages)
+        found = [name for page in pages for name in page.ids]
+        assert found == [name for name in IDS if name in ids], ids
+        vectors = np.concatenate([np.empty((0, 2)), *(page.vectors for page in pages)])
+        assert vectors.tolist() == VECTORS[[IDS.index(name) for name in found]].tolist()
+    index.delete(IDS[::2])
+    index.upsert(["a", "aa"], [[1, 1], [2, 2]])
+    found = [
+        name for page in engine.scan(3, scope, IdRange("a"), vectors=False) for name in page.ids
+    ]
+    assert found == ["a", "aa", *IDS[3::2]]
+    cuts = cast(PartitionedIndex, engine).partitions(2, consistency=index.info.consistency)
+    assert [(each.start is None, each.stop is None) for each in cuts] == [
+        (True, False),
+        (False, True),
+    ]
+    assert cuts[0].stop == cuts[1].start
 
 
 @requires("fields")
