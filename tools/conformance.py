@@ -67,6 +67,16 @@ def milvus_cluster() -> Iterator[Deployment]:
         yield Deployment("milvus", {"uri": cluster.uri, "shards": 2}, "milvus-cluster")
 
 
+@contextmanager
+def pgvector(label: str, **options: object) -> Iterator[Deployment]:
+    """Yield a PostgreSQL with pgvector, which the suite may kill."""
+    from tests.servers.postgres import running_postgres
+
+    with running_postgres() as server:
+        life = Life(server.kill, server.start)
+        yield Deployment("pgvector", {"uri": server.uri, **options}, label, life)
+
+
 COLUMNS = {
     "sklearn-memory": lambda: local("sklearn", "sklearn-memory"),
     "sklearn-disk": lambda: local("sklearn", "sklearn-disk", path="{folder}/records"),
@@ -76,6 +86,9 @@ COLUMNS = {
     "milvus-lite": lambda: local("milvus", "milvus-lite", uri="{folder}/vectors.db"),
     "milvus-server": milvus_server,
     "milvus-cluster": milvus_cluster,
+    "pgvector": lambda: pgvector("pgvector"),
+    "pgvector-hnsw": lambda: pgvector("pgvector-hnsw", index_type="hnsw"),
+    "pgvector-ivfflat": lambda: pgvector("pgvector-ivfflat", index_type="ivfflat"),
 }
 """Every deployment that is shipped, in the order of the columns."""
 NEEDED = {"milvus-cluster": "etcd"}

@@ -1,0 +1,219 @@
+"""The backend: tables of a PostgreSQL database as indexes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from psycopg import errors, sql
+
+from vecbridge import (
+    ConfigurationError,
+    FieldType,
+    IndexInfo,
+    InvalidArgumentError,
+)
+from vecbridge.diagnosis import Finding
+from vecbridge.fields import FIELD_TYPES
+from vecbridge.ranking import EngineGeometry
+from vecbridge.remote import (
+    Link,
+    RemoteBackend,
+    RemoteIndex,
+    from_document,
+    storage_name,
+    to_document,
+)
+from vecbridge_pgvector._approximate import Layout
+from vecbridge_pgvector._connection import ERRORS, PgvectorConnector, Session
+from vecbridge_pgvector._filters import column_type
+from vecbridge_pgvector._settings import PgvectorSettings
+from vecbridge_pgvector._table import MAX_DIMENSION, Table
+
+_LONGEST = 63
+_TAKEN = ("id", "embedding", "norm")
+_ITERATIVE = (0, 8)
+_OLDEST_SERVER = 140_000
+_TABLES = """
+    SELECT c.relname, obj_description(c.oid, 'pg_class'), pg_has_role(c.relowner, 'USAGE'),
+           pg_is_in_recovery()
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND c.relname = coalesce(%s, c.relname)
+"""
+
+
+class PgvectorBackend(RemoteBackend[Session]):
+    """Indexes as tables. Connects on first use.
+
+    Args:
+        settings: where the server is, and who asks.
+    """
+
+    name: ClassVar[str] = "pgvector"
+    settings_type: ClassVar[type[PgvectorSettings]] = PgvectorSettings
+    field_types: ClassVar[frozenset[FieldType]] = frozenset(FIELD_TYPES)
+
+    def __init__(self, settings: PgvectorSettings) -> None:
+        self.settings = settings
+        link = Link(
+            PgvectorConnector(settings),
+            ERRORS,
+            place=settings.place,
+            timeout=settings.timeout,
+            retry_timeout=settings.retry_timeout,
+            clients=settings.pool_size,
+            secrets=[settings.password] if settings.password else [],
+        )
+        super().__init__(link)
+
+    def make(self, client: Session, info: IndexInfo) -> Table | None:
+        """Make a table, with its schema in the table's comment."""
+        settings, most = self.settings, MAX_DIMENSION[self.settings.index_type]
+        if info.dimension > most:
+            raise InvalidArgumentError(
+                f"pgvector keeps vectors of at most {most} dimensions with "
+                f"index_type={settings.index_type!r}; got dimension={info.dimension}"
+            )
+        self._check_version(client, self._ensure_extension(client))
+        layout = self._layout(info)
+        columns = [
+            sql.SQL('{} text COLLATE "C" PRIMARY KEY').format(layout.key),
+            sql.SQL("{} vector({}) NOT NULL").format(layout.vector, sql.Literal(info.dimension)),
+            sql.SQL("{} double precision NOT NULL").format(layout.norm),
+            *(
+                sql.SQL("{} {}").format(layout.fields[name], column_type(kind))
+                for name, kind in info.fields.items()
+            ),
+        ]
+        try:
+            with client.transaction():
+                self._ensure_schema(client)
+                create = sql.SQL("CREATE TABLE {} ({})")
+                client.execute(create.format(layout.table, sql.SQL(", ").join(columns)))
+                client.execute(self._norm_index(layout))
+                comment = sql.SQL("COMMENT ON TABLE {} IS {}")
+                client.execute(comment.format(layout.table, sql.Literal(to_document(info))))
+        except (errors.DuplicateTable, errors.UniqueViolation):
+            return None
+        return Table(layout, settings)
+
+    def find(self, client: Session, name: str) -> Table | None:
+        """Return the table of an index."""
+        rows = client.execute(_TABLES, [self.settings.schema_name, self._table_name(name)])
+        row = rows.fetchone()
+        if row is None or not _is_ours(row[1]):
+            return None
+        info = from_document(row[1], backend=self.name)
+        self._check_version(client, self._version(client))
+        return Table(self._layout(info, owned=row[2], standby=row[3]), self.settings)
+
+    def names(self, client: Session) -> list[str]:
+        """Return the names of the indexes in the schema."""
+        rows = client.execute(_TABLES, [self.settings.schema_name, None]).fetchall()
+        return [from_document(row[1], backend=self.name).name for row in rows if _is_ours(row[1])]
+
+    def remove(self, client: Session, name: str) -> bool:
+        """Drop a table."""
+        found = self.find(client, name)
+        if found is None:
+            return False
+        client.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self._table(name)))
+        return True
+
+    def index_over(self, collection: Any) -> RemoteIndex[Session]:
+        """Return the index over a table."""
+        settings = self.settings
+        effort = settings.hnsw_ef_search
+        if settings.index_type == "ivfflat":
+            effort = settings.ivfflat_probes
+        return RemoteIndex(self.link, collection, recall=settings.recall, effort=effort)
+
+    def _layout(self, info: IndexInfo, *, owned: bool = True, standby: bool = False) -> Layout:
+        return Layout(
+            info,
+            self._table(info.name),
+            key=sql.Identifier("id"),
+            vector=sql.Identifier("embedding"),
+            norm=sql.Identifier("norm"),
+            fields={
+                name: sql.Identifier(storage_name(name, longest=_LONGEST, taken=_TAKEN))
+                for name in info.fields
+            },
+            index_type=self.settings.index_type,
+            owned=owned,
+            standby=standby,
+        )
+
+    def _norm_index(self, layout: Layout) -> sql.Composable:
+        """Return what makes records quick to find on which float32 is no good."""
+        create = sql.SQL("CREATE INDEX ON {} ({})").format(layout.table, layout.norm)
+        if layout.info.metric == "dotproduct":
+            return create
+        low, high = EngineGeometry(layout.info.metric, layout.info.dimension, "distance").band
+        below, above = sql.Literal(low), sql.Literal(high)
+        outside = sql.SQL(" WHERE {0} < {1}::double precision OR {0} > {2}::double precision")
+        return create + outside.format(layout.norm, below, above)
+
+    def _table(self, name: str) -> sql.Identifier:
+        return sql.Identifier(self.settings.schema_name, self._table_name(name))
+
+    def _table_name(self, name: str) -> str:
+        return self.settings.table_names.get(name, storage_name(name, longest=_LONGEST))
+
+    def _ensure_extension(self, client: Session) -> str | None:
+        version = self._version(client)
+        if version is not None:
+            return version
+        try:
+            client.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        except (errors.InsufficientPrivilege, errors.UndefinedFile, errors.FeatureNotSupported) as e:
+            info = client.info
+            lacking = isinstance(e, errors.InsufficientPrivilege)
+            first = "" if lacking else "install pgvector on the server, and then "
+            raise ConfigurationError(
+                f"database {info.dbname!r} of PostgreSQL at {self.link.place} has no extension "
+                f"'vector', and role {info.user!r} cannot create it. Ask the administrator to "
+                f"{first}run in this database: CREATE EXTENSION vector"
+            ) from None
+        return self._version(client)
+
+    def _ensure_schema(self, client: Session) -> None:
+        name = self.settings.schema_name
+        if client.execute("SELECT to_regnamespace(quote_ident(%s))", [name]).fetchall()[0][0]:
+            return
+        try:
+            with client.transaction():
+                client.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        except errors.InsufficientPrivilege:
+            raise ConfigurationError(
+                f"there is no schema {name!r}, and role {client.info.user!r} may not create it. "
+                f"Ask the administrator to run: CREATE SCHEMA {name} AUTHORIZATION "
+                f"{client.info.user}; or correct the setting schema_name"
+            ) from None
+
+    def _version(self, client: Session) -> str | None:
+        query = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+        row = client.execute(query).fetchone()
+        return None if row is None else str(row[0])
+
+    def _check_version(self, client: Session, version: str | None) -> None:
+        """Refuse a server that cannot do what the settings ask for."""
+        info, problem = client.info, ""
+        parts = tuple(map(int, re.findall(r"\d+", version or "0")[:2]))
+        if info.server_version < _OLDEST_SERVER:
+            problem = f"PostgreSQL 14 or newer is needed, and this is {info.server_version // 10000}"
+        elif info.parameter_status("server_encoding") != "UTF8":
+            problem = "its database has to be encoded in UTF8"
+        elif self.settings.index_type != "none" and parts < _ITERATIVE:
+            problem = (
+                f"index_type={self.settings.index_type!r} needs pgvector 0.8, and this is "
+                f"{version}: ask the administrator for ALTER EXTENSION vector UPDATE, or search "
+                f"exactly, with index_type='none'"
+            )
+        if problem:
+            raise ConfigurationError(f"PostgreSQL at {self.link.place}: {problem}")
+
+
+def _is_ours(comment: str | None) -> bool:
+    return comment is not None and comment.startswith('{"vecbridge":')

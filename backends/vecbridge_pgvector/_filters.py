@@ -1,0 +1,109 @@
+"""Settled filters as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, cast
+
+from psycopg import sql
+
+from vecbridge import Scalar
+from vecbridge.fields import BaseType, FieldType, base_of, is_optional
+from vecbridge.filters import (
+    And,
+    Comparison,
+    Contains,
+    ContainsAny,
+    Filter,
+    IsMissing,
+    Not,
+    OneOf,
+    Or,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_TYPES: dict[BaseType, str] = {
+    "string": "text",
+    "integer": "bigint",
+    "float": "double precision",
+    "boolean": "boolean",
+    "timestamp": "timestamptz",
+    "strings": "text[]",
+}
+
+
+class Condition:
+    """The condition of some records, and the values of its placeholders.
+
+    Args:
+        columns: expression of each field, and of :data:`vecbridge.remote.NORM`.
+        fields: type of each field.
+        where: a settled filter.
+
+    Attributes:
+        text: the condition.
+        values: of its placeholders.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, sql.Composable],
+        fields: Mapping[str, FieldType],
+        where: Filter,
+    ) -> None:
+        self._columns = columns
+        self._kinds: dict[str, BaseType] = {name: base_of(kind) for name, kind in fields.items()}
+        self.values: list[Any] = []
+        self.text = self._written(where)
+
+    def _written(self, where: Filter) -> sql.Composable:
+        match where:
+            case And(left, right):
+                return _of("({} AND {})", self._written(left), self._written(right))
+            case Or(left, right):
+                return _of("({} OR {})", self._written(left), self._written(right))
+            case Not(operand):
+                return _of("(NOT {})", self._written(operand))
+            case IsMissing(name):
+                return _of("({} IS NULL)", self._columns[name])
+            case Contains(name, value) if self._kinds[name] == "string":
+                self.values.append(value)
+                return _of("(strpos({}, %s) > 0)", self._columns[name])
+            case Contains(name, value):
+                self.values.append([value])
+                return _of("({} && %s::text[])", self._columns[name])
+            case ContainsAny(name, values):
+                self.values.append([*values])
+                return _of("({} && %s::text[])", self._columns[name])
+            case Comparison(name, word, value):
+                self.values.append(self._value(name, value))
+                operator = {"==": "=", "!=": "<>"}.get(word, word)
+                return _of(f"({{}} {operator} %s::{self._type(name)})", self._columns[name])
+            case OneOf(name, values):
+                self.values.append([self._value(name, value) for value in values])
+                return _of(f"({{}} = ANY(%s::{self._type(name)}[]))", self._columns[name])
+        raise TypeError(f"{where} is no filter that an index declares")
+
+    def _type(self, name: str) -> str:
+        return _TYPES[self._kinds.get(name, "float")]
+
+    def _value(self, name: str, value: Scalar) -> object:
+        if self._kinds.get(name) != "timestamp":
+            return value
+        return EPOCH + timedelta(microseconds=int(value))
+
+
+def column_type(kind: FieldType) -> sql.Composable:
+    """Return what a field of a new table is declared as."""
+    base = base_of(kind)
+    ordered = ' COLLATE "C"' if base in {"string", "strings"} else ""
+    return _of(_TYPES[base] + ordered + ("" if is_optional(kind) else " NOT NULL"))
+
+
+def _of(text: str, *parts: sql.Composable) -> sql.Composable:
+    # The text is made of this module's own words alone.
+    return sql.SQL(cast("LiteralString", text)).format(*parts)

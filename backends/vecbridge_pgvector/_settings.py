@@ -1,0 +1,191 @@
+"""The settings of the backend: where the server is, who asks, and how vectors are indexed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from vecbridge.remote import RemoteSettings
+from vecbridge.settings import LocalPath, parse_address
+
+IndexType = Literal["none", "hnsw", "ivfflat"]
+
+_FORMS = (
+    "the uri is postgresql://host:port/database, or libpq's form host=... dbname=...; "
+    "percent-encode a user and a password in an address"
+)
+_PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?=\s|$)\s*")
+_OURS = {
+    "user": "user",
+    "password": "password",
+    "dbname": "dbname",
+    "sslmode": "sslmode",
+    "sslrootcert": "ssl_root_cert",
+    "sslcert": "ssl_cert",
+    "sslkey": "ssl_key",
+}
+_LIBPQ = frozenset(
+    "host hostaddr port passfile options application_name fallback_application_name keepalives "
+    "keepalives_idle keepalives_interval keepalives_count tcp_user_timeout gssencmode "
+    "channel_binding require_auth sslcrl sslsni ssl_min_protocol_version krbsrvname "
+    "target_session_attrs load_balance_hosts connect_timeout".split()
+)
+
+
+class PgvectorSettings(RemoteSettings):
+    """Where PostgreSQL is, and how vectors are kept there.
+
+    FiftyOne's own parameters of its ``pgvector`` backend are settings of the same names here. What
+    is given nowhere, libpq reads from its own variables (``PGHOST``, ``PGPASSWORD``) and files.
+
+    Attributes:
+        uri: ``postgresql://host:port/database``, or libpq's ``host=... dbname=...``. Credentials
+            and TLS parameters in it become the settings of their own.
+        connection_string: the same, under FiftyOne's name.
+        user: role that asks.
+        password: its password.
+        dbname: database of the server.
+        parameters: further connection parameters of libpq.
+        sslmode: how the connection is encrypted, and the server's certificate checked.
+        ssl_root_cert: the authority that signed the server's certificate.
+        ssl_cert: the client's certificate, for mutual TLS.
+        ssl_key: the client's private key, for mutual TLS.
+        schema_name: schema of the tables.
+        table_names: table of an index, where it is not the index's own name.
+        id_column: column of the ids in a table that another program made; its primary key by
+            default.
+        vector_column: column of the vectors in such a table; the only one of its kind by default.
+        index_type: ``none`` searches exactly; ``hnsw`` and ``ivfflat`` by a recall.
+        recall: share of the true nearest records that an approximate search finds, on average.
+        hnsw_m: links per record of an HNSW index.
+        hnsw_ef_construction: candidates that are looked at when a record is linked.
+        hnsw_ef_search: search effort to keep to, instead of one that is tuned for the recall.
+        ivfflat_lists: lists of an IVFFlat index; by default they grow with the records.
+        ivfflat_probes: search effort to keep to, instead of one that is tuned for the recall.
+        vector_type: ``vector``. The other one of FiftyOne's, ``halfvec``, would round vectors.
+        work_mem: memory of a sort, as PostgreSQL writes it; the server's own by default.
+        maintenance_work_mem: memory of building an index; the server's own by default.
+        pool_size: most connections of this store.
+    """
+
+    uri: str = "postgresql://localhost"
+    connection_string: SecretStr | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    dbname: str | None = None
+    parameters: dict[str, str] = Field(default_factory=dict)
+    sslmode: (
+        Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None
+    ) = None
+    ssl_root_cert: LocalPath | None = None
+    ssl_cert: LocalPath | None = None
+    ssl_key: LocalPath | None = None
+    schema_name: str = Field(default="public", min_length=1, max_length=63)
+    table_names: dict[str, str] = Field(default_factory=dict)
+    id_column: str | None = None
+    vector_column: str | None = None
+    index_type: IndexType = "none"
+    recall: float = Field(default=0.95, gt=0, lt=1)
+    hnsw_m: int = Field(default=16, ge=2, le=100)
+    hnsw_ef_construction: int = Field(default=64, ge=4, le=1000)
+    hnsw_ef_search: int | None = Field(default=None, ge=1, le=1000)
+    ivfflat_lists: int | None = Field(default=None, ge=1, le=32768)
+    ivfflat_probes: int | None = Field(default=None, ge=1, le=32768)
+    vector_type: Literal["vector"] = "vector"
+    work_mem: str | None = Field(default=None, pattern=r"^\d+ *(B|kB|MB|GB|TB)?$")
+    maintenance_work_mem: str | None = Field(default=None, pattern=r"^\d+ *(B|kB|MB|GB|TB)?$")
+    pool_size: int = Field(default=8, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _taken_apart(cls, given: Any) -> Any:
+        """Move what an address holds into settings of its own."""
+        if not isinstance(given, dict):
+            return given
+        alias = given.get("connection_string")
+        if alias is not None and given.get("uri") is not None:
+            raise ValueError("uri and connection_string are two names of one setting: give one")
+        revealed = getattr(alias, "get_secret_value", None)
+        text = given.get("uri") if alias is None else revealed() if revealed else alias
+        if not isinstance(text, str):
+            return given
+        inside = _parsed(text)
+        found = {_OURS[key]: value for key, value in inside.items() if key in _OURS}
+        if twice := sorted(key for key in found if given.get(key) is not None):
+            raise ValueError(f"the uri holds {', '.join(twice)}, given as a setting too: give one")
+        further = {key: value for key, value in inside.items() if key in _LIBPQ}
+        host, port = further.get("host", "localhost"), further.get("port")
+        if not host.startswith("/") and "," not in host:
+            further = {key: each for key, each in further.items() if key not in {"host", "port"}}
+        else:
+            host = "localhost"
+        uri = f"postgresql://{host}" + (f":{port}" if port and "port" not in further else "")
+        rest = {key: each for key, each in given.items() if key != "connection_string"}
+        parameters = {**further, **(given.get("parameters") or {})}
+        return {**rest, **found, "uri": uri, "parameters": parameters}
+
+    @field_validator("parameters")
+    @classmethod
+    def _of_libpq(cls, parameters: dict[str, str]) -> dict[str, str]:
+        if unknown := parameters.keys() - _LIBPQ:
+            raise ValueError(f"{len(unknown)} of the parameters are none that may be given here")
+        return parameters
+
+    @property
+    def place(self) -> str:
+        """Where the server is, without any credentials."""
+        return self.parameters.get("host", self.uri.partition("://")[2])
+
+    def conninfo(self) -> dict[str, Any]:
+        """Return the parameters of a connection, the password among them."""
+        address = parse_address(self.uri)
+        given = {
+            "host": address.host.strip("[]"),
+            "port": address.port,
+            "dbname": self.dbname,
+            "user": self.user,
+            "password": self.password.get_secret_value() if self.password else None,
+            "sslmode": self.sslmode,
+            "sslrootcert": self.ssl_root_cert and str(self.ssl_root_cert),
+            "sslcert": self.ssl_cert and str(self.ssl_cert),
+            "sslkey": self.ssl_key and str(self.ssl_key),
+            "application_name": "vecbridge",
+            **self.parameters,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+
+def _parsed(text: str) -> dict[str, str]:
+    """Return the parameters in an address or in libpq's own form; an error does not repeat it."""
+    if "://" not in text:
+        found = {}
+        while text:
+            pair = _PAIR.match(text)
+            if pair is None:
+                raise ValueError(_FORMS)
+            value = pair[2][1:-1] if pair[2].startswith("'") else pair[2]
+            found[pair[1]] = re.sub(r"\\(.)", r"\1", value)
+            text = text[pair.end() :]
+    else:
+        # An empty host is libpq's default one.
+        try:
+            address = parse_address(re.sub("^(\\w+):///", r"\1://localhost/", text))
+        except ValueError:
+            raise ValueError(_FORMS) from None
+        if address.scheme not in {"postgresql", "postgres"}:
+            raise ValueError(_FORMS)
+        parts = {
+            "host": address.host,
+            "port": address.port and str(address.port),
+            "user": address.user,
+            "password": address.password,
+            "dbname": unquote(address.path.strip("/")),
+            **dict(parse_qsl(address.query or "")),
+        }
+        found = {key: value for key, value in parts.items() if value}
+    if found.keys() - _OURS.keys() - _LIBPQ:
+        raise ValueError("the uri holds parameters that are none of libpq's, or not for it")
+    return found

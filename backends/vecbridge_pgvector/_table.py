@@ -1,0 +1,282 @@
+"""One table: the collection that an index is kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import errors, sql
+
+from vecbridge import Capabilities, Fields, IdRange, Metric, Records, Scope
+from vecbridge.fields import FIELD_TYPES, base_of
+from vecbridge.filters import FILTER_OPERATORS
+from vecbridge.ranking import ScoreForm
+from vecbridge.remote import NORM, Columns, Nearest, Page, id_bounds
+from vecbridge_pgvector._approximate import ApproximateIndex, Layout
+from vecbridge_pgvector._connection import Session
+from vecbridge_pgvector._filters import Condition
+from vecbridge_pgvector._settings import IndexType, PgvectorSettings
+from vecbridge_pgvector._wire import copied, literal, vectors_of
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
+MAX_DIMENSION: dict[IndexType, int] = {"none": 16_000, "hnsw": 2_000, "ivfflat": 2_000}
+_OPERATORS: dict[Metric, sql.SQL] = {
+    "cosine": sql.SQL("<=>"),
+    "dotproduct": sql.SQL("<#>"),
+    "euclidean": sql.SQL("<->"),
+}
+_BATCH_BYTES = 32 << 20
+_MICROSECONDS = sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint")
+
+
+class Table:
+    """Implements :class:`vecbridge.remote.Collection` on a table.
+
+    Args:
+        layout: of the table.
+        settings: how indexes are built.
+    """
+
+    form: ScoreForm = "distance"
+    exhaustive = True
+
+    def __init__(self, layout: Layout, settings: PgvectorSettings) -> None:
+        self._layout = layout
+        self._settings = settings
+        self._index = ApproximateIndex(layout, settings)
+        self.info = layout.info
+        self.form = "negative" if layout.info.metric == "dotproduct" else "distance"
+        self.capabilities = Capabilities(
+            exact=layout.index_type == "none",
+            recall=None if layout.index_type == "none" else settings.recall,
+            range_search=False,
+            farthest=False,
+            partitions=True,
+            max_dimension=MAX_DIMENSION[settings.index_type],
+            max_k=None,
+            max_within=50_000,
+            max_batch_bytes=_BATCH_BYTES,
+            field_types=frozenset(FIELD_TYPES),
+            filters=FILTER_OPERATORS,
+            filters_except=frozenset(),
+            consistency=frozenset({"eventual"} if layout.standby else {"strong"}),
+            durable=True,
+            shared=True,
+        )
+
+    @property
+    def efforts(self) -> Sequence[int]:
+        """The values of ``hnsw.ef_search``, or of ``ivfflat.probes``."""
+        return self._index.efforts
+
+    def put(
+        self,
+        client: Session,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        fields: Fields,
+    ) -> None:
+        """Copy new records into the table, and the others by way of a temporary one."""
+        # In one order, so that writers of the same ids wait for each other and in no circle.
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        ids = [ids[row] for row in order]
+        columns = {name: [column[row] for row in order] for name, column in fields.items()}
+        kept = norms[order] if self._layout.stored_norm else None
+        records = ids, vectors[order], kept, columns, self.info.fields
+        with client.transaction():
+            query = "SELECT FROM {table} WHERE {key} = ANY(%s::text[]) LIMIT 1"
+            if client.execute(self._sql(query), [ids]).rowcount == 0:
+                # Unless another writer was faster.
+                with suppress(errors.UniqueViolation), client.transaction():
+                    self._copy(client, self._layout.table, copied(*records))
+                    return
+            columns_listed = sql.SQL(", ").join(self._columns())
+            stage = sql.Identifier("pg_temp", "vecbridge_stage")
+            client.execute(
+                self._sql(
+                    "CREATE TEMP TABLE vecbridge_stage ON COMMIT DROP AS "
+                    "SELECT {columns} FROM {table} WITH NO DATA",
+                    columns=columns_listed,
+                )
+            )
+            self._copy(client, stage, copied(*records))
+            changes = [
+                *(sql.SQL("{0} = excluded.{0}").format(each) for each in self._columns()),
+                *(sql.SQL("{} = DEFAULT").format(each) for each in self._layout.others),
+            ]
+            client.execute(
+                self._sql(
+                    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {stage} "
+                    'ORDER BY {key} COLLATE "C" ON CONFLICT ({key}) DO UPDATE SET {changes}',
+                    columns=columns_listed,
+                    stage=stage,
+                    changes=sql.SQL(", ").join(changes),
+                )
+            )
+
+    def remove(self, client: Session, ids: Sequence[str]) -> None:
+        """Remove records."""
+        client.execute(self._sql("DELETE FROM {table} WHERE {key} = ANY(%s::text[])"), [[*ids]])
+
+    def get(self, client: Session, ids: Sequence[str], columns: Columns) -> Records:
+        """Return the records of ids."""
+        return self._records(client, Scope(within=ids), columns)
+
+    def count(self, client: Session, scope: Scope) -> int:
+        """Return the number of records in scope."""
+        where, values = self._where(scope)
+        query = self._sql("SELECT count(*) FROM {table} WHERE {where}", where=where)
+        return int(client.execute(query, values).fetchall()[0][0])
+
+    def page(
+        self,
+        client: Session,
+        scope: Scope,
+        ids: IdRange | None,
+        limit: int,
+        after: str | None,
+        columns: Columns,
+    ) -> Page:
+        """Return records by the order of their ids: of the column's own, or of code points."""
+        # The order of another collation serves as well where none is asked for, and has an index.
+        key = self._layout.key if ids is None else self._sql('{key} COLLATE "C"')
+        bounds = id_bounds(ids, after)
+        records = self._records(client, scope, columns, key, bounds, limit)
+        return Page(records, records.ids[-1] if len(records) == limit else None)
+
+    def cuts(self, client: Session, count: int) -> list[str]:
+        """Return ids that cut the records into parts of about one size."""
+        rows = self.count(client, Scope())
+        # Of the row at which each part but the first begins; the half is room for rounding.
+        starts = sorted({part * rows // count for part in range(1, count)} - {0})
+        shares = [(start + 0.5) / rows for start in starts]
+        query = 'SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY {key} COLLATE "C")'
+        statement = self._sql(query + " FROM {table} WHERE {where}", where=self._where(Scope())[0])
+        found = client.execute(statement, [shares]).fetchall()[0][0]
+        return [name for name in found or () if name is not None]
+
+    def nearest(
+        self,
+        client: Session,
+        queries: NDArray[np.float32],
+        limit: int,
+        scope: Scope,
+        effort: int | None,
+    ) -> list[Nearest]:
+        """Return the nearest records of each query, by an index where an effort is named."""
+        where, values = self._where(scope)
+        if effort is not None:
+            self._index.use(client, effort)
+        statement = self._sql(
+            "SELECT {key}, {vector}, ({vector} {operator} %s::vector){exact} FROM {table} "
+            "WHERE {where} ORDER BY 3 LIMIT {limit}",
+            operator=_OPERATORS[self.info.metric],
+            # No index orders by a sum: every row is looked at, whatever indexes there are.
+            exact=sql.SQL(" + 0" if effort is None else ""),
+            where=where,
+            limit=sql.Literal(limit),
+        )
+        answers = []
+        for query in queries:
+            rows = self._rows(client, statement, [literal(query), *values])
+            ids, vectors, scores = zip(*rows, strict=True) if rows else ((), (), ())
+            table = vectors_of(vectors, self.info.dimension)
+            answers.append(Nearest(ids, np.array(scores, np.float64), table))
+        return answers
+
+    def sample(self, client: Session, count: int) -> NDArray[np.float32]:
+        """Return the vectors of some records."""
+        where, values = self._where(Scope())
+        chosen = "SELECT {key} FROM {table} WHERE {where} ORDER BY random() LIMIT {count}"
+        query = "SELECT {vector} FROM {table} WHERE {key} IN (" + chosen + ")"
+        statement = self._sql(query, where=where, count=sql.Literal(count))
+        rows = self._rows(client, statement, values)
+        return vectors_of([row[0] for row in rows], self.info.dimension)
+
+    def prepare(self, client: Session, records: int) -> None:
+        """Build the approximate index where there is none, or where its lists have become few."""
+        self._index.prepare(client, records)
+
+    def _records(
+        self,
+        client: Session,
+        scope: Scope,
+        columns: Columns,
+        key: sql.Composable | None = None,
+        bounds: Sequence[tuple[str, str]] = (),
+        limit: int | None = None,
+    ) -> Records:
+        where, values = self._where(scope)
+        for operator, bound in bounds:
+            beyond = "{where} AND {at} " + operator + " %s"
+            where = self._sql(beyond, where=where, at=key or self._layout.key)
+            values.append(bound)
+        wanted = [self._layout.key, *([self._layout.vector] if columns.vectors else [])]
+        wanted += [self._read_field(name) for name in columns.fields]
+        ordered = sql.SQL("") if key is None else sql.SQL(" ORDER BY {}").format(key)
+        statement = self._sql(
+            "SELECT {wanted} FROM {table} WHERE {where}{ordered} LIMIT {limit}",
+            wanted=sql.SQL(", ").join(wanted),
+            where=where,
+            ordered=ordered,
+            limit=sql.Literal(limit),
+        )
+        rows = self._rows(client, statement, values)
+        found: list[Any] = [*map(list, zip(*rows, strict=True))] or [[] for _ in wanted]
+        ids, *rest = found
+        vectors = np.empty((len(ids), 0), np.float32)
+        if columns.vectors:
+            vectors = vectors_of(rest.pop(0), self.info.dimension)
+        return Records(tuple(ids), vectors, dict(zip(columns.fields, rest, strict=True)))
+
+    def _read_field(self, name: str) -> sql.Composable:
+        column = self._layout.fields[name]
+        # As the integer that it is: not every time that a column holds is one of Python's.
+        is_time = base_of(self.info.fields[name]) == "timestamp"
+        return _MICROSECONDS.format(column) if is_time else column
+
+    def _where(self, scope: Scope) -> tuple[sql.Composable, list[Any]]:
+        """Return the condition of the records in scope, and the values of its placeholders."""
+        conditions: list[sql.Composable] = []
+        values: list[Any] = []
+        if self._layout.optional_vector:
+            conditions.append(self._sql("{vector} IS NOT NULL"))
+        if scope.within is not None:
+            conditions.append(self._sql("{key} = ANY(%s::text[])"))
+            values.append([*scope.within])
+        if scope.where is not None:
+            columns = {**self._layout.fields, NORM: self._layout.norm}
+            condition = Condition(columns, self.info.fields, scope.where)
+            conditions.append(condition.text)
+            values += condition.values
+        return sql.SQL(" AND ").join(conditions or [sql.SQL("true")]), values
+
+    def _columns(self) -> list[sql.Composable]:
+        layout = self._layout
+        norms = [layout.norm] if layout.stored_norm else []
+        return [layout.key, layout.vector, *norms, *layout.fields.values()]
+
+    def _copy(self, client: Session, table: sql.Composable, parts: Iterable[bytes]) -> None:
+        columns = sql.SQL(", ").join(self._columns())
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(table, columns)
+        with client.cursor() as cursor, cursor.copy(statement) as copy:
+            for part in parts:
+                copy.write(part)
+
+    def _rows(
+        self, client: Session, statement: sql.Composable, values: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        with client.cursor(binary=True) as cursor:
+            return cursor.execute(statement, values).fetchall()
+
+    def _sql(self, text: str, **parts: sql.Composable) -> sql.Composable:
+        """Return a statement over the table; the text is this module's own."""
+        layout = self._layout
+        named = {"table": layout.table, "key": layout.key, "vector": layout.vector}
+        return sql.SQL(cast("LiteralString", text)).format(**named, **parts)

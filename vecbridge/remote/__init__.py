@@ -1,0 +1,41 @@
+"""What a store behind a client needs, for authors of backends.
+
+An author derives from :class:`RemoteBackend`, writes the few calls of :class:`Collection`, and
+lists in an :class:`ErrorTable` what the client's exceptions mean. From here come deadlines,
+reconnecting, pools, forks and threads (:class:`Link`), exact ranking on top of "the nearest n, with
+vectors" (:class:`ExactRanker`), approximate search by a recall (:class:`ApproximateRanker`), and
+the rest of the contract (:class:`RemoteIndex`). ``vecbridge_pgvector`` is a whole one.
+"""
+
+from __future__ import annotations
+
+from vecbridge.remote._catalogue import from_document, storage_name, to_document, uuid_of
+from vecbridge.remote._collection import NORM, Collection, Columns, Nearest, Page, id_bounds
+from vecbridge.remote._failures import Cause, ErrorTable
+from vecbridge.remote._index import RemoteBackend, RemoteIndex
+from vecbridge.remote._link import Connector, Link
+from vecbridge.remote._recall import ApproximateRanker
+from vecbridge.remote._search import ExactRanker
+from vecbridge.remote._settings import RemoteSettings
+
+__all__ = [
+    "NORM",
+    "ApproximateRanker",
+    "Cause",
+    "Collection",
+    "Columns",
+    "Connector",
+    "ErrorTable",
+    "ExactRanker",
+    "Link",
+    "Nearest",
+    "Page",
+    "RemoteBackend",
+    "RemoteIndex",
+    "RemoteSettings",
+    "from_document",
+    "id_bounds",
+    "storage_name",
+    "to_document",
+    "uuid_of",
+]

@@ -1,0 +1,334 @@
+"""The index and the backend that every store behind a client builds on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._capabilities import Capabilities
+from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType, refuse_unknown_types
+from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._metric import Metric
+from vecbridge._contract._records import Fields, IndexInfo, Records
+from vecbridge._contract._scope import IdRange, Scope
+from vecbridge._errors import (
+    BackendError,
+    ClosedError,
+    IndexExistsError,
+    IndexNotFoundError,
+    PartialWriteError,
+)
+from vecbridge.ranking import norms
+from vecbridge.remote._collection import Collection, Columns
+from vecbridge.remote._link import Link
+from vecbridge.remote._recall import ApproximateRanker
+from vecbridge.remote._search import ExactRanker
+
+ClientT = TypeVar("ClientT")
+T = TypeVar("T")
+
+_LISTED = 20
+
+
+class RemoteIndex(Generic[ClientT]):
+    """Implements :class:`vecbridge.VectorIndex` on a collection.
+
+    Args:
+        link: the connections of its store.
+        collection: its records.
+        put_rows: most records in one call of ``put``.
+        ids_at_a_time: most ids in one call of ``get`` and ``remove``.
+        recall: the share of the true neighbours that an approximate index is to find.
+        effort: a search effort that an approximate index keeps to instead.
+    """
+
+    def __init__(
+        self,
+        link: Link[ClientT],
+        collection: Collection[ClientT],
+        *,
+        put_rows: int = 10_000,
+        ids_at_a_time: int = 10_000,
+        recall: float = 0.95,
+        effort: int | None = None,
+    ) -> None:
+        self._link = link
+        self._collection = collection
+        self._put_rows = put_rows
+        self._ids_at_a_time = ids_at_a_time
+        self._closed = False
+        self._ranker: ExactRanker[ClientT] | ApproximateRanker[ClientT] = (
+            ApproximateRanker(collection, recall=recall, effort=effort)
+            if not collection.capabilities.exact
+            else ExactRanker(collection)
+        )
+
+    @property
+    def info(self) -> IndexInfo:
+        """Name, dimension, metric, fields and default level, as the store has them."""
+        return self._collection.info
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what this index can do, read from the live connection."""
+        return self._collection.capabilities
+
+    @property
+    def collection(self) -> Collection[ClientT]:
+        """Return the author's own class, for what only the store can do."""
+        return self._collection
+
+    def upsert(
+        self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
+    ) -> None:
+        """Insert records or replace them whole, a part at a time."""
+        lengths, columns = norms(vectors), fields or {}
+
+        def write(client: ClientT, start: int, stop: int) -> None:
+            part = {name: column[start:stop] for name, column in columns.items()}
+            self._collection.put(
+                client, ids[start:stop], vectors[start:stop], lengths[start:stop], part
+            )
+
+        self._in_parts("upsert", ids, self._put_rows, write)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove records; ids that are not there are ignored."""
+
+        def remove(client: ClientT, start: int, stop: int) -> None:
+            self._collection.remove(client, ids[start:stop])
+
+        self._in_parts("delete", ids, self._ids_at_a_time, remove)
+
+    def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
+        """Return records in request order; ids that are not there are listed in ``missing``."""
+        found = self._by_id("fetch", ids, Columns(vectors, tuple(self.info.fields)))
+        rows = {name: row for row, name in enumerate(found.ids)}
+        missing = tuple(name for name in ids if name not in rows)
+        there = found.take([rows[name] for name in ids if name in rows])
+        return Records(there.ids, there.vectors, there.fields, missing)
+
+    def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
+        """Return whether each id is there: ``(len(ids),)`` bool."""
+        found = frozenset(self._by_id("contains", ids, Columns(vectors=False)).ids)
+        return np.fromiter((name in found for name in ids), np.bool_, len(ids))
+
+    def count(self, scope: Scope) -> int:
+        """Return the number of live records in scope."""
+        return self._run("count", lambda client: self._collection.count(client, scope))
+
+    def scan(
+        self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
+    ) -> Iterator[Records]:
+        """Yield every live record in scope once, at most ``batch_size`` at a time."""
+        columns, after = Columns(vectors, tuple(self.info.fields)), None
+        while True:
+            page = self._run(
+                "scan",
+                lambda client, after=after: self._collection.page(
+                    client, scope, ids, batch_size, after, columns
+                ),
+            )
+            if page.records.ids:
+                yield page.records
+            after = page.after
+            if after is None:
+                return
+
+    def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
+        """Return at most ``count`` ranges of ids, ascending, of about as many records each."""
+        cuts = self._run("partitions", lambda client: self._collection.cuts(client, count))
+        ends = [None, *dict.fromkeys(cuts), None]
+        return [IdRange(start, stop) for start, stop in zip(ends, ends[1:], strict=False)]
+
+    def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
+        """Return the store's own ranking, with the records that its arithmetic is no good for."""
+        return self._run("search", lambda client: self._ranker.native(client, queries, k, scope))
+
+    def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
+        """Return at least ``min(k, candidates)`` records of each query, with a lower bound."""
+        return self._run(
+            "search", lambda client: self._ranker.candidates(client, queries, k, scope)
+        )
+
+    def settle(self) -> None:
+        """Build what an approximate index lacks, and return when it is there. For measuring."""
+        if not self.capabilities.exact:
+            self._run(
+                "settle",
+                lambda client: self._collection.prepare(
+                    client, self._collection.count(client, Scope())
+                ),
+            )
+
+    def close(self) -> None:
+        """Refuse every later call on this index. May be called twice."""
+        self._closed = True
+
+    def _run(self, operation: str, work: Callable[[ClientT], T]) -> T:
+        if self._closed:
+            raise ClosedError(
+                f"{operation} was asked of index {self.info.name!r}, which was closed; "
+                f"open it again",
+                backend=self._link.backend,
+                operation=operation,
+            )
+        return self._link.run(operation, work)
+
+    def _by_id(self, operation: str, ids: Sequence[str], columns: Columns) -> Records:
+        size = self._ids_at_a_time
+        parts = [
+            self._run(
+                operation,
+                lambda client, start=start: self._collection.get(
+                    client, ids[start : start + size], columns
+                ),
+            )
+            for start in range(0, max(len(ids), 1), size)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return Records(
+            tuple(name for part in parts for name in part.ids),
+            np.concatenate([part.vectors for part in parts]),
+            {
+                name: [value for part in parts for value in part.fields[name]]
+                for name in columns.fields
+            },
+        )
+
+    def _in_parts(
+        self,
+        operation: str,
+        ids: Sequence[str],
+        size: int,
+        write: Callable[[ClientT, int, int], None],
+    ) -> None:
+        """Write records a part at a time.
+
+        Raises:
+            PartialWriteError: a part failed after others were acknowledged.
+        """
+        for start in range(0, len(ids), size):
+            try:
+                self._run(
+                    operation, lambda client, start=start: write(client, start, start + size)
+                )
+            except BackendError as error:  # noqa: PERF203 - once per part
+                if not start:
+                    raise
+                raise PartialWriteError(
+                    f"{start} of {len(ids)} records were acknowledged before the {operation} of "
+                    f"the rest failed: {error} Do the same call again: it is safe, and completes "
+                    f"it.",
+                    backend=self._link.backend,
+                    operation=operation,
+                    written=ids[:start],
+                    unknown=ids[start:],
+                    retryable=error.retryable,
+                ) from error
+
+
+class RemoteBackend(ABC, Generic[ClientT]):
+    """A :class:`vecbridge.Backend` over a :class:`Link`.
+
+    A backend derives from it, names itself and its settings, makes its link, and says how
+    collections are made, found, listed and dropped.
+
+    Args:
+        link: the connections of the store.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Any]]
+    field_types: ClassVar[frozenset[FieldType]]
+
+    def __init__(self, link: Link[ClientT]) -> None:
+        self.link = link
+
+    @abstractmethod
+    def make(self, client: ClientT, info: IndexInfo) -> Collection[ClientT] | None:
+        """Make an empty collection; ``None`` where the name is taken.
+
+        What the store cannot build is refused before anything is made. A call whose answer was
+        lost is made again: a name that only then turns out to be taken is another's.
+        """
+
+    @abstractmethod
+    def find(self, client: ClientT, name: str) -> Collection[ClientT] | None:
+        """Return the collection of an index; ``None`` where there is none."""
+
+    @abstractmethod
+    def names(self, client: ClientT) -> list[str]:
+        """Return the names of the indexes, in any order."""
+
+    @abstractmethod
+    def remove(self, client: ClientT, name: str) -> bool:
+        """Drop the collection of an index; ``False`` where there is none."""
+
+    def index_over(self, collection: Collection[ClientT]) -> RemoteIndex[ClientT]:
+        """Return the index over a collection; overridden where it takes arguments of its own."""
+        return RemoteIndex(self.link, collection)
+
+    def create_index(
+        self,
+        name: str,
+        *,
+        dimension: int,
+        metric: Metric,
+        fields: Mapping[str, FieldType],
+        consistency: Consistency | None,
+    ) -> RemoteIndex[ClientT]:
+        """Make an empty index.
+
+        Raises:
+            IndexExistsError: the name is taken.
+            UnsupportedError: a field has a type that the store does not keep; nothing was made.
+        """
+        refuse_unknown_types(fields, self.field_types, self.name)
+        info = IndexInfo(name, dimension, metric, dict(fields), consistency or "strong")
+        made = self.link.run("create_index", lambda client: self.make(client, info))
+        if made is None:
+            raise IndexExistsError(
+                f"an index named {name!r} exists already; open it, or drop it first"
+            )
+        return self.index_over(made)
+
+    def open_index(self, name: str) -> RemoteIndex[ClientT]:
+        """Open an existing index.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+        found = self.link.run("open_index", lambda client: self.find(client, name))
+        if found is None:
+            raise self._not_found(name)
+        return self.index_over(found)
+
+    def index_names(self) -> list[str]:
+        """Return the names of the indexes, sorted."""
+        return sorted(self.link.run("index_names", self.names))
+
+    def drop_index(self, name: str) -> None:
+        """Remove an index and its records.
+
+        Raises:
+            IndexNotFoundError: there is none of that name.
+        """
+        if not self.link.run("drop_index", lambda client: self.remove(client, name)):
+            raise self._not_found(name)
+
+    def close(self) -> None:
+        """Close the connections. May be called twice."""
+        self.link.close()
+
+    def _not_found(self, name: str) -> IndexNotFoundError:
+        known = self.index_names()
+        return IndexNotFoundError(
+            f"there is no index named {name!r}; there are: {', '.join(known[:_LISTED]) or 'none'}"
+        )
