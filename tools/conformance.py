@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def pgvector(label: str, **options: object) -> Iterator[Deployment]:
         yield Deployment("pgvector", {"uri": server.uri, **options}, label, life)
 
 
-COLUMNS = {
+COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "sklearn-memory": lambda: local("sklearn", "sklearn-memory"),
     "sklearn-disk": lambda: local("sklearn", "sklearn-disk", path="{folder}/records"),
     "faiss-flat": lambda: local("faiss", "faiss-flat", path="{folder}/records"),

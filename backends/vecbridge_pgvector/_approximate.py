@@ -116,9 +116,7 @@ class ApproximateIndex:
             client.execute("SELECT set_config('maintenance_work_mem', %s, true)", memory)
         for row in self._indexes(client):
             client.execute(
-                sql.SQL("DROP INDEX {}").format(
-                    sql.Identifier(self._settings.schema_name, row[0])
-                )
+                sql.SQL("DROP INDEX {}").format(sql.Identifier(self._settings.schema_name, row[0]))
             )
         pairs = (
             sql.SQL("{} = {}").format(sql.Identifier(key), sql.Literal(value))

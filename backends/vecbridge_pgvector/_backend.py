@@ -13,6 +13,7 @@ from vecbridge import (
     FieldType,
     IndexInfo,
     InvalidArgumentError,
+    Scope,
 )
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
@@ -129,6 +130,52 @@ class PgvectorBackend(RemoteBackend[Session]):
             effort = settings.ivfflat_probes
         return RemoteIndex(self.link, collection, recall=settings.recall, effort=effort)
 
+    def diagnose(self) -> Iterator[Finding]:
+        """Look at the server, the role and every index; change nothing."""
+        yield from self.link.run("diagnose", self._findings)
+        for name in self.index_names():
+            table = self.open_index(name)
+            info, rows = table.info, table.count(Scope())
+            found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
+            yield Finding(f"index {name}", "ok", found)
+
+    def _findings(self, client: Session) -> list[Finding]:
+        settings, info, version = self.settings, client.info, self._version(client)
+        server = f"PostgreSQL {info.parameter_status('server_version')} at {self.link.place}"
+        tls = client.pgconn.ssl_in_use
+        findings = [
+            Finding("server", "ok", f"{server}, database {info.dbname!r}, role {info.user!r}"),
+            Finding("connection", "ok", "encrypted")
+            if tls or self.link.place.startswith("/")
+            else Finding("connection", "warning", "not encrypted", "give sslmode='verify-full'"),
+        ]
+        if version is None:
+            findings.append(
+                Finding(
+                    "extension",
+                    "warning",
+                    "this database has no extension 'vector'",
+                    "ask the administrator to run in it: CREATE EXTENSION vector",
+                )
+            )
+        else:
+            findings.append(Finding("extension", "ok", f"pgvector {version}"))
+        rights = "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s"
+        row = client.execute(rights, [settings.schema_name]).fetchone()
+        if row is None or not row[0]:
+            advice = f"to make indexes, GRANT USAGE, CREATE ON SCHEMA {settings.schema_name}"
+            found = f"the role makes no tables in schema {settings.schema_name!r}"
+            findings.append(Finding("rights", "warning", found, f"{advice} TO {info.user}"))
+        return findings
+
+    def versions(self) -> dict[str, str]:
+        """Return what the live server and its extension call themselves."""
+        return self.link.run("versions", self._versions)
+
+    def _versions(self, client: Session) -> dict[str, str]:
+        server = client.info.parameter_status("server_version") or ""
+        return {"postgresql": server, "pgvector": self._version(client) or "none"}
+
     def _layout(self, info: IndexInfo, *, owned: bool = True, standby: bool = False) -> Layout:
         return Layout(
             info,
@@ -145,7 +192,7 @@ class PgvectorBackend(RemoteBackend[Session]):
             standby=standby,
         )
 
-    def _norm_index(self, layout: Layout) -> sql.Composable:
+    def _norm_index(self, layout: Layout) -> sql.Composed:
         """Return what makes records quick to find on which float32 is no good."""
         create = sql.SQL("CREATE INDEX ON {} ({})").format(layout.table, layout.norm)
         if layout.info.metric == "dotproduct":
@@ -167,7 +214,11 @@ class PgvectorBackend(RemoteBackend[Session]):
             return version
         try:
             client.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        except (errors.InsufficientPrivilege, errors.UndefinedFile, errors.FeatureNotSupported) as e:
+        except (
+            errors.InsufficientPrivilege,
+            errors.UndefinedFile,
+            errors.FeatureNotSupported,
+        ) as e:
             info = client.info
             lacking = isinstance(e, errors.InsufficientPrivilege)
             first = "" if lacking else "install pgvector on the server, and then "
@@ -202,7 +253,9 @@ class PgvectorBackend(RemoteBackend[Session]):
         info, problem = client.info, ""
         parts = tuple(map(int, re.findall(r"\d+", version or "0")[:2]))
         if info.server_version < _OLDEST_SERVER:
-            problem = f"PostgreSQL 14 or newer is needed, and this is {info.server_version // 10000}"
+            problem = (
+                f"PostgreSQL 14 or newer is needed, and this is {info.server_version // 10000}"
+            )
         elif info.parameter_status("server_encoding") != "UTF8":
             problem = "its database has to be encoded in UTF8"
         elif self.settings.index_type != "none" and parts < _ITERATIVE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from psycopg import sql
 
@@ -21,9 +21,6 @@ from vecbridge.filters import (
     OneOf,
     Or,
 )
-
-if TYPE_CHECKING:
-    from typing_extensions import LiteralString
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TYPES: dict[BaseType, str] = {
@@ -60,7 +57,7 @@ class Condition:
         self.values: list[Any] = []
         self.text = self._written(where)
 
-    def _written(self, where: Filter) -> sql.Composable:
+    def _written(self, where: Filter) -> sql.Composed:
         match where:
             case And(left, right):
                 return _of("({} AND {})", self._written(left), self._written(right))
@@ -97,13 +94,13 @@ class Condition:
         return EPOCH + timedelta(microseconds=int(value))
 
 
-def column_type(kind: FieldType) -> sql.Composable:
+def column_type(kind: FieldType) -> sql.Composed:
     """Return what a field of a new table is declared as."""
     base = base_of(kind)
     ordered = ' COLLATE "C"' if base in {"string", "strings"} else ""
     return _of(_TYPES[base] + ordered + ("" if is_optional(kind) else " NOT NULL"))
 
 
-def _of(text: str, *parts: sql.Composable) -> sql.Composable:
+def _of(text: str, *parts: sql.Composable) -> sql.Composed:
     # The text is made of this module's own words alone.
-    return sql.SQL(cast("LiteralString", text)).format(*parts)
+    return sql.SQL(text).format(*parts)  # pyright: ignore[reportArgumentType]

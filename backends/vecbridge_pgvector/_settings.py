@@ -28,10 +28,10 @@ _OURS = {
     "sslkey": "ssl_key",
 }
 _LIBPQ = frozenset(
-    "host hostaddr port passfile options application_name fallback_application_name keepalives "
-    "keepalives_idle keepalives_interval keepalives_count tcp_user_timeout gssencmode "
-    "channel_binding require_auth sslcrl sslsni ssl_min_protocol_version krbsrvname "
-    "target_session_attrs load_balance_hosts connect_timeout".split()
+    {"host", "hostaddr", "port", "passfile", "options", "application_name", "gssencmode"}
+    | {"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "sslsni"}
+    | {"tcp_user_timeout", "channel_binding", "require_auth", "sslcrl", "krbsrvname"}
+    | {"ssl_min_protocol_version", "target_session_attrs", "load_balance_hosts", "connect_timeout"}
 )
 
 
@@ -77,9 +77,9 @@ class PgvectorSettings(RemoteSettings):
     password: SecretStr | None = None
     dbname: str | None = None
     parameters: dict[str, str] = Field(default_factory=dict)
-    sslmode: (
-        Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None
-    ) = None
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = (
+        None
+    )
     ssl_root_cert: LocalPath | None = None
     ssl_cert: LocalPath | None = None
     ssl_key: LocalPath | None = None

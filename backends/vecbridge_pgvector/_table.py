@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from vecbridge_pgvector._connection import Session
 from vecbridge_pgvector._filters import Condition
 from vecbridge_pgvector._settings import IndexType, PgvectorSettings
 from vecbridge_pgvector._wire import copied, literal, vectors_of
-
-if TYPE_CHECKING:
-    from typing_extensions import LiteralString
 
 MAX_DIMENSION: dict[IndexType, int] = {"none": 16_000, "hnsw": 2_000, "ivfflat": 2_000}
 _OPERATORS: dict[Metric, sql.SQL] = {
@@ -193,9 +190,14 @@ class Table:
     def sample(self, client: Session, count: int) -> NDArray[np.float32]:
         """Return the vectors of some records."""
         where, values = self._where(Scope())
-        chosen = "SELECT {key} FROM {table} WHERE {where} ORDER BY random() LIMIT {count}"
-        query = "SELECT {vector} FROM {table} WHERE {key} IN (" + chosen + ")"
-        statement = self._sql(query, where=where, count=sql.Literal(count))
+        chosen = self._sql(
+            "SELECT {key} FROM {table} WHERE {where} ORDER BY random() LIMIT {count}",
+            where=where,
+            count=sql.Literal(count),
+        )
+        statement = self._sql(
+            "SELECT {vector} FROM {table} WHERE {key} IN ({chosen})", chosen=chosen
+        )
         rows = self._rows(client, statement, values)
         return vectors_of([row[0] for row in rows], self.info.dimension)
 
@@ -270,13 +272,14 @@ class Table:
                 copy.write(part)
 
     def _rows(
-        self, client: Session, statement: sql.Composable, values: Sequence[Any]
+        self, client: Session, statement: sql.Composed, values: Sequence[Any]
     ) -> list[tuple[Any, ...]]:
         with client.cursor(binary=True) as cursor:
-            return cursor.execute(statement, values).fetchall()
+            rows: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
+        return rows
 
-    def _sql(self, text: str, **parts: sql.Composable) -> sql.Composable:
+    def _sql(self, text: str, **parts: sql.Composable) -> sql.Composed:
         """Return a statement over the table; the text is this module's own."""
         layout = self._layout
         named = {"table": layout.table, "key": layout.key, "vector": layout.vector}
-        return sql.SQL(cast("LiteralString", text)).format(**named, **parts)
+        return sql.SQL(text).format(**named, **parts)  # pyright: ignore[reportArgumentType]

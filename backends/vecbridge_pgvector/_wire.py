@@ -53,7 +53,7 @@ def copied(
         fixed["size"], fixed["d"], fixed["v"] = 4 * dimension + 4, dimension, vectors[part]
         if norms is not None:
             fixed["norm_size"], fixed["norm"] = 8, norms[part]
-        width, block = fixed.itemsize, memoryview(fixed.view(np.uint8))
+        width, block = fixed.itemsize, memoryview(fixed.view(np.uint8).data)
         columns: list[Any] = [
             (head + _text(name) for name in ids[part]),
             (block[at : at + width] for at in range(0, len(block), width)),

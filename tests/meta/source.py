@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 BACKENDS = (
     ROOT / "backends" / "vecbridge_faiss",
     ROOT / "backends" / "vecbridge_milvus",
+    ROOT / "backends" / "vecbridge_pgvector",
     ROOT / "backends" / "vecbridge_sklearn",
     ROOT / "backends" / "vecbridge_torch",
 )

@@ -35,6 +35,7 @@ EXTRAS = {
     "vecbridge_conformance": "conformance",
     "vecbridge_faiss": "faiss",
     "vecbridge_milvus": "milvus",
+    "vecbridge_pgvector": "pgvector",
     "vecbridge_sklearn": "sklearn",
     "vecbridge_torch": "torch",
     "vecbridge.cli": "cli",

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.meta.remote_names import OF_REMOTE_STORES
 from tests.meta.source import exported, is_public, modules, tree
 
 PUBLIC: dict[str, list[str]] = {
+    **OF_REMOTE_STORES,
     "vecbridge": [
         "AGGREGATIONS",
         "CONSISTENCY_LEVELS",
@@ -313,10 +315,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge_faiss": ["FaissBackend", "FaissIndex", "FaissSettings"],
     "vecbridge_milvus": ["IndexSettings", "MilvusBackend", "MilvusIndex", "MilvusSettings"],
     "vecbridge_milvus.lite": [],
-    "vecbridge_sklearn": [
-        "SklearnBackend",
-        "SklearnSettings",
-    ],
+    "vecbridge_sklearn": ["SklearnBackend", "SklearnSettings"],
     "vecbridge_torch": [
         "Arithmetic",
         "TorchBackend",

@@ -24,6 +24,7 @@ SETTINGS = [
     ("vecbridge_faiss", "FaissSettings"),
     ("vecbridge_milvus", "IndexSettings"),
     ("vecbridge_milvus", "MilvusSettings"),
+    ("vecbridge_pgvector", "PgvectorSettings"),
     ("vecbridge_sklearn", "SklearnSettings"),
     ("vecbridge_torch", "TorchSettings"),
 ]

@@ -5,5 +5,6 @@ from __future__ import annotations
 from tests.servers.fiftyone_brain import fob
 from tests.servers.milvus import milvus_server_uri
 from tests.servers.mongo import fiftyone_env, mongo_uri
+from tests.servers.postgres import pgvector_uri, postgres
 
-__all__ = ["fiftyone_env", "fob", "milvus_server_uri", "mongo_uri"]
+__all__ = ["fiftyone_env", "fob", "milvus_server_uri", "mongo_uri", "pgvector_uri", "postgres"]

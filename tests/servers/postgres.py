@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
@@ -28,7 +28,7 @@ _READY_S = 60.0
 _LEASH = """
 "$@" & child=$!
 read -r _
-kill -INT "$child"
+kill -INT "$child" 2>/dev/null
 wait "$child"
 """
 
@@ -58,9 +58,9 @@ class PostgresServer:
         password.write_text(PASSWORD, encoding="utf-8")
         password.chmod(0o644)
         options = ["--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres", "--no-sync"]
+        options.append("--auth=scram-sha-256")
         subprocess.run(
-            [self._programs / "initdb", "-D", self.data, f"--pwfile={password}", *options]
-            + ["--auth=scram-sha-256"],
+            [self._programs / "initdb", "-D", self.data, f"--pwfile={password}", *options],
             check=True,
             capture_output=True,
             **self._identity(),
@@ -94,7 +94,7 @@ class PostgresServer:
         while True:
             try:
                 psycopg.connect(self.uri, connect_timeout=5).close()
-            except psycopg.OperationalError:
+            except psycopg.OperationalError:  # noqa: PERF203 - once per attempt
                 assert time.monotonic() < deadline, self._log.read_text()[-2000:]
                 time.sleep(0.05)
             else:
@@ -103,21 +103,24 @@ class PostgresServer:
     def kill(self) -> None:
         """End the server and all its processes at once, as ``kill -9`` does."""
         if self._shell is not None and self._shell.poll() is None:
-            shell = psutil.Process(self._shell.pid)
             # Every process of the server leads a group of its own. The first one to die is that
             # which would start others.
-            for process in [shell, *shell.children(recursive=True)]:
+            for process in psutil.Process(self._shell.pid).children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-            self._shell.wait()
+            # The shell lives on to bury it: a new server takes a zombie for one that still runs.
+            self._end_shell()
 
     def stop(self) -> None:
         """End the server in order."""
+        with suppress(subprocess.TimeoutExpired):
+            self._end_shell()
+        self.kill()
+
+    def _end_shell(self) -> None:
         if self._shell is not None and self._shell.stdin is not None:
             self._shell.stdin.close()
-            with suppress(subprocess.TimeoutExpired):
-                self._shell.wait(15)
-            self.kill()
+            self._shell.wait(15)
 
     def _identity(self) -> dict[str, Any]:
         if self._account is None:

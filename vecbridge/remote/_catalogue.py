@@ -54,21 +54,20 @@ def from_document(text: str, *, backend: str) -> IndexInfo:
         version = found["vecbridge"]
         if version == _VERSION:
             fields = dict(found["fields"])
-            info = IndexInfo(
-                found["name"],
-                found["dimension"],
-                found["metric"],
-                MappingProxyType(fields),
-                found["consistency"],
-            )
             if (
-                isinstance(info.name, str)
-                and type(info.dimension) is int
-                and info.metric in get_args(Metric)
-                and info.consistency in CONSISTENCY_LEVELS
+                isinstance(found["name"], str)
+                and type(found["dimension"]) is int
+                and found["metric"] in get_args(Metric)
+                and found["consistency"] in CONSISTENCY_LEVELS
                 and set(fields.values()) <= set(FIELD_TYPES)
             ):
-                return info
+                return IndexInfo(
+                    found["name"],
+                    found["dimension"],
+                    found["metric"],
+                    MappingProxyType(fields),
+                    found["consistency"],
+                )
         elif isinstance(version, int):
             problem = f"it is of version {version}, and this release reads {_VERSION}: upgrade"
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -93,29 +93,29 @@ class Collection(Protocol[ClientT_contra]):
     :class:`vecbridge.VectorIndex` says: distinct ids, float32 vectors, settled filters. A filter
     may also compare :data:`NORM`, with ``<``, ``<=``, ``>``, ``>=`` and ``==``.
 
-    Attributes:
-        info: the schema, as the store has it.
-        capabilities: what the index can do, read from the live store.
-        form: how the store gives its scores.
-        efforts: the search efforts of an approximate index, least to most; empty where every search
-            looks at every record.
-        exhaustive: a search without an effort looks at every record, whatever index there is.
+    An exact index needs no ``sample`` and ``prepare``, and one that does not declare ``partitions``
+    no ``cuts``.
     """
 
     @property
-    def info(self) -> IndexInfo: ...
+    def info(self) -> IndexInfo:
+        """The schema, as the store has it."""
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What the index can do, read from the live store."""
 
     @property
-    def form(self) -> ScoreForm: ...
+    def form(self) -> ScoreForm:
+        """How the store gives its scores."""
 
     @property
-    def efforts(self) -> Sequence[int]: ...
+    def exhaustive(self) -> bool:
+        """Whether a search without an effort looks at every record, whatever index there is."""
 
     @property
-    def exhaustive(self) -> bool: ...
+    def efforts(self) -> Sequence[int]:
+        """The search efforts of an approximate index, least to most; none of an exact one."""
 
     def put(
         self,

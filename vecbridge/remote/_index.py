@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -24,7 +26,7 @@ from vecbridge._errors import (
     PartialWriteError,
 )
 from vecbridge.ranking import norms
-from vecbridge.remote._collection import Collection, Columns
+from vecbridge.remote._collection import Collection, Columns, Page
 from vecbridge.remote._link import Link
 from vecbridge.remote._recall import ApproximateRanker
 from vecbridge.remote._search import ExactRanker
@@ -89,7 +91,7 @@ class RemoteIndex(Generic[ClientT]):
         """Insert records or replace them whole, a part at a time."""
         lengths, columns = norms(vectors), fields or {}
 
-        def write(client: ClientT, start: int, stop: int) -> None:
+        def write(start: int, stop: int, client: ClientT) -> None:
             part = {name: column[start:stop] for name, column in columns.items()}
             self._collection.put(
                 client, ids[start:stop], vectors[start:stop], lengths[start:stop], part
@@ -100,7 +102,7 @@ class RemoteIndex(Generic[ClientT]):
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records; ids that are not there are ignored."""
 
-        def remove(client: ClientT, start: int, stop: int) -> None:
+        def remove(start: int, stop: int, client: ClientT) -> None:
             self._collection.remove(client, ids[start:stop])
 
         self._in_parts("delete", ids, self._ids_at_a_time, remove)
@@ -127,13 +129,12 @@ class RemoteIndex(Generic[ClientT]):
     ) -> Iterator[Records]:
         """Yield every live record in scope once, at most ``batch_size`` at a time."""
         columns, after = Columns(vectors, tuple(self.info.fields)), None
+
+        def read(after: Any, client: ClientT) -> Page:
+            return self._collection.page(client, scope, ids, batch_size, after, columns)
+
         while True:
-            page = self._run(
-                "scan",
-                lambda client, after=after: self._collection.page(
-                    client, scope, ids, batch_size, after, columns
-                ),
-            )
+            page = self._run("scan", partial(read, after))
             if page.records.ids:
                 yield page.records
             after = page.after
@@ -144,7 +145,7 @@ class RemoteIndex(Generic[ClientT]):
         """Return at most ``count`` ranges of ids, ascending, of about as many records each."""
         cuts = self._run("partitions", lambda client: self._collection.cuts(client, count))
         ends = [None, *dict.fromkeys(cuts), None]
-        return [IdRange(start, stop) for start, stop in zip(ends, ends[1:], strict=False)]
+        return [IdRange(start, stop) for start, stop in pairwise(ends)]
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the store's own ranking, with the records that its arithmetic is no good for."""
@@ -182,15 +183,12 @@ class RemoteIndex(Generic[ClientT]):
 
     def _by_id(self, operation: str, ids: Sequence[str], columns: Columns) -> Records:
         size = self._ids_at_a_time
-        parts = [
-            self._run(
-                operation,
-                lambda client, start=start: self._collection.get(
-                    client, ids[start : start + size], columns
-                ),
-            )
-            for start in range(0, max(len(ids), 1), size)
-        ]
+
+        def read(start: int, client: ClientT) -> Records:
+            return self._collection.get(client, ids[start : start + size], columns)
+
+        starts = range(0, max(len(ids), 1), size)
+        parts = [self._run(operation, partial(read, start)) for start in starts]
         if len(parts) == 1:
             return parts[0]
         return Records(
@@ -207,7 +205,7 @@ class RemoteIndex(Generic[ClientT]):
         operation: str,
         ids: Sequence[str],
         size: int,
-        write: Callable[[ClientT, int, int], None],
+        write: Callable[[int, int, ClientT], None],
     ) -> None:
         """Write records a part at a time.
 
@@ -216,9 +214,7 @@ class RemoteIndex(Generic[ClientT]):
         """
         for start in range(0, len(ids), size):
             try:
-                self._run(
-                    operation, lambda client, start=start: write(client, start, start + size)
-                )
+                self._run(operation, partial(write, start, start + size))
             except BackendError as error:  # noqa: PERF203 - once per part
                 if not start:
                     raise

@@ -19,8 +19,7 @@ from vecbridge._errors import (
     VecbridgeError,
 )
 from vecbridge.locks import reentrant_lock
-from vecbridge.remote._failures import ErrorTable, without_attributes
-from vecbridge.remote._retries import retrying
+from vecbridge.remote._failures import ErrorTable, retrying, without_attributes
 
 ClientT = TypeVar("ClientT")
 T = TypeVar("T")

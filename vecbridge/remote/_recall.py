@@ -114,7 +114,8 @@ class RecallTuner(Generic[ClientT]):
         metric = self._collection.info.metric
         if self._collection.exhaustive:
             best = self._exact.candidates(client, queries, depth, _EVERYTHING)
-            return [_best(metric, query, hits, depth) for query, hits in zip(queries, best)]
+            pairs = zip(queries, best, strict=True)
+            return [_best(metric, query, hits, depth) for query, hits in pairs]
         best = [Candidates((), np.empty((0, queries.shape[1]), np.float32), 0.0) for _ in queries]
         rows = max(1, _PAGE_BYTES // (4 * queries.shape[1]))
         after = None
@@ -152,9 +153,7 @@ class RecallTuner(Generic[ClientT]):
         )
         return None
 
-    def _shares(
-        self, client: ClientT, probe: _Probe, k: int, effort: int
-    ) -> NDArray[np.float64]:
+    def _shares(self, client: ClientT, probe: _Probe, k: int, effort: int) -> NDArray[np.float64]:
         """Return the share of each query's true neighbours that the index finds."""
         found = self._collection.nearest(client, probe.queries, k + _SPARE, _EVERYTHING, effort)
         unsafe = set(self._exact.unsafe(client, _EVERYTHING, k).ids)

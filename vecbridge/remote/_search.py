@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vecbridge._contract._filters import And, Comparison, Filter, Or
 from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._metric import Metric
 from vecbridge._contract._scope import Scope
 from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import (
@@ -34,7 +35,6 @@ ClientT = TypeVar("ClientT")
 _SPARE, _SPARE_SHARE = 4, 32
 _OUTSIDE_AT_LEAST = 16
 _NORMS_SAMPLED = 64
-_WIDENINGS_AT_MOST = 40
 _NOTHING_ELSE = Columns(vectors=True)
 
 
@@ -63,7 +63,7 @@ class ExactRanker(Generic[ClientT]):
         self._collection = collection
         info = collection.info
         self._geometry = EngineGeometry(info.metric, info.dimension, collection.form)
-        self._metric = info.metric
+        self._metric: Metric = info.metric
         self._lock = reentrant_lock()
         # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
         self._high = 0.0 if info.metric == "dotproduct" else self._geometry.band[1]
@@ -109,7 +109,7 @@ class ExactRanker(Generic[ClientT]):
     def outside(self, client: ClientT, scope: Scope, limit: int) -> tuple[Outside, float]:
         """Return what lies outside of the band, and the band's upper end."""
         limit = max(limit, _OUTSIDE_AT_LEAST)
-        for _ in range(_WIDENINGS_AT_MOST):
+        while True:
             high = self._high
             found = self._read(client, scope, self._beyond(high), limit)
             if len(found.ids) < limit:
@@ -118,9 +118,7 @@ class ExactRanker(Generic[ClientT]):
                 break
         return self._too_many(client, scope, found, limit), self._geometry.band[1]
 
-    def _too_many(
-        self, client: ClientT, scope: Scope, found: Outside, limit: int
-    ) -> Outside:
+    def _too_many(self, client: ClientT, scope: Scope, found: Outside, limit: int) -> Outside:
         """Return some of more than a search lists; zero vectors among them are known to be at 1."""
         if self._metric != "cosine":
             return found._replace(lower_bound=UNCERTIFIED)

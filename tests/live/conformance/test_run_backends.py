@@ -18,9 +18,10 @@ DEPLOYMENTS = (
     "torch-memory",
     "milvus-lite",
     "milvus-server",
+    "pgvector",
 )
 # tests/live/test_oracle.py ranks on the Milvus deployments, where every index takes long to make.
-LAYERS = {"milvus-lite": "smoke,semantics", "milvus-server": "smoke"}
+LAYERS = {"milvus-lite": "smoke,semantics", "milvus-server": "smoke", "pgvector": "smoke,semantics"}
 
 
 def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
@@ -30,7 +31,8 @@ def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[st
         return ["--option", f"path={folder / 'records'}"]
     if label == "milvus-lite":
         return ["--option", f"uri={folder / 'vectors.db'}"]
-    return ["--option", f"uri={request.getfixturevalue('milvus_server_uri')}"]
+    place = "pgvector_uri" if label == "pgvector" else "milvus_server_uri"
+    return ["--option", f"uri={request.getfixturevalue(place)}"]
 
 
 @pytest.mark.timeout(600)

@@ -1,0 +1,69 @@
+"""An approximate index is searched with the effort that its recall needs, or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.unit.remote.shelf import Server, ShelfBackend
+from vecbridge import Index, Metric, Store
+
+COUNT, DIMENSION = 600, 8
+
+
+def filled(store: Store, metric: Metric = "euclidean") -> tuple[Index, np.ndarray]:
+    vectors = np.random.default_rng(0).standard_normal((COUNT, DIMENSION)).astype(np.float32)
+    index = store.create_index("t", dimension=DIMENSION, metric=metric)
+    index.upsert([f"id{row}" for row in range(COUNT)], vectors)
+    return index, vectors
+
+
+def shares(index: Index, queries: np.ndarray, k: int) -> float:
+    found = index.search(queries, k=k)
+    true = index.search(queries, k=k, ranking="certified")
+    return float(
+        np.mean([len(set(a.ids) & set(b.ids)) / k for a, b in zip(found, true, strict=True)])
+    )
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
+@pytest.mark.parametrize("share", [0.3, 0.99])
+def test_the_recall_that_was_asked_for_is_met(metric: Metric, share: float) -> None:
+    with Store(ShelfBackend(Server(share=share))) as store:
+        index, _ = filled(store, metric)
+        queries = np.random.default_rng(1).standard_normal((50, DIMENSION)).astype(np.float32)
+        assert shares(index, queries, 10) >= 0.9
+        assert index.engine.collection.prepared == [COUNT]  # type: ignore[attr-defined]
+
+
+def test_where_no_effort_meets_the_recall_every_record_is_looked_at(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Store(ShelfBackend(Server(share=0.01))) as store:
+        index, vectors = filled(store)
+        found = index.search(vectors[:20] + np.float32(0.01), k=10)
+        assert all(hits.exact for hits in found)
+        assert "recall=0.9 was asked for" in caplog.text
+
+
+def test_answers_are_never_short_and_hold_zero_vectors() -> None:
+    with Store(ShelfBackend(Server(share=0.3))) as store:
+        index, _ = filled(store, "cosine")
+        index.upsert(["zero"], np.zeros((1, DIMENSION), np.float32))
+        query = np.ones(DIMENSION, np.float32)
+        assert len(index.search(query, k=COUNT + 1)[0]) == COUNT + 1
+        assert "zero" in index.search(query, k=COUNT - 50)[0].ids
+        assert len(index.search(query, k=5, within=["zero", "id1"])[0]) == 2
+
+
+def test_the_effort_is_measured_again_when_the_collection_has_grown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vecbridge.remote._recall._CHECK_S", 0.0)
+    with Store(ShelfBackend(Server(share=0.99))) as store:
+        index, vectors = filled(store)
+        index.search(vectors[0], k=3)
+        index.search(vectors[0], k=3)
+        index.upsert([f"more{row}" for row in range(COUNT)], vectors + 1)
+        index.search(vectors[0], k=3)
+        assert index.engine.collection.prepared == [COUNT, 2 * COUNT]  # type: ignore[attr-defined]

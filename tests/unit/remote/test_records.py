@@ -1,0 +1,95 @@
+"""Records through the layer: in parts, in order, and what part-way failures leave."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.unit.remote.shelf import Server, ShelfBackend
+from vecbridge import (
+    ClosedError,
+    IndexExistsError,
+    IndexNotFoundError,
+    PartialWriteError,
+    Store,
+    field,
+)
+
+IDS = [f"id{number:03}" for number in range(120)]
+VECTORS = np.arange(240, dtype=np.float32).reshape(120, 2)
+
+
+def test_what_is_written_in_parts_is_read_in_the_order_of_the_request() -> None:
+    with Store(ShelfBackend(Server())) as store:
+        index = store.create_index("t", dimension=2, metric="euclidean", fields={"n": "integer"})
+        index.upsert(IDS, VECTORS, {"n": list(range(120))})
+        asked = [*reversed(IDS), "none"]
+        found = index.fetch(asked)
+        assert found.ids == tuple(reversed(IDS))
+        assert found.missing == ("none",)
+        assert found.vectors.tolist() == VECTORS[::-1].tolist()
+        assert list(found.fields["n"]) == list(reversed(range(120)))
+        assert index.contains(["none", IDS[7]]).tolist() == [False, True]
+        index.delete(IDS[:100])
+        assert index.count() == 20
+
+
+def test_pages_and_ranges_visit_every_record_once() -> None:
+    with Store(ShelfBackend(Server())) as store:
+        index = store.create_index("t", dimension=2, metric="euclidean", fields={"n": "integer"})
+        index.upsert(IDS, VECTORS, {"n": list(range(120))})
+        assert sorted(name for page in index.scan(7) for name in page.ids) == IDS
+        even = [name for page in index.scan(7, where=field("n") < 9) for name in page.ids]
+        assert sorted(even) == IDS[:9]
+        ranges = index.partitions(4)
+        parts = [
+            [name for page in index.scan(50, start=part.start, stop=part.stop) for name in page.ids]
+            for part in ranges
+        ]
+        assert [name for part in parts for name in part] == IDS
+        assert [len(part) for part in parts] == [30] * 4
+
+
+def test_a_write_that_fails_part_way_says_what_is_written() -> None:
+    server = Server()
+    with Store(ShelfBackend(server)) as store:
+        engine = store.create_index("t", dimension=2, metric="euclidean").engine
+        put, calls = type(engine.collection).put, 0  # type: ignore[attr-defined]
+
+        def fails_at_the_second(*arguments: object) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                from vecbridge import BackendError
+
+                raise BackendError("the disk is full", backend="shelf", operation="upsert")
+            put(engine.collection, *arguments)  # type: ignore[attr-defined]
+
+        engine.collection.put = fails_at_the_second  # type: ignore[attr-defined]
+        with pytest.raises(PartialWriteError) as caught:
+            engine.upsert(IDS, VECTORS)
+        assert caught.value.written == tuple(IDS[:50])
+        assert caught.value.unknown == tuple(IDS[50:])
+        assert len(server.indexes["t"][1]) == 50
+
+
+def test_names_that_are_taken_or_unknown_are_refused() -> None:
+    with Store(ShelfBackend(Server())) as store:
+        store.create_index("t", dimension=2, metric="euclidean")
+        with pytest.raises(IndexExistsError, match="'t'"):
+            store.create_index("t", dimension=3, metric="cosine")
+        with pytest.raises(IndexNotFoundError, match="there are: t"):
+            store.open_index("u")
+        with pytest.raises(IndexNotFoundError, match="'u'"):
+            store.drop_index("u")
+
+
+def test_a_closed_index_refuses_every_call() -> None:
+    backend = ShelfBackend(Server())
+    with Store(backend) as store:
+        engine = store.create_index("t", dimension=2, metric="euclidean").engine
+        engine.close()
+        with pytest.raises(ClosedError, match="open it again"):
+            engine.contains(["a"], consistency="strong")
+    with pytest.raises(ClosedError, match="get another one"):
+        backend.index_names()
