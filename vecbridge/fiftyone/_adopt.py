@@ -6,11 +6,12 @@ The index of a run is opened where it is and copied if it has to be; the run is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
 
+import numpy as np
 from fiftyone.core.brain import BrainMethod
 
 from vecbridge import (
@@ -24,6 +25,12 @@ from vecbridge import (
 from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._builtin import our_config
+from vecbridge.fiftyone._center import (
+    CENTERED_AT_MOST,
+    is_centered_by_fiftyone,
+    less_center,
+    with_center,
+)
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._names import name_for_run
 from vecbridge.fiftyone._registration import chosen_backends
@@ -31,6 +38,12 @@ from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_st
 from vecbridge.fiftyone._runs import dataset_of
 from vecbridge.transfer import Progress, checksum, silent
 from vecbridge.transfer._checksum import Summing
+
+_CHANGES = (
+    "FiftyOne's sklearn subtracts the mean of all vectors before it compares them by angle, and "
+    "vecbridge ranks the vectors as they were given: neighbours change. To keep FiftyOne's, adopt "
+    "with center=True (--center)"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,7 @@ class Adopted:
         in_place: nothing was copied: the same collection is used.
         mended: ids of which several rows were found, and one was kept.
         left: the earlier index, which still exists but has no run any more.
+        changes: what is different for those who use the run; empty where nothing is.
         done: ``False`` where only a plan was asked for.
     """
 
@@ -57,6 +71,7 @@ class Adopted:
     in_place: bool
     mended: int = 0
     left: str | None = None
+    changes: str = ""
     done: bool = True
 
 
@@ -66,6 +81,7 @@ def adopt(
     to: str | None = None,
     *,
     back: bool = False,
+    center: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
     **options: Any,
@@ -83,6 +99,9 @@ def adopt(
         to: a backend. By default the one of the same name. With ``back``, ``"sklearn"`` or
             ``"milvus"`` of FiftyOne's.
         back: make a run of vecbridge's FiftyOne's again.
+        center: keep the neighbours of FiftyOne's sklearn, which subtracts the mean of all vectors
+            before it compares them by angle. The mean is kept with the run, and subtracted from
+            what is added and asked for later.
         dry_run: change nothing, and say what would be done.
         progress: called after each batch.
         options: settings of the store, such as ``uri``; those that are left out are read from
@@ -92,7 +111,8 @@ def adopt(
         What was done.
 
     Raises:
-        InvalidArgumentError: there is no such dataset or run, or it is of another backend.
+        InvalidArgumentError: there is no such dataset or run, it is of another backend, or FiftyOne
+            does not center it.
         UnknownBackendError: the backend is not installed.
         IndexNotFoundError: the run's index does not exist in the store.
         CorruptStoreError: a copy differs from its source; the run is left unchanged.
@@ -102,8 +122,10 @@ def adopt(
         >>> vecbridge.fiftyone.adopt("photos", "similar", uri="vectors.db")  # doctest: +SKIP
     """
     dataset = dataset_of(dataset, brain_key)
+    if back and center:
+        raise InvalidArgumentError("center belongs to a run that becomes vecbridge's, not to back")
     move = _Move(dataset, brain_key, to, options, progress)
-    return move.back(dry_run) if back else move.forth(dry_run)
+    return move.back(dry_run) if back else move.forth(dry_run, center=center)
 
 
 class _Move:
@@ -124,7 +146,7 @@ class _Move:
         self._progress = progress
         self._config = BrainMethod.get_run_info(dataset, brain_key).config
 
-    def forth(self, dry_run: bool) -> Adopted:
+    def forth(self, dry_run: bool, *, center: bool) -> Adopted:
         """Move the run from FiftyOne's backend to vecbridge's."""
         source = builtin.builtin_backend(self._config)
         if source is None:
@@ -134,6 +156,8 @@ class _Move:
                 f"moves to another store with `vecbridge fiftyone move`, or back with back=True"
             )
         (target,) = chosen_backends(self._to or source)
+        if center and source != "sklearn":
+            raise InvalidArgumentError("FiftyOne's sklearn alone centers vectors, not its milvus")
         if source == target == "milvus":
             return self._in_place(dry_run)
         config = our_config(self._config, target, None, self._options)
@@ -141,11 +165,22 @@ class _Move:
             # Where it is now is configured; the options lead to where it goes.
             here = our_config(self._config, "milvus", self._config.collection_name, {})
             index = _opened(here)
-            return self._copied(config, _batches(index), index.count(), source, dry_run)
+            return self._copied(config, _batches(index, here), index.count(), source, dry_run)
         index = self._dataset.load_brain_results(self._key, cache=False)
         records = builtin.records_of(index)
-        parts = [records] if len(records) else []
-        return self._copied(config, iter(parts), len(records), source, dry_run)
+        count = len(records)
+        is_centered = is_centered_by_fiftyone(config.metric, count)
+        if center and not is_centered:
+            raise InvalidArgumentError(
+                f"FiftyOne does not center this index of {count:,} vectors by {config.metric}: it "
+                f"does up to {CENTERED_AT_MOST:,}, and by cosine alone the neighbours "
+                f"differ. Without center (--center) they stay as they are"
+            )
+        if center:
+            config.center = records.vectors.mean(axis=0, dtype=np.float64).tolist()
+            records = replace(records, vectors=less_center(config, records.vectors))
+        done = self._copied(config, iter([records] if count else []), count, source, dry_run)
+        return replace(done, changes=_CHANGES if is_centered and not center else "")
 
     def back(self, dry_run: bool) -> Adopted:
         """Move the run from vecbridge's backend to FiftyOne's."""
@@ -169,7 +204,8 @@ class _Move:
         if target == "milvus":
             return self._back_to_milvus(index, report, dry_run)
         if not dry_run:
-            made = builtin.in_sklearn(self._dataset, self._key, self._config, _batches(index))
+            batches = _batches(index, self._config)
+            made = builtin.in_sklearn(self._dataset, self._key, self._config, batches)
             swap(self._dataset, self._key, made)
         return report(collection_name=None, in_place=False, left=index.info.name)
 
@@ -180,7 +216,7 @@ class _Move:
         arguments = self._dataset, self._key, self._config, self._options
         if self._config.backend_name == "milvus":
             made = builtin.in_milvus(*arguments, name)
-            if builtin.can_write_to_collection(made):
+            if self._config.center is None and builtin.can_write_to_collection(made):
                 if not dry_run:
                     # FiftyOne's own adapter would take another run's records for its own.
                     ownership.refuse_foreign(self._config, self._dataset, self._key, "give it back")
@@ -195,7 +231,7 @@ class _Move:
                 (made if name == copied else builtin.in_milvus(*arguments, name)).cleanup()
 
             with pending_copy(self._dataset, self._key, place, copied, drop):
-                builtin.fill(made, _batches(index))
+                builtin.fill(made, _batches(index, self._config))
                 if made.total_index_size != count:
                     raise _different("milvus", count, made.total_index_size)
                 swap(self._dataset, self._key, made)
@@ -292,10 +328,11 @@ def _opened(config: BackendSimilarityConfig) -> Index:
     return config.connect().open_index(name, metric=config.metric)
 
 
-def _batches(index: Index) -> Iterator[Records]:
+def _batches(index: Index, config: Any) -> Iterator[Records]:
     for records in index.scan(consistency="strong"):
         samples = [str(name) for name in records.fields.get(SAMPLE_ID, records.ids)]
-        yield Records(records.ids, records.vectors, {SAMPLE_ID: samples})
+        vectors = with_center(config, records.vectors)
+        yield Records(records.ids, vectors, {SAMPLE_ID: samples})
 
 
 def _different(backend: str, sent: int, arrived: int) -> CorruptStoreError:

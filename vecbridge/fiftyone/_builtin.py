@@ -45,6 +45,7 @@ def our_config(
         collection_name=name,
         metric=getattr(config, "metric", None),
         consistency_level=getattr(config, "consistency_level", None),
+        center=getattr(config, "center", None),
         **run_facts(config),
         **options,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -45,7 +45,7 @@ _INDEX_LEVEL = frozenset({"metric", "consistency_level"})
 """Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
 
 _FIFTYONE = frozenset(inspect.signature(SimilarityConfig.__init__).parameters) - {"self", "kwargs"}
-_OWN = frozenset({"collection_name", "metric", "consistency_level", "owner"})
+_OWN = frozenset({"collection_name", "metric", "consistency_level", "owner", "center"})
 _IGNORED = frozenset({"config_cls"})
 """FiftyOne passes the built-in's class along when the caller names another."""
 
@@ -63,6 +63,8 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
         consistency_level: the level of reads that ask for none.
         owner: the id of the dataset that the run was made for; kept with the run, and never given.
+        center: what is subtracted from every vector and query, ``d`` numbers; kept with a run of
+            FiftyOne's sklearn that was adopted with its ranking.
         kwargs: settings of the backend, and FiftyOne's own parameters of a similarity index.
 
     Raises:
@@ -81,6 +83,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     supported_aggregations = AGGREGATIONS
     default_metric: ClassVar[Metric] = "cosine"
     default_consistency: ClassVar[str | None] = None
+    center: Sequence[float] | None = None
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         metric: str | None = None,
         consistency_level: str | None = None,
         owner: str | None = None,
+        center: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         self._settings: dict[str, Any] = {}
@@ -104,6 +108,9 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         super().__init__(**own)
         self.collection_name = None if collection_name is None else str(collection_name)
         self.owner = owner
+        if center is not None:
+            # Most runs have none, and keep nothing of it.
+            self.center = [float(each) for each in center]
         self._is_stored = owner is not None
         self.metric: Metric = self.default_metric if metric is None else parse_metric(metric)
         self.consistency_level = (

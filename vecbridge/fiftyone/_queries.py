@@ -159,7 +159,10 @@ class Queries:
         return list(ask(k, list(self._records.living_sample_ids())))
 
     def _vectors_of(self, query: Query) -> NDArray[Any]:
-        return self._records.vectors_of(query.ids) if query.vectors is None else query.vectors
+        if query.vectors is None:
+            return self._records.vectors_of(query.ids)
+        vectors: NDArray[Any] = self._records.centered(query.vectors)
+        return vectors
 
     def _formatted(self, found: Sequence[Hits], single: bool, return_dists: bool) -> Any:
         ids = [list(hits.ids) for hits in found]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import DimensionError, Index, InvalidArgumentError, Records
+from vecbridge.fiftyone._center import less_center, with_center
 from vecbridge.fiftyone._collections import existing_samples, ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._run_index import SAMPLE_ID, SOURCE, IndexResolver
@@ -58,6 +59,10 @@ class StoredRecords:
         name: str | None = self._config.patches_field
         return name
 
+    def centered(self, vectors: Any) -> Any:
+        """Return vectors as the index holds and is asked for them, less the center of the run."""
+        return less_center(self._config, vectors)
+
     def are_known(self, ids: Sequence[str]) -> NDArray[np.bool_]:
         """Return whether each id is a record's: ``(n,)``."""
         index = self._resolver.find()
@@ -76,7 +81,7 @@ class StoredRecords:
 
     def are_same(self, ids: Sequence[str], vectors: Any) -> NDArray[np.bool_]:
         """Return whether the vector of each record is this one, bit for bit: ``(n,)``."""
-        given = np.ascontiguousarray(vectors, dtype=np.float32).view(np.uint32)
+        given = np.ascontiguousarray(self.centered(vectors), dtype=np.float32).view(np.uint32)
         stored = np.ascontiguousarray(self.vectors_of(ids)).view(np.uint32)
         return np.asarray((given == stored).all(axis=1)) if len(ids) else np.zeros(0, np.bool_)
 
@@ -216,6 +221,7 @@ class StoredRecords:
                 )
             index = self._resolver.create(shape[1])
         try:
+            vectors = self.centered(vectors)
             known = {SAMPLE_ID: samples, SOURCE: [(sources or {}).get(name, "") for name in ids]}
             fields = {name: known[name] for name in index.info.fields if name in known}
             index.upsert(ids, vectors, fields or None)
@@ -296,6 +302,7 @@ class StoredRecords:
             order = sorted(range(len(unordered)), key=unordered.__getitem__)
             pairs = [unordered[row] for row in order]
             vectors = np.concatenate([batch.vectors for batch in batches])[order]
+            vectors = with_center(self._config, vectors)
         samples = np.array([sample for _, sample in pairs], dtype=np.str_)
         labels = np.array([record for record, _ in pairs], dtype=np.str_)
         return vectors, missing, samples, None if self.patches_field is None else labels

@@ -20,6 +20,11 @@ def add_run_commands(commands: Any) -> None:
     adopting = _of_a_run(commands, "adopt", "take over a run of FiftyOne's sklearn or Milvus")
     adopting.add_argument("--to", metavar="BACKEND", help="default: the one of the same name")
     adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")
+    adopting.add_argument(
+        "--center",
+        action="store_true",
+        help="keep the neighbours of FiftyOne's sklearn, which subtracts the mean of all vectors",
+    )
     syncing = _of_a_run(commands, "sync", "add to an index what is new, remove what is gone")
     syncing.add_argument("--view", metavar="NAME", help="index the samples of this saved view only")
     syncing.add_argument(
@@ -96,6 +101,7 @@ def _adopted(given: argparse.Namespace) -> str:
                 given.brain_key,
                 given.to,
                 back=given.back,
+                center=given.center,
                 dry_run=given.dry_run,
                 progress=progress,
                 **dict(given.option),
@@ -112,6 +118,8 @@ def _adopted(given: argparse.Namespace) -> str:
         lines.append(f"{done.mended:,} ids had several rows, and have one now")
     if done.left is not None and not done.in_place:
         lines.append(f"{done.left} stays where it is: drop it when you no longer need it")
+    if done.changes:
+        lines.append(done.changes)
     return "\n".join(lines)
 
 

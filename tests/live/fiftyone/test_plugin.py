@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import ObjectId
 
 import vecbridge
 from tests.live.fiftyone.cases import Case, Digits, make_digits, new_run
@@ -99,7 +100,8 @@ def test_fiftyone_lists_the_plugin_with_its_panel_and_operators(fob: Any) -> Non
 
     assert "@vecbridge/indexes" in fop.list_plugins(enabled=True, builtin=False)[0].name
     found = {each.uri for each in foo.list_operators(builtin=False)}
-    names = {"similarity_indexes", "copy_index", "switch_store", "verify_indexes", "examine_store"}
+    names = {"similarity_indexes", "sync_index", "copy_index", "switch_store", "verify_indexes"}
+    names.add("examine_store")
     assert found == {f"@vecbridge/indexes/{name}" for name in names}
 
 
@@ -121,6 +123,25 @@ def test_what_is_known_of_an_examined_store_is_shown_with_its_indexes_alone(
     assert (rows["two"]["conformance"], rows["other"]["conformance"]) == ("–", "–")
     assert rows["one"]["lag"] != "–"
     assert rows["other"]["lag"] == "–"
+
+
+def test_sync_shows_the_plan_does_it_and_says_what_is_left_out(
+    runs: dict[str, Any], digits: Digits
+) -> None:
+    index, gone = runs["one"], str(ObjectId())
+    index.add_to_index(digits.vectors[:1], [gone])
+    index.remove_from_index(sample_ids=digits.ids[:2])
+    planned = do(digits, "sync_index", key="one", plan_only=True)
+    assert planned["title"] == "one would change"
+    assert "0 new, 1 gone, 0 changed, 2 without embedding: nothing was changed" in planned["text"]
+    assert index.total_index_size == 11
+    told = do(digits, "sync_index", key="one")
+    assert (told["severity"], told["title"]) == ("warning", "one was brought in step")
+    assert "no model" in told["text"]
+    assert index.total_index_size == 10
+    assert do(digits, "sync_index", key="two")["title"] == "two is in step"
+    runs["two"].cleanup()
+    assert "does not exist" in do(digits, "sync_index", key="two")["text"]
 
 
 def test_healthy_incomplete_and_missing_indexes_are_told_apart(

@@ -28,6 +28,7 @@ version: 1.0.0
 fiftyone:
   version: "*"
 operators:
+  - sync_index
   - copy_index
   - switch_store
   - verify_indexes

@@ -1,4 +1,4 @@
-"""The jobs of the operators: copy, switch, verify, examine. Each ends with a report.
+"""The jobs of the operators: sync, copy, switch, verify, examine. Each ends with a report.
 
 The last report, and what is known of a store, are kept with the dataset, for the panel. They are
 kept in MongoDB, and the address of a store must not be: it comes from each process's configuration.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,9 +83,35 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
                 f"Its {adopted.records:,} records stay where they are, in "
                 f"`{adopted.collection_name}`: nothing was copied.",
             )
-        return _switched(key, adopted.records, backend, options, run)
+        switched = _switched(key, adopted.records, backend, options, run)
+        changes = f" {adopted.changes}." if adopted.changes else ""
+        return replace(switched, text=switched.text + changes)
     moved = move(dataset, key, backend, progress=progress, **options)
     return _switched(key, moved.records, backend, options, run)
+
+
+def sync_index(
+    dataset: Any, key: str, *, plan_only: bool, unknown: bool, progress: Progress
+) -> Report:
+    """Bring an index in step with its dataset, or say what that would do."""
+    run = find_run(dataset, key)
+    index = dataset.load_brain_results(key, cache=False)
+    done = index.sync(unknown=unknown, dry_run=plan_only, progress=progress)
+    said = [f"{done}." if done.done or done.in_step else f"{done}: nothing was changed yet."]
+    if done.done:
+        said.append(f"`{run.collection}` holds {index.total_index_size:,} records.")
+    if done.failed:
+        said.append("What failed could not be embedded: are the media files there?")
+    if done.without:
+        said.append("What is without embedding is left out, since the run has no model.")
+    if done.unknown:
+        said.append(
+            "Of what is unknown, it was not kept what was embedded: embed it again, with the "
+            "switch of the form, if its media have changed."
+        )
+    state = "is in step" if done.in_step else "was brought in step" if done.done else "would change"
+    left = done.failed or done.without
+    return Report("warning" if left else "success", f"{key} {state}", " ".join(said))
 
 
 def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Report:

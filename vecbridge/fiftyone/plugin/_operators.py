@@ -88,6 +88,29 @@ class _Operator(foo.Operator):  # type: ignore[misc]
         raise NotImplementedError
 
 
+class SyncIndex(_Operator):
+    """Bring an index in step with its dataset."""
+
+    name = "sync_index"
+    label = "Sync an index with the dataset"
+    description = "What is new is added, what is gone removed, what has changed embedded again."
+
+    def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
+        """Ask for the plan alone, and for what is not known."""
+        form.bool("plan_only", label="Show the plan, and change nothing", default=False)
+        form.bool(
+            "unknown",
+            label="Embed again what it is not known of",
+            description="Records of which it was not kept what was embedded",
+            default=False,
+        )
+
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Sync the index."""
+        chosen = {name: bool(ctx.params.get(name)) for name in ("plan_only", "unknown")}
+        return jobs.sync_index(dataset, ctx.params["key"], progress=progress, **chosen)
+
+
 class CopyIndex(_Operator):
     """Copy an index to another store."""
 
@@ -168,7 +191,7 @@ class ExamineStore(_Operator):
         return report
 
 
-OPERATORS = (CopyIndex, SwitchStore, VerifyIndexes, ExamineStore)
+OPERATORS = (SyncIndex, CopyIndex, SwitchStore, VerifyIndexes, ExamineStore)
 
 
 def _steps(work: Callable[[Progress], Report]) -> Iterator[_Step | Report]:

@@ -44,6 +44,7 @@ _MARKS = {
 }
 _SEVERITIES = {"incomplete": "warning", "unknown": "warning", "FiftyOne's": "info"}
 _ACTIONS = (
+    ("sync", "Sync with the dataset", "sync"),
     ("verify", "Verify against another", "rule"),
     ("copy", "Copy to another store", "content_copy"),
     ("switch", "Switch store", "swap_horiz"),
@@ -62,7 +63,7 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
             label="Similarity indexes",
             icon="hub",
             help_markdown="Which store each similarity index of the dataset lives in, and its "
-            "health. Copy, switch and verify indexes from here.",
+            "health. Sync, copy, switch and verify indexes from here.",
         )
 
     def refresh(self, ctx: Any) -> None:
@@ -93,6 +94,10 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
     def verify(self, ctx: Any) -> None:
         """Ask what to compare with."""
         self._prompt(ctx, "verify_indexes")
+
+    def sync(self, ctx: Any) -> None:
+        """Ask whether to sync, or to show the plan."""
+        self._prompt(ctx, "sync_index")
 
     def copy(self, ctx: Any) -> None:
         """Ask where to copy to."""

@@ -250,13 +250,13 @@ def _looked_at(dataset: Any, run: Run) -> Health:
     what = "samples" if run.config.patches_field is None else "patches"
     if missing > 0:
         advice.append(
-            f"{missing:,} of {len(wanted):,} {what} of the dataset are not in it: add them "
-            f"with compute_embeddings and add_to_index, or compute the similarity again."
+            f"{missing:,} of {len(wanted):,} {what} of the dataset are not in it: Sync adds them, "
+            f"if the run has a model or a field of embeddings."
         )
     if foreign > 0:
         advice.append(
-            f"It holds {foreign:,} records of {what} that the dataset does not have: "
-            f"remove them with remove_from_index."
+            f"It holds {foreign:,} records of {what} that the dataset does not have: Sync removes "
+            f"them."
         )
     return Health("incomplete" if advice else "healthy", records, dimension, " ".join(advice))
 
