@@ -23,7 +23,6 @@ from vecbridge import (
     InvalidArgumentError,
     Store,
 )
-from vecbridge._config._sources import variable_name
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._builtin import our_config
 from vecbridge.fiftyone._config import BackendSimilarityConfig
@@ -32,6 +31,7 @@ from vecbridge.fiftyone._registration import chosen_backends, config_class
 from vecbridge.fiftyone._run_index import Note, swap_store
 from vecbridge.fiftyone._runs import dataset_of, refuse_theirs
 from vecbridge.fiftyone._stores import PLACES, kept_places
+from vecbridge.settings import ResolvedSetting, redacted
 from vecbridge.transfer import Progress, copy, silent
 
 
@@ -47,8 +47,10 @@ class Moved:
         records: how many the index holds.
         checksum: of what was copied and read back; ``None`` in a plan.
         left: the earlier index, which still exists but has no run any more.
-        needed: what has to be configured for the next process to find the store: environment
-            variables, with their values where those are no secrets.
+        left_in: the settings that lead to it, of a store on this machine; empty where it is
+            configured.
+        needed: the settings that another process needs to find the store and does not have, with
+            their values where those are no secrets.
         done: ``False`` where only a plan was asked for.
     """
 
@@ -59,6 +61,7 @@ class Moved:
     records: int
     checksum: str | None
     left: str | None
+    left_in: Mapping[str, str]
     needed: Mapping[str, str | None]
     done: bool = True
 
@@ -109,17 +112,6 @@ def move(
     (target,) = chosen_backends(to)
     moving = _Moving(dataset, brain_key, target, options, dict(source or {}), progress)
     return moving.plan() if dry_run else moving.run(drop_source=drop_source)
-
-
-def needed_settings(config: BackendSimilarityConfig) -> dict[str, str | None]:
-    """Return the environment variables by which another process would find the store of a run.
-
-    Those whose values it finds already are not among them; the value of a secret is ``None``.
-    """
-    return {
-        variable_name(config.backend_name, item.name): None if item.secret else str(item.value)
-        for item in config.given_here()
-    }
 
 
 class _Moving:
@@ -205,7 +197,7 @@ class _Moving:
         left = self._left(source, drop_source=drop_source)
         self._note.erase()
         done = self._moved(_opened(self._before).count(), None, left)
-        return replace(done, source=source.backend_name)
+        return replace(done, source=source.backend_name, left_in=_place_of(source))
 
     def _loaded(self, options: Mapping[str, Any]) -> BackendSimilarityConfig:
         config: BackendSimilarityConfig = BrainMethod.get_run_info(self._dataset, self._key).config
@@ -236,7 +228,8 @@ class _Moving:
             records,
             digest,
             left,
-            needed_settings(self._to),
+            _place_of(self._before),
+            {item.name: None if item.secret else str(item.value) for item in self._to.given_here()},
         )
 
 
@@ -251,11 +244,22 @@ def _drop(store: Store, name: str) -> None:
         store.drop_index(name)
 
 
+def _shown(item: ResolvedSetting) -> str | None:
+    """Return the value of a setting, unless it is a secret or holds one."""
+    text = str(item.value)
+    return None if item.secret or redacted(text) != text else text
+
+
+def _place_of(config: BackendSimilarityConfig) -> dict[str, str]:
+    """Return the place of a store on this machine."""
+    given = config.given
+    return {name: str(given[name]) for name in kept_places(given)}
+
+
 def _facts(config: BackendSimilarityConfig) -> dict[str, Any]:
     """Return what leads to an index again, without the address of a server."""
-    given = config.given
-    places = {name: given[name] for name in kept_places(given)}
-    return {"from_backend": config.backend_name, "from_index": config.collection_name, **places}
+    names = {"from_backend": config.backend_name, "from_index": config.collection_name}
+    return {**names, **_place_of(config)}
 
 
 def _config_of(

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import eta.core.utils as etau
 import fiftyone.core.odm as foo
 
-from vecbridge import ConfigurationError, MissingDependencyError, Store, VecbridgeError
+from vecbridge import (
+    ConfigurationError,
+    MissingDependencyError,
+    Store,
+    UnknownBackendError,
+    VecbridgeError,
+)
 from vecbridge._config._registry import describe_settings
 from vecbridge.fiftyone._config import BackendSimilarityConfig, with_default_path
 from vecbridge.fiftyone._names import PREFIX, is_made_here
 from vecbridge.fiftyone._registration import MODULE, chosen_backends
-from vecbridge.fiftyone._stores import PLACES, is_local, shared_store
+from vecbridge.fiftyone._stores import (
+    PLACES,
+    is_local,
+    local_places,
+    resolved_settings,
+    shared_store,
+)
+from vecbridge.settings import ResolvedSetting
 
 
 @dataclass(frozen=True)
@@ -44,10 +57,12 @@ class Orphans:
 
     Attributes:
         found: the indexes that have no run.
+        looked_into: the stores, by backend and place; no address of a server.
         unreachable: why a store could not be looked into, one line per store.
     """
 
     found: tuple[Orphan, ...]
+    looked_into: tuple[str, ...]
     unreachable: tuple[str, ...]
 
 
@@ -72,17 +87,25 @@ def orphans(backend: str | None = None, *, drop: bool = False, **options: Any) -
         BackendError: the store that was named cannot be reached, or a drop failed.
     """
     found: list[Orphan] = []
+    looked_into: list[str] = []
     unreachable: list[str] = []
-    for name, store in _stores(backend, options, unreachable):
+    seen: list[Store] = []
+    for name, settings in _candidates(backend, options):
         try:
+            store = shared_store(name, settings)
+            if any(store is each for each in seen):
+                continue
+            seen.append(store)
             alone = [each for each in store.index_names() if each.startswith(PREFIX)]
         except VecbridgeError as error:
             if backend is not None:
                 raise
             unreachable.append(f"{name}: {error}")
             continue
+        places = local_places(resolved_settings(name, settings)).values()
+        looked_into.append(" in ".join([name, *places]))
         found += [_looked_at(name, store, each, drop) for each in alone if not has_run(each)]
-    return Orphans(tuple(found), tuple(unreachable))
+    return Orphans(tuple(found), tuple(looked_into), tuple(unreachable))
 
 
 def has_run(name: str) -> bool:
@@ -107,56 +130,46 @@ def _looked_at(backend: str, store: Store, name: str, drop: bool) -> Orphan:
     return Orphan(backend, name, records, made_here, dropped)
 
 
-def _stores(
-    backend: str | None, options: dict[str, Any], unreachable: list[str]
-) -> Iterator[tuple[str, Store]]:
-    """Yield the stores to look into, each once, with the name of its backend."""
+def _candidates(
+    backend: str | None, options: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the backend and the settings of each store to look into; some may be the same."""
     if backend is not None:
         (chosen,) = chosen_backends(backend)
-        yield chosen, shared_store(chosen, with_default_path(chosen, options))
+        yield chosen, with_default_path(chosen, options)
         return
-    seen: list[Store] = []
-    for name, connect in (*_of_runs(), *_configured()):
-        try:
-            store = connect()
-        except (ConfigurationError, MissingDependencyError) as error:
-            unreachable.append(f"{name}: {error}")
-            continue
-        if not any(store is each for each in seen):
-            seen.append(store)
-            yield name, store
-
-
-def _of_runs() -> Iterator[tuple[str, Any]]:
-    """Yield what connects to the store of each run."""
-    wanted = {"config.cls": {"$regex": f"^{MODULE}[.]"}}
-    places = {}
-    for document in foo.get_db_conn().runs.find(wanted, {"config": 1}):
-        stored = document["config"]
-        kind: type[BackendSimilarityConfig] = etau.get_class(stored["cls"])
-        kept = {name: stored[name] for name in PLACES if stored.get(name) is not None}
-        places[kind.backend_name, tuple(sorted(kept.items()))] = kind, kept
-    for (name, _), (kind, kept) in places.items():
-        yield name, lambda kind=kind, kept=kept: _connected(kind, kept)
-
-
-def _connected(kind: type[BackendSimilarityConfig], kept: dict[str, Any]) -> Store:
-    config = kind(owner="a run", **kept)
-    config.load_credentials()
-    return config.connect()
-
-
-def _configured() -> Iterator[tuple[str, Any]]:
-    """Yield what connects to each store that is configured, or that is there by default."""
+    yield from _of_runs()
     for name in chosen_backends(None):
         try:
-            options = with_default_path(name, {})
-            items = [item for item in describe_settings(name, **options) if item.name in PLACES]
+            settings = with_default_path(name, {})
+            items = [item for item in describe_settings(name, **settings) if item.name in PLACES]
         except (ConfigurationError, MissingDependencyError):
             continue
-        for item in items:
-            local = is_local(item.name, str(item.value))
-            there = os.path.exists(str(item.value)) if local else item.source.kind != "default"  # noqa: PTH110
-            if there:
-                yield name, lambda name=name, options=options: shared_store(name, options)
-                break
+        if any(map(_is_there, items)):
+            yield name, settings
+
+
+def _of_runs() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what leads to the store of each run."""
+    wanted = {"config.cls": {"$regex": f"^{MODULE}[.]"}}
+    seen = set()
+    for document in foo.get_db_conn().runs.find(wanted, {"config": 1}):
+        stored = document["config"]
+        kept = {name: stored[name] for name in PLACES if stored.get(name) is not None}
+        if (stored["cls"], *sorted(kept.items())) in seen:
+            continue
+        seen.add((stored["cls"], *sorted(kept.items())))
+        config: BackendSimilarityConfig = etau.get_class(stored["cls"])(owner="a run", **kept)
+        try:
+            config.load_credentials()
+            yield config.backend_name, config.options
+        except (ConfigurationError, MissingDependencyError, UnknownBackendError):
+            # Its backend is not installed any more, or not configured: there is no store to ask.
+            continue
+
+
+def _is_there(place: ResolvedSetting) -> bool:
+    """Return whether a configured place is one to look into: not a default that was never used."""
+    if is_local(place.name, str(place.value)):
+        return Path(str(place.value)).exists()
+    return place.source.kind != "default"

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from typing import Any
 
 from vecbridge import ConfigurationError, InvalidArgumentError
+from vecbridge._config._changing import set_settings
+from vecbridge._config._sources import variable_name
 from vecbridge.fiftyone._progress import progress_bars
 
 
@@ -47,6 +49,11 @@ def add_run_commands(commands: Any) -> None:
         help="a setting of the store that it leaves, where it is not found without",
     )
     moving.add_argument("--drop-source", action="store_true", help="drop the earlier index")
+    moving.add_argument(
+        "--save",
+        action="store_true",
+        help="write the settings that other processes need, but no secret, to brain_config.json",
+    )
     orphaned = commands.add_parser("orphans", help="list the indexes that no run has any more")
     orphaned.add_argument(
         "backend", nargs="?", help="look into this store (default: those of runs, and configured)"
@@ -147,7 +154,8 @@ def _synced(given: argparse.Namespace) -> str:
             )
         records = index.total_index_size
     if given.json:
-        counts = {name: len(ids) for name, ids in asdict(done).items() if isinstance(ids, tuple)}
+        named = ("new", "gone", "changed", "unknown", "without", "failed")
+        counts = {name: len(getattr(done, name)) for name in named}
         return json.dumps({**counts, "done": done.done, "records": records}, indent=2)
     lines = [f"{records:,} records"]
     if done.done and not done.in_step:
@@ -183,12 +191,26 @@ def _moved(given: argparse.Namespace) -> str:
                 progress=progress,
                 **dict(given.option),
             )
+    saved = _saved(done) if given.save and done.done else {}
     if given.json:
-        return json.dumps(asdict(done), indent=2)
-    return "\n".join(_lines_of(done))
+        return json.dumps({**asdict(done), **saved}, indent=2)
+    return "\n".join(_lines_of(done, saved))
 
 
-def _lines_of(done: Any) -> Iterator[str]:
+def _saved(done: Any) -> dict[str, Any]:
+    """Write what other processes need, and return where it is, or why it is not written.
+
+    The run has moved: it is no reason to say that the command failed.
+    """
+    plain = {name: value for name, value in done.needed.items() if value is not None}
+    try:
+        change = set_settings(done.target, plain) if plain else None
+    except ConfigurationError as error:
+        return {"not_saved": str(error)}
+    return {} if change is None else {"saved": str(change.path), "wins": list(change.overridden)}
+
+
+def _lines_of(done: Any, saved: Mapping[str, Any]) -> Iterator[str]:
     yield f"{done.brain_key}: {done.source} -> {done.target}"
     if not done.done:
         yield f"{done.records:,} records; the run would be of {done.target}"
@@ -197,12 +219,23 @@ def _lines_of(done: Any) -> Iterator[str]:
     else:
         yield f"{done.records:,} records; what was interrupted is complete"
     if done.left is not None and done.done:
-        yield f"{done.left} stays in {done.source}; `vecbridge fiftyone orphans --drop` drops it"
-    if not done.needed:
-        yield "another process finds it as things are configured"
-        return
-    yield "another process finds it where these are set, the App's server too:"
-    for variable, value in done.needed.items():
+        options = [f"-o {shlex.quote(f'{name}={at}')}" for name, at in done.left_in.items()]
+        drop = " ".join(["vecbridge drop", done.source, done.left, *options])
+        yield f"the earlier index stays; to drop it: {drop}"
+    missing = dict(done.needed)
+    if "not_saved" in saved:
+        yield f"not written: {saved['not_saved']}"
+    if "saved" in saved:
+        yield f"other processes find it by what was written to {saved['saved']}"
+        missing = {name: value for name, value in missing.items() if value is None}
+    for variable in saved.get("wins", ()):
+        yield f"but {variable} is set, which wins over it: unset it, or change it"
+    if missing:
+        yield "other processes, the App's server too, find it where these are set:"
+    elif "saved" not in saved:
+        yield "other processes find it as things are"
+    for name, value in missing.items():
+        variable = variable_name(done.target, name)
         yield f"  export {variable}={'...' if value is None else shlex.quote(value)}"
 
 
@@ -233,8 +266,9 @@ def _listed(found: Any) -> str:
         records = "unreadable" if each.records is None else f"{each.records:,} records"
         whose = "" if each.made_here else "; not known to be of this FiftyOne: it stays"
         lines.append(f"{each.backend}:{each.name}  {records}{whose}")
-    lines += [f"not looked into: {reason}" for reason in found.unreachable]
-    return "\n".join(lines or ["every index has a run"])
+    lines += [f"could not look into {reason}" for reason in found.unreachable]
+    where = ", ".join(found.looked_into) or "no store"
+    return "\n".join([*lines, f"looked into {where}"])
 
 
 def _agreed(question: str) -> bool:

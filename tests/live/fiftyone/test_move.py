@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -203,12 +204,8 @@ def test_what_cannot_move_is_refused_before_anything_is_changed(
     assert index.move_to("faiss", drop_source=True, **there).left is None
 
 
-def test_a_server_that_is_not_configured_is_said_and_found_where_it_is_set(
-    own: Digits,
-    path_case: Case,
-    milvus_server_uri: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_server_that_is_not_configured_is_said_and_saved_where_that_is_asked_for(
+    own: Digits, path_case: Case, milvus_server_uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from vecbridge.fiftyone import close_stores
     from vecbridge.fiftyone.__main__ import main
@@ -217,24 +214,38 @@ def test_a_server_that_is_not_configured_is_said_and_found_where_it_is_set(
     key, before = index.key, held(index)
     command = ["move", own.dataset.name, key, "--to", "milvus", "-o", f"uri={milvus_server_uri}"]
     assert main([*command, "--dry-run", "--json"]) == 0
-    needed = {"FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI": milvus_server_uri}
-    assert json.loads(capsys.readouterr().out)["needed"] == needed
-    assert main([*command, "--drop-source"]) == 0
+    assert json.loads(capsys.readouterr().out)["needed"] == {"uri": milvus_server_uri}
+    assert main([*command, "--dry-run"]) == 0
+    variable = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI"
+    assert f"  export {variable}={milvus_server_uri}\n" in capsys.readouterr().out
+    file = Path(os.environ["FIFTYONE_BRAIN_CONFIG_PATH"])
+    assert not file.exists()
+    assert main([*command, "--drop-source", "--save", "-o", "timeout=20"]) == 0
     shown = capsys.readouterr().out
     assert f"{key}: sklearn -> milvus\n30 records copied, read back and compared: " in shown
-    assert shown.endswith(f"  export FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI={milvus_server_uri}\n")
-    close_stores()
-    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI", milvus_server_uri)
-    own.dataset.reload()
-    moved = own.dataset.load_brain_results(key, cache=False)
-    assert held(moved) == before
-    back = ["move", own.dataset.name, key, "--to", "sklearn", "--drop-source"]
-    back += ["-o", f"path={path_case.options['path']}"]
-    assert main([*back, "--json"]) == 0
-    done = json.loads(capsys.readouterr().out)
-    assert (done["needed"], done["left"], done["records"]) == ({}, None, 30)
-    assert main([*back, "--json"]) == 2
-    assert "already" in capsys.readouterr().err
+    assert shown.endswith(f"other processes find it by what was written to {file}\n")
+    try:
+        close_stores()
+        own.dataset.reload()
+        assert held(own.dataset.load_brain_results(key, cache=False)) == before
+        back = ["move", own.dataset.name, key, "--to", "sklearn", "--drop-source"]
+        back += ["-o", f"path={path_case.options['path']}"]
+        assert main([*back, "--json"]) == 0
+        done = json.loads(capsys.readouterr().out)
+        assert (done["needed"], done["left"], done["records"]) == ({}, None, 30)
+        assert main([*back, "--json"]) == 2
+        assert "already" in capsys.readouterr().err
+    finally:
+        file.unlink()
+
+
+def test_a_secret_that_is_needed_is_not_shown(own: Digits, path_case: Case) -> None:
+    from vecbridge.fiftyone import move
+
+    index = new_run(own, path_case, metric="euclidean", embeddings=own.vectors)
+    options = {"uri": "http://somewhere:19530", "user": "me", "password": "hush"}
+    plan = move(own.dataset, index.key, "milvus", dry_run=True, **options)
+    assert plan.needed == {**options, "password": None}
 
 
 def test_orphans_of_this_database_are_dropped_and_no_others(
@@ -267,7 +278,9 @@ def test_orphans_of_this_database_are_dropped_and_no_others(
     assert main([*command, "--drop", "--json"]) == 2
     assert "give --yes" in capsys.readouterr().err
     assert main(command) == 0
-    assert "not known to be of this FiftyOne: it stays" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "not known to be of this FiftyOne: it stays" in shown
+    assert shown.endswith(f"looked into sklearn in {path}\n")
     assert main([*command, "--drop", "--yes"]) == 0
     assert set(names("sklearn", path)) == {
         kept.config.collection_name,

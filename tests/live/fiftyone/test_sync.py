@@ -367,7 +367,7 @@ def test_the_command_shows_the_plan_then_does_it(
     assert shown.endswith("7 written, 3 removed; 34 records\n")
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        **dict.fromkeys(("new", "gone", "changed", "unknown", "without", "failed", "read"), 0),
+        **dict.fromkeys(("new", "gone", "changed", "unknown", "without", "failed"), 0),
         "done": True,
         "records": 34,
     }
