@@ -229,7 +229,7 @@ class _Moving:
             digest,
             left,
             _place_of(self._before),
-            {item.name: None if item.secret else str(item.value) for item in self._to.given_here()},
+            {item.name: _shown(item) for item in self._to.given_here()},
         )
 
 

@@ -246,6 +246,8 @@ def test_a_secret_that_is_needed_is_not_shown(own: Digits, path_case: Case) -> N
     options = {"uri": "http://somewhere:19530", "user": "me", "password": "hush"}
     plan = move(own.dataset, index.key, "milvus", dry_run=True, **options)
     assert plan.needed == {**options, "password": None}
+    plan = move(own.dataset, index.key, "milvus", dry_run=True, uri="http://me:hush@somewhere:1")
+    assert "hush" not in str(plan)
 
 
 def test_orphans_of_this_database_are_dropped_and_no_others(
