@@ -243,7 +243,7 @@ def test_a_secret_that_is_needed_is_not_shown(own: Digits, path_case: Case) -> N
     from vecbridge.fiftyone import move
 
     index = new_run(own, path_case, metric="euclidean", embeddings=own.vectors)
-    options = {"uri": "http://somewhere:19530", "user": "me", "password": "hush"}
+    options: dict[str, Any] = {"uri": "http://somewhere:19530", "user": "me", "password": "hush"}
     plan = move(own.dataset, index.key, "milvus", dry_run=True, **options)
     assert plan.needed == {**options, "password": None}
     plan = move(own.dataset, index.key, "milvus", dry_run=True, uri="http://me:hush@somewhere:1")
