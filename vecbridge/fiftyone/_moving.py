@@ -49,6 +49,7 @@ class Moved:
         left: the earlier index, which still exists but has no run any more.
         left_in: the settings that lead to it, of a store on this machine; empty where it is
             configured.
+        left_to: other runs that read it, such as those of a clone.
         needed: the settings that another process needs to find the store and does not have, with
             their values where those are no secrets.
         done: ``False`` where only a plan was asked for.
@@ -62,6 +63,7 @@ class Moved:
     checksum: str | None
     left: str | None
     left_in: Mapping[str, str]
+    left_to: tuple[str, ...]
     needed: Mapping[str, str | None]
     done: bool = True
 
@@ -197,7 +199,8 @@ class _Moving:
         left = self._left(source, drop_source=drop_source)
         self._note.erase()
         done = self._moved(_opened(self._before).count(), None, left)
-        return replace(done, source=source.backend_name, left_in=_place_of(source))
+        readers = tuple(ownership.readers_of(source, self._dataset, self._key))
+        return replace(done, source=source.backend_name, left_in=_place_of(source), left_to=readers)
 
     def _loaded(self, options: Mapping[str, Any]) -> BackendSimilarityConfig:
         config: BackendSimilarityConfig = BrainMethod.get_run_info(self._dataset, self._key).config
@@ -229,6 +232,7 @@ class _Moving:
             digest,
             left,
             _place_of(self._before),
+            tuple(ownership.readers_of(self._before, self._dataset, self._key)),
             {item.name: _shown(item) for item in self._to.given_here()},
         )
 

@@ -103,6 +103,13 @@ def refuse_shared(
         )
 
 
+def readers_of(config: BackendSimilarityConfig, dataset: Any, key: str | None) -> list[str]:
+    """Return the other runs that refer to the index of a run, as a user knows them."""
+    if config.collection_name is None:
+        return []
+    return [str(each) for each in _references(config, str(dataset._doc.id), key)[1]]
+
+
 def _what_to_do(dataset: Any, key: str | None) -> str:
     if key is None or not dataset.has_brain_run(key):
         return "Give another collection_name. Nothing was changed"

@@ -219,9 +219,7 @@ def _lines_of(done: Any, saved: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"{done.records:,} records; what was interrupted is complete"
     if done.left is not None and done.done:
-        options = [f"-o {shlex.quote(f'{name}={at}')}" for name, at in done.left_in.items()]
-        drop = " ".join(["vecbridge drop", done.source, done.left, *options])
-        yield f"the earlier index stays; to drop it: {drop}"
+        yield _left(done)
     missing = dict(done.needed)
     if "not_saved" in saved:
         yield f"not written: {saved['not_saved']}"
@@ -237,6 +235,15 @@ def _lines_of(done: Any, saved: Mapping[str, Any]) -> Iterator[str]:
     for name, value in missing.items():
         variable = variable_name(done.target, name)
         yield f"  export {variable}={'...' if value is None else shlex.quote(value)}"
+
+
+def _left(done: Any) -> str:
+    """Return what stays of an index whose run has moved, and how to drop it where that is right."""
+    if done.left_to:
+        return f"{done.left} stays in {done.source}, for {' and '.join(done.left_to)}"
+    options = [f"-o {shlex.quote(f'{name}={at}')}" for name, at in done.left_in.items()]
+    drop = " ".join(["vecbridge drop", done.source, done.left, *options])
+    return f"the earlier index stays; to drop it: {drop}"
 
 
 def _orphaned(given: argparse.Namespace) -> str:

@@ -198,7 +198,9 @@ def test_what_cannot_move_is_refused_before_anything_is_changed(
     with pytest.raises(InvalidArgumentError, match="cannot drop the source"):
         of_clone.move_to("faiss", drop_source=True, **there)
     assert not (tmp_path / "there").exists() or names("faiss", tmp_path / "there") == []
-    assert of_clone.move_to("faiss", **there).left == index.config.collection_name
+    done = of_clone.move_to("faiss", **there)
+    assert done.left == index.config.collection_name
+    assert done.left_to == (f"run {index.key!r} of dataset {own.dataset.name!r}",)
     of_clone.remove_from_index(own.ids[:1])
     assert (of_clone.total_index_size, index.total_index_size) == (29, 30)
     assert index.move_to("faiss", drop_source=True, **there).left is None
