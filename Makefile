@@ -92,6 +92,11 @@ features: $(DEV_ENV) ## Write the table of FiftyOne's features, with FiftyOne's 
 	@VECBRIDGE_FEATURES_PAGE=docs/reference/fiftyone-features.md \
 		$(BIN)/python -m pytest tests/live/fiftyone/test_features.py --no-showlocals
 
+.PHONY: foreign-tables
+foreign-tables: $(DEV_ENV) ## Write tests/data/tables by pandas, polars, Arrow, datasets and Spark (needs Java)
+	@$(PIP) install --group foreign-tables
+	@$(BIN)/python -m tools.foreign_tables tests/data/tables
+
 .PHONY: neighbours
 neighbours: $(DEV_ENV) ## Run the suite on FiftyOne's own backends, and write the page (an hour)
 	@$(BIN)/python -m tests.neighbours

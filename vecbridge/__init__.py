@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from vecbridge._client import AsyncIndex, AsyncStore, Budgets, Index, Store
+from vecbridge._client import AsyncIndex, AsyncStore, Budgets, Index, Scan, Store
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
@@ -111,6 +111,7 @@ __all__ = [
     "Ranking",
     "Records",
     "Scalar",
+    "Scan",
     "SchemaMismatchError",
     "Scope",
     "Store",

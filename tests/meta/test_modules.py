@@ -18,7 +18,6 @@ from tests.meta.source import modules, tree
 from tests.meta.test_repository import MOST_LINES
 
 REASONS = {
-    "vecbridge._client._batching": "when a batch fails is one idea; _records lists operations",
     "vecbridge._client._threads": "what a cancelled await leaves is one idea; _async lists methods",
     "vecbridge._config._json_text": "places in a text are one idea; _editing is about files",
     "vecbridge.demo._digits": "the data and the model; the main module tells the story",
@@ -30,7 +29,7 @@ REASONS = {
     "vecbridge.haystack._summaries": "methods that Haystack leaves open, of one kind",
     "vecbridge.langchain._answers": "what LangChain makes of hits is one idea; _store lists calls",
     "vecbridge.langchain._filters": "a filter language is one idea, and storing documents another",
-    "vecbridge.transfer._parquet": "needs pyarrow, which an import of npz files does not",
+    "vecbridge.transfer._npy": "files side by side are one idea; what a format is, another",
     "vecbridge.local._order": "ids in order are one idea, and a frozen view is another",
     "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",

@@ -26,6 +26,7 @@ from vecbridge import (
     Hits,
     Index,
     Records,
+    Scan,
     Store,
     field,
 )
@@ -66,7 +67,7 @@ def test_records(index: Index) -> None:
     assert_type(records.vectors, NDArray[np.float32])
     assert_type(records.fields, Mapping[str, Sequence[FieldValue]])
     assert_type(records.missing, tuple[str, ...])
-    assert_type(index.scan(), Iterator[Records])
+    assert_type(index.scan(), Scan)
     assert_type(index.contains(["a"]), NDArray[np.bool_])
     assert_type(index.count(), int)
     assert records.missing == ("c",)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from vecbridge._client._async import AsyncIndex, AsyncStore
 from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index
+from vecbridge._client._scanned import Scan
 from vecbridge._client._store import Store
 
-__all__ = ["AsyncIndex", "AsyncStore", "Budgets", "Index", "Store"]
+__all__ = ["AsyncIndex", "AsyncStore", "Budgets", "Index", "Scan", "Store"]

@@ -210,6 +210,7 @@ class AsyncIndex(_Awaited):
         return self._plain.capabilities
 
     upsert = _writes(Index.upsert)
+    upsert_table = _writes(Index.upsert_table)
     delete = _writes(Index.delete)
     update_fields = _writes(Index.update_fields)
     fetch = _reads(Index.fetch)

@@ -24,7 +24,7 @@ from vecbridge._errors import (
 
 _ID_BYTES = 64
 _SCALAR_BYTES = 32
-_ERASED = "An upsert replaces records whole, and would erase it from those that are there"
+ERASED = "An upsert replaces records whole, and would erase it from those that are there"
 
 
 def upsert_records(
@@ -61,7 +61,7 @@ def upsert_records(
         )
     columns = field_values.fields(fields, info, column)
     validate.refuse_unwritable(info)
-    validate.refuse_unsupported(info, _ERASED, dropped=dropped)
+    validate.refuse_unsupported(info, ERASED, dropped=dropped)
     if column:
         _in_batches(index, column, array, columns, backend)
 
@@ -85,7 +85,7 @@ def update_fields(index: CheckedEngine, ids: Iterable[str], fields: Fields, back
     names = validate.ids(ids, unique=True, max_bytes=info.max_id_bytes)
     columns = field_values.some_fields(fields, info, names)
     validate.refuse_unwritable(info)
-    validate.refuse_unsupported(info, _ERASED, dropped=False)
+    validate.refuse_unsupported(info, ERASED, dropped=False)
     if not names:
         return
     there = index.contains(names, consistency=level)

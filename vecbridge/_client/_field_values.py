@@ -113,7 +113,7 @@ def column(
             f"field {name!r} must have one value per record ({count}), in a sequence; "
             f"got {values!r}"
         )
-    given: list[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    given = _listed(values)
     if len(given) != count:
         raise InvalidArgumentError(
             f"field {name!r} must have one value per record ({count}); got {len(given)}"
@@ -128,6 +128,20 @@ def column(
     return kept
 
 
+def _listed(values: Any) -> list[Any]:
+    """Return a column as Python has it; one of pandas, polars or Arrow too, by its methods."""
+    if isinstance(values, np.ndarray):
+        return values.tolist()  # type: ignore[no-any-return]
+    if hasattr(values, "to_pylist"):
+        return list(values.to_pylist())
+    if hasattr(values, "isna") and hasattr(values, "to_numpy"):
+        # What pandas has for a missing value depends on the type of the column: NaN, NaT or NA.
+        absent = values.isna()
+        return [None if no else each for each, no in zip(values.tolist(), absent, strict=True)]
+    # Of polars, an iterator gives lists as columns of their own.
+    return list(values.to_list() if hasattr(values, "to_list") else values)
+
+
 def _plain(
     name: str,
     given: list[Any],
@@ -140,7 +154,7 @@ def _plain(
     base = base_of(kind)
     plain = given
     if set(map(type, given)) - {_CASTS[base].kept}:
-        plain = [
+        plain = _converted(given, base) or [
             _cast(name, value, kind, _whose(row, ids))
             for row, value in zip(rows, given, strict=True)
         ]
@@ -151,6 +165,16 @@ def _plain(
             f"{_shown(given[at], base)}{_whose(rows[at], ids)}"
         )
     return plain
+
+
+def _converted(given: list[Any], base: BaseType) -> list[Any] | None:
+    """Convert times or lists of strings at once; ``None`` where one of them has to be named."""
+    if not set(map(type, given)) <= _AT_ONCE.get(base, set()):
+        return None
+    try:
+        return list(map(_CASTS[base].convert, given))
+    except (TypeError, ValueError):
+        return None
 
 
 def _text(value: str) -> str:
@@ -203,6 +227,8 @@ _CASTS: dict[BaseType, _Cast] = {
     "timestamp": _Cast((datetime,), None, _time),
     "strings": _Cast((list, tuple, np.ndarray), None, _texts),
 }
+
+_AT_ONCE: dict[BaseType, set[type]] = {"timestamp": {datetime}, "strings": {list, tuple}}
 
 
 def _cast(name: str, value: object, kind: FieldType, whose: str) -> FieldValue:

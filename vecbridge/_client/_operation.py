@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from vecbridge._client._scanned import Scan
 from vecbridge._contract._hits import Hits
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import ClosedError
@@ -82,10 +83,15 @@ def _spanned(
             span.end()
             raise
     if isinstance(answer, Iterator):
-        return _followed(tracing, span, answer)  # type: ignore[return-value]
+        return cast(R, _over(answer, _followed(tracing, span, answer)))
     span.set_attributes(_returned(answer))
     span.end()
     return answer
+
+
+def _over(answers: Iterator[Any], followed: Iterator[Any]) -> Iterator[Any]:
+    """Return answers as what they were, which ``followed`` gives one by one."""
+    return answers.over(followed) if isinstance(answers, Scan) else followed
 
 
 def _followed(tracing: Any, span: Any, answers: Iterator[Any]) -> Iterator[Any]:
@@ -226,7 +232,8 @@ def operation(method: Callable[Concatenate[Owner, P], R]) -> Callable[Concatenat
         with np.errstate(all="ignore"):
             answer = method(self, *args, **kwargs)
         if isinstance(answer, Iterator):
-            return cast(R, _until_the_end(answer, self._lifetime, method.__name__, self.info.name))
+            ending = _until_the_end(answer, self._lifetime, method.__name__, self.info.name)
+            return cast(R, _over(answer, ending))
         return answer
 
     return traced(while_open)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,13 +23,20 @@ from vecbridge._client._ranges import (
     scan_range,
 )
 from vecbridge._client._scan import level_of, records_in, scope_of
+from vecbridge._client._scanned import Scan
 from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import Consistency, strongest_level
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._errors import InvalidArgumentError, UnsupportedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vecbridge._client._tables import Imported, OnError, Progress
 
 
 class RecordIndex:
@@ -117,6 +124,70 @@ class RecordIndex:
         """
         upsert_records(
             self._checked, ids, vectors, fields, self._lifetime.backend, dropped=drop_unsupported
+        )
+
+    @operation
+    def upsert_table(
+        self,
+        table: Any,
+        *,
+        id_column: str | None = None,
+        vector_column: str | None = None,
+        fields: Sequence[str] | Mapping[str, str] | None = None,
+        skip: Sequence[str] = (),
+        types: Mapping[str, FieldType] | None = None,
+        flatten: bool = False,
+        timezone: str | None = None,
+        on_error: OnError = "stop",
+        rejects: str | Path | None = None,
+        overwrite: bool = False,
+        drop_unsupported: bool = False,
+        progress: Progress | None = None,
+    ) -> Imported:
+        """Upsert the rows of a data frame, an Arrow table, or records. Needs pyarrow.
+
+        The table is checked whole before anything is written. How its types become ids, vectors
+        and fields is on the page *Import what you have*.
+
+        Args:
+            table: a data frame of pandas or polars; a table, record batch or dataset of Arrow, or
+                anything with ``__arrow_c_stream__``; or an iterable of records, mappings such as
+                ``{"id": "a", "vector": [1.0, 0.0], "label": "cat"}``, in which an optional field
+                may be left out. What can be read once only is kept on disk meanwhile.
+            id_column: of the ids; by default ``id``, ``_id``, ``uuid``, ``guid`` or ``key``.
+            vector_column: of the vectors; by default ``vector``, or the only list of floats.
+            fields: columns to take, or a mapping from columns to the names of their fields;
+                ``"*"`` stands for all others. All columns by default.
+            skip: columns to leave out.
+            types: types of fields by column, as in ``{"taken": "timestamp"}`` for texts.
+            flatten: take the values of a struct as columns: ``place.city`` is field ``place_city``.
+            timezone: of times without one, such as ``"UTC"``; they are refused otherwise.
+            on_error: ``"skip"`` leaves out the rows that the index does not take.
+            rejects: the file of JSON lines that lists what is left out, and why.
+            overwrite: replace that file if it is there.
+            drop_unsupported: as of :meth:`upsert`.
+            progress: called after each batch.
+
+        Raises:
+            InvalidInputError: a column or a value cannot be taken; all columns of which that is so
+                are named, and nothing was written.
+            MissingDependencyError: pyarrow is not installed.
+            UnsupportedError: as of :meth:`upsert`.
+            PartialWriteError: the store failed part-way; doing the same call again is safe.
+            BackendError: the store failed before anything was acknowledged.
+        """
+        # Not before it is needed: importing vecbridge is to stay cheap.
+        from vecbridge._client import _tables as tables
+
+        return tables.upsert_table(
+            self,
+            table,
+            tables.Selection(
+                id_column, vector_column, fields, skip, types or {}, flatten, timezone
+            ),
+            tables.Rejecting(on_error, rejects, overwrite=overwrite),
+            progress or tables.silent,
+            dropped=drop_unsupported,
         )
 
     @operation
@@ -242,8 +313,8 @@ class RecordIndex:
         fields: FieldNames = True,
         vectors: bool = True,
         consistency: Consistency | None = None,
-    ) -> Iterator[Records]:
-        """Return every live record once, in batches.
+    ) -> Scan:
+        """Return every live record once, in batches; ``scan().to_arrow()`` makes a table of them.
 
         With ``start``, ``stop`` or ``after`` they come in ascending order of ids, by code point;
         otherwise in any order. The next page of a listing is
@@ -274,7 +345,8 @@ class RecordIndex:
         else:
             batches = scan_range(self._checked, size, scope, ids, vectors=vectors)
         types = self.info.fields
-        return (projected(records, types, names, vectors=vectors) for records in batches)
+        answers = (projected(records, types, names, vectors=vectors) for records in batches)
+        return Scan(answers, lambda: self.info, list(names), vectors=vectors)
 
     @operation
     def partitions(self, count: int, *, consistency: Consistency | None = None) -> list[IdRange]:

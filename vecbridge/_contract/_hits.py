@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._field_types import FieldValue
+from vecbridge._contract._needed import needing
 from vecbridge._contract._records import Fields, Rows, Value, positions_of, taken
 
 
@@ -63,6 +64,37 @@ class Hits(Value):
         exact = self.exact and np.array_equal(positions, np.arange(len(positions)))
         columns = {name: [*taken(column, positions)] for name, column in self.fields.items()}
         return Hits(taken(self.ids, positions), self.distances[positions], exact, columns)
+
+    def to_arrow(self) -> Any:
+        """Return the hits as a ``pyarrow.Table`` of ids, distances and fields. Needs pyarrow.
+
+        Types are those of the values; a field without any value is of type null.
+
+        Raises:
+            MissingDependencyError: it is not installed.
+        """
+        with needing("Arrow tables", "pyarrow"):
+            from vecbridge._contract import _arrow
+
+        return _arrow.hits_table(self)
+
+    def to_pandas(self) -> Any:
+        """Return the hits as a ``pandas.DataFrame``, with columns as of :meth:`to_arrow`.
+
+        Integers of which some are missing are of the type ``Int64``.
+
+        Raises:
+            MissingDependencyError: pyarrow or pandas is not installed.
+        """
+        table = self.to_arrow()
+        with needing("data frames", "pandas"):
+            from vecbridge._contract import _arrow
+
+            return _arrow.data_frame(table)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export the hits as a stream of Arrow's C interface."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -54,7 +54,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "export": ("_transfer:export_index", "Write the records of an index to a file."),
         "import": (
-            "_transfer:import_index",
+            "_importing:import_index",
             "Write every record of a file to an index, which is made if need be.",
         ),
         "delete": (

@@ -27,7 +27,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from vecbridge._client import Index
+from vecbridge._client import Index, Store
 from vecbridge._client._validate import unsupported_of
 from vecbridge._contract._field_types import FieldValue
 from vecbridge._errors import InvalidArgumentError, VecbridgeError
@@ -156,6 +156,16 @@ def warn_of_dropped(index: Index, done: str) -> None:
     """
     if index.info.unsupported:
         warn(f"not {done} of {index.info.name}: {unsupported_of(index.info)}")
+
+
+def warn_of_memory(store: Store, name: str) -> None:
+    """Warn where what was written to an index ends with the command."""
+    with store.open_index(name) as index:
+        if not index.capabilities.durable:
+            warn(
+                f"the records were in memory, and are gone with this command: {store.name} keeps "
+                f"them where it is given a place for them, as in path=FOLDER"
+            )
 
 
 def cell(value: FieldValue) -> str:

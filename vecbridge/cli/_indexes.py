@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vecbridge._landing import check_landing, landing
 from vecbridge.cli._console import bar, emit, errors, say, table, table_of_capabilities
 from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
@@ -22,7 +23,6 @@ from vecbridge.cli._options import (
     store_of,
 )
 from vecbridge.report import html_page, survey
-from vecbridge.transfer._landing import check_landing, landing
 
 
 def list_indexes(name: Backend = None, option: Options = None, json: AsJson = False) -> None:

@@ -1,4 +1,4 @@
-"""``vecbridge copy | export | import``: moving records, and proving that they arrived."""
+"""``vecbridge copy | export``: moving records, and proving that they arrived."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from vecbridge._client import Index, Store
-from vecbridge._contract._metric import Metric, parse_metric
-from vecbridge.cli._console import bar, emit, say, warn, warn_of_dropped
+from vecbridge._client import Index
+from vecbridge._landing import check_landing
+from vecbridge.cli._console import bar, emit, say, warn_of_dropped, warn_of_memory
 from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
@@ -30,8 +30,7 @@ from vecbridge.cli._options import (
     place_of,
     store_of,
 )
-from vecbridge.transfer import copy, export_records, import_records
-from vecbridge.transfer._landing import check_landing
+from vecbridge.transfer import copy, export_records
 
 
 def copy_index(
@@ -69,7 +68,7 @@ def copy_index(
                 drop_unsupported=drop_unsupported,
                 progress=progress,
             )
-        _warn_of_memory(store, copied_name)
+        warn_of_memory(store, copied_name)
         warn_of_dropped(index, "copied")
     if json:
         emit(asdict(done))
@@ -84,7 +83,11 @@ def export_index(
     index: IndexName,
     path: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A .parquet or .npz file.", show_default=False),
+        typer.Argument(
+            metavar="FILE",
+            help="A .parquet, .jsonl, .jsonl.gz or .npz file.",
+            show_default=False,
+        ),
     ],
     where: Where = None,
     force: Force = False,
@@ -110,57 +113,6 @@ def export_index(
         emit({"records": written, "path": str(path), "bytes": path.stat().st_size})
         return
     say(f"{path}: {written:,} records, {path.stat().st_size / 1e6:,.1f} MB")
-
-
-def import_index(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="A .parquet or .npz file.",
-            show_default=False,
-        ),
-    ],
-    name: Named,
-    index: IndexName,
-    metric: Annotated[
-        str | None, typer.Option(help="cosine, dotproduct or euclidean; the file's by default.")
-    ] = None,
-    drop_unsupported: DropUnsupported = False,
-    option: Options = None,
-    json: AsJson = False,
-) -> None:
-    """Write every record of a file to an index, which is made if need be.
-
-    The whole file is checked first: nothing is written of one that has an unusable value.
-    """
-    wanted: Metric | None = None if metric is None else parse_metric(metric)
-    with store_of(name, option) as store:
-        with bar(shown=not json) as progress:
-            written = import_records(
-                path,
-                store,
-                index,
-                metric=wanted,
-                drop_unsupported=drop_unsupported,
-                progress=progress,
-            )
-        _warn_of_memory(store, index)
-    if json:
-        emit({"records": written, "index": index})
-        return
-    say(f"{name}:{index}: {written:,} records from {path}")
-
-
-def _warn_of_memory(store: Store, name: str) -> None:
-    with store.open_index(name) as index:
-        if not index.capabilities.durable:
-            warn(
-                f"the records were in memory, and are gone with this command: {store.name} keeps "
-                f"them where it is given a place for them, as in path=FOLDER"
-            )
 
 
 def _announce(index: Index, name: str, there: list[str], target: str, *, json: bool) -> None:

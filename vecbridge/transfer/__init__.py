@@ -7,10 +7,12 @@ a copy is verified by what is read back.
 
 from __future__ import annotations
 
+from vecbridge._client._tables import Imported, ImportedColumn
 from vecbridge.transfer._checksum import Checksum, checksum
 from vecbridge.transfer._copy import Copied, copy
 from vecbridge.transfer._differences import Changed, Differences
-from vecbridge.transfer._files import export_records, import_records
+from vecbridge.transfer._files import export_records
+from vecbridge.transfer._importing import import_records
 from vecbridge.transfer._source import Progress, silent
 from vecbridge.transfer._verify import Verified, verify
 
@@ -19,6 +21,8 @@ __all__ = [
     "Checksum",
     "Copied",
     "Differences",
+    "Imported",
+    "ImportedColumn",
     "Progress",
     "Verified",
     "checksum",

@@ -10,10 +10,10 @@ import numpy as np
 from vecbridge._client import Index, Store
 from vecbridge._client import _field_values as field_values
 from vecbridge._client import _validate as validate
+from vecbridge._client._tables import held_by
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import IndexInfo, Records
 from vecbridge._errors import CorruptStoreError, IndexExistsError
-from vecbridge.transfer._checking import held_by
 from vecbridge.transfer._checksum import Checksum, Summing, checksum
 from vecbridge.transfer._source import Progress, index_batches, silent
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -36,9 +37,12 @@ from vecbridge import (
 
 PAIRS: list[tuple[type[Any], type[Any]]] = [(Store, AsyncStore), (Index, AsyncIndex)]
 ITERATORS = {"scan", "neighbors", "neighbors_within"}
+VECTORS = pa.list_(pa.float32(), 2)
 NOTHING = np.empty((0, 2), dtype=np.float32)
+NO_TABLE = pa.table({"id": pa.array([], pa.string()), "vector": pa.array([], VECTORS)})
 CALLS: dict[str, Callable[[AsyncIndex], Any]] = {
     "upsert": lambda index: index.upsert([], NOTHING),
+    "upsert_table": lambda index: index.upsert_table(NO_TABLE),
     "delete": lambda index: index.delete([]),
     "update_fields": lambda index: index.update_fields([], {}),
     "partitions": lambda index: index.partitions(2),

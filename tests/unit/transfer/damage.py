@@ -144,7 +144,7 @@ def main(folder: Path, suffix: str, cases: int, seed: int) -> int:
             path.write_bytes(damaged(contents[number], chance))
         (folder / "last").write_bytes(path.read_bytes())
         try:
-            written = import_records(path, store, "back", metric="euclidean")
+            written = import_records(path, store, "back", metric="euclidean").written
             with store.open_index("back") as index:
                 held, same = index.count(), checksum(index) == sums[number]
             found["taken"] += 1

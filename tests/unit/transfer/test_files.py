@@ -20,7 +20,7 @@ def test_records_come_back_bit_for_bit(
 ) -> None:
     path = tmp_path / f"records.{suffix}"
     assert export_records(source, path) == RECORDS
-    assert import_records(path, store, "back") == RECORDS
+    assert import_records(path, store, "back").written == RECORDS
     back = store.open_index("back", metric="euclidean")
     assert back.info.fields == source.info.fields
     assert checksum(back) == checksum(source)
@@ -63,7 +63,7 @@ def test_an_import_that_is_cut_short_says_how_far_it_came_and_is_done_again(
     there = store.open_index("back").count()
     assert 0 < there < RECORDS
     assert f"{path} was cut short: {there} of 500 records are in index 'back'" in caplog.text
-    assert import_records(path, store, "back") == RECORDS
+    assert import_records(path, store, "back").written == RECORDS
     assert checksum(store.open_index("back")) == checksum(source)
 
 
@@ -71,7 +71,7 @@ def test_an_import_that_is_cut_short_says_how_far_it_came_and_is_done_again(
 def test_an_empty_index_is_exported_too(suffix: str, tmp_path: Path, store: Store) -> None:
     path = tmp_path / f"none.{suffix}"
     assert export_records(store.create_index("none", dimension=2, metric="cosine"), path) == 0
-    assert import_records(path, store, "back") == 0
+    assert import_records(path, store, "back").written == 0
     assert store.open_index("back").info.dimension == 2
 
 

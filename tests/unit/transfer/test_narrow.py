@@ -70,7 +70,7 @@ def test_what_fits_is_imported(tmp_path: Path) -> None:
     wide = filled(vecbridge.get_backend("sklearn"), "wide", columns())
     export_records(wide, tmp_path / "photos.npz")
     with narrow_store() as store:
-        assert import_records(tmp_path / "photos.npz", store, "new") == 1000
+        assert import_records(tmp_path / "photos.npz", store, "new").written == 1000
         assert checksum(store.open_index("new")) == checksum(wide)
 
 
