@@ -40,6 +40,10 @@ test-cluster: $(DEV_ENV) ## A real Milvus cluster, with a query node killed (nee
 	@$(PIP) install --no-deps 'confluent-kafka>=2.5'
 	@$(BIN)/python -m pytest tests/cluster -m cluster -s
 
+.PHONY: test-kills
+test-kills: $(DEV_ENV) ## Ten kills of PostgreSQL in the middle of an ingest
+	@VECBRIDGE_TEST_KILLS=10 $(BIN)/python -m pytest tests/live/pgvector/test_killed.py -s
+
 .PHONY: test-fast
 test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 	@$(BIN)/python -m pytest tests/unit tests/meta -m "not slow"

@@ -27,11 +27,13 @@ class Layout:
         table: the table's name, with its schema.
         key: column of the ids.
         vector: the vectors, as expression of type ``vector``.
+        vector_column: column of the vectors.
         norm: their norms, as expression.
         fields: column of each field.
         stored_norm: the norms are a column.
         optional_vector: rows may have no vector, and are then no records.
         others: columns that no field stands for.
+        ordered: the ids are kept in the order of code points.
         index_type: how it is searched.
         owned: the role may build indexes.
         standby: the server only reads, and lags.
@@ -41,11 +43,13 @@ class Layout:
     table: sql.Composable
     key: sql.Composable
     vector: sql.Composable
+    vector_column: sql.Composable
     norm: sql.Composable
     fields: Mapping[str, sql.Composable]
     stored_norm: bool = True
     optional_vector: bool = False
     others: Sequence[sql.Composable] = ()
+    ordered: bool = True
     index_type: IndexType = "none"
     owned: bool = True
     standby: bool = False

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from psycopg import errors, sql
+from psycopg.pq import TransactionStatus
 
 from vecbridge import (
     ConfigurationError,
     FieldType,
     IndexInfo,
-    InvalidArgumentError,
     Scope,
 )
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.ranking import EngineGeometry
 from vecbridge.remote import (
-    Link,
     RemoteBackend,
     RemoteIndex,
     from_document,
     storage_name,
     to_document,
 )
+from vecbridge_pgvector._adoption import NAME, adopted
 from vecbridge_pgvector._approximate import Layout
-from vecbridge_pgvector._connection import ERRORS, PgvectorConnector, Session
+from vecbridge_pgvector._connection import ERRORS, Session, connected
 from vecbridge_pgvector._filters import column_type
 from vecbridge_pgvector._settings import PgvectorSettings
 from vecbridge_pgvector._table import MAX_DIMENSION, Table
@@ -36,9 +37,13 @@ _LONGEST = 63
 _TAKEN = ("id", "embedding", "norm")
 _ITERATIVE = (0, 8)
 _OLDEST_SERVER = 140_000
+_ROWS, _INDEXED_ROWS = 10_000, 1_000
 _TABLES = """
     SELECT c.relname, obj_description(c.oid, 'pg_class'), pg_has_role(c.relowner, 'USAGE'),
-           pg_is_in_recovery()
+           pg_is_in_recovery(),
+           EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                   WHERE a.attrelid = c.oid AND t.typname IN ('vector', 'halfvec')
+                     AND a.atttypmod > 0 AND NOT a.attisdropped)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND c.relname = coalesce(%s, c.relname)
 """
@@ -51,31 +56,28 @@ class PgvectorBackend(RemoteBackend[Session]):
         settings: where the server is, and who asks.
     """
 
+    settings: PgvectorSettings
     name: ClassVar[str] = "pgvector"
     settings_type: ClassVar[type[PgvectorSettings]] = PgvectorSettings
     field_types: ClassVar[frozenset[FieldType]] = frozenset(FIELD_TYPES)
 
     def __init__(self, settings: PgvectorSettings) -> None:
-        self.settings = settings
-        link = Link(
-            PgvectorConnector(settings),
-            ERRORS,
-            place=settings.place,
-            timeout=settings.timeout,
-            retry_timeout=settings.retry_timeout,
-            clients=settings.pool_size,
-            secrets=[settings.password] if settings.password else [],
+        self.max_dimension = MAX_DIMENSION[settings.index_type]
+        secrets = [settings.password] if settings.password else []
+        super().__init__(
+            settings, ERRORS, place=settings.place, clients=settings.pool_size, secrets=secrets
         )
-        super().__init__(link)
+
+    def connect(self) -> Session:
+        """Return a session in which calls end in time, and commits are on disk when they return."""
+        return connected(self.settings)
+
+    def is_usable(self, client: Session) -> bool:
+        """Return whether a session is connected and in no transaction."""
+        return client.info.transaction_status == TransactionStatus.IDLE
 
     def make(self, client: Session, info: IndexInfo) -> Table | None:
         """Make a table, with its schema in the table's comment."""
-        settings, most = self.settings, MAX_DIMENSION[self.settings.index_type]
-        if info.dimension > most:
-            raise InvalidArgumentError(
-                f"pgvector keeps vectors of at most {most} dimensions with "
-                f"index_type={settings.index_type!r}; got dimension={info.dimension}"
-            )
         self._check_version(client, self._ensure_extension(client))
         layout = self._layout(info)
         columns = [
@@ -97,22 +99,36 @@ class PgvectorBackend(RemoteBackend[Session]):
                 client.execute(comment.format(layout.table, sql.Literal(to_document(info))))
         except (errors.DuplicateTable, errors.UniqueViolation):
             return None
-        return Table(layout, settings)
+        return Table(layout, self.settings)
 
     def find(self, client: Session, name: str) -> Table | None:
         """Return the table of an index."""
         rows = client.execute(_TABLES, [self.settings.schema_name, self._table_name(name)])
         row = rows.fetchone()
-        if row is None or not _is_ours(row[1]):
+        if row is None:
             return None
-        info = from_document(row[1], backend=self.name)
         self._check_version(client, self._version(client))
-        return Table(self._layout(info, owned=row[2], standby=row[3]), self.settings)
+        if _is_ours(row[1]):
+            info = from_document(row[1], backend=self.name)
+            layout = self._layout(info, owned=row[2])
+        elif row[4]:
+            layout = adopted(client, self.settings, name, self._table(name))
+        else:
+            return None
+        return Table(replace(layout, standby=row[3]), self.settings)
 
     def names(self, client: Session) -> list[str]:
         """Return the names of the indexes in the schema."""
         rows = client.execute(_TABLES, [self.settings.schema_name, None]).fetchall()
-        return [from_document(row[1], backend=self.name).name for row in rows if _is_ours(row[1])]
+        names = {table: name for name, table in self.settings.table_names.items()}
+        found: list[str] = []
+        for table, comment, _, _, has_vectors in rows:
+            name = str(names.get(table, table))
+            if _is_ours(comment):
+                found.append(from_document(comment, backend=self.name).name)
+            elif has_vectors and NAME.fullmatch(name):
+                found.append(name)
+        return found
 
     def remove(self, client: Session, name: str) -> bool:
         """Drop a table."""
@@ -128,7 +144,11 @@ class PgvectorBackend(RemoteBackend[Session]):
         effort = settings.hnsw_ef_search
         if settings.index_type == "ivfflat":
             effort = settings.ivfflat_probes
-        return RemoteIndex(self.link, collection, recall=settings.recall, effort=effort)
+        # An approximate index takes milliseconds per record, and a call ends in time.
+        rows = _ROWS if collection.capabilities.exact else _INDEXED_ROWS
+        return RemoteIndex(
+            self.link, collection, put_rows=rows, recall=settings.recall, effort=effort
+        )
 
     def diagnose(self) -> Iterator[Finding]:
         """Look at the server, the role and every index; change nothing."""
@@ -176,12 +196,13 @@ class PgvectorBackend(RemoteBackend[Session]):
         server = client.info.parameter_status("server_version") or ""
         return {"postgresql": server, "pgvector": self._version(client) or "none"}
 
-    def _layout(self, info: IndexInfo, *, owned: bool = True, standby: bool = False) -> Layout:
+    def _layout(self, info: IndexInfo, *, owned: bool = True) -> Layout:
         return Layout(
             info,
             self._table(info.name),
             key=sql.Identifier("id"),
             vector=sql.Identifier("embedding"),
+            vector_column=sql.Identifier("embedding"),
             norm=sql.Identifier("norm"),
             fields={
                 name: sql.Identifier(storage_name(name, longest=_LONGEST, taken=_TAKEN))
@@ -189,7 +210,6 @@ class PgvectorBackend(RemoteBackend[Session]):
             },
             index_type=self.settings.index_type,
             owned=owned,
-            standby=standby,
         )
 
     def _norm_index(self, layout: Layout) -> sql.Composed:
@@ -213,7 +233,7 @@ class PgvectorBackend(RemoteBackend[Session]):
         if version is not None:
             return version
         try:
-            client.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            client.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
         except (
             errors.InsufficientPrivilege,
             errors.UndefinedFile,

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from vecbridge import (
     AuthenticationError,
@@ -26,7 +25,7 @@ _GRACE_S = 2.0
 _REFUSED = "authentication failed|no password|pg_hba.conf|role .* does not exist|certificate"
 _SESSION = """
 SELECT set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false),
-       set_config('search_path', concat_ws(', ', quote_ident(%(schema)s), quote_ident((
+       set_config('search_path', concat_ws(', ', quote_ident(%(schema)s), 'public', quote_ident((
            SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace
            WHERE extname = 'vector'))), false),
        set_config('work_mem', coalesce(%(work)s, current_setting('work_mem')), false),
@@ -83,49 +82,24 @@ class Session(psycopg.Connection[Any]):
             return end.value
 
 
-class PgvectorConnector:
-    """Makes and ends sessions.
-
-    Args:
-        settings: where the server is, and who asks.
-    """
-
-    def __init__(self, settings: PgvectorSettings) -> None:
-        self._settings = settings
-
-    def connect(self) -> Session:
-        """Return a session in which calls end in time, and commits are on disk when they return."""
-        settings = self._settings
-        given = {"connect_timeout": max(2, round(settings.timeout)), **settings.conninfo()}
-        # Nothing is prepared: a table that is altered would make its plans fail, and poolers that
-        # stand before a server know of none.
-        session = Session.connect(**given, autocommit=True, prepare_threshold=None)
-        session.patience = settings.timeout + _GRACE_S
-        limits = {
-            "ms": str(round(1000 * settings.timeout)),
-            "schema": settings.schema_name,
-            "work": settings.work_mem,
-        }
-        try:
-            session.execute(_SESSION, limits)
-        except BaseException:
-            session.close()
-            raise
-        return session
-
-    def disconnect(self, client: Session) -> None:
-        """End a session."""
-        client.close()
-
-    def is_usable(self, client: Session) -> bool:
-        """Return whether a session is connected and in no transaction."""
-        return client.info.transaction_status == TransactionStatus.IDLE
-
-
-def _state(pattern: str) -> Callable[[Exception], bool]:
-    """Return a test for errors whose SQLSTATE matches a pattern."""
-    matching = re.compile(pattern)
-    return lambda error: matching.match(getattr(error, "sqlstate", None) or "") is not None
+def connected(settings: PgvectorSettings) -> Session:
+    """Return a session in which calls end in time, and commits are on disk when they return."""
+    given = {"connect_timeout": max(2, round(settings.timeout)), **settings.conninfo()}
+    # Nothing is prepared: a table that is altered would make its plans fail, and poolers that
+    # stand before a server know of none.
+    session = Session.connect(**given, autocommit=True, prepare_threshold=None)
+    session.patience = settings.timeout + _GRACE_S
+    limits = {
+        "ms": str(round(1000 * settings.timeout)),
+        "schema": settings.schema_name,
+        "work": settings.work_mem,
+    }
+    try:
+        session.execute(_SESSION, limits)
+    except BaseException:
+        session.close()
+        raise
+    return session
 
 
 def _says(pattern: str) -> Callable[[Exception], bool]:
@@ -147,37 +121,39 @@ ERRORS = ErrorTable(
             advice="It may be overloaded or frozen; try again, or raise the setting timeout",
         ),
         Cause(
-            match=_state("57014|55P03"),
+            match="57014|55P03",
             kind=OperationTimeoutError,
             retryable=True,
             advice="Raise the setting timeout, or look for what blocks it in pg_stat_activity",
         ),
-        Cause(match=_state("57P|08|25P03"), kind=ConnectionFailedError, retryable=True),
+        Cause(match="57P|08|25P03", kind=ConnectionFailedError, retryable=True),
         Cause(
-            match=_state("53300"),
+            match="53300",
             kind=ConnectionFailedError,
             retryable=True,
             advice="Lower the setting pool_size, or raise max_connections of the server",
         ),
-        Cause(match=_state("40001|40P01"), retryable=True),
+        Cause(match="40001|40P01", retryable=True),
         Cause(
-            match=_state("28"),
+            match="28",
             kind=AuthenticationError,
             advice="Check the settings user and password",
         ),
         Cause(
-            match=_state("42501"),
+            match="42501",
             kind=AuthenticationError,
             advice="Ask the owner for GRANT SELECT, INSERT, UPDATE, DELETE ON the table, or for "
             "GRANT USAGE, CREATE ON SCHEMA where indexes are made",
         ),
-        Cause(match=_state("3D000"), kind=ConfigurationError, advice="Correct the setting dbname"),
-        Cause(match=_state("42P01|3F000"), kind=IndexNotFoundError, advice="It was dropped"),
-        Cause(match=_state("XX00[12]"), kind=CorruptStoreError),
+        Cause(match="3D000", kind=ConfigurationError, advice="Correct the setting dbname"),
+        Cause(match="42P01|3F000", kind=IndexNotFoundError, advice="It was dropped"),
+        Cause(match="XX00[12]", kind=CorruptStoreError),
         Cause(
-            match=_state("25006"),
+            match="25006",
             advice="Is this a standby? Name the primary, or give target_session_attrs=read-write",
         ),
+        # Whatever else has an SQLSTATE was said by a server that is there.
+        Cause(match="."),
         Cause(
             match=_says(_REFUSED),
             kind=AuthenticationError,
@@ -189,14 +165,12 @@ ERRORS = ErrorTable(
             advice="Correct the setting dbname, or create the database",
         ),
         Cause(
-            match=lambda error: (
-                isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
-                and getattr(error, "sqlstate", None) is None
-            ),
+            match=(psycopg.OperationalError, psycopg.InterfaceError),
             kind=ConnectionFailedError,
             retryable=True,
             advice="Is the server running?",
         ),
     ],
     packages=["psycopg"],
+    code=lambda error: getattr(error, "sqlstate", None),
 )

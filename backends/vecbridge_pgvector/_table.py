@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from vecbridge.ranking import ScoreForm
 from vecbridge.remote import NORM, Columns, Nearest, Page, id_bounds
 from vecbridge_pgvector._approximate import ApproximateIndex, Layout
 from vecbridge_pgvector._connection import Session
-from vecbridge_pgvector._filters import Condition
+from vecbridge_pgvector._filters import Condition, column_type
 from vecbridge_pgvector._settings import IndexType, PgvectorSettings
 from vecbridge_pgvector._wire import copied, literal, vectors_of
 
@@ -53,7 +53,7 @@ class Table:
             recall=None if layout.index_type == "none" else settings.recall,
             range_search=False,
             farthest=False,
-            partitions=True,
+            partitions=layout.ordered,
             max_dimension=MAX_DIMENSION[settings.index_type],
             max_k=None,
             max_within=50_000,
@@ -88,19 +88,16 @@ class Table:
         records = ids, vectors[order], kept, columns, self.info.fields
         with client.transaction():
             query = "SELECT FROM {table} WHERE {key} = ANY(%s::text[]) LIMIT 1"
-            if client.execute(self._sql(query), [ids]).rowcount == 0:
-                # Unless another writer was faster.
+            if self._layout.owned and not client.execute(self._sql(query), [ids]).rowcount:
+                # Unless another writer is faster.
                 with suppress(errors.UniqueViolation), client.transaction():
                     self._copy(client, self._layout.table, copied(*records))
                     return
-            columns_listed = sql.SQL(", ").join(self._columns())
+            # Its columns are of the types of the contract, where the table's may be narrower.
             stage = sql.Identifier("pg_temp", "vecbridge_stage")
+            declared = sql.SQL(", ").join(self._declared())
             client.execute(
-                self._sql(
-                    "CREATE TEMP TABLE vecbridge_stage ON COMMIT DROP AS "
-                    "SELECT {columns} FROM {table} WITH NO DATA",
-                    columns=columns_listed,
-                )
+                sql.SQL("CREATE TEMP TABLE vecbridge_stage ({}) ON COMMIT DROP").format(declared)
             )
             self._copy(client, stage, copied(*records))
             changes = [
@@ -111,7 +108,7 @@ class Table:
                 self._sql(
                     "INSERT INTO {table} ({columns}) SELECT {columns} FROM {stage} "
                     'ORDER BY {key} COLLATE "C" ON CONFLICT ({key}) DO UPDATE SET {changes}',
-                    columns=columns_listed,
+                    columns=sql.SQL(", ").join(self._columns()),
                     stage=stage,
                     changes=sql.SQL(", ").join(changes),
                 )
@@ -262,7 +259,15 @@ class Table:
     def _columns(self) -> list[sql.Composable]:
         layout = self._layout
         norms = [layout.norm] if layout.stored_norm else []
-        return [layout.key, layout.vector, *norms, *layout.fields.values()]
+        return [layout.key, layout.vector_column, *norms, *layout.fields.values()]
+
+    def _declared(self) -> Iterator[sql.Composed]:
+        """Yield the columns with the types that they are copied in."""
+        kinds: list[sql.Composable] = [sql.SQL("text"), sql.SQL("vector")]
+        kinds += [sql.SQL("double precision")] if self._layout.stored_norm else []
+        kinds += [column_type(kind) for kind in self.info.fields.values()]
+        for column, kind in zip(self._columns(), kinds, strict=True):
+            yield sql.SQL("{} {}").format(column, kind)
 
     def _copy(self, client: Session, table: sql.Composable, parts: Iterable[bytes]) -> None:
         columns = sql.SQL(", ").join(self._columns())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from typing import TypeAlias, TypeVar
 from vecbridge._errors import BackendError, OperationTimeoutError, VecbridgeError
 from vecbridge._redaction import redacted_message
 
-Match: TypeAlias = (
-    type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], bool]
-)
-"""Which exceptions a cause is about: of a class, of several, or those that a test accepts."""
+Match: TypeAlias = str | type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
+"""Which exceptions a cause is about.
+
+Those whose code begins with what a regular expression matches; those of a class, or of several; or
+those that a test accepts.
+"""
 
 T = TypeVar("T")
 
@@ -44,8 +47,10 @@ class Cause:
     retryable: bool = False
     advice: str = ""
 
-    def accepts(self, error: Exception) -> bool:
-        """Return whether it is about an exception."""
+    def accepts(self, error: Exception, code: str) -> bool:
+        """Return whether it is about an exception, and about its code."""
+        if isinstance(self.match, str):
+            return bool(code) and re.match(self.match, code) is not None
         if isinstance(self.match, (type, tuple)):
             return isinstance(error, self.match)
         return self.match(error)
@@ -62,6 +67,8 @@ class ErrorTable:
         store: name of the store in messages.
         causes: the rows of the table.
         packages: the top-level packages whose exceptions are the store's.
+        code: returns the store's own code of an exception, such as an SQLSTATE or a status; a
+            false value where it has none.
 
     Example:
         >>> from vecbridge import OperationTimeoutError
@@ -79,12 +86,19 @@ class ErrorTable:
     """
 
     def __init__(
-        self, backend: str, store: str, causes: Sequence[Cause], *, packages: Iterable[str]
+        self,
+        backend: str,
+        store: str,
+        causes: Sequence[Cause],
+        *,
+        packages: Iterable[str],
+        code: Callable[[Exception], object] = lambda _: None,
     ) -> None:
         self.backend = backend
         self.store = store
         self._causes = tuple(causes)
         self._packages = frozenset(packages)
+        self._code = code
 
     def translate(
         self, error: Exception, operation: str, *, place: str = "", secrets: Iterable[object] = ()
@@ -97,7 +111,8 @@ class ErrorTable:
             place: where the store is, without any credentials.
             secrets: what no message may show.
         """
-        cause = next((each for each in self._causes if each.accepts(error)), None)
+        code = str(self._code(error) or "")
+        cause = next((each for each in self._causes if each.accepts(error, code)), None)
         if cause is None:
             if type(error).__module__.partition(".")[0] not in self._packages:
                 return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, Generic, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._capabilities import Capabilities
+from vecbridge._contract._capabilities import MAX_DIMENSION, Capabilities
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._field_types import FieldType, refuse_unknown_types
 from vecbridge._contract._hits import Candidates, Hits
@@ -23,13 +23,16 @@ from vecbridge._errors import (
     ClosedError,
     IndexExistsError,
     IndexNotFoundError,
+    InvalidArgumentError,
     PartialWriteError,
 )
 from vecbridge.ranking import norms
 from vecbridge.remote._collection import Collection, Columns, Page
+from vecbridge.remote._failures import ErrorTable
 from vecbridge.remote._link import Link
 from vecbridge.remote._recall import ApproximateRanker
 from vecbridge.remote._search import ExactRanker
+from vecbridge.remote._settings import RemoteSettings
 
 ClientT = TypeVar("ClientT")
 T = TypeVar("T")
@@ -233,19 +236,63 @@ class RemoteIndex(Generic[ClientT]):
 class RemoteBackend(ABC, Generic[ClientT]):
     """A :class:`vecbridge.Backend` over a :class:`Link`.
 
-    A backend derives from it, names itself and its settings, makes its link, and says how
-    collections are made, found, listed and dropped.
+    A backend derives from it, names itself and its settings, and says how clients are connected,
+    and how collections are made, found, listed and dropped.
 
     Args:
-        link: the connections of the store.
+        settings: of the store.
+        errors: what the failures of its clients mean.
+        place: where the store is, without any credentials.
+        clients: how many clients there may be; ``None`` for one that threads may share.
+        secrets: what no message may show.
+
+    Attributes:
+        field_types: the types of fields that the store keeps.
+        max_dimension: the largest dimension of a new index.
+        settings: of the store; secrets in it are ``SecretStr``.
+        link: its connections.
     """
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Any]]
     field_types: ClassVar[frozenset[FieldType]]
+    max_dimension: int = MAX_DIMENSION
 
-    def __init__(self, link: Link[ClientT]) -> None:
-        self.link = link
+    def __init__(
+        self,
+        settings: RemoteSettings,
+        errors: ErrorTable,
+        *,
+        place: str,
+        clients: int | None = None,
+        secrets: Iterable[object] = (),
+    ) -> None:
+        self.settings = settings
+        self.link: Link[ClientT] = Link(
+            self,
+            errors,
+            place=place,
+            timeout=settings.timeout,
+            retry_timeout=settings.retry_timeout,
+            clients=clients,
+            secrets=secrets,
+        )
+
+    @abstractmethod
+    def connect(self) -> ClientT:
+        """Return a new client that has reached the store, within the timeout of the settings."""
+
+    @staticmethod
+    def disconnect(client: Any) -> None:
+        """End a client: by its method ``close``, unless this is overridden.
+
+        It is static, so that what is left of a store that was forgotten does not keep the store.
+        """
+        client.close()
+
+    def is_usable(self, client: ClientT) -> bool:
+        """Return whether a client may be lent again: it is connected, and idle."""
+        return True
 
     @abstractmethod
     def make(self, client: ClientT, info: IndexInfo) -> Collection[ClientT] | None:
@@ -284,9 +331,15 @@ class RemoteBackend(ABC, Generic[ClientT]):
 
         Raises:
             IndexExistsError: the name is taken.
+            InvalidArgumentError: the dimension is too large; nothing was made.
             UnsupportedError: a field has a type that the store does not keep; nothing was made.
         """
         refuse_unknown_types(fields, self.field_types, self.name)
+        if dimension > self.max_dimension:
+            raise InvalidArgumentError(
+                f"an index of {self.name}, as it is configured, has at most {self.max_dimension} "
+                f"dimensions; got {dimension}"
+            )
         info = IndexInfo(name, dimension, metric, dict(fields), consistency or "strong")
         made = self.link.run("create_index", lambda client: self.make(client, info))
         if made is None:

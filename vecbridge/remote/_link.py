@@ -156,7 +156,7 @@ class Link(Generic[ClientT]):
         self._lent = 0
         self._process = os.getpid()
         # A store that is forgotten ends its clients all the same.
-        self._finalizer = weakref.finalize(self, _end_all, self._idle, self._connector)
+        self._finalizer = weakref.finalize(self, _end_all, self._idle, self._connector.disconnect)
 
     @contextmanager
     def _leased(self, operation: str) -> Iterator[ClientT]:
@@ -249,10 +249,10 @@ class Link(Generic[ClientT]):
         )
 
 
-def _end_all(clients: list[Any], connector: Connector[Any]) -> None:
+def _end_all(clients: list[Any], disconnect: Callable[[Any], None]) -> None:
     while clients:
         with suppress(Exception):
-            connector.disconnect(clients.pop())
+            disconnect(clients.pop())
 
 
 def _after_fork() -> None:

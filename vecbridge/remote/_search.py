@@ -7,6 +7,7 @@ and the few records outside of it are read, and take part as they are.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
@@ -95,10 +96,14 @@ class ExactRanker(Generic[ClientT]):
 
     def ranked(self, query: SentQuery, hits: Nearest, outside: Outside, k: int) -> Hits:
         """Return the best of what a store found, and of what it was not asked."""
+        hits = without(hits, outside.ids)
         ids, vectors = joined(outside, hits)
         table = distances(self._metric, query.asked, vectors)
         if self._geometry.trusts(query):
-            table[len(ids) - len(hits.ids) :] = self._geometry.distances(hits.scores, query)
+            # What is no number is the score of a record that the store should not have judged.
+            native = self._geometry.distances(hits.scores, query)
+            at = slice(len(outside.ids), None)
+            table[at] = np.where(np.isfinite(hits.scores), native, table[at])
         order = rank(ids, table, k)
         return Hits(ids_at(ids, order), table[order])
 
@@ -173,6 +178,15 @@ def _narrowed(scope: Scope, where: Filter) -> Scope:
     return replace(scope, where=where if scope.where is None else And(scope.where, where))
 
 
+def without(hits: Nearest, ids: Sequence[str]) -> Nearest:
+    """Return the hits that are none of these ids."""
+    others = frozenset(ids)
+    rows = [row for row, name in enumerate(hits.ids) if name not in others]
+    if len(rows) == len(hits.ids):
+        return hits
+    return Nearest(ids_at(hits.ids, np.array(rows, np.intp)), hits.scores[rows], hits.vectors[rows])
+
+
 def joined(outside: Outside, hits: Nearest) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Return ids and vectors of what was read and of what was found, the latter last.
 
@@ -180,7 +194,5 @@ def joined(outside: Outside, hits: Nearest) -> tuple[tuple[str, ...], NDArray[np
     """
     if not outside.ids:
         return hits.ids, hits.vectors
-    found = frozenset(hits.ids)
-    rows = [row for row, name in enumerate(outside.ids) if name not in found]
-    ids = (*(outside.ids[row] for row in rows), *hits.ids)
-    return ids, np.concatenate([outside.vectors[rows], hits.vectors])
+    others = without(hits, outside.ids)
+    return (*outside.ids, *others.ids), np.concatenate([outside.vectors, others.vectors])

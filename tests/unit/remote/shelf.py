@@ -27,7 +27,6 @@ from vecbridge.remote import (
     Cause,
     Columns,
     ErrorTable,
-    Link,
     Nearest,
     Page,
     RemoteBackend,
@@ -274,10 +273,14 @@ class ShelfBackend(RemoteBackend[Client]):
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.connector = Connector(server)
-        super().__init__(
-            Link(self.connector, ERRORS, place="here", timeout=5.0, retry_timeout=5.0, clients=2)
-        )
+        super().__init__(ShelfSettings(timeout=5, retry_timeout=5), ERRORS, place="here", clients=2)
+
+    def connect(self) -> Client:
+        return Connector(self.server).connect()
+
+    @staticmethod
+    def disconnect(client: Client) -> None:
+        client.open = False
 
     def make(self, client: Client, info: IndexInfo) -> Shelf | None:
         if info.name in client.call().indexes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
-from tests.unit.remote.shelf import Server, ShelfBackend
+from tests.unit.remote.shelf import Client, Server, ShelfBackend
 from vecbridge import (
     ClosedError,
     IndexExistsError,
@@ -82,6 +84,22 @@ def test_names_that_are_taken_or_unknown_are_refused() -> None:
             store.open_index("u")
         with pytest.raises(IndexNotFoundError, match="'u'"):
             store.drop_index("u")
+
+
+def test_a_store_that_is_forgotten_ends_its_clients() -> None:
+    clients: list[Client] = []
+
+    class Watched(ShelfBackend):
+        def connect(self) -> Client:
+            clients.append(super().connect())
+            return clients[-1]
+
+    backend = Watched(Server())
+    assert backend.index_names() == []
+    assert clients[0].open
+    del backend
+    gc.collect()
+    assert not clients[0].open
 
 
 def test_a_closed_index_refuses_every_call() -> None:

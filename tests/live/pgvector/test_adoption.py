@@ -1,0 +1,157 @@
+"""Tables that another program made are opened, searched exactly and written, or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.live.pgvector.conftest import Opener
+from tests.oracle import oracle
+from vecbridge import (
+    InvalidArgumentError,
+    InvalidIdError,
+    SchemaMismatchError,
+    UnsupportedError,
+    field,
+)
+
+Raw = psycopg.Connection[Any]
+
+
+def vectors(count: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal((count, 4)).astype(np.float32)
+
+
+def fiftyones(raw: Raw, schema: str, kind: str = "vector") -> tuple[list[str], Any]:
+    """A table as FiftyOne's own adapter makes it."""
+    data, ids = vectors(300), [f"s{row:03}" for row in range(300)]
+    if kind == "halfvec":
+        data = data.astype(np.float16).astype(np.float32)
+    raw.execute(
+        f'CREATE TABLE "{schema}"."fiftyone-quickstart" '
+        f"(id TEXT PRIMARY KEY, sample_id TEXT, embedding_vector {kind}(4))"
+    )
+    with raw.cursor() as cursor:
+        cursor.executemany(
+            f'INSERT INTO "{schema}"."fiftyone-quickstart" VALUES (%s, %s, %s::{kind})',
+            [(name, f"of {name}", str(row.tolist())) for name, row in zip(ids, data, strict=True)],
+        )
+    raw.execute(
+        f'CREATE INDEX "fiftyone-index" ON "{schema}"."fiftyone-quickstart" '
+        f"USING hnsw (embedding_vector {kind}_cosine_ops)"
+    )
+    raw.execute(f"INSERT INTO \"{schema}\".\"fiftyone-quickstart\" VALUES ('no vector', 'x', NULL)")
+    return ids, data
+
+
+@pytest.mark.parametrize("kind", ["vector", "halfvec"])
+@pytest.mark.parametrize("index_type", ["none", "hnsw"])
+def test_a_table_of_fiftyones_adapter_is_opened(
+    raw: Raw, schema: str, opened: Opener, kind: str, index_type: str
+) -> None:
+    ids, data = fiftyones(raw, schema, kind)
+    store = opened(table_names={"photos": "fiftyone-quickstart"}, index_type=index_type)
+    assert store.index_names() == ["photos"]
+    index = store.open_index("photos")
+    assert (index.info.dimension, index.info.metric) == (4, "cosine")
+    assert dict(index.info.fields) == {"sample_id": "string?"}
+    assert index.count() == 300
+    assert index.capabilities.exact == (index_type == "none" or kind == "halfvec")
+    assert index.fetch(ids[:3]).vectors.tobytes() == data[:3].tobytes()
+    assert list(index.fetch(ids[:1]).fields["sample_id"]) == ["of s000"]
+    query = vectors(1, seed=1)[0]
+    hits = index.search(query, k=20, ranking="certified")[0]
+    assert (hits.ids, hits.distances.tolist()) == oracle("cosine", ids, data, query, 20)
+    assert index.count(where=field("sample_id") < "of s010") == 10
+    assert [len(page.ids) for page in index.scan(100, start="s010", stop="s020")] == [10]
+
+
+def test_what_is_written_lands_beside_the_others(raw: Raw, schema: str, opened: Opener) -> None:
+    ids, _ = fiftyones(raw, schema)
+    index = opened(table_names={"photos": "fiftyone-quickstart"}).open_index("photos")
+    index.upsert(["new", ids[0]], [[1, 2, 3, 4], [0, 0, 0, 1]], {"sample_id": ["of new", None]})
+    index.delete([ids[1]])
+    assert index.count() == 300
+    found = raw.execute(
+        f'SELECT id, sample_id, embedding_vector::text FROM "{schema}"."fiftyone-quickstart" '
+        f"WHERE id IN ('new', 's000', 's001') ORDER BY id"
+    ).fetchall()
+    assert found == [("new", "of new", "[1,2,3,4]"), ("s000", None, "[0,0,0,1]")]
+
+
+def test_halves_are_read_and_never_written(raw: Raw, schema: str, opened: Opener) -> None:
+    fiftyones(raw, schema, "halfvec")
+    index = opened(table_names={"photos": "fiftyone-quickstart"}).open_index("photos")
+    with pytest.raises(UnsupportedError, match="embedding_vector"):
+        index.upsert(["new"], [[1, 2, 3, 4]], {"sample_id": ["x"]}, drop_unsupported=True)
+    assert index.count() == 300
+
+
+def test_every_type_of_column_is_a_field_or_said_to_be_none(
+    raw: Raw, schema: str, opened: Opener
+) -> None:
+    columns = (
+        'key varchar(8) COLLATE "C" UNIQUE NOT NULL, v vector(4) NOT NULL, a smallint NOT NULL,'
+        "b integer, c real, d double precision, e varchar(3), f timestamptz, g text[], h jsonb,"
+        'i boolean NOT NULL, j numeric NOT NULL DEFAULT 7, "odd name" text'
+    )
+    raw.execute(f'CREATE TABLE "{schema}".t ({columns})')
+    raw.execute(
+        f"INSERT INTO \"{schema}\".t VALUES ('k', '[1,2,3,4]', 1, NULL, 0.1, 'NaN', 'abc', "
+        f"'2020-01-01Z', '{{x,y}}', '{{}}', true, 8, 'o')"
+    )
+    with pytest.raises(SchemaMismatchError, match="setting metric"):
+        opened().open_index("t")
+    index = opened(metric="euclidean").open_index("t")
+    assert dict(index.info.fields) == {
+        "a": "integer",
+        "b": "integer?",
+        "c": "float?",
+        "d": "float?",
+        "e": "string?",
+        "f": "timestamp?",
+        "g": "strings?",
+        "i": "boolean",
+    }
+    assert dict(index.info.unsupported) == {"h": "jsonb", "j": "numeric", "odd name": "text"}
+    assert index.info.max_id_bytes == 8
+    assert index.capabilities.partitions
+    # NaN equals itself and is the greatest to PostgreSQL, and neither to the contract.
+    assert index.count(where=field("d") > 1e300) == 0
+    assert index.count(where=field("c") == 0.1) == 0
+    assert index.count(where=field("g").contains("y")) == 1
+    row: dict[str, Any] = {"a": [2], "b": [3], "c": [0.5], "d": [1.0], "e": ["x"], "g": [[]]}
+    row |= {"f": [None], "i": [False]}
+    with pytest.raises(InvalidArgumentError, match="'a'"):
+        index.upsert(["x"], [[0, 0, 0, 0]], {**row, "a": [2**15]}, drop_unsupported=True)
+    with pytest.raises(InvalidIdError):
+        index.upsert(["longer than 8"], [[0, 0, 0, 0]], row, drop_unsupported=True)
+    with pytest.raises(UnsupportedError, match="jsonb"):
+        index.upsert(["k"], [[0, 0, 0, 0]], row)
+    index.upsert(["k"], [[0, 0, 0, 0]], row, drop_unsupported=True)
+    found = raw.execute(f'SELECT a, c, h, j, "odd name" FROM "{schema}".t').fetchall()
+    assert found == [(2, 0.5, None, 7, None)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ("id int PRIMARY KEY, v vector(3)", "setting id_column"),
+        ("id text, v vector(3)", "setting id_column"),
+        ("id text PRIMARY KEY, v vector(3), w vector(3)", "setting vector_column"),
+    ],
+)
+def test_a_table_that_is_laid_out_otherwise_is_refused(
+    raw: Raw, schema: str, opened: Opener, columns: str, told: str
+) -> None:
+    raw.execute(f'CREATE TABLE "{schema}".t ({columns})')
+    with pytest.raises(SchemaMismatchError, match=told):
+        opened(metric="cosine").open_index("t")
+
+
+def test_a_table_without_vectors_is_no_index(raw: Raw, schema: str, opened: Opener) -> None:
+    raw.execute(f'CREATE TABLE "{schema}".t (id text PRIMARY KEY)')
+    assert opened().index_names() == []
