@@ -172,5 +172,5 @@ ERRORS = ErrorTable(
         ),
     ],
     packages=["psycopg"],
-    code=lambda error: getattr(error, "sqlstate", None),
+    code="sqlstate",
 )

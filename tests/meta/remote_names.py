@@ -5,6 +5,7 @@ from __future__ import annotations
 OF_REMOTE_STORES = {
     "vecbridge.remote": [
         "NORM",
+        "ApproximateCollection",
         "ApproximateRanker",
         "Cause",
         "Collection",
@@ -15,6 +16,7 @@ OF_REMOTE_STORES = {
         "Link",
         "Nearest",
         "Page",
+        "PartitionedCollection",
         "RemoteBackend",
         "RemoteIndex",
         "RemoteSettings",

@@ -13,9 +13,9 @@ else:
     import tomli as tomllib
 
 PAGE = ROOT / "docs" / "tutorial" / "write-a-backend.md"
-MODULE = ROOT / "examples" / "vecbridge-duckdb" / "vecbridge_duckdb" / "__init__.py"
-TESTS = ROOT / "examples" / "vecbridge-duckdb" / "tests" / "test_conformance.py"
-PROJECT = ROOT / "examples" / "vecbridge-duckdb" / "pyproject.toml"
+MODULE = ROOT / "examples" / "vecbridge-postgres" / "vecbridge_postgres" / "__init__.py"
+TESTS = ROOT / "examples" / "vecbridge-postgres" / "tests" / "test_conformance.py"
+PROJECT = ROOT / "examples" / "vecbridge-postgres" / "pyproject.toml"
 METADATA = re.compile(r"^```toml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 LISTING = re.compile(r'^```python title="[^"]+"\n(.*?)^```$', flags=re.MULTILINE | re.DOTALL)
 

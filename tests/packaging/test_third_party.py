@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.packaging.conftest import ROOT, Artifacts, Installation, checked
+from tests.servers.postgres import PASSWORD, PostgresServer
 
-PACKAGE = ROOT / "examples" / "vecbridge-duckdb"
+PACKAGE = ROOT / "examples" / "vecbridge-postgres"
 LAYERS = "smoke,semantics,ranking"
 
 
@@ -30,30 +31,39 @@ def stranger(artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_the_worked_backend_is_found_by_its_name(stranger: Installation) -> None:
-    done = stranger.run("-c", "import vecbridge; print('duckdb' in vecbridge.backend_names())")
+    done = stranger.run("-c", "import vecbridge; print('postgres' in vecbridge.backend_names())")
 
     assert done.stdout == "True\n", done.stderr
 
 
 @pytest.mark.timeout(400)
-def test_the_worked_backend_conforms_and_its_report_can_be_read(stranger: Installation) -> None:
-    options = ["--option", "path=records.duckdb", "--layer", LAYERS, "--report", "reports"]
-    done = stranger.run("-m", "vecbridge_conformance", "run", "duckdb", *options, timeout=300)
+def test_the_worked_backend_conforms_and_its_report_can_be_read(
+    stranger: Installation, postgres: PostgresServer
+) -> None:
+    options = ["--layer", LAYERS, "--report", "reports"]
+    for word in ("host=127.0.0.1", f"port={postgres.port}", f"password={PASSWORD}"):
+        options += ["--option", word]
+    done = stranger.run("-m", "vecbridge_conformance", "run", "postgres", *options, timeout=300)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "duckdb conforms in what was run" in done.stdout
-    report = _report(stranger.folder / "reports" / "duckdb.json")
+    assert "postgres conforms in what was run" in done.stdout
+    report = _report(stranger.folder / "reports" / "postgres.json")
     assert report["conforms"]
     assert report["partial"]
-    assert {"duckdb", "vecbridge", "vecbridge-duckdb"} <= set(report["versions"])
+    assert {"psycopg", "vecbridge", "vecbridge-postgres"} <= set(report["versions"])
     verdicts = {each["verdict"] for each in report["clauses"].values()}
     assert verdicts == {"pass", "vacuous", "not-run"}
     assert report["clauses"]["RANK-3"]["verdict"] == "pass"
 
 
-def test_the_packages_own_two_lines_run_the_suite(stranger: Installation) -> None:
+def test_the_packages_own_two_lines_run_the_suite(
+    stranger: Installation, postgres: PostgresServer
+) -> None:
     test = stranger.folder / "test_conformance.py"
-    test.write_text((PACKAGE / "tests" / test.name).read_text(encoding="utf-8"), encoding="utf-8")
+    place = {"host": "127.0.0.1", "port": postgres.port, "password": PASSWORD}
+    lines = (PACKAGE / "tests" / test.name).read_text(encoding="utf-8")
+    told = lines.replace('Deployment("postgres")', f'Deployment("postgres", {place})')
+    test.write_text(told, encoding="utf-8")
     words = "every_method_of_the_protocol or written_counted_and_found"
     done = stranger.run("-m", "pytest", "-q", str(test), "-k", words)
 

@@ -10,7 +10,16 @@ the rest of the contract (:class:`RemoteIndex`). ``vecbridge_pgvector`` is a who
 from __future__ import annotations
 
 from vecbridge.remote._catalogue import from_document, storage_name, to_document, uuid_of
-from vecbridge.remote._collection import NORM, Collection, Columns, Nearest, Page, id_bounds
+from vecbridge.remote._collection import (
+    NORM,
+    ApproximateCollection,
+    Collection,
+    Columns,
+    Nearest,
+    Page,
+    PartitionedCollection,
+    id_bounds,
+)
 from vecbridge.remote._failures import Cause, ErrorTable
 from vecbridge.remote._index import RemoteBackend, RemoteIndex
 from vecbridge.remote._link import Connector, Link
@@ -20,6 +29,7 @@ from vecbridge.remote._settings import RemoteSettings
 
 __all__ = [
     "NORM",
+    "ApproximateCollection",
     "ApproximateRanker",
     "Cause",
     "Collection",
@@ -30,6 +40,7 @@ __all__ = [
     "Link",
     "Nearest",
     "Page",
+    "PartitionedCollection",
     "RemoteBackend",
     "RemoteIndex",
     "RemoteSettings",

@@ -93,8 +93,9 @@ class Collection(Protocol[ClientT_contra]):
     :class:`vecbridge.VectorIndex` says: distinct ids, float32 vectors, settled filters. A filter
     may also compare :data:`NORM`, with ``<``, ``<=``, ``>``, ``>=`` and ``==``.
 
-    An exact index needs no ``sample`` and ``prepare``, and one that does not declare ``partitions``
-    no ``cuts``.
+    With less, an index is exact: its searches look at every record. One that does not is an
+    :class:`ApproximateCollection`; one that declares ``partitions`` is a
+    :class:`PartitionedCollection`.
     """
 
     @property
@@ -108,14 +109,6 @@ class Collection(Protocol[ClientT_contra]):
     @property
     def form(self) -> ScoreForm:
         """How the store gives its scores."""
-
-    @property
-    def exhaustive(self) -> bool:
-        """Whether a search without an effort looks at every record, whatever index there is."""
-
-    @property
-    def efforts(self) -> Sequence[int]:
-        """The search efforts of an approximate index, least to most; none of an exact one."""
 
     def put(
         self,
@@ -157,12 +150,6 @@ class Collection(Protocol[ClientT_contra]):
             columns: what is wanted of the records.
         """
 
-    def cuts(self, client: ClientT_contra, count: int) -> list[str]:
-        """Return at most ``count - 1`` ids that cut the records into parts of about one size.
-
-        They ascend by code point. Called where the capabilities declare ``partitions``.
-        """
-
     def nearest(
         self,
         client: ClientT_contra,
@@ -181,10 +168,32 @@ class Collection(Protocol[ClientT_contra]):
             effort: one of ``efforts``; ``None`` to look at every record.
         """
 
+
+class PartitionedCollection(Protocol[ClientT_contra]):
+    """What a collection has besides where its capabilities declare ``partitions``."""
+
+    def cuts(self, client: ClientT_contra, count: int) -> list[str]:
+        """Return at most ``count - 1`` ids that cut the records into parts of about one size.
+
+        They ascend by code point.
+        """
+
+
+class ApproximateCollection(Collection[ClientT_contra], Protocol[ClientT_contra]):
+    """What a collection has besides where its capabilities do not declare ``exact``."""
+
+    @property
+    def efforts(self) -> Sequence[int]:
+        """The search efforts that are worth trying, least to most."""
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether a search without an effort looks at every record, whatever index there is."""
+
     def sample(self, client: ClientT_contra, count: int) -> NDArray[np.float32]:
         """Return the vectors of some records, each as likely as any other: ``(n, d)``.
 
-        Called of an approximate index, to find the effort that its recall needs.
+        By these, the effort is found that a recall needs.
         """
 
     def prepare(self, client: ClientT_contra, records: int) -> None:

@@ -67,8 +67,8 @@ class ErrorTable:
         store: name of the store in messages.
         causes: the rows of the table.
         packages: the top-level packages whose exceptions are the store's.
-        code: returns the store's own code of an exception, such as an SQLSTATE or a status; a
-            false value where it has none.
+        code: attribute, or method, of exceptions that has the store's own code, such as an SQLSTATE
+            or a status; empty where they have none.
 
     Example:
         >>> from vecbridge import OperationTimeoutError
@@ -92,7 +92,7 @@ class ErrorTable:
         causes: Sequence[Cause],
         *,
         packages: Iterable[str],
-        code: Callable[[Exception], object] = lambda _: None,
+        code: str = "",
     ) -> None:
         self.backend = backend
         self.store = store
@@ -111,7 +111,8 @@ class ErrorTable:
             place: where the store is, without any credentials.
             secrets: what no message may show.
         """
-        code = str(self._code(error) or "")
+        found = getattr(error, self._code, None) if self._code else None
+        code = str((found() if callable(found) else found) or "")
         cause = next((each for each in self._causes if each.accepts(error, code)), None)
         if cause is None:
             if type(error).__module__.partition(".")[0] not in self._packages:

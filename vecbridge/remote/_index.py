@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,13 @@ from vecbridge._errors import (
     PartialWriteError,
 )
 from vecbridge.ranking import norms
-from vecbridge.remote._collection import Collection, Columns, Page
+from vecbridge.remote._collection import (
+    ApproximateCollection,
+    Collection,
+    Columns,
+    Page,
+    PartitionedCollection,
+)
 from vecbridge.remote._failures import ErrorTable
 from vecbridge.remote._link import Link
 from vecbridge.remote._recall import ApproximateRanker
@@ -68,9 +74,11 @@ class RemoteIndex(Generic[ClientT]):
         self._ids_at_a_time = ids_at_a_time
         self._closed = False
         self._ranker: ExactRanker[ClientT] | ApproximateRanker[ClientT] = (
-            ApproximateRanker(collection, recall=recall, effort=effort)
-            if not collection.capabilities.exact
-            else ExactRanker(collection)
+            ExactRanker(collection)
+            if collection.capabilities.exact
+            else ApproximateRanker(
+                cast(ApproximateCollection[ClientT], collection), recall=recall, effort=effort
+            )
         )
 
     @property
@@ -146,7 +154,8 @@ class RemoteIndex(Generic[ClientT]):
 
     def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
         """Return at most ``count`` ranges of ids, ascending, of about as many records each."""
-        cuts = self._run("partitions", lambda client: self._collection.cuts(client, count))
+        collection = cast(PartitionedCollection[ClientT], self._collection)
+        cuts = self._run("partitions", lambda client: collection.cuts(client, count))
         ends = [None, *dict.fromkeys(cuts), None]
         return [IdRange(start, stop) for start, stop in pairwise(ends)]
 
@@ -163,11 +172,10 @@ class RemoteIndex(Generic[ClientT]):
     def settle(self) -> None:
         """Build what an approximate index lacks, and return when it is there. For measuring."""
         if not self.capabilities.exact:
+            collection = cast(ApproximateCollection[ClientT], self._collection)
             self._run(
                 "settle",
-                lambda client: self._collection.prepare(
-                    client, self._collection.count(client, Scope())
-                ),
+                lambda client: collection.prepare(client, collection.count(client, Scope())),
             )
 
     def close(self) -> None:

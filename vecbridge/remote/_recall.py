@@ -20,7 +20,7 @@ from vecbridge._contract._metric import Metric
 from vecbridge._contract._scope import Scope
 from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import UNCERTIFIED, EngineGeometry, distances, ids_at, rank
-from vecbridge.remote._collection import Collection, Columns, Nearest
+from vecbridge.remote._collection import ApproximateCollection, Columns, Nearest
 from vecbridge.remote._search import ExactRanker, Outside, joined
 
 ClientT = TypeVar("ClientT")
@@ -52,7 +52,7 @@ class RecallTuner(Generic[ClientT]):
     """
 
     def __init__(
-        self, collection: Collection[ClientT], exact: ExactRanker[ClientT], recall: float
+        self, collection: ApproximateCollection[ClientT], exact: ExactRanker[ClientT], recall: float
     ) -> None:
         self._collection = collection
         self._exact = exact
@@ -178,7 +178,11 @@ class ApproximateRanker(Generic[ClientT]):
     """
 
     def __init__(
-        self, collection: Collection[ClientT], *, recall: float, effort: int | None = None
+        self,
+        collection: ApproximateCollection[ClientT],
+        *,
+        recall: float,
+        effort: int | None = None,
     ) -> None:
         self._collection = collection
         self._exact = ExactRanker(collection)
