@@ -68,6 +68,14 @@ def milvus_cluster() -> Iterator[Deployment]:
 
 
 @contextmanager
+def milvus_given() -> Iterator[Deployment]:
+    """Yield the Milvus that ``VECBRIDGE_TEST_MILVUS_URI`` names, in a database of its own."""
+    from tests.servers.given_milvus import given_database
+
+    with given_database() as uri:
+        yield Deployment("milvus", {"uri": uri}, "milvus-given")
+
+
 def pgvector(label: str, **options: object) -> Iterator[Deployment]:
     """Yield a PostgreSQL with pgvector, which the suite may kill."""
     from tests.servers.postgres import running_postgres
@@ -89,8 +97,11 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "pgvector": lambda: pgvector("pgvector"),
     "pgvector-hnsw": lambda: pgvector("pgvector-hnsw", index_type="hnsw"),
     "pgvector-ivfflat": lambda: pgvector("pgvector-ivfflat", index_type="ivfflat"),
+    "milvus-given": milvus_given,
 }
 """Every deployment that is shipped, in the order of the columns."""
+GIVEN = "milvus-given"
+"""Run when it is asked for; its report goes where ``--report`` says, not into the pages."""
 NEEDED = {"milvus-cluster": "etcd"}
 """Programs without which a column is not run again; the matrix shows what was found last."""
 
@@ -138,9 +149,13 @@ def main() -> int:
     if given.inside:
         layers = [word for word in given.layer.split(",") if word]
         return run_inside(given.labels[0], layers, given.report)
+    if GIVEN in given.labels and given.report == REPORTS:
+        parser.error(f"{GIVEN} is no deployment that is shipped: say where its --report goes")
     if given.layer and given.report == REPORTS:
         given.report = Path(tempfile.mkdtemp(prefix="conformance-"))
-    labels = given.labels or [label for label in COLUMNS if _can_run(label)]
+    labels = given.labels or [
+        label for label in COLUMNS if label != GIVEN and _can_run(label)
+    ]
     options = ["--layer", given.layer, "--report", str(given.report), "--inside"]
     failed = [
         label

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from tests.servers.fiftyone_brain import fob
+from tests.servers.given_milvus import swept_milvus
 from tests.servers.milvus import milvus_server_uri
 from tests.servers.mongo import fiftyone_env, mongo_uri
 from tests.servers.postgres import pgvector_uri, postgres
 
-__all__ = ["fiftyone_env", "fob", "milvus_server_uri", "mongo_uri", "pgvector_uri", "postgres"]
+__all__ = [
+    "fiftyone_env",
+    "fob",
+    "milvus_server_uri",
+    "mongo_uri",
+    "pgvector_uri",
+    "postgres",
+    "swept_milvus",
+]

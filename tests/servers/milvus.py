@@ -1,4 +1,7 @@
-"""A real standalone Milvus server (2.3.5, from its wheel), private to one test session."""
+"""A real standalone Milvus server (2.3.5, from its wheel), private to one test session.
+
+Where ``VECBRIDGE_TEST_MILVUS_URI`` gives the address of another, that one is used instead.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.servers import given_milvus
 
 _CACHE = Path(__file__).parents[2] / ".cache" / "milvus-2.3.5"
 _READY_SECONDS = 120.0
@@ -184,7 +189,9 @@ class MilvusServer:
 def running_milvus(
     folder: Path, overrides: Mapping[str, Any] | None = None
 ) -> Iterator[MilvusServer]:
-    """Runs a server while the block lasts."""
+    """Runs a server while the block lasts; skips the test where it should use a given one."""
+    if given_milvus.URI:
+        pytest.skip(given_milvus.LEFT_OUT)
     server = MilvusServer(folder, overrides)
     server.start()
     try:
@@ -195,7 +202,11 @@ def running_milvus(
 
 @pytest.fixture(scope="session")
 def milvus_server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URI of a Milvus server of this session's own."""
+    """URI of a Milvus server: the one that is given, or one of this session's own."""
+    if given_milvus.URI:
+        with given_milvus.given_database() as uri:
+            yield uri
+        return
     if find_spec("milvus") is None:
         pytest.skip("the wheel milvus==2.3.5 is not installed: there is none for this machine")
     # It is never restarted, and must not be taken for dead where the machine is busy.

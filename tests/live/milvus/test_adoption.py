@@ -186,16 +186,15 @@ def test_a_load_that_takes_longer_than_a_call_may_is_waited_for(
 
 
 def test_a_newer_layout_is_refused(milvus_server_uri: str) -> None:
-    from pymilvus import DataType, MilvusClient
+    from pymilvus import DataType
 
-    client = MilvusClient(uri=milvus_server_uri)
     name = f"n_{uuid.uuid4().hex}"
-    schema = client.create_schema(auto_id=False, description='{"vecbridge": 99}')
-    schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=512)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
-    client.create_collection(name, schema=schema)
-    store = vecbridge.get_backend("milvus", uri=milvus_server_uri)
-    with store, pytest.raises(SchemaMismatchError, match="newer vecbridge"):
-        store.open_index(name)
-    client.drop_collection(name)
-    client.close()
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
+        client: Any = store.backend.client  # type: ignore[attr-defined]
+        schema = client.create_schema(auto_id=False, description='{"vecbridge": 99}')
+        schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=512)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+        client.create_collection(name, schema=schema)
+        with pytest.raises(SchemaMismatchError, match="newer vecbridge"):
+            store.open_index(name)
+        client.drop_collection(name)

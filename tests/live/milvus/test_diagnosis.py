@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.servers.given_milvus import needs_own
 from vecbridge import Store
 from vecbridge.diagnosis import Finding, diagnose
 
@@ -19,6 +20,7 @@ def found(uri: str, *, write: bool = True) -> Findings:
     return {each.check: each for each in diagnose("milvus", write=write, uri=uri)}
 
 
+@needs_own
 def test_a_healthy_server(milvus_server_uri: str) -> None:
     told = found(milvus_server_uri)
     assert told["connection"].found.startswith(milvus_server_uri)

@@ -14,6 +14,7 @@ import pytest
 
 import vecbridge
 from tests.servers.certificates import Authority
+from tests.servers.given_milvus import needs_own
 from tests.servers.milvus import MilvusServer, running_milvus
 from vecbridge import AuthenticationError, ConfigurationError, ConnectionFailedError, VecbridgeError
 from vecbridge.diagnosis import diagnose
@@ -239,6 +240,7 @@ def test_a_password_that_is_changed_meanwhile(guarded: MilvusServer) -> None:
                 eve.index_names()
 
 
+@needs_own
 def test_a_database_that_does_not_exist(milvus_server_uri: str) -> None:
     for options in ({"db_name": "films"}, {"uri": f"{milvus_server_uri}/films"}):
         error = answer(**{"uri": milvus_server_uri, **options})
@@ -247,6 +249,7 @@ def test_a_database_that_does_not_exist(milvus_server_uri: str) -> None:
         assert "films" in str(error)
 
 
+@needs_own
 def test_databases_are_apart(milvus_server_uri: str) -> None:
     with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
         client: Any = store.backend.client  # type: ignore[attr-defined]
