@@ -49,11 +49,11 @@ test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 	@$(BIN)/python -m pytest tests/unit tests/meta -m "not slow"
 
 .PHONY: test-milvus
-test-milvus: export VECBRIDGE_TEST_MILVUS_URI = $(URI)
+test-milvus: export VECBRIDGE_TEST_MILVUS_URI := $(or $(URI),$(VECBRIDGE_TEST_MILVUS_URI))
 test-milvus: export VECBRIDGE_TEST_MILVUS_TOKEN := $(or $(TOKEN),$(VECBRIDGE_TEST_MILVUS_TOKEN))
 test-milvus: export VECBRIDGE_TEST_MILVUS_DB := $(or $(DB),$(VECBRIDGE_TEST_MILVUS_DB))
 test-milvus: $(DEV_ENV) ## The live tests and the suite on a Milvus of yours: URI=http://... [TOKEN=...] [DB=...]
-	@test -n "$(URI)" || { echo "say where it is: make test-milvus URI=http://127.0.0.1:19530"; exit 1; }
+	@test -n "$$VECBRIDGE_TEST_MILVUS_URI" || { echo "say where it is: make test-milvus URI=http://127.0.0.1:19530"; exit 1; }
 	@$(BIN)/python -m pytest tests/live
 	@$(BIN)/python -m tools.conformance milvus-given --report build/milvus-given
 
