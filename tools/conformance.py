@@ -153,9 +153,7 @@ def main() -> int:
         parser.error(f"{GIVEN} is no deployment that is shipped: say where its --report goes")
     if given.layer and given.report == REPORTS:
         given.report = Path(tempfile.mkdtemp(prefix="conformance-"))
-    labels = given.labels or [
-        label for label in COLUMNS if label != GIVEN and _can_run(label)
-    ]
+    labels = given.labels or [label for label in COLUMNS if label != GIVEN and _can_run(label)]
     options = ["--layer", given.layer, "--report", str(given.report), "--inside"]
     failed = [
         label

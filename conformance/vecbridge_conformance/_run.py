@@ -52,9 +52,10 @@ def run_suite(
     with watch.over("listing the indexes", least_s=OPENING_S), deployment.open() as store:
         store.index_names()
     display = _Display(deployment, report, console or Console())
-    # A file of settings that has none: the caller's own must not reach the suite.
+    # A file of settings that has none, and no conftest: the caller's own must not reach the suite.
     settings = Path(__file__).with_name("pytest.ini")
     arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(settings)]
+    arguments += ["--noconftest"]
     arguments += ["--vecbridge-limit", str(limit)]
     arguments += ["--vecbridge-layer", ",".join(layers)] + (["-k", words] if words else [])
     modules = [name for name in suite_modules() if layer_of(name) in layers]

@@ -19,8 +19,15 @@ import pytest
 URI = os.environ.get("VECBRIDGE_TEST_MILVUS_URI", "")
 _TOKEN = os.environ.get("VECBRIDGE_TEST_MILVUS_TOKEN", "")
 _DATABASE = os.environ.get("VECBRIDGE_TEST_MILVUS_DB", "")
-_SETTING = "FIFTYONE_BRAIN_SIMILARITY_MILVUS_"
-LEFT_OUT = "starts, kills or configures a server of its own; left out where one is given"
+_TOKEN_SETTING, _DATABASE_SETTING = (
+    f"FIFTYONE_BRAIN_SIMILARITY_MILVUS_{name}" for name in ("TOKEN", "DB_NAME")
+)
+SETTINGS = {_TOKEN_SETTING, _DATABASE_SETTING} if URI else set[str]()
+"""Variables that belong to the tests, not to the user whose environment they leave behind."""
+LEFT_OUT = (
+    "needs a server of its own, to kill or configure it or to write outside of one database; left "
+    "out where one is given"
+)
 _SERVERS = {"milvus_server_uri", "server", "guarded", "one_way", "mutual"}
 needs_own = pytest.mark.skipif(bool(URI), reason=LEFT_OUT)
 
@@ -41,12 +48,12 @@ def given_database() -> Iterator[str]:
     """
     with pytest.MonkeyPatch.context() as patch:
         if _TOKEN:
-            patch.setenv(f"{_SETTING}TOKEN", _TOKEN)
+            patch.setenv(_TOKEN_SETTING, _TOKEN)
         name = _DATABASE or f"vecbridge_test_{uuid.uuid4().hex[:12]}"
         if not _DATABASE:
             with _client() as client:
                 client.create_database(name)
-        patch.setenv(f"{_SETTING}DB_NAME", name)
+        patch.setenv(_DATABASE_SETTING, name)
         try:
             with _client(name) as client:
                 if found := client.list_collections():
@@ -65,7 +72,7 @@ def given_database() -> Iterator[str]:
 
 def sweep() -> None:
     """Drop every collection of the session's database, if there is one."""
-    name = os.environ.get(f"{_SETTING}DB_NAME")
+    name = os.environ.get(_DATABASE_SETTING)
     if not URI or not name:
         return
     with _client(name) as client:

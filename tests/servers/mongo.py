@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import given_milvus
 from tools.ensure_mongod import WHEEL, installed_mongod, version
 
 _CACHE = Path(__file__).parents[2] / ".cache" / "mongod"
@@ -43,7 +44,8 @@ def fiftyone_env(
         raise RuntimeError("fiftyone was imported before its environment was set: import it later")
     environment = fiftyone_environment(mongo_uri, tmp_path_factory.mktemp("fiftyone"))
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
+        users = [name for name in os.environ if name.startswith("FIFTYONE_")]
+        for name in set(users) - given_milvus.SETTINGS:
             patch.delenv(name)
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -237,3 +237,14 @@ def test_a_test_of_the_suite_cannot_be_overridden(toy: Path) -> None:
     code, shown = run(toy, "-m", "pytest", "-q", "test_toy.py")
     assert code == 2
     assert "cannot be overridden" in shown
+
+
+def test_the_tests_of_the_folder_that_it_is_run_in_have_no_say(toy: Path) -> None:
+    (toy / "tests").mkdir()
+    (toy / "tests" / "conftest.py").write_text(
+        "def pytest_collection_modifyitems(items):\n    items.clear()\n"
+    )
+
+    code, shown = command(toy, "run", "toy", "-k", "test_fetch_answers_in_the_order_of_the_request")
+    assert code == 0, shown
+    assert "toy conforms in what was run" in shown

@@ -15,6 +15,7 @@ import pytest
 from bson import json_util
 
 from tests.live.fiftyone.cases import Digits, ranked
+from tests.servers.given_milvus import needs_own
 
 # FiftyOne's own backends use what their libraries deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -120,6 +121,7 @@ def test_patches_and_their_model_stay(
     index.delete()
 
 
+@needs_own
 def test_collection_of_fiftyones_milvus_is_adopted_in_place_and_mended(
     fob: Any, digits: Digits, milvus_server_uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +153,7 @@ def test_collection_of_fiftyones_milvus_is_adopted_in_place_and_mended(
     digits.dataset.delete_brain_run(key)
 
 
+@needs_own
 def test_index_of_vecbridges_milvus_goes_back_as_a_copy(
     fob: Any, digits: Digits, milvus_server_uri: str
 ) -> None:

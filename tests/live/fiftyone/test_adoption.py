@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, new_run, ranked
+from tests.servers.given_milvus import needs_own
 from vecbridge import InvalidArgumentError
 
 MILVUS = ["milvus-lite", "milvus-server"]
@@ -100,6 +101,7 @@ def test_rows_that_the_adapter_added_twice_are_one_record(
 
 
 @pytest.mark.filterwarnings("ignore")
+@needs_own
 def test_run_of_fiftyones_own_adapter_is_taken_over(
     fob: Any, digits: Digits, milvus_server_uri: str
 ) -> None:
