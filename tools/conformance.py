@@ -76,6 +76,7 @@ def milvus_given() -> Iterator[Deployment]:
         yield Deployment("milvus", {"uri": uri}, "milvus-given")
 
 
+@contextmanager
 def pgvector(label: str, **options: object) -> Iterator[Deployment]:
     """Yield a PostgreSQL with pgvector, which the suite may kill."""
     from tests.servers.postgres import running_postgres
