@@ -51,15 +51,18 @@ class Server:
         self.address = address
         self._gate = ReadWriteGate()
         self._engine = _opened(anchor)
+        self._workers = _Workers()
         try:
-            self._server = _serving(self._engine, self._gate, anchor, address)
+            self._server = _serving(self._engine, self._gate, anchor, address, self._workers)
         except BaseException:
+            self._workers.shutdown()
             self._engine.close()
             raise
 
     def stop(self) -> None:
         """Let calls end, take the socket away, then close the directory."""
         self._let_calls_end()
+        self._workers.shutdown()
         # gRPC unlinks its socket some moments later, which must not be a successor's by then.
         give_up = time.monotonic() + _UNLINKED_S
         while self.address.exists() and time.monotonic() < give_up:
@@ -198,7 +201,9 @@ def _own(lock: Path) -> None:
         os.close(descriptor)
 
 
-def _serving(engine: MilvusLite, gate: ReadWriteGate, anchor: Anchor, address: Path) -> grpc.Server:
+def _serving(
+    engine: MilvusLite, gate: ReadWriteGate, anchor: Anchor, address: Path, workers: Executor
+) -> grpc.Server:
     from milvus_lite.adapter.grpc.servicer import MilvusServicer
     from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 
@@ -219,10 +224,10 @@ def _serving(engine: MilvusLite, gate: ReadWriteGate, anchor: Anchor, address: P
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_ping_strikes", 0),
     ]
-    # gRPC asks of its threads no more than any executor does, whatever the type it names.
-    workers: Any = _Workers()
     interceptor = ReadWriteInterceptor(gate, AutoFlush(flush), reopening.check, anchor)
-    server = grpc.server(workers, interceptors=[interceptor], options=options)
+    # gRPC asks of its threads no more than any executor does, whatever the type it names.
+    threads: Any = workers
+    server = grpc.server(threads, interceptors=[interceptor], options=options)
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{address}")
     server.start()
