@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 BUDGETS = {
     "duplicates": 320,
     "faiss": 60,
+    "fields": 120,
     "fiftyone": 240,
     "import": 15,
     "langchain": 40,
@@ -37,6 +38,7 @@ BUDGETS = {
     "milvus": 240,
     "neighbors": 150,
     "profile": 20,
+    "service": 60,
     "sklearn": 90,
     "sweep": 150,
     "torch": 55,
