@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,32 @@ FIELDS: dict[str, FieldType] = {
 """The keys by which these tests filter."""
 
 
+class Ours:
+    """What Haystack's tests leave to each store."""
+
+    @staticmethod
+    def assert_documents_are_equal(received: list[Document], expected: list[Document]) -> None:
+        """As sets: no order is promised. Embeddings are float32 in every vector store."""
+        assert _in_order(received) == _in_order(expected)
+
+    def test_write_documents(self, document_store: Any) -> None:
+        document = Document(content="x")
+
+        assert document_store.write_documents([document]) == 1
+        with pytest.raises(DuplicateDocumentError):
+            document_store.write_documents([document])
+
+    @pytest.mark.asyncio
+    async def test_write_documents_async(self, document_store: Any) -> None:
+        document = Document(content="x")
+
+        assert await document_store.write_documents_async([document]) == 1
+        with pytest.raises(DuplicateDocumentError):
+            await document_store.write_documents_async([document])
+
+
 class TestSklearn(
+    Ours,
     plain.DocumentStoreBaseExtendedTests,
     plain.CountDocumentsByFilterTest,
     plain.CountUniqueMetadataByFilterTest,
@@ -60,25 +86,26 @@ class TestSklearn(
         yield store
         store.close()
 
-    @staticmethod
-    def assert_documents_are_equal(received: list[Document], expected: list[Document]) -> None:
-        """As sets: no order is promised. Embeddings are float32 in every vector store."""
-        assert _in_order(received) == _in_order(expected)
 
-    def test_write_documents(self, document_store: Any) -> None:
-        document = Document(content="x")
+class TestMilvusLite(
+    Ours,
+    plain.CountDocumentsTest,
+    plain.DeleteAllTest,
+    plain.DeleteDocumentsTest,
+    plain.WriteDocumentsTest,
+    awaited.CountDocumentsAsyncTest,
+    awaited.DeleteAllAsyncTest,
+    awaited.DeleteDocumentsAsyncTest,
+    awaited.WriteDocumentsAsyncTest,
+):
+    """Without what filters, for which a document may lack a key: Milvus has no optional fields."""
 
-        assert document_store.write_documents([document]) == 1
-        with pytest.raises(DuplicateDocumentError):
-            document_store.write_documents([document])
-
-    @pytest.mark.asyncio
-    async def test_write_documents_async(self, document_store: Any) -> None:
-        document = Document(content="x")
-
-        assert await document_store.write_documents_async([document]) == 1
-        with pytest.raises(DuplicateDocumentError):
-            await document_store.write_documents_async([document])
+    @pytest.fixture
+    def document_store(self, tmp_path: Path) -> Iterator[VecbridgeDocumentStore]:
+        place = {"uri": str(tmp_path / "documents.db")}
+        store = VecbridgeDocumentStore("docs", dimension=8, backend="milvus", settings=place)
+        yield store
+        store.close()
 
 
 def _in_order(documents: list[Document]) -> list[Document]:
