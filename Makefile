@@ -110,6 +110,10 @@ foreign-tables: $(DEV_ENV) ## Write tests/data/tables by pandas, polars, Arrow, 
 	@$(PIP) install --group foreign-tables
 	@$(BIN)/python -m tools.foreign_tables tests/data/tables
 
+.PHONY: filters
+filters: $(DEV_ENV) ## 50 000 random filters on every local store, and how much was pushed down (STORES="faiss")
+	@$(BIN)/python -m tests.filters $(STORES)
+
 .PHONY: neighbours
 neighbours: $(DEV_ENV) ## Run the suite on FiftyOne's own backends, and write the page (an hour)
 	@$(BIN)/python -m tests.neighbours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias
@@ -37,11 +38,15 @@ def parse_field_names(wanted: Any, info: IndexInfo) -> tuple[str, ...]:
         return ()
     if wanted is True:
         return tuple(info.fields)
-    if isinstance(wanted, (str, bytes)) or not isinstance(wanted, Iterable):
+    names: tuple[Any, ...] | None = None
+    if not isinstance(wanted, (str, bytes)):
+        # An array without dimensions has an iterator that raises, and a list has no hash.
+        with suppress(TypeError):
+            names = tuple(dict.fromkeys(wanted))
+    if names is None:
         raise InvalidArgumentError(
             f"fields must be a list of names, or True for all of them; got {wanted!r}"
         )
-    names = tuple(dict.fromkeys(wanted))
     unknown = [name for name in names if name not in info.fields]
     if unknown:
         raise InvalidArgumentError(

@@ -251,7 +251,8 @@ class RecordIndex:
 
         Args:
             ids: of the records.
-            fields: names of the fields to return; all of them by default.
+            fields: names of the fields to return; all of them by default, none with ``False`` or
+                ``None``.
             vectors: ``False`` returns vectors of shape ``(m, 0)``.
             consistency: level of the read.
 
@@ -326,7 +327,8 @@ class RecordIndex:
             start: only ids from this one on.
             stop: only ids before this one.
             after: only ids after this one.
-            fields: names of the fields to return; all of them by default.
+            fields: names of the fields to return; all of them by default, none with ``False`` or
+                ``None``.
             vectors: ``False`` returns vectors of shape ``(n, 0)``.
             consistency: level of the read.
 

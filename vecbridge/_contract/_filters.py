@@ -65,7 +65,9 @@ class _Combinable:
         raise TypeError("a filter has no truth value; combine filters with &, | and ~")
 
     def __str__(self) -> str:
-        return "".join(_pieces(self))
+        # A filter that holds another one often is short in memory, and its text has no end.
+        pieces = _pieces(self)
+        return "".join(islice(pieces, _MOST_PIECES)) + "".join("..." for _ in islice(pieces, 1))
 
     def __repr__(self) -> str:
         return f"parse({str(self)!r})"
@@ -210,6 +212,9 @@ RESERVED = frozenset({"and", "or", "not", "in", "true", "false"})
 BARE_NAME = re.compile(r"[^\W\d]\w*")
 """A field's name that the text of a filter has without backticks."""
 
+_MOST_PIECES = 400_000
+"""Pieces of a text that is shown: many more than a filter has that any index takes."""
+
 _STRENGTHS: dict[type[object], int] = {Or: 1, And: 2, Not: 3}
 _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -217,7 +222,6 @@ _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 def shown(value: object) -> str:
     """Return the beginning of a filter's text, or of a value's ``repr``, for a message."""
     parts = _pieces(value) if isinstance(value, _Combinable) else [_written(value)]
-    # A filter that holds another one often is short in memory, and too long to be written whole.
     return "".join(islice(parts, 80))[:80]
 
 

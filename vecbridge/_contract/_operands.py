@@ -161,7 +161,14 @@ def contained(name: str, kind: BaseType, values: Iterable[object], word: str) ->
     if kind != "strings" and (kind != "string" or word != "contains"):
         wanted = "a field of type 'strings'" + (", or a string" if word == "contains" else "")
         raise _misplaced(name, kind, word, wanted)
-    exact: list[str] = [_plain(name, "string", value) for value in values]
+    given = [*values]
+    strange = [value for value in given if not isinstance(value, str)]
+    if kind == "strings" and strange:
+        raise InvalidArgumentError(
+            f"field {name!r} holds lists of strings, and {word} looks for strings in them; got "
+            f"{shown(strange[0])} ({type(strange[0]).__name__}). Give strings"
+        )
+    exact: list[str] = [_plain(name, "string", value) for value in given]
     possible = dict.fromkeys(
         each for each in exact if "\0" not in each and len(each.encode()) <= MAX_TEXT_BYTES
     )

@@ -145,9 +145,12 @@ def settle(
     if found.height > MAX_HEIGHT:
         raise _too_large(f"alternates &, | and ~ on more than {MAX_HEIGHT} levels")
     guarded = _guarded(found.filter, fields)
-    conditions = sum(is_condition(node) for node in postorder(guarded))
-    if conditions > MAX_CONDITIONS:
-        raise _too_large(f"has {conditions} conditions; at most {MAX_CONDITIONS} are taken")
+    conditions = [node for node in postorder(guarded) if is_condition(node)]
+    if len(conditions) > MAX_CONDITIONS:
+        how = f"has {len(conditions)} conditions; at most {MAX_CONDITIONS} are taken"
+        elements = sum(isinstance(node, Contains) for node in conditions)
+        # Each element of contains_all is a condition, and no list of values stands for it.
+        raise _too_large(how, _PARTS if elements > len(conditions) // 2 else _LISTED)
     return guarded
 
 
@@ -326,7 +329,9 @@ def _balanced(kind: _Join, terms: Iterable[_Term]) -> _Term:
     return _Term(whole, height)
 
 
-def _too_large(how: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"the filter {how}; say field(...).is_in([...]) for many values, or ask several times"
-    )
+_LISTED = "say field(...).is_in([...]) for many values, or ask several times"
+_PARTS = "ask for some of the elements at a time, and keep what is in every answer"
+
+
+def _too_large(how: str, advice: str = _LISTED) -> InvalidArgumentError:
+    return InvalidArgumentError(f"the filter {how}; {advice}")

@@ -53,6 +53,7 @@ _NEGATED = "in, as in label not in [1, 2]"
 _VALUE = 'a value, such as "cat", 0.5 or true'
 _LIST = "a list, such as [1, 2]"
 _MORE = "a comma or ]"
+_OTHER_YEAR = re.compile(r"(-\d+|\+?\d{5,}|0000)-")
 _TIME = 'a time, such as "2026-01-01T00:00:00Z"'
 _JOINT = "and, or, or the end of the filter"
 _CLOSING = "and, or, or )"
@@ -129,6 +130,10 @@ def format(where: Filter) -> str:  # noqa: A001 (the opposite of parse, and read
         label == "it's" or `my size` not in [1, 2]
     """
     text = str(where)
+    if text.endswith("..."):
+        raise InvalidArgumentError(
+            f"no text expresses this filter, which is too large: it begins {text[:80]!r}"
+        )
     try:
         same = parse(text) == where
     except FilterSyntaxError as error:
@@ -228,7 +233,9 @@ class _Parser:
         try:
             time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", str(written.value)))
             utc = time.astimezone(timezone.utc)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError) as error:
+            if isinstance(error, OverflowError) or _OTHER_YEAR.match(str(written.value)):
+                self._fail("a time is of the years 1 to 9999 in UTC", written)
             self._fail(f"expected {_TIME}", written)
         if time.utcoffset() is None:
             self._fail("a time needs a time zone", written, hint="Z at the end says UTC")

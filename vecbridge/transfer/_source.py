@@ -19,10 +19,17 @@ def index_batches(
     progress: Progress,
     consistency: Consistency = "strong",
     where: Filter | None = None,
+    *,
+    start: str | None = None,
+    stop: str | None = None,
 ) -> Iterator[Records]:
-    """Yield every record of an index that matches, with progress after each batch."""
-    done, total = 0, index.count(where=where, consistency=consistency)
-    for records in index.scan(where=where, consistency=consistency):
+    """Yield every record of an index that matches, with progress after each batch.
+
+    How many lie in a range is not known before they are read.
+    """
+    whole = start is None and stop is None
+    done, total = 0, index.count(where=where, consistency=consistency) if whole else 0
+    for records in index.scan(where=where, start=start, stop=stop, consistency=consistency):
         yield records
         done += len(records)
-        progress(stage, done, total)
+        progress(stage, done, max(total, done))

@@ -6,20 +6,31 @@
 from __future__ import annotations
 
 import operator
+import uuid
 from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
 
 from tests.filters.asking import differences, how_many
+from tests.filters.differential import compare, fields_of
 from tests.filters.making import FIELDS, columns, conditions, fill, ids
-from vecbridge import Filter, Index, field
+from vecbridge import Filter, Index, Store, field
 
 
 def test_milvus_answers_or_refuses_a_filter_as_it_means(make_index: Callable[..., Index]) -> None:
     index = fill(make_index(dimension=2, metric="euclidean", fields=FIELDS))
 
     assert differences(index, conditions(how_many(250), seed=2)) == []
+
+
+def test_filters_over_every_type_that_it_has_are_answered(milvus_store: Store) -> None:
+    name, fields = f"t_{uuid.uuid4().hex}", fields_of(milvus_store)
+    index = milvus_store.create_index(name, dimension=2, metric="euclidean", fields=fields)
+    outcome = compare(index, how_many(100), seed=3)
+
+    assert outcome.wrong == []
+    assert outcome.pushed > 0, str(outcome)
 
 
 def test_chains_of_thousands_of_conditions_are_answered(make_index: Callable[..., Index]) -> None:

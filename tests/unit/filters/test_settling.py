@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import vecbridge
+import vecbridge.filters
 from tests.filters.making import FIELDS, conditions, to_filter
 from vecbridge import Filter, InvalidArgumentError, field
 from vecbridge.filters import And, Comparison, Not, OneOf, Or, matches, settle
@@ -204,6 +204,33 @@ def test_what_is_too_large_is_refused_at_once() -> None:
 def test_a_refusal_says_what_was_given_and_what_is_wanted(where: Any, said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=said):
         settle(where, FIELDS)
+
+
+@pytest.mark.parametrize("strange", [None, 1, b"a", ["a"]])
+def test_what_is_no_string_is_not_looked_for_in_a_list_of_strings(strange: Any) -> None:
+    tags = field("tags")
+    for where in (tags.contains(strange), tags.contains_any(["a", strange])):
+        with pytest.raises(InvalidArgumentError, match="'tags' holds lists of strings, and contai"):
+            settle(where, {"tags": "strings"})
+
+
+def test_too_many_elements_of_contains_all_are_no_list_of_values() -> None:
+    where = field("tags").contains_all(map(str, range(10_001)))
+    with pytest.raises(InvalidArgumentError, match="some of the elements at a time") as caught:
+        settle(where, {"tags": "strings"})
+    assert "is_in" not in str(caught.value)
+
+
+def test_a_filter_that_holds_another_many_times_is_shown_cut() -> None:
+    doubled: Filter = field("i") > 1
+    for _ in range(60):
+        doubled = doubled & doubled
+    text = str(doubled)
+    assert text.startswith("i > 1 and ")
+    assert text.endswith("...")
+    assert len(text) < 10_000_000
+    with pytest.raises(InvalidArgumentError, match="no text expresses"):
+        vecbridge.filters.format(doubled)
 
 
 @pytest.mark.parametrize("values", ["cat", b"cat", 3, None, {"cat": 1}, np.array("cat")])
