@@ -193,11 +193,12 @@ def test_random_filters_accept_what_they_mean(harness: Harness) -> None:
 @clause("SEARCH-17")
 def test_a_missing_value_meets_no_condition_and_every_opposite(harness: Harness) -> None:
     """Look at how the store takes a missing value: as a smallest, an empty or an unknown one."""
-    fields = _declared(harness)
-    optional = {name: kind for name, kind in fields.items() if is_optional(kind)}
+    known = _declared(harness)
+    optional: dict[str, FieldType] = {}
+    optional.update((name, kind) for name, kind in known.items() if is_optional(kind))
     if not optional:
         vacuous("no field is optional")
-    fields = {"sure": "string", **optional}
+    fields: dict[str, FieldType] = {"sure": "string", **optional}
     index = harness.index(dimension=1, metric="euclidean", fields=fields)
     columns = {name: [*VALUES[base_of(kind)][:2], None] for name, kind in optional.items()}
     ids = ("one", "two", "none")
