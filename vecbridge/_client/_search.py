@@ -83,7 +83,7 @@ def search(
     if ranking == "no-scan" and not whole:
         raise UnsupportedError(
             f"ranking='no-scan' is not possible with this filter: index {index.info.name!r} does "
-            f"not evaluate all of its operators, so every record has to be read; leave it out",
+            f"not evaluate all of its operators, so every record may have to be read; leave it out",
             capability="filters",
         )
     if k is None or (ranking == "certified" and not index.capabilities.exact):

@@ -123,7 +123,9 @@ class LocalTable:
 
     def partitions(self, count: int) -> list[IdRange]:
         """Return at most ``count`` ranges of ids with about as many records each."""
-        return self.snapshot("partitions").ids.order(merged=True).ranges(count)
+        # As long as it is held, ids that are removed stay in the table that it looks at.
+        view = self.snapshot("partitions")
+        return view.ids.order(merged=True).ranges(count)
 
     def snapshot(self, operation: str = "search") -> Snapshot:
         """Return a frozen view of the records, for an engine to search."""
