@@ -106,9 +106,11 @@ def test_a_changed_record_shows_in_the_range_that_holds_it(store: Store, source:
 
 
 def test_progress_of_a_range_never_says_more_than_there_is(source: Index) -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     (first, *_) = source.partitions(4)
     found = checksum(
-        source, stop=first.stop, progress=lambda stage, done, total: told.append((done, total))
+        source,
+        stop=first.stop,
+        progress=lambda stage, done, total: told.append((stage, done, total)),
     )
-    assert told[-1] == (found.records, found.records)
+    assert told[-1] == ("reading", found.records, found.records)
