@@ -37,7 +37,7 @@ _LONGEST = 63
 _TAKEN = ("id", "embedding", "norm")
 _ITERATIVE = (0, 8)
 _OLDEST_SERVER = 140_000
-_ROWS, _INDEXED_ROWS = 10_000, 1_000
+_ROWS, _INDEXED_ROWS = 50_000, 1_000
 _TABLES = """
     SELECT c.relname, obj_description(c.oid, 'pg_class'), pg_has_role(c.relowner, 'USAGE'),
            pg_is_in_recovery(),

@@ -28,6 +28,7 @@ _OPERATORS: dict[Metric, sql.SQL] = {
     "euclidean": sql.SQL("<->"),
 }
 _BATCH_BYTES = 32 << 20
+_PROBED = 100
 _MICROSECONDS = sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint")
 
 
@@ -81,15 +82,19 @@ class Table:
     ) -> None:
         """Copy new records into the table, and the others by way of a temporary one."""
         # In one order, so that writers of the same ids wait for each other and in no circle.
+        ids = list(ids)
         order = sorted(range(len(ids)), key=ids.__getitem__)
-        ids = [ids[row] for row in order]
-        columns = {name: [column[row] for row in order] for name, column in fields.items()}
-        kept = norms[order] if self._layout.stored_norm else None
-        records = ids, vectors[order], kept, columns, self.info.fields
+        if order != [*range(len(ids))]:
+            ids = [ids[row] for row in order]
+            fields = {name: [column[row] for row in order] for name, column in fields.items()}
+            vectors, norms = vectors[order], norms[order]
+        kept = norms if self._layout.stored_norm else None
+        records = ids, vectors, kept, fields, self.info.fields
         with client.transaction():
             query = "SELECT FROM {table} WHERE {key} = ANY(%s::text[]) LIMIT 1"
-            if self._layout.owned and not client.execute(self._sql(query), [ids]).rowcount:
-                # Unless another writer is faster.
+            probed = ids[:: max(1, len(ids) // _PROBED)]
+            if self._layout.owned and not client.execute(self._sql(query), [probed]).rowcount:
+                # Likely all are new; if one is not, none is copied.
                 with suppress(errors.UniqueViolation), client.transaction():
                     self._copy(client, self._layout.table, copied(*records))
                     return

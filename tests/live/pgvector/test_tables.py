@@ -142,3 +142,12 @@ def test_halfvec_is_refused_because_it_rounds(pgvector_uri: str) -> None:
 
     with pytest.raises(ConfigurationError, match="vector_type"):
         vecbridge.get_backend("pgvector", uri=pgvector_uri, vector_type="halfvec")
+
+
+def test_a_record_that_is_there_is_replaced_among_many_new_ones(opened: Opener) -> None:
+    index = opened().create_index("t", dimension=8, metric="cosine")
+    ids, data = [f"id{row:04}" for row in range(1000)], vectors(1000)
+    index.upsert([ids[7]], vectors(1, seed=1))
+    index.upsert(ids[::-1], data[::-1])
+    assert index.count() == 1000
+    assert index.fetch(ids).vectors.tobytes() == data.tobytes()
