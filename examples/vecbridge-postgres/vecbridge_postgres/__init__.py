@@ -172,7 +172,7 @@ class PostgresBackend(remote.RemoteBackend[Client]):
         return PostgresTable(remote.from_document(text, backend=self.name)) if text else None
 
     def names(self, client: Client) -> list[str]:
-        query = "SELECT obj_description(oid, 'pg_class') FROM pg_class WHERE relname LIKE '%\\_'"
+        query = "SELECT obj_description(oid, 'pg_class') FROM pg_class WHERE relkind = 'r'"
         texts = [text for (text,) in client.execute(query) if text and '{"vecbridge"' in text]
         return [remote.from_document(text, backend=self.name).name for text in texts]
 
