@@ -37,8 +37,11 @@ the last line of the error stream is JSON, with the same exit code:
 command that helps then), or what Python calls an error of the operating system. Errors of a store
 also have `backend`, `operation` and `retryable`: whether the same command may succeed later.
 
-`vecbridge --install-completion` lets the shell complete commands, options and names of backends;
-it works in a new shell.
+`vecbridge --install-completion` lets the shell (bash, zsh, fish) complete commands and options,
+backends, the settings of `-o` and what some of them may be, metrics and rankings; and indexes and
+their fields, as far as earlier commands saw them: no store is asked, so that a server that is away
+delays nothing. Their names are kept in `$XDG_CACHE_HOME/vecbridge` (`~/.cache/vecbridge`), which may
+be removed at any time. It works in a new shell.
 
 `--where` takes [a filter as text](filter-language.md), in single quotes for the shell:
 `vecbridge count milvus photos --where 'label == "cat" and score > 0.5'`. In tables, fields show
@@ -48,9 +51,11 @@ times in ISO 8601, lists as JSON, and nothing where a value is missing; in JSON,
 `delete` and `drop` ask before they remove anything. Where there is no terminal, and with `--json`,
 they need `--yes`; another answer than yes ends them with exit code 1.
 
-Settings of a backend are given as `--option KEY=VALUE`, or come from the environment and
-`brain_config.json` as everywhere ([Switch a store](../how-to/switch-a-store.md)). Passwords and
-tokens belong in the environment: other users of a machine can read its command lines.
+Settings of a backend are given as `-o KEY=VALUE` (`--option`), or come from the environment and
+`brain_config.json` as everywhere ([Switch a store](../how-to/switch-a-store.md)), which
+`vecbridge config set` writes. `copy` and `verify`, which have two stores, take `-o` for both, `-f`
+for FROM alone and `-t` for TO alone. Passwords and tokens belong in the environment: other users of
+a machine can read its command lines.
 
 The rest of this page is written by `python -m tools.command_line`.
 

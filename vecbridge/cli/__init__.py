@@ -38,8 +38,11 @@ def _run(words: Sequence[str]) -> None:
     except ModuleNotFoundError:
         sys.exit(_without_extra(words))
     from vecbridge.cli._app import app
+    from vecbridge.cli._completion import complete, is_asked
     from vecbridge.cli._console import run
 
+    if is_asked():
+        complete(lambda: run(app))
     run(app)
 
 

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from vecbridge import __version__
+from vecbridge.cli._completion import among
 from vecbridge.cli._programs import PROGRAMS, run_program
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -116,19 +117,12 @@ def _imported(name: str) -> Any:
 
 
 def _program(name: str) -> Any:
-    words = PROGRAMS[name].words
+    # In an annotation, Typer would look for the name outside of this function.
+    words: Any = typer.Argument(
+        None, metavar="ARGS", hidden=True, autocompletion=among(PROGRAMS[name].words)
+    )
 
-    def run(
-        context: typer.Context,
-        _words: Annotated[
-            list[str] | None,
-            typer.Argument(
-                metavar="ARGS",
-                hidden=True,
-                autocompletion=lambda incomplete: [w for w in words if w.startswith(incomplete)],
-            ),
-        ] = None,
-    ) -> None:
+    def run(context: typer.Context, _words: list[str] | None = words) -> None:
         run_program(name, [*(_words or ()), *context.args])
 
     alone = typer.Typer(add_completion=False)

@@ -10,9 +10,10 @@ from rich.markup import escape
 
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import MissingDependencyError, VecbridgeError
+from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import emit, out, table, table_of_capabilities
 from vecbridge.cli._failures import Exit
-from vecbridge.cli._options import AsJson, Backend, Options, completed, options_of, store_of
+from vecbridge.cli._options import AsJson, Backend, Options, options_of, store_of
 from vecbridge.diagnosis import Finding, diagnose, scratch_index
 
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
@@ -23,7 +24,7 @@ def backends(
         None,
         metavar="NAME",
         help="Connect to this backend, and show what it can do.",
-        autocompletion=completed,
+        autocompletion=completing.backends,
     ),
     option: Options = None,
     json: AsJson = False,

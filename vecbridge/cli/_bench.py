@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from vecbridge._client import Index, Store
 from vecbridge._contract._field import field
-from vecbridge._contract._metric import Metric, parse_metric
+from vecbridge._contract._metric import METRICS, Metric, parse_metric
 from vecbridge._contract._ranking import Ranking
 from vecbridge._errors import UnsupportedError
+from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import bar, emit, say, table
 from vecbridge.cli._options import AsJson, Backend, Options, store_of
 from vecbridge.diagnosis import scratch_index
@@ -36,7 +37,12 @@ def bench(
     name: Backend = None,
     records: Annotated[int, typer.Option(min=200, help="Records to write.")] = 10_000,
     dimension: Annotated[int, typer.Option(min=1, help="Length of the vectors.")] = 512,
-    metric: Annotated[str, typer.Option(help="cosine, dotproduct or euclidean.")] = "cosine",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="cosine, dotproduct or euclidean.", autocompletion=completing.among(METRICS)
+        ),
+    ] = "cosine",
     k: Annotated[int, typer.Option("-k", min=1, help="Hits of a search.")] = 10,
     seconds: Annotated[
         float, typer.Option(min=0, help="Most time to take; a third of it is for writing.")

@@ -25,6 +25,7 @@ from vecbridge._errors import (
     UnknownSettingError,
 )
 from vecbridge._redaction import quoted, redacted
+from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import emit, errors, say, table, warn
 from vecbridge.cli._failures import Exit, asked_for_json
 from vecbridge.cli._options import AsJson, Backend, Named, Options, given_of, options_of
@@ -56,7 +57,13 @@ def show(name: Backend = None, option: Options = None, json: AsJson = False) -> 
 def get(
     name: Named,
     key: Annotated[
-        str, typer.Argument(metavar="SETTING", help="A setting of it.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SETTING",
+            help="A setting of it.",
+            show_default=False,
+            autocompletion=completing.setting_names,
+        ),
     ],
     option: Options = None,
     json: AsJson = False,
@@ -80,6 +87,7 @@ def set_values(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE...",
+            autocompletion=completing.settings,
             help="Settings, such as uri=vectors.db; KEY=- reads the value from the terminal or the "
             "standard input.",
             show_default=False,
@@ -127,7 +135,13 @@ def set_values(
 def unset(
     name: Named,
     keys: Annotated[
-        list[str], typer.Argument(metavar="SETTING...", help="Settings.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="SETTING...",
+            help="Settings.",
+            show_default=False,
+            autocompletion=completing.setting_names,
+        ),
     ],
     json: AsJson = False,
 ) -> None:

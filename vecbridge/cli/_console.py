@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
@@ -41,8 +41,9 @@ from vecbridge.cli._failures import (
     publishable,
     tell_bug,
 )
-from vecbridge.report._page import worded
-from vecbridge.transfer import Progress
+
+if TYPE_CHECKING:
+    from vecbridge.transfer import Progress
 
 
 class _Console(Console):
@@ -133,6 +134,8 @@ def _visible(text: str) -> str:
 
 def table_of_capabilities(title: str, declared: Mapping[str, object]) -> None:
     """Print what an index can do."""
+    from vecbridge.report._page import worded
+
     rows = [(name, worded(name, value)) for name, value in declared.items()]
     table(title, ["capability", ""], rows)
 

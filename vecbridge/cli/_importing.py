@@ -9,9 +9,10 @@ from typing import Annotated, Any, cast
 import typer
 
 from vecbridge._contract._field_types import FieldType
-from vecbridge._contract._metric import Metric, parse_metric
+from vecbridge._contract._metric import METRICS, Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
+from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import bar, cell, emit, say, table, warn_of_memory
 from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, store_of
 from vecbridge.transfer import Imported, import_records
@@ -83,7 +84,11 @@ def import_index(
         ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="cosine, dotproduct or euclidean; the file's by default.")
+        str | None,
+        typer.Option(
+            help="cosine, dotproduct or euclidean; the file's by default.",
+            autocompletion=completing.among(METRICS),
+        ),
     ] = None,
     on_error: Annotated[
         str,

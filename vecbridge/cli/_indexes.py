@@ -19,9 +19,12 @@ from vecbridge.cli._options import (
     Named,
     Options,
     Where,
+    nearest_told,
     opened,
+    options_of,
     store_of,
 )
+from vecbridge.cli._seen import saw_indexes
 from vecbridge.report import html_page, survey
 
 
@@ -29,6 +32,7 @@ def list_indexes(name: Backend = None, option: Options = None, json: AsJson = Fa
     """List the indexes of a store."""
     with store_of(name, option) as store:
         names = store.index_names()
+        saw_indexes(store.name, options_of(option), names)
     if json:
         emit(names)
     elif names:
@@ -100,7 +104,11 @@ def report(
     written = not (json and output is None)
     if written:
         check_landing(path, overwrite=force)
-    with store_of(name, option) as store, bar(shown=not json) as progress:
+    with (
+        store_of(name, option) as store,
+        nearest_told(store, index),
+        bar(shown=not json) as progress,
+    ):
         seen = survey(
             store,
             index,

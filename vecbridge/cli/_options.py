@@ -9,17 +9,13 @@ from typing import Annotated
 import typer
 
 from vecbridge._client import Index, Store
-from vecbridge._config._registry import backend_names
+from vecbridge._config._names import suggestion
 from vecbridge._config._registry import store_of as configured_store
 from vecbridge._config._sources import Given, Source
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._redaction import quoted
-
-
-def completed(incomplete: str) -> list[str]:
-    """Return the backends whose names begin so, for the shell."""
-    return [name for name in backend_names() if name.startswith(incomplete)]
-
+from vecbridge.cli import _completion
+from vecbridge.cli._seen import saw_index, saw_settings
 
 Backend = Annotated[
     str | None,
@@ -27,7 +23,7 @@ Backend = Annotated[
         metavar="BACKEND",
         help="A backend, such as milvus; the configured default where none is named.",
         show_default=False,
-        autocompletion=completed,
+        autocompletion=_completion.backends,
     ),
 ]
 Named = Annotated[
@@ -36,11 +32,17 @@ Named = Annotated[
         metavar="BACKEND",
         help="A backend, such as milvus.",
         show_default=False,
-        autocompletion=completed,
+        autocompletion=_completion.backends,
     ),
 ]
 IndexName = Annotated[
-    str, typer.Argument(metavar="INDEX", help="An index of that backend.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="INDEX",
+        help="An index of that backend.",
+        show_default=False,
+        autocompletion=_completion.indexes,
+    ),
 ]
 Options = Annotated[
     list[str] | None,
@@ -48,6 +50,7 @@ Options = Annotated[
         "--option",
         "-o",
         metavar="KEY=VALUE",
+        autocompletion=_completion.settings,
         help="A setting of the backend, such as uri=vectors.db. Give a secret by its "
         "environment variable instead: other users can read command lines.",
         show_default=False,
@@ -55,15 +58,30 @@ Options = Annotated[
 ]
 _PLACE = "a backend and an index of it, as in milvus:photos"
 From = Annotated[
-    str, typer.Argument(metavar="FROM", help=f"Where from: {_PLACE}.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="FROM",
+        help=f"Where from: {_PLACE}.",
+        show_default=False,
+        autocompletion=_completion.places,
+    ),
 ]
-To = Annotated[str, typer.Argument(metavar="TO", help=f"Where to: {_PLACE}.", show_default=False)]
+To = Annotated[
+    str,
+    typer.Argument(
+        metavar="TO",
+        help=f"Where to: {_PLACE}.",
+        show_default=False,
+        autocompletion=_completion.places,
+    ),
+]
 BothOptions = Annotated[
     list[str] | None,
     typer.Option(
         "--option",
         "-o",
         metavar="KEY=VALUE",
+        autocompletion=_completion.settings,
         help="A setting of both backends, such as uri=vectors.db.",
         show_default=False,
     ),
@@ -74,6 +92,7 @@ FromOptions = Annotated[
         "--from-option",
         "-f",
         metavar="KEY=VALUE",
+        autocompletion=_completion.settings_from,
         help="A setting of FROM's backend alone.",
         show_default=False,
     ),
@@ -84,6 +103,7 @@ ToOptions = Annotated[
         "--to-option",
         "-t",
         metavar="KEY=VALUE",
+        autocompletion=_completion.settings_to,
         help="A setting of TO's backend alone.",
         show_default=False,
     ),
@@ -138,11 +158,31 @@ def place_of(text: str) -> tuple[str, str]:
 
 def store_of(backend: str | None, option: Sequence[str] | None) -> Store:
     """Return the store of a backend, with these settings."""
-    return configured_store(backend, given_of(option))
+    store = configured_store(backend, given_of(option))
+    saw_settings(store.name, type(store.backend).settings_type)
+    return store
 
 
 @contextmanager
 def opened(backend: str, name: str, option: Sequence[str] | None) -> Iterator[Index]:
-    """Yield an index of a store, while the block lasts."""
-    with store_of(backend, option) as store, store.open_index(name) as index:
-        yield index
+    """Yield an index of a store, while the block lasts.
+
+    Raises:
+        IndexNotFoundError: there is no such index; the nearest name is told.
+    """
+    with store_of(backend, option) as store:
+        with nearest_told(store, name):
+            index = store.open_index(name)
+        with index:
+            saw_index(store.name, options_of(option), name, index.info.fields)
+            yield index
+
+
+@contextmanager
+def nearest_told(store: Store, name: str) -> Iterator[None]:
+    """Name the index that may be meant, where the block finds none of a name."""
+    try:
+        yield
+    except IndexNotFoundError as error:
+        near = suggestion(name, store.index_names())
+        raise IndexNotFoundError(f"{error}{near}") if near else error from None

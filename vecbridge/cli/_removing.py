@@ -25,9 +25,12 @@ from vecbridge.cli._options import (
     Named,
     Options,
     Where,
+    nearest_told,
     opened,
+    options_of,
     store_of,
 )
+from vecbridge.cli._seen import dropped_index
 from vecbridge.filters import Filter
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
@@ -88,13 +91,14 @@ def drop(
     name: Named, index: IndexName, yes: Yes = False, option: Options = None, json: AsJson = False
 ) -> None:
     """Remove an index and its records."""
-    with store_of(name, option) as store:
+    with store_of(name, option) as store, nearest_told(store, index):
         records = _count(store, index)
         known = "records that cannot be counted" if records is None else f"{records:,} records"
         if not yes and not agreed(f"Remove index {index} in {name}, with {known}?"):
             errors.print("nothing was removed", highlight=False)
             raise typer.Exit(Exit.NO)
         store.drop_index(index)
+        dropped_index(store.name, options_of(option), index)
     if json:
         emit({"removed": records, "index": index})
     else:

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from vecbridge._client import Index
 from vecbridge._contract._hits import Hits
-from vecbridge._contract._ranking import parse_ranking
+from vecbridge._contract._ranking import RANKINGS, parse_ranking
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
+from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import cell, emit, say, table
 from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import AsJson, IndexName, Named, Options, Where, opened
@@ -44,12 +45,19 @@ def search(
     where: Where = None,
     fields: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="Show these fields of each hit, as in label,score."),
+        typer.Option(
+            metavar="NAMES",
+            help="Show these fields of each hit, as in label,score.",
+            autocompletion=completing.fields,
+        ),
     ] = None,
     farthest: Annotated[bool, typer.Option("--farthest", help="The farthest instead.")] = False,
     ranking: Annotated[
         str,
-        typer.Option(help="How sure the answer has to be: exact, certified, no-scan or native."),
+        typer.Option(
+            help="How sure the answer has to be: exact, certified, no-scan or native.",
+            autocompletion=completing.among(RANKINGS),
+        ),
     ] = "exact",
     option: Options = None,
     json: AsJson = False,

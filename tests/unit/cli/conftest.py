@@ -51,6 +51,7 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No settings of the machine that runs the tests; the file that commands read instead."""
     path = tmp_path / "brain_config.json"
     monkeypatch.setenv("FIFTYONE_BRAIN_CONFIG_PATH", str(path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return path
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,20 +112,3 @@ def test_an_answer_that_is_no_stays_an_answer(run: Run, no_configuration: Path) 
     no_configuration.write_text('{"similarity_backends": {"milvus": {"urii": "x"}}}')
     ran = run("config", "check", "--json")
     assert (ran.code, ran.err, ran.json["ok"]) == (2, "", False)
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"), [("vecbridge verif", "verify"), ("vecbridge doctor skl", "sklearn")]
-)
-def test_the_shell_completes_commands_and_backends(line: str, expected: str) -> None:
-    at = str(len(line.split()) - 1)
-    asked = {"_VECBRIDGE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": at}
-    entry = "import sys; sys.argv[0] = 'vecbridge'; from vecbridge.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", entry],
-        env={**os.environ, **asked},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == [expected]
