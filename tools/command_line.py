@@ -40,8 +40,8 @@ also have `backend`, `operation` and `retryable`: whether the same command may s
 `vecbridge --install-completion` lets the shell (bash, zsh, fish) complete commands and options,
 backends, the settings of `-o` and what some of them may be, metrics and rankings; and indexes and
 their fields, as far as earlier commands saw them: no store is asked, so that a server that is away
-delays nothing. Their names are kept in `$XDG_CACHE_HOME/vecbridge` (`~/.cache/vecbridge`), which may
-be removed at any time. It works in a new shell.
+delays nothing. Their names are kept in `$XDG_CACHE_HOME/vecbridge` (`~/.cache/vecbridge`), which
+may be removed at any time. It works in a new shell.
 
 `--where` takes [a filter as text](filter-language.md), in single quotes for the shell:
 `vecbridge count milvus photos --where 'label == "cat" and score > 0.5'`. In tables, fields show

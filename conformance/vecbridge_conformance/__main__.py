@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run the suite on a backend")
     run.set_defaults(command=_run)
     run.add_argument("backend", help="name for vecbridge.get_backend")
-    run.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
+    run.add_argument("--option", "-o", action="append", default=[], metavar="KEY=VALUE")
     run.add_argument("--label", default="", help="name of the column in the matrix")
     run.add_argument("--layer", default="", help=f"some of {','.join(LAYERS)}; all by default")
     run.add_argument("--report", metavar="DIR", help="where to write JSON, Markdown and HTML")

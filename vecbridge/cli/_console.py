@@ -221,7 +221,8 @@ def bar(*, shown: bool) -> Iterator[Progress]:
         _Rate(),
         TimeRemainingColumn(),
     )
-    drawn = Bar(*columns, console=errors, disable=not shown)
+    # A file of what went wrong is no place for it.
+    drawn = Bar(*columns, console=errors, disable=not (shown and errors.is_terminal))
     stages: dict[str, tuple[int, int]] = {}
 
     def progress(stage: str, done: int, total: int) -> None:

@@ -41,7 +41,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             "vecbridge.fiftyone",
             {"fiftyone": "fiftyone"},
             "Switch FiftyOne to vecbridge, and back.",
-            ("enable", "disable", "status", "adopt"),
+            ("enable", "disable", "status", "adopt", "sync", "move", "orphans"),
         ),
         "demo": Program(
             "vecbridge.demo",
