@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
 from vecbridge.diagnosis import Finding
-from vecbridge.fields import refuse_unknown_types
+from vecbridge.fields import FIELD_TYPES, refuse_unknown_types
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
 from vecbridge_milvus._diagnosis import findings
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._proof import shown
-from vecbridge_milvus._schema import COLUMN_TYPES, read
+from vecbridge_milvus._schema import read
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class MilvusBackend:
                 ignore it; nothing was made.
             UnsupportedError: a field has a type that collections are not given; nothing was made.
         """
-        refuse_unknown_types(fields, COLUMN_TYPES.keys(), self.name)
+        refuse_unknown_types(fields, FIELD_TYPES, self.name)
         creation = Creation(self._connection, self._settings, name)
         creation.run(dimension, metric, fields, consistency or "session")
         return MilvusIndex(self._collection(name), self._settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,17 @@ from vecbridge import (
     Metric,
     VecbridgeError,
 )
+from vecbridge.fields import MAX_STRINGS, is_optional
+from vecbridge_milvus._columns import (
+    COLUMN_TYPES,
+    TEXT_BYTES,
+    FieldColumn,
+    made_columns,
+    recorded,
+)
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._diagnosis import release_of
-from vecbridge_milvus._errors import boundary
+from vecbridge_milvus._errors import NotLoadedError, boundary
 from vecbridge_milvus._expr import KEYWORDS
 from vecbridge_milvus._index_types import (
     LITE_TYPES,
@@ -31,14 +39,13 @@ from vecbridge_milvus._index_types import (
 )
 from vecbridge_milvus._proof import replaces_indexes
 from vecbridge_milvus._schema import (
-    COLUMN_TYPES,
     KEY,
     KEY_BYTES,
+    MARK,
     METRICS,
     MILVUS_LEVELS,
     NORM,
     NORM_OF_PADDED,
-    TEXT_BYTES,
     TRIED,
     VECTOR,
     VERSION,
@@ -128,20 +135,37 @@ class Creation:
     def _claim(
         self, dimension: int, fields: Mapping[str, FieldType], consistency: Consistency
     ) -> None:
+        optional = [name for name, kind in fields.items() if is_optional(kind)]
+        nulls = bool(optional) and self._connection.keeps_nulls is not False
+        self._make(dimension, made_columns(fields, nulls=nulls), consistency)
+        if nulls and self._connection.keeps_nulls is None:
+            self._connection.keeps_nulls = nulls = self._keeps_nulls(optional)
+            if not nulls:
+                self._withdraw()
+                self._make(dimension, made_columns(fields, nulls=False), consistency)
+
+    def _make(
+        self, dimension: int, columns: Mapping[str, FieldColumn], consistency: Consistency
+    ) -> None:
         client = self._client()
         options: dict[str, Any] = {}
         if self._settings.shards is not None:
             options["num_shards"] = self._settings.shards
         if self._settings.mmap is not None:
             options["properties"] = {"mmap.enabled": self._settings.mmap}
+        asked = f"to make a collection with {options}" if options else "a collection"
+        said = {MARK: VERSION, "made": self._nonce, "flat": TRIED, **recorded(columns.values())}
+        description = json.dumps(said)
+        if self._connection.lite:
+            options["properties"] = {**options.get("properties", {}), MARK: description}
         if self._exists():
             raise self._taken()
         try:
             # A server refuses a second creation whose description differs.
-            with _refusal(f"to make a collection with {options}" if options else "a collection"):
+            with _refusal(asked):
                 client.create_collection(
                     self._name,
-                    schema=self._schema(client, dimension, fields),
+                    schema=self._schema(client, dimension, columns, description),
                     consistency_level=MILVUS_LEVELS[consistency],
                     timeout=self._timeout,
                     **options,
@@ -153,22 +177,58 @@ class Creation:
         if self._is_anothers():
             raise self._taken()
 
+    def _keeps_nulls(self, names: Sequence[str]) -> bool:
+        """Return whether columns are nullable that were to be: older servers ignore the word."""
+        with boundary("create_index"):
+            described: dict[str, Any] = self._client().describe_collection(
+                self._name, timeout=self._timeout
+            )
+        kept = {column["name"] for column in described["fields"] if column.get("nullable")}
+        if not kept.issuperset(names):
+            return False
+        try:
+            # Read before the server looks whether it has anything loaded.
+            with boundary("create_index"):
+                self._client().query(
+                    self._name, filter=f"{names[0]} is null", output_fields=[KEY], limit=1
+                )
+        except NotLoadedError:
+            return True
+        except BackendError as error:
+            if error.retryable:
+                raise
+            return False
+        return True
+
     def _schema(
-        self, client: MilvusClient, dimension: int, fields: Mapping[str, FieldType]
+        self,
+        client: MilvusClient,
+        dimension: int,
+        columns: Mapping[str, FieldColumn],
+        description: str,
     ) -> CollectionSchema:
         from pymilvus import DataType
 
-        made = json.dumps({"vecbridge": VERSION, "made": self._nonce, "flat": TRIED})
-        schema = client.create_schema(auto_id=False, enable_dynamic_field=False, description=made)
+        schema = client.create_schema(
+            auto_id=False, enable_dynamic_field=False, description=description
+        )
         schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=KEY_BYTES)
         schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=max(dimension, 2))
         padded = dimension == 1
         schema.add_field(NORM_OF_PADDED if padded else NORM, DataType.DOUBLE)
-        for field, kind in fields.items():
-            extra: dict[str, Any] = {"max_length": TEXT_BYTES} if kind == "string" else {}
-            if field == self._settings.partition_key:
+        for name, column in columns.items():
+            extra: dict[str, Any] = {}
+            if column.base in ("string", "strings"):
+                extra["max_length"] = TEXT_BYTES
+            if column.base == "strings":
+                extra |= {"element_type": DataType.VARCHAR, "max_capacity": MAX_STRINGS}
+            if column.nullable:
+                extra["nullable"] = True
+            if name == self._settings.partition_key:
                 extra["is_partition_key"] = True
-            schema.add_field(field, DataType[COLUMN_TYPES[kind]], **extra)
+            schema.add_field(name, DataType[COLUMN_TYPES[column.base]], **extra)
+            if column.flag is not None:
+                schema.add_field(column.flag, DataType.BOOL)
         return schema
 
     def _furnish(self, dimension: int, metric: Metric) -> None:
@@ -225,9 +285,7 @@ class Creation:
             described: dict[str, Any] = self._client().describe_collection(
                 self._name, timeout=self._timeout
             )
-        # Lite keeps no description; there, writes take turns and names are unique.
-        made = marker(described.get("description") or "").get("made")
-        return made != self._nonce and not (self._connection.lite and made is None)
+        return marker(described).get("made") != self._nonce
 
     def _exists(self) -> bool:
         with boundary("create_index"):

@@ -8,10 +8,24 @@ between ranges, those since 2.6 lose a bound (milvus#52852) or fail (milvus#4826
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from vecbridge import InvalidArgumentError, Scalar
-from vecbridge.filters import And, Comparison, Filter, Not, OneOf, Or
+from vecbridge import IdRange, InvalidArgumentError, Scalar
+from vecbridge.filters import (
+    And,
+    Comparison,
+    Contains,
+    ContainsAny,
+    Filter,
+    IsMissing,
+    Not,
+    OneOf,
+    Or,
+)
+
+if TYPE_CHECKING:
+    from vecbridge_milvus._columns import FieldColumn
 
 _WORDS = """
     and or not in like is null exists true false iso interval threshold text_match phrase_match
@@ -36,8 +50,9 @@ _LEAST = -(2**63)
 class Expressions:
     """Writes expressions over one collection."""
 
-    def __init__(self, key: str, *, lite: bool) -> None:
+    def __init__(self, key: str, fields: Mapping[str, FieldColumn], *, lite: bool) -> None:
         self._key = key
+        self._fields = fields
         self._lite = lite
 
     def string(self, text: str) -> str:
@@ -47,7 +62,7 @@ class Expressions:
         so one above U+FFFF for another one, but for those that are escaped already. Lite does not,
         and does not know the escape.
 
-        >>> print(Expressions("pk", lite=False).string('say "no" or pk != "\U00020bb7"'))
+        >>> print(Expressions("pk", {}, lite=False).string('say "no" or pk != "\U00020bb7"'))
         "say \"no\" or pk != \"\U00020BB7\""
         """
         if "\0" in text:
@@ -69,6 +84,20 @@ class Expressions:
         """Return the expression of the records whose ids do not come after an id."""
         return f"{self._key} <= {self.string(name)}"
 
+    def in_range(self, ids: IdRange) -> str:
+        r"""Return the expression of the records in a range of ids; empty for all.
+
+        No id holds NUL, so ``"a\0"`` comes after ``"a"`` and before all that begin like it.
+        """
+        parts = []
+        if ids.start is not None:
+            head, nul, _ = ids.start.partition("\0")
+            parts.append(f"{self._key} {'>' if nul else '>='} {self.string(head)}")
+        if ids.stop is not None:
+            head, nul, _ = ids.stop.partition("\0")
+            parts.append(f"{self._key} {'<=' if nul else '<'} {self.string(head)}")
+        return both(*parts)
+
     def inside(self, norm: str, low: float, high: float, scope: str = "") -> str:
         """Return the expression of the records of a scope whose norm lies inside of a band."""
         above = f"{norm} >= {low!r}" if low > 0.0 else ""
@@ -84,18 +113,34 @@ class Expressions:
 
     def _written(self, where: Filter, *, wanted: bool) -> str:
         """Write what a filter accepts, or does not, with ``and`` and ``not`` alone."""
-        if isinstance(where, Not):
-            return self._written(where.operand, wanted=not wanted)
-        if isinstance(where, (And, Or)):
-            both_are = isinstance(where, And)
-            left = self._written(where.left, wanted=both_are)
-            right = self._written(where.right, wanted=both_are)
-            text = f"({left}) and ({right})"
-            return text if both_are == wanted else f"not ({text})"
-        if not isinstance(where, (OneOf, Comparison)):
-            raise TypeError(f"{where} is no filter that an index declares")
-        text = self._one_of(where) if isinstance(where, OneOf) else self._compared(where)
+        match where:
+            case Not(operand):
+                return self._written(operand, wanted=not wanted)
+            case IsMissing(name):
+                field = self._fields[name]
+                return field.missing if wanted else field.present
+            case And(left, right) | Or(left, right):
+                both_are = isinstance(where, And)
+                if both_are and _guards(left, right):
+                    return self._written(right, wanted=wanted)
+                first = self._written(left, wanted=both_are)
+                text = f"({first}) and ({self._written(right, wanted=both_are)})"
+                return text if both_are == wanted else f"not ({text})"
+        text = both(self._fields[where.name].present, self._condition(where))
         return text if wanted else f"not ({text})"
+
+    def _condition(self, where: Filter) -> str:
+        """Return the expression of the values that meet a condition on one field."""
+        match where:
+            case OneOf():
+                return self._one_of(where)
+            case Comparison():
+                return self._compared(where)
+            case Contains(name, value):
+                return f"array_contains({name}, {self.string(value)})"
+            case ContainsAny(name, values):
+                return f"array_contains_any({name}, [{','.join(map(self.string, values))}])"
+        raise TypeError(f"{where} is no filter that an index declares")
 
     def _one_of(self, where: OneOf) -> str:
         alone = [value for value in where.values if _stands_alone(value)]
@@ -135,3 +180,13 @@ def _stands_alone(value: Scalar) -> bool:
 
 def _escaped(character: re.Match[str]) -> str:
     return f"\\U{ord(character[0]):08X}"
+
+
+def _guards(left: Filter, right: Filter) -> bool:
+    """Return whether one filter only makes sure of what every condition makes sure of by itself."""
+    return (
+        isinstance(left, Not)
+        and isinstance(left.operand, IsMissing)
+        and isinstance(right, (Comparison, OneOf, Contains, ContainsAny))
+        and right.name == left.operand.name
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from vecbridge import (
     Capabilities,
     Consistency,
     Fields,
+    FieldType,
     Hits,
     IdRange,
     IndexInfo,
@@ -22,7 +23,8 @@ from vecbridge import (
     Records,
     Scope,
 )
-from vecbridge.filters import FILTER_OPERATORS
+from vecbridge.fields import FIELD_TYPES
+from vecbridge.filters import FILTER_OPERATORS, FilterOperator
 from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import SPARE
 from vecbridge_milvus._collection import Collection
@@ -30,9 +32,16 @@ from vecbridge_milvus._errors import BACKEND, TooLargeError
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import IDS_AT_A_TIME, Reader
-from vecbridge_milvus._schema import COLUMN_TYPES, MAX_LIMIT, MILVUS_LEVELS
+from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS
 from vecbridge_milvus._search import ApproximateRanker, ExactRanker
 from vecbridge_milvus._wire import Entity, part_of, to_columns, to_records
+
+_UNSEARCHED: frozenset[tuple[FieldType, FilterOperator]] = frozenset(
+    {("string", "contains"), ("string?", "contains")}
+)
+"""What no Milvus is asked: in 2.3, ``like`` finds what begins with a text, and no other text in one.
+Milvus Lite evaluates it in two ways: one has no escapes, and the other, Arrow's, loses a backslash.
+"""
 
 _WITHIN_AT_MOST_IDS = 10_000
 _BATCH_BYTES = 16 << 20
@@ -67,14 +76,14 @@ class MilvusIndex:
             recall=None if self._layout.index.exhaustive else settings.recall,
             range_search=False,
             farthest=False,
-            partitions=False,
+            partitions=True,
             max_dimension=32_768,
             max_k=MAX_LIMIT - SPARE,
             max_within=_WITHIN_AT_MOST_IDS,
             max_batch_bytes=_BATCH_BYTES,
-            field_types=frozenset(COLUMN_TYPES),
-            filters=FILTER_OPERATORS - {"is_missing", "contains", "contains_any"},
-            filters_except=frozenset(),
+            field_types=frozenset(FIELD_TYPES),
+            filters=FILTER_OPERATORS,
+            filters_except=_UNSEARCHED,
             consistency=frozenset[Consistency](levels),
             durable=True,
             shared=collection.connection.shared,
@@ -111,11 +120,12 @@ class MilvusIndex:
 
     def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return records in request order; ids that are not there are listed in ``missing``."""
-        output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
-        found = self._by_key("fetch", ids, output, consistency, self._layout.page_rows)
-        rows = [found[name] for name in ids if name in found]
-        missing = tuple(name for name in ids if name not in found)
-        return to_records(self._layout, rows, missing)
+        output = self._output(vectors=vectors)
+        rows = self._layout.page_rows if vectors else IDS_AT_A_TIME
+        known = self._by_key("fetch", ids, output, consistency, rows)
+        found = [known[name] for name in ids if name in known]
+        missing = tuple(name for name in ids if name not in known)
+        return to_records(self._layout, found, missing, vectors=vectors)
 
     def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
         """Return whether each id is there: ``(len(ids),)`` bool."""
@@ -125,22 +135,36 @@ class MilvusIndex:
     def count(self, scope: Scope) -> int:
         """Return the number of live records in scope."""
         with self._collection.reading("count", scope.consistency) as reader:
-            if scope.where is None:
-                return self._duplicates.count(reader)
-            # Page by page: a count would be one of rows, of which a key may have several.
-            expression = self._expression(scope)
-            pages = reader.pages([self._layout.key], MAX_LIMIT, scope=expression)
-            return sum(map(len, pages))
+            return self._duplicates.count(reader, self._expression(scope))
 
     def scan(
         self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
     ) -> Iterator[Records]:
-        """Yield every live record in scope once, at most ``batch_size`` at a time."""
-        output = [self._layout.key, self._layout.vector, *self._layout.info.fields]
-        rows = min(batch_size, self._layout.page_rows)
+        """Yield every live record in scope once, at most ``batch_size`` at a time, by id."""
+        output = self._output(vectors=vectors)
+        rows = min(batch_size, self._layout.page_rows if vectors else MAX_LIMIT)
+        expression = both(
+            "" if ids is None else self._expressions.in_range(ids), self._expression(scope)
+        )
         with self._collection.reading("scan", scope.consistency) as reader:
-            pages = reader.pages(output, rows, scope=self._expression(scope))
-            yield from map(partial(to_records, self._layout), pages)
+            for page in reader.pages(output, rows, scope=expression):
+                yield to_records(self._layout, page, vectors=vectors)
+
+    def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
+        """Return at most ``count`` ranges of ids with about as many records each.
+
+        It reads the ids, a page at a time.
+        """
+        key, cuts, seen = self._layout.key, list[str](), 0
+        with self._collection.reading("partitions", consistency) as reader:
+            whole = self._duplicates.count(reader)
+            parts = max(1, min(count, whole))
+            places = [whole * part // parts for part in range(1, parts)]
+            for page in reader.pages([key], MAX_LIMIT):
+                within = [place - seen for place in places if seen <= place < seen + len(page)]
+                cuts += [str(page[place][key]) for place in within]
+                seen += len(page)
+        return [IdRange(*edge) for edge in pairwise([None, *cuts, None])]
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking, with what the engine leaves out silently."""
@@ -201,6 +225,10 @@ class MilvusIndex:
         allowed = "" if scope.within is None else self._expressions.keys(scope.within)
         return both(allowed, "" if scope.where is None else self._expressions.matching(scope.where))
 
+    def _output(self, *, vectors: bool) -> list[str]:
+        layout = self._layout
+        return [layout.key, *([layout.vector] if vectors else []), *layout.scalars]
+
     def _by_key(
         self, operation: str, ids: Sequence[str], output: list[str], level: Consistency, rows: int
     ) -> Mapping[str, Entity]:
@@ -254,14 +282,20 @@ class _DuplicateKeys:
         self._lock = reentrant_lock()
         self._known = (-1, 0)
 
-    def count(self, reader: Reader) -> int:
+    def count(self, reader: Reader, scope: str = "") -> int:
         """Return the number of keys; a pass over them where more rows are counted than before.
 
         Says in the log where there are more rows than keys.
+
+        Args:
+            reader: of the operation.
+            scope: the expression of the keys to count; empty for all.
         """
-        rows = reader.count("")
         if self._collection.layout.norm is not None or self._collection.lite:
-            return rows
+            return reader.count(scope)
+        if scope:
+            return sum(len(page) for page in reader.pages([self._key], MAX_LIMIT, scope=scope))
+        rows = reader.count("")
         with self._lock:
             if self._known[0] != rows:
                 keys = sum(len(page) for page in reader.pages([self._key], MAX_LIMIT))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import Consistency
+from vecbridge.fields import BaseType
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._errors import TooLargeError
 from vecbridge_milvus._expr import both
@@ -40,6 +41,7 @@ _UNSEEN_ROWS = 256
 
 _GROWTH = 16
 _TEXT_BYTES = 8 << 20
+_TEXTS = frozenset[BaseType]({"string", "strings"})
 
 Retrying = Callable[[str, Callable[["MilvusClient", int], Any]], Any]
 """Makes the calls of an operation, given client and attempt, again where they fail and may pass."""
@@ -237,8 +239,8 @@ class _Portion:
     """
 
     def __init__(self, layout: Layout, output: Sequence[str], most: int) -> None:
-        fields = layout.info.fields
-        self._texts = "*" in output or any(fields.get(name) == "string" for name in output)
+        texts = {name for name, field in layout.columns.items() if field.base in _TEXTS}
+        self._texts = "*" in output or not texts.isdisjoint(output)
         self._most = most
         self._rows = min(most, _UNSEEN_ROWS) if self._texts else most
 
@@ -254,7 +256,16 @@ class _Portion:
                 self._most = self._rows = asked // 2
                 continue
             if self._texts and found:
-                texts = (text for row in found for text in row.values() if isinstance(text, str))
-                fitting = _TEXT_BYTES * len(found) // max(sum(map(len, texts)), 1)
+                length = sum(_length(value) for row in found for value in row.values())
+                fitting = _TEXT_BYTES * len(found) // max(length, 1)
                 self._rows = max(1, min(self._most, _GROWTH * asked, fitting))
             return found, asked
+
+
+def _length(value: object) -> int:
+    """Return the length of a string, or of a list of strings; 0 of anything else."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(len(each) for each in value if isinstance(each, str))
+    return 0

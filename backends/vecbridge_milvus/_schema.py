@@ -10,13 +10,14 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from vecbridge import (
-    Consistency,
-    FieldLimits,
-    FieldType,
-    IndexInfo,
-    Metric,
-    SchemaMismatchError,
+from vecbridge import Consistency, IndexInfo, Metric, SchemaMismatchError
+from vecbridge_milvus._columns import (
+    UNLIMITED,
+    FieldColumn,
+    max_bytes,
+    read_columns,
+    shown,
+    type_name,
 )
 from vecbridge_milvus._expr import KEYWORDS, Expressions
 from vecbridge_milvus._index_types import IndexSettings, IndexType
@@ -29,7 +30,12 @@ VECTOR = "vector"
 NORM = "vecbridge_norm"
 # Milvus begins at two dimensions. Lite keeps no description, so the name of the field tells.
 NORM_OF_PADDED = "vecbridge_norm_padded"
-VERSION = 1
+VERSION = 2
+"""Of the layout; 2 says which types the fields have."""
+
+MARK = "vecbridge"
+"""Of what a collection of ours says of itself: in its description, and in a property on Lite."""
+
 TRIED = "tried"
 """Says in a collection's description that its server was seen to build what it is asked for."""
 
@@ -44,22 +50,7 @@ MILVUS_LEVELS: dict[Consistency, str] = {
 }
 """Milvus's word for each level, in the order of Milvus's numbers; a server offers these."""
 
-COLUMN_TYPES: dict[FieldType, str] = {
-    "string": "VARCHAR",
-    "integer": "INT64",
-    "float": "DOUBLE",
-    "boolean": "BOOL",
-}
-"""Milvus's type of the column that is made for a field."""
-
-_BITS = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
-_FIELD_TYPES: dict[str, FieldType] = {
-    **{column: kind for kind, column in COLUMN_TYPES.items()},
-    **dict.fromkeys(_BITS, "integer"),
-    "FLOAT": "float",
-}
 KEY_BYTES = 512
-TEXT_BYTES = 65535
 MAX_LIMIT = 16384
 """Most hits of a search, and rows of a page, that a server gives."""
 
@@ -82,6 +73,7 @@ class Layout:
             another program.
         stored_dimension: length of the vectors on the server.
         index: the vector index.
+        columns: where each field is kept.
         lite: whether it is kept by Milvus Lite.
         tried: whether the server was seen to build what it is asked for when this was made.
     """
@@ -93,13 +85,19 @@ class Layout:
     norm: str | None
     stored_dimension: int
     index: IndexType
+    columns: Mapping[str, FieldColumn]
     lite: bool = False
     tried: bool = False
 
     @cached_property
     def expressions(self) -> Expressions:
         """The expressions of its queries."""
-        return Expressions(self.key, lite=self.lite)
+        return Expressions(self.key, self.columns, lite=self.lite)
+
+    @property
+    def scalars(self) -> list[str]:
+        """Return the names of the columns that the fields are read from."""
+        return [name for column in self.columns.values() for name in column.names]
 
     @property
     def page_rows(self) -> int:
@@ -125,8 +123,8 @@ def read(
         SchemaMismatchError: it is not laid out in a way that an index can be kept in.
     """
     described: dict[str, Any] = client.describe_collection(name, timeout=timeout)
-    made = marker(described.get("description") or "")
-    version = made.get("vecbridge")
+    made = marker(described)
+    version = made.get(MARK)
     if isinstance(version, int) and version > VERSION:
         raise SchemaMismatchError(
             f"collection {name!r} was made by a newer vecbridge (layout {version}, this one knows "
@@ -154,50 +152,53 @@ def read(
         )
     stored = int(columns[vector]["params"]["dim"])
     others = {each: column for each, column in columns.items() if each not in {key, vector, norm}}
-    fields: dict[str, FieldType] = {}
-    for each, column in others.items():
-        if (kind := _field_type(column)) is not None:
-            fields[each] = kind
-    unsupported = _unsupported(described, others)
-    limits = {each: _limits(each, columns[each]) for each in fields}
+    fields = read_columns(name, others, made)
+    known = {each for field in fields.values() for each in field.names}
+    unsupported = _unsupported(
+        described, {each: column for each, column in others.items() if each not in known}
+    )
     info = IndexInfo(
         name=name,
         dimension=1 if norm == NORM_OF_PADDED else stored,
         metric=metric,
-        fields=MappingProxyType(fields),
+        fields=MappingProxyType({each: column.kind for each, column in fields.items()}),
         consistency="strong" if lite else _level(int(described.get("consistency_level", 0))),
         unsupported=MappingProxyType(unsupported),
         required=frozenset(
             each for each in unsupported if each in columns and _is_required(columns[each])
         ),
         limits=MappingProxyType(
-            {each: limit for each, limit in limits.items() if limit != FieldLimits()}
+            {each: field.limits for each, field in fields.items() if field.limits != UNLIMITED}
         ),
-        max_id_bytes=_max_bytes(columns[key], KEY_BYTES),
+        max_id_bytes=max_bytes(columns[key], KEY_BYTES),
     )
     collection = int(described.get("collection_id") or 0)
     tried = lite or made.get("flat") == TRIED
-    return Layout(info, collection, key, vector, norm, stored, index, lite, tried)
+    return Layout(info, collection, key, vector, norm, stored, index, fields, lite, tried)
 
 
-def marker(description: str) -> dict[str, Any]:
-    """Return what a collection of ours says of itself; empty for those of others."""
+def marker(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a collection of ours says of itself; empty for those of others.
+
+    Lite keeps no description, but properties.
+    """
+    said = (described.get("properties") or {}).get(MARK) or described.get("description") or ""
     try:
-        read = json.loads(description)
+        read = json.loads(said)
     except ValueError:
         return {}
-    return read if isinstance(read, dict) and "vecbridge" in read else {}
+    return read if isinstance(read, dict) and MARK in read else {}
 
 
 def _key(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
     keys = [column for column in columns.values() if column.get("is_primary")]
-    found = ", ".join(f"{key['name']} ({_type(key)})" for key in keys) or "none"
+    found = ", ".join(f"{key['name']} ({type_name(key)})" for key in keys) or "none"
     if wanted is not None and wanted not in {key["name"] for key in keys}:
         raise SchemaMismatchError(
             f"key_field={wanted!r} is not the primary key of collection {name!r}, which has "
             f"{found}; ids are the values of the primary key"
         )
-    if len(keys) == 1 and _type(keys[0]) == "VARCHAR" and not keys[0].get("auto_id"):
+    if len(keys) == 1 and type_name(keys[0]) == "VARCHAR" and not keys[0].get("auto_id"):
         return str(keys[0]["name"])
     raise SchemaMismatchError(
         f"an index needs a primary key of strings that the caller chooses; collection {name!r} "
@@ -206,7 +207,7 @@ def _key(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
 
 
 def _vector(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
-    vectors = [each for each, column in columns.items() if _type(column) == "FLOAT_VECTOR"]
+    vectors = [each for each, column in columns.items() if type_name(column) == "FLOAT_VECTOR"]
     listed = ", ".join(vectors) or "none"
     if wanted is not None:
         if wanted in vectors:
@@ -268,65 +269,22 @@ def _level(number: int) -> Consistency:
 
 
 def _unsupported(
-    described: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]
+    described: Mapping[str, Any], unknown: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, str]:
     """Return what else the rows hold, which a read does not show and an upsert would erase.
 
     A column that the server computes from others, as BM25 vectors are from a text, is not lost.
     """
     found = {
-        name: _named(column)
-        for name, column in others.items()
-        if _field_type(column) is None
-        and not column.get("is_function_output")
-        and not column.get("is_dynamic")
+        name: shown(column)
+        for name, column in unknown.items()
+        if not column.get("is_function_output") and not column.get("is_dynamic")
     }
     structs = described.get("struct_array_fields") or described.get("struct_fields") or ()
     found |= {str(each["name"]): "a list of structs" for each in structs}
     if described.get("enable_dynamic_field"):
         found[_DYNAMIC] = "dynamic fields"
     return found
-
-
-def _type(column: Mapping[str, Any], word: str = "type") -> str:
-    """Return Milvus's name of a column's type, or of its elements'."""
-    from pymilvus import DataType
-
-    return str(DataType(column[word]).name)
-
-
-def _field_type(column: Mapping[str, Any]) -> FieldType | None:
-    """Return the type of the field that a column is; ``None`` where no type expresses it."""
-    # Of a field, every record has a value; where it may be null, there is one that none stands for.
-    return None if column.get("nullable") else _FIELD_TYPES.get(_type(column))
-
-
-def _named(column: Mapping[str, Any]) -> str:
-    kind = _type(column)
-    if kind == "ARRAY" and column.get("element_type"):
-        kind = f"ARRAY of {_type(column, 'element_type')}"
-    return f"{kind}, nullable" if column.get("nullable") else kind
-
-
-def _limits(name: str, column: Mapping[str, Any]) -> FieldLimits:
-    kind = _type(column)
-    bits = _BITS.get(kind, 64)
-    return FieldLimits(
-        smallest=-(2 ** (bits - 1)),
-        largest=2 ** (bits - 1) - 1,
-        max_bytes=_max_bytes(column, TEXT_BYTES) if kind == "VARCHAR" else TEXT_BYTES,
-        single_precision=kind == "FLOAT",
-        pushable=name.lower() not in KEYWORDS,
-    )
-
-
-def _max_bytes(column: Mapping[str, Any], most: int) -> int:
-    """Return the longest string that a column holds, in bytes, of at most so many.
-
-    Lite counts characters, every server bytes.
-    """
-    said = int((column.get("params") or {}).get("max_length") or most)
-    return min(said, most)
 
 
 def _is_required(column: Mapping[str, Any]) -> bool:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import BackendError, Fields, FieldType, Records
+from vecbridge import BackendError, Fields, Records
+from vecbridge.fields import BaseType
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
+from vecbridge_milvus._columns import COLUMN_TYPES
 from vecbridge_milvus._errors import failure
-from vecbridge_milvus._schema import COLUMN_TYPES, Layout
+from vecbridge_milvus._schema import Layout
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -27,11 +29,12 @@ Columns = Mapping[str, Any]
 Entity = dict[str, Any]
 """A row: the value of each field that was asked for."""
 
-_PARTS: dict[FieldType, str] = {
+_PARTS: dict[BaseType, str] = {
     "string": "string_data",
     "integer": "long_data",
     "float": "double_data",
     "boolean": "bool_data",
+    "timestamp": "long_data",
 }
 
 
@@ -63,7 +66,8 @@ def to_columns(
     columns: dict[str, Any] = {layout.key: ids, layout.vector: to_stored(layout, vectors)}
     if layout.norm is not None:
         columns[layout.norm] = norms(vectors).tolist()
-    columns.update(fields)
+    for name, values in fields.items():
+        columns.update(layout.columns[name].stored(values))
     return columns
 
 
@@ -97,11 +101,16 @@ def to_ids(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]
 
 
 def to_records(
-    layout: Layout, rows: Sequence[Mapping[str, Any]], missing: tuple[str, ...] = ()
+    layout: Layout,
+    rows: Sequence[Mapping[str, Any]],
+    missing: tuple[str, ...] = (),
+    *,
+    vectors: bool,
 ) -> Records:
-    """Return rows as columns."""
-    fields = {name: [row[name] for row in rows] for name in layout.info.fields}
-    return Records(to_ids(layout, rows), to_vectors(layout, rows), fields, missing)
+    """Return rows as columns; the vectors of rows that have none are ``(n, 0)``."""
+    fields = {name: column.given(rows) for name, column in layout.columns.items()}
+    table = to_vectors(layout, rows) if vectors else np.empty((len(rows), 0), dtype=np.float32)
+    return Records(to_ids(layout, rows), table, fields, missing)
 
 
 def to_request(layout: Layout, columns: Columns) -> Any:
@@ -109,8 +118,10 @@ def to_request(layout: Layout, columns: Columns) -> Any:
     from pymilvus import DataType
     from pymilvus.grpc_gen import milvus_pb2
 
-    kinds: dict[str | None, FieldType] = {layout.key: "string", layout.norm: "float"}
-    kinds.update(layout.info.fields)
+    kinds: dict[str | None, BaseType] = {layout.key: "string", layout.norm: "float"}
+    kinds.update({field.flag: "boolean" for field in layout.columns.values()})
+    kinds.update({name: field.base for name, field in layout.columns.items()})
+    nullable = {name for name, field in layout.columns.items() if field.nullable}
     count = len(columns[layout.key])
     request = milvus_pb2.UpsertRequest(collection_name=layout.info.name, num_rows=count)
     for name, values in columns.items():
@@ -122,8 +133,23 @@ def to_request(layout: Layout, columns: Columns) -> Any:
         else:
             kind = kinds[name]
             column = request.fields_data.add(field_name=name, type=DataType[COLUMN_TYPES[kind]])
-            getattr(column.scalars, _PARTS[kind]).data.extend(values)
+            if name in nullable:
+                # What is null is left out of the values.
+                column.valid_data.extend(value is not None for value in values)
+            there = values if name not in nullable else [v for v in values if v is not None]
+            _add_scalars(column.scalars, kind, there)
     return request
+
+
+def _add_scalars(scalars: Any, kind: BaseType, values: Sequence[Any]) -> None:
+    from pymilvus import DataType
+
+    if kind != "strings":
+        getattr(scalars, _PARTS[kind]).data.extend(values)
+        return
+    scalars.array_data.element_type = DataType.VARCHAR
+    for value in values:
+        scalars.array_data.data.add().string_data.data.extend(value)
 
 
 def send(client: MilvusClient, request: Any, timeout: float) -> bool:

@@ -13,7 +13,6 @@ import numpy as np
 from vecbridge._contract._field_types import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
-    MAX_STRINGS,
     BaseType,
     FieldType,
     FieldValue,
@@ -263,7 +262,7 @@ def _held(column: list[Any], kind: BaseType, limits: FieldLimits) -> bool:
         return _held_floats(np.array(column, dtype=np.float64), limits)
     if kind == "string":
         return _held_texts(column, limits)
-    few = all(len(value) <= MAX_STRINGS for value in column)
+    few = all(len(value) <= limits.max_strings for value in column)
     return few and _held_texts(list(chain.from_iterable(column)), limits)
 
 
@@ -294,8 +293,8 @@ def _range(kind: BaseType, limits: FieldLimits) -> str:
         return f"strings of at most {limits.max_bytes} bytes of UTF-8 without NUL"
     if kind == "strings":
         return (
-            f"lists of at most {MAX_STRINGS} strings, each of at most {limits.max_bytes} bytes of "
-            f"UTF-8 without NUL"
+            f"lists of at most {limits.max_strings} strings, each of at most {limits.max_bytes} "
+            f"bytes of UTF-8 without NUL"
         )
     if kind == "integer":
         narrow = (limits.smallest, limits.largest) != (UNLIMITED.smallest, UNLIMITED.largest)

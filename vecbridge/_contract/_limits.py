@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vecbridge._contract._field_types import MAX_STRINGS
+
 MAX_ID_BYTES = 512
 """Longest id of the contract, in bytes of UTF-8."""
 
@@ -21,7 +23,8 @@ class FieldLimits:
     Attributes:
         smallest: smallest integer that the field holds.
         largest: largest integer that it holds.
-        max_bytes: longest string that it holds, in bytes of UTF-8.
+        max_bytes: longest string that it holds, alone or in a list, in bytes of UTF-8.
+        max_strings: most strings of a list that it holds.
         single_precision: its floats have 32 bits, and others are no values of it.
         pushable: the engine evaluates filters on the field. Otherwise the client layer does.
     """
@@ -29,6 +32,7 @@ class FieldLimits:
     smallest: int = -(2**63)
     largest: int = 2**63 - 1
     max_bytes: int = MAX_TEXT_BYTES
+    max_strings: int = MAX_STRINGS
     single_precision: bool = False
     pushable: bool = True
 

@@ -116,7 +116,7 @@ def test_the_fields_of_other_collections_are_named(
         store.open_index(name)
 
 
-def test_fields_whose_values_may_be_missing_are_named(tmp_path: Path) -> None:
+def test_columns_that_may_be_null_are_optional_fields(tmp_path: Path) -> None:
     """Lite stands in for a newer server: 2.3 has no such fields."""
     from pymilvus import DataType
 
@@ -133,9 +133,10 @@ def test_fields_whose_values_may_be_missing_are_named(tmp_path: Path) -> None:
         indexes.add_index("vector", index_type="FLAT", metric_type="L2")
         client.create_collection("nulls", schema=schema, index_params=indexes)
         client.insert("nulls", [{"pk": "a", "vector": [1.0] * 4, "always": 1, "sometimes": None}])
-        info = store.open_index("nulls").info
-        assert dict(info.fields) == {"always": "integer"}
-        assert dict(info.unsupported) == {"sometimes": "VARCHAR, nullable"}
+        index = store.open_index("nulls")
+        assert index.info.fields == {"always": "integer", "sometimes": "string?"}
+        assert index.info.unsupported == {}
+        assert index.fetch(["a"]).fields == {"always": [1], "sometimes": [None]}
 
 
 @pytest.mark.parametrize("name", ["random_sample", "ST_Within", "phrase_match", "match_any"])

@@ -163,27 +163,35 @@ def test_a_collection_of_our_own_has_nothing_unsupported(milvus_store: Store) ->
         assert milvus_store.open_index(index.info.name).info.unsupported == {}
 
 
-def test_columns_that_may_be_null_are_no_fields(tmp_path: Path) -> None:
+def test_columns_that_may_be_null_and_are_no_fields_are_named(tmp_path: Path) -> None:
     """Lite stands in for a newer server: 2.3 has no nulls."""
     from pymilvus import DataType
 
     nullable: dict[str, Any] = {
         "note": ({"datatype": DataType.JSON, "nullable": True}, {"of": "x"}),
+        "codes": (
+            {
+                "datatype": DataType.ARRAY,
+                "element_type": DataType.INT64,
+                "max_capacity": 8,
+                "nullable": True,
+            },
+            [1],
+        ),
         "title": ({"datatype": DataType.VARCHAR, "max_length": 64, "nullable": True}, None),
-        "stars": ({"datatype": DataType.INT32, "nullable": True}, 5),
     }
     with vecbridge.get_backend("milvus", uri=tmp_path / "null.db") as store:
         name = make(store, **nullable)
         index, before = store.open_index(name), rows_of(store, name)
-        assert index.info.fields == {"label": "string"}
+        assert index.info.fields == {"label": "string", "title": "string?"}
         assert index.info.unsupported == {
             "note": "JSON, nullable",
-            "title": "VARCHAR, nullable",
-            "stars": "INT32, nullable",
+            "codes": "ARRAY of INT64, nullable",
         }
-        assert index.fetch(["a"]).fields == {"label": ["cat"]}
-        with pytest.raises(UnsupportedError, match="title"):
-            index.upsert(["a"], ROWS[:1], {"label": ["dog"]})
+        assert index.fetch(["a"]).fields == {"label": ["cat"], "title": [None]}
+        with pytest.raises(UnsupportedError, match="codes"):
+            index.upsert(["a"], ROWS[:1], {"label": ["dog"], "title": [None]})
         assert rows_of(store, name) == before
-        index.upsert(["a"], ROWS[:1], {"label": ["dog"]}, drop_unsupported=True)
-        assert index.fetch(["a"]).fields == {"label": ["dog"]}
+        row = {"label": ["dog"], "title": ["x"]}
+        index.upsert(["a"], ROWS[:1], row, drop_unsupported=True)
+        assert index.fetch(["a"]).fields == row

@@ -1,0 +1,93 @@
+"""Fields of every type: random filters mean on Lite and on a server what they mean.
+
+``VECBRIDGE_FILTERS`` says how many; 2000 take some 10 minutes.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import Counter
+
+import pytest
+
+import vecbridge
+from tests.filters.asking import how_many
+from tests.live.milvus.every_type import (
+    COUNT,
+    FIELDS,
+    IDS,
+    columns,
+    condition,
+    differences,
+    fill,
+    random_filter,
+    wanted,
+)
+from vecbridge import Filter, Index, Store, field
+from vecbridge_milvus import MilvusIndex
+
+
+@pytest.fixture(scope="module")
+def index(milvus_store: Store) -> Index:
+    made = milvus_store.create_index(
+        f"e_{uuid.uuid4().hex}", dimension=2, metric="euclidean", fields=FIELDS
+    )
+    fill(made)
+    return made
+
+
+def test_values_of_every_type_come_back(index: Index) -> None:
+    expected = columns()
+    found = index.fetch(IDS).fields
+    assert {name: list(column) for name, column in found.items()} == expected
+    found = next(iter(index.scan(COUNT))).fields
+    assert {name: list(column) for name, column in found.items()} == expected
+
+
+@pytest.mark.parametrize("state", ["growing", "sealed"])
+def test_random_filters_mean_the_same_however_they_are_asked(index: Index, state: str) -> None:
+    if state == "sealed":
+        engine = index.engine
+        assert isinstance(engine, MilvusIndex)
+        engine.settle()
+    draw = random.Random(3)
+    filters = [random_filter(draw) for _ in range(how_many(60))]
+
+    assert differences(index, filters) == []
+
+
+def test_every_condition_means_the_same_on_every_field(index: Index) -> None:
+    draw = random.Random(4)
+    filters: list[Filter] = []
+    for name in FIELDS:
+        one = [condition(draw, name) for _ in range(6)]
+        filters += [*one, *(~each for each in one), one[0] & ~one[1], ~(one[2] | one[3])]
+    numbers = Counter(len(wanted(index, where)) for where in filters)
+
+    assert differences(index, filters) == []
+    # Conditions that all, or none, accept would show little.
+    assert sum(numbers[extreme] for extreme in (0, COUNT)) < len(filters) // 2
+
+
+def test_the_highest_filters_are_answered(index: Index) -> None:
+    where: Filter = field("f_strings_o").contains("a")
+    for level in range(6):
+        other = field("f_integer_o").is_in([0, 1, -(2**63), level])
+        where = ~((where | other) & ~(field("f_string_o") > "b"))
+
+    assert differences(index, [where, ~where]) == []
+
+
+def test_a_server_without_nulls_is_asked_once(milvus_store: Store, milvus_uri: str) -> None:
+    """The server takes nullable columns without a word; two indexes are made in one connection."""
+    for _ in range(2):
+        name = f"n_{uuid.uuid4().hex}"
+        made = milvus_store.create_index(name, dimension=2, fields={"x": "integer?"})
+        made.upsert(["a", "b"], [[1, 1], [2, 2]], {"x": [None, 0]})
+        with vecbridge.get_backend("milvus", uri=milvus_uri) as other:
+            opened = other.open_index(name, consistency="strong")
+            assert opened.info.fields == {"x": "integer?"}
+            assert opened.fetch(["a", "b"]).fields == {"x": [None, 0]}
+            assert opened.search([0, 1], 2, where=~(field("x") == 0))[0].ids == ("a",)
+            assert opened.search([0, 1], 2, where=field("x") == 0)[0].ids == ("b",)
