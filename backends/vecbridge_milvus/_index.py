@@ -15,7 +15,6 @@ from vecbridge import (
     Capabilities,
     Consistency,
     Fields,
-    FieldType,
     Hits,
     IdRange,
     IndexInfo,
@@ -24,7 +23,7 @@ from vecbridge import (
     Scope,
 )
 from vecbridge.fields import FIELD_TYPES
-from vecbridge.filters import FILTER_OPERATORS, FilterOperator
+from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import SPARE
 from vecbridge_milvus._collection import Collection
@@ -35,13 +34,6 @@ from vecbridge_milvus._reader import IDS_AT_A_TIME, Reader
 from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS
 from vecbridge_milvus._search import ApproximateRanker, ExactRanker
 from vecbridge_milvus._wire import Entity, part_of, to_columns, to_records
-
-_UNSEARCHED: frozenset[tuple[FieldType, FilterOperator]] = frozenset(
-    {("string", "contains"), ("string?", "contains")}
-)
-"""What no Milvus is asked: in 2.3, ``like`` finds what begins with a text, and no other text in one.
-Milvus Lite evaluates it in two ways: one has no escapes, and the other, Arrow's, loses a backslash.
-"""
 
 _WITHIN_AT_MOST_IDS = 10_000
 _BATCH_BYTES = 16 << 20
@@ -82,8 +74,8 @@ class MilvusIndex:
             max_within=_WITHIN_AT_MOST_IDS,
             max_batch_bytes=_BATCH_BYTES,
             field_types=frozenset(FIELD_TYPES),
-            filters=FILTER_OPERATORS,
-            filters_except=_UNSEARCHED,
+            filters=FILTER_OPERATORS - {"contains"},
+            filters_except=frozenset(),
             consistency=frozenset[Consistency](levels),
             durable=True,
             shared=collection.connection.shared,
