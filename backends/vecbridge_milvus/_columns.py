@@ -1,7 +1,9 @@
 """The columns that fields are kept in, and what those hold of the fields' values.
 
-A value may be missing where its column may be null. Servers before 2.5 take the word and ignore it;
-there, a second column of booleans says which values are missing.
+Where a value may be missing, Milvus Lite's column is null, and on a server a second column of
+booleans says so. Servers before 2.5 ignore that a column is to be nullable; those since then
+evaluate filters on nulls wrongly (milvus#46861, milvus#47116, milvus#48441), so that what others
+made nullable is read and written there, and filtered here.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from vecbridge.fields import (
     base_of,
     is_optional,
 )
-from vecbridge_milvus._expr import KEYWORDS
+from vecbridge_milvus._expr import KEYWORDS, Presence
 
 COLUMN_TYPES: dict[BaseType, str] = {
     "string": "VARCHAR",
@@ -81,18 +83,11 @@ class FieldColumn:
         return is_optional(self.kind) and self.flag is None
 
     @property
-    def missing(self) -> str:
-        """Return the expression of the records that have no value; empty where all have one."""
+    def presence(self) -> Presence | None:
+        """Return what tells whether a record has a value; ``None`` where all have one."""
         if not is_optional(self.kind):
-            return ""
-        return f"{self.name} is null" if self.flag is None else f"{self.flag} == true"
-
-    @property
-    def present(self) -> str:
-        """Return the expression of the records that have a value; empty where all have one."""
-        if not is_optional(self.kind):
-            return ""
-        return f"{self.name} is not null" if self.flag is None else f"{self.flag} == false"
+            return None
+        return Presence.by_null(self.name) if self.flag is None else Presence.by_flag(self.flag)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,7 +142,11 @@ def recorded(columns: Iterable[FieldColumn]) -> dict[str, Any]:
 
 
 def read_columns(
-    name: str, described: Mapping[str, Mapping[str, Any]], made: Mapping[str, Any]
+    name: str,
+    described: Mapping[str, Mapping[str, Any]],
+    made: Mapping[str, Any],
+    *,
+    lite: bool,
 ) -> dict[str, FieldColumn]:
     """Return the fields that columns are, of those that a type of field expresses.
 
@@ -155,6 +154,7 @@ def read_columns(
         name: of the collection.
         described: what the server says of its columns, by name.
         made: what :func:`recorded` gave, where the collection is one of ours.
+        lite: whether it is kept by Milvus Lite.
 
     Raises:
         SchemaMismatchError: a column that the collection speaks of is not there.
@@ -171,7 +171,9 @@ def read_columns(
     for each, column in described.items():
         kind = None if each in hidden else _kind(column, kinds.get(each))
         if kind is not None:
-            found[each] = FieldColumn(each, kind, _limits(each, column), flags.get(each))
+            pushable = each.lower() not in KEYWORDS and (lite or not column.get("nullable"))
+            limits = _limits(column, pushable=pushable)
+            found[each] = FieldColumn(each, kind, limits, flags.get(each))
     return found
 
 
@@ -213,7 +215,7 @@ def _kind(column: Mapping[str, Any], wanted: object) -> FieldType | None:
     return base if column.get("default_value") is not None else as_optional(base)
 
 
-def _limits(name: str, column: Mapping[str, Any]) -> FieldLimits:
+def _limits(column: Mapping[str, Any], *, pushable: bool) -> FieldLimits:
     kind = type_name(column)
     bits = _BITS.get(kind, 64)
     return FieldLimits(
@@ -222,7 +224,7 @@ def _limits(name: str, column: Mapping[str, Any]) -> FieldLimits:
         max_bytes=max_bytes(column, TEXT_BYTES) if kind in {"VARCHAR", "ARRAY"} else TEXT_BYTES,
         max_strings=_said(column, "max_capacity", MAX_STRINGS),
         single_precision=kind == "FLOAT",
-        pushable=name.lower() not in KEYWORDS,
+        pushable=pushable,
     )
 
 

@@ -72,7 +72,6 @@ class Connection:
         self._closed = False
         self.alone_known: dict[int, tuple[float, bool]] = {}
         self.shown: dict[int, bool] = {}
-        self.keeps_nulls: bool | None = None
         _connections.add(self)
 
     @property

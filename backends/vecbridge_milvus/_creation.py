@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from vecbridge import (
     Metric,
     VecbridgeError,
 )
-from vecbridge.fields import MAX_STRINGS, is_optional
+from vecbridge.fields import MAX_STRINGS
 from vecbridge_milvus._columns import (
     COLUMN_TYPES,
     TEXT_BYTES,
@@ -28,7 +28,7 @@ from vecbridge_milvus._columns import (
 )
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._diagnosis import release_of
-from vecbridge_milvus._errors import NotLoadedError, boundary
+from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._expr import KEYWORDS
 from vecbridge_milvus._index_types import (
     LITE_TYPES,
@@ -135,18 +135,6 @@ class Creation:
     def _claim(
         self, dimension: int, fields: Mapping[str, FieldType], consistency: Consistency
     ) -> None:
-        optional = [name for name, kind in fields.items() if is_optional(kind)]
-        nulls = bool(optional) and self._connection.keeps_nulls is not False
-        self._make(dimension, made_columns(fields, nulls=nulls), consistency)
-        if nulls and self._connection.keeps_nulls is None:
-            self._connection.keeps_nulls = nulls = self._keeps_nulls(optional)
-            if not nulls:
-                self._withdraw()
-                self._make(dimension, made_columns(fields, nulls=False), consistency)
-
-    def _make(
-        self, dimension: int, columns: Mapping[str, FieldColumn], consistency: Consistency
-    ) -> None:
         client = self._client()
         options: dict[str, Any] = {}
         if self._settings.shards is not None:
@@ -154,6 +142,7 @@ class Creation:
         if self._settings.mmap is not None:
             options["properties"] = {"mmap.enabled": self._settings.mmap}
         asked = f"to make a collection with {options}" if options else "a collection"
+        columns = made_columns(fields, nulls=self._connection.lite)
         said = {MARK: VERSION, "made": self._nonce, "flat": TRIED, **recorded(columns.values())}
         description = json.dumps(said)
         if self._connection.lite:
@@ -176,29 +165,6 @@ class Creation:
             raise
         if self._is_anothers():
             raise self._taken()
-
-    def _keeps_nulls(self, names: Sequence[str]) -> bool:
-        """Return whether columns are nullable that were to be: older servers ignore the word."""
-        with boundary("create_index"):
-            described: dict[str, Any] = self._client().describe_collection(
-                self._name, timeout=self._timeout
-            )
-        kept = {column["name"] for column in described["fields"] if column.get("nullable")}
-        if not kept.issuperset(names):
-            return False
-        try:
-            # Read before the server looks whether it has anything loaded.
-            with boundary("create_index"):
-                self._client().query(
-                    self._name, filter=f"{names[0]} is null", output_fields=[KEY], limit=1
-                )
-        except NotLoadedError:
-            return True
-        except BackendError as error:
-            if error.retryable:
-                raise
-            return False
-        return True
 
     def _schema(
         self,

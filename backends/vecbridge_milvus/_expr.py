@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from vecbridge import IdRange, InvalidArgumentError, Scalar
 from vecbridge.filters import (
@@ -23,9 +23,6 @@ from vecbridge.filters import (
     OneOf,
     Or,
 )
-
-if TYPE_CHECKING:
-    from vecbridge_milvus._columns import FieldColumn
 
 _WORDS = """
     and or not in like is null exists true false iso interval threshold text_match phrase_match
@@ -47,12 +44,35 @@ _LONG = re.compile("[\U00010000-\U0010ffff]")
 _LEAST = -(2**63)
 
 
-class Expressions:
-    """Writes expressions over one collection."""
+class Presence(NamedTuple):
+    """The expressions of the records that have no value of a field, and of those that have one."""
 
-    def __init__(self, key: str, fields: Mapping[str, FieldColumn], *, lite: bool) -> None:
+    missing: str
+    present: str
+
+    @classmethod
+    def by_flag(cls, flag: str) -> Presence:
+        """Return those of a field beside which a column says what is missing."""
+        return cls(f"{flag} == true", f"{flag} == false")
+
+    @classmethod
+    def by_null(cls, name: str) -> Presence:
+        """Return those of a field whose column is null where a value is missing."""
+        return cls(f"{name} is null", f"{name} is not null")
+
+
+class Expressions:
+    """Writes expressions over one collection.
+
+    Args:
+        key: the primary key.
+        optional: of the fields of which a record may have no value, what tells that.
+        lite: whether it is kept by Milvus Lite.
+    """
+
+    def __init__(self, key: str, optional: Mapping[str, Presence], *, lite: bool) -> None:
         self._key = key
-        self._fields = fields
+        self._optional = optional
         self._lite = lite
 
     def string(self, text: str) -> str:
@@ -117,8 +137,8 @@ class Expressions:
             case Not(operand):
                 return self._written(operand, wanted=not wanted)
             case IsMissing(name):
-                field = self._fields[name]
-                return field.missing if wanted else field.present
+                presence = self._optional[name]
+                return presence.missing if wanted else presence.present
             case And(left, right) | Or(left, right):
                 both_are = isinstance(where, And)
                 if both_are and _guards(left, right):
@@ -126,7 +146,8 @@ class Expressions:
                 first = self._written(left, wanted=both_are)
                 text = f"({first}) and ({self._written(right, wanted=both_are)})"
                 return text if both_are == wanted else f"not ({text})"
-        text = both(self._fields[where.name].present, self._condition(where))
+        known = self._optional.get(where.name)
+        text = both("" if known is None else known.present, self._condition(where))
         return text if wanted else f"not ({text})"
 
     def _condition(self, where: Filter) -> str:

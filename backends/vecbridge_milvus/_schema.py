@@ -92,7 +92,9 @@ class Layout:
     @cached_property
     def expressions(self) -> Expressions:
         """The expressions of its queries."""
-        return Expressions(self.key, self.columns, lite=self.lite)
+        found = {name: column.presence for name, column in self.columns.items()}
+        optional = {name: presence for name, presence in found.items() if presence is not None}
+        return Expressions(self.key, optional, lite=self.lite)
 
     @property
     def scalars(self) -> list[str]:
@@ -152,7 +154,7 @@ def read(
         )
     stored = int(columns[vector]["params"]["dim"])
     others = {each: column for each, column in columns.items() if each not in {key, vector, norm}}
-    fields = read_columns(name, others, made)
+    fields = read_columns(name, others, made, lite=lite)
     known = {each for field in fields.values() for each in field.names}
     unsupported = _unsupported(
         described, {each: column for each, column in others.items() if each not in known}

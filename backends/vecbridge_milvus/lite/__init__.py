@@ -43,11 +43,11 @@ def join(path: Path, seconds: float) -> Lease:
             "pip install 'vecbridge[milvus]'"
         ) from error
     installed = version("milvus-lite")
-    if installed.startswith(("0.", "1.", "2.")):
+    if installed.startswith(("0.", "1.", "2.", "3.0")):
         raise MissingDependencyError(
-            f"milvus-lite {installed} is installed, and vecbridge needs 3 or newer, which keeps a "
-            f"directory where that one kept a file: pip install --upgrade 'milvus-lite>=3'. What a "
-            f"file of the old one holds is exported with it first (milvus-lite dump)"
+            f"milvus-lite {installed} is installed, and vecbridge needs 3.1 or newer, which keeps "
+            f"the properties of collections: pip install --upgrade 'milvus-lite>=3.1'. Before 3, "
+            f"it kept a file; what that holds is exported with the old one first (milvus-lite dump)"
         )
     _check_place(path)
     if not SUPPORTED:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.live.milvus.every_type import (
     random_filter,
     wanted,
 )
-from vecbridge import Filter, Index, Store, field
+from vecbridge import Filter, Index, SchemaMismatchError, Store, field
 from vecbridge_milvus import MilvusIndex
 
 
@@ -79,15 +80,41 @@ def test_the_highest_filters_are_answered(index: Index) -> None:
     assert differences(index, [where, ~where]) == []
 
 
-def test_a_server_without_nulls_is_asked_once(milvus_store: Store, milvus_uri: str) -> None:
-    """The server takes nullable columns without a word; two indexes are made in one connection."""
-    for _ in range(2):
-        name = f"n_{uuid.uuid4().hex}"
-        made = milvus_store.create_index(name, dimension=2, fields={"x": "integer?"})
-        made.upsert(["a", "b"], [[1, 1], [2, 2]], {"x": [None, 0]})
-        with vecbridge.get_backend("milvus", uri=milvus_uri) as other:
-            opened = other.open_index(name, consistency="strong")
-            assert opened.info.fields == {"x": "integer?"}
-            assert opened.fetch(["a", "b"]).fields == {"x": [None, 0]}
-            assert opened.search([0, 1], 2, where=~(field("x") == 0))[0].ids == ("a",)
-            assert opened.search([0, 1], 2, where=field("x") == 0)[0].ids == ("b",)
+def test_missing_values_are_missing_to_other_stores_too(
+    milvus_store: Store, milvus_uri: str
+) -> None:
+    name = f"n_{uuid.uuid4().hex}"
+    made = milvus_store.create_index(
+        name, dimension=2, fields={"x": "integer?", "x__missing": "boolean", "at": "timestamp?"}
+    )
+    rows: dict[str, list[Any]] = {"x": [None, 0], "x__missing": [False, True], "at": [None, None]}
+    made.upsert(["a", "b"], [[1, 1], [2, 2]], rows)
+    with vecbridge.get_backend("milvus", uri=milvus_uri) as other:
+        opened = other.open_index(name, consistency="strong")
+        assert opened.info.fields == made.info.fields
+        assert opened.fetch(["a", "b"]).fields == rows
+        assert opened.search([0, 1], 2, where=~(field("x") == 0))[0].ids == ("a",)
+        assert opened.search([0, 1], 2, where=field("x") == 0)[0].ids == ("b",)
+        assert opened.count(where=field("at").is_missing()) == 2
+
+
+def test_a_collection_that_lost_a_column_of_missing_values_is_refused(
+    milvus_server_uri: str,
+) -> None:
+    from pymilvus import DataType, MilvusClient
+
+    client, name = MilvusClient(uri=milvus_server_uri), f"g_{uuid.uuid4().hex}"
+    said = '{"vecbridge": 2, "fields": {"x": "string?"}, "missing": {"x": "x__missing"}}'
+    schema = client.create_schema(auto_id=False, description=said)
+    schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=512)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
+    schema.add_field("vecbridge_norm", DataType.DOUBLE)
+    schema.add_field("x", DataType.VARCHAR, max_length=9)
+    indexes = client.prepare_index_params()
+    indexes.add_index("vector", index_name="vector", index_type="FLAT", metric_type="L2")
+    client.create_collection(name, schema=schema, index_params=indexes)
+    store = vecbridge.get_backend("milvus", uri=milvus_server_uri)
+    with store, pytest.raises(SchemaMismatchError, match="no column 'x__missing' any more"):
+        store.open_index(name)
+    client.drop_collection(name)
+    client.close()
