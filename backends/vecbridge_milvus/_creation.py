@@ -141,8 +141,13 @@ class Creation:
             options["num_shards"] = self._settings.shards
         if self._settings.mmap is not None:
             options["properties"] = {"mmap.enabled": self._settings.mmap}
-        asked = f"to make a collection with {options}" if options else "a collection"
         columns = made_columns(fields, nulls=self._connection.lite)
+        kept = [name for column in columns.values() for name in column.names]
+        asked = f"a collection of {3 + len(kept)} columns"
+        if len(kept) > len(columns):
+            asked += ", two per optional field"
+        if options:
+            asked += f", with {options}"
         said = {MARK: VERSION, "made": self._nonce, "flat": TRIED, **recorded(columns.values())}
         description = json.dumps(said)
         if self._connection.lite:

@@ -94,6 +94,7 @@ PUBLIC: dict[str, list[str]] = {
         "BaseType",
         "FieldType",
         "FieldValue",
+        "as_optional",
         "base_of",
         "is_optional",
         "refuse_unknown_types",
