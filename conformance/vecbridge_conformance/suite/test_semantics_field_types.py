@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from vecbridge import (
-    FieldLimits,
     FieldType,
     Filter,
     InvalidArgumentError,
@@ -122,26 +121,6 @@ def test_values_of_every_type_come_back(harness: Harness) -> None:
         if is_optional(kind):
             index.update_fields(ids[:1], {name: [None]})
             assert index.fetch(ids[:1]).fields[name] == [None]
-
-
-@requires("fields")
-@clause("REC-12", "REC-10", "ERR-3")
-def test_the_longest_lists_come_back(harness: Harness) -> None:
-    """Look for what a column of lists is declared to hold at most."""
-    if "strings" not in harness.capabilities.field_types:
-        vacuous("no field holds lists of strings")
-    index = harness.index(dimension=1, metric="euclidean", fields={"tags": "strings"})
-    held = index.info.limits.get("tags", FieldLimits())
-    last = str(held.max_strings - 1)
-    longest = "\u00e9" * (held.max_bytes // 2) + "x" * (held.max_bytes % 2)
-    tags = [[str(number) for number in range(held.max_strings)], ["", longest]]
-    index.upsert(["many", "long"], [[1], [2]], {"tags": tags})
-    assert index.fetch(["many", "long"]).fields["tags"] == tags
-    assert index.search([0], 2, where=field("tags").contains(last))[0].ids == ("many",)
-    with unchanged(index):
-        for beyond in (["a"] * (held.max_strings + 1), [longest + "x"]):
-            with pytest.raises(InvalidArgumentError):
-                index.upsert(["new"], [[1]], {"tags": [beyond]})
 
 
 @requires("fields")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vecbridge import FieldLimits, Filter, InvalidArgumentError, UnsupportedError, field
-from vecbridge_conformance import Harness, clause, refuses, requires
+from vecbridge_conformance import Harness, clause, refuses, requires, vacuous
 from vecbridge_conformance.checks import contents, unchanged
 
 FIELDS: dict[str, Any] = {"name": "string", "size": "integer", "share": "float", "ok": "boolean"}
@@ -168,6 +168,26 @@ def test_what_a_field_holds_is_kept_and_what_it_does_not_hold_is_refused(harness
             columns[name][1] = value
             with pytest.raises(InvalidArgumentError):
                 index.upsert(["c", "new"], np.zeros((2, 2)), columns)
+
+
+@requires("fields")
+@clause("REC-12", "REC-10", "ERR-3")
+def test_the_longest_lists_come_back(harness: Harness) -> None:
+    """Look for what a column of lists is declared to hold at most."""
+    if "strings" not in harness.capabilities.field_types:
+        vacuous("no field holds lists of strings")
+    index = harness.index(dimension=1, metric="euclidean", fields={"tags": "strings"})
+    held = index.info.limits.get("tags", FieldLimits())
+    last = str(held.max_strings - 1)
+    longest = "\u00e9" * (held.max_bytes // 2) + "x" * (held.max_bytes % 2)
+    tags = [[str(number) for number in range(held.max_strings)], ["", longest]]
+    index.upsert(["many", "long"], [[1], [2]], {"tags": tags})
+    assert index.fetch(["many", "long"]).fields["tags"] == tags
+    assert index.search([0], 2, where=field("tags").contains(last))[0].ids == ("many",)
+    with unchanged(index):
+        for beyond in (["a"] * (held.max_strings + 1), [longest + "x"]):
+            with pytest.raises(InvalidArgumentError):
+                index.upsert(["new"], [[1]], {"tags": [beyond]})
 
 
 @refuses("fields")
