@@ -146,16 +146,16 @@ def duplicates(
 ) -> dict[str, Hits]:
     """Return, for each record that is kept and has any, the records that duplicate it."""
     pairs, _ = _pairs(index, scope, ())
-    owners: dict[int, list[tuple[float, int]]] = {}
     kept = pairs.apart(radius, progress=progress)
-    for row, (owner, distance) in pairs.nearest_among(kept, radius).items():
-        owners.setdefault(owner, []).append((distance, row))
+    rows, owners, far = pairs.nearest_among(kept, radius)
+    # Rows are in the order of ids.
+    order = np.lexsort((rows, far, owners))
+    rows, owners, far = rows[order], owners[order], far[order]
     answer: dict[str, Hits] = {}
-    for owner in sorted(owners):
-        # Rows are in the order of ids.
-        found = sorted(owners[owner])
-        ids = tuple(pairs.ids[row] for _, row in found)
-        answer[pairs.ids[owner]] = Hits(ids, np.array([far for far, _ in found]), exact=True)
+    starts = np.flatnonzero(np.diff(owners, prepend=-1)).tolist()
+    for start, end in zip(starts, [*starts[1:], len(owners)], strict=True):
+        ids = tuple([pairs.ids[row] for row in rows[start:end].tolist()])
+        answer[pairs.ids[owners[start]]] = Hits(ids, far[start:end].copy(), exact=True)
     return answer
 
 

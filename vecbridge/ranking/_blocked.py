@@ -11,24 +11,16 @@ thread.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge.locks import reentrant_lock
 from vecbridge.ranking._pair_keys import PairKeys
+from vecbridge.ranking._threads import workers
 from vecbridge.ranking._topk import smallest_columns
-
-if TYPE_CHECKING:
-    from threadpoolctl import threadpool_limits
-
-WORKERS = min(8, os.cpu_count() or 1)
 
 Progress = Callable[[int, int], None]
 """Called with how much of the work is done: how many of how many."""
@@ -36,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PairBudgets:
-    """How work on all pairs of records is cut up, and when a sketch is worth its while.
+    """How work on all pairs of records is cut up.
 
     Attributes:
         block_rows: records that are compared with each other at a time.
@@ -44,12 +36,10 @@ class PairBudgets:
         exact_pairs: pairs whose exact distances are computed at a time.
         kept: more neighbours per record than this are ranked in float64 at once.
         float64_bytes: how much memory float64 distances may take at once.
-        sketched_from: fewer records than this are never sketched.
-        sketch_directions: how many directions a sketch may have, fewest first.
-        sketch_share: a sketch is used where it leaves at most this share of the pairs open. Looking
-            at a pair costs as much as the products of some hundred pairs.
-        crowded: from how many others within the distance per record, as a sketch tells it, a
-            survey of who is alone does not pay.
+        joined_from: of fewer records than this, pairs within a distance are multiplied in blocks.
+        directions: how many directions the points of a join may have, fewest first.
+        pairs_bytes: how much memory the pairs within a distance may take, or an eighth of what the
+            vectors take, whichever is more.
         doubtful_share: what leaves more than this share of the pairs open is followed by the next
             better arithmetic.
     """
@@ -59,10 +49,9 @@ class PairBudgets:
     exact_pairs: int = 1 << 14
     kept: int = 512
     float64_bytes: int = 64 << 20
-    sketched_from: int = 4096
-    sketch_directions: tuple[int, ...] = (16, 32, 64, 128)
-    sketch_share: float = 1.0 / 1000
-    crowded: float = 0.5
+    joined_from: int = 4096
+    directions: tuple[int, ...] = (16, 24, 32, 48, 64, 96, 128, 192, 256)
+    pairs_bytes: int = 64 << 20
     doubtful_share: float = 1.0 / 64
 
 
@@ -71,14 +60,18 @@ class PairWork:
     """How much work was done so far, by what decided it.
 
     Attributes:
-        surveys: how often all pairs of a sketch were looked at.
-        sketched_pairs: pairs that a sketch was asked about.
+        joins: how often all pairs within a distance were looked for.
+        joined_pairs: pairs that were multiplied for that.
+        joined_products: how many multiplications that took.
+        checked_pairs: pairs whose exact distances that took.
         float32_pairs: pairs that products of all dimensions were asked about.
         float64_rows: records that float64 had to decide.
     """
 
-    surveys: int = 0
-    sketched_pairs: int = 0
+    joins: int = 0
+    joined_pairs: int = 0
+    joined_products: int = 0
+    checked_pairs: int = 0
     float32_pairs: int = 0
     float64_rows: int = 0
 
@@ -155,30 +148,6 @@ def nearest_others(
     return kept
 
 
-def least_keys(
-    keys: PairKeys, records: int, budgets: PairBudgets, progress: Progress | None = None
-) -> NDArray[np.float32]:
-    """Return the smallest key of each record with another: ``(n,)``."""
-    least = np.full(records, np.inf, dtype=np.float32)
-    block, strip = budgets.block_rows, budgets.strip_rows
-
-    def show(left: int, right: int, out: NDArray[np.float32]) -> None:
-        columns = keys.columns(slice(right, right + block))
-        others = least[right : right + block]
-        for start in range(left, min(left + block, records), strip):
-            rows = slice(start, min(start + strip, left + block, records))
-            table = keys.keys(rows, columns, out)
-            if left == right:
-                itself = np.arange(len(table))
-                table[itself, itself + start - right] = np.inf
-            else:
-                np.minimum(others, table.min(axis=0), out=others)
-            np.minimum(least[rows], table.min(axis=1), out=least[rows])
-
-    _show_all(show, records, budgets, progress)
-    return least
-
-
 def _show_all(
     show: Callable[[int, int, NDArray[np.float32]], None],
     records: int,
@@ -199,9 +168,7 @@ def _show_all(
             held.table = np.empty(strip * block, dtype=np.float32)
         show(pair[0] * block, pair[1] * block, held.table)
 
-    from concurrent.futures import ThreadPoolExecutor
-
-    with single_products(), ThreadPoolExecutor(WORKERS) as pool:
+    with workers() as pool:
         for pairs in _rounds(blocks):
             for _ in pool.map(shown, pairs):
                 done += 1
@@ -248,51 +215,3 @@ def _show(
         flat = flat[np.argsort(flat % table.shape[1], kind="stable")]
         near, far = np.divmod(flat, table.shape[1])
         kept.add(right, far, near + start, table.ravel()[flat])
-
-
-class _Limit:
-    """One thread per product, for as long as there is a user.
-
-    The number of threads is the whole process's. The first sets it and the last gives it back:
-    one that ends late would otherwise give back what another had set.
-    """
-
-    def __init__(self) -> None:
-        self._lock = reentrant_lock()
-        # Each by the process that it belongs to: a child has none of its parent's other threads.
-        self._users: dict[object, int] = {}
-        self._limits: threadpool_limits | None = None
-
-    def enter(self, user: object) -> None:
-        """Set the number, unless another user has."""
-        from threadpoolctl import threadpool_limits
-
-        with self._lock:
-            if self._limits is None:
-                self._limits = threadpool_limits(1, user_api="blas")
-            self._users[user] = os.getpid()
-
-    def leave(self, user: object) -> None:
-        """Give back what was there, unless another user still needs the limit."""
-        with self._lock:
-            self._users.pop(user, None)
-            if os.getpid() not in self._users.values() and self._limits is not None:
-                self._limits.restore_original_limits()
-                self._limits = None
-
-
-_LIMIT = _Limit()
-
-
-@contextmanager
-def single_products() -> Iterator[None]:
-    """Give each matrix product one thread, inside of work that has threads of its own.
-
-    Products that share threads wait for each other.
-    """
-    user = object()
-    try:
-        _LIMIT.enter(user)
-        yield
-    finally:
-        _LIMIT.leave(user)

@@ -14,25 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge._contract._metric import Metric
-from vecbridge.ranking._blocked import (
-    WORKERS,
-    Kept,
-    PairBudgets,
-    PairWork,
-    Progress,
-    nearest_others,
-)
+from vecbridge.ranking._blocked import Kept, PairBudgets, PairWork, Progress, nearest_others
 from vecbridge.ranking._bounds import float64_bounds
+from vecbridge.ranking._join import near_pairs
 from vecbridge.ranking._kernel import distance_matrix, distances
+from vecbridge.ranking._near_pairs import Nearest, NearPairs, Others
 from vecbridge.ranking._pair_keys import PairKeys
-from vecbridge.ranking._sketch import Near, PairSet
+from vecbridge.ranking._pair_set import Near, PairSet
+from vecbridge.ranking._threads import workers
 from vecbridge.ranking._topk import rank
 
 SPARE = 6
 _DEFAULT = PairBudgets()
-
-Others = tuple[NDArray[np.intp], NDArray[np.float64]]
-"""Positions of other records, and their distances."""
 
 
 class Pairs:
@@ -69,6 +62,7 @@ class Pairs:
         self._budgets = budgets
         self._records = PairSet(metric, vectors, budgets)
         self._nearest: NDArray[np.float64] | None = None
+        self._found: NearPairs | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -102,9 +96,7 @@ class Pairs:
             floors[:] = np.inf
         sign = -1.0 if farthest else 1.0
         strips = [rows for _, rows in self._strips()]
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with workers() as pool:
             sorted_strips = pool.map(
                 lambda rows: self._sorted(rows, kept, floors, count, sign), strips
             )
@@ -125,24 +117,25 @@ class Pairs:
 
     def within(self, limit: float, progress: Progress | None = None) -> Iterator[Others]:
         """Yield for each record the others within a distance, by position."""
-        near = Near(self._records, limit)
-        everything = np.arange(len(self))
-        for start, rows in self._strips():
-            found: list[NDArray[np.intp]] = []
-            for first in range(0, len(self), self._budgets.block_rows):
-                columns = everything[first : first + self._budgets.block_rows]
-                owners, others = np.nonzero(near.mask(rows, columns))
-                found.append(np.column_stack([owners, others + first]))
-            owners, others = np.concatenate(found).T
-            apart = others != owners + start
-            owners, others = owners[apart], others[apart]
-            order = np.argsort(owners, kind="stable")
-            owners, others = owners[order], others[order]
-            exact = self._records.exact(rows[owners], others)
-            ends = np.searchsorted(owners, np.arange(len(rows) + 1))
+        found = self._near_pairs(limit, progress)
+        if isinstance(found, NearPairs):
+            yield from found.others()
+            return
+        # Others within the distance of one that has some have some themselves.
+        following = 0
+        for rows, first, second in self._masked(limit, found, found):
+            order = np.argsort(first, kind="stable")
+            order = order[first[order] != second[order]]
+            owners, others = first[order], second[order]
+            exact = self._records.exact(owners, others)
+            last = int(rows[-1]) + 1
+            ends = np.searchsorted(owners, np.arange(following, last + 1))
             for one, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
                 yield others[one:end], exact[one:end]
-            _tell(progress, start + len(rows), len(self))
+            following = last
+            _tell(progress, following, len(self))
+        for _ in range(following, len(self)):
+            yield np.empty(0, dtype=np.intp), np.empty(0)
 
     def apart(
         self, limit: float, most: int | None = None, progress: Progress | None = None
@@ -154,12 +147,17 @@ class Pairs:
             most: stop as soon as there are more than this many.
             progress: called with how much is done.
         """
+        found = self._near_pairs(limit, progress)
+        if isinstance(found, NearPairs):
+            _tell(progress, len(self), len(self))
+            return [int(row) for row in found.apart()]
+        if self._nearest is not None:
+            found = np.flatnonzero(self._nearest <= limit)
         near = Near(self._records, limit)
-        doubtful = self._doubtful(limit, progress)
-        alone = np.delete(np.arange(len(self)), doubtful)
+        alone = np.delete(np.arange(len(self)), found)
         kept: list[int] = []
-        for start in range(0, len(doubtful), self._budgets.strip_rows):
-            free = doubtful[start : start + self._budgets.strip_rows]
+        for start in range(0, len(found), self._budgets.strip_rows):
+            free = found[start : start + self._budgets.strip_rows]
             for first in range(0, len(kept), self._budgets.block_rows):
                 columns = np.array(kept[first : first + self._budgets.block_rows])
                 free = free[~near.mask(free, columns).any(axis=1)]
@@ -168,42 +166,51 @@ class Pairs:
             kept.extend(_apart(free, near.mask(free, free)))
             if most is not None and len(alone) + len(kept) > most:
                 break
-            if not len(alone):
-                _tell(progress, min(start + self._budgets.strip_rows, len(self)), len(self))
-        # Few are looked at in no time, after what has told its progress itself.
+            _tell(progress, min(start + self._budgets.strip_rows, len(found)), len(found))
         _tell(progress, len(self), len(self))
         return sorted([*alone.tolist(), *kept])
 
-    def nearest_among(self, kept: Sequence[int], limit: float) -> dict[int, tuple[int, float]]:
+    def nearest_among(self, kept: Sequence[int], limit: float) -> Nearest:
         """Return for each record that is not kept the nearest that is, and how far it is.
 
         Args:
-            kept: positions, ascending; ties go to the earlier one.
+            kept: positions; ties go to the earlier one.
             limit: only records within this distance of one are listed.
         """
-        near = Near(self._records, limit)
-        chosen = np.array(kept, dtype=np.intp)
-        found: dict[int, tuple[int, float]] = {}
-        rest = np.setdiff1d(np.arange(len(self)), chosen)
-        for start in range(0, len(rest), self._budgets.strip_rows):
-            rows = rest[start : start + self._budgets.strip_rows]
-            for first in range(0, len(chosen), self._budgets.block_rows):
-                columns = chosen[first : first + self._budgets.block_rows]
-                owners, others = np.nonzero(near.mask(rows, columns))
-                exact = self._records.exact(rows[owners], columns[others])
-                for row, owner, distance in zip(
-                    rows[owners].tolist(), columns[others].tolist(), exact.tolist(), strict=True
-                ):
-                    if row not in found or distance < found[row][1]:
-                        found[row] = owner, distance
-        return found
+        found = self._near_pairs(limit, None)
+        if isinstance(found, NearPairs):
+            return found.nearest_among(kept)
+        chosen = np.intersect1d(np.array(kept, dtype=np.intp), found)
+        best = [Nearest.of(found[:0], found[:0], np.empty(0))]
+        for _, owners, others in self._masked(limit, np.setdiff1d(found, chosen), chosen):
+            best.append(Nearest.of(owners, others, self._records.exact(owners, others)))
+        return Nearest(*(np.concatenate(column) for column in zip(*best, strict=True)))
 
-    def _doubtful(self, limit: float, progress: Progress | None) -> NDArray[np.intp]:
-        """Return the positions of records that may have another within a distance, ascending."""
-        floors = self._nearest
-        if floors is None:
-            floors = self._records.lower_bounds_for(limit, progress)
-        return np.arange(len(self)) if floors is None else np.flatnonzero(floors <= limit)
+    def _near_pairs(self, limit: float, progress: Progress | None) -> NearPairs | NDArray[np.intp]:
+        """Return the pairs within a distance, or the records that may be in one, ascending."""
+        if len(self) < max(2, self._budgets.joined_from):
+            return np.arange(len(self))
+        if self._found is None or self._found.limit < limit:
+            found = near_pairs(self._records, limit, progress)
+            if not isinstance(found, NearPairs):
+                return found
+            self._found = found
+        return self._found.within(limit)
+
+    def _masked(
+        self, limit: float, rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield some of the rows, and the pairs of them with columns within a distance."""
+        near = Near(self._records, limit)
+        for start in range(0, len(rows), self._budgets.strip_rows):
+            strip = rows[start : start + self._budgets.strip_rows]
+            found = [np.empty((2, 0), dtype=np.intp)]
+            for first in range(0, len(columns), self._budgets.block_rows):
+                block = columns[first : first + self._budgets.block_rows]
+                owners, others = np.nonzero(near.mask(strip, block))
+                found.append(np.stack([strip[owners], block[others]]))
+            owners, others = np.concatenate(found, axis=1)
+            yield strip, owners, others
 
     def _strips(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
         for start in range(0, len(self), self._budgets.strip_rows):
