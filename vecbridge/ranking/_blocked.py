@@ -33,23 +33,27 @@ class PairBudgets:
     Attributes:
         block_rows: records that are compared with each other at a time.
         strip_rows: of these, how many one product takes.
-        exact_pairs: pairs whose exact distances are computed at a time.
+        exact_bytes: how much memory vectors may take, of pairs whose exact distances are computed.
         kept: more neighbours per record than this are ranked in float64 at once.
         float64_bytes: how much memory float64 distances may take at once.
         joined_from: of fewer records than this, pairs within a distance are multiplied in blocks.
+        tile_rows: records of a cell that one product takes.
+        tile_columns: records that these are multiplied with.
         directions: how many directions the points of a join may have, fewest first.
-        pairs_bytes: how much memory the pairs within a distance may take, or an eighth of what the
-            vectors take, whichever is more.
+        pairs_bytes: how much memory the pairs within a distance may take while they are put in
+            order, or a quarter of what the vectors take, whichever is more. Half of it is kept.
         doubtful_share: what leaves more than this share of the pairs open is followed by the next
             better arithmetic.
     """
 
     block_rows: int = 4096
     strip_rows: int = 1024
-    exact_pairs: int = 1 << 14
+    exact_bytes: int = 16 << 20
     kept: int = 512
     float64_bytes: int = 64 << 20
     joined_from: int = 4096
+    tile_rows: int = 256
+    tile_columns: int = 1024
     directions: tuple[int, ...] = (16, 24, 32, 48, 64, 96, 128, 192, 256)
     pairs_bytes: int = 64 << 20
     doubtful_share: float = 1.0 / 64

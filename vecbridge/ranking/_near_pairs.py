@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 Others = tuple[NDArray[np.intp], NDArray[np.float64]]
 """Positions of other records, and their distances."""
 
-Part = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]
+Part = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Some pairs, each as the number of its earlier record times that of all, and its later one."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,22 @@ class NearPairs:
 
     @classmethod
     def of(cls, records: int, limit: float, parts: list[Part]) -> NearPairs:
-        """Put pairs in order; the list is emptied on the way, since both may not fit in memory."""
-        ends = np.cumsum([0, *(len(first) for first, _, _ in parts)])
-        first, second = np.empty((2, ends[-1]), dtype=np.int32)
-        distances = np.empty(ends[-1])
+        """Put pairs in order; the list is emptied on the way, to save memory."""
+        ends = np.cumsum([0, *(len(numbers) for numbers, _ in parts)])
+        numbers, distances = np.empty(ends[-1], dtype=np.int64), np.empty(ends[-1])
         while parts:
-            values = parts.pop()
+            part = parts.pop()
             at = slice(ends[len(parts)], ends[len(parts) + 1])
-            first[at], second[at], distances[at] = values
-        order = np.argsort(first * np.int64(records) + second)
-        return cls(records, limit, first[order], second[order], distances[order])
+            numbers[at], distances[at] = part
+            del part
+        order = np.argsort(numbers)
+        numbers = numbers[order]
+        distances = distances[order]
+        del order
+        first, second = np.empty((2, len(numbers)), dtype=np.int32)
+        np.floor_divide(numbers, records, out=first, casting="same_kind")
+        np.remainder(numbers, records, out=second, casting="same_kind")
+        return cls(records, limit, first, second, distances)
 
     def within(self, limit: float) -> NearPairs:
         """Return the pairs within a smaller distance, or the same one."""

@@ -192,7 +192,7 @@ class PairKeys:
             squared = one * one + other * other + 2.0 * (self.key_of(limit) + SLACK * one * other)
         else:
             squared = 2.0 * self.key_of(limit)
-        return math.sqrt(max(float(squared), 0.0)) * (1.0 + SLACK) + SLACK * (one + other)
+        return math.sqrt(max(squared, 0.0)) * (1.0 + SLACK) + SLACK * (one + other)
 
     @quietly
     def lower_bounds(self, keys: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -213,7 +213,8 @@ def _astray(basis: NDArray[np.float64]) -> float:
     """Return the ``a`` of the proof above."""
     dimension, count = basis.shape
     defect = float(np.linalg.norm(basis.T @ basis - np.eye(count)))
-    return defect + (count + math.sqrt(count) + 4.0) * gamma(dimension + 64, FLOAT64_ROUNDOFF)
+    rounded = gamma(dimension + 64, FLOAT64_ROUNDOFF)
+    return float(defect + (count + math.sqrt(count) + 4.0) * rounded)
 
 
 def _sketched(

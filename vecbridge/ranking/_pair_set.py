@@ -47,7 +47,7 @@ class PairSet:
     def exact(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the distance of each row to the column beside it."""
         out = np.empty(len(rows))
-        step = self.budgets.exact_pairs
+        step = max(1, self.budgets.exact_bytes // (8 * self.vectors.shape[1]))
         for at in range(0, len(rows), step):
             part = slice(at, at + step)
             left, right = rows[part], columns[part]

@@ -1,8 +1,8 @@
 """Exact distances between all records of a set: neighbours, radii and what is apart.
 
-Float32 keys decide nearly every pair, those of a sketch where one tells most pairs apart; exact
-distances are computed of the few that remain. Where those are not few, as of vectors that differ by
-less than float32 holds, float64 bounds decide first.
+The pairs within a distance are joined, where they are not too many. Elsewhere float32 keys decide
+nearly every pair; exact distances are computed of the few that remain. Where those are not few, as
+of vectors that differ by less than float32 holds, float64 bounds decide first.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _DEFAULT = PairBudgets()
 class Pairs:
     """The pairs of some records.
 
-    Memory beside what is answered: two copies of the vectors at most, about 64 MiB, and 20 MiB a
-    core, of eight at most.
+    Memory beside what is answered: a copy of the vectors at most, about 128 MiB, and 32 MiB per
+    core, of eight at most. The pairs of the last radius are kept: they take an eighth of the memory
+    of the vectors at most, or 32 MiB; twice that while they are put in order.
 
     Args:
         metric: of the index.

@@ -27,20 +27,14 @@ def hard_vectors() -> NDArray[np.float32]:
     return np.concatenate([near, np.zeros((3, 9), np.float32), integers, offset])
 
 
-@pytest.fixture(params=["whole", "sketched", "in one block"])
+@pytest.fixture(params=["in blocks", "in one block", "joined", "more than may be joined"])
 def pairs(metric: Metric, request: Any) -> Pairs:
     budgets = PairBudgets()
     if request.param != "in one block":
-        budgets = replace(budgets, block_rows=16, strip_rows=7, exact_pairs=11)
-    if request.param == "sketched":
-        budgets = replace(
-            budgets,
-            sketched_from=10,
-            sketch_directions=(2,),
-            sketch_share=math.inf,
-            crowded=math.inf,
-            doubtful_share=0.5,
-        )
+        budgets = replace(budgets, block_rows=16, strip_rows=7, exact_bytes=800)
+    if "joined" in request.param:
+        few = 60 if request.param != "joined" else 1 << 20
+        budgets = replace(budgets, joined_from=0, directions=(2,), pairs_bytes=few)
     vectors = hard_vectors()
     ids = [f"{(37 * row) % len(vectors):02d}" for row in range(len(vectors))]
     return Pairs(metric, ids, vectors, budgets=budgets)
@@ -90,28 +84,6 @@ def test_what_is_kept_is_apart_from_all_that_is_kept_before(
         assert len(pairs.apart(limit, most=2)) >= min(3, len(expected))
 
 
-def test_another_distance_is_answered_from_what_the_first_one_told(metric: Metric) -> None:
-    rng = np.random.default_rng(0)
-    vectors = np.float32(rng.standard_normal((4200, 8)) @ rng.standard_normal((8, 96)))
-    vectors = np.float32(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    vectors[100:110] = vectors[:10] * np.float32(1.0 - 2.0**-10)
-    pairs = Pairs(metric, [f"{row:04}" for row in range(len(vectors))], vectors)
-    table = np.array([oracle_distances(metric, query, vectors) for query in vectors[100:110]])
-    limit = float(table[np.arange(10), np.arange(10)].max())
-    copies = [*range(100, 110)]
-    told: list[tuple[int, int]] = []
-    kept = pairs.apart(limit, progress=lambda done, total: told.append((done, total)))
-    assert kept == [row for row in range(4200) if row not in copies]
-    assert told == [(1, 3), (2, 3), (3, 3), (4200, 4200)]
-    before = replace(pairs.work)
-    nearer = float(np.nextafter(table[np.arange(10), np.arange(10)].min(), -np.inf))
-    assert pairs.apart(nearer) == [*range(4200)]
-    assert pairs.apart(limit) == [row for row in range(4200) if row not in copies]
-    assert pairs.work.surveys == before.surveys == 1
-    looked = pairs.work.sketched_pairs + pairs.work.float32_pairs
-    assert looked - before.sketched_pairs - before.float32_pairs < 2 * 100 * 100
-
-
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("scale", [1e-40, 1e-30, 1.0, 1e30])
 def test_neighbours_of_ordinary_data_are_decided_by_float32(
@@ -136,22 +108,3 @@ def test_neighbours_of_ordinary_data_are_decided_by_float32(
     assert told[-1] == (15, 15)
     # Subnormal numbers are integers, and tie.
     assert scale == 1e-40 or pairs.work.float64_rows == 0
-
-
-def test_radii_of_ordinary_data_are_decided_by_a_sketch(metric: Metric) -> None:
-    rng = np.random.default_rng(0)
-    inner = rng.standard_normal((4200, 12)) @ rng.standard_normal((12, 96))
-    vectors = np.float32(inner + 0.1 * rng.standard_normal(inner.shape))
-    vectors[50:60] = vectors[:10] * np.float32(1.0001)
-    table = np.array([oracle_distances(metric, query, vectors) for query in vectors[:60]])
-    table[np.arange(60), np.arange(60)] = np.inf
-    limit = float(np.partition(table.ravel(), 15)[15])
-    pairs = Pairs(metric, [f"{row:04}" for row in range(len(vectors))], vectors)
-    for row, (columns, near) in zip(range(60), pairs.within(limit), strict=False):
-        expected = np.flatnonzero(table[row] <= limit)
-        assert (columns.tolist(), near.tolist()) == (
-            expected.tolist(),
-            table[row, expected].tolist(),
-        )
-    assert pairs.work.sketched_pairs > 0
-    assert pairs.work.float32_pairs == pairs.work.float64_rows == 0
