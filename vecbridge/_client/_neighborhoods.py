@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +137,9 @@ def neighbors_within(
     """Yield each record's id and the others within a distance, in ascending order of ids."""
     pairs, columns = _pairs(index, scope, fields)
     for name, (rows, table) in zip(pairs.ids, pairs.within(radius, progress), strict=True):
+        if not len(rows):
+            yield name, Hits((), table, True, {field: [] for field in fields})
+            continue
         # Rows are in the order of ids, and so are ties after a stable sort.
         order = np.argsort(table, kind="stable")
         yield name, _hits(index.info, pairs, columns, rows[order], table[order])
@@ -152,8 +156,8 @@ def duplicates(
     order = np.lexsort((rows, far, owners))
     rows, owners, far = rows[order], owners[order], far[order]
     answer: dict[str, Hits] = {}
-    starts = np.flatnonzero(np.diff(owners, prepend=-1)).tolist()
-    for start, end in zip(starts, [*starts[1:], len(owners)], strict=True):
+    starts = np.flatnonzero(np.diff(owners, prepend=-1, append=-1)).tolist()
+    for start, end in pairwise(starts):
         ids = tuple([pairs.ids[row] for row in rows[start:end].tolist()])
         answer[pairs.ids[owners[start]]] = Hits(ids, far[start:end].copy(), exact=True)
     return answer
@@ -179,15 +183,30 @@ def _pairs(
 ) -> tuple[Pairs, dict[str, list[FieldValue]]]:
     """Read the records in scope, and columns of their fields, in ascending order of ids."""
     ids: list[str] = []
-    columns: dict[str, list[FieldValue]] = {name: [] for name in fields}
-    parts: list[NDArray[np.float32]] = [np.empty((0, index.info.dimension), dtype=np.float32)]
+    columns: dict[str, list[FieldValue]] = {field: [] for field in fields}
+    parts = [np.empty((0, index.info.dimension), dtype=np.float32)]
     for records in records_in(index, scope):
         ids.extend(records.ids)
         for name, column in columns.items():
             column.extend(records.fields[name])
         parts.append(records.vectors)
-    vectors = np.concatenate(parts)
-    del parts
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    pairs = Pairs(index.info.metric, [ids[at] for at in order], vectors[order])
+    vectors = _in_order(parts, order)
+    pairs = Pairs(index.info.metric, [ids[at] for at in order], vectors)
     return pairs, {name: [column[at] for at in order] for name, column in columns.items()}
+
+
+def _in_order(parts: list[NDArray[np.float32]], order: Sequence[int]) -> NDArray[np.float32]:
+    """Return the rows of several arrays in an order; the list is emptied on the way.
+
+    Each part is let go when it is copied: two copies of all vectors may not fit in memory.
+    """
+    places = np.empty(len(order), dtype=np.intp)
+    places[np.asarray(order, dtype=np.intp)] = np.arange(len(order))
+    vectors = np.empty((len(order), parts[0].shape[1]), dtype=np.float32)
+    end = len(order)
+    while parts:
+        start = end - len(parts[-1])
+        vectors[places[start:end]] = parts.pop()
+        end = start
+    return vectors

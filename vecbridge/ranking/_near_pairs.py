@@ -65,10 +65,14 @@ class NearPairs:
     def others(self) -> Iterator[Others]:
         """Yield for each record the others it is in a pair with, ascending, and their distances."""
         back = np.argsort(self.second, kind="stable").astype(np.int32)
-        later = self._starts(self.first)
-        earlier = self._starts(self.second[back])
+        later = self._starts(self.first).tolist()
+        earlier = self._starts(self.second[back]).tolist()
         for row in range(self.records):
             before, after = back[earlier[row] : earlier[row + 1]], slice(later[row], later[row + 1])
+            if not len(before) and after.start == after.stop:
+                # Most records have none.
+                yield np.empty(0, dtype=np.intp), np.empty(0)
+                continue
             others = np.concatenate([self.first[before], self.second[after]])
             distances = np.concatenate([self.distances[before], self.distances[after]])
             yield others.astype(np.intp), distances
