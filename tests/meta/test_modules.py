@@ -30,6 +30,7 @@ REASONS = {
     "vecbridge.langchain._answers": "what LangChain makes of hits is one idea; _store lists calls",
     "vecbridge.langchain._filters": "a filter language is one idea, and storing documents another",
     "vecbridge.transfer._npy": "files side by side are one idea; what a format is, another",
+    "vecbridge.ranking._directions": "a choice by samples that proofs do without; _join proves",
     "vecbridge.local._order": "ids in order are one idea, and a frozen view is another",
     "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",
