@@ -27,6 +27,8 @@ Progress = Callable[[int, int], None]
 _LARGEST = int(sys.float_info.max)
 _FIRST_HITS = 64
 _GROWTH = 8
+# As many float32 as a line or two of the cache.
+_COLUMNS_AT_ONCE = 32
 
 
 def parse_radius(value: object) -> float:
@@ -183,30 +185,38 @@ def _pairs(
 ) -> tuple[Pairs, dict[str, list[FieldValue]]]:
     """Read the records in scope, and columns of their fields, in ascending order of ids."""
     ids: list[str] = []
-    columns: dict[str, list[FieldValue]] = {field: [] for field in fields}
-    parts = [np.empty((0, index.info.dimension), dtype=np.float32)]
+    columns: dict[str, list[FieldValue]] = {name: [] for name in fields}
+    vectors = np.empty((_at_most(index, scope), index.info.dimension), dtype=np.float32)
     for records in records_in(index, scope):
+        start, end = len(ids), len(ids) + len(records)
+        if end > len(vectors):
+            # Others have written since they were counted.
+            vectors = np.resize(vectors, (end + end // 4, index.info.dimension))
+        vectors[start:end] = records.vectors
         ids.extend(records.ids)
         for name, column in columns.items():
             column.extend(records.fields[name])
-        parts.append(records.vectors)
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    vectors = _in_order(parts, order)
+    vectors = vectors[: len(ids)]
+    _reorder(vectors, order)
     pairs = Pairs(index.info.metric, [ids[at] for at in order], vectors)
     return pairs, {name: [column[at] for at in order] for name, column in columns.items()}
 
 
-def _in_order(parts: list[NDArray[np.float32]], order: Sequence[int]) -> NDArray[np.float32]:
-    """Return the rows of several arrays in an order; the list is emptied on the way.
+def _at_most(index: CheckedEngine, scope: Scope) -> int:
+    """Return how many records are in scope, or how many more there are to choose them from."""
+    if scope.is_empty:
+        return 0
+    if scope.within is not None:
+        return len(scope.within)
+    return index.count(Scope(None, None, scope.consistency))
 
-    Each part is let go when it is copied: two copies of all vectors may not fit in memory.
-    """
-    places = np.empty(len(order), dtype=np.intp)
-    places[np.asarray(order, dtype=np.intp)] = np.arange(len(order))
-    vectors = np.empty((len(order), parts[0].shape[1]), dtype=np.float32)
-    end = len(order)
-    while parts:
-        start = end - len(parts[-1])
-        vectors[places[start:end]] = parts.pop()
-        end = start
-    return vectors
+
+def _reorder(vectors: NDArray[np.float32], order: Sequence[int]) -> None:
+    """Put rows in an order, in place: two copies of all vectors may not fit in memory."""
+    rows = np.asarray(order, dtype=np.intp)
+    if np.array_equal(rows, np.arange(len(rows))):
+        return
+    for start in range(0, vectors.shape[1], _COLUMNS_AT_ONCE):
+        part = slice(start, start + _COLUMNS_AT_ONCE)
+        vectors[:, part] = vectors[rows, part]
