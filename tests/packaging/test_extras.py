@@ -19,6 +19,13 @@ with vecbridge.get_backend({backend}) as store:
     print(hits.ids, hits.distances.tolist())
 """
 FOUND = "('origin', 'near') [0.0, 5.0]"
+UNREACHABLE = """
+import vecbridge
+try:
+    vecbridge.get_backend("pgvector", uri="postgresql://127.0.0.1:1").index_names()
+except vecbridge.BackendError as error:
+    print(type(error).__name__)
+"""
 INTEGRATION = """
 import fiftyone.brain
 import vecbridge.fiftyone as ours
@@ -42,6 +49,7 @@ SMOKE = {
     "sklearn": (["-c", STORE.format(backend="'sklearn', path='records'")], FOUND),
     "faiss": (["-c", STORE.format(backend="'faiss', path='records'")], FOUND),
     "milvus": (["-c", STORE.format(backend="'milvus', uri='records.db'")], FOUND),
+    "pgvector": (["-c", UNREACHABLE], "ConnectionFailedError"),
     "torch": (["-c", STORE.format(backend="'torch'")], FOUND),
     "fiftyone": (["-c", INTEGRATION], "True"),
     "conformance": (["-m", "vecbridge_conformance", "explain", "SEARCH-3"], "SEARCH-3"),
