@@ -111,7 +111,7 @@ foreign-tables: $(DEV_ENV) ## Write tests/data/tables by pandas, polars, Arrow, 
 	@$(BIN)/python -m tools.foreign_tables tests/data/tables
 
 .PHONY: filters
-filters: $(DEV_ENV) ## 50 000 random filters on every local store, and how much was pushed down (STORES="faiss")
+filters: $(DEV_ENV) ## 50 000 random filters on every deployment, and how much was pushed down (STORES="faiss-flat")
 	@$(BIN)/python -m tests.filters $(STORES)
 
 .PHONY: neighbours

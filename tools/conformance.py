@@ -129,7 +129,8 @@ def write_pages() -> None:
     print(f"{PAGE.relative_to(ROOT)}: {', '.join(report['label'] for report in reports)}")
 
 
-def _can_run(label: str) -> bool:
+def can_run(label: str) -> bool:
+    """Return whether what a deployment needs is installed; say so where it is not."""
     program = NEEDED.get(label)
     if program is None or shutil.which(program) is not None:
         return True
@@ -154,7 +155,7 @@ def main() -> int:
         parser.error(f"{GIVEN} is no deployment that is shipped: say where its --report goes")
     if given.layer and given.report == REPORTS:
         given.report = Path(tempfile.mkdtemp(prefix="conformance-"))
-    labels = given.labels or [label for label in COLUMNS if label != GIVEN and _can_run(label)]
+    labels = given.labels or [label for label in COLUMNS if label != GIVEN and can_run(label)]
     options = ["--layer", given.layer, "--report", str(given.report), "--inside"]
     failed = [
         label
