@@ -36,9 +36,6 @@ _HIT_BYTES = 128
 _FRESH_S = 1.0
 """How long after a wait reads may go without one: much less than a failed node is replaced in."""
 
-_UNSEEN_ROWS = 256
-"""Rows to begin with: of the longest string that Milvus holds, 16 MiB per field."""
-
 _GROWTH = 16
 _TEXT_BYTES = 8 << 20
 _TEXTS = frozenset[BaseType]({"string", "strings"})
@@ -242,7 +239,7 @@ class _Portion:
         texts = {name for name, field in layout.columns.items() if field.base in _TEXTS}
         self._texts = "*" in output or not texts.isdisjoint(output)
         self._most = most
-        self._rows = min(most, _UNSEEN_ROWS) if self._texts else most
+        self._rows = min(most, IDS_AT_A_TIME) if self._texts else most
 
     def read(self, ask: Callable[[int], list[Entity]]) -> tuple[list[Entity], int]:
         """Return the rows of the next piece, fewer where the answer is too long, and its size."""
