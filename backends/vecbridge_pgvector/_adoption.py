@@ -16,6 +16,7 @@ from vecbridge_pgvector._settings import IndexType, PgvectorSettings
 _COLUMNS = """
     SELECT a.attname, t.typname, a.atttypmod, a.attnotnull,
            NOT a.attnotnull OR a.atthasdef OR a.attidentity <> '', coalesce(c.collname, ''),
+           coalesce(c.collisdeterministic, true),
            (SELECT max(2 * i.indisprimary::int + 1) FROM pg_index i
             WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
               AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
@@ -57,6 +58,7 @@ class _Column(NamedTuple):
     filled: bool
     dispensable: bool
     collation: str
+    deterministic: bool
     unique: int | None
     indexes: list[str] | None
 
@@ -82,6 +84,9 @@ def adopted(
             continue
         if column.kind not in _FIELDS or not NAME.fullmatch(column.name):
             unsupported[column.name] = column.kind
+            continue
+        if not column.deterministic:
+            unsupported[column.name] = f"{column.kind}, in a nondeterministic collation"
             continue
         kind, held = _FIELDS[column.kind]
         fields[column.name] = cast(FieldType, kind if column.filled else f"{kind}?")
@@ -136,7 +141,9 @@ def _vector(columns: dict[str, _Column], settings: PgvectorSettings, name: str) 
 
 
 def _key(columns: dict[str, _Column], settings: PgvectorSettings, name: str) -> _Column:
-    found = [each for each in columns.values() if each.unique and each.kind in _TEXTS]
+    # What a collation takes for equal would be one id.
+    texts = [each for each in columns.values() if each.kind in _TEXTS and each.deterministic]
+    found = [each for each in texts if each.unique]
     if settings.id_column is not None:
         found = [each for each in found if each.name == settings.id_column]
     primary = [each for each in found if each.unique == 3]

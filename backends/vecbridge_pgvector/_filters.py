@@ -79,7 +79,10 @@ class Condition:
             case Comparison(name, word, value):
                 self.values.append(self._value(name, value))
                 operator = {"==": "=", "!=": "<>"}.get(word, word)
-                return _of(f"({{}} {operator} %s::{self._type(name)})", self._columns[name])
+                kind = self._type(name)
+                # A table that another program made orders texts by its own collation.
+                order = ' COLLATE "C"' if kind == "text" and word not in {"==", "!="} else ""
+                return _of(f"({{}}{order} {operator} %s::{kind})", self._columns[name])
             case OneOf(name, values):
                 self.values.append([self._value(name, value) for value in values])
                 return _of(f"({{}} = ANY(%s::{self._type(name)}[]))", self._columns[name])
