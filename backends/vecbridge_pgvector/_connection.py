@@ -85,6 +85,8 @@ class Session(psycopg.Connection[Any]):
 def connected(settings: PgvectorSettings) -> Session:
     """Return a session in which calls end in time, and commits are on disk when they return."""
     given = {"connect_timeout": max(2, round(settings.timeout)), **settings.conninfo()}
+    # PGCLIENTENCODING, or the database, may name an encoding that cannot hold every text.
+    given["client_encoding"] = "utf8"
     # Nothing is prepared: a table that is altered would make its plans fail, and poolers that
     # stand before a server know of none.
     session = Session.connect(**given, autocommit=True, prepare_threshold=None)

@@ -170,3 +170,15 @@ def test_writers_of_the_same_ids_wait_for_each_other_and_lose_nothing(opened: Op
     found = index.fetch(ids)
     assert set(found.vectors[:, 0].tolist()) <= {0.0, 1.0, 2.0, 3.0}
     assert (found.vectors[:, 0] == found.vectors[:, 1]).all()
+
+
+def test_texts_are_kept_as_they_are_whatever_encoding_the_environment_names(
+    opened: Opener, raw: psycopg.Connection[Any], schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    index = opened().create_index("t", dimension=2, metric="euclidean", fields={"label": "string"})
+    names = ["\u00e9", "\u65e5\u672c", "\U0001f600"]
+    index.upsert(names, np.eye(3, 2), {"label": names})
+    assert index.fetch(names).ids == tuple(names)
+    found = raw.execute(f'SELECT id, label FROM "{schema}".t').fetchall()
+    assert sorted(found) == sorted(zip(names, names, strict=True))
