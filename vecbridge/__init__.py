@@ -9,26 +9,14 @@
 
 from __future__ import annotations
 
-from vecbridge._client import AsyncIndex, AsyncStore, Budgets, Index, Scan, Store
+from typing import TYPE_CHECKING
+
 from vecbridge._config._registry import backend_names, get_backend
-from vecbridge._contract._capabilities import Capabilities
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
-from vecbridge._contract._field import field
 from vecbridge._contract._field_types import FieldType, FieldValue, Scalar
-from vecbridge._contract._filters import Filter
-from vecbridge._contract._hits import Candidates, Hit, Hits
 from vecbridge._contract._limits import FieldLimits
 from vecbridge._contract._metric import METRICS, Metric
-from vecbridge._contract._protocols import (
-    Backend,
-    FarIndex,
-    PartitionedIndex,
-    RangeIndex,
-    VectorIndex,
-)
 from vecbridge._contract._ranking import AGGREGATIONS, RANKINGS, Aggregation, Ranking
-from vecbridge._contract._records import Fields, IndexInfo, Records
-from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._errors import (
     AmbiguousBackendError,
     AuthenticationError,
@@ -55,6 +43,64 @@ from vecbridge._errors import (
     UnsupportedError,
     VecbridgeError,
 )
+
+if TYPE_CHECKING:
+    from vecbridge._client import AsyncIndex, AsyncStore, Budgets, Index, Scan, Store
+    from vecbridge._contract._capabilities import Capabilities
+    from vecbridge._contract._field import field
+    from vecbridge._contract._filters import Filter
+    from vecbridge._contract._hits import Candidates, Hit, Hits
+    from vecbridge._contract._protocols import (
+        Backend,
+        FarIndex,
+        PartitionedIndex,
+        RangeIndex,
+        VectorIndex,
+    )
+    from vecbridge._contract._records import Fields, IndexInfo, Records
+    from vecbridge._contract._scope import IdRange, Scope
+else:
+    # Under the other branch, since a type checker that saw this would let every name pass.
+    def __getattr__(name: str) -> object:
+        """Import a name of ``_WITH_NUMPY`` when it is first used."""
+        from importlib import import_module
+
+        if name not in _WITH_NUMPY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # It imports numpy in the way that several threads may do at once.
+        import_module("vecbridge._client")
+        value = globals()[name] = getattr(import_module(_WITH_NUMPY[name]), name)
+        return value
+
+
+_WITH_NUMPY = {
+    "AsyncIndex": "vecbridge._client",
+    "AsyncStore": "vecbridge._client",
+    "Backend": "vecbridge._contract._protocols",
+    "Budgets": "vecbridge._client",
+    "Candidates": "vecbridge._contract._hits",
+    "Capabilities": "vecbridge._contract._capabilities",
+    "FarIndex": "vecbridge._contract._protocols",
+    "Fields": "vecbridge._contract._records",
+    "Filter": "vecbridge._contract._filters",
+    "Hit": "vecbridge._contract._hits",
+    "Hits": "vecbridge._contract._hits",
+    "IdRange": "vecbridge._contract._scope",
+    "Index": "vecbridge._client",
+    "IndexInfo": "vecbridge._contract._records",
+    "PartitionedIndex": "vecbridge._contract._protocols",
+    "RangeIndex": "vecbridge._contract._protocols",
+    "Records": "vecbridge._contract._records",
+    "Scan": "vecbridge._client",
+    "Scope": "vecbridge._contract._scope",
+    "Store": "vecbridge._client",
+    "VectorIndex": "vecbridge._contract._protocols",
+    "field": "vecbridge._contract._field",
+}
+"""Where each name is whose module needs numpy.
+
+It is imported when it is first used: the command line completes a word and prints help without it.
+"""
 
 __version__ = "0.1.0.dev0"
 """Version of this release."""
@@ -126,3 +172,8 @@ __all__ = [
     "field",
     "get_backend",
 ]
+
+
+def __dir__() -> list[str]:
+    """List the names that are not imported yet, too."""
+    return sorted({*globals(), *__all__})

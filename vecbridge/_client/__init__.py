@@ -9,6 +9,10 @@ methods can be awaited (``_async``), in threads (``_threads``).
 
 from __future__ import annotations
 
+# The whole of numpy before any part of it: threads may make the first stores of a process at once,
+# and of numpy.typing, while another thread is still importing numpy, Python would give a part.
+import numpy as np  # noqa: F401
+
 from vecbridge._client._async import AsyncIndex, AsyncStore
 from vecbridge._client._checked import Budgets
 from vecbridge._client._index import Index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path, PurePath
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BeforeValidator
 
@@ -12,9 +12,11 @@ from vecbridge._addresses import local_path
 from vecbridge._config._registry import built, configured
 from vecbridge._config._settings import Resolved, Settings
 from vecbridge._config._sources import as_keywords, variable_name
-from vecbridge._contract._protocols import Backend
 from vecbridge._errors import ConfigurationError
 from vecbridge._redaction import hidden_parts, redacted
+
+if TYPE_CHECKING:
+    from vecbridge._contract._protocols import Backend
 
 
 class Origin:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from vecbridge._config._registry import backend_names, get_backend
 from vecbridge._errors import MissingDependencyError, VecbridgeError
@@ -14,7 +13,9 @@ from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import emit, out, table, table_of_capabilities
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import AsJson, Backend, Options, options_of, store_of
-from vecbridge.diagnosis import Finding, diagnose, scratch_index
+
+if TYPE_CHECKING:
+    from vecbridge.diagnosis import Finding
 
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
 
@@ -41,6 +42,8 @@ def backends(
 
 
 def _show_live(name: str, option: list[str] | None, *, json: bool) -> None:
+    from vecbridge.diagnosis import scratch_index
+
     with store_of(name, option) as store, scratch_index(store) as index:
         declared = asdict(index.capabilities)
     if json:
@@ -68,6 +71,8 @@ def doctor(
     json: AsJson = False,
 ) -> None:
     """Say what is wrong with a store, and what to do about it."""
+    from vecbridge.diagnosis import diagnose
+
     found = []
     for finding in diagnose(name, write=not read_only, **options_of(option)):
         found.append(finding)
@@ -80,7 +85,9 @@ def doctor(
 
 
 def _show(finding: Finding) -> None:
+    from rich.markup import escape
+
     sign, check = _SIGNS[finding.status], escape(finding.check)
-    out.print(f"{sign} [bold]{check}[/]  {escape(finding.found)}", highlight=False)
+    out().print(f"{sign} [bold]{check}[/]  {escape(finding.found)}", highlight=False)
     if finding.advice:
-        out.print(f"    → {escape(finding.advice)}", highlight=False)
+        out().print(f"    → {escape(finding.advice)}", highlight=False)

@@ -7,22 +7,23 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from vecbridge._client import Index, Store
-from vecbridge._contract._field import field
 from vecbridge._contract._metric import METRICS, Metric, parse_metric
-from vecbridge._contract._ranking import Ranking
 from vecbridge._errors import UnsupportedError
 from vecbridge.cli import _completion as completing
-from vecbridge.cli._console import bar, emit, say, table
+from vecbridge.cli._console import emit, say, table
 from vecbridge.cli._options import AsJson, Backend, Options, store_of
-from vecbridge.diagnosis import scratch_index
-from vecbridge.transfer import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vecbridge._client import Index, Store
+    from vecbridge._contract._ranking import Ranking
+    from vecbridge.transfer import Progress
 
 _FIELD = "even"
 """The field that half of the records match."""
@@ -55,6 +56,8 @@ def bench(
     Random vectors go to an index of their own, which is dropped again. Milliseconds are medians,
     in this process and over its connection.
     """
+    from vecbridge.cli._progress import bar
+
     wanted = parse_metric(metric)
     with (
         store_of(name, option) as store,
@@ -72,6 +75,8 @@ def bench(
 
 def _scratch(held: ExitStack, store: Store, dimension: int, metric: Metric) -> Index:
     """Return an index that goes with ``held``, with a field where the store has fields."""
+    from vecbridge.diagnosis import scratch_index
+
     try:
         made = scratch_index(store, dimension=dimension, metric=metric, fields={_FIELD: "boolean"})
         return held.enter_context(made)
@@ -125,6 +130,8 @@ class _Clock:
 
 def _measure(index: Index, records: int, k: int, seconds: float, progress: Progress) -> _Measured:
     """Fill an empty index and time it."""
+    import numpy as np
+
     random = np.random.default_rng(0)
     queries = random.standard_normal((_QUERIES, index.info.dimension), dtype=np.float32)
     clock = _Clock(seconds)
@@ -164,6 +171,8 @@ def _write(
     is_late: Callable[[], bool],
 ) -> int:
     """Write records named by their numbers; fewer where that takes long."""
+    import numpy as np
+
     for start in range(0, records, _AT_ONCE):
         if start and is_late():
             return start
@@ -179,6 +188,8 @@ def _searches(
     index: Index, queries: NDArray[np.float32], written: int
 ) -> dict[str, tuple[NDArray[np.float32], dict[str, Any]]]:
     """Return the queries and the scope of each kind of search."""
+    from vecbridge._contract._field import field
+
     found: dict[str, tuple[NDArray[np.float32], dict[str, Any]]] = {
         "one query": (queries[:1], {}),
         f"{_QUERIES} queries": (queries, {}),

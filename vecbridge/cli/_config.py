@@ -199,7 +199,7 @@ def _read(key: str, text: str) -> str:
     if text != _STANDARD_INPUT:
         return text
     if sys.stdin.isatty() and not asked_for_json():
-        errors.print(f"{key}: ", end="", highlight=False, markup=False)
+        errors().print(f"{key}: ", end="", highlight=False, markup=False)
         return getpass("")
     return sys.stdin.readline().rstrip("\r\n")
 

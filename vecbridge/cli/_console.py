@@ -1,35 +1,17 @@
-"""Print what commands say: lines, tables, JSON, progress, and one line where they cannot go on."""
+"""Print what commands say: lines, tables, JSON, and one line where they cannot go on."""
 
 from __future__ import annotations
 
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
-from rich.table import Table
-from rich.text import Text
 
-from vecbridge._client import Index, Store
-from vecbridge._client._validate import unsupported_of
-from vecbridge._contract._field_types import FieldValue
 from vecbridge._errors import InvalidArgumentError, VecbridgeError
 from vecbridge.cli._failures import (
     Exit,
@@ -42,24 +24,41 @@ from vecbridge.cli._failures import (
     tell_bug,
 )
 
+# Rich and numpy are imported where something is printed: a shell waits for completions.
 if TYPE_CHECKING:
-    from vecbridge.transfer import Progress
+    from rich.console import Console
 
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        # Rich ends with 1 here, which says no.
-        raise BrokenPipeError
-
-
-out = _Console(soft_wrap=True, emoji=False)
-errors = _Console(stderr=True, soft_wrap=True, emoji=False)
+    from vecbridge._client import Index, Store
+    from vecbridge._contract._field_types import FieldValue
 
 _INTERRUPTED = 130
 """The exit code that shells, and Typer, give a command that Ctrl-C ended."""
 
 # Typer brings the errors of its parser under no name that all its releases have.
 _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+@cache
+def out() -> Console:
+    """Return the console of answers."""
+    return _console(stderr=False)
+
+
+@cache
+def errors() -> Console:
+    """Return the console of what programs do not read."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich ends with 1 here, which says no.
+            raise BrokenPipeError
+
+    return Piped(stderr=stderr, soft_wrap=True, emoji=False)
 
 
 def run(app: typer.Typer) -> None:
@@ -84,7 +83,7 @@ def run(app: typer.Typer) -> None:
         if for_program:
             typer.echo(as_json(error), err=True)
         else:
-            errors.print(f"[bold red]error[/] {escape(message_of(error))}", highlight=False)
+            _tell("[bold red]error[/]", message_of(error))
         sys.exit(code_of(error))
     except _Misuse as error:
         _tell_misuse(error, for_program=for_program)
@@ -116,13 +115,16 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: int = 0
 ) -> None:
     """Print a table, whose last columns may be numbers."""
+    from rich.markup import escape
+    from rich.table import Table
+
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for at, column in enumerate(columns):
         is_number = at >= len(columns) - numbers
         drawn.add_column(column, overflow="fold", justify="right" if is_number else "left")
     for row in rows:
         drawn.add_row(*(escape(_visible(str(cell))) for cell in row))
-    out.print(drawn)
+    out().print(drawn)
 
 
 def _visible(text: str) -> str:
@@ -142,12 +144,19 @@ def table_of_capabilities(title: str, declared: Mapping[str, object]) -> None:
 
 def say(text: str) -> None:
     """Print a line as it is."""
-    out.print(escape(text), highlight=False)
+    out().print(text, markup=False, highlight=False)
 
 
 def warn(text: str) -> None:
     """Print a warning, where programs do not read."""
-    errors.print(f"[yellow]warning[/] {escape(text)}", highlight=False)
+    _tell("[yellow]warning[/]", text)
+
+
+def _tell(sign: str, text: str) -> None:
+    """Print a sign, which may have markup, and a text as it is, where programs do not read."""
+    from rich.markup import escape
+
+    errors().print(f"{sign} {escape(text)}", highlight=False)
 
 
 def warn_of_dropped(index: Index, done: str) -> None:
@@ -157,6 +166,8 @@ def warn_of_dropped(index: Index, done: str) -> None:
         index: the index.
         done: what the command does with the rest, in a word such as ``"copied"``.
     """
+    from vecbridge._client._validate import unsupported_of
+
     if index.info.unsupported:
         warn(f"not {done} of {index.info.name}: {unsupported_of(index.info)}")
 
@@ -190,52 +201,15 @@ def agreed(question: str) -> bool:
             "what is removed cannot be brought back, so the command asks before it removes, and "
             "there is no terminal to ask at; give --yes where that is meant"
         )
-    errors.print(escape(f"{question} [y/N] "), end="", highlight=False)
+    errors().print(f"{question} [y/N] ", end="", markup=False, highlight=False)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
+    import numpy as np
+
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return sorted(value) if isinstance(value, frozenset | set) else str(value)
-
-
-class _Rate(ProgressColumn):
-    """Records per second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s")
-
-
-@contextmanager
-def bar(*, shown: bool) -> Iterator[Progress]:
-    """Yield a progress bar for each stage: how far, how fast, how long still."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
-    # A file of what went wrong is no place for it.
-    drawn = Bar(*columns, console=errors, disable=not (shown and errors.is_terminal))
-    stages: dict[str, tuple[int, int]] = {}
-
-    def progress(stage: str, done: int, total: int) -> None:
-        # Where nothing is begun, nothing is drawn: not even the empty line that ends a bar.
-        drawn.start()
-        number, before = stages.get(stage, (-1, 0))
-        if number < 0 or done < before:
-            number = int(drawn.add_task(stage, total=total))
-        stages[stage] = (number, done)
-        drawn.update(number, completed=done, total=max(done, total))  # type: ignore[arg-type]
-
-    try:
-        yield progress
-    finally:
-        if stages:
-            drawn.stop()

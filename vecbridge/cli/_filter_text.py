@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vecbridge._addresses import MASK, resembles_address
 from vecbridge._errors import FilterSyntaxError
 from vecbridge._redaction import hidden_parts
-from vecbridge.filters import Filter, parse
+
+if TYPE_CHECKING:
+    from vecbridge.filters import Filter
 
 _QUOTE = re.compile("[\"'`]")
 _STRING = re.compile(
@@ -28,6 +31,8 @@ def filter_of(text: str | None) -> Filter | None:
     """
     if text is None:
         return None
+    from vecbridge.filters import parse
+
     try:
         return parse(text)
     except FilterSyntaxError as error:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import METRICS, Metric, parse_metric
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
 from vecbridge.cli import _completion as completing
-from vecbridge.cli._console import bar, cell, emit, say, table, warn_of_memory
+from vecbridge.cli._console import cell, emit, say, table, warn_of_memory
 from vecbridge.cli._options import AsJson, Force, IndexName, Named, Options, store_of
-from vecbridge.transfer import Imported, import_records
+
+if TYPE_CHECKING:
+    from vecbridge._contract._field_types import FieldType
+    from vecbridge.transfer import Imported
 
 _SHOWN_VALUES = 4
 
@@ -119,6 +121,9 @@ def import_index(
 
     The whole file is checked first: nothing is written of one that has an unusable value.
     """
+    from vecbridge.cli._progress import bar
+    from vecbridge.transfer import import_records
+
     wanted: Metric | None = None if metric is None else parse_metric(metric)
     columns = None if fields is None else _pairs(fields, "")
     kinds = cast("dict[str, FieldType]", _pairs(types or [], None))

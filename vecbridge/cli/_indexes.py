@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vecbridge._landing import check_landing, landing
-from vecbridge.cli._console import bar, emit, errors, say, table, table_of_capabilities
+from vecbridge.cli._console import emit, errors, say, table, table_of_capabilities
 from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
@@ -25,7 +25,6 @@ from vecbridge.cli._options import (
     store_of,
 )
 from vecbridge.cli._seen import saw_indexes
-from vecbridge.report import html_page, survey
 
 
 def list_indexes(name: Backend = None, option: Options = None, json: AsJson = False) -> None:
@@ -38,7 +37,7 @@ def list_indexes(name: Backend = None, option: Options = None, json: AsJson = Fa
     elif names:
         say("\n".join(names))
     else:
-        errors.print("there are no indexes here yet", highlight=False)
+        errors().print("there are no indexes here yet", highlight=False)
 
 
 def describe(name: Named, index: IndexName, option: Options = None, json: AsJson = False) -> None:
@@ -100,6 +99,9 @@ def report(
 
     With --json, its figures are printed instead.
     """
+    from vecbridge.cli._progress import bar
+    from vecbridge.report import html_page, survey
+
     path = output or Path(f"{index}.html")
     written = not (json and output is None)
     if written:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecbridge._client import Index, Store
 from vecbridge._config._names import suggestion
 from vecbridge._config._registry import store_of as configured_store
 from vecbridge._config._sources import Given, Source
@@ -16,6 +15,9 @@ from vecbridge._errors import IndexNotFoundError, InvalidArgumentError
 from vecbridge._redaction import quoted
 from vecbridge.cli import _completion
 from vecbridge.cli._seen import saw_index, saw_settings
+
+if TYPE_CHECKING:
+    from vecbridge._client import Index, Store
 
 Backend = Annotated[
     str | None,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecbridge._client import Index, Store
 from vecbridge._contract._consistency import strongest_level
 from vecbridge._errors import (
     CorruptStoreError,
@@ -31,7 +30,10 @@ from vecbridge.cli._options import (
     store_of,
 )
 from vecbridge.cli._seen import dropped_index
-from vecbridge.filters import Filter
+
+if TYPE_CHECKING:
+    from vecbridge._client import Index, Store
+    from vecbridge.filters import Filter
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 
@@ -77,7 +79,7 @@ def delete(
         of = f"records of {index} in {name}"
         without = f"; ids without a record: {len(missing):,}" if missing else ""
         if found and not yes and not agreed(f"Remove {len(found):,} {of}{without}?"):
-            errors.print("nothing was removed", highlight=False)
+            errors().print("nothing was removed", highlight=False)
             raise typer.Exit(Exit.NO)
         if found:
             held.delete(found)
@@ -95,7 +97,7 @@ def drop(
         records = _count(store, index)
         known = "records that cannot be counted" if records is None else f"{records:,} records"
         if not yes and not agreed(f"Remove index {index} in {name}, with {known}?"):
-            errors.print("nothing was removed", highlight=False)
+            errors().print("nothing was removed", highlight=False)
             raise typer.Exit(Exit.NO)
         store.drop_index(index)
         dropped_index(store.name, options_of(option), index)

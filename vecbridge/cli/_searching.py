@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import ArrayLike, NDArray
 
-from vecbridge._client import Index
-from vecbridge._contract._hits import Hits
 from vecbridge._contract._ranking import RANKINGS, parse_ranking
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._redaction import quoted
@@ -20,6 +16,13 @@ from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import cell, emit, say, table
 from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import AsJson, IndexName, Named, Options, Where, opened
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from vecbridge._client import Index
+    from vecbridge._contract._hits import Hits
 
 
 def search(
@@ -115,6 +118,8 @@ def _number(word: str) -> float:
 
 
 def _from_file(path: Path) -> NDArray[Any]:
+    import numpy as np
+
     try:
         # Never with pickles: a file of vectors must not be able to run anything.
         loaded = np.load(path, allow_pickle=False)

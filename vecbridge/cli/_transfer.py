@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecbridge._client import Index
 from vecbridge._landing import check_landing
-from vecbridge.cli._console import bar, emit, say, warn_of_dropped, warn_of_memory
+from vecbridge.cli._console import emit, say, warn_of_dropped, warn_of_memory
 from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
@@ -30,7 +29,9 @@ from vecbridge.cli._options import (
     place_of,
     store_of,
 )
-from vecbridge.transfer import copy, export_records
+
+if TYPE_CHECKING:
+    from vecbridge._client import Index
 
 
 def copy_index(
@@ -49,6 +50,9 @@ def copy_index(
     json: AsJson = False,
 ) -> None:
     """Copy an index to another store, and prove that the copy is whole."""
+    from vecbridge.cli._progress import bar
+    from vecbridge.transfer import copy
+
     from_name, index_name = place_of(source)
     to_name, copied_name = place_of(target)
     with (
@@ -96,6 +100,9 @@ def export_index(
     json: AsJson = False,
 ) -> None:
     """Write the records of an index to a file."""
+    from vecbridge.cli._progress import bar
+    from vecbridge.transfer import export_records
+
     matching = filter_of(where)
     check_landing(path, overwrite=force)
     with opened(name, index, option) as held:

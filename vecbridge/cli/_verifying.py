@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from vecbridge.cli._console import bar, cell, emit, say, table, warn_of_dropped
+from vecbridge.cli._console import cell, emit, say, table, warn_of_dropped
 from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import (
     AsJson,
@@ -23,7 +22,9 @@ from vecbridge.cli._options import (
     opened,
     place_of,
 )
-from vecbridge.transfer import Changed, Differences, Verified, verify
+
+if TYPE_CHECKING:
+    from vecbridge.transfer import Changed, Differences, Verified
 
 
 def verify_indexes(
@@ -45,6 +46,9 @@ def verify_indexes(
     They are the same where they have one metric and the same fields, hold the same records, and
     rank the same to the last bit. The exit code is 0 then, and 1 where anything differs.
     """
+    from vecbridge.cli._progress import bar
+    from vecbridge.transfer import verify
+
     with (
         opened(*place_of(first), joined(option, from_option)) as one,
         opened(*place_of(second), joined(option, to_option)) as other,
@@ -102,6 +106,8 @@ def _counted(title: str, count: int, named: Sequence[object]) -> str:
 
 def _parts(changed: Changed) -> Iterator[tuple[str, ...]]:
     """Yield a row for the vector, if it differs, and for each field that does."""
+    import numpy as np
+
     if changed.component is not None:
         at, one, other = changed.component
         more = changed.components - 1

@@ -12,8 +12,19 @@ import pytest
 
 from tests.unit.cli.conftest import Run
 from vecbridge import METRICS, RANKINGS
+from vecbridge.cli._app import COMMANDS
 
 ENTRY = "import sys; sys.argv[0] = 'vecbridge'; from vecbridge.cli import main; main()"
+UNSEEN = {
+    "numpy",
+    "pyarrow",
+    "rich.console",
+    "vecbridge._client",
+    "vecbridge.report",
+    "vecbridge.transfer",
+}
+"""What no completion needs; ``import numpy`` alone takes longer than a key may."""
+
 GENEROUS_S = 10
 """Many times of what it takes: the machine that tests is busy. A server's timeout is 30 s."""
 
@@ -105,6 +116,39 @@ def test_settings_are_of_the_store_that_they_are_for(seen: None) -> None:
     words = ["copy", "sklearn", ":", "x", "milvus", ":", "y"]
     assert bash(*words, "-t", "retry") == ["retry_timeout=", "retry_timeout=VALUE"]
     assert bash(*words, "-f", "retry") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verif"],
+        ["doctor", "skl"],
+        ["config", "set", "sklearn", ""],
+        ["search", "sklearn", "c"],
+        ["search", "sklearn", "corners", "--fields", ""],
+        ["copy", "sklearn:c"],
+        ["report", "sklearn", "corners", "-o", ""],
+        *([name, "-"] for name in COMMANDS if name != "config"),
+    ],
+    ids=" ".join,
+)
+def test_a_completion_imports_little(seen: None, words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", ENTRY],
+        env={
+            **os.environ,
+            "_VECBRIDGE_COMPLETE": "complete_bash",
+            "COMP_WORDS": "\n".join(["vecbridge", *words]),
+            "COMP_CWORD": str(len(words)),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.stdout
+    assert "vecbridge.cli._completion" in imported
+    assert imported & UNSEEN == set()
 
 
 def test_an_index_that_is_dropped_is_not_completed(run: Run, seen: None, folder: Path) -> None:
