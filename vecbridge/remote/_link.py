@@ -204,15 +204,21 @@ class Link(Generic[ClientT]):
     def _connected(self) -> ClientT:
         client = self._translated("connect", self._connector.connect)
         self._reached = True
-        if self._size is None:
-            with self._free:
-                if not self._idle:
-                    self._idle.append(client)
-                    return client
-            # Another thread was faster.
-            self._end(client)
-            return self._idle[-1]
-        return client
+        if self._size is not None:
+            return client
+        with self._free:
+            if self._closed:
+                shared = None
+            elif self._idle:
+                # Another thread was faster.
+                shared = self._idle[-1]
+            else:
+                self._idle.append(client)
+                return client
+        self._end(client)
+        if shared is None:
+            raise self._was_closed("connect")
+        return shared
 
     def _give_back(self, client: ClientT | None, *, whole: bool) -> None:
         ended = client
@@ -236,7 +242,7 @@ class Link(Generic[ClientT]):
         return False
 
     def _end(self, client: ClientT) -> None:
-        # What it fails with says nothing to anybody: it is not used again.
+        # The client is not used again, so its failure to end changes nothing.
         with suppress(Exception):
             self._connector.disconnect(client)
 

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -156,6 +157,23 @@ def test_a_client_that_comes_back_after_the_end_is_ended() -> None:
 
     assert not link.run("count", closing).open
     assert len(connector.made) == 1
+
+
+@pytest.mark.parametrize("clients", [1, None])
+def test_a_client_that_connects_while_the_link_is_closed_is_ended(clients: int | None) -> None:
+    link, connector = linked(Server(), clients=clients)
+    connect = connector.connect
+
+    def connects() -> Client:
+        client = connect()
+        link.close()
+        return client
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connector, "connect", connects)
+        with suppress(ClosedError):
+            link.run("count", lambda client: client)
+    assert [client.open for client in connector.made] == [False]
 
 
 def test_a_forgotten_link_ends_its_clients() -> None:
