@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vecbridge import InvalidArgumentError, Metric
 from vecbridge.locks import reentrant_lock
-from vecbridge.ranking import SPARE
+from vecbridge.ranking import SPARE, meets_recall, queries_beside, shares_found
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import Reader
@@ -170,7 +170,7 @@ class RecallTuner:
             for probe in sample.probes:
                 shares = self._shares(reader, probe, k, effort)
                 share = min(share, _mean(shares))
-                if not _enough(shares, recall):
+                if not meets_recall(shares, recall):
                     break
             else:
                 return effort
@@ -235,13 +235,7 @@ class RecallTuner:
         limit = effort.limit(k)
         parameters = self._kind.parameters(limit, effort.value)
         found = reader.search(probe.queries, limit, "", vectors=False, parameters=parameters)
-        return np.array(
-            [
-                len(set(hits.ids).intersection(true[:k])) / len(true[:k])
-                for hits, true in zip(found, probe.truth, strict=True)
-                if true
-            ]
-        )
+        return shares_found((hits.ids for hits in found), probe.truth, k)
 
 
 def _drawn(
@@ -291,20 +285,7 @@ def _moved(collection: Collection, reader: Reader, keys: Sequence[str]) -> NDArr
     vectors = to_stored(layout, to_vectors(layout, rows))
     usual = layout.index.parameters(_NEAR, layout.index.usual(_NEAR))
     near = reader.search(vectors, _NEAR, "", vectors=True, parameters=usual)
-    gaps = [
-        _gap(vector, to_stored(layout, hits.vectors))
-        for vector, hits in zip(vectors, near, strict=True)
-    ]
-    noise = np.random.default_rng(1).standard_normal(vectors.shape)
-    noise *= np.array(gaps)[:, np.newaxis] / np.linalg.norm(noise, axis=1, keepdims=True)
-    return np.asarray(vectors + noise, dtype=np.float32)
-
-
-def _gap(vector: NDArray[np.float32], others: NDArray[np.float32]) -> float:
-    """Return the distance of the nearest other vector that is not the same."""
-    distances = np.linalg.norm(others.astype(np.float64) - vector, axis=1)
-    apart = distances[distances > 0.0]
-    return float(apart.min()) if len(apart) else 0.0
+    return queries_beside(vectors, [to_stored(layout, hits.vectors) for hits in near])
 
 
 def _neighbours(
@@ -340,18 +321,6 @@ def _distances(
 
 def _most_fetched(k: int) -> int:
     return min(_MOST_FETCHED, max(1, MAX_LIMIT // (k + SPARE)))
-
-
-def _enough(shares: NDArray[np.float64], recall: float) -> bool:
-    """Return whether other queries of the kind will find that much too.
-
-    Half of what the target allows to be missed is kept in reserve, and two standard errors are:
-    where queries differ much, as in a poor graph, the mean of a few says little.
-    """
-    if not len(shares):
-        return True
-    error = float(shares.std()) / math.sqrt(len(shares))
-    return _mean(shares) >= max(0.5 * (1.0 + recall), recall + 2.0 * error)
 
 
 def _mean(shares: NDArray[np.float64]) -> float:

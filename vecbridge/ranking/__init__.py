@@ -26,6 +26,7 @@ from vecbridge.ranking._engine import (
 from vecbridge.ranking._float32 import Float32Keys, Frame, FramedQueries
 from vecbridge.ranking._kernel import distance_matrix, distances, norms, pair_distances
 from vecbridge.ranking._pairs import Pairs
+from vecbridge.ranking._recall import meets_recall, queries_beside, shares_found
 from vecbridge.ranking._topk import (
     SPARE,
     Pick,
@@ -60,11 +61,14 @@ __all__ = [
     "float64_bounds",
     "gamma",
     "ids_at",
+    "meets_recall",
     "norms",
     "pair_distances",
     "pick_by_bounds",
     "pick_by_keys",
+    "queries_beside",
     "rank",
+    "shares_found",
     "smallest_columns",
     "sum_errors",
 ]

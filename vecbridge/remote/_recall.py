@@ -19,7 +19,16 @@ from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._scope import Scope
 from vecbridge.locks import reentrant_lock
-from vecbridge.ranking import UNCERTIFIED, EngineGeometry, distances, ids_at, rank
+from vecbridge.ranking import (
+    UNCERTIFIED,
+    EngineGeometry,
+    distances,
+    ids_at,
+    meets_recall,
+    queries_beside,
+    rank,
+    shares_found,
+)
 from vecbridge.remote._collection import ApproximateCollection, Columns, Nearest
 from vecbridge.remote._search import ExactRanker, Outside, joined
 
@@ -96,12 +105,7 @@ class RecallTuner(Generic[ClientT]):
         vectors = self._collection.sample(client, _MADE)
         most = self._collection.efforts[-1]
         near = self._collection.nearest(client, vectors, _NEAR, _EVERYTHING, most)
-        gaps = [_gap(vector, hits.vectors) for vector, hits in zip(vectors, near, strict=True)]
-        noise = np.random.default_rng(1).standard_normal(vectors.shape)
-        lengths = np.linalg.norm(noise, axis=1, keepdims=True)
-        with np.errstate(over="ignore"):
-            made = (vectors + noise * (np.array(gaps)[:, np.newaxis] / lengths)).astype(np.float32)
-        lots = [made[np.isfinite(made).all(axis=1)]]
+        lots = [queries_beside(vectors, [hits.vectors for hits in near])]
         # On their own where they are enough to say something: made ones lie where records do.
         if len(asked) >= _FEWEST_ASKED:
             lots.append(asked[:_ASKED])
@@ -139,7 +143,7 @@ class RecallTuner(Generic[ClientT]):
             for probe in self._probes:
                 shares = self._shares(client, probe, k, effort)
                 share = min(share, float(shares.mean()) if len(shares) else 1.0)
-                if not _enough(shares, self._recall):
+                if not meets_recall(shares, self._recall):
                     break
             else:
                 return effort
@@ -156,14 +160,8 @@ class RecallTuner(Generic[ClientT]):
     def _shares(self, client: ClientT, probe: _Probe, k: int, effort: int) -> NDArray[np.float64]:
         """Return the share of each query's true neighbours that the index finds."""
         found = self._collection.nearest(client, probe.queries, k + _SPARE, _EVERYTHING, effort)
-        unsafe = set(self._exact.unsafe(client, _EVERYTHING, k).ids)
-        return np.array(
-            [
-                len((unsafe | set(hits.ids)).intersection(true[:k])) / len(true[:k])
-                for hits, true in zip(found, probe.truth, strict=True)
-                if true
-            ]
-        )
+        unsafe = self._exact.unsafe(client, _EVERYTHING, k).ids
+        return shares_found(([*unsafe, *hits.ids] for hits in found), probe.truth, k)
 
 
 class ApproximateRanker(Generic[ClientT]):
@@ -267,22 +265,3 @@ def _best(
 ) -> tuple[str, ...]:
     order = rank(found.ids, distances(metric, query, found.vectors), depth)
     return ids_at(found.ids, order)
-
-
-def _gap(vector: NDArray[np.float32], others: NDArray[np.float32]) -> float:
-    """Return the distance of the nearest other vector that is not the same."""
-    apart = np.linalg.norm(others.astype(np.float64) - vector, axis=1)
-    apart = apart[apart > 0.0]
-    return float(apart.min()) if len(apart) else 0.0
-
-
-def _enough(shares: NDArray[np.float64], recall: float) -> bool:
-    """Return whether other queries of the kind will find that much too.
-
-    Half of what the target allows to be missed is kept in reserve, and two standard errors are:
-    where queries differ much, as in a poor graph, the mean of a few says little.
-    """
-    if not len(shares):
-        return True
-    error = float(shares.std()) / math.sqrt(len(shares))
-    return float(shares.mean()) >= max(0.5 * (1.0 + recall), recall + 2.0 * error)
