@@ -16,7 +16,8 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 
 from vecbridge._client import Index, Store
-from vecbridge._config._registry import get_backend
+from vecbridge._config._registry import store_of
+from vecbridge._config._sources import Given, as_keywords
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
 from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._metric import Metric
@@ -82,8 +83,13 @@ def diagnose(name: str | None = None, *, write: bool = True, **options: Any) -> 
         >>> [finding.status for finding in diagnose("sklearn")]
         ['ok', 'ok', 'ok', 'ok']
     """
+    return findings(name, as_keywords(options), write=write)
+
+
+def findings(name: str | None, given: Mapping[str, Given], *, write: bool) -> Iterator[Finding]:
+    """Yield what :func:`diagnose` does, from settings with their source."""
     try:
-        store = get_backend(name, **options)
+        store = store_of(name, given)
     except VecbridgeError as error:
         yield Finding("settings", "failed", str(error))
         return

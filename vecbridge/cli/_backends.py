@@ -12,7 +12,7 @@ from vecbridge._errors import MissingDependencyError, VecbridgeError
 from vecbridge.cli import _completion as completing
 from vecbridge.cli._console import emit, out, table, table_of_capabilities
 from vecbridge.cli._failures import Exit
-from vecbridge.cli._options import AsJson, Backend, Options, options_of, store_of
+from vecbridge.cli._options import AsJson, Backend, Options, given_of, store_of
 
 if TYPE_CHECKING:
     from vecbridge.diagnosis import Finding
@@ -30,7 +30,10 @@ def backends(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """List the backends, whether they can be used, and how to install what is missing."""
+    """List the backends, whether they can be used, and how to install what is missing.
+
+    Each is imported, which may take seconds: an engine can be installed, and fail to load.
+    """
     if live is not None:
         _show_live(live, option, json=json)
         return
@@ -71,10 +74,10 @@ def doctor(
     json: AsJson = False,
 ) -> None:
     """Say what is wrong with a store, and what to do about it."""
-    from vecbridge.diagnosis import diagnose
+    from vecbridge.diagnosis import findings
 
     found = []
-    for finding in diagnose(name, write=not read_only, **options_of(option)):
+    for finding in findings(name, given_of(option), write=not read_only):
         found.append(finding)
         if not json:
             _show(finding)

@@ -41,24 +41,17 @@ _Misuse: type[Exception] = typer.BadParameter.__bases__[0]
 @cache
 def out() -> Console:
     """Return the console of answers."""
-    return _console(stderr=False)
+    from rich.console import Console
+
+    return Console(soft_wrap=True, emoji=False)
 
 
 @cache
 def errors() -> Console:
     """Return the console of what programs do not read."""
-    return _console(stderr=True)
-
-
-def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    class Piped(Console):
-        def on_broken_pipe(self) -> None:
-            # Rich ends with 1 here, which says no.
-            raise BrokenPipeError
-
-    return Piped(stderr=stderr, soft_wrap=True, emoji=False)
+    return Console(stderr=True, soft_wrap=True, emoji=False)
 
 
 def run(app: typer.Typer) -> None:
@@ -71,12 +64,13 @@ def run(app: typer.Typer) -> None:
     try:
         # Left to itself, Typer shows what is misused as it is, passwords and all, and exits.
         ended = app(standalone_mode=False)
-    except SystemExit:
-        if sys.stdout is not stdout:
-            # Typer puts another one in its place where the pipe is closed, and ends with 1: a no.
-            sys.stdout = stdout
-            raise BrokenPipeError from None
-        raise
+    except SystemExit as end:
+        # Rich and Typer end with 1 where the pipe is closed, which says no.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        # Typer puts another one in its place.
+        sys.stdout = stdout
+        raise BrokenPipeError from None
     except BrokenPipeError:
         raise
     except (VecbridgeError, OSError) as error:

@@ -103,7 +103,18 @@ def test_every_program_lists_the_words_that_it_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["config", "show", "milvus"], ["conformance", "explain", "REC-1"]]
+    "words",
+    [
+        [],
+        ["--help"],
+        ["--version"],
+        ["config"],
+        ["count", "--help"],
+        ["config", "show", "milvus"],
+        ["config", "show", "milvus", "--json"],
+        ["conformance", "explain", "REC-1"],
+    ],
+    ids=" ".join,
 )
 def test_a_closed_pipe_ends_a_command_as_shells_expect(words: list[str], tmp_path: Path) -> None:
     reads, writes = os.pipe()

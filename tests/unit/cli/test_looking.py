@@ -154,6 +154,13 @@ def test_the_doctor_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert (ran.code, "[slow]" in ran.out, "wait" in ran.out) == (0, True, True)
 
 
+def test_the_doctor_names_the_option_that_is_wrong(run: Run) -> None:
+    ran = run("doctor", "sklearn", "-o", "metric=bad")
+    assert ran.code == 1
+    assert "'metric' from --option" in ran.out
+    assert "keyword argument" not in ran.out
+
+
 def test_the_suite_is_reached(run: Run) -> None:
     assert run("conformance", "explain", "NONE-1").code == 2
 
