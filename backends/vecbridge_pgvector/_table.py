@@ -120,8 +120,9 @@ class Table:
             )
 
     def remove(self, client: Session, ids: Sequence[str]) -> None:
-        """Remove records."""
-        client.execute(self._sql("DELETE FROM {table} WHERE {key} = ANY(%s::text[])"), [[*ids]])
+        """Remove records; a row without a vector is none, and stays."""
+        where, values = self._where(Scope(within=ids))
+        client.execute(self._sql("DELETE FROM {table} WHERE {where}", where=where), values)
 
     def get(self, client: Session, ids: Sequence[str], columns: Columns) -> Records:
         """Return the records of ids."""
