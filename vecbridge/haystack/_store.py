@@ -97,12 +97,13 @@ class VecbridgeDocumentStore(MetadataSummaries):
             return self._index
 
     async def _awaiting(self) -> AsyncIndex:
-        if self._async is None:
+        found = self._async
+        if found is None:
             index = await asyncio.to_thread(self._waiting)
             with self._opening:
-                made: AsyncIndex | None = self._async
-                self._async = made or AsyncIndex(index, AsyncStore(self._store))
-        return self._async
+                # Another task may have been faster.
+                found = self._async = self._async or AsyncIndex(index, AsyncStore(self._store))
+        return found
 
     @plain
     def count_documents(self, /) -> Plan[int]:
