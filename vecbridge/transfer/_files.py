@@ -14,7 +14,7 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._needed import needing
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._landing import landing
-from vecbridge.transfer._source import Progress, silent
+from vecbridge.transfer._source import TAKEN, Progress, silent
 
 
 class _Form(NamedTuple):
@@ -93,12 +93,12 @@ def _form(path: Path) -> _Form:
     if name.endswith((".jsonl", ".jsonl.gz")):
         from vecbridge.transfer import _jsonl
 
-        return _Form(_jsonl.TAKEN, partial(_jsonl.write, compressed=name.endswith(".gz")))
+        return _Form(TAKEN, partial(_jsonl.write, compressed=name.endswith(".gz")))
     if name.endswith(".parquet"):
         with needing("Parquet files", "pyarrow"):
             from vecbridge.transfer import _parquet
 
-        return _Form(_parquet.TAKEN, _parquet.write)
+        return _Form(TAKEN, _parquet.write)
     raise InvalidArgumentError(
         f"records are written to .parquet, .jsonl, .jsonl.gz or .npz files; got {path.name!r}"
     )

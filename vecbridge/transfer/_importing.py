@@ -36,7 +36,7 @@ from vecbridge._errors import (
     SchemaMismatchError,
     UnsupportedError,
 )
-from vecbridge.transfer._source import Progress, silent
+from vecbridge.transfer._source import PARQUET_SUFFIXES, Progress, silent
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,6 @@ _Opening = Callable[[Selection, IndexInfo | None, int], Source]
 """Makes a table of records, for an index if it is there, in batches of so many bytes."""
 
 _LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-_PARQUET = (".parquet", ".pq", ".parq")
 
 
 def import_records(
@@ -211,7 +210,7 @@ def _opened(source: Any, ids: str | Path | Sequence[str] | None) -> Iterator[_Op
         return
     name = path.name.lower()
     is_folder = path.is_dir() and not name.endswith((".npz", ".npy", *_LINES))
-    if not is_folder and not name.endswith((".npz", ".npy", *_LINES, *_PARQUET)):
+    if not is_folder and not name.endswith((".npz", ".npy", *_LINES, *PARQUET_SUFFIXES)):
         raise InvalidArgumentError(
             f"records are read from .parquet, .jsonl, .jsonl.gz, .npz and .npy files and from "
             f"folders of .parquet files; got {path.name!r}"

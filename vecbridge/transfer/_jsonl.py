@@ -16,16 +16,12 @@ from vecbridge._client import Index
 from vecbridge._client._tables import Fault, Place
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
-from vecbridge.transfer._source import Progress, index_batches
+from vecbridge.transfer._source import ID, VECTOR, Progress, index_batches
 
-_ID, _VECTOR = "id", "vector"
 _MOST_LINE_BYTES = 64 << 20
 _IN_MEMORY = 32 << 20
 if TYPE_CHECKING:
     from vecbridge._client._tables._arrow import Batches
-
-TAKEN = frozenset({_ID, _VECTOR})
-"""Names that no field can have beside the ids and vectors."""
 
 
 def write(
@@ -42,7 +38,7 @@ def write(
     with _binary(path, "wb", compressed=compressed) as raw, io.TextIOWrapper(raw, "utf-8") as file:
         for records in index_batches(index, "exporting", progress, consistency, where):
             columns = [records.ids, records.vectors.tolist(), *records.fields.values()]
-            names = [_ID, _VECTOR, *records.fields]
+            names = [ID, VECTOR, *records.fields]
             for row in zip(*columns, strict=True):
                 record = dict(zip(names, row, strict=True))
                 text = json.dumps(record, default=datetime.isoformat, ensure_ascii=False)
@@ -57,7 +53,7 @@ def opened(path: Path, *, compressed: bool) -> Iterator[Batches]:
     # Writing them needs no pyarrow.
     from vecbridge._client._tables._frames import of_records
 
-    place = Place(path, "key", _ID, _VECTOR)
+    place = Place(path, "key", ID, VECTOR)
     with (
         tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept,
         _binary(path, "rb", compressed=compressed) as file,

@@ -17,18 +17,14 @@ from vecbridge._contract._arrow import record_batch, schema_of
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._errors import InvalidArgumentError
-from vecbridge.transfer._source import Progress, index_batches
+from vecbridge.transfer._source import ID, PARQUET_SUFFIXES, VECTOR, Progress, index_batches
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".parquet", ".pq", ".parq"})
-_ID, _VECTOR = "id", "vector"
 _BUFFER_BYTES = 1 << 20
 """Read at a time of a column; without, a column is in memory as far as its row group goes."""
 
 _SPARK = b"org.apache.spark.version"
-TAKEN = frozenset({_ID, _VECTOR})
-"""Names that no field can have beside the ids and vectors."""
 
 
 def write(
@@ -66,7 +62,7 @@ def _shards(folder: Path) -> list[Path]:
             f"{folder} has folders in it, {inner[:3]} for some. Import each by itself; or open it "
             f"by pyarrow.dataset.dataset(..., partitioning='hive'), which import_records takes"
         )
-    shards = [each for each in there if each.suffix.lower() in SUFFIXES]
+    shards = [each for each in there if each.suffix.lower() in PARQUET_SUFFIXES]
     if not shards:
         raise InvalidArgumentError(f"{folder} is a folder without .parquet files")
     if others := [each.name for each in there if each not in shards]:
@@ -76,7 +72,7 @@ def _shards(folder: Path) -> list[Path]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    with Place(path, "column", _ID, _VECTOR).reading("the file"):
+    with Place(path, "column", ID, VECTOR).reading("the file"):
         # Spark's times are of microseconds; as nanoseconds, the years before 1678 would not fit.
         file = parquet.ParquetFile(
             path,
@@ -99,22 +95,22 @@ def _with_extensions() -> dict[str, bool]:
 
 
 def _batches(path: Path, shards: Sequence[Path], files: Sequence[Any]) -> Batches:
-    place = Place(path, "column", _ID, _VECTOR)
+    place = Place(path, "column", ID, VECTOR)
     starts, records, size = [], 0, 0
     instants: set[str] = set()
     for shard, file in zip(shards, files, strict=True):
-        with Place(shard, "column", _ID, _VECTOR).reading("its description"):
+        with Place(shard, "column", ID, VECTOR).reading("its description"):
             groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
             starts.append((records, shard))
             records += file.metadata.num_rows
             size += sum(group.total_byte_size for group in groups)
             instants |= _instants(file)
     if path.is_dir():
-        place = Place(path, "column", _ID, _VECTOR, starts)
+        place = Place(path, "column", ID, VECTOR, starts)
 
     def read(rows: int, columns: Sequence[str]) -> Iterator[Any]:
         for shard, file in zip(shards, files, strict=True):
-            with Place(shard, "column", _ID, _VECTOR).reading("the file"):
+            with Place(shard, "column", ID, VECTOR).reading("the file"):
                 yield from file.iter_batches(batch_size=rows, columns=list(columns))
 
     with place.reading("its description"):

@@ -10,7 +10,12 @@ from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._records import Records
 
-__all__ = ["Progress", "index_batches", "silent"]
+__all__ = ["ID", "PARQUET_SUFFIXES", "TAKEN", "VECTOR", "Progress", "index_batches", "silent"]
+
+PARQUET_SUFFIXES = (".parquet", ".pq", ".parq")
+ID, VECTOR = "id", "vector"
+TAKEN = frozenset({ID, VECTOR})
+"""Names that no field can have in a Parquet file or a line of JSON, beside the ids and vectors."""
 
 
 def index_batches(
