@@ -42,7 +42,7 @@ class ConfigFile:
         """Write what changed; the rest of the file stays as it is written, byte by byte.
 
         Args:
-            private: let nobody but its owner read the file from now on.
+            private: make the file readable for its owner alone.
 
         Returns:
             Whether anything changed.

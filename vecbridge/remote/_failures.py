@@ -153,7 +153,7 @@ def retrying(
     """Do what may safely be done twice, again as long as its failures pass by themselves.
 
     The time starts with the first failure, so that a long call has all of it left. Pauses double,
-    each shortened at random, lest all clients that wait come back at once.
+    each shortened at random, so that clients that wait do not all come back at once.
 
     Args:
         step: makes the calls.
