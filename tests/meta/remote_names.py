@@ -1,4 +1,7 @@
-"""The public names of what stores behind a client are built on, and of those stores."""
+"""The public names of what stores behind a client are built on, and of those stores.
+
+FiftyOne's are the classes that it stores by name, one set for each store that takes a name of its.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,18 @@ OF_REMOTE_STORES = {
         "storage_name",
         "to_document",
         "uuid_of",
+    ],
+    "vecbridge.fiftyone.similarity": [
+        "MilvusSimilarity",
+        "MilvusSimilarityConfig",
+        "MilvusSimilarityIndex",
+        "PgvectorSimilarity",
+        "PgvectorSimilarityConfig",
+        "PgvectorSimilarityIndex",
+        "SklearnSimilarity",
+        "SklearnSimilarityConfig",
+        "SklearnSimilarityIndex",
+        "connect_default",
     ],
     "vecbridge_pgvector": ["PgvectorBackend", "PgvectorSettings"],
 }

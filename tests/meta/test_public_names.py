@@ -351,15 +351,6 @@ WITH_DATABASE: dict[str, list[str]] = {
         "status",
     ],
     "vecbridge.fiftyone.plugin": ["place_plugin", "plugin_status", "register", "remove_plugin"],
-    "vecbridge.fiftyone.similarity": [
-        "MilvusSimilarity",
-        "MilvusSimilarityConfig",
-        "MilvusSimilarityIndex",
-        "SklearnSimilarity",
-        "SklearnSimilarityConfig",
-        "SklearnSimilarityIndex",
-        "connect_default",
-    ],
 }
 EVERY_NAME = [(module, name) for module, names in PUBLIC.items() for name in names]
 DOCUMENTED_VALUES = {

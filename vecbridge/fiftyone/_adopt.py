@@ -24,7 +24,7 @@ from vecbridge import (
 )
 from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
-from vecbridge.fiftyone._builtin import our_config
+from vecbridge.fiftyone._builtin import SERVERS, config_in_place, our_config
 from vecbridge.fiftyone._center import (
     CENTERED_AT_MOST,
     is_centered_by_fiftyone,
@@ -54,9 +54,10 @@ class Adopted:
         brain_key: key of the run, which stays.
         source: the backend that it had.
         target: the backend that it has now.
-        collection_name: its index in that backend; ``None`` in FiftyOne's sklearn.
+        collection_name: its index in that backend, of pgvector the table; ``None`` in FiftyOne's
+            sklearn.
         records: how many the index holds.
-        in_place: nothing was copied: the same collection is used.
+        in_place: nothing was copied: the same collection or table is used.
         mended: ids of which several rows were found, and one was kept.
         left: the earlier index, which still exists but has no run any more.
         changes: what is different for those who use the run; empty where nothing is.
@@ -86,12 +87,13 @@ def adopt(
     progress: Progress = silent,
     **options: Any,
 ) -> Adopted:
-    """Move a similarity run of FiftyOne's own sklearn or Milvus backend to vecbridge, or back.
+    """Move a similarity run of FiftyOne's own sklearn, Milvus or pgvector to vecbridge, or back.
 
     The brain key stays, and with it the time of the run, its fields, its model, metric and
-    consistency level. A collection in Milvus is used where it is, and ids that have several rows in
-    it get one. Other indexes are copied, read back and compared. The run changes in one write, at
-    the end: until then, and after a kill, it is unchanged.
+    consistency level. A collection in Milvus and a table in PostgreSQL are used where they are, and
+    ids that have several rows in a collection get one. Other indexes are copied, read back and
+    compared. The run changes in one write, at the end: until then, and after a kill, it is
+    unchanged.
 
     Args:
         dataset: the dataset, or its name.
@@ -152,18 +154,20 @@ class _Move:
         if source is None:
             raise InvalidArgumentError(
                 f"run {self._key!r} is of backend {self._config.method!r} ({self._config.cls}), "
-                f"and not of FiftyOne's own sklearn or Milvus. A run that is vecbridge's already "
+                f"and not of FiftyOne's own sklearn, Milvus or pgvector. A run of vecbridge's "
                 f"moves to another store with `vecbridge fiftyone move`, or back with back=True"
             )
         (target,) = chosen_backends(self._to or source)
         if center and source != "sklearn":
-            raise InvalidArgumentError("FiftyOne's sklearn alone centers vectors, not its milvus")
-        if source == target == "milvus":
-            return self._in_place(dry_run)
+            raise InvalidArgumentError(
+                f"FiftyOne's sklearn alone centers vectors, not its {source}"
+            )
+        if source == target and source in SERVERS:
+            return self._in_place(source, dry_run)
         config = our_config(self._config, target, None, self._options)
-        if source == "milvus":
+        if source in SERVERS:
             # Where it is now is configured; the options lead to where it goes.
-            here = our_config(self._config, "milvus", self._config.collection_name, {})
+            here = config_in_place(self._config, source, {})
             index = _opened(here)
             return self._copied(config, _batches(index, here), index.count(), source, dry_run)
         index = self._dataset.load_brain_results(self._key, cache=False)
@@ -237,8 +241,8 @@ class _Move:
                 swap(self._dataset, self._key, made)
         return report(collection_name=copied, in_place=False, left=name)
 
-    def _in_place(self, dry_run: bool) -> Adopted:
-        config = our_config(self._config, "milvus", self._config.collection_name, self._options)
+    def _in_place(self, backend: str, dry_run: bool) -> Adopted:
+        config = config_in_place(self._config, backend, self._options)
         index, mended = _opened(config), 0
         if not dry_run:
             mend = getattr(index.engine, "mend_duplicates", None)
@@ -247,9 +251,9 @@ class _Move:
             swap_store(self._dataset, self._key, config)
         return Adopted(
             self._key,
-            "FiftyOne's milvus",
-            "vecbridge's milvus",
-            config.collection_name,
+            f"FiftyOne's {backend}",
+            f"vecbridge's {backend}",
+            getattr(config, SERVERS[backend]),
             index.count(),
             in_place=True,
             mended=mended,
@@ -266,14 +270,15 @@ class _Move:
     ) -> Adopted:
         target = config.backend_name
         name = name_for_run(self._dataset.name, self._key)
-        left = getattr(self._config, "collection_name", None)
+        left = getattr(self._config, SERVERS[source], None) if source in SERVERS else None
         if not dry_run:
             drop = config.connect().drop_index
             config.collection_name = name
             with pending_copy(self._dataset, self._key, target, name, drop):
                 self._send(config, batches, count)
                 swap_store(self._dataset, self._key, config)
-            left = self._left(left)
+            if left is not None and not self._is_left(source):
+                left = None
         return Adopted(
             self._key,
             f"FiftyOne's {source}",
@@ -285,16 +290,14 @@ class _Move:
             done=not dry_run,
         )
 
-    def _left(self, name: str | None) -> str | None:
-        """Return the collection of FiftyOne's Milvus that the run had, if it still exists."""
-        if name is None:
-            return None
+    def _is_left(self, source: str) -> bool:
+        """Return whether the index that the run had in a server still exists."""
+        here = config_in_place(self._config, source, {})
         try:
-            there = our_config(self._config, "milvus", name, {}).connect().index_names()
+            return here.collection_name in here.connect().index_names()
         except BackendError:
             # The run is switched, and was read from there a moment ago.
-            return name
-        return name if name in there else None
+            return True
 
     def _send(
         self, config: BackendSimilarityConfig, batches: Iterator[Records], count: int

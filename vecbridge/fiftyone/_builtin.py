@@ -1,4 +1,4 @@
-"""Similarity indexes in FiftyOne's own sklearn and Milvus backends: recognized, read and made."""
+"""Similarity indexes in FiftyOne's own sklearn, Milvus and pgvector: recognized, read, made."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from vecbridge.fiftyone._registration import config_class
 from vecbridge.fiftyone._run_index import SAMPLE_ID
 
 _MODULE = "fiftyone.brain.internal.core."
+SERVERS = {"milvus": "collection_name", "pgvector": "table_name"}
+"""FiftyOne's backends whose indexes are read where they are, and what leads a run to its own."""
+
 _FIELDS = {"pk", "vector", SAMPLE_ID}
 _ROWS_PER_WRITE = 5000
 _RUN_FACTS = (
@@ -51,9 +54,18 @@ def our_config(
     )
 
 
+def config_in_place(
+    config: Any, backend: str, options: Mapping[str, Any]
+) -> BackendSimilarityConfig:
+    """Return our configuration of the index that a run has in one of FiftyOne's ``SERVERS``."""
+    if backend == "milvus":
+        return our_config(config, backend, config.collection_name, options)
+    return our_config(config, backend, None, {**options, "table_name": config.table_name})
+
+
 def builtin_backend(config: Any) -> str | None:
-    """Return ``"sklearn"`` or ``"milvus"`` where a run is of FiftyOne's backend of that name."""
-    for name in ("sklearn", "milvus"):
+    """Return the name of the backend of FiftyOne's that a run is of, where it can be adopted."""
+    for name in ("sklearn", *SERVERS):
         if config.cls.startswith(f"{_MODULE}{name}."):
             return name
     return None

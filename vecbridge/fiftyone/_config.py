@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 import fiftyone.brain as fob
@@ -22,12 +21,13 @@ from vecbridge import (
     UnknownSettingError,
 )
 from vecbridge._config._names import listed, section_names, suggestion
-from vecbridge._config._registry import backend_entry, describe_settings, load_backend
+from vecbridge._config._registry import describe_settings
 from vecbridge._contract._consistency import parse_consistency
 from vecbridge._contract._metric import parse_metric
 from vecbridge._contract._ranking import AGGREGATIONS
 from vecbridge._redaction import quoted
 from vecbridge.fiftyone._stores import (
+    INDEX_LEVEL,
     PLACES,
     absolute_place,
     credentials_of_another_store,
@@ -37,17 +37,21 @@ from vecbridge.fiftyone._stores import (
     remember,
     remembered,
     resolved_settings,
+    setting_names,
     shared_store,
+    with_default_path,
 )
 from vecbridge.settings import ResolvedSetting, Settings
 
-_INDEX_LEVEL = frozenset({"metric", "consistency_level"})
-"""Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
+logger = logging.getLogger(__name__)
 
 _FIFTYONE = frozenset(inspect.signature(SimilarityConfig.__init__).parameters) - {"self", "kwargs"}
 _OWN = frozenset({"collection_name", "metric", "consistency_level", "owner", "center"})
 _IGNORED = frozenset({"config_cls"})
 """FiftyOne passes the built-in's class along when the caller names another."""
+
+_said: set[tuple[str, str]] = set()
+"""Parameters of which this process was told that nothing comes of them."""
 
 
 class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
@@ -83,6 +87,12 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     supported_aggregations = AGGREGATIONS
     default_metric: ClassVar[Metric] = "cosine"
     default_consistency: ClassVar[str | None] = None
+    unused: ClassVar[Mapping[str, str]] = {}
+    """Parameters of FiftyOne's own backend of which nothing comes here, and why."""
+
+    kept_settings: ClassVar[frozenset[str]] = frozenset()
+    """Settings of the backend that are facts of one index, and no secrets: kept with a run."""
+
     center: Sequence[float] | None = None
 
     def __init__(
@@ -100,6 +110,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         if consistency_level is not None:
             parse_consistency(consistency_level)
         given = {name: value for name, value in kwargs.items() if name not in _IGNORED}
+        given = self._without_unused(given)
         own = {name: given.pop(name) for name in list(given) if name in _FIFTYONE}
         model = own.get("model")
         if model is not None and not isinstance(model, str):
@@ -118,7 +129,8 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         )
         if self._is_stored:
             # The place of a stored run is its own, even where the same one is configured.
-            self._hold({name: given.pop(name) for name in PLACES & given.keys()})
+            kept = PLACES | self.kept_settings
+            self._hold({name: given.pop(name) for name in kept & given.keys()})
         self._take(given)
 
     def __getattr__(self, name: str) -> Any:
@@ -152,7 +164,13 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
     def attributes(self) -> list[str]:
         """Return the names of what is stored with the run; nothing else can be."""
         present = [name for name in vars(self) if name in _FIFTYONE | _OWN]
-        return ["cls", "type", "method", *present, *kept_places(self._settings)]
+        return ["cls", "type", "method", *present, *self.kept]
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The settings that are kept with the run: files of this machine, facts of the index."""
+        names = [*kept_places(self._settings), *sorted(self.kept_settings & self._settings.keys())]
+        return {name: self._settings[name] for name in names}
 
     def load_credentials(self, **kwargs: Any) -> None:
         """Take settings of the backend that were not stored with the run.
@@ -162,6 +180,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         Raises:
             UnknownSettingError: the backend has no such setting.
         """
+        kwargs = self._without_unused(kwargs)
         if kwargs:
             _refuse_unknown(self.backend_name, kwargs, self._known())
         given = {name: value for name, value in kwargs.items() if value is not None}
@@ -196,8 +215,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         A run is loaded with the place of this machine that is kept with it, and with what is
         configured.
         """
-        kept = {name: self._settings[name] for name in kept_places(self._settings)}
-        later = type(self)(owner="another process", **kept)
+        later = type(self)(owner="another process", **self.kept)
         later.load_credentials()
         here = self.resolved()
         try:
@@ -207,7 +225,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return [
             item
             for item in describe_settings(self.backend_name, **self.options)
-            if item.name not in _INDEX_LEVEL
+            if item.name not in INDEX_LEVEL
             and (there is None or getattr(here, item.name) != getattr(there, item.name))
         ]
 
@@ -222,7 +240,7 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         FiftyOne passes on only what it knew of when it was imported.
         """
         for item in describe_settings(self.backend_name, **self._settings):
-            if item.name in _INDEX_LEVEL - self._chosen and item.value is not None:
+            if item.name in INDEX_LEVEL - self._chosen and item.value is not None:
                 setattr(self, item.name, item.value)
 
     @property
@@ -249,6 +267,19 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
             given = self._without_other_backends(given, known)
             _refuse_unknown(self.backend_name, given, known)
         self._hold(self._set_in_this_process(given))
+
+    def _without_unused(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values less those that FiftyOne has a use for and vecbridge does not."""
+        for name in self.unused.keys() & given.keys():
+            if given[name] is not None and (self.method_name, name) not in _said:
+                _said.add((self.method_name, name))
+                logger.warning(
+                    "Parameter %r of FiftyOne's %s is not used: %s",
+                    name,
+                    self.method_name,
+                    self.unused[name],
+                )
+        return {name: value for name, value in given.items() if name not in self.unused}
 
     def _hold(self, given: Mapping[str, Any]) -> None:
         for name, value in given.items():
@@ -314,37 +345,6 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     def _known(self) -> frozenset[str]:
         return setting_names(self.backend_name) | _FIFTYONE | _OWN
-
-
-@lru_cache
-def setting_names(backend: str) -> frozenset[str]:
-    """Return the names of a backend's settings.
-
-    Raises:
-        UnknownBackendError: the backend is not installed.
-        MissingDependencyError: a package that it needs is not.
-    """
-    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
-    return frozenset(kind.model_fields) - _INDEX_LEVEL
-
-
-def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options, with a durable directory where a local backend is given no other.
-
-    The directory is beside FiftyOne's own configuration.
-    """
-    if "path" not in setting_names(backend) or options.get("path") is not None:
-        return dict(options)
-    try:
-        described = list(describe_settings(backend))
-    except ConfigurationError:
-        # Something is missing that the options may give; get_backend says so if they do not.
-        described = []
-    if any(item.name == "path" and item.source.kind != "default" for item in described):
-        return dict(options)
-    config = os.environ.get("FIFTYONE_CONFIG_PATH")
-    home = Path(config).parent if config else Path.home() / ".fiftyone"
-    return {**options, "path": str(home / "vecbridge" / backend)}
 
 
 def _refuse_unknown(backend: str, names: Collection[str], known: Collection[str]) -> None:

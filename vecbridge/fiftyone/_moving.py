@@ -263,7 +263,7 @@ def _place_of(config: BackendSimilarityConfig) -> dict[str, str]:
 def _facts(config: BackendSimilarityConfig) -> dict[str, Any]:
     """Return what leads to an index again, without the address of a server."""
     names = {"from_backend": config.backend_name, "from_index": config.collection_name}
-    return {**names, **_place_of(config)}
+    return {**names, **config.kept}
 
 
 def _config_of(
@@ -271,7 +271,7 @@ def _config_of(
 ) -> BackendSimilarityConfig:
     """Return the configuration of the index that facts lead to."""
     kind: type[BackendSimilarityConfig] = etau.get_class(config_class(facts["from_backend"]))
-    places = {name: facts[name] for name in PLACES & facts.keys()}
+    places = {name: facts[name] for name in (PLACES | kind.kept_settings) & facts.keys()}
     config = kind(facts["from_index"], like.metric, owner=like.owner, **places)
     config.load_credentials(**options)
     return config

@@ -18,7 +18,7 @@ from vecbridge import (
     VecbridgeError,
 )
 from vecbridge._config._registry import describe_settings
-from vecbridge.fiftyone._config import BackendSimilarityConfig, with_default_path
+from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._names import PREFIX, is_made_here
 from vecbridge.fiftyone._registration import MODULE, chosen_backends
 from vecbridge.fiftyone._stores import (
@@ -27,6 +27,7 @@ from vecbridge.fiftyone._stores import (
     local_places,
     resolved_settings,
     shared_store,
+    with_default_path,
 )
 from vecbridge.settings import ResolvedSetting
 

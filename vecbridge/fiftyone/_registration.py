@@ -14,6 +14,9 @@ from vecbridge._redaction import quoted
 
 MODULE = "vecbridge.fiftyone.similarity"
 
+_SAME_NAME = frozenset({"milvus", "pgvector"})
+"""Backends that take the place of FiftyOne's own of the same name."""
+
 _CLASS = re.compile(r"([A-Z][A-Za-z0-9]*)Similarity(?:Config|Index)?")
 _ABSENT: Any = object()
 _before: dict[str | None, Any] = {}
@@ -23,8 +26,8 @@ _before: dict[str | None, Any] = {}
 def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
     """Make FiftyOne use vecbridge, in this process.
 
-    ``backend="milvus"`` in FiftyOne then means vecbridge's Milvus backend, with the same
-    parameters; every installed backend is there as ``vecbridge_<name>``. FiftyOne's own
+    ``backend="milvus"`` and ``backend="pgvector"`` in FiftyOne then mean vecbridge's backends, with
+    the same parameters; every installed backend is there as ``vecbridge_<name>``. FiftyOne's own
     ``sklearn`` is not changed. What is configured for the names stays configured.
 
     Args:
@@ -98,8 +101,8 @@ def config_class(backend: str) -> str:
 
 
 def method_of(backend: str) -> str:
-    """Return a backend's name in FiftyOne: ``milvus`` as it is, the others with a prefix."""
-    return backend if backend == "milvus" else PREFIX + backend
+    """Return a backend's name in FiftyOne: that of FiftyOne's own, or one with a prefix."""
+    return backend if backend in _SAME_NAME else PREFIX + backend
 
 
 def names_of(backend: str) -> list[str]:

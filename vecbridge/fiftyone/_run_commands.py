@@ -19,7 +19,8 @@ from vecbridge.fiftyone._progress import progress_bars
 
 def add_run_commands(commands: Any) -> None:
     """Add the parsers of the commands to those of ``vecbridge fiftyone``."""
-    adopting = _of_a_run(commands, "adopt", "take over a run of FiftyOne's sklearn or Milvus")
+    taken = "take over a run of FiftyOne's sklearn, Milvus or pgvector"
+    adopting = _of_a_run(commands, "adopt", taken)
     adopting.add_argument("--to", metavar="BACKEND", help="default: the one of the same name")
     adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")
     adopting.add_argument(

@@ -40,8 +40,8 @@ def refuse_theirs(config: Any, brain_key: str) -> None:
     if not isinstance(config, BackendSimilarityConfig):
         raise InvalidArgumentError(
             f"run {brain_key!r} is of backend {config.method!r} ({config.cls}), and not "
-            f"vecbridge's. One of FiftyOne's own sklearn or Milvus becomes vecbridge's with "
-            f"`vecbridge fiftyone adopt`"
+            f"vecbridge's. One of FiftyOne's own sklearn, Milvus or pgvector becomes vecbridge's "
+            f"with `vecbridge fiftyone adopt`"
         )
 
 

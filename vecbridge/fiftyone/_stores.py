@@ -11,18 +11,31 @@ Lite file can be open only once.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vecbridge import ConfigurationError, MissingDependencyError, Store, get_backend
-from vecbridge._config._registry import configured, describe_settings
+from vecbridge._config._registry import (
+    backend_entry,
+    configured,
+    describe_settings,
+    load_backend,
+)
 from vecbridge._config._sources import as_keywords
 from vecbridge.locks import reentrant_lock
 from vecbridge.settings import ResolvedSetting, Settings
 
+_KEYWORD = re.compile(r"\w+\s*=")
+"""The beginning of an address in libpq's form, ``host=... password=...``."""
+
 PLACES = frozenset({"path", "uri"})
 """Settings that may name a file of this machine."""
+
+INDEX_LEVEL = frozenset({"metric", "consistency_level"})
+"""Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
 
 _SOCKET = "unix:"
 
@@ -53,12 +66,13 @@ def is_local(name: str, text: str) -> bool:
     """Return whether a place is a file or a folder of this machine, or its memory.
 
     A ``path`` is one; a ``uri`` is one where it is written as one. An account before a
-    host, as in ``root:password@host/v.db``, may be a secret: where it is meant as a path, it is
-    written as one that begins with ``/``, ``~`` or ``.``.
+    host, as in ``root:password@host/v.db``, may be a secret, and so may what follows a keyword, as
+    in ``host=/run password=...``: where it is meant as a path, it is written as one that begins
+    with ``/``, ``~`` or ``.``.
     """
     if text == ":memory:":
         return True
-    if "://" in text or not text:
+    if "://" in text or not text or (name != "path" and _KEYWORD.match(text.lstrip())):
         return False
     if text.startswith((os.sep, "~", f".{os.sep}", f"..{os.sep}")):
         return True
@@ -155,6 +169,37 @@ def _described(backend: str, **options: Any) -> dict[str, ResolvedSetting]:
 def resolved_settings(backend: str, options: Mapping[str, Any]) -> Settings:
     """Return the settings of a store; what is not given is read from where it is configured."""
     return configured(backend, as_keywords(dict(options)))[1].settings
+
+
+@lru_cache
+def setting_names(backend: str) -> frozenset[str]:
+    """Return the names of a backend's settings.
+
+    Raises:
+        UnknownBackendError: the backend is not installed.
+        MissingDependencyError: a package that it needs is not.
+    """
+    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
+    return frozenset(kind.model_fields) - INDEX_LEVEL
+
+
+def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options, with a durable directory where a local backend is given no other.
+
+    The directory is beside FiftyOne's own configuration.
+    """
+    if "path" not in setting_names(backend) or options.get("path") is not None:
+        return dict(options)
+    try:
+        described = list(describe_settings(backend))
+    except ConfigurationError:
+        # Something is missing that the options may give; get_backend says so if they do not.
+        described = []
+    if any(item.name == "path" and item.source.kind != "default" for item in described):
+        return dict(options)
+    config = os.environ.get("FIFTYONE_CONFIG_PATH")
+    home = Path(config).parent if config else Path.home() / ".fiftyone"
+    return {**options, "path": str(home / "vecbridge" / backend)}
 
 
 def shared_store(backend: str, options: Mapping[str, Any]) -> Store:

@@ -4,6 +4,7 @@ Every saved similarity run holds the dotted path of its configuration and index 
 **these paths are stable**: they are never renamed or moved.
 
 * ``vecbridge.fiftyone.similarity.MilvusSimilarityConfig`` for FiftyOne's backend ``milvus``
+* ``vecbridge.fiftyone.similarity.PgvectorSimilarityConfig`` for FiftyOne's backend ``pgvector``
 * ``vecbridge.fiftyone.similarity.SklearnSimilarityConfig`` for ``vecbridge_sklearn``
 * ``vecbridge.fiftyone.similarity.<Name>SimilarityConfig`` for any other installed backend, made
   when it is asked for: ``my_store`` is configured by ``MyStoreSimilarityConfig``
@@ -16,23 +17,31 @@ To reach a backend without a line of code, name its class in the environment or 
 
 from __future__ import annotations
 
+import hashlib
+import re
 import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import fiftyone.brain.similarity as fbs
 
+from vecbridge import InvalidArgumentError
 from vecbridge.fiftyone import _embedding as embedding
-from vecbridge.fiftyone._config import BackendSimilarityConfig, setting_names
+from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._embedder import PartSizes
 from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._registration import backend_of, method_of
-from vecbridge.fiftyone._stores import ACCESS
+from vecbridge.fiftyone._stores import ACCESS, setting_names
+from vecbridge.remote import storage_name
 
 __all__ = [
     "MilvusSimilarity",
     "MilvusSimilarityConfig",
     "MilvusSimilarityIndex",
+    "PgvectorSimilarity",
+    "PgvectorSimilarityConfig",
+    "PgvectorSimilarityIndex",
     "SklearnSimilarity",
     "SklearnSimilarityConfig",
     "SklearnSimilarityIndex",
@@ -40,6 +49,8 @@ __all__ = [
 ]
 
 _ALIAS = "default"
+_INDEX_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST_TABLE = 63
 
 
 class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
@@ -160,6 +171,70 @@ class MilvusSimilarity(BackendSimilarity):
     index_type = MilvusSimilarityIndex
 
 
+class PgvectorSimilarityConfig(BackendSimilarityConfig):
+    """Configuration of a similarity index in PostgreSQL, with FiftyOne's parameters.
+
+    Args:
+        collection_name: name of the index in the backend; by default one is made from that of the
+            table, or from the names of the dataset and the run.
+        metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
+        table_name: the table, which may have a name that no index can have, such as
+            ``fiftyone-quickstart``; by default the index's own name.
+        kwargs: as of every backend.
+
+    Raises:
+        InvalidArgumentError: PostgreSQL has no tables of such a name.
+    """
+
+    backend_name = "pgvector"
+    method_name = "pgvector"
+    unused: ClassVar[Mapping[str, str]] = {
+        "index_name": "where index_type asks for HNSW or IVFFlat, PostgreSQL chooses the name. A "
+        "table that exists is found by table_name",
+        "vector_type": "vectors are kept as they are, in float32",
+    }
+    kept_settings = frozenset({"table_names"})
+
+    def __init__(
+        self,
+        collection_name: str | None = None,
+        metric: str | None = None,
+        *,
+        table_name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if table_name is not None:
+            table = str(table_name)
+            if not 0 < len(table.encode()) <= _LONGEST_TABLE:
+                raise InvalidArgumentError(
+                    f"table_name has 1 to {_LONGEST_TABLE} bytes in PostgreSQL; got "
+                    f"{len(table.encode())}"
+                )
+            collection_name = collection_name or _index_of(table)
+            if table != collection_name:
+                kwargs["table_names"] = {**kwargs.get("table_names", {}), collection_name: table}
+        super().__init__(collection_name, metric, **kwargs)
+
+    @property
+    def table_name(self) -> str | None:
+        """The table of the index; ``None`` until the index has a name."""
+        if self.collection_name is None:
+            return None
+        named: dict[str, str] = self.resolved().table_names  # type: ignore[attr-defined]
+        own = storage_name(self.collection_name, longest=_LONGEST_TABLE)
+        return named.get(self.collection_name, own)
+
+
+class PgvectorSimilarityIndex(BackendSimilarityIndex):
+    """A similarity index in PostgreSQL."""
+
+
+class PgvectorSimilarity(BackendSimilarity):
+    """Make similarity indexes in PostgreSQL."""
+
+    index_type = PgvectorSimilarityIndex
+
+
 class SklearnSimilarityConfig(BackendSimilarityConfig):
     """Configuration of a similarity index in vecbridge's scikit-learn backend."""
 
@@ -200,6 +275,15 @@ def connect_default(settings: Any) -> None:
         warnings.simplefilter("ignore")
         if not connections.has_connection(_ALIAS):
             connections.connect(_ALIAS, uri=settings.uri, db_name=settings.db_name or "")
+
+
+def _index_of(table: str) -> str:
+    """Return the name of the index in a table: no two tables have the same one."""
+    if _INDEX_NAME.fullmatch(table):
+        return table
+    digest = hashlib.blake2b(table.encode(), digest_size=4).hexdigest()
+    words = "_".join(re.findall("[A-Za-z0-9]+", table))
+    return f"{words}_{digest}" if words[:1].isalpha() else f"_{words}_{digest}"
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,13 @@ from tests.live.fiftyone.media import Media
 
 PAGE = os.environ.get("VECBRIDGE_FEATURES_PAGE")
 COLUMNS = [*OURS, *(THEIRS if PAGE else [])]
-METHODS = {"lite": "milvus", "server": "milvus", "own-sklearn": "sklearn", "own-milvus": "milvus"}
+METHODS = {
+    "lite": "milvus",
+    "server": "milvus",
+    "pgvector": "pgvector",
+    "own-sklearn": "sklearn",
+    "own-milvus": "milvus",
+}
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +73,8 @@ def world(
         options = {"uri": str(folder / "vectors.db")}
     elif column in {"server", "own-milvus"}:
         options = {"uri": request.getfixturevalue("milvus_server_uri")}
+    elif column == "pgvector":
+        options = {"connection_string": request.getfixturevalue("pgvector_uri")}
     elif column == "own-sklearn":
         options = {}
     backend: Any = METHODS.get(column, f"vecbridge_{column}")

@@ -9,19 +9,21 @@ import pytest
 
 from tests.live.fiftyone.cases import Digits, ranked
 
-DEFAULTS = ["vecbridge_sklearn", "milvus", "vecbridge_faiss", "vecbridge_torch"]
+DEFAULTS = ["vecbridge_sklearn", "milvus", "vecbridge_faiss", "pgvector", "vecbridge_torch"]
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_default_switched_three_times_ranks_the_same(
+def test_default_switched_through_all_stores_ranks_the_same(
     fob: Any,
     digits: Digits,
     milvus_server_uri: str,
+    pgvector_uri: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     metric: str,
 ) -> None:
     monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI", milvus_server_uri)
+    monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_PGVECTOR_CONNECTION_STRING", pgvector_uri)
     for backend in ("SKLEARN", "FAISS", "TORCH"):
         variable = f"FIFTYONE_BRAIN_SIMILARITY_VECBRIDGE_{backend}_PATH"
         monkeypatch.setenv(variable, str(tmp_path / backend))

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from vecbridge import InvalidArgumentError, VecbridgeError
 from vecbridge.diagnosis import diagnose
 from vecbridge.fiftyone._adopt import adopt
-from vecbridge.fiftyone._builtin import our_config
+from vecbridge.fiftyone._builtin import config_in_place
 from vecbridge.fiftyone._moving import move
 from vecbridge.fiftyone._names import unique_name
 from vecbridge.fiftyone._stores import shared_store
@@ -241,10 +241,14 @@ def _what_is_left(before: Run) -> str:
     left = f"`{before.collection}` in {before.store}"
     try:
         if before.ours:
-            store = shared_store(before.config.backend_name, before.options)
+            store, name = (
+                shared_store(before.config.backend_name, before.options),
+                before.collection,
+            )
         else:
-            store = our_config(before.config, "milvus", before.collection, {}).connect()
-        if before.collection in store.index_names():
+            here = config_in_place(before.config, before.config.method, {})
+            store, name = here.connect(), here.collection_name or ""
+        if name in store.index_names():
             return f"{left}, still exists. Drop it when you no longer need it"
     except VecbridgeError:
         return f"{left}, was not touched"

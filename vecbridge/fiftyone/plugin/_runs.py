@@ -27,12 +27,14 @@ from vecbridge import (
 from vecbridge._config._registry import describe_settings
 from vecbridge.fiftyone._builtin import builtin_backend
 from vecbridge.fiftyone._collections import ids_within
-from vecbridge.fiftyone._config import (
-    BackendSimilarityConfig,
+from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._stores import (
+    absolute_place,
+    is_local,
     setting_names,
+    shared_store,
     with_default_path,
 )
-from vecbridge.fiftyone._stores import absolute_place, is_local, shared_store
 from vecbridge.settings import redacted
 
 _WHERE = ("uri", "path")
@@ -75,8 +77,9 @@ class Run:
 
     @property
     def collection(self) -> str:
-        """Name of the index in the store."""
-        return getattr(self.config, "collection_name", None) or ""
+        """Name of the index in the store, of FiftyOne's pgvector the table."""
+        named = (getattr(self.config, name, None) for name in ("collection_name", "table_name"))
+        return next(filter(None, named), "")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ OURS = {
     "torch": "torch",
     "lite": "Milvus Lite",
     "server": "Milvus server",
+    "pgvector": "PostgreSQL",
 }
 THEIRS = {"own-sklearn": "FiftyOne's sklearn", "own-milvus": "FiftyOne's milvus"}
 
