@@ -8,6 +8,7 @@ comes back as it was, and a key that filters need is declared and copied into a 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -176,6 +177,12 @@ class Keys:
             return value
         time = value
         if isinstance(value, str):
+            if re.search(r"[.,]\d{7}", value):
+                # Python would cut them off.
+                raise InvalidArgumentError(
+                    f"{name!r} is declared as a timestamp, which has microseconds, and {value!r} "
+                    f"has more digits; round it"
+                )
             try:
                 # Python 3.10 does not know the Z.
                 time = datetime.fromisoformat(value.replace("Z", "+00:00"))

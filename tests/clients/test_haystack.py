@@ -53,6 +53,20 @@ def places(metric: Metric = "cosine") -> VecbridgeDocumentStore:
     return opened
 
 
+def test_a_time_finer_than_a_microsecond_is_refused_and_not_cut(
+    store: VecbridgeDocumentStore,
+) -> None:
+    store.write_documents([Document(id="whole", meta={"date": "2024-01-01T00:00:00Z"})])
+    fine = "2024-01-01T00:00:00.0000001Z"
+
+    with pytest.raises(InvalidInputError, match=r"'date' .* microseconds.*more digits"):
+        store.write_documents([Document(id="fine", meta={"date": fine})])
+    for operator, value in {"==": fine, "in": [fine], ">": fine}.items():
+        with pytest.raises(FilterError, match="more digits"):
+            store.filter_documents({"field": "meta.date", "operator": operator, "value": value})
+    assert store.count_documents() == 1
+
+
 @pytest.mark.parametrize(
     ("metric", "scores"),
     [

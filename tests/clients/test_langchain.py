@@ -166,6 +166,21 @@ def test_a_timestamp_is_text_in_the_metadata_and_a_time_in_filters(store: Store)
         found.add_texts(["d"], [{"at": "tomorrow"}])
 
 
+@pytest.mark.parametrize(
+    "time", ["2024-01-01T10:00:00.0000001Z", "2024-01-01T10:00:00,123456789+02:00"]
+)
+def test_a_time_finer_than_a_microsecond_is_refused_and_not_cut(store: Store, time: str) -> None:
+    found = VectorStore(store, "notes", EMBEDDING, fields={"at": "timestamp?"})
+    found.add_texts(["whole"], [{"at": "2024-01-01T10:00:00Z"}], ids=["whole"])
+
+    with pytest.raises(InvalidArgumentError, match=r"'at' .* microseconds.*more digits"):
+        found.add_texts(["fine"], [{"at": time}], ids=["fine"])
+    assert found.get_by_ids(["fine"]) == []
+    for given in ({"at": time}, {"at": {"$in": [time]}}, {"at": {"$lt": time}}):
+        with pytest.raises(InvalidArgumentError, match="more digits"):
+            found_by(found, given)
+
+
 def placed(store: Store, metric: Metric, **options: Any) -> VectorStore:
     found = VectorStore(store, "places", Places(), metric=metric, dimension=2, **options)
     found.add_texts(["3 4", "0 1", "-3 -4"], ids=["near", "side", "back"])
