@@ -67,8 +67,9 @@ def projected(
         vectors: whether to return the vectors; otherwise there are ``(n, 0)`` of them.
     """
     kept = records.vectors if vectors else np.empty((len(records), 0), dtype=np.float32)
-    columns = {name: for_caller(records.fields[name], types[name]) for name in names}
-    return Records(records.ids, kept, columns, records.missing)
+    wanted: dict[str, FieldType] = {name: types[name] for name in names}
+    columns = {name: for_caller(records.fields[name], kind) for name, kind in wanted.items()}
+    return Records(records.ids, kept, columns, records.missing, wanted)
 
 
 def with_fields(
@@ -98,8 +99,8 @@ def with_fields(
         answers = search()
     else:
         known = _read(index, answers, names, consistency)
-    types = index.info.fields
-    return [_joined(hits, known, {name: types[name] for name in names}) for hits in answers]
+    types: dict[str, FieldType] = {name: index.info.fields[name] for name in names}
+    return [_joined(hits, known, types) for hits in answers]
 
 
 def _read(
@@ -124,4 +125,5 @@ def _joined(
         hits = replace(hits.take(rows), exact=False)
     columns = zip(*(known[name] for name in hits.ids), strict=True) if rows else ((),) * len(types)
     found = zip(types.items(), columns, strict=True)
-    return replace(hits, fields={name: for_caller(column, kind) for (name, kind), column in found})
+    fields = {name: for_caller(column, kind) for (name, kind), column in found}
+    return replace(hits, fields=fields, types=types)

@@ -18,6 +18,7 @@ from vecbridge._client._records import RecordIndex
 from vecbridge._client._scan import REDUCERS, mean_query, no_candidates, no_hits, scan_rank
 from vecbridge._client._search import search
 from vecbridge._contract._consistency import Consistency
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._ranking import Aggregation, Ranking, parse_aggregation, parse_ranking
@@ -391,5 +392,6 @@ class Index(RecordIndex):
         if not queries:
             return []
         if scope.is_empty:
-            return no_hits(queries, exact=exact, fields=fields)
+            types: dict[str, FieldType] = {name: self.info.fields[name] for name in fields}
+            return no_hits(queries, exact=exact, types=types)
         return with_fields(self._checked, ask, fields, scope.consistency)

@@ -14,7 +14,7 @@ from vecbridge._client._checked import CheckedEngine
 from vecbridge._client._pushdown import candidates_in, is_pushed
 from vecbridge._client._scan import distance_rows, records_in
 from vecbridge._client._search import Improvable, deepen, is_certified, search
-from vecbridge._contract._field_types import FieldValue, for_caller
+from vecbridge._contract._field_types import FieldType, FieldValue, for_caller
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._records import Fields, IndexInfo
@@ -139,9 +139,6 @@ def neighbors_within(
     """Yield each record's id and the others within a distance, in ascending order of ids."""
     pairs, columns = _pairs(index, scope, fields)
     for name, (rows, table) in zip(pairs.ids, pairs.within(radius, progress), strict=True):
-        if not len(rows):
-            yield name, Hits((), table, True, {field: [] for field in fields})
-            continue
         # Rows are in the order of ids, and so are ties after a stable sort.
         order = np.argsort(table, kind="stable")
         yield name, _hits(index.info, pairs, columns, rows[order], table[order])
@@ -177,7 +174,8 @@ def _hits(
         name: for_caller([column[row] for row in at], info.fields[name])
         for name, column in columns.items()
     }
-    return Hits(tuple([pairs.ids[row] for row in at]), table, True, fields)
+    types: dict[str, FieldType] = {name: info.fields[name] for name in columns}
+    return Hits(tuple([pairs.ids[row] for row in at]), table, True, fields, types)
 
 
 def _pairs(

@@ -17,6 +17,7 @@ from vecbridge._client import _validate as validate
 from vecbridge._client._checked import CheckedEngine
 from vecbridge._client._pushdown import matching, pushed
 from vecbridge._contract._consistency import Consistency, parse_consistency, satisfying_level
+from vecbridge._contract._field_types import FieldType
 from vecbridge._contract._filters import Filter, shown
 from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._metric import Metric
@@ -139,9 +140,15 @@ class TopK:
         self._pending, self._pending_count = [], 0
 
 
-def no_hits(count: int, *, exact: bool, fields: Sequence[str] = ()) -> list[Hits]:
-    """Return the answers of ``count`` queries where no record is in scope."""
-    return [Hits((), np.empty(0), exact, {name: [] for name in fields}) for _ in range(count)]
+def no_hits(count: int, *, exact: bool, types: Mapping[str, FieldType]) -> list[Hits]:
+    """Return the answers of ``count`` queries where no record is in scope.
+
+    Args:
+        count: how many.
+        exact: what the answers say.
+        types: of the fields that were asked for.
+    """
+    return [Hits((), np.empty(0), exact, {name: [] for name in types}, types) for _ in range(count)]
 
 
 def no_candidates(count: int, dimension: int) -> list[Candidates]:

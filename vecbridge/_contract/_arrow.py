@@ -74,22 +74,18 @@ def _column(records: Records, field: Any) -> Any:
 
 
 def records_table(records: Records) -> Any:
-    """Return records as a table of ids, vectors and fields.
-
-    The types of fields are those of their values: a field without any is of type null.
-    """
+    """Return records as a table of ids, vectors and fields, of the types that they are known by."""
     _refuse_names(records.fields, ID, VECTOR)
     vectors = {VECTOR: _vectors(records)} if records.vectors.shape[1] else {}
-    fields = {name: _array(values) for name, values in records.fields.items()}
-    return pa.table({ID: pa.array(records.ids, pa.string()), **vectors, **fields})
+    ids = pa.array(records.ids, pa.string())
+    return pa.table({ID: ids, **vectors, **_arrays(records)})
 
 
 def hits_table(hits: Hits) -> Any:
     """Return hits as a table of ids, distances and fields, with types as of records."""
     _refuse_names(hits.fields, ID, DISTANCE)
-    fields = {name: _array(values) for name, values in hits.fields.items()}
     ids = pa.array(hits.ids, pa.string())
-    return pa.table({ID: ids, DISTANCE: pa.array(hits.distances), **fields})
+    return pa.table({ID: ids, DISTANCE: pa.array(hits.distances), **_arrays(hits)})
 
 
 def _refuse_names(fields: Iterable[str], *kept: str) -> None:
@@ -121,6 +117,15 @@ def data_frame(table: Any) -> Any:
 def _vectors(records: Records) -> Any:
     flat = pa.array(records.vectors.reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, records.vectors.shape[1])
+
+
+def _arrays(answer: Records | Hits) -> dict[str, Any]:
+    return {
+        name: pa.array(values, _TYPES[base_of(answer.types[name])])
+        if name in answer.types
+        else _array(values)
+        for name, values in answer.fields.items()
+    }
 
 
 def _array(values: Sequence[FieldValue]) -> Any:

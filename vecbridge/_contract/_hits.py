@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge._contract._field_types import FieldValue
+from vecbridge._contract._field_types import FieldType, FieldValue
 from vecbridge._contract._needed import needing
 from vecbridge._contract._records import Fields, Rows, Value, positions_of, taken
 
@@ -34,6 +34,7 @@ class Hits(Value):
             membership is the engine's own (an approximate index, ``ranking="native"``), or that a
             scan would have been needed to certify it (``ranking="no-scan"``).
         fields: a column of ``len(ids)`` values for each field that was asked for with ``fields=``.
+        types: the type of each of these fields. An engine need not give them.
 
     Example:
         >>> hits = Hits(("a", "b"), np.array([0.0, 1.5]), exact=True)
@@ -47,6 +48,7 @@ class Hits(Value):
     distances: NDArray[np.float64]
     exact: bool = False
     fields: Fields = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    types: Mapping[str, FieldType] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     def take(self, rows: Rows) -> Hits:
         """Return the hits at some positions, in the order of the positions.
@@ -63,12 +65,14 @@ class Hits(Value):
         positions = positions_of(rows)
         exact = self.exact and np.array_equal(positions, np.arange(len(positions)))
         columns = {name: [*taken(column, positions)] for name, column in self.fields.items()}
-        return Hits(taken(self.ids, positions), self.distances[positions], exact, columns)
+        ids, distances = taken(self.ids, positions), self.distances[positions]
+        return Hits(ids, distances, exact, columns, self.types)
 
     def to_arrow(self) -> Any:
         """Return the hits as a ``pyarrow.Table`` of ids, distances and fields. Needs pyarrow.
 
-        Types are those of the values; a field without any value is of type null.
+        Types are those of the fields, whatever the values; see :attr:`types`. Where that does not
+        have a field, its type is that of its values, and null where there are none.
 
         Raises:
             MissingDependencyError: it is not installed.

@@ -89,12 +89,14 @@ class Records(Value):
         vectors: ``(len(ids), d)`` float32, the caller's own.
         fields: one column of ``len(ids)`` values for each scalar field of the index.
         missing: the ids that were asked for and not found, in request order.
+        types: the type of each of the fields. An engine need not give them.
     """
 
     ids: tuple[str, ...]
     vectors: NDArray[np.float32]
     fields: Fields = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()
+    types: Mapping[str, FieldType] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     def take(self, rows: Rows) -> Records:
         """Return the records at some positions, in the order of the positions.
@@ -107,12 +109,14 @@ class Records(Value):
         """
         positions = positions_of(rows)
         columns = {name: [*taken(column, positions)] for name, column in self.fields.items()}
-        return Records(taken(self.ids, positions), self.vectors[positions], columns)
+        ids = taken(self.ids, positions)
+        return Records(ids, self.vectors[positions], columns, types=self.types)
 
     def to_arrow(self) -> Any:
         """Return the records as a ``pyarrow.Table`` of ids, vectors and fields. Needs pyarrow.
 
-        Types are those of the values; a field without any value is of type null.
+        Types are those of the fields, whatever the values; see :attr:`types`. Where that does not
+        have a field, its type is that of its values, and null where there are none.
 
         Raises:
             MissingDependencyError: it is not installed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -205,6 +206,30 @@ def test_hits_come_back_as_a_table(index: Index) -> None:
     assert hits.to_pandas()["distance"].tolist() == hits.distances.tolist()
     assert pa.table(hits) == table
     assert Hits((), np.empty(0)).to_arrow().column_names == ["id", "distance"]
+
+
+def test_types_of_tables_are_those_of_the_fields_and_not_of_the_values(index: Index) -> None:
+    index.upsert_table(arrow())
+    known = {name: index.scan().to_arrow().schema.field(name).type for name in FIELDS}
+    for name, values in FIELDS.items():
+        without = [each for each, value in zip(IDS, values, strict=True) if value is None]
+        answers: list[Any] = [
+            index.fetch(without),
+            index.fetch(IDS).take([]),
+            index.fetch(["nowhere"]),
+            *index.search(VECTORS, within=without, fields=True),
+            *index.search(VECTORS[:1], within=[], fields=True),
+            *index.search(VECTORS[:1], where=vecbridge.field("text") == "none", fields=True),
+            *index.range_search(VECTORS, 0.0, within=without, fields=True),
+            index.search_aggregated(VECTORS, within=[], aggregation="post-min", fields=True),
+            *(hits for _, hits in index.neighbors(1, within=without, fields=True)),
+            *(hits for _, hits in index.neighbors_within(0.0, fields=True)),
+        ]
+        for answer in [*answers, *map(pickle.loads, map(pickle.dumps, answers))]:
+            assert answer.to_arrow().schema.field(name).type == known[name], (name, answer)
+    assert str(index.fetch(["é1"]).to_pandas()["number"].dtype) == "Int64"
+    both = index.search(VECTORS[:2], k=1, fields=True)
+    assert pa.concat_tables([hits.to_arrow() for hits in both]).num_rows == 2
 
 
 def test_a_scan_comes_back_as_a_table(index: Index) -> None:
