@@ -49,6 +49,7 @@ _FIELDS: dict[str, tuple[FieldType, FieldLimits]] = {
 }
 _HEADER_BYTES = 4
 _ID_BYTES = IndexInfo.max_id_bytes
+_DIGITS = 6  # of a second, in a time of the contract
 
 
 class _Column(NamedTuple):
@@ -88,6 +89,9 @@ def adopted(
         if not column.deterministic:
             unsupported[column.name] = f"{column.kind}, in a nondeterministic collation"
             continue
+        if column.kind == "timestamptz" and 0 <= column.modifier < _DIGITS:
+            unsupported[column.name] = f"timestamptz({column.modifier}), which would round"
+            continue
         kind, held = _FIELDS[column.kind]
         fields[column.name] = cast(FieldType, kind if column.filled else f"{kind}?")
         if column.kind == "varchar" and column.modifier > 0:
@@ -119,7 +123,6 @@ def adopted(
         vector_column=column_name,
         norm=sql.SQL("vector_norm({})").format(read),
         fields={field: sql.Identifier(field) for field in fields},
-        stored_norm=False,
         optional_vector=not vector.filled,
         others=[sql.Identifier(each) for each in unsupported if each != vector.name],
         index_type=index_type,

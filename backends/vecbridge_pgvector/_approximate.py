@@ -30,7 +30,6 @@ class Layout:
         vector_column: column of the vectors.
         norm: their norms, as expression.
         fields: column of each field.
-        stored_norm: the norms are a column.
         optional_vector: rows may have no vector, and are then no records.
         others: columns that no field stands for.
         ordered: the ids are kept in the order of code points.
@@ -46,7 +45,6 @@ class Layout:
     vector_column: sql.Composable
     norm: sql.Composable
     fields: Mapping[str, sql.Composable]
-    stored_norm: bool = True
     optional_vector: bool = False
     others: Sequence[sql.Composable] = ()
     ordered: bool = True

@@ -14,6 +14,7 @@ from vecbridge import (
     ConfigurationError,
     FieldType,
     IndexInfo,
+    SchemaMismatchError,
     Scope,
 )
 from vecbridge.diagnosis import Finding
@@ -34,7 +35,8 @@ from vecbridge_pgvector._settings import PgvectorSettings
 from vecbridge_pgvector._table import MAX_DIMENSION, Table
 
 _LONGEST = 63
-_TAKEN = ("id", "embedding", "norm")
+# All but the first three are PostgreSQL's own, in every table.
+_TAKEN = ("id", "embedding", "norm", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
 _ITERATIVE = (0, 8)
 _OLDEST_SERVER = 140_000
 _ROWS, _INDEXED_ROWS = 50_000, 1_000
@@ -43,7 +45,9 @@ _TABLES = """
            pg_is_in_recovery(),
            EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
                    WHERE a.attrelid = c.oid AND t.typname IN ('vector', 'halfvec')
-                     AND a.atttypmod > 0 AND NOT a.attisdropped)
+                     AND a.atttypmod > 0 AND NOT a.attisdropped),
+           EXISTS (SELECT FROM pg_attribute a
+                   WHERE a.attrelid = c.oid AND a.attname = 'norm' AND a.attgenerated = 's')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND c.relname = coalesce(%s, c.relname)
 """
@@ -83,7 +87,10 @@ class PgvectorBackend(RemoteBackend[Session]):
         columns = [
             sql.SQL('{} text COLLATE "C" PRIMARY KEY').format(layout.key),
             sql.SQL("{} vector({}) NOT NULL").format(layout.vector, sql.Literal(info.dimension)),
-            sql.SQL("{} double precision NOT NULL").format(layout.norm),
+            # Generated, so that no program can change a vector and leave its norm behind.
+            sql.SQL("{} double precision GENERATED ALWAYS AS (vector_norm({})) STORED").format(
+                layout.norm, layout.vector
+            ),
             *(
                 sql.SQL("{} {}").format(layout.fields[name], column_type(kind))
                 for name, kind in info.fields.items()
@@ -111,6 +118,8 @@ class PgvectorBackend(RemoteBackend[Session]):
         if _is_ours(row[1]):
             info = from_document(row[1], backend=self.name)
             layout = self._layout(info, owned=row[2])
+            if not row[5]:
+                raise SchemaMismatchError(self._ungenerated(client, name))
         elif row[4]:
             layout = adopted(client, self.settings, name, self._table(name))
         else:
@@ -122,7 +131,7 @@ class PgvectorBackend(RemoteBackend[Session]):
         rows = client.execute(_TABLES, [self.settings.schema_name, None]).fetchall()
         names = {table: name for name, table in self.settings.table_names.items()}
         found: list[str] = []
-        for table, comment, _, _, has_vectors in rows:
+        for table, comment, _, _, has_vectors, _ in rows:
             name = str(names.get(table, table))
             if _is_ours(comment):
                 found.append(from_document(comment, backend=self.name).name)
@@ -135,7 +144,11 @@ class PgvectorBackend(RemoteBackend[Session]):
         found = self.find(client, name)
         if found is None:
             return False
-        client.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self._table(name)))
+        try:
+            client.execute(sql.SQL("DROP TABLE {}").format(self._table(name)))
+        except (errors.UndefinedTable, errors.InvalidSchemaName):
+            # Another program was faster.
+            return False
         return True
 
     def index_over(self, collection: Any) -> RemoteIndex[Session]:
@@ -221,6 +234,14 @@ class PgvectorBackend(RemoteBackend[Session]):
         below, above = sql.Literal(low), sql.Literal(high)
         outside = sql.SQL(" WHERE {0} < {1}::double precision OR {0} > {2}::double precision")
         return create + outside.format(layout.norm, below, above)
+
+    def _ungenerated(self, client: Session, name: str) -> str:
+        table = self._table(name).as_string(client)
+        return (
+            f"the column 'norm' of the table of index {name!r} is not computed by the server, so "
+            f"that it may not fit the vectors. Run: ALTER TABLE {table} DROP COLUMN norm, ADD "
+            f"COLUMN norm float8 GENERATED ALWAYS AS (vector_norm(embedding)) STORED"
+        )
 
     def _table(self, name: str) -> sql.Identifier:
         return sql.Identifier(self.settings.schema_name, self._table_name(name))

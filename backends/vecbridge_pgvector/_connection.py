@@ -24,7 +24,8 @@ from vecbridge_pgvector._settings import PgvectorSettings
 _GRACE_S = 2.0
 _REFUSED = "authentication failed|no password|pg_hba.conf|role .* does not exist|certificate"
 _SESSION = """
-SELECT set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false),
+SELECT set_config('client_encoding', 'UTF8', false),
+       set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false),
        set_config('search_path', concat_ws(', ', quote_ident(%(schema)s), 'public', quote_ident((
            SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace
            WHERE extname = 'vector'))), false),

@@ -87,9 +87,8 @@ class Table:
         if order != [*range(len(ids))]:
             ids = [ids[row] for row in order]
             fields = {name: [column[row] for row in order] for name, column in fields.items()}
-            vectors, norms = vectors[order], norms[order]
-        kept = norms if self._layout.stored_norm else None
-        records = ids, vectors, kept, fields, self.info.fields
+            vectors = vectors[order]
+        records = ids, vectors, fields, self.info.fields
         with client.transaction():
             query = "SELECT FROM {table} WHERE {key} = ANY(%s::text[]) LIMIT 1"
             probed = ids[:: max(1, len(ids) // _PROBED)]
@@ -264,13 +263,11 @@ class Table:
 
     def _columns(self) -> list[sql.Composable]:
         layout = self._layout
-        norms = [layout.norm] if layout.stored_norm else []
-        return [layout.key, layout.vector_column, *norms, *layout.fields.values()]
+        return [layout.key, layout.vector_column, *layout.fields.values()]
 
     def _declared(self) -> Iterator[sql.Composed]:
         """Yield the columns with the types that they are copied in."""
         kinds: list[sql.Composable] = [sql.SQL("text"), sql.SQL("vector")]
-        kinds += [sql.SQL("double precision")] if self._layout.stored_norm else []
         kinds += [column_type(kind) for kind in self.info.fields.values()]
         for column, kind in zip(self._columns(), kinds, strict=True):
             yield sql.SQL("{} {}").format(column, kind)

@@ -25,34 +25,28 @@ _YEAR_2000 = 946_684_800_000_000
 def copied(
     ids: Sequence[str],
     vectors: NDArray[np.float32],
-    norms: NDArray[np.float64] | None,
     fields: Fields,
     kinds: Mapping[str, FieldType],
 ) -> Iterator[bytes]:
-    """Yield records as ``COPY ... (FORMAT BINARY)`` reads them: id, vector, norm, fields.
+    """Yield records as ``COPY ... (FORMAT BINARY)`` reads them: id, vector, fields.
 
     They come in parts, so that the server works on one while the next is made.
 
     Args:
         ids: ``n`` ids.
         vectors: ``(n, d)``.
-        norms: ``(n,)``, where the table has a column of them.
         fields: a column of ``n`` values each.
         kinds: type of each field, in the order of the columns.
     """
     dimension = vectors.shape[1]
     layout: list[Any] = [("size", ">i4"), ("d", ">i2"), ("unused", ">i2")]
     layout.append(("v", ">f4", (dimension,)))
-    if norms is not None:
-        layout += [("norm_size", ">i4"), ("norm", ">f8")]
-    head = struct.pack(">h", 2 + (norms is not None) + len(kinds))
+    head = struct.pack(">h", 2 + len(kinds))
     yield _HEAD
     for start in range(0, len(ids), _PART_ROWS):
         part = slice(start, start + _PART_ROWS)
         fixed = np.zeros(len(ids[part]), layout)
         fixed["size"], fixed["d"], fixed["v"] = 4 * dimension + 4, dimension, vectors[part]
-        if norms is not None:
-            fixed["norm_size"], fixed["norm"] = 8, norms[part]
         width, block = fixed.itemsize, memoryview(fixed.view(np.uint8).data)
         columns: list[Any] = [
             (head + _text(name) for name in ids[part]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,8 @@ def test_every_type_of_column_is_a_field_or_said_to_be_none(
     columns = (
         'key varchar(8) COLLATE "C" UNIQUE NOT NULL, v vector(4) NOT NULL, a smallint NOT NULL,'
         "b integer, c real, d double precision, e varchar(3), f timestamptz, g text[], h jsonb,"
-        'i boolean NOT NULL, j numeric NOT NULL DEFAULT 7, "odd name" text'
+        'i boolean NOT NULL, j numeric NOT NULL DEFAULT 7, "odd name" text,'
+        "k timestamptz(3), l timestamptz(0) NOT NULL DEFAULT now(), m timestamptz(6)"
     )
     raw.execute(f'CREATE TABLE "{schema}".t ({columns})')
     raw.execute(
@@ -120,8 +122,15 @@ def test_every_type_of_column_is_a_field_or_said_to_be_none(
         "f": "timestamp?",
         "g": "strings?",
         "i": "boolean",
+        "m": "timestamp?",
     }
-    assert dict(index.info.unsupported) == {"h": "jsonb", "j": "numeric", "odd name": "text"}
+    assert dict(index.info.unsupported) == {
+        "h": "jsonb",
+        "j": "numeric",
+        "odd name": "text",
+        "k": "timestamptz(3), which would round",
+        "l": "timestamptz(0), which would round",
+    }
     assert index.info.max_id_bytes == 8
     assert index.capabilities.partitions
     # NaN equals itself and is the greatest to PostgreSQL, and neither to the contract.
@@ -129,7 +138,7 @@ def test_every_type_of_column_is_a_field_or_said_to_be_none(
     assert index.count(where=field("c") == 0.1) == 0
     assert index.count(where=field("g").contains("y")) == 1
     row: dict[str, Any] = {"a": [2], "b": [3], "c": [0.5], "d": [1.0], "e": ["x"], "g": [[]]}
-    row |= {"f": [None], "i": [False]}
+    row |= {"f": [None], "i": [False], "m": [datetime(2020, 1, 1, 0, 0, 0, 123456, timezone.utc)]}
     with pytest.raises(InvalidArgumentError, match="'a'"):
         index.upsert(["x"], [[0, 0, 0, 0]], {**row, "a": [2**15]}, drop_unsupported=True)
     with pytest.raises(InvalidIdError):
@@ -137,6 +146,7 @@ def test_every_type_of_column_is_a_field_or_said_to_be_none(
     with pytest.raises(UnsupportedError, match="jsonb"):
         index.upsert(["k"], [[0, 0, 0, 0]], row)
     index.upsert(["k"], [[0, 0, 0, 0]], row, drop_unsupported=True)
+    assert list(index.fetch(["k"]).fields["m"]) == row["m"]
     found = raw.execute(f'SELECT a, c, h, j, "odd name" FROM "{schema}".t').fetchall()
     assert found == [(2, 0.5, None, 7, None)]
 

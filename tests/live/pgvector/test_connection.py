@@ -18,8 +18,10 @@ from vecbridge import (
     AuthenticationError,
     ConfigurationError,
     ConnectionFailedError,
+    FieldType,
     Index,
     OperationTimeoutError,
+    field,
 )
 
 SECRET = "hunter2-hunter2"
@@ -180,5 +182,20 @@ def test_texts_are_kept_as_they_are_whatever_encoding_the_environment_names(
     names = ["\u00e9", "\u65e5\u672c", "\U0001f600"]
     index.upsert(names, np.eye(3, 2), {"label": names})
     assert index.fetch(names).ids == tuple(names)
+    found = raw.execute(f'SELECT id, label FROM "{schema}".t').fetchall()
+    assert sorted(found) == sorted(zip(names, names, strict=True))
+
+
+def test_texts_are_kept_as_they_are_whatever_encoding_a_role_names(
+    raw: psycopg.Connection[Any], opened: Opener, schema: str, role: str, pgvector_uri: str
+) -> None:
+    raw.execute(f"ALTER ROLE {role} SET client_encoding = 'LATIN1'")
+    raw.execute(f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}")
+    uri = f"postgresql://{role}:{role}@{pgvector_uri.rpartition('@')[2]}"
+    fields: dict[str, FieldType] = {"label": "string"}
+    index = opened(uri=uri).create_index("t", dimension=2, metric="euclidean", fields=fields)
+    names = ["\u00e9", "\u65e5\u672c", "\U0001f600"]
+    index.upsert(names, np.eye(3, 2), {"label": names})
+    assert index.count(where=field("label") == "\u00e9") == 1
     found = raw.execute(f'SELECT id, label FROM "{schema}".t').fetchall()
     assert sorted(found) == sorted(zip(names, names, strict=True))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,10 @@ from vecbridge import (
     ConfigurationError,
     CorruptStoreError,
     FieldType,
+    IndexNotFoundError,
     InvalidArgumentError,
+    SchemaMismatchError,
+    Store,
     field,
 )
 
@@ -26,6 +32,11 @@ FIELDS: dict[str, FieldType] = {
     "select": "boolean",
     "x" * 255: "strings?",
     "ctid": "timestamp?",
+    "xmin": "integer",
+    "xmax": "integer",
+    "cmin": "integer",
+    "cmax": "integer",
+    "tableoid": "integer",
 }
 
 
@@ -47,19 +58,21 @@ def test_any_name_of_the_contract_is_the_name_of_a_table(opened: Opener) -> None
 
 
 def test_any_name_of_the_contract_is_the_name_of_a_column(opened: Opener) -> None:
-    fields = {name: kind for name, kind in FIELDS.items() if name != "ctid"}
-    index = opened().create_index("t", dimension=2, metric="cosine", fields=fields)
+    index = opened().create_index("t", dimension=2, metric="cosine", fields=FIELDS)
     values: dict[str, Any] = {
         "id": ["x"],
         "embedding": [-(2**63)],
         "norm": [-0.0],
         "select": [True],
         "x" * 255: [["a", ""]],
+        "ctid": [None],
+        **{name: [7] for name in ("xmin", "xmax", "cmin", "cmax", "tableoid")},
     }
     index.upsert(["r"], [[1, 2]], values)
     found = index.fetch(["r"])
     assert {name: list(column) for name, column in found.fields.items()} == values
     assert index.count(where=(field("id") == "x") & (field("norm") == 0)) == 1
+    assert index.count(where=(field("xmin") == 7) & (field("tableoid") == 7)) == 1
 
 
 def test_an_index_is_kept_in_the_table_that_the_settings_name(
@@ -151,3 +164,59 @@ def test_a_record_that_is_there_is_replaced_among_many_new_ones(opened: Opener) 
     index.upsert(ids[::-1], data[::-1])
     assert index.count() == 1000
     assert index.fetch(ids).vectors.tobytes() == data.tobytes()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
+@pytest.mark.parametrize("changed", ["[3e38,3e38]", "[1e-30,1e-30]", "[0,0]"])
+def test_a_search_is_exact_after_another_program_changed_a_vector(
+    raw: psycopg.Connection[Any], schema: str, opened: Opener, metric: Any, changed: str
+) -> None:
+    index = opened().create_index("t", dimension=2, metric=metric)
+    data, ids = vectors(200, 2), [f"id{row:03}" for row in range(200)]
+    index.upsert(ids, data)
+    raw.execute(f"UPDATE \"{schema}\".t SET embedding = %s WHERE id = 'id007'", [changed])
+    data[7] = json.loads(changed)
+    for query in np.array([[1.0, 1.0], [2e38, 2e38], [1e-30, 2e-30]], np.float32):
+        hits = index.search(query, k=5)[0]
+        assert hits.exact
+        assert (hits.ids, hits.distances.tolist()) == oracle(metric, ids, data, query, 5), query
+
+
+def test_a_table_whose_norms_the_server_does_not_compute_is_refused(
+    raw: psycopg.Connection[Any], schema: str, opened: Opener
+) -> None:
+    store = opened()
+    store.create_index("t", dimension=2, metric="cosine").upsert(["a"], [[3, 4]])
+    raw.execute(f'ALTER TABLE "{schema}".t ALTER COLUMN norm DROP EXPRESSION')
+    with pytest.raises(SchemaMismatchError, match="ALTER TABLE") as caught:
+        store.open_index("t")
+    raw.execute(str(caught.value).partition("Run: ")[2])
+    assert store.open_index("t").search([3, 4], k=1)[0].ids == ("a",)
+
+
+def test_of_two_that_drop_an_index_at_once_one_finds_none(
+    raw: psycopg.Connection[Any], schema: str, opened: Opener
+) -> None:
+    opened().create_index("t", dimension=2, metric="cosine")
+    ends: list[str] = []
+
+    def drop(store: Store) -> None:
+        try:
+            store.drop_index("t")
+            ends.append("dropped")
+        except Exception as error:  # noqa: BLE001 - of a thread
+            ends.append(type(error).__name__)
+
+    stores = [opened(), opened()]
+    threads = [threading.Thread(target=drop, args=(store,)) for store in stores]
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+    with raw.transaction():
+        raw.execute(f'LOCK TABLE "{schema}".t IN ACCESS SHARE MODE')
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 30.0
+        while raw.execute(waiting).fetchall()[0][0] < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    for thread in threads:
+        thread.join(60)
+    assert sorted(ends) == [IndexNotFoundError.__name__, "dropped"]
