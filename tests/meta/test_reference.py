@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 import vecbridge
+from tests.meta.public_names import PUBLIC, WITH_DATABASE
 from tests.meta.source import ROOT
-from tests.meta.test_public_names import PUBLIC, WITH_DATABASE
 
 PLACES = {
     place
