@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 from psycopg import sql
 
 from vecbridge import FieldLimits, FieldType, IndexInfo, Metric, SchemaMismatchError
+from vecbridge.fields import base_of
 from vecbridge_pgvector._approximate import Layout
 from vecbridge_pgvector._connection import Session
 from vecbridge_pgvector._settings import IndexType, PgvectorSettings
@@ -123,7 +124,8 @@ def adopted(
         vector_column=column_name,
         norm=sql.SQL("vector_norm({})").format(read),
         fields={field: sql.Identifier(field) for field in fields},
-        optional_vector=not vector.filled,
+        optional=tuple(sql.Identifier(each.name) for each in (key, vector) if not each.filled),
+        unchecked_times=tuple(each for each in fields if base_of(fields[each]) == "timestamp"),
         others=[sql.Identifier(each) for each in unsupported if each != vector.name],
         index_type=index_type,
         ordered=key.collation in ("C", "POSIX", "ucs_basic"),
@@ -145,6 +147,12 @@ def _vector(columns: dict[str, _Column], settings: PgvectorSettings, name: str) 
 
 def _key(columns: dict[str, _Column], settings: PgvectorSettings, name: str) -> _Column:
     # What a collation takes for equal would be one id.
+    chosen = columns.get(settings.id_column or "")
+    if chosen is not None and chosen.kind not in _TEXTS:
+        raise SchemaMismatchError(
+            f"ids are text, and the column {chosen.name!r} of the table of index {name!r} is of "
+            f"type {chosen.kind}: name another one, with the setting id_column"
+        )
     texts = [each for each in columns.values() if each.kind in _TEXTS and each.deterministic]
     found = [each for each in texts if each.unique]
     if settings.id_column is not None:

@@ -30,7 +30,8 @@ class Layout:
         vector_column: column of the vectors.
         norm: their norms, as expression.
         fields: column of each field.
-        optional_vector: rows may have no vector, and are then no records.
+        optional: columns of the id and the vector that rows may lack, and are then no records.
+        unchecked_times: fields that may hold times which are none of the contract.
         others: columns that no field stands for.
         ordered: the ids are kept in the order of code points.
         index_type: how it is searched.
@@ -45,7 +46,8 @@ class Layout:
     vector_column: sql.Composable
     norm: sql.Composable
     fields: Mapping[str, sql.Composable]
-    optional_vector: bool = False
+    optional: Sequence[sql.Composable] = ()
+    unchecked_times: Sequence[str] = ()
     others: Sequence[sql.Composable] = ()
     ordered: bool = True
     index_type: IndexType = "none"

@@ -18,7 +18,7 @@ from vecbridge import (
     Scope,
 )
 from vecbridge.diagnosis import Finding
-from vecbridge.fields import FIELD_TYPES
+from vecbridge.fields import FIELD_TYPES, base_of
 from vecbridge.ranking import EngineGeometry
 from vecbridge.remote import (
     RemoteBackend,
@@ -30,7 +30,7 @@ from vecbridge.remote import (
 from vecbridge_pgvector._adoption import NAME, adopted
 from vecbridge_pgvector._approximate import Layout
 from vecbridge_pgvector._connection import ERRORS, Session, connected
-from vecbridge_pgvector._filters import column_type
+from vecbridge_pgvector._filters import column_type, holds_time
 from vecbridge_pgvector._settings import PgvectorSettings
 from vecbridge_pgvector._table import MAX_DIMENSION, Table
 
@@ -38,6 +38,8 @@ _LONGEST = 63
 # All but the first three are PostgreSQL's own, in every table.
 _TAKEN = ("id", "embedding", "norm", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
 _ITERATIVE = (0, 8)
+# IF NOT EXISTS fails where two create at once. The lock lasts as long as the transaction.
+_ONE_CREATOR = "SELECT pg_advisory_xact_lock(hashtextextended('vecbridge: extension, schema', 0))"
 _OLDEST_SERVER = 140_000
 _ROWS, _INDEXED_ROWS = 50_000, 1_000
 _TABLES = """
@@ -94,6 +96,11 @@ class PgvectorBackend(RemoteBackend[Session]):
             *(
                 sql.SQL("{} {}").format(layout.fields[name], column_type(kind))
                 for name, kind in info.fields.items()
+            ),
+            *(
+                sql.SQL("CHECK ({})").format(holds_time(layout.fields[name]))
+                for name, kind in info.fields.items()
+                if base_of(kind) == "timestamp"
             ),
         ]
         try:
@@ -167,7 +174,11 @@ class PgvectorBackend(RemoteBackend[Session]):
         """Look at the server, the role and every index; change nothing."""
         yield from self.link.run("diagnose", self._findings)
         for name in self.index_names():
-            table = self.open_index(name)
+            try:
+                table = self.open_index(name)
+            except SchemaMismatchError as error:
+                yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
+                continue
             info, rows = table.info, table.count(Scope())
             found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
             yield Finding(f"index {name}", "ok", found)
@@ -179,7 +190,7 @@ class PgvectorBackend(RemoteBackend[Session]):
         findings = [
             Finding("server", "ok", f"{server}, database {info.dbname!r}, role {info.user!r}"),
             Finding("connection", "ok", "encrypted")
-            if tls or self.link.place.startswith("/")
+            if tls or info.host.startswith(("/", "@"))
             else Finding("connection", "warning", "not encrypted", "give sslmode='verify-full'"),
         ]
         if version is None:
@@ -254,7 +265,12 @@ class PgvectorBackend(RemoteBackend[Session]):
         if version is not None:
             return version
         try:
-            client.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+            with client.transaction():
+                client.execute(_ONE_CREATOR)
+                client.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+        except (errors.UniqueViolation, errors.DuplicateObject):
+            # A program that does not lock was faster.
+            pass
         except (
             errors.InsufficientPrivilege,
             errors.UndefinedFile,
@@ -276,7 +292,11 @@ class PgvectorBackend(RemoteBackend[Session]):
             return
         try:
             with client.transaction():
-                client.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+                client.execute(_ONE_CREATOR)
+                create = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}")
+                client.execute(create.format(sql.Identifier(name)))
+        except (errors.UniqueViolation, errors.DuplicateSchema):
+            pass
         except errors.InsufficientPrivilege:
             raise ConfigurationError(
                 f"there is no schema {name!r}, and role {client.info.user!r} may not create it. "

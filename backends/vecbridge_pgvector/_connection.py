@@ -106,10 +106,10 @@ def connected(settings: PgvectorSettings) -> Session:
 
 
 def _says(pattern: str) -> Callable[[Exception], bool]:
-    """Return a test for failures to connect, which have a text and no SQLSTATE."""
+    """Return a test for failures whose text tells more than an SQLSTATE, or has none."""
     matching = re.compile(pattern)
     return lambda error: (
-        isinstance(error, psycopg.OperationalError) and matching.search(str(error)) is not None
+        isinstance(error, psycopg.Error) and matching.search(str(error)) is not None
     )
 
 
@@ -143,6 +143,11 @@ ERRORS = ErrorTable(
             advice="Check the settings user and password",
         ),
         Cause(
+            match=_says("^must be owner of"),
+            kind=AuthenticationError,
+            advice="Only the owner may drop or alter it; ask for a member of the owner's role",
+        ),
+        Cause(
             match="42501",
             kind=AuthenticationError,
             advice="Ask the owner for GRANT SELECT, INSERT, UPDATE, DELETE ON the table, or for "
@@ -167,6 +172,8 @@ ERRORS = ErrorTable(
             kind=ConfigurationError,
             advice="Correct the setting dbname, or create the database",
         ),
+        # A server that refuses a connection has answered, and psycopg keeps no SQLSTATE of it.
+        Cause(match=_says("FATAL: "), kind=ConnectionFailedError, retryable=True),
         Cause(
             match=(psycopg.OperationalError, psycopg.InterfaceError),
             kind=ConnectionFailedError,

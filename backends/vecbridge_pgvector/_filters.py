@@ -22,6 +22,7 @@ from vecbridge.filters import (
     Or,
 )
 
+_TIMES = sql.SQL("{} BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TYPES: dict[BaseType, str] = {
     "string": "text",
@@ -44,6 +45,7 @@ class Condition:
     Attributes:
         text: the condition.
         values: of its placeholders.
+        names: of the fields that it compares.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Condition:
         self._columns = columns
         self._kinds: dict[str, BaseType] = {name: base_of(kind) for name, kind in fields.items()}
         self.values: list[Any] = []
+        self.names: set[str] = set()
         self.text = self._written(where)
 
     def _written(self, where: Filter) -> sql.Composed:
@@ -66,27 +69,31 @@ class Condition:
             case Not(operand):
                 return _of("(NOT {})", self._written(operand))
             case IsMissing(name):
-                return _of("({} IS NULL)", self._columns[name])
+                return _of("({} IS NULL)", self._column(name))
             case Contains(name, value) if self._kinds[name] == "string":
                 self.values.append(value)
-                return _of("(strpos({}, %s) > 0)", self._columns[name])
+                return _of("(strpos({}, %s) > 0)", self._column(name))
             case Contains(name, value):
                 self.values.append([value])
-                return _of("({} && %s::text[])", self._columns[name])
+                return _of("({} && %s::text[])", self._column(name))
             case ContainsAny(name, values):
                 self.values.append([*values])
-                return _of("({} && %s::text[])", self._columns[name])
+                return _of("({} && %s::text[])", self._column(name))
             case Comparison(name, word, value):
                 self.values.append(self._value(name, value))
                 operator = {"==": "=", "!=": "<>"}.get(word, word)
                 kind = self._type(name)
                 # A table that another program made orders texts by its own collation.
                 order = ' COLLATE "C"' if kind == "text" and word not in {"==", "!="} else ""
-                return _of(f"({{}}{order} {operator} %s::{kind})", self._columns[name])
+                return _of(f"({{}}{order} {operator} %s::{kind})", self._column(name))
             case OneOf(name, values):
                 self.values.append([self._value(name, value) for value in values])
-                return _of(f"({{}} = ANY(%s::{self._type(name)}[]))", self._columns[name])
+                return _of(f"({{}} = ANY(%s::{self._type(name)}[]))", self._column(name))
         raise TypeError(f"{where} is no filter that an index declares")
+
+    def _column(self, name: str) -> sql.Composable:
+        self.names.add(name)
+        return self._columns[name]
 
     def _type(self, name: str) -> str:
         return _TYPES[self._kinds.get(name, "float")]
@@ -95,6 +102,11 @@ class Condition:
         if self._kinds.get(name) != "timestamp":
             return value
         return EPOCH + timedelta(microseconds=int(value))
+
+
+def holds_time(column: sql.Composable) -> sql.Composed:
+    """Return the condition that a column holds a time of the contract, where it holds one."""
+    return _TIMES.format(column)
 
 
 def column_type(kind: FieldType) -> sql.Composed:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from typing import Any, Literal
-from urllib.parse import parse_qsl, unquote
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from vecbridge.remote import RemoteSettings
-from vecbridge.settings import LocalPath, parse_address
+from vecbridge.settings import LocalPath
 
 IndexType = Literal["none", "hnsw", "ivfflat"]
 
@@ -17,7 +20,17 @@ _FORMS = (
     "the uri is postgresql://host:port/database, or libpq's form host=... dbname=...; "
     "percent-encode a user and a password in an address"
 )
-_PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?=\s|$)\s*")
+# Narrower than libpq: where an address can be read in two ways, what one takes for a host may be a
+# part of a password, and hosts are shown.
+_ADDRESS = re.compile(
+    r"postgres(ql)?://"
+    r"(([\w.~!$'()*+-]|%[0-9A-Fa-f]{2})*(:([\w.~!$'()*+-]|%[0-9A-Fa-f]{2})*)?@)?"
+    r"(\[[0-9A-Fa-f:.]+\]|[\w.%-])*(:[0-9]*)?(,(\[[0-9A-Fa-f:.]+\]|[\w.%-]*)(:[0-9]*)?)*"
+    r"(/[^\s?#@:]*)?(\?[^\s#@]*)?"
+)
+_HOST = r"([/@][\w./+~-]*|[\w.:-]*)"
+_PLACES = re.compile(rf"{_HOST}(,{_HOST})* [0-9,]*")
+_SOCKET = "the default socket"
 _OURS = {
     "user": "user",
     "password": "password",
@@ -29,6 +42,7 @@ _OURS = {
 }
 _LIBPQ = frozenset(
     {"host", "hostaddr", "port", "passfile", "options", "application_name", "gssencmode"}
+    | {"service", "servicefile"}
     | {"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "sslsni"}
     | {"tcp_user_timeout", "channel_binding", "require_auth", "sslcrl", "krbsrvname"}
     | {"ssl_min_protocol_version", "target_session_attrs", "load_balance_hosts", "connect_timeout"}
@@ -43,7 +57,8 @@ class PgvectorSettings(RemoteSettings):
 
     Attributes:
         uri: ``postgresql://host:port/database``, or libpq's ``host=... dbname=...``. Credentials
-            and TLS parameters in it become the settings of their own.
+            and TLS parameters in it become settings of their own; where it names no host, libpq
+            chooses one.
         connection_string: the same, under FiftyOne's name.
         user: role that asks.
         password: its password.
@@ -71,7 +86,7 @@ class PgvectorSettings(RemoteSettings):
         pool_size: most connections of this store.
     """
 
-    uri: str = "postgresql://localhost"
+    uri: str | None = None
     connection_string: SecretStr | None = None
     user: str | None = None
     password: SecretStr | None = None
@@ -117,12 +132,9 @@ class PgvectorSettings(RemoteSettings):
         if twice := sorted(key for key in found if given.get(key) is not None):
             raise ValueError(f"the uri holds {', '.join(twice)}, given as a setting too: give one")
         further = {key: value for key, value in inside.items() if key in _LIBPQ}
-        host, port = further.get("host", "localhost"), further.get("port")
-        if not host.startswith("/") and "," not in host:
+        uri = _uri(further)
+        if uri is not None:
             further = {key: each for key, each in further.items() if key not in {"host", "port"}}
-        else:
-            host = "localhost"
-        uri = f"postgresql://{host}" + (f":{port}" if port and "port" not in further else "")
         rest = {key: each for key, each in given.items() if key != "connection_string"}
         parameters = {**further, **(given.get("parameters") or {})}
         return {**rest, **found, "uri": uri, "parameters": parameters}
@@ -137,14 +149,21 @@ class PgvectorSettings(RemoteSettings):
     @property
     def place(self) -> str:
         """Where the server is, without any credentials."""
-        return self.parameters.get("host", self.uri.partition("://")[2])
+        given = self.conninfo()
+        host = given.get("host") or given.get("hostaddr")
+        # What is said nowhere, libpq reads from the environment: a service before a host.
+        service = given.get("service") or os.environ.get("PGSERVICE")
+        if not host and service:
+            return f"service {service}"
+        host = host or os.environ.get("PGHOST") or os.environ.get("PGHOSTADDR") or _SOCKET
+        port = given.get("port") or os.environ.get("PGPORT")
+        shown = f"[{host}]" if ":" in host else host
+        return f"{shown}:{port}" if port else shown
 
     def conninfo(self) -> dict[str, Any]:
         """Return the parameters of a connection, the password among them."""
-        address = parse_address(self.uri)
         given = {
-            "host": address.host.strip("[]"),
-            "port": address.port,
+            **(_parsed(self.uri) if self.uri else {}),
             "dbname": self.dbname,
             "user": self.user,
             "password": self.password.get_secret_value() if self.password else None,
@@ -158,34 +177,24 @@ class PgvectorSettings(RemoteSettings):
         return {key: value for key, value in given.items() if value is not None}
 
 
+def _uri(parameters: dict[str, str]) -> str | None:
+    """Return the address of a single host; ``None`` of a socket, of several, and where none is."""
+    host = parameters.get("host", "")
+    if not re.fullmatch(r"[\w.:-]+", host):
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    port = parameters.get("port")
+    return f"postgresql://{shown}" + (f":{port}" if port else "")
+
+
 def _parsed(text: str) -> dict[str, str]:
     """Return the parameters in an address or in libpq's own form; an error does not repeat it."""
-    if "://" not in text:
-        found = {}
-        while text:
-            pair = _PAIR.match(text)
-            if pair is None:
-                raise ValueError(_FORMS)
-            value = pair[2][1:-1] if pair[2].startswith("'") else pair[2]
-            found[pair[1]] = re.sub(r"\\(.)", r"\1", value)
-            text = text[pair.end() :]
-    else:
-        # An empty host is libpq's default one.
-        try:
-            address = parse_address(re.sub("^(\\w+):///", r"\1://localhost/", text))
-        except ValueError:
-            raise ValueError(_FORMS) from None
-        if address.scheme not in {"postgresql", "postgres"}:
-            raise ValueError(_FORMS)
-        parts = {
-            "host": address.host,
-            "port": address.port and str(address.port),
-            "user": address.user,
-            "password": address.password,
-            "dbname": unquote(address.path.strip("/")),
-            **dict(parse_qsl(address.query or "")),
-        }
-        found = {key: value for key, value in parts.items() if value}
+    found: dict[str, Any] | None = None
+    if "://" not in text or _ADDRESS.fullmatch(text):
+        with suppress(psycopg.ProgrammingError):
+            found = conninfo_to_dict(text)
+    if found is None or not _PLACES.fullmatch(f"{found.get('host', '')} {found.get('port', '')}"):
+        raise ValueError(_FORMS)
     if found.keys() - _OURS.keys() - _LIBPQ:
         raise ValueError("the uri holds parameters that are none of libpq's, or not for it")
-    return found
+    return {key: str(value) for key, value in found.items() if value}

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
-from vecbridge import Capabilities, Fields, IdRange, Metric, Records, Scope
+from vecbridge import Capabilities, CorruptStoreError, Fields, IdRange, Metric, Records, Scope
 from vecbridge.fields import FIELD_TYPES, base_of
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import ScoreForm
 from vecbridge.remote import NORM, Columns, Nearest, Page, id_bounds
 from vecbridge_pgvector._approximate import ApproximateIndex, Layout
 from vecbridge_pgvector._connection import Session
-from vecbridge_pgvector._filters import Condition, column_type
+from vecbridge_pgvector._filters import Condition, column_type, holds_time
 from vecbridge_pgvector._settings import IndexType, PgvectorSettings
 from vecbridge_pgvector._wire import copied, literal, vectors_of
 
@@ -29,7 +29,11 @@ _OPERATORS: dict[Metric, sql.SQL] = {
 }
 _BATCH_BYTES = 32 << 20
 _PROBED = 100
-_MICROSECONDS = sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint")
+_MICROSECONDS = sql.SQL(
+    "CASE WHEN {times} THEN (extract(epoch FROM {column}) * 1000000)::bigint "
+    "WHEN {column} IS NOT NULL THEN 9223372036854775807 END"
+)
+_NO_TIME = 2**63 - 1
 
 
 class Table:
@@ -120,7 +124,7 @@ class Table:
 
     def remove(self, client: Session, ids: Sequence[str]) -> None:
         """Remove records; a row without a vector is none, and stays."""
-        where, values = self._where(Scope(within=ids))
+        where, values = self._where(client, Scope(within=ids))
         client.execute(self._sql("DELETE FROM {table} WHERE {where}", where=where), values)
 
     def get(self, client: Session, ids: Sequence[str], columns: Columns) -> Records:
@@ -129,7 +133,7 @@ class Table:
 
     def count(self, client: Session, scope: Scope) -> int:
         """Return the number of records in scope."""
-        where, values = self._where(scope)
+        where, values = self._where(client, scope)
         query = self._sql("SELECT count(*) FROM {table} WHERE {where}", where=where)
         return int(client.execute(query, values).fetchall()[0][0])
 
@@ -156,7 +160,9 @@ class Table:
         starts = sorted({part * rows // count for part in range(1, count)} - {0})
         shares = [(start + 0.5) / rows for start in starts]
         query = 'SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY {key} COLLATE "C")'
-        statement = self._sql(query + " FROM {table} WHERE {where}", where=self._where(Scope())[0])
+        statement = self._sql(
+            query + " FROM {table} WHERE {where}", where=self._where(client, Scope())[0]
+        )
         found = client.execute(statement, [shares]).fetchall()[0][0]
         return [name for name in found or () if name is not None]
 
@@ -169,7 +175,7 @@ class Table:
         effort: int | None,
     ) -> list[Nearest]:
         """Return the nearest records of each query, by an index where an effort is named."""
-        where, values = self._where(scope)
+        where, values = self._where(client, scope)
         if effort is not None:
             self._index.use(client, effort)
         statement = self._sql(
@@ -191,7 +197,7 @@ class Table:
 
     def sample(self, client: Session, count: int) -> NDArray[np.float32]:
         """Return the vectors of some records."""
-        where, values = self._where(Scope())
+        where, values = self._where(client, Scope())
         chosen = self._sql(
             "SELECT {key} FROM {table} WHERE {where} ORDER BY random() LIMIT {count}",
             where=where,
@@ -216,7 +222,7 @@ class Table:
         bounds: Sequence[tuple[str, str]] = (),
         limit: int | None = None,
     ) -> Records:
-        where, values = self._where(scope)
+        where, values = self._where(client, scope)
         for operator, bound in bounds:
             beyond = "{where} AND {at} " + operator + " %s"
             where = self._sql(beyond, where=where, at=key or self._layout.key)
@@ -237,29 +243,50 @@ class Table:
         vectors = np.empty((len(ids), 0), np.float32)
         if columns.vectors:
             vectors = vectors_of(rest.pop(0), self.info.dimension)
-        return Records(tuple(ids), vectors, dict(zip(columns.fields, rest, strict=True)))
+        fields = dict(zip(columns.fields, rest, strict=True))
+        for name, column in fields.items():
+            if base_of(self.info.fields[name]) == "timestamp" and _NO_TIME in column:
+                raise _no_time(name, ids[column.index(_NO_TIME)])
+        return Records(tuple(ids), vectors, fields)
 
     def _read_field(self, name: str) -> sql.Composable:
         column = self._layout.fields[name]
-        # As the integer that it is: not every time that a column holds is one of Python's.
+        # As the integer that it is, and one for all that are no times of the contract.
         is_time = base_of(self.info.fields[name]) == "timestamp"
-        return _MICROSECONDS.format(column) if is_time else column
+        return _MICROSECONDS.format(times=holds_time(column), column=column) if is_time else column
 
-    def _where(self, scope: Scope) -> tuple[sql.Composable, list[Any]]:
+    def _where(self, client: Session, scope: Scope) -> tuple[sql.Composable, list[Any]]:
         """Return the condition of the records in scope, and the values of its placeholders."""
-        conditions: list[sql.Composable] = []
         values: list[Any] = []
-        if self._layout.optional_vector:
-            conditions.append(self._sql("{vector} IS NOT NULL"))
+        conditions: list[sql.Composable] = [
+            self._sql("{column} IS NOT NULL", column=column) for column in self._layout.optional
+        ]
         if scope.within is not None:
             conditions.append(self._sql("{key} = ANY(%s::text[])"))
             values.append([*scope.within])
         if scope.where is not None:
             columns = {**self._layout.fields, NORM: self._layout.norm}
             condition = Condition(columns, self.info.fields, scope.where)
+            self._refuse_other_times(client, condition.names)
             conditions.append(condition.text)
             values += condition.values
         return sql.SQL(" AND ").join(conditions or [sql.SQL("true")]), values
+
+    def _refuse_other_times(self, client: Session, names: set[str]) -> None:
+        """Refuse to filter fields of times in which a row holds one that no filter can name.
+
+        The client layer has settled the filter for the years 1 to 9999: a comparison that all of
+        them meet asks for no more than a value.
+        """
+        for name in names.intersection(self._layout.unchecked_times):
+            conditions, _ = self._where(client, Scope())
+            statement = self._sql(
+                "SELECT {key} FROM {table} WHERE {conditions} AND NOT ({times}) LIMIT 1",
+                conditions=conditions,
+                times=holds_time(self._layout.fields[name]),
+            )
+            for row in self._rows(client, statement, []):
+                raise _no_time(name, row[0])
 
     def _columns(self) -> list[sql.Composable]:
         layout = self._layout
@@ -291,3 +318,12 @@ class Table:
         layout = self._layout
         named = {"table": layout.table, "key": layout.key, "vector": layout.vector}
         return sql.SQL(text).format(**named, **parts)  # pyright: ignore[reportArgumentType]
+
+
+def _no_time(name: str, row: str) -> CorruptStoreError:
+    return CorruptStoreError(
+        f"field {name!r} of record {row!r} holds a time outside of the years 1 to 9999, or "
+        f"infinity, which is no value of a timestamp; change it, or set it to NULL",
+        backend="pgvector",
+        operation="read",
+    )

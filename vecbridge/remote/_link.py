@@ -221,20 +221,24 @@ class Link(Generic[ClientT]):
         return shared
 
     def _give_back(self, client: ClientT | None, *, whole: bool) -> None:
-        ended = client
+        ended = [] if client is None else [client]
         with self._free:
             self._lent -= 1
             if self._size is None:
                 if whole or client not in self._idle:
-                    ended = None
+                    ended = []
                 else:
                     self._idle.remove(client)
             elif client is not None and whole and not self._closed and self._is_usable(client):
                 self._idle.append(client)
-                ended = None
+                ended = []
+            elif client is not None and not whole:
+                # What ended one connection, a restart or a network, has most likely ended all.
+                ended += self._idle
+                self._idle.clear()
             self._free.notify()
-        if ended is not None:
-            self._end(ended)
+        for each in ended:
+            self._end(each)
 
     def _is_usable(self, client: ClientT) -> bool:
         with suppress(Exception):

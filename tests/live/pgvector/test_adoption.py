@@ -12,6 +12,8 @@ import pytest
 from tests.live.pgvector.conftest import Opener
 from tests.oracle import oracle
 from vecbridge import (
+    CorruptStoreError,
+    FieldType,
     InvalidArgumentError,
     InvalidIdError,
     SchemaMismatchError,
@@ -156,6 +158,7 @@ def test_every_type_of_column_is_a_field_or_said_to_be_none(
     [
         ("id int PRIMARY KEY, v vector(3)", "setting id_column"),
         ("id text, v vector(3)", "setting id_column"),
+        ("key int PRIMARY KEY, id text UNIQUE, v vector(3)", "ids are text.*'key'.*int4"),
         ("id text PRIMARY KEY, v vector(3), w vector(3)", "setting vector_column"),
     ],
 )
@@ -163,10 +166,61 @@ def test_a_table_that_is_laid_out_otherwise_is_refused(
     raw: Raw, schema: str, opened: Opener, columns: str, told: str
 ) -> None:
     raw.execute(f'CREATE TABLE "{schema}".t ({columns})')
+    given = {"id_column": "key"} if columns.startswith("key") else {}
     with pytest.raises(SchemaMismatchError, match=told):
-        opened(metric="cosine").open_index("t")
+        opened(metric="cosine", **given).open_index("t")
 
 
 def test_a_table_without_vectors_is_no_index(raw: Raw, schema: str, opened: Opener) -> None:
     raw.execute(f'CREATE TABLE "{schema}".t (id text PRIMARY KEY)')
     assert opened().index_names() == []
+
+
+def test_rows_without_an_id_are_no_records(raw: Raw, schema: str, opened: Opener) -> None:
+    raw.execute(f'CREATE TABLE "{schema}".t (id text UNIQUE, v vector(2))')
+    raw.execute(f"INSERT INTO \"{schema}\".t VALUES (NULL, '[1,2]'), ('a', '[1,3]'), ('b', NULL)")
+    index = opened(metric="euclidean").open_index("t")
+    assert index.count() == 1
+    assert index.search([1, 2], k=3)[0].ids == ("a",)
+    assert [name for page in index.scan() for name in page.ids] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["0044-03-15 00:00:00+00 BC", "20000-01-01Z", "infinity", "-infinity"]
+)
+def test_a_time_that_is_none_of_the_contract_is_named_and_never_counted(
+    raw: Raw, schema: str, opened: Opener, moment: str
+) -> None:
+    raw.execute(f'CREATE TABLE "{schema}".t (id text PRIMARY KEY, v vector(2), at timestamptz)')
+    first, last = (
+        datetime.min.replace(tzinfo=timezone.utc),
+        datetime.max.replace(tzinfo=timezone.utc),
+    )
+    rows = [("a", first), ("b", last), ("c", None), ("odd", moment)]
+    with raw.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO \"{schema}\".t VALUES (%s, '[1,2]', %s)", rows)
+    index = opened(metric="euclidean").open_index("t")
+    told = "'at' of record 'odd'"
+    with pytest.raises(CorruptStoreError, match=told):
+        index.fetch(["a", "odd"])
+    assert index.fetch(["a", "b", "c"]).fields["at"] == [first, last, None]
+    assert index.search([1, 2], k=9)[0].ids == ("a", "b", "c", "odd")
+    for where in (field("at") <= last, field("at") >= first, field("at") > first):
+        with pytest.raises(CorruptStoreError, match=told):
+            index.count(where=where)
+        with pytest.raises(CorruptStoreError, match=told):
+            index.search([1, 2], k=9, where=where)
+    raw.execute(f"UPDATE \"{schema}\".t SET at = NULL WHERE id = 'odd'")
+    assert index.count(where=field("at") <= last) == 2
+
+
+def test_no_program_leaves_such_a_time_in_a_table_of_ours(
+    raw: Raw, schema: str, opened: Opener
+) -> None:
+    fields: dict[str, FieldType] = {"at": "timestamp?"}
+    index = opened().create_index("t", dimension=2, metric="cosine", fields=fields)
+    last = datetime.max.replace(tzinfo=timezone.utc)
+    index.upsert(["a", "b"], [[1, 2], [1, 3]], {"at": [last, None]})
+    with pytest.raises(psycopg.errors.CheckViolation):
+        raw.execute(f"UPDATE \"{schema}\".t SET at = 'infinity'")
+    assert index.count(where=field("at") <= last) == 1

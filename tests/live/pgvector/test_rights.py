@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -77,6 +78,11 @@ def test_a_role_that_only_reads_reads(
     raw.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
     raw.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
     uri = at(pgvector_uri, role)
+    with (
+        vecbridge.get_backend("pgvector", uri=uri, schema_name=schema) as store,
+        pytest.raises(AuthenticationError, match="Only the owner may drop"),
+    ):
+        store.drop_index("t")
     for kind in ("none", "hnsw"):
         given = {"uri": uri, "schema_name": schema, "index_type": kind}
         with vecbridge.get_backend("pgvector", **given) as store:
@@ -97,3 +103,42 @@ def test_the_doctor_says_what_is_missing(pgvector_uri: str, role: str, bare_data
     assert found["rights"].advice.endswith(f"TO {role}")
     assert role in found["server"].found
     assert not any(f":{role}@" in str(each) for each in found.values())
+
+
+def test_the_doctor_goes_on_past_a_table_that_is_no_index(
+    raw: psycopg.Connection[Any], pgvector_uri: str, schema: str, opened: Opener
+) -> None:
+    from vecbridge.diagnosis import diagnose
+
+    raw.execute(f'CREATE TABLE "{schema}".a (id text PRIMARY KEY, v vector(2))')
+    opened().create_index("b", dimension=2, metric="cosine")
+    given: dict[str, Any] = {"uri": pgvector_uri, "schema_name": schema}
+    found = {each.check: each for each in diagnose("pgvector", **given)}
+    assert "setting metric" in found["index a"].advice
+    assert found["index b"].status == "ok"
+    assert "failed" not in {each.status for each in found.values()}
+
+
+def test_processes_that_make_the_first_indexes_at_once_all_succeed(
+    pgvector_uri: str, bare_database: str
+) -> None:
+    uri = pgvector_uri.rpartition("/")[0] + f"/{bare_database}"
+    names = ["a", "b", "c", "d", "a"]
+    barrier, ends = threading.Barrier(len(names)), list[str]()
+
+    def make(name: str) -> None:
+        with vecbridge.get_backend("pgvector", uri=uri, schema_name="own") as store:
+            store.index_names()
+            barrier.wait(30)
+            try:
+                store.create_index(name, dimension=2, metric="cosine")
+                ends.append("made")
+            except Exception as error:  # noqa: BLE001 - of a thread
+                ends.append(type(error).__name__)
+
+    threads = [threading.Thread(target=make, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(ends) == ["IndexExistsError", *4 * ["made"]]

@@ -268,3 +268,29 @@ def test_what_no_cause_accepts_is_a_failure_of_the_store_if_its_client_raised_it
     assert type(translated) is BackendError
     assert not translated.retryable
     assert translated.operation == "upsert"
+
+
+def test_a_lost_connection_ends_those_that_are_idle_too() -> None:
+    server = Server()
+    link, connector = linked(server, clients=3)
+    release, all_lent = threading.Event(), threading.Barrier(4)
+    threads = [
+        threading.Thread(target=link.run, args=("count", held(release, all_lent.wait)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    all_lent.wait(20)
+    release.set()
+    for thread in threads:
+        thread.join(20)
+    old, failed = list(connector.made), list[Client]()
+
+    def work(client: Client) -> Client:
+        if client in old:
+            failed.append(client)
+            raise ConnectionFailedError("lost", backend="shelf", operation="count", retryable=True)
+        return client
+
+    assert link.run("count", work) not in old
+    assert len(failed) == 1
