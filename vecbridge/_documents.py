@@ -30,7 +30,7 @@ from vecbridge import (
     field,
 )
 from vecbridge.fields import BaseType, base_of
-from vecbridge.filters import And, Not, OneOf, Or, settle
+from vecbridge.filters import And, ContainsAny, Not, OneOf, Or, settle
 
 TEXT = "document_text"
 """The field of a document's text."""
@@ -149,8 +149,9 @@ class Keys:
 
         Args:
             name: a declared key.
-            operator: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in`` or ``not in``.
-            value: what the key is compared with; a sequence of values for the last two.
+            operator: ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in``, ``not in``; or
+                ``contains any`` of a key that holds strings.
+            value: what the key is compared with; a sequence of values for the last three.
 
         Raises:
             InvalidArgumentError: the key is not declared, or holds values of another type.
@@ -163,9 +164,9 @@ class Keys:
     def _condition(self, name: str, operator: str, value: Any) -> Filter:
         if operator in {"!=", "not in"}:
             return Not(self._condition(name, "==" if operator == "!=" else "in", value))
-        if operator == "in":
+        if operator in {"in", "contains any"}:
             known = [self._value(name, each) for each in value if each is not None]
-            one_of: Filter = OneOf(name, tuple(known))
+            one_of: Filter = (ContainsAny if operator != "in" else OneOf)(name, tuple(known))
             return Or(one_of, field(name).is_missing()) if None in [*value] else one_of
         if value is None:
             return field(name).is_missing() if operator == "==" else OneOf(name, ())

@@ -276,6 +276,8 @@ def test_nothing_is_written_where_one_text_cannot_be(store: Store) -> None:
 def test_delete_needs_to_be_told_what(books: VectorStore) -> None:
     with pytest.raises(InvalidIdError):
         books.delete()
+    with pytest.raises(InvalidIdError, match="ids or filter="):
+        books.delete(filter={})
     with pytest.raises(InvalidArgumentError, match="both"):
         books.delete(["a"], filter={"year": 2010})
     with pytest.raises(InvalidArgumentError, match="'delete_all'"):

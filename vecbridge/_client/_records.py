@@ -31,7 +31,7 @@ from vecbridge._contract._filters import Filter
 from vecbridge._contract._protocols import VectorIndex
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import IdRange, Scope
-from vecbridge._errors import InvalidArgumentError, UnsupportedError
+from vecbridge._errors import InvalidArgumentError, InvalidIdError, UnsupportedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,12 +179,11 @@ class RecordIndex:
         # Not before it is needed: importing vecbridge is to stay cheap.
         from vecbridge._client import _tables as tables
 
+        kinds = validate.column_types(types)
         return tables.upsert_table(
             self,
             table,
-            tables.Selection(
-                id_column, vector_column, fields, skip, types or {}, flatten, timezone
-            ),
+            tables.Selection(id_column, vector_column, fields, skip, kinds, flatten, timezone),
             tables.Rejecting(on_error, rejects, overwrite=overwrite),
             progress or tables.silent,
             dropped=drop_unsupported,
@@ -208,6 +207,8 @@ class RecordIndex:
             BackendError: the store failed; doing the same call again is always safe.
         """
         if where is None:
+            if ids is None:
+                raise InvalidIdError("delete takes ids or where=; give one: neither was given")
             checked = validate.ids(ids, unique=False)
         elif ids is None:
             scope = self._scope(None, where, strongest_level(self.capabilities.consistency))

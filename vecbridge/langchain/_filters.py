@@ -11,6 +11,7 @@ from vecbridge.filters import And, Not, Or
 
 _COMPARED = {"$eq": "==", "$ne": "!=", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 _LISTED = {"$in": "in", "$nin": "not in"}
+_OF_STRINGS = {"$eq", "$ne", *_LISTED}
 
 
 def translated(given: Any, keys: Keys) -> Filter | None:
@@ -46,7 +47,7 @@ def _part(name: str, value: Any, keys: Keys) -> Filter:
     if name == "$not":
         return Not(_filter(value, keys))
     if not isinstance(value, Mapping):
-        return keys.condition(name, "==", value)
+        return _condition(name, "$eq", value, keys)
     return joined(And, [_condition(name, *each, keys) for each in value.items()])
 
 
@@ -55,6 +56,8 @@ def _condition(name: str, operator: str, value: Any, keys: Keys) -> Filter:
         return Not(_part(name, value, keys))
     if operator == "$exists" and isinstance(value, bool):
         return keys.condition(name, "!=" if value else "==", None)
+    if keys.kind(name) == "strings" and operator in _OF_STRINGS:
+        return _of_strings(name, operator, value, keys)
     if operator in _LISTED and isinstance(value, (list, tuple, set, frozenset)):
         return keys.condition(name, _LISTED[operator], value)
     if operator in _COMPARED:
@@ -64,3 +67,19 @@ def _condition(name: str, operator: str, value: Any, keys: Keys) -> Filter:
         f"the filter's {{{name!r}: {{{operator!r}: {value!r}}}}} has no meaning here; there are "
         f"{known}, with a list for $in and $nin, and True or False for $exists"
     )
+
+
+def _of_strings(name: str, operator: str, value: Any, keys: Keys) -> Filter:
+    """Return a condition of a key that holds a list of strings: MongoDB compares each of them."""
+    listed = operator in _LISTED
+    wanted = value if listed else [value]
+    texts = isinstance(wanted, (list, tuple, set, frozenset)) and all(
+        each is None or isinstance(each, str) for each in wanted
+    )
+    if not texts:
+        raise InvalidArgumentError(
+            f"{name!r} holds strings, each of which is compared: {operator} takes "
+            f"{'a list of strings' if listed else 'one string'}; got {value!r}"
+        )
+    found = keys.condition(name, "contains any", wanted)
+    return found if operator in {"$eq", "$in"} else Not(found)

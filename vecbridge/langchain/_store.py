@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import AsyncIndex, AsyncStore, FieldType, InvalidArgumentError, Metric, Store
+from vecbridge import (
+    AsyncIndex,
+    AsyncStore,
+    FieldType,
+    InvalidArgumentError,
+    InvalidIdError,
+    Metric,
+    Store,
+)
 from vecbridge._documents import JSON, TEXT, Keys, as_json, extra, open_documents
 from vecbridge._plans import Plan, awaited, plain
 from vecbridge.langchain._answers import Scored, documents_of, marginally_relevant, relevance_of
@@ -157,6 +165,11 @@ class VectorStore(vectorstores.VectorStore):
         """Remove documents by id or by filter; to remove everything, drop the index."""
         _refuse(unknown)
         where = translated(filter, self._keys)
+        if ids is None and where is None:
+            raise InvalidIdError(
+                "say which documents to remove: give ids or filter=; to remove them all, drop the "
+                "index"
+            )
         yield lambda side: side.index.delete(ids, where=where)
         return True
 

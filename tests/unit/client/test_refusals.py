@@ -61,3 +61,12 @@ def test_an_index_is_true_though_nothing_is_in_it_and_the_store_is_not_asked() -
     engine = make_engine(3)
     assert Index(engine)
     assert engine.calls == []
+
+
+@pytest.mark.parametrize("given", [{}, {"where": None}, {"ids": None, "where": None}])
+def test_a_delete_of_nothing_in_particular_says_what_it_takes(given: dict[str, None]) -> None:
+    index = get_backend("sklearn").create_index("kept", dimension=1)
+    index.upsert(["a"], [[1]])
+    with pytest.raises(InvalidIdError, match="ids or where="):
+        index.delete(**given)
+    assert index.count() == 1
