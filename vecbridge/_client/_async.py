@@ -169,8 +169,9 @@ class AsyncStore(_Awaited):
 class AsyncIndex(_Awaited):
     """An index whose methods are awaited: those of :class:`vecbridge.Index`, in a store's threads.
 
-    ``scan``, ``neighbors`` and ``neighbors_within`` are asynchronous iterators. A ``progress``
-    function is called in the thread that does the work. There is no ``len(index)``: await
+    ``scan``, ``neighbors`` and ``neighbors_within`` are asynchronous iterators. That of a scan
+    makes no tables: take the one of :attr:`index`, in a thread. A ``progress`` function is called
+    in the thread that does the work. There is no ``len(index)``: await
     :meth:`count`.
 
     Args:
