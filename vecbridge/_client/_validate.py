@@ -188,14 +188,22 @@ def field_types(fields: Mapping[str, object] | None) -> dict[str, FieldType]:
     return checked
 
 
-def _field_type(name: str, wanted: object) -> FieldType:
+def column_types(types: Mapping[str, object] | None) -> dict[str, FieldType]:
+    """Check the types that columns of a table are to become."""
+    checked: dict[str, FieldType] = {}
+    for name, wanted in mapping(types).items():
+        checked[name] = _field_type(name, wanted, "column")
+    return checked
+
+
+def _field_type(name: str, wanted: object, what: str = "field") -> FieldType:
     # An array as a type would not compare to one truth value.
     if isinstance(wanted, str):
         for known in FIELD_TYPES:
             if known == wanted:
                 return known
     raise InvalidArgumentError(
-        f"field {name!r} must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"
+        f"{what} {name!r}: the type must be one of {', '.join(FIELD_TYPES)}; got {wanted!r}"
     )
 
 

@@ -12,6 +12,7 @@ from vecbridge._client import _validate as validate
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._needed import needing
+from vecbridge._contract._records import IndexInfo
 from vecbridge._errors import InvalidArgumentError
 from vecbridge._landing import landing
 from vecbridge.transfer._source import TAKEN, Progress, silent
@@ -75,13 +76,23 @@ def export_records(
     if clash:
         raise InvalidArgumentError(
             f"{target.suffix} files keep ids and vectors under the names {sorted(form.taken)}, and "
-            f"the index has fields of these names: {clash}. Choose the other format"
+            f"the index has fields of these names: {clash}. {_way_out(index.info)}"
         )
     validate.refuse_unsupported(
         index.info, "The file would be without it", dropped=drop_unsupported
     )
     with landing(target, overwrite=overwrite) as partial_file:
         return form.write(index, partial_file, consistency, progress, where)
+
+
+def _way_out(info: IndexInfo) -> str:
+    from vecbridge.transfer import _npz
+
+    others = {".npz": _npz.TAKEN, ".parquet or .jsonl": TAKEN}
+    free = [name for name, taken in others.items() if not taken & info.fields.keys()]
+    if free:
+        return f"Choose {free[0]}, which keeps other names for itself"
+    return "No format has room for all of them: copy() moves such an index without a file"
 
 
 def _form(path: Path) -> _Form:

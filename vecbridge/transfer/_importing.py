@@ -112,7 +112,8 @@ def import_records(
         UnsupportedError: the index holds what an upsert would erase; nothing was changed.
         BackendError: the store failed; call again.
     """
-    selection = Selection(id_column, vector_column, fields, skip, types or {}, flatten, timezone)
+    kinds = validate.column_types(types)
+    selection = Selection(id_column, vector_column, fields, skip, kinds, flatten, timezone)
     rejecting = Rejecting(on_error, rejects, overwrite=overwrite)
     validate.positive(batch_bytes, "batch_bytes")
     known = _info_of(target, name)

@@ -29,11 +29,17 @@ from vecbridge._client._tables import (
     rows_at_once,
 )
 from vecbridge._contract._consistency import Consistency
-from vecbridge._contract._field_types import BaseType, FieldType, base_of, refuse_unknown_types
+from vecbridge._contract._field_types import (
+    BaseType,
+    FieldType,
+    base_of,
+    is_optional,
+    refuse_unknown_types,
+)
 from vecbridge._contract._filters import Filter
 from vecbridge._contract._metric import METRICS, Metric
 from vecbridge._contract._records import IndexInfo, Records
-from vecbridge._errors import InvalidArgumentError
+from vecbridge._errors import InvalidArgumentError, UnsupportedError
 from vecbridge.transfer._arrays import Array, Arrays
 from vecbridge.transfer._source import Progress, index_batches
 
@@ -68,9 +74,17 @@ def write(
     """Write every record that matches; return how many.
 
     Raises:
-        UnsupportedError: NumPy has no array for a field's type; nothing was written.
+        UnsupportedError: NumPy has no array for a field's type, or the field may be missing;
+            nothing was written.
     """
     info = index.info
+    for name, kind in info.fields.items():
+        if is_optional(kind):
+            raise UnsupportedError(
+                f"an .npz file has no missing values, and field {name!r}, of type {kind!r}, may be "
+                f"missing: choose .parquet or .jsonl, which keep such fields",
+                capability="field_types",
+            )
     refuse_unknown_types(
         info.fields, frozenset[FieldType](_KINDS.values()), "an .npz file (see .parquet)"
     )

@@ -314,3 +314,13 @@ def test_arrays_of_an_archive_are_chosen_too(tmp_path: Path, store: Store) -> No
     assert taken(store, path, **choice, fields={"n": "m"}, types={"n": "float"})["m"] == [4.0, 3.0]
     with pytest.raises(InvalidArgumentError, match=r"'when' .*it holds datetime64"):
         taken(store, path, vector_column="emb", skip=["other"])
+
+
+def test_a_type_that_there_is_none_of_is_told_with_its_column(store: Store) -> None:
+    rows = [{"id": "a", "vector": [1.0], "f": "x"}]
+    index = store.create_index("there", dimension=1, fields={"f": "string?"})
+    kinds: Any = {"f": "strnig"}
+    with pytest.raises(InvalidArgumentError, match=r"column 'f'.* string, .* got 'strnig'"):
+        import_records(rows, store, "new", types=kinds)
+    with pytest.raises(InvalidArgumentError, match=r"column 'f'.* string, .* got 'strnig'"):
+        index.upsert_table(rows, types=kinds)

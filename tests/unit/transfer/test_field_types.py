@@ -64,6 +64,15 @@ def test_npz_refuses_what_no_array_holds(index: Index, tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_npz_says_that_a_field_may_be_missing(tmp_path: Path) -> None:
+    store = vecbridge.get_backend("sklearn")
+    index = store.create_index("a", dimension=1, fields={"n": "integer?"})
+    index.upsert(["a"], [[1.0]], {"n": [1]})
+    with pytest.raises(UnsupportedError, match=r"field 'n'.* may be missing: choose \.parquet"):
+        export_records(index, tmp_path / "records.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("column", "kind"),
     [

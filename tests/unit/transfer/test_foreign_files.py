@@ -53,6 +53,33 @@ def test_columns_that_say_the_same_otherwise_are_taken(
 
 
 @pytest.mark.parametrize(
+    ("fields", "suffix", "other"),
+    [
+        (("id",), ".parquet", ".npz"),
+        (("vector",), ".jsonl", ".npz"),
+        (("about",), ".npz", ".parquet"),
+    ],
+)
+def test_the_format_that_a_refusal_names_keeps_the_field(
+    fields: tuple[str, ...], suffix: str, other: str, tmp_path: Path, store: Store
+) -> None:
+    index = store.create_index("named", dimension=1, fields=dict.fromkeys(fields, "string"))
+    index.upsert(["a"], [[1.0]], {name: ["x"] for name in fields})
+    with pytest.raises(InvalidArgumentError, match=f"Choose {other}"):
+        export_records(index, tmp_path / f"named{suffix}")
+    export_records(index, tmp_path / f"named{other}")
+    assert import_records(tmp_path / f"named{other}", store, "back").written == 1
+    assert store.open_index("back").fetch(["a"]).fields == {name: ["x"] for name in fields}
+
+
+def test_where_no_format_has_room_a_copy_is_named(tmp_path: Path, store: Store) -> None:
+    index = store.create_index("named", dimension=1, fields={"id": "string", "ids": "string"})
+    for suffix in (".parquet", ".npz"):
+        with pytest.raises(InvalidArgumentError, match="No format has room"):
+            export_records(index, tmp_path / f"named{suffix}")
+
+
+@pytest.mark.parametrize(
     ("suffix", "field"),
     [
         ("parquet", "id"),
