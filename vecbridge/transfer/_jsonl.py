@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -66,6 +67,18 @@ def _binary(path: Path, mode: Literal["rb", "wb"], *, compressed: bool) -> IO[by
     return cast("IO[bytes]", opened)
 
 
+class _RepeatedKeyError(Exception):
+    """An object of JSON has a key twice, and which of its values is meant is not known."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise _RepeatedKeyError(f"has the key {twice!r} twice")
+    return made
+
+
 def _records(file: IO[bytes], place: Place) -> Iterator[dict[str, Any] | Fault]:
     """Yield the records; what is wrong with a line that is none."""
     number = 0
@@ -80,9 +93,12 @@ def _records(file: IO[bytes], place: Place) -> Iterator[dict[str, Any] | Fault]:
         if line.isspace():
             continue
         try:
-            record = json.loads(line.rstrip())
+            record = json.loads(line.rstrip(), object_pairs_hook=_object)
         except json.JSONDecodeError as error:
             yield Fault("", f"line {number} is not JSON: {error.msg}, at character {error.pos + 1}")
+            continue
+        except _RepeatedKeyError as error:
+            yield Fault("", f"line {number} {error}")
             continue
         except (ValueError, RecursionError) as error:
             yield Fault("", f"line {number} is not JSON: {error}")

@@ -157,7 +157,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
     ),
     "values of two kinds": (
         content("file.jsonl", GOOD_LINE + b'{"id": 7, "vector": [1, 0]}\n'),
-        r"key 'id' has values that make no column \(str in record 0, int in record 1",
+        r"key 'id' is of string in row 0 and int64 in row 1: ids .* all of one kind",
     ),
     "vectors alone": (vectors_alone, r"holds vectors alone; .* \(--ids ids\.txt\)"),
     "pickles": (pickled, "'ids' is of object .* which are never loaded"),

@@ -6,24 +6,19 @@ Importing this needs pyarrow.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import types
 
-from vecbridge._client._tables._arrow_values import (
-    described,
-    fixed_length,
-    is_list,
-    lengths_of,
-    texts_of,
-    values_of,
-    vectors_of,
-)
+from vecbridge._client._tables._arrow_kinds import described, fixed_length, is_list
+from vecbridge._client._tables._arrow_values import ids_of, lengths_of, values_of, vectors_of
 from vecbridge._client._tables._columns import Chosen, Column, Selection, choose
 from vecbridge._client._tables._source import Fault, Place, Rows, Source, rows_at_once
+from vecbridge._client._tables._unions import kinds_of
 from vecbridge._contract._arrow import MARK
 from vecbridge._contract._field_types import FIELD_TYPES, FieldType, base_of
 from vecbridge._contract._metric import METRICS, Metric
@@ -32,7 +27,7 @@ from vecbridge._contract._records import IndexInfo
 _MOST_TEXTS = 4096
 """Read at a time: a dictionary may say a long text once, and every row of it is long in Python."""
 
-_FIRST_LOOK = 64
+_FIRST_LOOK = 1024
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,7 @@ class Batches:
         said: types of fields, as the table says of itself.
         sparse: whether a record may leave out a column.
         faults: what is wrong with rows that could not be read, by their numbers.
+        firsts: of each column of Python objects, the first row of each kind of value.
     """
 
     place: Place
@@ -62,6 +58,7 @@ class Batches:
     said: Mapping[str, FieldType] = field(default_factory=dict)
     sparse: bool = False
     faults: Mapping[int, Fault] = field(default_factory=dict)
+    firsts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def metric_of(schema: Any) -> Metric | None:
@@ -86,11 +83,16 @@ def _said(schema: Any, what: str) -> Any:
 
 
 class _Found(NamedTuple):
-    """A column of a part: what it can be, where it is, and its type."""
+    """A column of a part: what it can be, where it is, and its types."""
 
     column: Column
     path: tuple[str, ...]
-    type: Any
+    types: tuple[Any, ...]
+
+    @property
+    def is_mixed(self) -> bool:
+        """Return whether its values are of several kinds."""
+        return len(kinds_of(self.types)) > 1
 
 
 def source_of(
@@ -110,6 +112,8 @@ def source_of(
     Raises:
         InvalidArgumentError: a column cannot be taken, or nothing says how long the vectors are.
     """
+    if info is not None and not batches.records:
+        return _nothing(batches.place, info)
     with batches.place.reading("the description of its columns"):
         found = _found(batches, selection)
     chosen = choose(
@@ -124,36 +128,49 @@ def source_of(
     return reader.source(batch_bytes, None if info is None else info.dimension)
 
 
+def _nothing(place: Place, info: IndexInfo) -> Source:
+    """Return a table without records, which any index takes: its columns may have no type."""
+    kinds = ("null", "null")
+    return Source(place, 0, info.dimension, None, (), lambda: iter(()), lambda: iter(()), kinds)
+
+
 def _found(batches: Batches, selection: Selection) -> list[_Found]:
-    """Return the columns of all parts; those of one name hold values of one kind."""
+    """Return the columns of all parts; those of a file in parts hold values of one kind."""
+    if batches.sparse:
+        return _of_all(batches, selection)
     (label, schema), *others = batches.schemas
-    found = list(_columns_of(schema, selection, batches.instants))
+    found = list(_columns_of(schema, selection, batches))
     merged = {each.column.name: each for each in found}
     for part, other in others:
-        here = {each.column.name: each for each in _columns_of(other, selection, batches.instants)}
-        if not batches.sparse and (uneven := sorted(merged.keys() ^ here.keys())):
+        here = {each.column.name: each for each in _columns_of(other, selection, batches)}
+        if uneven := sorted(merged.keys() ^ here.keys()):
             raise batches.place.unusable(
                 f"{label} and {part} do not have the same columns: only one of them has {uneven}"
             )
         for name, each in here.items():
-            merged[name] = _of_both(merged.get(name, each), each, label, part, batches)
+            merged[name] = _of_both(merged[name], each, label, part, batches)
     return [*merged.values()] if others else found
+
+
+def _of_all(batches: Batches, selection: Selection) -> list[_Found]:
+    """Return the columns of batches that each have those of their own records."""
+    if not batches.schemas:
+        raise batches.place.unusable(
+            "there are no records, so nothing says what their vectors would be"
+        )
+    paths: dict[tuple[str, ...], list[Any]] = {}
+    for _, schema in batches.schemas:
+        for path, kind in _leaves(schema, selection):
+            paths.setdefault(path, []).append(kind)
+    return [_column_of(path, kinds, selection, batches) for path, kinds in paths.items()]
 
 
 def _of_both(one: _Found, other: _Found, first: str, second: str, batches: Batches) -> _Found:
     """Return what a column is that two parts have."""
-    if _is_empty(other.type) or _traits(one.column) == _traits(other.column):
+    if _is_empty(other.types[0]) or _traits(one.column) == _traits(other.column):
         return one
-    if _is_empty(one.type):
+    if _is_empty(one.types[0]):
         return other
-    if batches.sparse:
-        # A program that writes texts writes 1.0 as 1, and 0.5 as it is.
-        for whole, part in ((one, other), (other, one)):
-            kinds = (whole.column.default, part.column.default)
-            if kinds == ("integer", "float") or (
-                (whole.column.vectors, part.column.vectors) == ("integer", "float")
-            ):
-                return part
     raise batches.place.unusable(
         f"{batches.place.word} {one.column.name!r} is of {one.column.type} in {first} and of "
         f"{other.column.type} in {second}; write both alike"
@@ -169,7 +186,13 @@ def _is_empty(kind: Any) -> bool:
     return bool(types.is_null(kind) or (is_list(kind) and types.is_null(kind.value_type)))
 
 
-def _columns_of(schema: Any, selection: Selection, instants: Collection[str]) -> Iterator[_Found]:
+def _columns_of(schema: Any, selection: Selection, batches: Batches) -> Iterator[_Found]:
+    for path, kind in _leaves(schema, selection):
+        yield _column_of(path, [kind], selection, batches)
+
+
+def _leaves(schema: Any, selection: Selection) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the path and the type of each column."""
     parts: list[tuple[tuple[str, ...], Any]] = [
         ((name,), kind) for name, kind in zip(schema.names, schema.types, strict=True)
     ]
@@ -177,10 +200,17 @@ def _columns_of(schema: Any, selection: Selection, instants: Collection[str]) ->
         path, kind = parts.pop(0)
         if selection.flatten and types.is_struct(kind):
             parts[:0] = [((*path, each.name), each.type) for each in kind]
-            continue
-        name = ".".join(path)
-        zoned = selection.timezone is not None or name in instants
-        yield _Found(described(name, kind, zoned=zoned), path, kind)
+        else:
+            yield path, kind
+
+
+def _column_of(
+    path: tuple[str, ...], kinds: Sequence[Any], selection: Selection, batches: Batches
+) -> _Found:
+    name = ".".join(path)
+    zoned = selection.timezone is not None or name in batches.instants
+    firsts = batches.firsts.get(name, {})
+    return _Found(described(name, kinds, zoned=zoned, firsts=firsts), path, tuple(kinds))
 
 
 class _Reader:
@@ -209,9 +239,9 @@ class _Reader:
             batch_bytes: most bytes that are read at a time.
             known: length of vectors, where the index says it.
         """
-        dimension = fixed_length(self._found[self._chosen.vector.name].type) or known
+        dimension = self._fixed_length() or known
         if dimension is None:
-            dimension = self._first_length()
+            dimension = self._usual_length()
         rows = rows_at_once(max(4 * dimension, self._batches.row_bytes), batch_bytes)
         if {"string", "strings"} & {base_of(each.kind) for each in self._chosen.taken}:
             rows = min(rows, _MOST_TEXTS)
@@ -225,7 +255,7 @@ class _Reader:
 
         def ids() -> Iterator[list[Any]]:
             for batch in self._read(rows, [self._place.id]):
-                yield self._ids(batch)
+                yield self._ids(batch)[0]
 
         return Source(
             self._place,
@@ -258,7 +288,9 @@ class _Reader:
         for row in range(start, start + len(batch)) if self._batches.faults else ():
             if (fault := self._batches.faults.get(row)) is not None:
                 faults[row - start] = fault
-        ids = self._ids(batch)
+        ids, wrong = self._ids(batch)
+        for position, reason in wrong.items():
+            faults.setdefault(position, Fault(self._place.id, reason))
         with self._place.reading(f"{self._place.word} {self._place.vector!r}"):
             vectors, wrong = vectors_of(self._column(batch, self._place.vector), dimension)
         for position, reason in wrong.items():
@@ -268,15 +300,18 @@ class _Reader:
             with self._place.reading(f"{self._place.word} {each.column!r}"):
                 column = self._column(batch, each.column)
                 fields[each.field], wrong = values_of(
-                    column, base_of(each.kind), self._zones[each.column]
+                    column,
+                    base_of(each.kind),
+                    self._zones[each.column],
+                    mixed=self._found[each.column].is_mixed,
                 )
             for position, reason in wrong.items():
                 faults.setdefault(position, Fault(each.column, reason))
         return Rows(ids, vectors, fields, faults)
 
-    def _ids(self, batch: Any) -> list[Any]:
+    def _ids(self, batch: Any) -> tuple[list[Any], dict[int, str]]:
         with self._place.reading(f"{self._place.word} {self._place.id!r}"):
-            return texts_of(self._column(batch, self._place.id))
+            return ids_of(self._column(batch, self._place.id))
 
     def _column(self, batch: Any, name: str) -> Any:
         """Return a column of a batch, out of its structs; of nulls where the batch has none."""
@@ -292,12 +327,18 @@ class _Reader:
             column = column.flatten()[names.index(each)]
         return column
 
-    def _first_length(self) -> int:
-        """Return the length of the first vector that has any, where the type says none."""
+    def _fixed_length(self) -> int | None:
+        """Return how long all vectors are, where their type says it."""
+        kinds = self._found[self._chosen.vector.name].types
+        return fixed_length(kinds[0]) if len(kinds) == 1 else None
+
+    def _usual_length(self) -> int:
+        """Return the length that most of the first vectors have, where the type says none."""
         for batch in self._read(_FIRST_LOOK, [self._place.vector]):
             lengths = lengths_of(self._column(batch, self._place.vector))
             if (lengths > 0).any():
-                return int(lengths[lengths > 0][0])
+                # Of several that are as frequent, the first.
+                return int(Counter(lengths[lengths > 0].tolist()).most_common(1)[0][0])
         if self._batches.records:
             raise self._place.unusable(f"{self._place.word} {self._place.vector!r} has no vectors")
         raise self._place.unusable(

@@ -1,4 +1,4 @@
-"""Columns of Arrow: what they can be, and their values as an upsert takes them.
+"""The values of columns of Arrow, as an upsert takes them.
 
 Importing this needs pyarrow.
 """
@@ -15,144 +15,36 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute, types
 
+from vecbridge._client._tables._arrow_kinds import (
+    NO_ZONE,
+    identifies,
+    is_list,
+    is_list_view,
+    is_sixteen_bytes,
+    is_text,
+    numbers_of,
+    stored_as,
+    taken_as,
+)
 from vecbridge._client._tables._check import refused
-from vecbridge._client._tables._columns import Column
-from vecbridge._contract._field_types import BASE_TYPES, BaseType
+from vecbridge._client._tables._objects import is_unusable
+from vecbridge._client._tables._unions import missing, parts
+from vecbridge._contract._field_types import BaseType
 
-_UUID_BYTES = 16
 _INSTANTS = pa.timestamp("us", tz="UTC")
 _ERRORS = (ValueError, OverflowError, TypeError, AttributeError)
-_STRUCT = "its values become columns of their own by flatten=True (--flatten)"
-_NO_ZONE = "its times name no time zone; say which they are in: timezone='UTC' (--timezone UTC)"
-
-
-def described(name: str, kind: Any, *, zoned: bool) -> Column:
-    """Return what a column can be.
-
-    Args:
-        name: of the column.
-        kind: its type.
-        zoned: whether a zone is known of times that name none.
-    """
-    default, others = _kinds(kind, zoned=zoned)
-    return Column(
-        name,
-        str(kind),
-        default,
-        others,
-        identifies=_identifies(kind),
-        vectors=_numbers(kind),
-        reason=_reason(kind),
-    )
-
-
-def _kinds(kind: Any, *, zoned: bool) -> tuple[BaseType | None, tuple[BaseType, ...]]:
-    """Return the type of field that a column becomes by itself, and those that may be asked for."""
-    kind = _stored(kind)
-    if is_text(kind):
-        return "string", ("timestamp",)
-    if types.is_boolean(kind):
-        return "boolean", ()
-    if types.is_integer(kind):
-        return "integer", ("float", "boolean", "string")
-    if types.is_floating(kind):
-        return "float", ("integer",)
-    if types.is_timestamp(kind):
-        return ("timestamp", ()) if kind.tz or zoned else (None, ())
-    if types.is_date(kind):
-        return "timestamp", ("string",)
-    if is_list(kind):
-        inner = _stored(kind.value_type)
-        if is_text(inner):
-            return "strings", ()
-        return None, ("strings",) if types.is_null(inner) else ()
-    if types.is_decimal(kind) or _is_sixteen_bytes(kind):
-        return None, ("string",)
-    return None, BASE_TYPES if types.is_null(kind) else ()
-
-
-def _reason(kind: Any) -> str:
-    if types.is_struct(kind):
-        return _STRUCT
-    if types.is_timestamp(kind):
-        return _NO_ZONE
-    if types.is_null(kind):
-        return "nothing says what its values would be"
-    return "no type of field holds such values"
-
-
-def _stored(kind: Any) -> Any:
-    """Return the type that a dictionary or a type of Arrow's own stands for."""
-    if types.is_dictionary(kind):
-        return _stored(kind.value_type)
-    match getattr(kind, "extension_name", None):
-        case "arrow.uuid":
-            return pa.string()
-        case "arrow.bool8":
-            return pa.bool_()
-        case "arrow.json":
-            return kind.storage_type
-        case _:
-            return kind
-
-
-def is_text(kind: Any) -> bool:
-    """Tell the types of strings."""
-    is_view = getattr(types, "is_string_view", lambda _: False)
-    return bool(types.is_string(kind) or types.is_large_string(kind) or is_view(kind))
-
-
-def is_list(kind: Any) -> bool:
-    """Tell the types of lists."""
-    return bool(
-        types.is_list(kind)
-        or types.is_large_list(kind)
-        or types.is_fixed_size_list(kind)
-        or _is_list_view(kind)
-    )
-
-
-def _is_list_view(kind: Any) -> bool:
-    tests = (getattr(types, name, None) for name in ("is_list_view", "is_large_list_view"))
-    return any(test(kind) for test in tests if test is not None)
-
-
-def _is_sixteen_bytes(kind: Any) -> bool:
-    return bool(types.is_fixed_size_binary(kind)) and kind.byte_width == _UUID_BYTES
-
-
-def _identifies(kind: Any) -> bool:
-    stored = _stored(kind)
-    return is_text(stored) or bool(types.is_integer(stored)) or _is_sixteen_bytes(stored)
-
-
-def _numbers(kind: Any) -> str:
-    """Return of which numbers the values are vectors; nothing where they are none."""
-    kind = _listed_type(kind)
-    if kind is None:
-        return ""
-    if types.is_floating(kind.value_type):
-        return "float"
-    return "integer" if types.is_integer(kind.value_type) else ""
-
-
-def _listed_type(kind: Any) -> Any:
-    """Return the type of lists that vectors are kept as; ``None`` where they are none."""
-    if getattr(kind, "extension_name", None) == "arrow.fixed_shape_tensor":
-        return kind.storage_type if len(kind.shape) == 1 else None
-    return kind if is_list(kind) else None
-
-
-def fixed_length(kind: Any) -> int | None:
-    """Return how long all lists of a type are; ``None`` where they differ."""
-    listed = _listed_type(kind)
-    return listed.list_size if types.is_fixed_size_list(listed) else None
 
 
 def lengths_of(column: Any) -> NDArray[Any]:
     """Return how many values each list has; -1 where the list itself is missing."""
+    if types.is_union(column.type):
+        of_all = np.full(len(column), -1)
+        for part in parts(column):
+            if numbers_of(part.values.type):
+                of_all[part.rows] = lengths_of(part.values)
+        return of_all
     column = _lists(column)
-    if types.is_null(column.type):
+    if not is_list(column.type):
         return np.full(len(column), -1)
     lengths = compute.fill_null(compute.list_value_length(column), -1)
     return np.where(np.asarray(column.is_null()), -1, np.asarray(lengths))
@@ -160,7 +52,7 @@ def lengths_of(column: Any) -> NDArray[Any]:
 
 def _lists(column: Any) -> Any:
     stored = column.storage if isinstance(column, pa.ExtensionArray) else column
-    if _is_list_view(stored.type):
+    if is_list_view(stored.type):
         # Not by a cast: that of pyarrow 26 gives offsets of no list where none is missing.
         lengths = compute.fill_null(compute.list_value_length(stored), 0)
         offsets = np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False))])
@@ -180,6 +72,22 @@ def vectors_of(column: Any, dimension: int) -> tuple[NDArray[Any], dict[int, str
     Returns:
         ``(len(column), dimension)`` numbers, zeros where there is no vector; and reasons.
     """
+    if types.is_union(column.type):
+        mixed = np.zeros((len(column), dimension))
+        reasons: dict[int, str] = {}
+        for part in parts(column):
+            mixed[part.rows], wrong = vectors_of(part.values, dimension)
+            if is_unusable(part.kind):
+                wrong = dict.fromkeys(wrong, _no_vector(part.kind))
+            reasons |= {int(part.rows[row]): reason for row, reason in wrong.items()}
+        absent = np.flatnonzero(missing(column))
+        return mixed, reasons | dict.fromkeys(absent.tolist(), _length_fault(-1, dimension))
+    stored = stored_as(column.type)
+    if not (types.is_null(stored) or numbers_of(stored) or _is_empty_list(stored)):
+        present = np.flatnonzero(np.asarray(column.is_valid()))
+        reasons = dict.fromkeys(range(len(column)), _length_fault(-1, dimension))
+        reasons |= dict.fromkeys(present.tolist(), _no_vector(str(stored)))
+        return np.zeros((len(column), dimension)), reasons
     lengths = lengths_of(column)
     faults = {
         int(row): _length_fault(int(lengths[row]), dimension)
@@ -202,11 +110,50 @@ def vectors_of(column: Any, dimension: int) -> tuple[NDArray[Any], dict[int, str
     return vectors, faults
 
 
+def _no_vector(kind: str) -> str:
+    return f"a vector is a list of numbers, and this is {_article(kind)}"
+
+
+def _article(kind: str) -> str:
+    return kind if is_unusable(kind) else f"of {kind}"
+
+
+def _is_empty_list(kind: Any) -> bool:
+    return is_list(kind) and bool(types.is_null(kind.value_type))
+
+
 def _length_fault(length: int, dimension: int) -> str:
     if length < 0:
         return "the vector is missing"
     values = "1 value" if length == 1 else f"{length} values"
     return f"the vector has {values}, and {dimension} are expected"
+
+
+def ids_of(column: Any) -> tuple[list[Any], dict[int, str]]:
+    """Return ids, and why some rows have none."""
+    if not types.is_union(column.type):
+        if types.is_null(column.type) or identifies(column.type):
+            return texts_of(column), {}
+        return [None] * len(column), _all_wrong(column, f"it is {_article(str(column.type))}", _ID)
+    ids: list[Any] = [None] * len(column)
+    faults: dict[int, str] = {}
+    for part in parts(column):
+        if is_unusable(part.kind):
+            faults |= dict.fromkeys(part.rows.tolist(), f"{_ID}: it is {part.kind}")
+            continue
+        some, wrong = ids_of(part.values)
+        for row, value in zip(part.rows.tolist(), some, strict=True):
+            ids[row] = value
+        faults |= {int(part.rows[row]): reason for row, reason in wrong.items()}
+    return ids, faults
+
+
+def _all_wrong(column: Any, reason: str, what: str) -> dict[int, str]:
+    present = np.flatnonzero(np.asarray(column.is_valid()))
+    return dict.fromkeys(present.tolist(), f"{what}: {reason}")
+
+
+_ID = "the value cannot be an id"
 
 
 def texts_of(column: Any) -> list[Any]:
@@ -218,7 +165,7 @@ def texts_of(column: Any) -> list[Any]:
         return texts_of(column.storage)
     if types.is_dictionary(kind):
         return texts_of(_undone(column))
-    if _is_sixteen_bytes(kind):
+    if is_sixteen_bytes(kind):
         given = column.to_pylist()
         return [None if each is None else str(uuid.UUID(bytes=each)) for each in given]
     if not is_text(kind):
@@ -236,17 +183,25 @@ def _undone(column: Any) -> Any:
     return values.take(column.indices)
 
 
-def values_of(column: Any, kind: BaseType, zone: str | None) -> tuple[list[Any], dict[int, str]]:
+def values_of(
+    column: Any, kind: BaseType, zone: str | None, *, mixed: bool = False
+) -> tuple[list[Any], dict[int, str]]:
     """Return the values of a column as a field has them, and why some do not become such.
 
     Args:
         column: of Arrow.
         kind: the type of the field, without ``?``.
         zone: that times are in that name none.
+        mixed: whether the column has values of several kinds, here or in another batch.
 
     Returns:
         One value per row, ``None`` where there is none; and reasons, by row.
     """
+    if types.is_union(column.type):
+        return _values_of_parts(column, kind, zone, mixed=mixed)
+    if mixed and not _becomes(column.type, kind):
+        why = f"it is {_article(str(column.type))}"
+        return [None] * len(column), _all_wrong(column, why, _not_of(kind))
 
     def convert(part: Any) -> list[Any]:
         return _converted(part, kind, zone)
@@ -257,11 +212,39 @@ def values_of(column: Any, kind: BaseType, zone: str | None) -> tuple[list[Any],
         errors = dict(refused(convert, column, _ERRORS))
         good = [row for row in range(len(column)) if row not in errors]
         values: list[Any] = [None] * len(column)
-        for row, value in zip(good, convert(column.take(pa.array(good, pa.int64()))), strict=True):
+        # What is refused for its type is refused of no values too.
+        some = convert(column.take(pa.array(good, pa.int64()))) if good else []
+        for row, value in zip(good, some, strict=True):
             values[row] = value
-        return values, {
-            row: f"the value cannot be of type {kind}: {error}" for row, error in errors.items()
-        }
+        return values, {row: f"{_not_of(kind)}: {error}" for row, error in errors.items()}
+
+
+def _values_of_parts(
+    column: Any, kind: BaseType, zone: str | None, *, mixed: bool
+) -> tuple[list[Any], dict[int, str]]:
+    values: list[Any] = [None] * len(column)
+    faults: dict[int, str] = {}
+    for part in parts(column):
+        if is_unusable(part.kind):
+            faults |= dict.fromkeys(part.rows.tolist(), f"{_not_of(kind)}: it is {part.kind}")
+            continue
+        some, wrong = values_of(part.values, kind, zone, mixed=mixed)
+        for row, value in zip(part.rows.tolist(), some, strict=True):
+            values[row] = value
+        faults |= {int(part.rows[row]): reason for row, reason in wrong.items()}
+    return values, faults
+
+
+def _becomes(stored: Any, kind: BaseType) -> bool:
+    """Tell whether values of one kind among others can be of a field's."""
+    if types.is_null(stored):
+        return True
+    default, others = taken_as(str(stored), stored, zoned=True)
+    return kind in {default, *others}
+
+
+def _not_of(kind: BaseType) -> str:
+    return f"the value cannot be of type {kind}"
 
 
 def _converted(column: Any, kind: BaseType, zone: str | None) -> list[Any]:
@@ -300,7 +283,7 @@ def _times(column: Any, zone: str | None) -> list[Any]:
         column = column.cast(pa.timestamp("us")).cast(_INSTANTS)
     elif column.type.tz is None:
         if zone is None:
-            raise ValueError(_NO_ZONE)
+            raise ValueError(NO_ZONE)
         column = compute.assume_timezone(column, zone)
     if column.type.unit == "ns" and types.is_timestamp(column.type):
         _refuse_nanoseconds(column)

@@ -278,7 +278,10 @@ class _Choice:
                 if base is None
                 else f"it cannot be of type {base}{why}"
             )
-            if kinds:
+            if base is not None and column.default is None and column.reason:
+                reason += f", and {column.reason}"
+            # A column for a field that is there becomes what the field is, and nothing else.
+            if kinds and self._declared is None:
                 offered = " or ".join(kinds)
                 one = f"types={{{column.name!r}: {kinds[0]!r}}} (--type {column.name}={kinds[0]})"
                 reason += f"; it can become {offered}, as by {one}"
@@ -321,7 +324,7 @@ class _Choice:
                 )
 
 
-_IDS = "ids are strings, integers or UUIDs"
+_IDS = "ids are strings, integers or UUIDs, and all of one kind"
 _VECTORS = "vectors are lists of numbers"
 
 

@@ -9,12 +9,15 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any, cast
 
 import pyarrow as pa
 
+from vecbridge._client._tables import _objects
 from vecbridge._client._tables._arrow import Batches, metric_of, said_of
 from vecbridge._client._tables._source import Fault, Place
+from vecbridge._client._tables._unions import Firsts, note_firsts
 from vecbridge._errors import InvalidArgumentError
 
 _CHUNK_RECORDS = 1024
@@ -43,10 +46,10 @@ def batches_of(table: Any) -> Iterator[Batches]:
         yield _of_dataset(table, place)
     elif isinstance(table, pa.Table):
         yield _of_table(table, place)
-    elif kind.__module__.startswith("pandas.") and hasattr(table, "to_parquet"):
+    elif _is_of_pandas(kind) and hasattr(table, "to_parquet"):
         with place.reading("it"):
-            held = pa.Table.from_pandas(table)
-        yield _of_table(held, place)
+            held, firsts = _of_pandas(table)
+        yield replace(_of_table(held, place), firsts=firsts)
     elif isinstance(table, pa.RecordBatch) or hasattr(table, "__arrow_c_array__"):
         with place.reading("it"):
             held = pa.Table.from_batches([pa.record_batch(table)])
@@ -69,6 +72,42 @@ def batches_of(table: Any) -> Iterator[Batches]:
             f"an iterable of records such as {{'id': 'a', 'vector': [1.0, 0.0]}}; got "
             f"{kind.__module__}.{kind.__qualname__}{_advice(table)}"
         )
+
+
+def _is_of_pandas(kind: type) -> bool:
+    # pandas 3 says of its classes that they are of "pandas"; before, they named a module in it.
+    return kind.__module__.partition(".")[0] == "pandas"
+
+
+def _of_pandas(frame: Any) -> tuple[Any, Firsts]:
+    """Return a frame as Arrow has it, and where its objects are of which kind."""
+    firsts: Firsts = {}
+    # Of columns of one name, pyarrow says which.
+    unique = frame.columns.is_unique
+    objects = [at for at, kind in enumerate(frame.dtypes) if unique and _is_of_objects(kind)]
+    if not objects:
+        return pa.Table.from_pandas(frame), firsts
+    rest = frame.iloc[:, [at for at in range(frame.shape[1]) if at not in objects]]
+    held = pa.Table.from_pandas(rest)
+    names, columns = list(held.schema.names), list(held.columns)
+    for at in objects:
+        series = frame.iloc[:, at].astype(object)
+        # What pandas has for a missing value is NaN, NaT or NA.
+        pairs = zip(series.tolist(), series.isna(), strict=True)
+        column = _objects.column([None if absent else value for value, absent in pairs])
+        names.insert(at, str(frame.columns[at]))
+        columns.insert(at, column)
+        if isinstance(column, pa.Array):
+            note_firsts(column, names[at], 0, firsts)
+    return pa.Table.from_arrays(columns, names, metadata=held.schema.metadata), firsts
+
+
+def _is_of_objects(kind: Any) -> bool:
+    """Tell columns of objects, and categories of objects other than strings."""
+    categories = getattr(kind, "categories", None)
+    if categories is None or categories.dtype != object:
+        return getattr(kind, "kind", "") == "O" and not hasattr(kind, "construct_array_type")
+    return any(type(each) is not str for each in categories)
 
 
 def _advice(table: Any) -> str:
@@ -137,19 +176,22 @@ def of_records(records: Iterable[Any], file: IO[bytes], place: Place) -> Batches
     spool = _Spool(file)
     schemas: dict[Any, str] = {}
     faults: dict[int, Fault] = {}
+    firsts: Firsts = {}
     for chunk in _chunks(records, place, faults):
         names = list(dict.fromkeys(name for record in chunk for name in record))
         for name in names:
             if not isinstance(name, str):
                 raise place.unusable(f"names of values are strings; got {name!r}")
-        columns = [_column(chunk, name, spool.records, place) for name in names]
+        columns = [_objects.column([record.get(name) for record in chunk]) for name in names]
+        for name, column in zip(names, columns, strict=True):
+            note_firsts(column, name, spool.records, firsts)
         batch = pa.RecordBatch.from_arrays(columns, names)
         where = f"records {spool.records} to {spool.records + len(chunk) - 1}"
         schemas.setdefault(batch.schema, where)
         # A batch without columns has no length.
         spool.add(batch, len(chunk))
-    if not schemas:
-        raise place.unusable("there are no records, so nothing says what their vectors would be")
+    if faults and len(faults) == spool.records:
+        raise place.unusable(faults[min(faults)].reason)
     return Batches(
         place,
         [(where, schema) for schema, where in schemas.items()],
@@ -158,6 +200,7 @@ def of_records(records: Iterable[Any], file: IO[bytes], place: Place) -> Batches
         spool.read,
         sparse=True,
         faults=faults,
+        firsts=firsts,
     )
 
 
@@ -183,29 +226,6 @@ def _chunks(
             chunk, values = [], 0
     if chunk:
         yield chunk
-
-
-def _column(chunk: Sequence[Mapping[str, Any]], name: str, start: int, place: Place) -> Any:
-    values = [_plain(record.get(name)) for record in chunk]
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        first: dict[str, int] = {}
-        for row, value in enumerate(values, start):
-            if value is not None:
-                first.setdefault(type(value).__name__, row)
-        kinds = ", ".join(f"{kind} in record {row}" for kind, row in first.items())
-        raise place.unusable(
-            f"{place.word} {name!r} has values that make no column ({kinds}; records are counted "
-            f"from 0): {error}"
-        ) from error
-
-
-def _plain(value: Any) -> Any:
-    """Return what pyarrow understands: tensors as arrays."""
-    if hasattr(value, "detach") and hasattr(value, "cpu"):
-        return value.detach().cpu().numpy()
-    return value
 
 
 class _Spool:
