@@ -243,3 +243,8 @@ def test_an_empty_file_of_lines_is_taken_again(tmp_path: Path, store: Store) -> 
     store.create_index("x", dimension=1, metric="euclidean")
 
     assert import_records(tmp_path / "file.jsonl", store, "x").written == 0
+
+
+def test_mappings_beside_other_values_are_not_flattened() -> None:
+    with pytest.raises(InvalidArgumentError, match="'c' holds mappings and other values"):
+        index_of("integer").upsert_table(records([{"a": 1}, 5]), flatten=True, skip=["c"])

@@ -160,7 +160,7 @@ def _of_all(batches: Batches, selection: Selection) -> list[_Found]:
         )
     paths: dict[tuple[str, ...], list[Any]] = {}
     for _, schema in batches.schemas:
-        for path, kind in _leaves(schema, selection):
+        for path, kind in _leaves(schema, selection, batches.place):
             paths.setdefault(path, []).append(kind)
     return [_column_of(path, kinds, selection, batches) for path, kinds in paths.items()]
 
@@ -187,11 +187,13 @@ def _is_empty(kind: Any) -> bool:
 
 
 def _columns_of(schema: Any, selection: Selection, batches: Batches) -> Iterator[_Found]:
-    for path, kind in _leaves(schema, selection):
+    for path, kind in _leaves(schema, selection, batches.place):
         yield _column_of(path, [kind], selection, batches)
 
 
-def _leaves(schema: Any, selection: Selection) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(
+    schema: Any, selection: Selection, place: Place
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield the path and the type of each column."""
     parts: list[tuple[tuple[str, ...], Any]] = [
         ((name,), kind) for name, kind in zip(schema.names, schema.types, strict=True)
@@ -200,6 +202,12 @@ def _leaves(schema: Any, selection: Selection) -> Iterator[tuple[tuple[str, ...]
         path, kind = parts.pop(0)
         if selection.flatten and types.is_struct(kind):
             parts[:0] = [((*path, each.name), each.type) for each in kind]
+        elif selection.flatten and any(map(types.is_struct, kinds_of([kind]).values())):
+            # Left out as a column of its own, it would take the values of the mappings with it.
+            raise place.unusable(
+                f"{place.word} {'.'.join(path)!r} holds mappings and other values, so flatten=True "
+                f"(--flatten) has no columns to make of it; mend it"
+            )
         else:
             yield path, kind
 

@@ -80,8 +80,8 @@ def vectors_of(column: Any, dimension: int) -> tuple[NDArray[Any], dict[int, str
             if is_unusable(part.kind):
                 wrong = dict.fromkeys(wrong, _no_vector(part.kind))
             reasons |= {int(part.rows[row]): reason for row, reason in wrong.items()}
-        absent = np.flatnonzero(missing(column))
-        return mixed, reasons | dict.fromkeys(absent.tolist(), _length_fault(-1, dimension))
+        nowhere = np.flatnonzero(missing(column)).tolist()
+        return mixed, reasons | dict.fromkeys(nowhere, _length_fault(-1, dimension))
     stored = stored_as(column.type)
     if not (types.is_null(stored) or numbers_of(stored) or _is_empty_list(stored)):
         present = np.flatnonzero(np.asarray(column.is_valid()))
