@@ -76,6 +76,7 @@ class MilvusBackend:
             IndexNotFoundError: there is none of that name.
             SchemaMismatchError: it is not laid out in a way that an index can be kept in.
         """
+        self._refuse_unmade(name)
         try:
             collection = self._collection(name)
         except (BackendError, IndexNotFoundError):
@@ -91,6 +92,8 @@ class MilvusBackend:
 
     def index_names(self) -> list[str]:
         """Return the names of the collections, sorted."""
+        if self._connection.unmade:
+            return []
         return sorted(self._connection.call("index_names", "list_collections"))
 
     def drop_index(self, name: str) -> None:
@@ -105,6 +108,9 @@ class MilvusBackend:
 
     def diagnose(self) -> Iterator[Finding]:
         """Look at the connection, the account and every collection; change nothing."""
+        if self._connection.unmade:
+            yield Finding("connection", "ok", self._nowhere())
+            return
         connection, started = self._connection, time.perf_counter()
         client = connection.client("diagnose")
         took_s = time.perf_counter() - started
@@ -125,6 +131,7 @@ class MilvusBackend:
         self._connection.close()
 
     def _require(self, name: str, operation: str) -> None:
+        self._refuse_unmade(name)
         if self._connection.call(operation, "has_collection", name):
             return
         known = self.index_names()
@@ -132,6 +139,13 @@ class MilvusBackend:
             f"Milvus has no collection {name!r}; it has {', '.join(known[:20]) or 'none'}. "
             f"create_index() makes one"
         )
+
+    def _refuse_unmade(self, name: str) -> None:
+        if self._connection.unmade:
+            raise IndexNotFoundError(f"no collection {name!r}: {self._nowhere()}")
+
+    def _nowhere(self) -> str:
+        return f"there is no store at {self._connection.place}; create_index() makes it"
 
     def _collection(self, name: str) -> Collection:
         connection, settings = self._connection, self._settings

@@ -95,6 +95,20 @@ class Connection:
         self.client("connect")
         return self._lite is None or self._lite.shared
 
+    @property
+    def unmade(self) -> bool:
+        """Return whether Milvus Lite's directory is still to be made, which connecting does.
+
+        Raises:
+            ConnectionFailedError: no directory can be there.
+        """
+        path = self._settings.lite_path
+        with self._lock:
+            if path is None or self._closed or self._lite is not None:
+                return False
+            _imported()
+            return not milvus_lite.is_there(path)
+
     def client(self, operation: str) -> MilvusClient:
         """Return the live client.
 

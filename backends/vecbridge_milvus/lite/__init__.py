@@ -35,6 +35,29 @@ def join(path: Path, seconds: float) -> Lease:
         ConnectionFailedError: it cannot be opened, and no process serves it.
         CorruptStoreError: a file that says what the directory holds is damaged.
     """
+    _check_installed()
+    _check_place(path)
+    if not SUPPORTED:
+        return _OneProcess(path)
+    # Not before it is needed: it loads the engine.
+    from vecbridge_milvus.lite._membership import join as join_directory
+
+    return join_directory(path, seconds)
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a directory to join; :func:`join` would make one.
+
+    Raises:
+        MissingDependencyError: Milvus Lite is not installed, or is too old.
+        ConnectionFailedError: no directory can be there.
+    """
+    _check_installed()
+    _check_place(path)
+    return path.exists()
+
+
+def _check_installed() -> None:
     try:
         import milvus_lite  # noqa: F401
     except ModuleNotFoundError as error:
@@ -49,13 +72,6 @@ def join(path: Path, seconds: float) -> Lease:
             f"the properties of collections: pip install --upgrade 'milvus-lite>=3.1'. Before 3, "
             f"it kept a file; what that holds is exported with the old one first (milvus-lite dump)"
         )
-    _check_place(path)
-    if not SUPPORTED:
-        return _OneProcess(path)
-    # Not before it is needed: it loads the engine.
-    from vecbridge_milvus.lite._membership import join as join_directory
-
-    return join_directory(path, seconds)
 
 
 def writing(path: Path) -> threading.RLock:

@@ -21,7 +21,7 @@ import sys
 import vecbridge
 
 with vecbridge.get_backend("milvus", uri=sys.argv[1]) as store:
-    print(store.index_names(), flush=True)
+    print(store.backend.client.list_collections(), flush=True)
     sys.stdin.read()
 """
 """Has Milvus Lite open first, and so has its engine: that is written in Python, and a search after

@@ -98,7 +98,8 @@ def test_lite_is_unlocked_when_its_last_store_is_closed(tmp_path: Path) -> None:
 
 def test_a_store_that_is_forgotten_unlocks_lite(tmp_path: Path) -> None:
     path = str(tmp_path / "v.db")
-    vecbridge.get_backend("milvus", uri=path).index_names()
+    vecbridge.get_backend("milvus", uri=path).create_index("kept", dimension=2)
+    assert is_locked(path)
     gc.collect()
     give_up = time.monotonic() + 10
     while is_locked(path):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+import vecbridge
 from tests.servers.given_milvus import needs_own
 from vecbridge import Store
 from vecbridge.diagnosis import Finding, diagnose
@@ -33,8 +34,6 @@ def test_a_healthy_server(milvus_server_uri: str) -> None:
 
 
 def test_collections_are_told_and_not_loaded(milvus_server_uri: str) -> None:
-    import vecbridge
-
     with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
         index = store.create_index("examined", dimension=4, metric="cosine")
         try:
@@ -51,7 +50,10 @@ def test_collections_are_told_and_not_loaded(milvus_server_uri: str) -> None:
 
 
 def test_lite(tmp_path_factory: pytest.TempPathFactory) -> None:
-    told = found(str(tmp_path_factory.mktemp("lite") / "vectors.db"))
+    uri = str(tmp_path_factory.mktemp("lite") / "vectors.db")
+    with vecbridge.get_backend("milvus", uri=uri) as store:
+        store.create_index("photos", dimension=2)
+    told = found(uri)
     assert "milvus_lite" in told["version"].found
     assert "account" not in told
     assert told["consistency"].status == "ok"

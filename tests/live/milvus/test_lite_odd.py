@@ -18,7 +18,15 @@ from typing import Any
 import pytest
 
 import vecbridge
-from vecbridge import ConnectionFailedError, CorruptStoreError, OperationTimeoutError
+from vecbridge import (
+    ClosedError,
+    ConnectionFailedError,
+    CorruptStoreError,
+    IndexNotFoundError,
+    OperationTimeoutError,
+)
+from vecbridge.diagnosis import diagnose
+from vecbridge.transfer import import_records
 
 SERVES = """
 import sys
@@ -183,3 +191,31 @@ for turn in range(int(sys.argv[3])):
     told = [process.communicate()[1] for process in started]
     assert [process.returncode for process in started] == [0] * processes, told
     assert count(path) == processes * turns
+
+
+def test_reading_where_there_is_no_directory_makes_none(tmp_path: Path) -> None:
+    absent = tmp_path / "mistyped.db"
+    with vecbridge.get_backend("milvus", uri=str(absent)) as store:
+        for call in (store.open_index, store.drop_index):
+            with pytest.raises(IndexNotFoundError, match=r"no store at .*mistyped\.db; create_ind"):
+                call("photos")
+        assert store.index_names() == []
+        found = list(diagnose("milvus", write=False, uri=str(absent)))
+        assert "no store at" in found[-1].found
+        rows = [{"id": "a", "vector": [1.0, 2.0]}]
+        assert import_records(rows, store, "photos", dry_run=True).records == 1
+        assert not absent.exists()
+
+        store.create_index("photos", dimension=2).upsert(["a"], [[1, 2]])
+        assert store.index_names() == ["photos"]
+    with vecbridge.get_backend("milvus", uri=str(absent)) as store:
+        assert store.open_index("photos").count() == 1
+
+
+def test_a_closed_store_lists_nothing_where_there_is_no_directory(tmp_path: Path) -> None:
+    store = vecbridge.get_backend("milvus", uri=str(tmp_path / "absent.db"))
+    store.close()
+    with pytest.raises(ClosedError):
+        store.index_names()
+    with pytest.raises(ClosedError):
+        store.backend.index_names()

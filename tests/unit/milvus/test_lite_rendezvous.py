@@ -28,7 +28,10 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "v.db"
+    """An empty directory, which is served as soon as it is read."""
+    found = tmp_path / "v.db"
+    found.mkdir()
+    return found
 
 
 def serve(path: Path) -> Path:
