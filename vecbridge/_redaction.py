@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -31,6 +32,7 @@ _LEAST = 4
 
 _WORDS = re.compile(r"(?<![^\s'\"<>(\[{,])[^\s'\"<>(\[{,][^\s'\"<>]*")
 _CLOSING = ".,:;!?)]}"
+_SETTING = re.compile(r"^(?:uri|connection_string)=")
 _SEPARATORS = re.compile(r"\W+")
 _ORDINARY = re.compile(
     "https?|grpc|unix|hosts?|localhost|port|path|file|folder|user|username|password|token|server|"
@@ -166,8 +168,20 @@ def _forms(secret: object) -> set[str]:
     wholes = {text, text.strip(), decoded(text)}
     forms = wholes | {repr(each)[1:-1] for each in wholes}
     if _redacted_text(text) != text:
-        forms |= {part for each in wholes for part in _SEPARATORS.split(each)}
+        forms |= {part for each in _secret_parts(text) for part in _SEPARATORS.split(each)}
     return {form for form in forms if len(form) >= _LEAST and not is_ordinary(form)}
+
+
+def _secret_parts(text: str) -> set[str]:
+    """Return what may be secret in a text: of an address, what is left out where it is shown."""
+    parts: list[str | None] = [text.strip()]
+    with suppress(ConfigurationError):
+        address = parse_address(_SETTING.sub("", text.strip(), count=1))
+        path = None if str(address).partition("?")[0].endswith(address.path) else address.path
+        # Some services take a token for a user. This one is in the name of its server, too.
+        user = None if address.user == "postgres" else address.user
+        parts = [user, address.password, path, address.query]
+    return {form for each in parts if each for form in (each, decoded(each))}
 
 
 def _plain_text(value: object) -> str | None:

@@ -230,6 +230,21 @@ def test_what_was_parsed_is_shown_without_its_credentials() -> None:
     assert not shows(repr(parse_address(f"http://{SECRET}:{SECRET}@h?{SECRET}")))
 
 
+@pytest.mark.parametrize("before", ["", "uri="])
+def test_what_an_address_shows_is_left_in_a_message(before: str) -> None:
+    said = 'PostgreSQL at 127.0.0.1:5432: FATAL: database "photos" does not exist for postgres'
+    for credentials in ("postgres@", f"postgres:{SECRET}@", ""):
+        address = f"{before}postgresql://{credentials}127.0.0.1:5432/photos"
+        assert redacted_message(said, [address]) == said
+        assert not shows(redacted_message(f"{said} {address}", [address]))
+    address = f"{before}postgresql://postgres:{SECRET}@127.0.0.1/photos"
+    assert not shows(redacted_message(f"{said} {SECRET}", [address]))
+    address = f"{before}http://{SECRET}@127.0.0.1:5432/photos?x={SECRET}"
+    assert redacted_message(said, [address]) == said
+    assert not shows(redacted_message(f"{said} {SECRET}", [address]))
+    assert "photos" not in redacted_message(said, [f"{before}http://h/photos%40x"])
+
+
 ORDINARY = [
     "http://localhost:19530",
     "https://[::1]:443/films",
