@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,10 @@ def test_an_empty_file_of_lines_is_taken_again(tmp_path: Path, store: Store) -> 
 def test_mappings_beside_other_values_are_not_flattened() -> None:
     with pytest.raises(InvalidArgumentError, match="'c' holds mappings and other values"):
         index_of("integer").upsert_table(records([{"a": 1}, 5]), flatten=True, skip=["c"])
+
+
+def test_a_value_that_has_no_form_in_arrow_is_not_missing() -> None:
+    wide = Decimal(10**80)
+
+    with pytest.raises(InvalidArgumentError, match="a value of type Decimal"):
+        index_of("string?").upsert_table(records(["x", wide]))

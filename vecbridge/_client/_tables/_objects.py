@@ -89,7 +89,10 @@ def _union(groups: Mapping[str, tuple[list[int], list[Any]]], depth: int) -> Any
     for kind, (rows, values) in groups.items():
         child = None if is_unusable(kind) else _built(kind, values, depth)
         codes[rows], offsets[rows] = len(names), np.arange(len(rows))
-        names.append(kind if child is None else str(child.type))
+        if child is not None:
+            names.append(str(child.type))
+        else:
+            names.append(kind if is_unusable(kind) else f"a value of type {kind}")
         children.append(pa.nulls(len(rows)) if child is None else child)
     return pa.UnionArray.from_dense(pa.array(codes), pa.array(offsets), children, names)
 
