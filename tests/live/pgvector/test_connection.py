@@ -199,3 +199,16 @@ def test_texts_are_kept_as_they_are_whatever_encoding_a_role_names(
     assert index.count(where=field("label") == "\u00e9") == 1
     found = raw.execute(f'SELECT id, label FROM "{schema}".t').fetchall()
     assert sorted(found) == sorted(zip(names, names, strict=True))
+
+
+def test_a_server_that_answers_that_it_is_full_is_not_said_to_be_down(
+    raw: psycopg.Connection[Any], role: str, pgvector_uri: str
+) -> None:
+    raw.execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+    uri = f"postgresql://{role}:{role}@{pgvector_uri.rpartition('@')[2]}"
+    with (
+        vecbridge.get_backend("pgvector", uri=uri) as store,
+        pytest.raises(ConnectionFailedError, match="too many connections") as caught,
+    ):
+        store.index_names()
+    assert "Is the server running" not in str(caught.value)
