@@ -21,7 +21,15 @@ DEPLOYMENTS = (
     "pgvector",
 )
 # tests/live/test_oracle.py ranks on the Milvus deployments, where every index takes long to make.
-LAYERS = {"milvus-lite": "smoke,semantics", "milvus-server": "smoke", "pgvector": "smoke,semantics"}
+# The records of faiss and torch are those of sklearn in memory; on disk, rankings are.
+LAYERS = {
+    "sklearn-disk": "smoke,semantics",
+    "faiss-memory": "smoke,ranking",
+    "torch-memory": "smoke,ranking",
+    "milvus-lite": "smoke,semantics",
+    "milvus-server": "smoke",
+    "pgvector": "smoke,semantics",
+}
 
 
 def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
