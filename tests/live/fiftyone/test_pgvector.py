@@ -23,7 +23,9 @@ OURS = "vecbridge.fiftyone.similarity.PgvectorSimilarityConfig"
 LOADED = """
 import fiftyone as fo
 name, key, address = arguments
-index = fo.load_dataset(name).load_brain_results(key, connection_string=address)
+dataset = fo.load_dataset(name)
+dataset.reload()
+index = dataset.load_brain_results(key, connection_string=address)
 answer = [index.config.table_name, index.total_index_size]
 """
 _numbers = itertools.count()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,15 @@ FOLDED = "provider = icu, locale = 'und-u-ks-level2', deterministic = false"
 
 
 @pytest.fixture(scope="module")
-def pgvector_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def pgvector_uri() -> Iterator[str]:
     """A server that knows the locale of American English, which orders texts as a dictionary."""
     if shutil.which("localedef") is None or not Path("/usr/share/i18n/locales/en_US").exists():
         pytest.skip("the sources of locales are not installed")
-    locales = tmp_path_factory.mktemp("locales")
-    for folder in (locales, *locales.parents[:2]):
-        folder.chmod(0o755)
-    command = ["localedef", "-i", "en_US", "-f", "UTF-8", str(locales / "en_US.UTF-8")]
-    subprocess.run(command, check=True, capture_output=True)
-    with pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as locales, pytest.MonkeyPatch.context() as patch:
+        # Pytest's own folders are closed to the user that the server runs as.
+        Path(locales).chmod(0o755)
+        command = ["localedef", "-i", "en_US", "-f", "UTF-8", f"{locales}/en_US.UTF-8"]
+        subprocess.run(command, check=True, capture_output=True)
         patch.setenv("LOCPATH", f"{locales}:/usr/lib/locale")
         with running_postgres() as server:
             yield server.uri

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 from tests.live.fiftyone.cases import Case, Digits, Elsewhere, ranked
 
@@ -139,6 +140,7 @@ class World:
 
     def tidy(self) -> None:
         """Empty what one feature has made and no other uses, for others to use."""
+        plt.close("all")
         if not self.pooled:
             return
         shared = [kept for kept in vars(self).values() if kept in self._made]
