@@ -24,8 +24,7 @@ from vecbridge_pgvector._settings import PgvectorSettings
 _GRACE_S = 2.0
 _REFUSED = "authentication failed|no password|pg_hba.conf|role .* does not exist|certificate"
 _SESSION = """
-SELECT set_config('client_encoding', 'UTF8', false),
-       set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false),
+SELECT set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false),
        set_config('search_path', concat_ws(', ', quote_ident(%(schema)s), 'public', quote_ident((
            SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace
            WHERE extname = 'vector'))), false),
@@ -86,7 +85,7 @@ class Session(psycopg.Connection[Any]):
 def connected(settings: PgvectorSettings) -> Session:
     """Return a session in which calls end in time, and commits are on disk when they return."""
     given = {"connect_timeout": max(2, round(settings.timeout)), **settings.conninfo()}
-    # PGCLIENTENCODING, or the database, may name an encoding that cannot hold every text.
+    # PGCLIENTENCODING, the role or the database may name an encoding that cannot hold every text.
     given["client_encoding"] = "utf8"
     # Nothing is prepared: a table that is altered would make its plans fail, and poolers that
     # stand before a server know of none.
