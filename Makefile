@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 BIN := .venv/bin
+DEV_EXTRAS := all,lancedb,chroma,dask,ray
 USER_ENV := .venv/.user-stamp
 DEV_ENV := .venv/.dev-stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 10 --timeout 60
@@ -144,7 +145,7 @@ $(USER_ENV): pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(DEV_ENV): $(USER_ENV)
-	@$(call retry,$(PIP) install --group dev)
+	@$(call retry,$(PIP) install --editable '.[$(DEV_EXTRAS)]' --group dev)
 	@# Without the seven plugins of pytest that it asks for and its tests of stores do not need.
 	@$(call retry,$(PIP) install --no-deps 'langchain-tests~=1.1')
 	@touch $@
