@@ -59,15 +59,21 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
     extras = set(re.findall(r"^Provides-Extra: (.+)$", metadata, flags=re.MULTILINE))
     assert extras == {
         "all",
+        "chroma",
         "cli",
         "conformance",
+        "dask",
         "faiss",
         "fiftyone",
         "haystack",
+        "lancedb",
         "langchain",
         "milvus",
         "parquet",
         "pgvector",
+        "qdrant",
+        "ray",
+        "redis",
         "sklearn",
         "torch",
     }
