@@ -40,6 +40,7 @@ BUDGETS = {
     "profile": 20,
     "service": 60,
     "sklearn": 90,
+    "stores": 240,
     "sweep": 150,
     "torch": 55,
 }

@@ -1,4 +1,4 @@
-"""One ranking: the independent oracle, the sklearn reference, Milvus Lite and a live server."""
+"""One ranking: the independent oracle, and every store that is exact."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ STORES = (
     "torch_memory",
     "milvus_lite",
     "milvus_server",
+    "pgvector_server",
 )
 
 
@@ -40,7 +41,8 @@ def store(
         "lite": {"uri": str(folder / "vectors.db")},
     }
     if place == "server":
-        options["server"] = {"uri": request.getfixturevalue("milvus_server_uri")}
+        uri = "milvus_server_uri" if name == "milvus" else f"{name}_uri"
+        options["server"] = {"uri": request.getfixturevalue(uri)}
     with vecbridge.get_backend(name, **options[place]) as opened:
         yield opened
 
