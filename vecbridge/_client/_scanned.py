@@ -7,9 +7,10 @@ from typing import Any
 
 from vecbridge._contract._needed import needing
 from vecbridge._contract._records import IndexInfo, Records
+from vecbridge._contract._tabular import Tabular
 
 
-class Scan(Iterator[Records]):
+class Scan(Iterator[Records], Tabular):
     """The records of a scan: an iterator of batches, which is read once.
 
     What Arrow makes of it has the types of the index's fields. Anything that takes an Arrow stream
@@ -69,20 +70,6 @@ class Scan(Iterator[Records]):
             MissingDependencyError: it is not installed.
         """
         return self.to_reader().read_all()
-
-    def to_pandas(self) -> Any:
-        """Return the records that are left as a ``pandas.DataFrame``. Needs pyarrow and pandas.
-
-        Integers of which some are missing are of the type ``Int64``.
-
-        Raises:
-            MissingDependencyError: they are not installed.
-        """
-        table = self.to_arrow()
-        with needing("data frames", "pandas"):
-            from vecbridge._contract import _arrow
-
-            return _arrow.data_frame(table)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Export the records that are left as a stream of Arrow's C interface."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vecbridge._contract._field_types import FieldType, FieldValue
 from vecbridge._contract._needed import needing
 from vecbridge._contract._records import Fields, Rows, Value, positions_of, taken
+from vecbridge._contract._tabular import Tabular
 
 
 class Hit(NamedTuple):
@@ -24,7 +25,7 @@ class Hit(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Hits(Value):
+class Hits(Value, Tabular):
     """The answer to one query, nearest first, ties ordered by id.
 
     Attributes:
@@ -81,24 +82,6 @@ class Hits(Value):
             from vecbridge._contract import _arrow
 
         return _arrow.hits_table(self)
-
-    def to_pandas(self) -> Any:
-        """Return the hits as a ``pandas.DataFrame``, with columns as of :meth:`to_arrow`.
-
-        Integers of which some are missing are of the type ``Int64``.
-
-        Raises:
-            MissingDependencyError: pyarrow or pandas is not installed.
-        """
-        table = self.to_arrow()
-        with needing("data frames", "pandas"):
-            from vecbridge._contract import _arrow
-
-            return _arrow.data_frame(table)
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Export the hits as a stream of Arrow's C interface."""
-        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def __len__(self) -> int:
         return len(self.ids)

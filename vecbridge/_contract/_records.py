@@ -16,6 +16,7 @@ from vecbridge._contract._field_types import FieldType, FieldValue
 from vecbridge._contract._limits import MAX_ID_BYTES, FieldLimits
 from vecbridge._contract._metric import Metric
 from vecbridge._contract._needed import needing
+from vecbridge._contract._tabular import Tabular
 from vecbridge._errors import InvalidArgumentError
 
 Fields: TypeAlias = Mapping[str, Sequence[FieldValue]]
@@ -81,7 +82,7 @@ class IndexInfo(Value):
 
 
 @dataclass(frozen=True, eq=False)
-class Records(Value):
+class Records(Value, Tabular):
     """Records as columns.
 
     Attributes:
@@ -125,24 +126,6 @@ class Records(Value):
             from vecbridge._contract import _arrow
 
         return _arrow.records_table(self)
-
-    def to_pandas(self) -> Any:
-        """Return the records as a ``pandas.DataFrame``, with columns as of :meth:`to_arrow`.
-
-        Integers of which some are missing are of the type ``Int64``.
-
-        Raises:
-            MissingDependencyError: pyarrow or pandas is not installed.
-        """
-        table = self.to_arrow()
-        with needing("data frames", "pandas"):
-            from vecbridge._contract import _arrow
-
-            return _arrow.data_frame(table)
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Export the records as a stream of Arrow's C interface."""
-        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def __len__(self) -> int:
         return len(self.ids)
