@@ -13,9 +13,9 @@ from vecbridge.fields import FIELD_TYPES, refuse_unknown_types
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
-from vecbridge_milvus._diagnosis import findings
+from vecbridge_milvus._diagnosis import NOT_EXACT, findings
 from vecbridge_milvus._index import MilvusIndex
-from vecbridge_milvus._proof import shown
+from vecbridge_milvus._proof import doubt
 from vecbridge_milvus._schema import read
 from vecbridge_milvus._settings import MilvusSettings
 
@@ -85,7 +85,7 @@ class MilvusBackend:
             raise
         collection.load("open_index")
         layout = collection.layout
-        if layout.index.exhaustive and not collection.lite and not shown(collection):
+        if layout.index.exhaustive and doubt(collection):
             doubted = replace(layout, index=layout.index.doubted())
             collection = Collection(self._connection, doubted, self._settings.loading)
         return MilvusIndex(collection, self._settings)
@@ -120,6 +120,7 @@ class MilvusBackend:
             version=connection.version,
             lite=connection.lite,
             took_s=took_s,
+            exactness=self._exactness,
         )
 
     def versions(self) -> dict[str, str]:
@@ -146,6 +147,14 @@ class MilvusBackend:
 
     def _nowhere(self) -> str:
         return f"there is no store at {self._connection.place}; create_index() makes it"
+
+    def _exactness(self, name: str) -> str:
+        """Return what can be said of the exactness of a loaded collection."""
+        collection = self._collection(name)
+        reason = doubt(collection)
+        if not reason and not collection.layout.provable:
+            reason = "another program made it, and only under euclidean are the norms not needed"
+        return f"{NOT_EXACT}: {reason}" if reason else "exact"
 
     def _collection(self, name: str) -> Collection:
         connection, settings = self._connection, self._settings

@@ -55,7 +55,6 @@ class Connection:
         timeout: seconds that one call may take.
         alone_known: by a collection's number, when the server said how many replicas answer, and
             whether it was one.
-        shown: by a collection's number, whether its searches were seen to look at every record.
     """
 
     def __init__(self, settings: MilvusSettings) -> None:
@@ -71,7 +70,6 @@ class Connection:
         self._reached = False
         self._closed = False
         self.alone_known: dict[int, tuple[float, bool]] = {}
-        self.shown: dict[int, bool] = {}
         _connections.add(self)
 
     @property

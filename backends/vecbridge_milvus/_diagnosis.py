@@ -12,12 +12,17 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecbridge import AuthenticationError, BackendError, ConnectionFailedError
+from vecbridge import (
+    AuthenticationError,
+    BackendError,
+    ConnectionFailedError,
+    SchemaMismatchError,
+)
 from vecbridge.diagnosis import Finding
 from vecbridge.settings import redacted
 from vecbridge_milvus._errors import boundary, failure
@@ -27,6 +32,7 @@ from vecbridge_milvus._settings import MilvusSettings
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+NOT_EXACT = "not exact"
 _LISTED = 20
 _OLDEST_TESTED = (2, 3)
 _PROBE_S = 2.0
@@ -256,11 +262,25 @@ def _reason(error: OSError) -> str:
 
 
 def findings(
-    settings: MilvusSettings, client: MilvusClient, *, version: str, lite: bool, took_s: float
+    settings: MilvusSettings,
+    client: MilvusClient,
+    *,
+    version: str,
+    lite: bool,
+    took_s: float,
+    exactness: Callable[[str], str],
 ) -> Iterator[Finding]:
     """Look at the connection, the account, the database and each collection; change nothing.
 
     Nothing is loaded: a collection that is not in the server's memory stays out of it.
+
+    Args:
+        settings: of the store.
+        client: the live client.
+        version: what the server calls itself.
+        lite: whether it is Milvus Lite.
+        took_s: how long connecting took, in seconds.
+        exactness: tells of a loaded collection that it is exact, or why not.
     """
     timeout = settings.call_timeout
     yield Finding(
@@ -277,7 +297,7 @@ def findings(
         check = f"collection {name}"
         try:
             with boundary("diagnose"):
-                finding = _collection(client, check, name, timeout)
+                finding = _collection(client, check, name, timeout, exactness)
         except BackendError as error:
             finding = Finding(check, "warning", str(error))
         yield finding
@@ -334,7 +354,9 @@ def _database(settings: MilvusSettings, client: MilvusClient) -> Finding:
     return Finding("database", "ok", f"{redacted(current)} ({beside})")
 
 
-def _collection(client: MilvusClient, check: str, name: str, timeout: float) -> Finding:
+def _collection(
+    client: MilvusClient, check: str, name: str, timeout: float, exactness: Callable[[str], str]
+) -> Finding:
     loaded = client.get_load_state(name, timeout=timeout)["state"].name == "Loaded"
     indexes = [
         client.describe_index(name, index, timeout=timeout)
@@ -349,7 +371,11 @@ def _collection(client: MilvusClient, check: str, name: str, timeout: float) -> 
         found = f"not loaded, up to {rows} rows, {described}"
         return Finding(check, "warning", found, "opening it with vecbridge loads it")
     (counted,) = client.query(name, filter="", output_fields=["count(*)"], timeout=timeout)
-    found = f"{int(counted['count(*)']):,} rows, loaded, {described}"
+    try:
+        told = exactness(name)
+    except SchemaMismatchError as error:
+        told = f"no index of vecbridge's: {error}"
+    found = f"{int(counted['count(*)']):,} rows, loaded, {described}; {told}"
     waiting = sum(int(index.get("pending_index_rows") or 0) for index in indexes)
     if waiting:
         found = f"{found}; {waiting:,} rows are not indexed yet"
@@ -357,6 +383,9 @@ def _collection(client: MilvusClient, check: str, name: str, timeout: float) -> 
         ways = ["searches are right but slower meanwhile; wait"]
         ways += [f"the server cannot build it: {each}" for each in needed if each]
         return Finding(check, "warning", found, "; or else ".join(ways))
+    if told.startswith(NOT_EXACT) and "FLAT" in {index.get("index_type") for index in indexes}:
+        advice = "search with ranking='certified', or copy it to an index that vecbridge makes"
+        return Finding(check, "warning", found, advice)
     return Finding(check, "ok", found)
 
 

@@ -12,6 +12,7 @@ import vecbridge
 from tests.live.milvus.replacing import replacing
 from tests.oracle import oracle
 from vecbridge import InvalidArgumentError, Metric, Store
+from vecbridge.diagnosis import diagnose
 from vecbridge_milvus import MilvusBackend, MilvusIndex
 
 COUNT, DIMENSION = 6000, 48
@@ -49,6 +50,14 @@ def by_hand(store: Store, word: str, *, count: int = COUNT) -> str:
     return name
 
 
+def told(uri: str, name: str) -> tuple[str, str]:
+    """Return what the doctor finds of a collection, and how bad that is."""
+    found = diagnose("milvus", write=False, uri=uri)
+    (finding,) = [each for each in found if each.check == f"collection {name}"]
+    print(finding.found, finding.advice, sep="\n  ")
+    return finding.status, finding.found
+
+
 def check(store: Store, name: str, metric: Metric) -> tuple[int, bool]:
     """Return how many neighbours answers miss, and whether they are called exact."""
     ids, vectors, queries = records()
@@ -82,10 +91,48 @@ def test_flat_of_another_program_is_exact_once_it_is_seen_to_be(milvus_server_ur
         name = by_hand(store, "L2")
         # What is not indexed yet is searched one by one on every server.
         assert not store.open_index(name).capabilities.exact
+        assert "not exact: 0 of its " in told(milvus_server_uri, name)[1]
         settled(store, name)
     with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
         assert store.open_index(name).capabilities.exact
         assert check(store, name, "euclidean") == (0, True)
+        assert told(milvus_server_uri, name)[1].endswith("FLAT L2; exact")
+        store.drop_index(name)
+
+
+def test_a_probe_is_made_once_for_a_collection_and_a_version(
+    milvus_server_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever store of this process opens it."""
+    from pymilvus import MilvusClient
+
+    asked: list[str] = []
+    for method in ("search", "query"):
+        taken = getattr(MilvusClient, method)
+
+        def noted(
+            self: Any, *args: Any, _method: str = method, _taken: Any = taken, **options: Any
+        ) -> Any:
+            asked.append(_method)
+            return _taken(self, *args, **options)
+
+        monkeypatch.setattr(MilvusClient, method, noted)
+    name, (ids, vectors, _) = f"f_{uuid.uuid4().hex}", records()
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
+        made = store.create_index(name, dimension=DIMENSION, metric="euclidean")
+        made.upsert(ids[:1200], vectors[:1200])
+        # Nothing is indexed yet, so that nothing could be shown.
+        assert store.open_index(name).capabilities.exact
+        assert asked == []
+        settled(store, name)
+    for version, expected in (("", ["query", "search"]), ("", []), ("v9", ["query", "search"])):
+        if version:
+            monkeypatch.setattr(MilvusClient, "get_server_version", lambda *_, **__: "v9.9.9")
+        with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
+            asked.clear()
+            assert store.open_index(name).capabilities.exact
+            assert asked == expected
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
         store.drop_index(name)
 
 
@@ -104,6 +151,9 @@ def test_a_server_that_puts_its_own_index_in_the_place_of_flat_is_seen_through(
         missed, certain = check(store, name, metric)
         assert not certain
         print(f"{missed} of 200 neighbours missed, and exact is not claimed")
+        status, found = told(uri, name)
+        assert status == "warning"
+        assert "; not exact: a probe missed" in found
         (hits,) = index.search(records()[2][0], 10, ranking="certified")
         ids, vectors, queries = records()
         assert hits.ids == oracle(metric, ids, vectors, queries[0], 10)[0]
@@ -126,6 +176,7 @@ def test_a_new_index_there_is_called_what_it_is_and_flat_is_refused(
             assert not index.capabilities.exact
             index.upsert(["a"], [[1, 2, 3, 4]])
             assert store.open_index(name).search([1, 2, 3, 4], 1)[0].ids == ("a",)
+            assert "not exact: its index is called AUTOINDEX" in told(uri, name)[1]
             store.drop_index(name)
 
 
