@@ -11,13 +11,26 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from _measure import seconds, together
 
 DATASET = "benchmark"
+CONFIGS = {
+    "milvus": "MilvusSimilarityConfig",
+    "pgvector": "PgVectorSimilarityConfig",
+    "qdrant": "QdrantSimilarityConfig",
+    "lancedb": "LanceDBSimilarityConfig",
+    "redis": "RedisSimilarityConfig",
+}
+"""Classes of FiftyOne's own backends, whose names are ours where vecbridge is enabled."""
+UNSAVED = {"uri", "path", "connection_string", "host", "port"}
+"""What leads to a store, and is given again when an index is loaded."""
 WANTED_SECONDS = 1.0
 """How long work is repeated, by all backends together; where once takes longer, it is done once."""
 AFRESH = frozenset({"reload", "session", "duplicates"})
@@ -35,12 +48,23 @@ class Backend:
 
 
 def backend(column: str, options: dict[str, Any]) -> Backend:
-    """Return a column of the table; FiftyOne's milvus goes by its class, as ours has its name."""
-    if column == "milvus":
-        from fiftyone.brain.internal.core.milvus import MilvusSimilarityConfig
+    """Return a column of the table: ``theirs_milvus`` is FiftyOne's class, ``milvus`` is ours."""
+    if not column.startswith("theirs_"):
+        return Backend(column, options)
+    name = column.removeprefix("theirs_")
+    module = import_module(f"fiftyone.brain.internal.core.{name}")
+    if name == "qdrant":
+        # It names a server by its address and knows no other way; there is none in a wheel.
+        folder = options.pop("path")
+        vars(module)["qdrant"] = SimpleNamespace(QdrantClient=lambda **_: _engine(folder))
+    return Backend(getattr(module, CONFIGS[name]), options)
 
-        return Backend(MilvusSimilarityConfig, options)
-    return Backend("milvus" if column == "vecbridge_milvus" else column, options)
+
+@cache
+def _engine(folder: str) -> Any:
+    from qdrant_client import QdrantClient
+
+    return QdrantClient(path=folder)
 
 
 def data(count: int, dimension: int) -> Any:
@@ -74,7 +98,7 @@ class Side:
     def __init__(self, key: str, used: Backend, dataset: Any, vectors: Any) -> None:
         self._key, self._dataset, self._vectors = key, dataset, vectors
         self._again: Any = None
-        self._secrets = {name: value for name, value in used.options.items() if name == "uri"}
+        self._place = {name: used.options[name] for name in UNSAVED & set(used.options)}
         self._ids = dataset.values("id")
         self.creation = seconds(lambda: self._create(used))
         self.index = self._loaded()
@@ -95,7 +119,7 @@ class Side:
         self._dataset.clear_cache()
 
     def _loaded(self) -> Any:
-        return self._dataset.load_brain_results(self._key, cache=False, **self._secrets)
+        return self._dataset.load_brain_results(self._key, cache=False, **self._place)
 
     def works(self) -> dict[str, Work]:
         """Each piece of work by its name."""

@@ -54,7 +54,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "fiftyone",
-        "Milvus: (sort_by|the same in a view of 1 %|load_brain_results)",
+        "[mM]ilvus: (sort_by|the same in a view of 1 %|load_brain_results)",
         "the answer is proven, from vectors that come along; its milvus misses a tenth of these 25",
     ),
     (
@@ -74,7 +74,7 @@ _REMARKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "fiftyone",
-        "Milvus: .*index_size",
+        "[mM]ilvus: .*index_size",
         "its milvus reads a counter that counts deleted and repeated rows too; ours counts records",
     ),
     (

@@ -1,7 +1,6 @@
 """FiftyOne over vecbridge against FiftyOne's own backends, in one run.
 
-Measured where ``FIFTYONE_DATABASE_URI`` names a MongoDB that may be written to; Milvus where the
-wheel with its server is installed.
+Measured where ``FIFTYONE_DATABASE_URI`` names a MongoDB that may be written to.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ WORK = {
 QUERIES = ["session", "sort", "least", "view1", "view50", "hundred", "duplicates"]
 """The work that is as different above the table as below it."""
 Figures = dict[str, dict[str, float]]
+Places = tuple[dict[str, Any], dict[str, Any]]
+"""Where a store is, in our settings and in FiftyOne's."""
 
 
 def asked(columns: dict[str, Any], works: list[str], *size: int) -> Figures:
@@ -97,30 +100,78 @@ def local(works: list[str], count: int, dimension: int) -> list[Row]:
     ]
 
 
-def milvus(works: list[str], count: int, dimension: int) -> list[Row]:
-    """Ours against FiftyOne's, on one server."""
+@contextmanager
+def milvus() -> Iterator[Places]:
+    """Yield a Milvus server."""
     from tests.servers.milvus import running_milvus
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_milvus(Path(folder) / "milvus") as server,
-    ):
-        place = {"uri": server.uri}
-        found = asked({"milvus": place, "vecbridge_milvus": place}, works, count, dimension)
-    name = f"{count // 1000}k Milvus"
-    return rows(name, found["vecbridge_milvus"], found["milvus"], "its milvus")
+    with tempfile.TemporaryDirectory() as folder, running_milvus(Path(folder) / "milvus") as server:
+        yield {"uri": server.uri}, {"uri": server.uri}
+
+
+@contextmanager
+def pgvector() -> Iterator[Places]:
+    """Yield a PostgreSQL."""
+    from tests.servers.postgres import running_postgres
+
+    with running_postgres() as server:
+        yield {"uri": server.uri}, {"connection_string": server.uri}
+
+
+@contextmanager
+def redis() -> Iterator[Places]:
+    """Yield a Redis."""
+    from tests.servers.redis import running_redis
+
+    with running_redis() as server:
+        yield {"uri": server.uri}, {"host": "127.0.0.1", "port": server.port}
+
+
+@contextmanager
+def folder(word: str) -> Iterator[Places]:
+    """Yield two folders, named by a setting."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        yield {word: f"{name}/ours"}, {word: f"{name}/theirs"}
+
+
+SERVED: dict[str, tuple[str, Callable[[], AbstractContextManager[Places]]]] = {
+    "milvus": ("milvus", milvus),
+    "pgvector": ("psycopg", pgvector),
+    "qdrant": ("qdrant_client", lambda: folder("path")),
+    "lancedb": ("lancedb", lambda: folder("uri")),
+    "redis": ("redis", redis),
+}
+"""The stores that FiftyOne has an adapter of: the package of their clients, and where one runs."""
+
+
+def served(store: str, works: list[str], count: int, dimension: int) -> list[Row]:
+    """Ours against FiftyOne's, on one store; each has an index of its own."""
+    with SERVED[store][1]() as (place, their_place):
+        columns = {f"theirs_{store}": their_place, store: place}
+        found = asked(columns, works, count, dimension)
+    name = f"{count // 1000}k {store}"
+    return rows(name, found[store], found[f"theirs_{store}"], f"its {store}")
 
 
 def main() -> None:
     """Measures everything and prints the table."""
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--only", choices=SERVED, help="one store, and no local backend")
+    options = parser.parse_args()
     if not os.environ.get("FIFTYONE_DATABASE_URI"):
         print("FiftyOne is not measured: FIFTYONE_DATABASE_URI names no database")
         return
     everything = [key for key in WORK if key != "create"]
+    if options.only:
+        table = served(options.only, everything, options.count, options.dimension)
+        report(f"FiftyOne, {options.dimension} dimensions, float32", table, options.json)
+        return
     table = local(everything, options.count, options.dimension)
-    if find_spec("milvus") is not None:
-        table += milvus(everything, options.count, options.dimension)
+    for store, (package, _) in SERVED.items():
+        if find_spec(package) is None:
+            print(f"{store} is not measured: {package} is not installed")
+            continue
+        table += served(store, everything, options.count, options.dimension)
     table += local(QUERIES, ABOVE_THE_TABLE, options.dimension)
     report(f"FiftyOne, {options.dimension} dimensions, float32", table, options.json)
 
