@@ -23,9 +23,8 @@ PUBLIC: dict[str, list[str]] = {
         is_optional refuse_unknown_types
     """.split(),
     "vecbridge.fiftyone.similarity": """
-        MilvusSimilarity MilvusSimilarityConfig MilvusSimilarityIndex PgvectorSimilarity
-        PgvectorSimilarityConfig PgvectorSimilarityIndex SklearnSimilarity
-        SklearnSimilarityConfig SklearnSimilarityIndex connect_default
+        MilvusSimilarity MilvusSimilarityConfig MilvusSimilarityIndex SameNameSimilarityConfig
+        SklearnSimilarity SklearnSimilarityConfig SklearnSimilarityIndex connect_default
     """.split(),
     "vecbridge.filters": """
         And Comparison Contains ContainsAny FILTER_OPERATORS Filter FilterOperator IsMissing

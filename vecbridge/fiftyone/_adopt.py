@@ -24,7 +24,7 @@ from vecbridge import (
 )
 from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
-from vecbridge.fiftyone._builtin import SERVERS, config_in_place, our_config
+from vecbridge.fiftyone._builtin import config_in_place, our_config
 from vecbridge.fiftyone._center import (
     CENTERED_AT_MOST,
     is_centered_by_fiftyone,
@@ -36,6 +36,7 @@ from vecbridge.fiftyone._names import name_for_run
 from vecbridge.fiftyone._registration import chosen_backends
 from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_store
 from vecbridge.fiftyone._runs import dataset_of
+from vecbridge.fiftyone._same_names import SAME_NAMES, adoptable
 from vecbridge.transfer import Progress, checksum, silent
 from vecbridge.transfer._checksum import Summing
 
@@ -54,7 +55,7 @@ class Adopted:
         brain_key: key of the run, which stays.
         source: the backend that it had.
         target: the backend that it has now.
-        collection_name: its index in that backend, of pgvector the table; ``None`` in FiftyOne's
+        collection_name: the store's name of its index, such as a table; ``None`` in FiftyOne's
             sklearn.
         records: how many the index holds.
         in_place: nothing was copied: the same collection or table is used.
@@ -87,12 +88,12 @@ def adopt(
     progress: Progress = silent,
     **options: Any,
 ) -> Adopted:
-    """Move a similarity run of FiftyOne's own sklearn, Milvus or pgvector to vecbridge, or back.
+    """Move a similarity run of one of FiftyOne's own backends to vecbridge, or back.
 
     The brain key stays, and with it the time of the run, its fields, its model, metric and
-    consistency level. A collection in Milvus and a table in PostgreSQL are used where they are, and
-    ids that have several rows in a collection get one. Other indexes are copied, read back and
-    compared. The run changes in one write, at the end: until then, and after a kill, it is
+    consistency level. A collection or a table that FiftyOne's adapter made is used where it is, and
+    ids that have several rows in a collection of Milvus get one. Other indexes are copied, read
+    back and compared. The run changes in one write, at the end: until then, and after a kill, it is
     unchanged.
 
     Args:
@@ -154,7 +155,7 @@ class _Move:
         if source is None:
             raise InvalidArgumentError(
                 f"run {self._key!r} is of backend {self._config.method!r} ({self._config.cls}), "
-                f"and not of FiftyOne's own sklearn, Milvus or pgvector. A run of vecbridge's "
+                f"and not of FiftyOne's own {adoptable('or')}. A run of vecbridge's "
                 f"moves to another store with `vecbridge fiftyone move`, or back with back=True"
             )
         (target,) = chosen_backends(self._to or source)
@@ -162,10 +163,10 @@ class _Move:
             raise InvalidArgumentError(
                 f"FiftyOne's sklearn alone centers vectors, not its {source}"
             )
-        if source == target and source in SERVERS:
+        if source == target and source in SAME_NAMES:
             return self._in_place(source, dry_run)
-        config = our_config(self._config, target, None, self._options)
-        if source in SERVERS:
+        config = our_config(self._config, target, self._options)
+        if source in SAME_NAMES:
             # Where it is now is configured; the options lead to where it goes.
             here = config_in_place(self._config, source, {})
             index = _opened(here)
@@ -253,7 +254,7 @@ class _Move:
             self._key,
             f"FiftyOne's {backend}",
             f"vecbridge's {backend}",
-            getattr(config, SERVERS[backend]),
+            config.stored_name,
             index.count(),
             in_place=True,
             mended=mended,
@@ -270,7 +271,7 @@ class _Move:
     ) -> Adopted:
         target = config.backend_name
         name = name_for_run(self._dataset.name, self._key)
-        left = getattr(self._config, SERVERS[source], None) if source in SERVERS else None
+        left = builtin.index_of(self._config)
         if not dry_run:
             drop = config.connect().drop_index
             config.collection_name = name

@@ -1,4 +1,4 @@
-"""Similarity indexes in FiftyOne's own sklearn, Milvus and pgvector: recognized, read, made."""
+"""Similarity indexes in FiftyOne's own backends: recognized, read, made."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from vecbridge import InvalidArgumentError, Records
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._registration import config_class
 from vecbridge.fiftyone._run_index import SAMPLE_ID
+from vecbridge.fiftyone._same_names import SAME_NAMES
 
 _MODULE = "fiftyone.brain.internal.core."
-SERVERS = {"milvus": "collection_name", "pgvector": "table_name"}
-"""FiftyOne's backends whose indexes are read where they are, and what leads a run to its own."""
-
 _FIELDS = {"pk", "vector", SAMPLE_ID}
 _ROWS_PER_WRITE = 5000
 _RUN_FACTS = (
@@ -36,16 +34,13 @@ def run_facts(config: Any) -> dict[str, Any]:
     }
 
 
-def our_config(
-    config: Any, backend: str, name: str | None, options: Mapping[str, Any]
-) -> BackendSimilarityConfig:
+def our_config(config: Any, backend: str, options: Mapping[str, Any]) -> BackendSimilarityConfig:
     """Return the configuration, of a backend of vecbridge's, of an index like the one of a run.
 
-    ``config`` is of the run, whatever store that is in; ``name`` is of the index in the backend.
+    ``config`` is of the run, whatever store that is in; ``options`` are parameters of the backend.
     """
     kind: type[BackendSimilarityConfig] = etau.get_class(config_class(backend))
     return kind(
-        collection_name=name,
         metric=getattr(config, "metric", None),
         consistency_level=getattr(config, "consistency_level", None),
         center=getattr(config, "center", None),
@@ -57,15 +52,21 @@ def our_config(
 def config_in_place(
     config: Any, backend: str, options: Mapping[str, Any]
 ) -> BackendSimilarityConfig:
-    """Return our configuration of the index that a run has in one of FiftyOne's ``SERVERS``."""
-    if backend == "milvus":
-        return our_config(config, backend, config.collection_name, options)
-    return our_config(config, backend, None, {**options, "table_name": config.table_name})
+    """Return our configuration of the index that a run of FiftyOne's backend has in its store."""
+    name = SAME_NAMES[backend].index_parameter
+    return our_config(config, backend, {**options, name: getattr(config, name)})
+
+
+def index_of(config: Any) -> str | None:
+    """Return the name that the store has for the index of a run of FiftyOne's; sklearn has none."""
+    backend = builtin_backend(config)
+    about = SAME_NAMES.get(backend or "")
+    return None if about is None else getattr(config, about.index_parameter)
 
 
 def builtin_backend(config: Any) -> str | None:
     """Return the name of the backend of FiftyOne's that a run is of, where it can be adopted."""
-    for name in ("sklearn", *SERVERS):
+    for name in ("sklearn", *SAME_NAMES):
         if config.cls.startswith(f"{_MODULE}{name}."):
             return name
     return None

@@ -157,6 +157,11 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return self._model_name
 
     @property
+    def stored_name(self) -> str | None:
+        """The name that the store has for the index; ``None`` until the index has one."""
+        return self.collection_name
+
+    @property
     def given(self) -> dict[str, Any]:
         """The settings that were given, not those read from where settings are configured."""
         return dict(self._settings)

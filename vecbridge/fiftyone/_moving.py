@@ -135,7 +135,7 @@ class _Moving:
         self._note = Note(dataset, f"vecbridge_moving_{key}")
         self._earlier = self._note.read() or {}
         self._before = self._loaded(source)
-        self._to = our_config(self._before, target, None, options)
+        self._to = our_config(self._before, target, options)
         self._store = self._to.connect()
         if self._to.resolved().in_memory:
             raise InvalidArgumentError(

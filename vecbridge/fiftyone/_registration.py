@@ -11,11 +11,9 @@ from vecbridge._config._brain_config import read_brain_config
 from vecbridge._config._names import PREFIX, listed, registered_name, suggestion
 from vecbridge._config._sources import DEFAULT_BACKEND
 from vecbridge._redaction import quoted
+from vecbridge.fiftyone._same_names import SAME_NAMES
 
 MODULE = "vecbridge.fiftyone.similarity"
-
-_SAME_NAME = frozenset({"milvus", "pgvector"})
-"""Backends that take the place of FiftyOne's own of the same name."""
 
 _CLASS = re.compile(r"([A-Z][A-Za-z0-9]*)Similarity(?:Config|Index)?")
 _ABSENT: Any = object()
@@ -26,8 +24,8 @@ _before: dict[str | None, Any] = {}
 def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
     """Make FiftyOne use vecbridge, in this process.
 
-    ``backend="milvus"`` and ``backend="pgvector"`` in FiftyOne then mean vecbridge's backends, with
-    the same parameters; every installed backend is there as ``vecbridge_<name>``. FiftyOne's own
+    A name that FiftyOne has too, such as ``milvus``, then means vecbridge's backend, with the same
+    parameters; every installed backend is there as ``vecbridge_<name>``. FiftyOne's own
     ``sklearn`` is not changed. What is configured for the names stays configured.
 
     Args:
@@ -102,7 +100,7 @@ def config_class(backend: str) -> str:
 
 def method_of(backend: str) -> str:
     """Return a backend's name in FiftyOne: that of FiftyOne's own, or one with a prefix."""
-    return backend if backend in _SAME_NAME else PREFIX + backend
+    return backend if backend in SAME_NAMES else PREFIX + backend
 
 
 def names_of(backend: str) -> list[str]:

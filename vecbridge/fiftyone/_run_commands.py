@@ -15,11 +15,12 @@ from vecbridge import ConfigurationError, InvalidArgumentError
 from vecbridge._config._changing import set_settings
 from vecbridge._config._sources import variable_name
 from vecbridge.fiftyone._progress import progress_bars
+from vecbridge.fiftyone._same_names import adoptable
 
 
 def add_run_commands(commands: Any) -> None:
     """Add the parsers of the commands to those of ``vecbridge fiftyone``."""
-    taken = "take over a run of FiftyOne's sklearn, Milvus or pgvector"
+    taken = f"take over a run of FiftyOne's own {adoptable('or')}"
     adopting = _of_a_run(commands, "adopt", taken)
     adopting.add_argument("--to", metavar="BACKEND", help="default: the one of the same name")
     adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")

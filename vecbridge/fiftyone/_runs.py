@@ -10,6 +10,7 @@ from fiftyone.core.brain import BrainMethod
 
 from vecbridge import InvalidArgumentError
 from vecbridge.fiftyone._config import BackendSimilarityConfig
+from vecbridge.fiftyone._same_names import adoptable
 
 
 def dataset_of(dataset: Any, brain_key: str) -> Any:
@@ -40,7 +41,7 @@ def refuse_theirs(config: Any, brain_key: str) -> None:
     if not isinstance(config, BackendSimilarityConfig):
         raise InvalidArgumentError(
             f"run {brain_key!r} is of backend {config.method!r} ({config.cls}), and not "
-            f"vecbridge's. One of FiftyOne's own sklearn, Milvus or pgvector becomes vecbridge's "
+            f"vecbridge's. One of FiftyOne's own {adoptable('or')} becomes vecbridge's "
             f"with `vecbridge fiftyone adopt`"
         )
 

@@ -4,10 +4,10 @@ Every saved similarity run holds the dotted path of its configuration and index 
 **these paths are stable**: they are never renamed or moved.
 
 * ``vecbridge.fiftyone.similarity.MilvusSimilarityConfig`` for FiftyOne's backend ``milvus``
-* ``vecbridge.fiftyone.similarity.PgvectorSimilarityConfig`` for FiftyOne's backend ``pgvector``
 * ``vecbridge.fiftyone.similarity.SklearnSimilarityConfig`` for ``vecbridge_sklearn``
 * ``vecbridge.fiftyone.similarity.<Name>SimilarityConfig`` for any other installed backend, made
-  when it is asked for: ``my_store`` is configured by ``MyStoreSimilarityConfig``
+  when it is asked for: ``my_store`` is configured by ``MyStoreSimilarityConfig``. Where FiftyOne
+  has a backend of that name too, the class takes FiftyOne's parameters
 
 To reach a backend without a line of code, name its class in the environment or under
 ``similarity_backends`` in ``brain_config.json``::
@@ -21,7 +21,6 @@ import hashlib
 import re
 import sys
 import warnings
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import fiftyone.brain.similarity as fbs
@@ -32,6 +31,7 @@ from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._embedder import PartSizes
 from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._registration import backend_of, method_of
+from vecbridge.fiftyone._same_names import SAME_NAMES, SameName
 from vecbridge.fiftyone._stores import ACCESS, setting_names
 from vecbridge.remote import storage_name
 
@@ -39,9 +39,7 @@ __all__ = [
     "MilvusSimilarity",
     "MilvusSimilarityConfig",
     "MilvusSimilarityIndex",
-    "PgvectorSimilarity",
-    "PgvectorSimilarityConfig",
-    "PgvectorSimilarityIndex",
+    "SameNameSimilarityConfig",
     "SklearnSimilarity",
     "SklearnSimilarityConfig",
     "SklearnSimilarityIndex",
@@ -50,7 +48,6 @@ __all__ = [
 
 _ALIAS = "default"
 _INDEX_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
-_LONGEST_TABLE = 63
 
 
 class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
@@ -140,13 +137,69 @@ class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
             factory._attempt.end()
 
 
-class MilvusSimilarityConfig(BackendSimilarityConfig):
+class SameNameSimilarityConfig(BackendSimilarityConfig):
+    """Configuration of a similarity index, with the parameters of FiftyOne's own backend.
+
+    Args:
+        collection_name: name of the index in the backend; by default one is made from the store's
+            name, or from the names of the dataset and the run.
+        metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
+        kwargs: as of every backend; and FiftyOne's parameter that names the index in the store,
+            such as ``table_name``. That name may be one that no index can have, such as
+            ``fiftyone-quickstart``; by default it is the index's own.
+
+    Raises:
+        InvalidArgumentError: the store has no such names.
+    """
+
+    same_name: ClassVar[SameName]
+    """What is FiftyOne's in the backend."""
+
+    def __init_subclass__(cls) -> None:
+        cls.same_name = about = SAME_NAMES[cls.method_name]
+        cls.default_metric = about.metric
+        cls.default_consistency = about.consistency_level
+        cls.unused = about.unused
+        cls.kept_settings = frozenset(filter(None, [about.names_setting]))
+        if about.index_parameter != "collection_name":
+            setattr(cls, about.index_parameter, SameNameSimilarityConfig.stored_name)
+
+    def __init__(
+        self, collection_name: str | None = None, metric: str | None = None, **kwargs: Any
+    ) -> None:
+        parameter, setting = self.same_name.index_parameter, self.same_name.names_setting
+        given = {"collection_name": collection_name, **kwargs}
+        stored = given.pop(parameter, None)
+        index = given.pop("collection_name", None)
+        if setting is None:
+            index = stored
+        elif stored is not None:
+            stored = str(stored)
+            if not 0 < len(stored.encode()) <= self.same_name.longest_name:
+                raise InvalidArgumentError(
+                    f"{parameter} has 1 to {self.same_name.longest_name} bytes in "
+                    f"{self.same_name.store}; got {len(stored.encode())}"
+                )
+            index = index or _index_for(stored)
+            if stored != index:
+                given[setting] = {**given.get(setting, {}), index: stored}
+        super().__init__(index, metric, **given)
+
+    @property
+    def stored_name(self) -> str | None:
+        """The name that the store has for the index; ``None`` until the index has one."""
+        index, setting = self.collection_name, self.same_name.names_setting
+        if index is None or setting is None:
+            return index
+        named: dict[str, str] = getattr(self.resolved(), setting)
+        return named.get(index, storage_name(index, longest=self.same_name.longest_name))
+
+
+class MilvusSimilarityConfig(SameNameSimilarityConfig):
     """Configuration of a similarity index in Milvus, with FiftyOne's parameters and defaults."""
 
     backend_name = "milvus"
     method_name = "milvus"
-    default_metric = "dotproduct"
-    default_consistency = "Session"
 
 
 class MilvusSimilarityIndex(BackendSimilarityIndex):
@@ -169,70 +222,6 @@ class MilvusSimilarity(BackendSimilarity):
     """Make similarity indexes in Milvus."""
 
     index_type = MilvusSimilarityIndex
-
-
-class PgvectorSimilarityConfig(BackendSimilarityConfig):
-    """Configuration of a similarity index in PostgreSQL, with FiftyOne's parameters.
-
-    Args:
-        collection_name: name of the index in the backend; by default one is made from that of the
-            table, or from the names of the dataset and the run.
-        metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
-        table_name: the table, which may have a name that no index can have, such as
-            ``fiftyone-quickstart``; by default the index's own name.
-        kwargs: as of every backend.
-
-    Raises:
-        InvalidArgumentError: PostgreSQL has no tables of such a name.
-    """
-
-    backend_name = "pgvector"
-    method_name = "pgvector"
-    unused: ClassVar[Mapping[str, str]] = {
-        "index_name": "where index_type asks for HNSW or IVFFlat, PostgreSQL chooses the name. A "
-        "table that exists is found by table_name",
-        "vector_type": "vectors are kept as they are, in float32",
-    }
-    kept_settings = frozenset({"table_names"})
-
-    def __init__(
-        self,
-        collection_name: str | None = None,
-        metric: str | None = None,
-        *,
-        table_name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if table_name is not None:
-            table = str(table_name)
-            if not 0 < len(table.encode()) <= _LONGEST_TABLE:
-                raise InvalidArgumentError(
-                    f"table_name has 1 to {_LONGEST_TABLE} bytes in PostgreSQL; got "
-                    f"{len(table.encode())}"
-                )
-            collection_name = collection_name or _index_of(table)
-            if table != collection_name:
-                kwargs["table_names"] = {**kwargs.get("table_names", {}), collection_name: table}
-        super().__init__(collection_name, metric, **kwargs)
-
-    @property
-    def table_name(self) -> str | None:
-        """The table of the index; ``None`` until the index has a name."""
-        if self.collection_name is None:
-            return None
-        named: dict[str, str] = self.resolved().table_names  # type: ignore[attr-defined]
-        own = storage_name(self.collection_name, longest=_LONGEST_TABLE)
-        return named.get(self.collection_name, own)
-
-
-class PgvectorSimilarityIndex(BackendSimilarityIndex):
-    """A similarity index in PostgreSQL."""
-
-
-class PgvectorSimilarity(BackendSimilarity):
-    """Make similarity indexes in PostgreSQL."""
-
-    index_type = PgvectorSimilarityIndex
 
 
 class SklearnSimilarityConfig(BackendSimilarityConfig):
@@ -277,12 +266,12 @@ def connect_default(settings: Any) -> None:
             connections.connect(_ALIAS, uri=settings.uri, db_name=settings.db_name or "")
 
 
-def _index_of(table: str) -> str:
-    """Return the name of the index in a table: no two tables have the same one."""
-    if _INDEX_NAME.fullmatch(table):
-        return table
-    digest = hashlib.blake2b(table.encode(), digest_size=4).hexdigest()
-    words = "_".join(re.findall("[A-Za-z0-9]+", table))
+def _index_for(stored: str) -> str:
+    """Return the name of the index that a store has under a name: no two have the same one."""
+    if _INDEX_NAME.fullmatch(stored):
+        return stored
+    digest = hashlib.blake2b(stored.encode(), digest_size=4).hexdigest()
+    words = "_".join(re.findall("[A-Za-z0-9]+", stored))
     return f"{words}_{digest}" if words[:1].isalpha() else f"_{words}_{digest}"
 
 
@@ -296,6 +285,7 @@ def __getattr__(name: str) -> Any:
     index = type(f"{stem}SimilarityIndex", (BackendSimilarityIndex,), dict(about))
     factory = type(f"{stem}Similarity", (BackendSimilarity,), {**about, "index_type": index})
     names = {"backend_name": backend, "method_name": method_of(backend)}
-    config = type(f"{stem}SimilarityConfig", (BackendSimilarityConfig,), {**about, **names})
+    base = SameNameSimilarityConfig if backend in SAME_NAMES else BackendSimilarityConfig
+    config = type(f"{stem}SimilarityConfig", (base,), {**about, **names})
     globals().update({made.__name__: made for made in (index, factory, config)})
     return globals()[name]

@@ -143,7 +143,7 @@ class SwitchStore(_Operator):
     )
 
     def takes(self, run: Run) -> bool:
-        """Take runs of FiftyOne's own sklearn, Milvus and pgvector too."""
+        """Take runs of FiftyOne's own backends too, where vecbridge can adopt them."""
         return run.ours or builtin_backend(run.config) is not None
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:

@@ -25,7 +25,7 @@ from vecbridge import (
     VecbridgeError,
 )
 from vecbridge._config._registry import describe_settings
-from vecbridge.fiftyone._builtin import builtin_backend
+from vecbridge.fiftyone._builtin import builtin_backend, index_of
 from vecbridge.fiftyone._collections import ids_within
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._stores import (
@@ -77,9 +77,8 @@ class Run:
 
     @property
     def collection(self) -> str:
-        """Name of the index in the store, of FiftyOne's pgvector the table."""
-        named = (getattr(self.config, name, None) for name in ("collection_name", "table_name"))
-        return next(filter(None, named), "")
+        """Name of the index; of FiftyOne's own backends, the store's name of it."""
+        return (self.config.collection_name if self.ours else index_of(self.config)) or ""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""FiftyOne's own backends whose names vecbridge takes over: one entry for each name.
+
+Everything that tells one from another on FiftyOne's side is said here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vecbridge import Metric
+
+
+@dataclass(frozen=True)
+class SameName:
+    """A backend of FiftyOne's own that vecbridge serves under the same name.
+
+    Attributes:
+        store: what the store is called, for messages and pages.
+        index_parameter: FiftyOne's parameter that names the index of a run in the store.
+        names_setting: the setting of vecbridge's backend that maps names of indexes to names in
+            the store, where those may be such as ``fiftyone-quickstart``. It is kept with a run.
+        longest_name: bytes of a name in the store.
+        metric: FiftyOne's default.
+        consistency_level: FiftyOne's default, where it has the parameter.
+        unused: FiftyOne's parameters of which nothing comes here, and why.
+    """
+
+    store: str
+    index_parameter: str = "collection_name"
+    names_setting: str | None = None
+    longest_name: int = 255
+    metric: Metric = "cosine"
+    consistency_level: str | None = None
+    unused: Mapping[str, str] = field(default_factory=dict)
+
+
+SAME_NAMES: Mapping[str, SameName] = {
+    "milvus": SameName("Milvus", metric="dotproduct", consistency_level="Session"),
+    "pgvector": SameName(
+        "PostgreSQL",
+        index_parameter="table_name",
+        names_setting="table_names",
+        longest_name=63,
+        unused={
+            "index_name": "where index_type asks for HNSW or IVFFlat, PostgreSQL chooses the "
+            "name. A table that exists is found by table_name",
+            "vector_type": "vectors are kept as they are, in float32",
+        },
+    ),
+}
+
+
+def adoptable(word: Literal["and", "or"]) -> str:
+    """Return the names of FiftyOne's backends whose runs can become vecbridge's, in a sentence."""
+    *names, last = ("sklearn", *SAME_NAMES)
+    return f"{', '.join(names)} {word} {last}"
