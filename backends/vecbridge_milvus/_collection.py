@@ -29,8 +29,9 @@ from vecbridge import (
     OperationTimeoutError,
 )
 from vecbridge.locks import reentrant_lock
+from vecbridge_milvus._causes import NotLoadedError
 from vecbridge_milvus._connection import Connection
-from vecbridge_milvus._errors import NotLoadedError, failure
+from vecbridge_milvus._errors import failure
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._schema import Layout

@@ -1,14 +1,13 @@
 """The boundary to pymilvus: its errors become vecbridge's, stay off the terminal, and are retried.
 
-One table says of each failure which error it is and whether it passes by itself; one function,
-:func:`with_retries`, tries again what does.
+:mod:`vecbridge_milvus._causes` says of each failure which error it is and whether it passes by
+itself; one function, :func:`with_retries`, tries again what does.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import re
 import threading
 import time
 import traceback
@@ -22,40 +21,22 @@ from vecbridge import (
     BackendError,
     ConfigurationError,
     ConnectionFailedError,
-    CorruptStoreError,
     IndexNotFoundError,
     OperationTimeoutError,
     VecbridgeError,
 )
 from vecbridge.settings import redacted_message
+from vecbridge_milvus._causes import Cause, StillLoadingError, TooLargeError, admitted, cause_of
 
 T = TypeVar("T")
 Failure = TypeVar("Failure", bound=BackendError)
 BACKEND = "milvus"
 _COLLECTION_NOT_FOUND = 100
 _DATABASE_NOT_FOUND = 800
-_NOT_LOADED = 101
 _UNREACHABLE = 2
-_OVER_QUOTA = 9
-_PASSING_CODES = frozenset({4, 8, 12, 103, 106, 305, 503, 505, 507})
-"""A full queue, a rate limit, want of resources, a collection that is not loaded in full or is
-recovering, no leader of a shard yet, a channel that stalls or goes elsewhere: the server says of
-each that the same call may succeed later. Not of a quota (9), which stays exceeded."""
-
-_PASSING = re.compile(
-    "timestamp lag too large|no available|not available|not ready|not healthy|notready|try again"
-    "|retry later|node offline|node not found|channel unavailable|shard delegator|query delegator"
-)
-_LOST_NODE = "unrecoverable error"
-"""All that is said of a load which counts on a query node that is gone; why, only the log tells."""
-
-_LIMITED = re.compile("rate|quota|too many requests")
 _CLOSED_CHANNEL = "closed channel"
 _THEIRS = frozenset({"pymilvus", "grpc", "google", "milvus_lite"})
 """Packages whose failures are the store's; a failure in a line of ours is a defect."""
-
-_OTHER_PROTOCOL = re.compile(r"^protocol message \w+ has no ")
-"""What Milvus Lite says where it answers in words that an older pymilvus does not know."""
 
 _LONGEST = 500
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 2.0
@@ -66,37 +47,6 @@ _LOGGERS = ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "milvus_lite.se
 
 
 _log = logging.getLogger("vecbridge.milvus")
-
-
-class TooLargeError(BackendError):
-    """A message was larger than the server takes or gives: send, or ask for, less at a time."""
-
-
-class NotLoadedError(BackendError):
-    """The collection is not in the server's memory: load it."""
-
-
-class StillLoadingError(OperationTimeoutError):
-    """The server goes on bringing the collection into its memory: wait."""
-
-
-_KINDS: tuple[tuple[str, type[BackendError], bool], ...] = (
-    # An answer, or a message, that is longer than a server or gRPC sends; a server reports some in
-    # the words of a failure that passes.
-    ("exceed the limit size|maxoutputsize|larger than max", TooLargeError, False),
-    ("not loaded", NotLoadedError, True),
-    # A delete came between a search and the reading of what it had found.
-    ("incomplete query result", BackendError, True),
-    ("loading collection timeout", StillLoadingError, True),
-    ("deadline exceeded|retry timeout|index timeout", OperationTimeoutError, True),
-    # Milvus Lite's readers of files, of one that is not as it was written.
-    (
-        "not valid json|magic bytes|not fully written|pickled|corrupt|invalid: parquet",
-        CorruptStoreError,
-        False,
-    ),
-)
-"""Which error the words of a server mean, and whether it passes by itself."""
 
 
 class _Quiet(threading.local, logging.Filter):
@@ -267,15 +217,13 @@ def _from_grpc(error: Any, operation: str) -> BackendError:
             f"again, or raise the setting timeout."
         )
         return failure(OperationTimeoutError, operation, text, passes=True)
-    limited = _LIMITED.search(said.lower()) is not None
-    kind: type[BackendError] = BackendError
-    if status == "RESOURCE_EXHAUSTED" and not limited:
-        kind = TooLargeError
-    elif status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
-        kind = AuthenticationError
-    passes = limited and status in {"RESOURCE_EXHAUSTED", "UNKNOWN"}
+    cause = cause_of(None, said)
+    if status in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
+        cause = cause._replace(kind=AuthenticationError)
+    elif status == "RESOURCE_EXHAUSTED" and not cause.words:
+        cause = cause._replace(kind=TooLargeError)
     text = f"Milvus refused to {operation} ({status}): {said}"
-    return failure(kind, operation, text, passes=passes)
+    return _known(cause, operation, text, said)
 
 
 def _from_milvus(error: Any, operation: str) -> VecbridgeError:
@@ -292,25 +240,28 @@ def _from_milvus(error: Any, operation: str) -> VecbridgeError:
             f"db_name: Milvus has no such database ({said}). Correct the setting, or create the "
             f"database on the server"
         )
+    cause = cause_of(code, said)
     lost = getattr(code, "name", "") == "UNAVAILABLE"
-    passing = _PASSING.search(lowered) is not None
-    if lost or (code == _UNREACHABLE and not passing) or "server unavailable" in lowered:
+    if lost or (code == _UNREACHABLE and not cause.words) or "server unavailable" in lowered:
         return _unreachable(operation, "no server answers")
     if "create connection first" in lowered:
         return _unreachable(operation, "the connection was closed")
-    said_so = bool(getattr(error, "retriable", False))
-    kind: type[BackendError] = BackendError
-    passing = passing or said_so or code in _PASSING_CODES or lowered == _LOST_NODE
-    passes = passing and code != _OVER_QUOTA
-    for words, meant, meant_passes in _KINDS:
-        if re.search(words, lowered) or (meant is NotLoadedError and code == _NOT_LOADED):
-            kind, passes = meant, meant_passes
-            break
-    advice = ""
-    if _OTHER_PROTOCOL.search(lowered):
-        advice = " Milvus Lite is newer than the pymilvus that is installed: upgrade pymilvus."
-    text = f"Milvus could not {operation} (code {code}): {said}{advice}"
-    return failure(kind, operation, text, passes=passes)
+    text = f"Milvus could not {operation} (code {code}): {said}"
+    # What a server does not say of trying again, it does not deny either.
+    return _known(cause, operation, text, said, retriable=getattr(error, "retriable", False))
+
+
+def _known(
+    cause: Cause, operation: str, text: str, said: str, *, retriable: bool = False
+) -> BackendError:
+    """Return the error of a cause; the server's own word counts where the table has none."""
+    passes = retriable if cause.passes is None else cause.passes
+    if cause.advice:
+        text = f"{text.rstrip('.')}. {cause.advice}"
+    error = failure(cause.kind, operation, text, passes=passes)
+    if isinstance(error, TooLargeError):
+        error.most = admitted(said)
+    return error
 
 
 def _unreachable(operation: str, said: str) -> ConnectionFailedError:

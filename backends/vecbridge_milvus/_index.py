@@ -27,8 +27,9 @@ from vecbridge.fields import FIELD_TYPES
 from vecbridge.filters import FILTER_OPERATORS, FilterOperator
 from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import SPARE
+from vecbridge_milvus._causes import TooLargeError
 from vecbridge_milvus._collection import Collection
-from vecbridge_milvus._errors import BACKEND, TooLargeError
+from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import IDS_AT_A_TIME, Reader

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vecbridge import Consistency
 from vecbridge.fields import BaseType
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus._errors import TooLargeError
+from vecbridge_milvus._causes import TooLargeError
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS, Layout
 from vecbridge_milvus._wire import Entity, SearchResult, to_entities, to_results, to_vectors
@@ -159,9 +159,14 @@ class Reader:
 
         size = self._queries_at_a_time(limit, vectors=brought)
         found: list[SearchResult] = []
-        for start in range(0, len(queries), size):
-            part = queries[start : start + size]
-            found += self._with_retries(self._operation, partial(ask, part))
+        while len(found) < len(queries):
+            part = queries[len(found) : len(found) + size]
+            try:
+                found += self._with_retries(self._operation, partial(ask, part))
+            except TooLargeError as error:
+                if len(part) <= 1:
+                    raise
+                size = _less(len(part), error)
         return self._with_vectors(found) if apart else found
 
     def wait(self) -> None:
@@ -247,16 +252,21 @@ class _Portion:
             asked = self._rows
             try:
                 found = ask(asked)
-            except TooLargeError:
+            except TooLargeError as error:
                 if asked <= 1:
                     raise
-                self._most = self._rows = asked // 2
+                self._most = self._rows = _less(asked, error)
                 continue
             if self._texts and found:
                 length = sum(_length(value) for row in found for value in row.values())
                 fitting = _TEXT_BYTES * len(found) // max(length, 1)
                 self._rows = max(1, min(self._most, _GROWTH * asked, fitting))
             return found, asked
+
+
+def _less(asked: int, error: TooLargeError) -> int:
+    """Return how many to ask for where so many were too many: what the server admits, or half."""
+    return error.most if error.most and error.most < asked else asked // 2
 
 
 def _length(value: object) -> int:

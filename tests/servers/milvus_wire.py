@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import numpy as np
 
 Answer = Callable[[Any], Any]
 """Makes the reply to a request."""
+
+Failure: TypeAlias = tuple[int, str] | tuple[int, str, bool] | grpc.StatusCode
+"""A code of Milvus's, what it says, and whether the server calls it retriable; or one of gRPC's."""
 
 _NUMBERS = itertools.count(1_000_001)
 
@@ -49,7 +52,7 @@ class Wire:
         """What the index of a collection was asked to be built with."""
         return self._asked[collection]
 
-    def fail(self, method: str, *statuses: tuple[int, str] | grpc.StatusCode) -> None:
+    def fail(self, method: str, *statuses: Failure) -> None:
         """Make the next calls of a method fail, each with a code of Milvus's or one of gRPC's."""
         self._scripted.setdefault(method, []).extend(map(_failing, statuses))
 
@@ -197,13 +200,14 @@ class _Abort(Exception):  # noqa: N818 - no error, but what ends a call
         self.status = status
 
 
-def _failing(status: tuple[int, str] | grpc.StatusCode) -> Answer:
+def _failing(status: Failure) -> Answer:
     def answer(request: Any) -> Any:
         from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
         if isinstance(status, grpc.StatusCode):
             raise _Abort(status)
-        said = common_pb2.Status(code=status[0], error_code=1, reason=status[1])
+        code, reason, *rest = status
+        said = common_pb2.Status(code=code, error_code=1, reason=reason, retriable=any(rest))
         replies = {"Search": milvus_pb2.SearchResults, "Query": milvus_pb2.QueryResults}
         kind = type(request).__name__.removesuffix("Request")
         if kind in {"Upsert", "Delete", "Insert"}:
