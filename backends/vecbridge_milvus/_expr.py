@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from vecbridge import IdRange, InvalidArgumentError, Scalar
+from vecbridge import IdRange, InvalidArgumentError, Scalar, Scope
 from vecbridge.filters import (
     And,
     Comparison,
@@ -23,6 +23,7 @@ from vecbridge.filters import (
     OneOf,
     Or,
 )
+from vecbridge.remote import NORM
 
 _WORDS = """
     and or not in like is null exists true false iso interval threshold text_match phrase_match
@@ -67,11 +68,15 @@ class Expressions:
     Args:
         key: the primary key.
         optional: of the fields of which a record may have no value, what tells that.
+        norm: the column of the vectors' norms; ``None`` where there is none.
         lite: whether it is kept by Milvus Lite.
     """
 
-    def __init__(self, key: str, optional: Mapping[str, Presence], *, lite: bool) -> None:
+    def __init__(
+        self, key: str, optional: Mapping[str, Presence], *, norm: str | None = None, lite: bool
+    ) -> None:
         self._key = key
+        self._norm = norm
         self._optional = optional
         self._lite = lite
 
@@ -118,14 +123,10 @@ class Expressions:
             parts.append(f"{self._key} {'<=' if nul else '<'} {self.string(head)}")
         return both(*parts)
 
-    def inside(self, norm: str, low: float, high: float, scope: str = "") -> str:
-        """Return the expression of the records of a scope whose norm lies inside of a band."""
-        above = f"{norm} >= {low!r}" if low > 0.0 else ""
-        return both(scope, above, f"{norm} <= {high!r}")
-
-    def beyond(self, norm: str, low: float, high: float) -> str:
-        """Return the expression of the records whose norm lies outside of a band."""
-        return f"not ({self.inside(norm, low, high)})"
+    def of(self, scope: Scope) -> str:
+        """Return the expression of the records in scope; empty for all."""
+        allowed = "" if scope.within is None else self.keys(scope.within)
+        return both(allowed, "" if scope.where is None else self.matching(scope.where))
 
     def matching(self, where: Filter) -> str:
         """Return the expression of the records that a settled filter accepts."""
@@ -175,6 +176,8 @@ class Expressions:
         return f"{name} in [{','.join(map(self._literal, values))}]"
 
     def _compared(self, where: Comparison) -> str:
+        if where.name == NORM:
+            return f"{self._norm} {where.operator} {where.value!r}"
         if type(where.value) is int and where.value == _LEAST:
             word = "<" if where.operator in {"==", "<="} else ">="
             return f"{where.name} {word} {_LEAST + 1}"

@@ -34,7 +34,7 @@ from vecbridge_milvus._expr import both
 from vecbridge_milvus._index_types import IndexSettings
 from vecbridge_milvus._reader import IDS_AT_A_TIME, Reader
 from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS
-from vecbridge_milvus._search import ApproximateRanker, ExactRanker
+from vecbridge_milvus._search import FlatRanker, TunedRanker
 from vecbridge_milvus._wire import Entity, part_of, to_columns, to_records
 
 _NOT_ASKED: frozenset[tuple[FieldType, FilterOperator]] = frozenset(
@@ -65,9 +65,7 @@ class MilvusIndex:
         self._expressions = collection.layout.expressions
         # What proves nothing is asked like an index that is approximate.
         self._ranker = (
-            ExactRanker(collection)
-            if self._layout.provable
-            else ApproximateRanker(collection, settings)
+            FlatRanker(collection) if self._layout.provable else TunedRanker(collection, settings)
         )
         self._duplicates = _DuplicateKeys(collection)
         levels = ("strong",) if collection.lite else tuple(MILVUS_LEVELS)
@@ -135,7 +133,7 @@ class MilvusIndex:
     def count(self, scope: Scope) -> int:
         """Return the number of live records in scope."""
         with self._collection.reading("count", scope.consistency) as reader:
-            return self._duplicates.count(reader, self._expression(scope))
+            return self._duplicates.count(reader, self._expressions.of(scope))
 
     def scan(
         self, batch_size: int, scope: Scope, ids: IdRange | None, *, vectors: bool
@@ -144,7 +142,7 @@ class MilvusIndex:
         output = self._output(vectors=vectors)
         rows = min(batch_size, self._layout.page_rows if vectors else MAX_LIMIT)
         expression = both(
-            "" if ids is None else self._expressions.in_range(ids), self._expression(scope)
+            "" if ids is None else self._expressions.in_range(ids), self._expressions.of(scope)
         )
         with self._collection.reading("scan", scope.consistency) as reader:
             for page in reader.pages(output, rows, scope=expression):
@@ -168,15 +166,13 @@ class MilvusIndex:
 
     def search(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Hits]:
         """Return the engine's own ranking, with what the engine leaves out silently."""
-        expression = self._expression(scope)
         with self._collection.reading("search", scope.consistency) as reader:
-            return self._ranker.native(reader, queries, k, expression)
+            return self._ranker.native(reader, queries, k, scope)
 
     def candidates(self, queries: NDArray[np.float32], k: int, scope: Scope) -> list[Candidates]:
         """Return at least ``min(k, candidates)`` records of each query, with a lower bound."""
-        expression = self._expression(scope)
         with self._collection.reading("search", scope.consistency) as reader:
-            return self._ranker.candidates(reader, queries, k, expression)
+            return self._ranker.candidates(reader, queries, k, scope)
 
     def mend_duplicates(self) -> int:
         """Keep one row of every key that has several, the one that the server shows.
@@ -220,10 +216,6 @@ class MilvusIndex:
     def close(self) -> None:
         """Refuse every later call on this index. May be called twice."""
         self._collection.close()
-
-    def _expression(self, scope: Scope) -> str:
-        allowed = "" if scope.within is None else self._expressions.keys(scope.within)
-        return both(allowed, "" if scope.where is None else self._expressions.matching(scope.where))
 
     def _output(self, *, vectors: bool) -> list[str]:
         layout = self._layout

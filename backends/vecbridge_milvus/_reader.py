@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from vecbridge import Consistency
 from vecbridge.fields import BaseType
 from vecbridge.locks import reentrant_lock
+from vecbridge.remote import Nearest
 from vecbridge_milvus._causes import TooLargeError
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS, Layout
-from vecbridge_milvus._wire import Entity, SearchResult, to_entities, to_results, to_vectors
+from vecbridge_milvus._wire import Entity, to_entities, to_results, to_vectors
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -127,7 +128,7 @@ class Reader:
         *,
         vectors: bool,
         parameters: Mapping[str, Any] | None = None,
-    ) -> list[SearchResult]:
+    ) -> list[Nearest]:
         """Return the engine's hits of each query.
 
         Args:
@@ -158,7 +159,7 @@ class Reader:
             return to_results(layout, reply, vectors=brought)
 
         size = self._queries_at_a_time(limit, vectors=brought)
-        found: list[SearchResult] = []
+        found: list[Nearest] = []
         while len(found) < len(queries):
             part = queries[len(found) : len(found) + size]
             try:
@@ -174,7 +175,7 @@ class Reader:
         if self._waits_first:
             self._with_retries(self._operation, self._level)
 
-    def _with_vectors(self, found: Sequence[SearchResult]) -> list[SearchResult]:
+    def _with_vectors(self, found: Sequence[Nearest]) -> list[Nearest]:
         """Read the vectors of hits; what was deleted in between is left out."""
         layout = self._layout
         ids = sorted({name for hits in found for name in hits.ids})
@@ -185,7 +186,7 @@ class Reader:
             names = tuple(hits.ids[place] for place in kept)
             scores = hits.scores[np.array(kept, dtype=np.intp)]
             vectors = to_vectors(layout, [rows[name] for name in names])
-            answers.append(SearchResult(names, scores, vectors))
+            answers.append(Nearest(names, scores, vectors))
         return answers
 
     def _some(

@@ -94,7 +94,7 @@ class Layout:
         """The expressions of its queries."""
         found = {name: column.presence for name, column in self.columns.items()}
         optional = {name: presence for name, presence in found.items() if presence is not None}
-        return Expressions(self.key, optional, lite=self.lite)
+        return Expressions(self.key, optional, norm=self.norm, lite=self.lite)
 
     @property
     def scalars(self) -> list[str]:

@@ -8,14 +8,15 @@ and pymilvus sends it; and the vectors of an answer are read as one array.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import BackendError, Fields, Records
+from vecbridge import BackendError, Fields, Metric, Records
 from vecbridge.fields import BaseType
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
+from vecbridge.remote import Nearest
 from vecbridge_milvus._columns import COLUMN_TYPES
 from vecbridge_milvus._errors import failure
 from vecbridge_milvus._schema import Layout
@@ -29,6 +30,13 @@ Columns = Mapping[str, Any]
 Entity = dict[str, Any]
 """A row: the value of each field that was asked for."""
 
+FORMS: dict[Metric, ScoreForm] = {
+    "euclidean": "squared",
+    "cosine": "similarity",
+    "dotproduct": "similarity",
+}
+"""How Milvus gives the scores of each metric: L2 comes squared."""
+
 _PARTS: dict[BaseType, str] = {
     "string": "string_data",
     "integer": "long_data",
@@ -39,24 +47,9 @@ _PARTS: dict[BaseType, str] = {
 
 
 def engine_geometry(layout: Layout) -> EngineGeometry:
-    """Return how Milvus's scores read: L2 comes squared, the others as similarities."""
+    """Return how Milvus's scores of a collection read."""
     metric = layout.info.metric
-    form: ScoreForm = "squared" if metric == "euclidean" else "similarity"
-    return EngineGeometry(metric, layout.stored_dimension, form)
-
-
-class SearchResult(NamedTuple):
-    """The engine's hits of one query, nearest first.
-
-    Attributes:
-        ids: of the records.
-        scores: ``(n,)`` Milvus's own of each, which :func:`engine_geometry` turns into distances.
-        vectors: ``(n, d)`` float32; ``(n, 0)`` where they were not asked for.
-    """
-
-    ids: tuple[str, ...]
-    scores: NDArray[np.float64]
-    vectors: NDArray[np.float32]
+    return EngineGeometry(metric, layout.stored_dimension, FORMS[metric])
 
 
 def to_columns(
@@ -170,7 +163,7 @@ def send(client: MilvusClient, request: Any, timeout: float) -> bool:
     return True
 
 
-def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[SearchResult]:
+def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[Nearest]:
     """Return what pymilvus gives of a search, one result per query.
 
     Raises:
@@ -184,7 +177,7 @@ def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[S
     for hits in reply:
         stop = start + len(hits)
         scores = np.array(hits.distances, dtype=np.float64)
-        found.append(SearchResult(tuple(hits.ids), scores, table[start:stop]))
+        found.append(Nearest(tuple(hits.ids), scores, table[start:stop]))
         start = stop
     return found
 

@@ -46,8 +46,9 @@ PUBLIC: dict[str, list[str]] = {
     """.split(),
     "vecbridge.remote": """
         ApproximateCollection ApproximateRanker Cause Collection Columns Connector
-        ErrorTable ExactRanker Link NORM Nearest Page PartitionedCollection RemoteBackend
-        RemoteIndex RemoteSettings from_document id_bounds storage_name to_document uuid_of
+        ErrorTable ExactRanker Link NORM Nearest Outside Page PartitionedCollection
+        RemoteBackend RemoteIndex RemoteSettings SearchedCollection from_document id_bounds
+        joined storage_name to_document uuid_of
     """.split(),
     "vecbridge.report": """
         Distribution Neighborhoods Recall Survey Twins document html_page survey

@@ -18,13 +18,14 @@ from vecbridge.remote._collection import (
     Nearest,
     Page,
     PartitionedCollection,
+    SearchedCollection,
     id_bounds,
 )
 from vecbridge.remote._failures import Cause, ErrorTable
 from vecbridge.remote._index import RemoteBackend, RemoteIndex
 from vecbridge.remote._link import Connector, Link
 from vecbridge.remote._recall import ApproximateRanker
-from vecbridge.remote._search import ExactRanker
+from vecbridge.remote._search import ExactRanker, Outside, joined
 from vecbridge.remote._settings import RemoteSettings
 
 __all__ = [
@@ -39,13 +40,16 @@ __all__ = [
     "ExactRanker",
     "Link",
     "Nearest",
+    "Outside",
     "Page",
     "PartitionedCollection",
     "RemoteBackend",
     "RemoteIndex",
     "RemoteSettings",
+    "SearchedCollection",
     "from_document",
     "id_bounds",
+    "joined",
     "storage_name",
     "to_document",
     "uuid_of",

@@ -85,17 +85,12 @@ def id_bounds(ids: IdRange | None, after: str | None = None) -> list[tuple[Opera
     return bounds
 
 
-class Collection(Protocol[ClientT_contra]):
-    """The records of one index in a store.
+class SearchedCollection(Protocol[ClientT_contra]):
+    """What a search asks of the records of one index in a store.
 
     Each method gets a live client, and lets out whatever that raises: the table of errors says what
-    it means. It may be called again after it failed. What it is given is as
-    :class:`vecbridge.VectorIndex` says: distinct ids, float32 vectors, settled filters. A filter
-    may also compare :data:`NORM`, with ``<``, ``<=``, ``>``, ``>=`` and ``==``.
-
-    With less, an index is exact: its searches look at every record. One that does not is an
-    :class:`ApproximateCollection`; one that declares ``partitions`` is a
-    :class:`PartitionedCollection`.
+    it means. It may be called again after it failed. Filters are settled; one may also compare
+    :data:`NORM`, with ``<``, ``<=``, ``>``, ``>=`` and ``==``.
     """
 
     @property
@@ -103,35 +98,16 @@ class Collection(Protocol[ClientT_contra]):
         """The schema, as the store has it."""
 
     @property
-    def capabilities(self) -> Capabilities:
-        """What the index can do, read from the live store."""
-
-    @property
     def form(self) -> ScoreForm:
         """How the store gives its scores."""
 
-    def put(
-        self,
-        client: ClientT_contra,
-        ids: Sequence[str],
-        vectors: NDArray[np.float32],
-        norms: NDArray[np.float64],
-        fields: Fields,
-    ) -> None:
-        """Insert records or replace them whole, all or none."""
-
-    def remove(self, client: ClientT_contra, ids: Sequence[str]) -> None:
-        """Remove records; ids that are not there are ignored."""
-
-    def get(self, client: ClientT_contra, ids: Sequence[str], columns: Columns) -> Records:
-        """Return the records of ids, in any order, without those that are not there."""
-
-    def count(self, client: ClientT_contra, scope: Scope) -> int:
+    def count(self, client: ClientT_contra, /, scope: Scope) -> int:
         """Return the number of records in scope."""
 
     def page(
         self,
         client: ClientT_contra,
+        /,
         scope: Scope,
         ids: IdRange | None,
         limit: int,
@@ -153,6 +129,7 @@ class Collection(Protocol[ClientT_contra]):
     def nearest(
         self,
         client: ClientT_contra,
+        /,
         queries: NDArray[np.float32],
         limit: int,
         scope: Scope,
@@ -169,10 +146,43 @@ class Collection(Protocol[ClientT_contra]):
         """
 
 
+class Collection(SearchedCollection[ClientT_contra], Protocol[ClientT_contra]):
+    """The records of one index in a store.
+
+    What its methods are given is as :class:`vecbridge.VectorIndex` says: distinct ids, float32
+    vectors, settled filters.
+
+    With less, an index is exact: its searches look at every record. One that does not is an
+    :class:`ApproximateCollection`; one that declares ``partitions`` is a
+    :class:`PartitionedCollection`.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the index can do, read from the live store."""
+
+    def put(
+        self,
+        client: ClientT_contra,
+        /,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        fields: Fields,
+    ) -> None:
+        """Insert records or replace them whole, all or none."""
+
+    def remove(self, client: ClientT_contra, /, ids: Sequence[str]) -> None:
+        """Remove records; ids that are not there are ignored."""
+
+    def get(self, client: ClientT_contra, /, ids: Sequence[str], columns: Columns) -> Records:
+        """Return the records of ids, in any order, without those that are not there."""
+
+
 class PartitionedCollection(Protocol[ClientT_contra]):
     """What a collection has besides where its capabilities declare ``partitions``."""
 
-    def cuts(self, client: ClientT_contra, count: int) -> list[str]:
+    def cuts(self, client: ClientT_contra, /, count: int) -> list[str]:
         """Return at most ``count - 1`` ids that cut the records into parts of about one size.
 
         They ascend by code point.
@@ -190,13 +200,13 @@ class ApproximateCollection(Collection[ClientT_contra], Protocol[ClientT_contra]
     def exhaustive(self) -> bool:
         """Whether a search without an effort looks at every record, whatever index there is."""
 
-    def sample(self, client: ClientT_contra, count: int) -> NDArray[np.float32]:
+    def sample(self, client: ClientT_contra, /, count: int) -> NDArray[np.float32]:
         """Return the vectors of some records, each as likely as any other: ``(n, d)``.
 
         By these, the effort is found that a recall needs.
         """
 
-    def prepare(self, client: ClientT_contra, records: int) -> None:
+    def prepare(self, client: ClientT_contra, /, records: int) -> None:
         """Build or rebuild an approximate index, so that it fits a number of records.
 
         Called before efforts are measured: at the first search, and where the number has grown.

@@ -74,7 +74,7 @@ class RemoteIndex(Generic[ClientT]):
         self._ids_at_a_time = ids_at_a_time
         self._closed = False
         self._ranker: ExactRanker[ClientT] | ApproximateRanker[ClientT] = (
-            ExactRanker(collection)
+            ExactRanker(collection, most=collection.capabilities.max_k)
             if collection.capabilities.exact
             else ApproximateRanker(
                 cast(ApproximateCollection[ClientT], collection), recall=recall, effort=effort

@@ -183,21 +183,21 @@ class ApproximateRanker(Generic[ClientT]):
         effort: int | None = None,
     ) -> None:
         self._collection = collection
-        self._exact = ExactRanker(collection)
+        self._exact = ExactRanker(collection, most=collection.capabilities.max_k)
         self._tuning = RecallTuner(collection, self._exact, recall)
         self._given = effort
         info = collection.info
         self._geometry = EngineGeometry(info.metric, info.dimension, collection.form)
 
     def candidates(
-        self, client: ClientT, queries: NDArray[np.float32], k: int, scope: Scope
+        self, client: ClientT, /, queries: NDArray[np.float32], k: int, scope: Scope
     ) -> list[Candidates]:
         """Return at least ``min(k, n)`` records of each query, likely the nearest."""
         found, unsafe = self._found(client, queries, k, scope)
         answers = []
         for query, hits in zip(queries, found, strict=True):
             if hits is not None:
-                answers.append(Candidates(*joined(unsafe, hits), -math.inf))
+                answers.append(Candidates(*_joined(unsafe, hits), -math.inf))
             elif self._collection.exhaustive:
                 answers += self._exact.candidates(client, query[np.newaxis], k, scope)
             else:
@@ -207,7 +207,7 @@ class ApproximateRanker(Generic[ClientT]):
         return answers
 
     def native(
-        self, client: ClientT, queries: NDArray[np.float32], k: int, scope: Scope
+        self, client: ClientT, /, queries: NDArray[np.float32], k: int, scope: Scope
     ) -> list[Hits]:
         """Return the index's own ranking of each query."""
         found, unsafe = self._found(client, queries, k, scope)
@@ -224,7 +224,7 @@ class ApproximateRanker(Generic[ClientT]):
         self, client: ClientT, queries: NDArray[np.float32], k: int, scope: Scope
     ) -> tuple[list[Nearest | None], Outside]:
         """Return what the index finds of each query; ``None`` where that is not enough."""
-        nothing = Outside((), np.empty((0, queries.shape[1]), np.float32), math.inf)
+        nothing = Outside.nothing(queries.shape[1])
         effort = self._effort(client, queries, k, scope)
         if effort is None:
             return [None] * len(queries), nothing
@@ -232,7 +232,7 @@ class ApproximateRanker(Generic[ClientT]):
         unsafe = self._exact.unsafe(client, scope, k)
         found = self._collection.nearest(client, sent, k + _SPARE, scope, effort)
         enough = [
-            hits if self._geometry.trusts(query) and len(joined(unsafe, hits)[0]) >= k else None
+            hits if self._geometry.trusts(query) and len(_joined(unsafe, hits)[0]) >= k else None
             for query, hits in zip(asked, found, strict=True)
         ]
         return enough, unsafe
@@ -265,3 +265,7 @@ def _best(
 ) -> tuple[str, ...]:
     order = rank(found.ids, distances(metric, query, found.vectors), depth)
     return ids_at(found.ids, order)
+
+
+def _joined(unsafe: Outside, hits: Nearest) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    return joined(unsafe.ids, unsafe.vectors, hits.ids, hits.vectors)

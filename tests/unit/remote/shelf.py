@@ -44,12 +44,14 @@ class Server:
 
     Attributes:
         form: how it gives scores.
+        page: most records of a page, whatever is asked for.
         indexes: the records of each index, by id.
         share: the share of the records that its approximate index looks at, with an effort of 1.
         failures: what the next calls raise, first one first.
     """
 
     form: ScoreForm = "distance"
+    page: int = 1 << 20
     share: float | None = None
     indexes: dict[str, tuple[IndexInfo, dict[str, Row]]] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
@@ -138,6 +140,7 @@ class Shelf:
             for name in sorted(self._matching(client, scope))
             if all(compare[word](name, bound) for word, bound in bounds)
         ]
+        limit = min(limit, client.call().page)
         records = self._records(client, names[:limit], columns)
         return Page(records, names[limit - 1] if len(names) > limit else None)
 

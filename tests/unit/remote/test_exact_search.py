@@ -76,3 +76,16 @@ def test_the_native_ranking_is_never_short() -> None:
         for k in (5, 50, 60):
             found = index.search(data.queries, k=k, ranking="native")
             assert [len(hits) for hits in found] == [k] * 3
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
+def test_pages_shorter_than_asked_for_leave_no_record_out(metric: Metric) -> None:
+    data = make("mixed_norms", 6)
+    server = Server(page=3)
+    with Store(ShelfBackend(server)) as store:
+        index = store.create_index("t", dimension=6, metric=metric)
+        index.upsert(data.ids, data.vectors)
+        for hits, query in zip(index.search(data.queries, k=20), data.queries, strict=True):
+            assert (hits.ids, hits.distances.tolist()) == oracle(
+                metric, data.ids, data.vectors, query, 20
+            )
