@@ -58,6 +58,15 @@ test-milvus: $(DEV_ENV) ## The live tests and the suite on a Milvus of yours: UR
 	@$(BIN)/python -m pytest tests/live
 	@$(BIN)/python -m tools.conformance milvus-given --report build/milvus-given
 
+.PHONY: record-milvus
+record-milvus: export VECBRIDGE_TEST_MILVUS_URI := $(or $(URI),$(VECBRIDGE_TEST_MILVUS_URI))
+record-milvus: $(DEV_ENV) ## What a Milvus of yours is asked by the tests, and answers: URI=http://... TO=FILE
+	@$(BIN)/python -m tools.milvus_transcript record $(or $(TO),build/milvus.transcript.gz)
+
+.PHONY: replay-milvus
+replay-milvus: $(DEV_ENV) ## The tests of a recording, without the server: FROM=FILE
+	@$(BIN)/python -m tools.milvus_transcript replay $(or $(FROM),build/milvus.transcript.gz)
+
 .PHONY: test-pymilvus
 test-pymilvus: $(DEV_ENV) ## The live Milvus tests on older releases of pymilvus
 	@$(BIN)/python -m tools.pymilvus_overlay
