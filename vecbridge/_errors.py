@@ -25,7 +25,8 @@
         ├── OperationTimeoutError (TimeoutError)
         ├── CorruptStoreError
         ├── ClosedError
-        └── PartialWriteError         .written .unknown
+        ├── PartialWriteError         .written .unknown
+        └── PartitionsFailedError     .failed
 
 Usage errors also derive from the builtin that a Python programmer expects, so
 ``except ValueError`` keeps working in code that has never heard of vecbridge.
@@ -34,7 +35,7 @@ Usage errors also derive from the builtin that a Python programmer expects, so
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 _CAUSE = "__cause__"
@@ -220,3 +221,23 @@ class PartialWriteError(BackendError):
         super().__init__(message, backend=backend, operation=operation, retryable=retryable)
         self.written = tuple(written)
         self.unknown = tuple(unknown)
+
+
+class PartitionsFailedError(BackendError):
+    """Work on some partitions of an index failed; that on the others is done, and stays so.
+
+    Attributes:
+        failed: what went wrong, by the number of the partition.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        backend: str,
+        operation: str,
+        failed: Mapping[int, str],
+        retryable: bool = True,
+    ) -> None:
+        super().__init__(message, backend=backend, operation=operation, retryable=retryable)
+        self.failed = dict(failed)

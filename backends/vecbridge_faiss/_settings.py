@@ -48,6 +48,11 @@ class FaissSettings(Settings):
         return self.path in {None, ":memory:"}
 
     @property
+    def single_writer(self) -> bool:
+        """Whether one process at a time writes: always, to one SQLite file."""
+        return True
+
+    @property
     def exact(self) -> bool:
         """Whether every record is searched."""
         return self.index.lower() == "flat"

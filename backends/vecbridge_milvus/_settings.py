@@ -134,6 +134,11 @@ class MilvusSettings(IndexSettings):
         return self._lite_path
 
     @property
+    def single_writer(self) -> bool:
+        """Whether one process at a time writes: Milvus Lite is one engine, in one process."""
+        return self.lite_path is not None
+
+    @property
     def address(self) -> tuple[str, int] | None:
         """Host and port of the server; ``None`` for Milvus Lite and for a socket file."""
         if "://" not in self.uri or self.uri.startswith(_SOCKET):

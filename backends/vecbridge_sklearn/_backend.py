@@ -26,6 +26,11 @@ class SklearnSettings(Settings):
         """Whether the records are in this process alone."""
         return self.path in {None, ":memory:"}
 
+    @property
+    def single_writer(self) -> bool:
+        """Whether one process at a time writes: always, to one SQLite file."""
+        return True
+
 
 def products(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the ``(q, n)`` dot products in float32."""

@@ -37,3 +37,8 @@ class TorchSettings(Settings):
     def in_memory(self) -> bool:
         """Whether the records are in this process alone."""
         return self.path in {None, ":memory:"}
+
+    @property
+    def single_writer(self) -> bool:
+        """Whether one process at a time writes: always, to one SQLite file."""
+        return True

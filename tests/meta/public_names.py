@@ -11,10 +11,14 @@ PUBLIC: dict[str, list[str]] = {
         FieldValue Fields Filter FilterSyntaxError Hit Hits IdRange Index IndexExistsError
         IndexInfo IndexNotFoundError InvalidArgumentError InvalidIdError InvalidInputError
         InvalidVectorError METRICS Metric MissingDependencyError OperationTimeoutError
-        PartialWriteError PartitionedIndex RANKINGS RangeIndex Ranking Records Scalar Scan
-        SchemaMismatchError Scope Store UnknownBackendError UnknownSettingError
+        PartialWriteError PartitionedIndex PartitionsFailedError RANKINGS RangeIndex Ranking
+        Records Scalar Scan SchemaMismatchError Scope Store UnknownBackendError UnknownSettingError
         UnsupportedError VecbridgeError VectorIndex __version__ backend_names
         contract_version field get_backend
+    """.split(),
+    "vecbridge.bulk": """
+        Changed Checksum Copied Differences Digest Partition Plan RayExecutor Sent Verified
+        WorkerPool checksum copy copy_part dask_executor digest_part finish plan verify
     """.split(),
     "vecbridge.cli": "main".split(),
     "vecbridge.diagnosis": "Diagnosable Finding Status diagnose lags scratch_index".split(),

@@ -38,6 +38,8 @@ EXTRAS = {
     "vecbridge_pgvector": "pgvector",
     "vecbridge_sklearn": "sklearn",
     "vecbridge_torch": "torch",
+    "vecbridge.bulk._dask": "dask",
+    "vecbridge.bulk._ray": "ray",
     "vecbridge.cli": "cli",
     "vecbridge.fiftyone": "fiftyone",
     "vecbridge.haystack": "haystack",

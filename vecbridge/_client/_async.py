@@ -150,6 +150,11 @@ class AsyncStore(_Awaited):
         return self._plain.name
 
     @property
+    def single_writer(self) -> bool:
+        """Whether processes that write to it at once only wait for each other, as to one file."""
+        return self._plain.single_writer
+
+    @property
     def backend(self) -> Backend:
         """The store's own object, for what only that store can do."""
         return self._plain.backend

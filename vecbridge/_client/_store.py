@@ -33,6 +33,7 @@ class Store:
         consistency: default level of a new index where none is asked for.
         budgets: how much a read of its indexes may take at a time.
         origin: makes the backend again in another process; a store without one cannot be pickled.
+        single_writer: whether processes that write to it at once only wait for each other.
 
     Example:
         >>> import vecbridge
@@ -50,7 +51,9 @@ class Store:
         consistency: Consistency | None = None,
         budgets: Budgets | None = None,
         origin: Callable[[], Backend] | None = None,
+        single_writer: bool = False,
     ) -> None:
+        self._single_writer = single_writer
         self._made: Backend | None = backend
         self._making = reentrant_lock()
         self._origin = origin
@@ -90,6 +93,11 @@ class Store:
     def name(self) -> str:
         """The backend's name."""
         return self._lifetime.backend
+
+    @property
+    def single_writer(self) -> bool:
+        """Whether processes that write to it at once only wait for each other, as to one file."""
+        return self._single_writer
 
     @property
     def backend(self) -> Backend:
@@ -301,6 +309,11 @@ class _Opened(Index):
         if "_engine" in vars(self):
             super().close()
         self._lifetime.end()
+
+
+def store_of(index: Index) -> Store | None:
+    """Return the store that an index was opened over; ``None`` for one made from an object."""
+    return index._store if isinstance(index, _Opened) else None  # noqa: SLF001 - of this module
 
 
 def _check_schema(info: IndexInfo, dimension: int | None, metric: Metric | None) -> None:

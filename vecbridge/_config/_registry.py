@@ -88,6 +88,7 @@ def store_of(name: str | None, given: Mapping[str, Given]) -> Store:
         metric=resolved.settings.metric or "cosine",
         consistency=resolved.settings.consistency_level,
         origin=None if resolved.settings.in_memory else Origin(resolved),
+        single_writer=resolved.settings.single_writer,
     )
 
 

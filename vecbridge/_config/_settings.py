@@ -89,6 +89,14 @@ class Settings(BaseModel):
         """Whether the records are in this process alone; then no store of it can be pickled."""
         return False
 
+    @property
+    def single_writer(self) -> bool:
+        """Whether the place is one machine's files, which one process at a time writes to.
+
+        More of them only wait for each other; so bulk work does not spread its writing there.
+        """
+        return False
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         # An address may hold a password, which its type does not tell.
         for key, value in super().__repr_args__():

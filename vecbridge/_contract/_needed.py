@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 from vecbridge._errors import MissingDependencyError
 
-_INSTALLED_BY = {"pyarrow": "pip install 'vecbridge[parquet]'", "pandas": "pip install pandas"}
+_INSTALLED_BY = {
+    "dask": "pip install 'vecbridge[dask]'",
+    "distributed": "pip install 'vecbridge[dask]'",
+    "pandas": "pip install pandas",
+    "pyarrow": "pip install 'vecbridge[parquet]'",
+    "ray": "pip install 'vecbridge[ray]'",
+}
 
 
 @contextmanager

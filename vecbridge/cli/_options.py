@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,6 +128,44 @@ Where = Annotated[
         show_default=False,
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Work in N processes of this machine.",
+        show_default=False,
+    ),
+]
+DaskCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Work on a Dask cluster, whose scheduler is there.",
+        show_default=False,
+    ),
+]
+RayCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Work on a Ray cluster; auto for the one of this machine.",
+        show_default=False,
+    ),
+]
+Partitions = Annotated[
+    int | None,
+    typer.Option(
+        "--partitions",
+        min=1,
+        metavar="N",
+        help="Ranges of ids to work on one by one; of 32 MiB of vectors each by default.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
 
 
@@ -163,6 +202,28 @@ def store_of(backend: str | None, option: Sequence[str] | None) -> Store:
     store = configured_store(backend, given_of(option))
     saw_settings(store.name, type(store.backend).settings_type)
     return store
+
+
+@contextmanager
+def executor_of(
+    workers: int | None, dask: str | None, ray: str | None
+) -> Iterator[Executor | None]:
+    """Yield where partitions are worked on; ``None`` for this process."""
+    if sum(each is not None for each in (workers, dask, ray)) > 1:
+        raise InvalidArgumentError("--workers, --dask and --ray: give one of them")
+    from vecbridge.bulk import RayExecutor, WorkerPool, dask_executor
+
+    if workers is not None:
+        with WorkerPool(workers) as pool:
+            yield pool
+    elif dask is not None:
+        with dask_executor(dask) as executor:
+            yield executor
+    elif ray is not None:
+        with RayExecutor(ray) as cluster:
+            yield cluster
+    else:
+        yield None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from vecbridge.cli._filter_text import filter_of
 from vecbridge.cli._options import (
     AsJson,
     BothOptions,
+    DaskCluster,
     DropUnsupported,
     Force,
     From,
@@ -21,9 +22,13 @@ from vecbridge.cli._options import (
     IndexName,
     Named,
     Options,
+    Partitions,
+    RayCluster,
     To,
     ToOptions,
     Where,
+    Workers,
+    executor_of,
     joined,
     opened,
     place_of,
@@ -43,6 +48,10 @@ def copy_index(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a copy that was cut short.")
     ] = False,
+    workers: Workers = None,
+    dask: DaskCluster = None,
+    ray: RayCluster = None,
+    partitions: Partitions = None,
     drop_unsupported: DropUnsupported = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
@@ -63,13 +72,15 @@ def copy_index(
             _announce(index, copied_name, store.index_names(), target, json=json)
             warn_of_dropped(index, "copied")
             return
-        with bar(shown=not json) as progress:
+        with executor_of(workers, dask, ray) as executor, bar(shown=not json) as progress:
             done = copy(
                 index,
                 store,
                 copied_name,
                 resume=resume,
                 drop_unsupported=drop_unsupported,
+                executor=executor,
+                partitions=partitions,
                 progress=progress,
             )
         warn_of_memory(store, copied_name)
@@ -78,7 +89,8 @@ def copy_index(
         emit(asdict(done))
         return
     again = f", {done.skipped:,} were there already" if done.skipped else ""
-    say(f"{target}: {done.written:,} records written{again}")
+    parts = f" in {done.partitions:,} partitions" if done.partitions > 1 else ""
+    say(f"{target}: {done.written:,} records written{parts}{again}, {done.seconds:,.1f} s")
     say(f"read back and compared: {done.checksum.records:,} records, {done.checksum.digest}")
 
 

@@ -13,11 +13,16 @@ from vecbridge.cli._failures import Exit
 from vecbridge.cli._options import (
     AsJson,
     BothOptions,
+    DaskCluster,
     DropUnsupported,
     From,
     FromOptions,
+    Partitions,
+    RayCluster,
     To,
     ToOptions,
+    Workers,
+    executor_of,
     joined,
     opened,
     place_of,
@@ -38,6 +43,10 @@ def verify_indexes(
     limit: Annotated[
         int, typer.Option(min=0, help="How many missing, extra and changed records to name, each.")
     ] = 10,
+    workers: Workers = None,
+    dask: DaskCluster = None,
+    ray: RayCluster = None,
+    partitions: Partitions = None,
     drop_unsupported: DropUnsupported = False,
     json: AsJson = False,
 ) -> None:
@@ -52,6 +61,7 @@ def verify_indexes(
     with (
         opened(*place_of(first), joined(option, from_option)) as one,
         opened(*place_of(second), joined(option, to_option)) as other,
+        executor_of(workers, dask, ray) as executor,
         bar(shown=not json) as progress,
     ):
         found = verify(
@@ -61,6 +71,8 @@ def verify_indexes(
             k=k,
             limit=limit,
             drop_unsupported=drop_unsupported,
+            executor=executor,
+            partitions=partitions,
             progress=progress,
         )
         for index in (one, other):
@@ -75,6 +87,8 @@ def verify_indexes(
 def _show(found: Verified, first: str, second: str) -> None:
     for name, each in ((first, found.first), (second, found.second)):
         say(f"{name}: {each.records:,} records, {each.digest}")
+    for part in found.partitions if found.cut > 1 else ():
+        say(f"differs: {part}")
     _show_differences(found.differences, first, second)
     ranked = found.queries - len(found.differing)
     say(f"{ranked} of {found.queries} rankings are the same, ids, order and every bit")

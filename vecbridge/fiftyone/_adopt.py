@@ -22,6 +22,7 @@ from vecbridge import (
     InvalidArgumentError,
     Records,
 )
+from vecbridge.bulk._checksum import Summing
 from vecbridge.fiftyone import _builtin as builtin
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._builtin import config_in_place, our_config
@@ -38,7 +39,6 @@ from vecbridge.fiftyone._run_index import SAMPLE_ID, pending_copy, swap, swap_st
 from vecbridge.fiftyone._runs import dataset_of
 from vecbridge.fiftyone._same_names import SAME_NAMES, adoptable
 from vecbridge.transfer import Progress, checksum, silent
-from vecbridge.transfer._checksum import Summing
 
 _CHANGES = (
     "FiftyOne's sklearn subtracts the mean of all vectors before it compares them by angle, and "

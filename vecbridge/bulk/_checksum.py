@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vecbridge._client import Index
 from vecbridge._contract._consistency import Consistency
 from vecbridge._contract._records import Records
-from vecbridge.transfer._source import Progress, index_batches, silent
+from vecbridge.bulk._reading import Progress, index_batches, silent
 
 _LANES = 2
 _KEY_SEED = 0x7665_6362
@@ -72,11 +72,14 @@ class Summing:
         self._sums = np.zeros(_LANES, np.uint64)
         self._records = 0
 
-    def add(self, records: Records) -> None:
-        """Add records."""
-        if len(records):
-            self._sums += self.hashes(records).sum(axis=0, dtype=np.uint64)
-            self._records += len(records)
+    def add(self, records: Records) -> NDArray[np.uint64]:
+        """Add records, and return their hashes: ``(n, 2)``."""
+        if not len(records):
+            return np.empty((0, _LANES), np.uint64)
+        hashes = self.hashes(records)
+        self._sums += hashes.sum(axis=0, dtype=np.uint64)
+        self._records += len(records)
+        return hashes
 
     def hashes(self, records: Records) -> NDArray[np.uint64]:
         """Return the hashes of records, at least one: ``(n, 2)``."""

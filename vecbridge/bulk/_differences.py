@@ -10,10 +10,9 @@ import numpy as np
 from vecbridge._client import Index
 from vecbridge._contract._field_types import FieldValue
 from vecbridge._contract._records import Records
-from vecbridge.transfer._checksum import Checksum, Summing, coded
-from vecbridge.transfer._source import Progress, index_batches
-
-_STAGE = "comparing"
+from vecbridge.bulk._checksum import Checksum, Summing, coded
+from vecbridge.bulk._plan import Partition
+from vecbridge.bulk._running import Told
 
 
 @dataclass(frozen=True)
@@ -70,43 +69,53 @@ def schema_differences(first: Index, second: Index) -> dict[str, tuple[str | Non
 
 
 def record_differences(
-    first: tuple[Index, Checksum],
-    second: tuple[Index, Checksum],
+    first: Index,
+    second: Index,
+    parts: Iterable[tuple[Partition, Checksum, Checksum]],
     *,
     limit: int,
-    progress: Progress,
+    told: Told,
 ) -> Differences:
     """Return which records differ, in bounded memory: a few batches, and ``limit`` of each kind.
 
     Args:
-        first: an index, and its checksum.
+        first: an index.
         second: the other one, of as many dimensions.
+        parts: the ranges of ids that are looked at, with the checksum of either there.
         limit: how many of each kind are named.
-        progress: called after each batch.
+        told: told of the records of the first.
     """
-    (one, one_sum), (other, other_sum) = first, second
-    shared = [name for name in one.info.fields if name in other.info.fields]
+    shared = [name for name in first.info.fields if name in second.info.fields]
     missing, extra, changed = _Found(limit), _Found(limit), _Found(limit)
-    summing = Summing(one.info.dimension)
-    for records in index_batches(one, _STAGE, progress):
-        theirs = other.fetch(records.ids, fields=shared, consistency="strong")
-        missing.add(theirs.missing)
-        mine = _those_of(records, theirs, shared)
-        if len(mine):
-            differ = (summing.hashes(mine) != summing.hashes(theirs)).any(axis=1)
-            changed.add(mine.ids[row] for row in np.flatnonzero(differ))
-    # Where the numbers tell that there are no others, the second need not be read.
-    if other_sum.records != one_sum.records - missing.count:
-        for records in other.scan(fields=False, vectors=False, consistency="strong"):
-            known = one.contains(records.ids, consistency="strong")
-            extra.add(records.ids[row] for row in np.flatnonzero(~known))
+    summing = Summing(first.info.dimension)
+    for part, one_sum, other_sum in parts:
+        before = missing.count
+        for records in first.scan(start=part.start, stop=part.stop, consistency="strong"):
+            theirs = second.fetch(records.ids, fields=shared, consistency="strong")
+            missing.add(theirs.missing)
+            mine = _those_of(records, theirs, shared)
+            if len(mine):
+                differ = (summing.hashes(mine) != summing.hashes(theirs)).any(axis=1)
+                changed.add(mine.ids[row] for row in np.flatnonzero(differ))
+            told.add(len(records))
+        # Where the numbers tell that there are no others, the second need not be read.
+        if other_sum.records != one_sum.records - (missing.count - before):
+            for records in second.scan(
+                start=part.start,
+                stop=part.stop,
+                fields=False,
+                vectors=False,
+                consistency="strong",
+            ):
+                known = first.contains(records.ids, consistency="strong")
+                extra.add(records.ids[row] for row in np.flatnonzero(~known))
     return Differences(
         missing=missing.count,
         extra=extra.count,
         changed=changed.count,
         missing_ids=tuple(missing.ids),
         extra_ids=tuple(extra.ids),
-        changed_records=tuple(_changes(one, other, changed.ids, shared)),
+        changed_records=tuple(_changes(first, second, changed.ids, shared)),
     )
 
 

@@ -1,0 +1,201 @@
+"""Copies over partitions: in this process, and in others that die in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vecbridge
+from tests.unit.bulk.conftest import DIMENSION, PARTS, RECORDS
+from vecbridge import (
+    BackendError,
+    CorruptStoreError,
+    Index,
+    IndexExistsError,
+    PartitionsFailedError,
+    Store,
+    UnsupportedError,
+)
+from vecbridge.bulk import Partition, WorkerPool, checksum, copy, verify
+
+
+class Failing(Executor):
+    """Threads whose work on some partitions ends in an error."""
+
+    def __init__(self, error: Exception, *numbers: int) -> None:
+        self._threads = ThreadPoolExecutor(2)
+        self._error = error
+        self._numbers = numbers
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if isinstance(args[0], Partition) and args[0].number in self._numbers:
+            failed = Future[Any]()
+            failed.set_exception(self._error)
+            return failed
+        return self._threads.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def test_workers_copy_and_compare_as_this_process_does(
+    source: Index, target: Store, pool: WorkerPool
+) -> None:
+    told = dict[str, tuple[int, int]]()
+    one = copy(source, target, "one", partitions=PARTS)
+    many = copy(
+        source,
+        target,
+        "many",
+        partitions=PARTS,
+        executor=pool,
+        progress=lambda stage, done, total: told.update({stage: (done, total)}),
+    )
+    assert one.checksum == many.checksum == checksum(source)
+    assert (many.written, many.skipped, many.partitions) == (RECORDS, 0, PARTS)
+    assert told == {"copying": (RECORDS, RECORDS), "reading": (RECORDS, RECORDS)}
+    with target.open_index("many") as copied:
+        alone, spread = (
+            verify(source, copied, partitions=PARTS, executor=where) for where in (None, pool)
+        )
+        assert spread.same
+        assert spread == alone
+        copied.delete(["é0250"])
+        copied.upsert(["é0150", "new"], [[9] * DIMENSION] * 2, {"label": ["x", None]})
+        found = verify(source, copied, partitions=PARTS, executor=pool)
+    assert [part.number for part in found.partitions] == [0, 1, 2]
+    assert (found.differences.missing_ids, found.differences.extra_ids) == (("é0250",), ("new",))
+    assert [each.id for each in found.differences.changed_records] == ["é0150"]
+
+
+def test_partitions_that_are_there_are_not_sent_again(
+    source: Index, target: Store, pool: WorkerPool
+) -> None:
+    copy(source, target, partitions=PARTS)
+    with target.open_index("photos") as copied:
+        copied.delete([f"é{row:04}" for row in range(150, 320)])
+    done = copy(source, target, partitions=PARTS, resume=True, executor=pool)
+    assert (done.written, done.skipped) == (170, RECORDS - 170)
+    assert done.checksum == checksum(source)
+
+
+def test_a_worker_refuses_what_is_no_part_of_the_copy_and_nothing_is_written(
+    source: Index, target: Store, pool: WorkerPool
+) -> None:
+    copy(source, target, partitions=PARTS)
+    with target.open_index("photos") as copied:
+        copied.delete(["é0001"])
+        copied.upsert(["é0450"], [[9] * DIMENSION], {"label": ["x"]})
+        before = checksum(copied)
+        with pytest.raises(IndexExistsError, match="'é0450' of it is another in the source"):
+            copy(source, target, partitions=PARTS, resume=True, executor=pool)
+        assert checksum(copied) == before
+
+
+def test_a_partition_that_fails_costs_itself_alone(source: Index, target: Store) -> None:
+    error = BackendError("too busy", backend="sklearn", operation="upsert", retryable=True)
+    with (
+        Failing(error, 1, 4) as executor,
+        pytest.raises(PartitionsFailedError, match=r"2 of 6 .*1: too busy") as told,
+    ):
+        copy(source, target, partitions=PARTS, executor=executor)
+    assert told.value.failed == {1: "too busy", 4: "too busy"}
+    assert told.value.retryable
+    assert told.value.__cause__ is error
+    done = copy(source, target, partitions=PARTS, resume=True)
+    assert (done.written, done.skipped) == (200, RECORDS - 200)
+    assert done.checksum == checksum(source)
+
+
+def test_an_error_of_the_caller_is_raised_as_it_is(source: Index, target: Store) -> None:
+    with (
+        Failing(IndexExistsError("no"), 1) as executor,
+        pytest.raises(IndexExistsError, match="no"),
+    ):
+        copy(source, target, partitions=PARTS, executor=executor)
+
+
+def test_a_worker_that_is_killed_costs_its_partitions_and_nothing_else(
+    source: Index, target: Store, pool: WorkerPool, tmp_path: Path
+) -> None:
+    first = pool.submit(_killed_once, tmp_path / "killed")
+    done = copy(source, target, partitions=PARTS, executor=pool)
+    assert first.result() == "again"
+    assert (done.written, done.checksum) == (RECORDS, checksum(source))
+
+
+def test_work_that_kills_every_worker_ends_in_an_error() -> None:
+    with WorkerPool(1) as pool, pytest.raises(Exception, match="terminated abruptly"):
+        pool.submit(_killed).result(60)
+
+
+def _killed_once(flag: Path) -> str:
+    if flag.exists():
+        return "again"
+    flag.touch()
+    return _killed()
+
+
+def _killed() -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
+def test_one_file_has_one_writer_and_memory_is_in_one_process(
+    source: Index, tmp_path: Path, pool: WorkerPool
+) -> None:
+    with vecbridge.get_backend("faiss", path=tmp_path / "local") as store:
+        with pytest.raises(UnsupportedError, match="one process at a time"):
+            copy(source, store, executor=pool)
+        assert store.index_names() == []
+    with vecbridge.get_backend("sklearn") as store:
+        with pytest.raises(UnsupportedError, match="in this process alone"):
+            copy(source, store, executor=pool)
+        assert store.index_names() == []
+        index = store.create_index("photos", dimension=DIMENSION)
+        with pytest.raises(UnsupportedError, match="in this process alone"):
+            verify(source, index, executor=pool)
+
+
+def test_a_store_that_asks_for_patience_is_given_it(
+    source: Index, target: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals, pauses = [4], list[float]()
+    busy = BackendError("busy", backend="sklearn", operation="upsert", retryable=True)
+    copied = target.create_index(
+        "photos", dimension=DIMENSION, metric="euclidean", fields=dict(source.info.fields)
+    )
+    kind: Any = type(copied.engine)
+    upsert = kind.upsert
+
+    def refusing(*args: Any) -> None:
+        if refusals[0]:
+            refusals[0] -= 1
+            raise busy
+        upsert(*args)
+
+    monkeypatch.setattr(kind, "upsert", refusing)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    assert copy(source, target).written == RECORDS
+    waits = [each for each in pauses if each]
+    assert len(waits) == 4
+    assert waits == sorted(waits)
+    target.drop_index("photos")
+    refusals[0] = 1000
+    with pytest.raises(BackendError, match="busy"):
+        copy(source, target)
+
+
+def test_records_that_come_or_go_meanwhile_are_found_out(source: Index, target: Store) -> None:
+    def meddling(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("reading", RECORDS):
+            source.delete(["é0000"])
+
+    with pytest.raises(CorruptStoreError, match="the source has 599"):
+        copy(source, target, partitions=PARTS, progress=meddling)

@@ -1,0 +1,262 @@
+"""Copying an index from one store to another, partition by partition."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from vecbridge._client import Index, Store
+from vecbridge._client import _validate as validate
+from vecbridge._client._tables import held_by
+from vecbridge._contract._consistency import Consistency
+from vecbridge._errors import CorruptStoreError, IndexExistsError, UnsupportedError
+from vecbridge.bulk._checksum import Checksum
+from vecbridge.bulk._lending import Lent, refuse_stationary
+from vecbridge.bulk._parts import (
+    Compared,
+    Digest,
+    Sent,
+    compare_part,
+    copy_part,
+    digest_part,
+    fit_part,
+)
+from vecbridge.bulk._plan import Partition, Plan, each_once, plan
+from vecbridge.bulk._reading import Progress, silent
+from vecbridge.bulk._running import Task, Told, run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The result of a copy.
+
+    Attributes:
+        written: records written by this call.
+        skipped: records that were there already, from a copy that was cut short.
+        checksum: of what both indexes hold.
+        partitions: how many the index was copied in.
+        seconds: how long it took, reading back included.
+    """
+
+    written: int
+    skipped: int
+    checksum: Checksum
+    partitions: int
+    seconds: float
+
+
+def finish(cut: Plan, sent: Iterable[Sent], read: Iterable[Digest], backend: str) -> Checksum:
+    """Return the checksum of a copy whose partitions are all there and as they were sent.
+
+    Args:
+        cut: the plan of the copy.
+        sent: what :func:`copy_part` reported of each partition.
+        read: what :func:`digest_part` then read back of each partition of the target.
+        backend: name of the target's store, for errors.
+
+    Raises:
+        InvalidArgumentError: a partition was not reported, or twice.
+        CorruptStoreError: what was read back is not what was sent; it names the partitions.
+    """
+    pairs = list(zip(each_once(cut, sent), each_once(cut, read), strict=True))
+    wrong = [
+        f"{part}: the source gave {mine.records:,} records with checksum {mine.checksum.digest}, "
+        f"the copy has {theirs.records:,} with {theirs.checksum.digest}"
+        for part, (mine, theirs) in zip(cut.partitions, pairs, strict=True)
+        if mine.checksum != theirs.checksum
+    ]
+    if wrong:
+        more = f"; and {len(wrong) - 1} more partitions differ" if len(wrong) > 1 else ""
+        raise _corrupt(cut, f"{wrong[0]}{more}", backend)
+    return sum((theirs.checksum for _, theirs in pairs), Checksum())
+
+
+def copy(
+    source: Index,
+    target: Store,
+    name: str | None = None,
+    *,
+    resume: bool = False,
+    drop_unsupported: bool = False,
+    consistency: Consistency | None = None,
+    executor: Executor | None = None,
+    partitions: int | None = None,
+    progress: Progress = silent,
+) -> Copied:
+    """Copy an index to another store, and prove that the copy is whole.
+
+    Streams in bounded memory, partition by partition. A copy that was cut short, by a kill for
+    one, is finished by the same call with ``resume=True``: what is there is compared with the
+    source first, and is not sent again. At the end the copy is read back and compared with what
+    was read from the source, by count and by checksum.
+
+    Args:
+        source: what is copied. It should not be written to meanwhile.
+        target: where to.
+        name: the copy's name; the source's by default.
+        resume: go on with a copy that was cut short.
+        drop_unsupported: copy without what ``source.info.unsupported`` names.
+        consistency: default level of the copy's reads; the source's where the target has it.
+        executor: where partitions are worked on: a :class:`vecbridge.bulk.WorkerPool`, or any
+            other; this process by default. The workers open both stores by their settings.
+        partitions: how many; see :func:`vecbridge.bulk.plan`.
+        progress: called after each batch, or on an executor each partition.
+
+    Raises:
+        IndexExistsError: the target has an index of that name that holds records, and ``resume``
+            was not asked for, or they are not the source's; nothing was written.
+        SchemaMismatchError: it has another dimension or metric.
+        InvalidInputError: it holds less than the source, and a record does not fit; nothing was
+            written.
+        UnsupportedError: the source holds what the contract cannot express, and
+            ``drop_unsupported`` was not asked for; or, on an executor, a store is in memory, or the
+            target has one writer. Nothing was written.
+        CorruptStoreError: what was read back is not what was written.
+        PartitionsFailedError: some partitions failed on the executor; call again with
+            ``resume=True``.
+        BackendError: a store failed; call again with ``resume=True``.
+    """
+    began = time.monotonic()
+    info = source.info
+    validate.refuse_unsupported(info, "The copy would be without it", dropped=drop_unsupported)
+    called = info.name if name is None else name
+    if executor is not None:
+        _refuse_to_spread(source, target)
+    with target.open_or_create_index(
+        called,
+        dimension=info.dimension,
+        metric=info.metric,
+        fields=dict(info.fields),
+        consistency=consistency,
+    ) as copied:
+        there = copied.count(consistency="strong")
+        if there and not resume:
+            raise IndexExistsError(
+                f"the target has an index {called!r} with {there:,} records: choose another name, "
+                f"or go on with a copy that was cut short (resume=True; --resume for the command)"
+            )
+        cut = plan(source, partitions, beside=copied, spread=executor is not None)
+        job = _Job(source, copied, cut, executor, target.name, progress)
+        compared = job.compared(there) if there else {}
+        if held_by(copied.info) not in (held_by(info), held_by(None)):
+            job.refuse_misfits()
+        sent = job.sent(compared, drop_unsupported=drop_unsupported)
+        read = job.read_back(compared)
+        checksum = finish(cut, sent, read, target.name)
+        counts = source.count(consistency="strong"), copied.count(consistency="strong")
+    if counts != (checksum.records, checksum.records):
+        raise _corrupt(
+            cut,
+            f"{checksum.records:,} records were read from the source and from the copy, and now "
+            f"the source has {counts[0]:,} and the copy {counts[1]:,}",
+            target.name,
+        )
+    written, skipped = (
+        sum(getattr(each, what) for each in sent) for what in ("written", "skipped")
+    )
+    seconds = time.monotonic() - began
+    return Copied(written, skipped, checksum, len(cut.partitions), seconds)
+
+
+class _Job:
+    """The steps of a copy, each over the partitions that need it."""
+
+    def __init__(
+        self,
+        source: Index,
+        copied: Index,
+        cut: Plan,
+        executor: Executor | None,
+        backend: str,
+        progress: Progress,
+    ) -> None:
+        self._name = copied.info.name
+        self._source, self._copied = Lent(source), Lent(copied)
+        self._cut = cut
+        self._executor = executor
+        self._backend = backend
+        self._progress = progress
+
+    def compared(self, there: int) -> dict[int, Compared]:
+        """Return what the copy holds of each partition, all of it the source's."""
+        task = Task(compare_part, (self._source, self._copied))
+        told = Told("comparing", there, self._progress)
+        found = run(task, self._cut.partitions, told, self._executor, self._backend)
+        return {each.number: each for each in each_once(self._cut, found)}
+
+    def refuse_misfits(self) -> None:
+        """Refuse a source of which the copy does not hold every record, before any is written."""
+        task = Task(fit_part, (self._source, self._copied))
+        told = Told("checking", self._cut.records, self._progress)
+        each_once(self._cut, run(task, self._cut.partitions, told, self._executor, self._backend))
+
+    def sent(self, compared: dict[int, Compared], *, drop_unsupported: bool) -> list[Sent]:
+        """Send the partitions that are not there as a whole, and return what is known of all."""
+        told = Told("copying", self._cut.records, self._progress)
+        sent = []
+        for each in compared.values():
+            if each.done:
+                sent.append(Sent(each.number, 0, each.records, each.checksum))
+                told.add(each.records)
+        try:
+            for careful in (True, False):
+                task = Task(
+                    copy_part,
+                    (self._source, self._copied),
+                    {"careful": careful, "drop_unsupported": drop_unsupported},
+                )
+                parts = [part for part in self._open(compared) if _begun(compared, part) == careful]
+                sent += run(task, parts, told, self._executor, self._backend)
+        except BaseException:
+            if told.done:
+                logger.warning(
+                    "the copy was cut short: %s of %s records are in index %r of %s; resume=True "
+                    "(--resume for the command) goes on with it",
+                    f"{told.done:,}",
+                    f"{self._cut.records:,}",
+                    self._name,
+                    self._backend,
+                )
+            raise
+        return sent
+
+    def read_back(self, compared: dict[int, Compared]) -> list[Digest]:
+        """Return what the copy holds of every partition; those that were whole were read before."""
+        task = Task(digest_part, (self._copied,))
+        known = [Digest(each.number, each.checksum) for each in compared.values() if each.done]
+        parts = self._open(compared)
+        told = Told("reading", sum(part.records for part in parts), self._progress)
+        return known + run(task, parts, told, self._executor, self._backend)
+
+    def _open(self, compared: dict[int, Compared]) -> list[Partition]:
+        done = {each.number for each in compared.values() if each.done}
+        return [part for part in self._cut.partitions if part.number not in done]
+
+
+def _begun(compared: dict[int, Compared], part: Partition) -> bool:
+    return part.number in compared and compared[part.number].records > 0
+
+
+def _refuse_to_spread(source: Index, target: Store) -> None:
+    refuse_stationary(source, target)
+    if target.single_writer:
+        raise UnsupportedError(
+            f"this store of {target.name!r} is files of one machine, which one process at a time "
+            f"writes to: more of them would only wait for each other. Copy to it in one process "
+            f"(without an executor; without --workers, --dask and --ray)",
+            capability="shared",
+        )
+
+
+def _corrupt(cut: Plan, what: str, backend: str) -> CorruptStoreError:
+    return CorruptStoreError(
+        f"index {cut.index!r} was copied, but is not the same: {what}. Was one of them written to "
+        f"meanwhile? Drop the copy and copy again",
+        backend=backend,
+        operation="copy",
+    )

@@ -1,0 +1,177 @@
+"""What is done about one partition: each of these may be called again, and does the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from vecbridge._client import Index
+from vecbridge._client import _field_values as field_values
+from vecbridge._client import _validate as validate
+from vecbridge._contract._records import Records
+from vecbridge._errors import IndexExistsError
+from vecbridge.bulk._checksum import Checksum, Summing
+from vecbridge.bulk._plan import Partition
+from vecbridge.bulk._running import Throttle, Tick, untold
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What a partition of an index holds.
+
+    Attributes:
+        number: of the partition.
+        checksum: of its records.
+    """
+
+    number: int
+    checksum: Checksum
+
+    @property
+    def records(self) -> int:
+        """Return how many records it has."""
+        return self.checksum.records
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was done about a partition of a copy.
+
+    Attributes:
+        number: of the partition.
+        written: records that were written to the target.
+        skipped: records that it had already.
+        checksum: of the records of the source.
+    """
+
+    number: int
+    written: int
+    skipped: int
+    checksum: Checksum
+
+    @property
+    def records(self) -> int:
+        """Return how many records the source has there."""
+        return self.checksum.records
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a partition of a copy that was cut short holds, and whether that is all of it."""
+
+    number: int
+    checksum: Checksum
+    done: bool
+
+    @property
+    def records(self) -> int:
+        """Return how many records the copy has there."""
+        return self.checksum.records
+
+
+def digest_part(index: Index, part: Partition, *, tick: Tick = untold) -> Digest:
+    """Sum up a partition of an index.
+
+    Args:
+        index: what is read.
+        part: a partition of its plan, or of the plan of another index.
+        tick: called with the number of records of each batch.
+    """
+    summing = Summing(index.info.dimension)
+    for records in scanned(index, part):
+        summing.add(records)
+        tick(len(records))
+    return Digest(part.number, summing.result())
+
+
+def copy_part(
+    source: Index,
+    target: Index,
+    part: Partition,
+    *,
+    careful: bool = False,
+    drop_unsupported: bool = False,
+    tick: Tick = untold,
+) -> Sent:
+    """Send a partition to another index. It may be called again, and writes the same again.
+
+    Args:
+        source: what is copied.
+        target: an index of the same schema.
+        part: a partition of the source's plan.
+        careful: send only what the target does not have; what it has is known to be the same.
+        drop_unsupported: as of :func:`vecbridge.transfer.copy`.
+        tick: called with the number of records of each batch.
+
+    Raises:
+        BackendError: a store failed; a write that it asks to do later is tried for a minute.
+    """
+    summing, throttle = Summing(source.info.dimension), Throttle()
+    written = skipped = 0
+    for records in scanned(source, part):
+        summing.add(records)
+        new = _missing(target, records) if careful else records
+        if len(new):
+            fields = new.fields or None
+            throttle.run(
+                partial(
+                    target.upsert, new.ids, new.vectors, fields, drop_unsupported=drop_unsupported
+                )
+            )
+        written += len(new)
+        skipped += len(records) - len(new)
+        tick(len(records))
+    return Sent(part.number, written, skipped, summing.result())
+
+
+def scanned(index: Index, part: Partition) -> Iterable[Records]:
+    """Return the records of a partition, in batches."""
+    return index.scan(start=part.start, stop=part.stop, consistency="strong")
+
+
+def compare_part(source: Index, target: Index, part: Partition, *, tick: Tick) -> Compared:
+    """Return what the target holds, and refuse what is not the beginning of this copy."""
+    theirs = digest_part(target, part, tick=tick)
+    if theirs.records:
+        if digest_part(source, part) == theirs:
+            return Compared(part.number, theirs.checksum, done=True)
+        _refuse_others(source, target, part)
+    return Compared(part.number, theirs.checksum, done=False)
+
+
+def _refuse_others(source: Index, target: Index, part: Partition) -> None:
+    summing = Summing(source.info.dimension)
+    for records in scanned(target, part):
+        same = source.fetch(records.ids, consistency="strong")
+        if same.missing:
+            what = f"record {same.missing[0]!r} of it is not in the source"
+        else:
+            other = (summing.hashes(same) != summing.hashes(records)).any(axis=1)
+            if not other.any():
+                continue
+            what = f"record {records.ids[int(other.argmax())]!r} of it is another in the source"
+        raise IndexExistsError(
+            f"the target has an index {target.info.name!r} that is not a part of this copy: "
+            f"{what}. Nothing was written. Choose another name; or, where it is an earlier copy of "
+            f"a source that was written to since, drop it and copy again"
+        )
+
+
+def fit_part(source: Index, target: Index, part: Partition, *, tick: Tick) -> Digest:
+    """Refuse a partition of which the target does not hold every record."""
+    held, summing = target.info, Summing(source.info.dimension)
+    for records in scanned(source, part):
+        validate.id_column(records.ids, held.max_id_bytes)
+        field_values.fields(records.fields, held, records.ids)
+        summing.add(records)
+        tick(len(records))
+    return Digest(part.number, summing.result())
+
+
+def _missing(copied: Index, records: Records) -> Records:
+    """Return the records that the copy does not have yet; a record arrives whole or not at all."""
+    rows = np.flatnonzero(~copied.contains(records.ids, consistency="strong"))
+    return records.take(rows)

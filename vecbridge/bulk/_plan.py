@@ -1,0 +1,175 @@
+"""Plans: an index cut into partitions, each of which is worked on by itself."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
+
+from vecbridge._client import Index
+from vecbridge._client import _validate as validate
+from vecbridge._errors import InvalidArgumentError
+
+PARTITION_BYTES = 32 << 20
+"""Bytes of vectors of a partition: what a worker that is killed has to do again, some seconds."""
+
+_LEAST_SPREAD = 16
+_LEAST_RECORDS = 1000
+"""Fewer are read in the time that it takes to begin a partition."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A range of ids of an index.
+
+    Attributes:
+        number: its place in the plan, from 0.
+        start: the first id that may be in it; ``None`` for no lower end.
+        stop: the first id beyond it; ``None`` for no upper end.
+        records: about how many records it has.
+    """
+
+    number: int
+    start: str | None
+    stop: str | None
+    records: int
+
+    def __str__(self) -> str:
+        lower = "the first id" if self.start is None else f"id {self.start!r}"
+        upper = "to the last id" if self.stop is None else f"to before {self.stop!r}"
+        return f"partition {self.number} ({lower} {upper})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An index cut into partitions: every id is in exactly one of them. It pickles.
+
+    Attributes:
+        index: name of the index.
+        records: how many it had when the plan was made.
+        partitions: ranges of ids, ascending.
+    """
+
+    index: str
+    records: int
+    partitions: tuple[Partition, ...]
+
+    def to_json(self) -> str:
+        """Return the plan as JSON, for another program to read."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Return the plan that :meth:`to_json` wrote.
+
+        Raises:
+            InvalidArgumentError: the text is none, or its partitions do not hold every id once.
+        """
+        try:
+            said: dict[str, Any] = json.loads(text)
+            parts = tuple(Partition(**each) for each in said.pop("partitions"))
+            read = cls(**said, partitions=parts)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidArgumentError(f"this text is no plan in JSON: {error}") from None
+        edges = [None, *(part.start for part in parts[1:]), None]
+        wanted = [(at, *edges[at : at + 2]) for at in range(len(parts))]
+        # The lower end of a single range is the smallest of all ids.
+        if len(parts) == 1:
+            wanted = [(0, parts[0].start, None)]
+        found = [(part.number, part.start, part.stop) for part in parts]
+        if not parts or found != wanted:
+            raise InvalidArgumentError("the partitions of this plan do not hold every id once")
+        return read
+
+
+class Part(Protocol):
+    """What the work on one partition reports.
+
+    Attributes:
+        number: of the partition.
+        records: how many records were worked on.
+    """
+
+    @property
+    def number(self) -> int:
+        """Return the number of the partition."""
+        ...
+
+    @property
+    def records(self) -> int:
+        """Return how many records were worked on."""
+        ...
+
+
+P = TypeVar("P", bound=Part)
+
+
+def plan(
+    index: Index,
+    partitions: int | None = None,
+    *,
+    beside: Index | None = None,
+    spread: bool = False,
+) -> Plan:
+    """Cut an index into partitions of about as many records each.
+
+    Args:
+        index: what is worked on.
+        partitions: how many; by default of 32 MiB of vectors each. There are fewer where there
+            are fewer records, and a single one where the index reads no ranges of ids
+            (``capabilities.partitions``): then each range would need all of the ids.
+        beside: another index of which the same ranges are read, and of which the same holds.
+        spread: several workers will share the partitions, so that a default number of them is 16
+            at least, as far as there are records for them.
+
+    Raises:
+        InvalidArgumentError: ``partitions`` is below 1.
+        BackendError: the store failed.
+
+    Example:
+        >>> import vecbridge
+        >>> from vecbridge.bulk import plan
+        >>> index = vecbridge.get_backend("sklearn").create_index("points", dimension=1)
+        >>> index.upsert(["a", "b", "c", "d"], [[0], [1], [2], [3]])
+        >>> [(part.start, part.stop) for part in plan(index, 2).partitions]
+        [(None, 'c'), ('c', None)]
+    """
+    records = index.count(consistency="strong")
+    if partitions is None:
+        by_size = -(-4 * index.info.dimension * records // PARTITION_BYTES)
+        shared = min(_LEAST_SPREAD, records // _LEAST_RECORDS) if spread else 0
+        partitions = max(by_size, shared, 1)
+    wanted = validate.positive(partitions, "partitions")
+    ranged = all(each.capabilities.partitions for each in (index, beside or index))
+    if wanted == 1 or not ranged:
+        return Plan(index.info.name, records, (Partition(0, None, None, records),))
+    ranges = index.partitions(wanted, consistency="strong")
+    count = len(ranges)
+    # The sum of them is the number of records.
+    shares = [records * (at + 1) // count - records * at // count for at in range(count)]
+    parts = (
+        Partition(at, each.start, each.stop, share)
+        for at, (each, share) in enumerate(zip(ranges, shares, strict=True))
+    )
+    return Plan(index.info.name, records, tuple(parts))
+
+
+def each_once(cut: Plan, parts: Iterable[P]) -> list[P]:
+    """Return what was reported of the partitions of a plan, in their order.
+
+    Raises:
+        InvalidArgumentError: the report of one is missing, is there twice, or is of none.
+    """
+    found = sorted(parts, key=lambda part: part.number)
+    numbers, wanted = [part.number for part in found], list(range(len(cut.partitions)))
+    if numbers != wanted:
+        missing = sorted({*wanted} - {*numbers})
+        twice = sorted(each for each, times in Counter(numbers).items() if times > 1)
+        strange = sorted({*numbers} - {*wanted})
+        raise InvalidArgumentError(
+            f"a plan of {len(wanted)} partitions is done when each is reported once: missing "
+            f"{missing}, more than once {twice}, unknown {strange}"
+        )
+    return found

@@ -1,0 +1,182 @@
+"""Work on the partitions of an index: in this process, or on any executor."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from vecbridge._errors import BackendError, PartitionsFailedError, VecbridgeError
+from vecbridge._redaction import error_message
+from vecbridge.bulk._lending import Lent
+from vecbridge.bulk._plan import Part, Partition
+from vecbridge.bulk._reading import Progress
+
+logger = logging.getLogger(__name__)
+
+P = TypeVar("P", bound=Part)
+Tick = Callable[[int], None]
+"""Called with how many records were worked on since the call before."""
+
+_MOST_NAMED = 5
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_PATIENCE_SECONDS = 60.0
+"""How long a write is tried again; the backend has its own patience with a server before that."""
+
+
+@dataclass(frozen=True)
+class Task(Generic[P]):
+    """A function over a partition of indexes, which are opened where it runs.
+
+    Attributes:
+        function: called with the indexes, the partition, ``tick`` and the options.
+        indexes: what it works on.
+        options: keywords of the function.
+    """
+
+    function: Callable[..., P]
+    indexes: tuple[Lent, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, part: Partition, tick: Tick) -> P:
+        with ExitStack() as stack:
+            opened = [stack.enter_context(each.opened()) for each in self.indexes]
+            return self.function(*opened, part, tick=tick, **self.options)
+
+
+class Throttle:
+    """Writes as fast as the store takes it: a pause that refusals double and successes halve.
+
+    A refusal is an error that the store calls retryable.
+    """
+
+    def __init__(self) -> None:
+        self._pause = 0.0
+
+    def run(self, write: Callable[[], None]) -> None:
+        """Write, again and again where the store asks for patience.
+
+        Raises:
+            BackendError: the store refuses for good, or for a minute.
+        """
+        waited = 0.0
+        while True:
+            time.sleep(self._pause)
+            waited += self._pause
+            try:
+                write()
+            except BackendError as error:
+                if not error.retryable or waited >= _PATIENCE_SECONDS:
+                    raise
+                longer = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+                # Workers that were refused at once should not come back at once.
+                self._pause = longer * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            else:
+                self._pause = self._pause / 2 if self._pause > _FIRST_PAUSE / 8 else 0.0
+                return
+
+
+class Told:
+    """Tells how much of a stage is done.
+
+    Args:
+        stage: what is being done, in a word.
+        total: how many records there are to work on.
+        progress: what it is told to.
+    """
+
+    def __init__(self, stage: str, total: int, progress: Progress) -> None:
+        self.stage = stage
+        self.done = 0
+        self._total = total
+        self._progress = progress
+
+    def add(self, records: int) -> None:
+        """Tell of more records."""
+        self.done += records
+        self._progress(self.stage, self.done, max(self._total, self.done))
+
+
+def run(
+    work: Callable[[Partition, Tick], P],
+    parts: Iterable[Partition],
+    told: Told,
+    executor: Executor | None,
+    backend: str,
+) -> list[P]:
+    """Return what the work reports of each partition, in any order.
+
+    In this process, the first error ends it. On an executor, partitions whose store or worker
+    fails cost themselves and no others.
+
+    Args:
+        work: a function that pickles, and may be called again for a partition.
+        parts: the partitions.
+        told: what is told of the progress.
+        executor: where it runs; ``None`` for this process.
+        backend: name of the store that is worked on, for errors.
+
+    Raises:
+        PartitionsFailedError: some failed on the executor.
+        VecbridgeError: what the work raises that is no failure of a store, or in this process.
+    """
+    if executor is None:
+        return [work(part, told.add) for part in parts]
+    futures = {executor.submit(work, part, untold): part for part in parts}
+    done: list[P] = []
+    failed: dict[Partition, Exception] = {}
+    try:
+        for future in as_completed(futures):
+            part = futures[future]
+            try:
+                report = future.result()
+            except Exception as error:
+                # It would be the same for the others.
+                if isinstance(error, VecbridgeError) and not isinstance(error, BackendError):
+                    raise
+                logger.warning("%s: %s failed: %s", told.stage, part, _message(error))
+                failed[part] = error
+            else:
+                done.append(report)
+                told.add(report.records)
+    finally:
+        for future in futures:
+            future.cancel()
+    if failed:
+        raise _failure(failed, len(futures), told, backend)
+    return done
+
+
+def untold(records: int) -> None:
+    """Stand for the progress where nobody can see it."""
+
+
+def _failure(
+    failed: dict[Partition, Exception], count: int, told: Told, backend: str
+) -> PartitionsFailedError:
+    reasons = {
+        part.number: _message(error)
+        for part, error in sorted(failed.items(), key=lambda each: each[0].number)
+    }
+    named = "; ".join(f"{number}: {why}" for number, why in [*reasons.items()][:_MOST_NAMED])
+    more = f"; and {len(reasons) - _MOST_NAMED} more" if len(reasons) > _MOST_NAMED else ""
+    error = PartitionsFailedError(
+        f"{told.stage}: {len(failed)} of {count} partitions failed ({named}{more}). What is done "
+        f"stays done",
+        backend=backend,
+        operation=told.stage,
+        failed=reasons,
+        retryable=all(getattr(each, "retryable", True) for each in failed.values()),
+    )
+    error.__cause__ = next(iter(failed.values()))
+    return error
+
+
+def _message(error: Exception) -> str:
+    return str(error) if isinstance(error, VecbridgeError) else error_message(error)
