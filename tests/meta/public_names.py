@@ -17,8 +17,8 @@ PUBLIC: dict[str, list[str]] = {
         contract_version field get_backend
     """.split(),
     "vecbridge.bulk": """
-        Changed Checksum Copied Differences Digest Partition Plan RayExecutor Sent Verified
-        WorkerPool checksum copy copy_part dask_executor digest_part finish plan verify
+        Digest Partition Plan RayExecutor Sent WorkerPool copy_part dask_executor digest_part
+        finish plan
     """.split(),
     "vecbridge.cli": "main".split(),
     "vecbridge.diagnosis": "Diagnosable Finding Status diagnose lags scratch_index".split(),

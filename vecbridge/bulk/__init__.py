@@ -3,39 +3,29 @@
 An index is cut into ranges of ids by :func:`plan`. A function of one partition opens what it
 works on by names and settings, may be called again, and reports a number and a checksum; what is
 done is told by the stores, not by a file. Where it runs is the choice of the caller: any
-``concurrent.futures.Executor`` takes it.
+``concurrent.futures.Executor`` takes it. :func:`vecbridge.transfer.copy` and
+:func:`vecbridge.transfer.verify` are made of these parts; so is a scheduler of one's own.
 """
 
 from __future__ import annotations
 
-from vecbridge.bulk._checksum import Checksum, checksum
-from vecbridge.bulk._copy import Copied, copy, finish
+from vecbridge.bulk._copy import finish
 from vecbridge.bulk._dask import dask_executor
-from vecbridge.bulk._differences import Changed, Differences
 from vecbridge.bulk._parts import Digest, Sent, copy_part, digest_part
 from vecbridge.bulk._plan import Partition, Plan, plan
 from vecbridge.bulk._pool import WorkerPool
 from vecbridge.bulk._ray import RayExecutor
-from vecbridge.bulk._verify import Verified, verify
 
 __all__ = [
-    "Changed",
-    "Checksum",
-    "Copied",
-    "Differences",
     "Digest",
     "Partition",
     "Plan",
     "RayExecutor",
     "Sent",
-    "Verified",
     "WorkerPool",
-    "checksum",
-    "copy",
     "copy_part",
     "dask_executor",
     "digest_part",
     "finish",
     "plan",
-    "verify",
 ]

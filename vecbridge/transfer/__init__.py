@@ -8,16 +8,10 @@ Copies of indexes and their comparison are those of :mod:`vecbridge.bulk`.
 from __future__ import annotations
 
 from vecbridge._client._tables import Imported, ImportedColumn
-from vecbridge.bulk import (
-    Changed,
-    Checksum,
-    Copied,
-    Differences,
-    Verified,
-    checksum,
-    copy,
-    verify,
-)
+from vecbridge.bulk._checksum import Checksum, checksum
+from vecbridge.bulk._copy import Copied, copy
+from vecbridge.bulk._differences import Changed, Differences
+from vecbridge.bulk._verify import Verified, verify
 from vecbridge.transfer._files import export_records
 from vecbridge.transfer._importing import import_records
 from vecbridge.transfer._source import Progress, silent

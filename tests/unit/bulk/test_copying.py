@@ -22,7 +22,8 @@ from vecbridge import (
     Store,
     UnsupportedError,
 )
-from vecbridge.bulk import Partition, WorkerPool, checksum, copy, verify
+from vecbridge.bulk import Partition, WorkerPool
+from vecbridge.transfer import checksum, copy, verify
 
 
 class Failing(Executor):

@@ -11,7 +11,8 @@ import pytest
 import vecbridge
 from tests.unit.bulk.conftest import PARTS, RECORDS
 from vecbridge import CorruptStoreError, Index, InvalidArgumentError, Store
-from vecbridge.bulk import Checksum, Digest, Plan, Sent, copy_part, digest_part, finish, plan
+from vecbridge.bulk import Digest, Plan, Sent, copy_part, digest_part, finish, plan
+from vecbridge.transfer import Checksum
 
 
 def test_a_plan_travels_and_its_partitions_hold_every_record_once(source: Index) -> None:
