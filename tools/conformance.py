@@ -86,6 +86,18 @@ def pgvector(label: str, **options: object) -> Iterator[Deployment]:
         yield Deployment("pgvector", {"uri": server.uri, **options}, label, life)
 
 
+@contextmanager
+def redis(label: str, **options: object) -> Iterator[Deployment]:
+    """Yield a Redis with search, which the suite may kill."""
+    from tests.servers.redis import running_redis
+
+    with running_redis() as server:
+        life = Life(server.kill, server.start)
+        yield Deployment(
+            "redis", {"host": "127.0.0.1", "port": server.port, **options}, label, life
+        )
+
+
 COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "sklearn-memory": lambda: local("sklearn", "sklearn-memory"),
     "sklearn-disk": lambda: local("sklearn", "sklearn-disk", path="{folder}/records"),
@@ -98,6 +110,8 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "pgvector": lambda: pgvector("pgvector"),
     "pgvector-hnsw": lambda: pgvector("pgvector-hnsw", index_type="hnsw"),
     "pgvector-ivfflat": lambda: pgvector("pgvector-ivfflat", index_type="ivfflat"),
+    "redis": lambda: redis("redis"),
+    "redis-hnsw": lambda: redis("redis-hnsw", algorithm="hnsw"),
     "milvus-given": milvus_given,
 }
 """Every deployment that is shipped, in the order of the columns."""

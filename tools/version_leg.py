@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("sklearn", "faiss", "milvus", "pgvector", "cli", "parquet", "conformance")
+EXTRAS = ("sklearn", "faiss", "milvus", "pgvector", "redis", "cli", "parquet", "conformance")
 """Without torch and FiftyOne, whose sizes would make this a matter of an hour."""
 TOOLS = ["cryptography", "opentelemetry-sdk", "psutil", "pytest-timeout", "tomli", "pytest>=9"]
 TESTS = [
@@ -32,6 +32,7 @@ TESTS = [
     "milvus",
     "pgvector",
     "ranking",
+    "redis",
     "remote",
     "report",
     "sklearn_backend",

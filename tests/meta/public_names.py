@@ -101,6 +101,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge_milvus": "IndexSettings MilvusBackend MilvusIndex MilvusSettings".split(),
     "vecbridge_milvus.lite": "".split(),
     "vecbridge_pgvector": "PgvectorBackend PgvectorSettings".split(),
+    "vecbridge_redis": "RedisBackend RedisSettings".split(),
     "vecbridge_sklearn": "SklearnBackend SklearnSettings".split(),
     "vecbridge_torch": "Arithmetic TorchBackend TorchIndex TorchSettings arithmetic_of".split(),
 }

@@ -36,6 +36,7 @@ EXTRAS = {
     "vecbridge_faiss": "faiss",
     "vecbridge_milvus": "milvus",
     "vecbridge_pgvector": "pgvector",
+    "vecbridge_redis": "redis",
     "vecbridge_sklearn": "sklearn",
     "vecbridge_torch": "torch",
     "vecbridge.bulk._dask": "dask",

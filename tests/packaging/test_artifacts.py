@@ -12,6 +12,7 @@ PACKAGES = {
     "vecbridge_faiss",
     "vecbridge_milvus",
     "vecbridge_pgvector",
+    "vecbridge_redis",
     "vecbridge_sklearn",
     "vecbridge_torch",
 }
@@ -81,6 +82,7 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
     assert "sklearn = vecbridge_sklearn:SklearnBackend" in entry_points
     assert "milvus = vecbridge_milvus:MilvusBackend" in entry_points
     assert "pgvector = vecbridge_pgvector:PgvectorBackend" in entry_points
+    assert "redis = vecbridge_redis:RedisBackend" in entry_points
     assert "torch = vecbridge_torch:TorchBackend" in entry_points
 
 

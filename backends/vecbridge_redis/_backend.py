@@ -1,0 +1,200 @@
+"""The backend: indexes of searches over hashes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from vecbridge import FieldType, IndexInfo, SchemaMismatchError, Scope
+from vecbridge.diagnosis import Finding
+from vecbridge.fields import FIELD_TYPES
+from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
+from vecbridge_redis._collection import (
+    MAX_DIMENSION,
+    METRICS,
+    Hashes,
+    Layout,
+    prefixes_of,
+    schema_of,
+)
+from vecbridge_redis._connection import (
+    ERRORS,
+    Client,
+    Server,
+    asked,
+    connected,
+    described,
+    server_of,
+    text_of,
+    words,
+)
+from vecbridge_redis._settings import RedisSettings
+
+_ROWS = 1_000
+_OURS = '{"vecbridge":'
+_KEEP = "to keep what is acknowledged: CONFIG SET appendonly yes, CONFIG SET appendfsync always"
+_UNKNOWN_FSYNC = Finding(
+    "durability", "warning", "the user may not see how the server keeps what it acknowledges", _KEEP
+)
+_FSYNC = {
+    "always": Finding("durability", "ok", "what is acknowledged is on disk"),
+    "everysec": Finding(
+        "durability", "warning", "the server may lose a second or two of acknowledged writes", _KEEP
+    ),
+    "no": Finding(
+        "durability", "warning", "the system says when acknowledged writes are on disk", _KEEP
+    ),
+    "never": Finding(
+        "durability", "warning", "the server keeps no log, and loses writes when it ends", _KEEP
+    ),
+}
+
+
+class RedisBackend(RemoteBackend[Client]):
+    """Indexes over the hashes of a Redis. Connects on first use.
+
+    Args:
+        settings: where the server is, and who asks.
+    """
+
+    settings: RedisSettings
+    name: ClassVar[str] = "redis"
+    settings_type: ClassVar[type[RedisSettings]] = RedisSettings
+    field_types: ClassVar[frozenset[FieldType]] = frozenset(FIELD_TYPES)
+    max_dimension = MAX_DIMENSION
+
+    def __init__(self, settings: RedisSettings) -> None:
+        hidden = [settings.password] if settings.password else []
+        super().__init__(
+            settings, ERRORS, place=settings.place, clients=settings.pool_size, secrets=hidden
+        )
+
+    def connect(self) -> Client:
+        """Return a client of one connection that has reached the server."""
+        return connected(self.settings)
+
+    def make(self, client: Client, info: IndexInfo) -> Hashes | None:
+        """Make an index of searches, with its schema among the prefixes of its keys.
+
+        No key begins with the schema. So one command makes an index and says what it is: none is
+        half made, and none is named by what another one left.
+        """
+        settings = self.settings
+        options = [
+            "TYPE",
+            "FLOAT32",
+            "DIM",
+            info.dimension,
+            "DISTANCE_METRIC",
+            METRICS[info.metric],
+        ]
+        if settings.algorithm == "hnsw":
+            options += ["M", settings.hnsw_m, "EF_CONSTRUCTION", settings.hnsw_ef_construction]
+        server = server_of(client)
+        # Of this index alone: what a dropped one has left is none of its records.
+        prefix = f"vecbridge:{{{info.name}.{secrets.token_hex(4)}}}:"
+        schema = schema_of(info, [settings.algorithm.upper(), len(options), *options])
+        command = ["FT.CREATE", info.name, "ON", "HASH", "PREFIX", 2, prefix, to_document(info)]
+        (made,) = asked(client, [[*command, "SCHEMA", *schema]])
+        if isinstance(made, Exception):
+            if "already exists" in str(made):
+                return None
+            raise made
+        return self._hashes(server, info, prefix, settings.algorithm)
+
+    def find(self, client: Client, name: str) -> Hashes | None:
+        """Return the hashes of an index."""
+        found = described(client, name)
+        if found is None:
+            return None
+        prefixes = prefixes_of(found)
+        document = next((each for each in prefixes if each.startswith(_OURS)), None)
+        if document is None:
+            raise SchemaMismatchError(f"index {name!r} of Redis was made by another program")
+        info = from_document(document, backend=self.name)
+        attributes = [words(each) for each in found["attributes"]]
+        vector = next(each for each in attributes if "algorithm" in each)
+        algorithm = text_of(vector["algorithm"]).lower()
+        return self._hashes(server_of(client), info, prefixes[0], algorithm)
+
+    def names(self, client: Client) -> list[str]:
+        """Return the names of the indexes."""
+        names = [text_of(each) for each in asked(client, [("FT._LIST",)])[0]]
+        found = asked(client, [("FT.INFO", name) for name in names])
+        return [
+            name
+            for name, each in zip(names, found, strict=True)
+            if not isinstance(each, Exception)
+            and any(prefix.startswith(_OURS) for prefix in prefixes_of(words(each)))
+        ]
+
+    def remove(self, client: Client, name: str) -> bool:
+        """Drop an index, with its hashes."""
+        if self.find(client, name) is None:
+            return False
+        (done,) = asked(client, [("FT.DROPINDEX", name, "DD")])
+        if isinstance(done, Exception):
+            if "unknown index" in str(done).lower():
+                return False
+            raise done
+        return True
+
+    def index_over(self, collection: Any) -> RemoteIndex[Client]:
+        """Return the index over some hashes."""
+        settings = self.settings
+        return RemoteIndex(
+            self.link,
+            collection,
+            put_rows=_ROWS,
+            recall=settings.recall,
+            effort=settings.hnsw_ef_runtime,
+        )
+
+    def versions(self) -> dict[str, str]:
+        """Return what the live server and its search module call themselves."""
+        return self.link.run("versions", self._versions)
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Look at the server, the user and every index; change nothing."""
+        yield from self.link.run("diagnose", self._findings)
+        for name in self.index_names():
+            try:
+                index = self.open_index(name)
+            except SchemaMismatchError as error:
+                yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
+                continue
+            info, rows = index.info, index.count(Scope())
+            found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
+            yield Finding(f"index {name}", "ok", found)
+
+    def _findings(self, client: Client) -> list[Finding]:
+        server = server_of(client)
+        who = f"user {self.settings.username or 'default'!r}"
+        findings = [
+            Finding("server", "ok", f"Redis {server.version} at {self.link.place}, {who}"),
+            Finding("connection", "ok", "encrypted")
+            if self.settings.tls
+            else Finding("connection", "warning", "not encrypted", "give tls=True"),
+            _FSYNC.get(server.fsync or "", _UNKNOWN_FSYNC),
+        ]
+        if server.eviction != "noeviction":
+            found = f"where memory is short, the server removes records: {server.eviction}"
+            advice = "CONFIG SET maxmemory-policy noeviction"
+            findings.append(Finding("memory", "warning", found, advice))
+        if server.replica:
+            found, advice = "this is a replica, which lags and takes no writes", "name the primary"
+            findings.append(Finding("role", "warning", found, advice))
+        return findings
+
+    def _versions(self, client: Client) -> dict[str, str]:
+        modules = asked(client, [("MODULE", "LIST")])[0]
+        listed = [] if isinstance(modules, Exception) else [*map(words, modules)]
+        found = {text_of(each["name"]): int(each["ver"]) for each in listed}
+        number = found.get("search", 0)
+        search = f"{number // 10_000}.{number // 100 % 100}.{number % 100}" if number else "unknown"
+        return {"redis": server_of(client).version, "search": search}
+
+    def _hashes(self, server: Server, info: IndexInfo, prefix: str, algorithm: str) -> Hashes:
+        recall = self.settings.recall if algorithm == "hnsw" else None
+        return Hashes(Layout(info, prefix, recall, durable=server.fsync == "always"))

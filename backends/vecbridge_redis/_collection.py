@@ -1,0 +1,399 @@
+"""One index: a hash per record, and an index of searches over them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge import (
+    BackendError,
+    Capabilities,
+    CorruptStoreError,
+    Fields,
+    IdRange,
+    IndexInfo,
+    IndexNotFoundError,
+    Metric,
+    Records,
+    Scope,
+)
+from vecbridge.fields import FIELD_TYPES, BaseType, FieldType, base_of, is_optional
+from vecbridge.filters import FILTER_OPERATORS, FilterOperator
+from vecbridge.ranking import EngineGeometry, ScoreForm
+from vecbridge.remote import Columns, Nearest, Page
+from vecbridge_redis._connection import UNKNOWN, Client, Command, asked, text_of, words
+from vecbridge_redis._filters import EXACT, Condition, tag
+
+Row: TypeAlias = tuple[str, list[Any]]
+"""A key, and values of its hash."""
+
+METRICS: dict[Metric, str] = {"cosine": "COSINE", "dotproduct": "IP", "euclidean": "L2"}
+MAX_DIMENSION = 32_768
+_MOST_KEYS, _FILTERED, _SCANNED = 1_000, 1_000, 10_000
+# Of what a search finds at most: servers that others run allow 10 000.
+_MAX_K = 8_192
+_BATCH_BYTES = 8 << 20
+_EFFORTS = (16, 32, 64, 128, 256, 512, 1024, 2048)
+_TEXTS: tuple[FieldType, ...] = ("string", "string?")
+_UNORDERED: tuple[FilterOperator, ...] = ("<", "<=", ">", ">=", "contains")
+# A TAG has no order and no parts.
+_EXCEPT = frozenset(product(_TEXTS, _UNORDERED))
+
+
+class Layout(NamedTuple):
+    """How an index is kept.
+
+    Attributes:
+        info: the schema.
+        prefix: of the keys of its records.
+        recall: that searches by HNSW are tuned for; ``None`` where they look at everything.
+        durable: the server answers a write when it is on disk.
+    """
+
+    info: IndexInfo
+    prefix: str
+    recall: float | None
+    durable: bool
+
+
+class Hashes:
+    """Implements :class:`vecbridge.remote.Collection` on hashes.
+
+    A hash has the exact values under the names of their fields, and what is indexed of them under
+    names with a dot, which no field has. A vector on which float32 is no good is not indexed: what
+    is no number would spoil the order of all others.
+
+    Args:
+        layout: how the index is kept.
+    """
+
+    exhaustive = True
+    efforts: Sequence[int] = _EFFORTS
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.info = layout.info
+        self.form: ScoreForm = "squared" if layout.info.metric == "euclidean" else "one-minus"
+        self._band = EngineGeometry(self.info.metric, self.info.dimension, self.form).band
+        self._condition = Condition(self.info.fields)
+        self.capabilities = Capabilities(
+            exact=layout.recall is None,
+            recall=layout.recall,
+            range_search=False,
+            farthest=False,
+            partitions=False,
+            max_dimension=MAX_DIMENSION,
+            max_k=_MAX_K,
+            max_within=_MOST_KEYS,
+            max_batch_bytes=_BATCH_BYTES,
+            field_types=frozenset(FIELD_TYPES),
+            filters=FILTER_OPERATORS,
+            filters_except=_EXCEPT,
+            consistency=frozenset({"strong"}),
+            durable=layout.durable,
+            shared=True,
+        )
+
+    def put(
+        self,
+        client: Client,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        fields: Fields,
+    ) -> None:
+        """Write records in one transaction."""
+        keys = self._keys(ids)
+        low, high = self._band
+        blobs = (
+            (".vector" if low <= norm <= high else ".unsafe", vector.tobytes(), ".norm", repr(norm))
+            for vector, norm in zip(vectors, norms.tolist(), strict=True)
+        )
+        columns = [
+            map(_WRITERS[base_of(kind)], [name] * len(keys), fields[name])
+            for name, kind in self.info.fields.items()
+        ]
+        missing = self._missing(len(keys), fields)
+        rows = zip(keys, blobs, missing, *columns, strict=True)
+        hashes: list[Command] = [
+            ("HSET", key, *blob, *none, *(each for pairs in values for each in pairs))
+            for key, blob, none, *values in rows
+        ]
+        # First, so that nothing of a record that is replaced is left.
+        commands = [("DEL", *keys), *hashes, ("FT.INFO", self.info.name)]
+        *answers, info = asked(client, commands, atomic=True)
+        try:
+            self._check(info)
+        except IndexNotFoundError:
+            asked(client, [("DEL", *keys)])
+            raise
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+
+    def remove(self, client: Client, ids: Sequence[str]) -> None:
+        """Delete hashes."""
+        self._ask(client, [("DEL", *self._keys(ids))])
+
+    def get(self, client: Client, ids: Sequence[str], columns: Columns) -> Records:
+        """Return the records of ids."""
+        return self._records(self._rows(client, self._keys(ids), columns), columns)
+
+    def count(self, client: Client, scope: Scope) -> int:
+        """Return the number of records in scope."""
+        (found,) = self._ask(client, [self._search(self._query(scope), scope, 0)])
+        return int(words(found)["total_results"])
+
+    def page(
+        self,
+        client: Client,
+        scope: Scope,
+        ids: IdRange | None,
+        limit: int,
+        after: tuple[list[str], int] | None,
+        columns: Columns,
+    ) -> Page:
+        """Return records by the order of their keys, which are listed once."""
+        if after is None and scope.where is not None:
+            # Most filters find few, and then this is all.
+            most = min(limit, _MAX_K)
+            total, rows = self._matching(client, scope, most, columns)
+            if total <= most:
+                return Page(self._records(rows, columns), None)
+        keys, at = after or (self._all_keys(client, scope), 0)
+        found: list[Row] = []
+        while at < len(keys) and len(found) < limit:
+            room = limit - len(found)
+            part = keys[at : at + min(room if scope.where is None else _FILTERED, _SCANNED)]
+            if scope.where is None:
+                rows = self._rows(client, part, columns)
+            else:
+                among = replace(scope, within=self._ids(part))
+                rows = sorted(self._matching(client, among, len(part), columns)[1])
+            at = keys.index(rows[room - 1][0], at) + 1 if len(rows) > room else at + len(part)
+            found += rows[:room]
+        return Page(self._records(found, columns), (keys, at) if at < len(keys) else None)
+
+    def nearest(
+        self,
+        client: Client,
+        queries: NDArray[np.float32],
+        limit: int,
+        scope: Scope,
+        effort: int | None,
+    ) -> list[Nearest]:
+        """Return the nearest records of each query, by HNSW where an effort is named."""
+        how = "" if effort is None else f" EF_RUNTIME {effort}"
+        if effort is None and self._layout.recall is not None:
+            how = " HYBRID_POLICY ADHOC_BF"
+        query = rf"{self._query(scope)}=>[KNN {limit} @\.vector $query{how} AS score]"
+        if self.info.metric == "cosine":
+            # From a zero vector, whose scores mean nothing, the server finds no record.
+            queries = np.where(queries.any(axis=1, keepdims=True), queries, np.float32(1.0))
+        wanted = ("SORTBY", "score", "RETURN", 2, "score", ".vector")
+        searches = [
+            self._search(query, scope, limit, *wanted, "PARAMS", 2, "query", each.tobytes())
+            for each in queries
+        ]
+        answers = []
+        for found in self._ask(client, searches):
+            _, rows = self._found(found, ("score", ".vector"), limit)
+            scores = np.array([values[0] for _, values in rows], np.float64)
+            vectors = self._vectors((key, values[1]) for key, values in rows)
+            answers.append(Nearest(self._ids(key for key, _ in rows), scores, vectors))
+        return answers
+
+    def sample(self, client: Client, count: int) -> NDArray[np.float32]:
+        """Return the vectors of some records."""
+        keys = self._all_keys(client, Scope())
+        chosen = random.sample(keys, min(count, len(keys)))
+        columns = Columns(vectors=True)
+        return self._records(self._rows(client, chosen, columns), columns).vectors
+
+    def prepare(self, client: Client, records: int) -> None:
+        """Do nothing: the server links a record when it is written."""
+
+    def _ask(self, client: Client, commands: Sequence[Command]) -> list[Any]:
+        """Return the answers to commands, from the index that this one is, and whole."""
+        info, *answers = asked(client, [("FT.INFO", self.info.name), *commands])
+        found = self._check(info)
+        if int(found["indexing"]):
+            raise self._error("the server has not yet indexed all records since it started")
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    def _check(self, info: Any) -> dict[str, Any]:
+        """Return what the server says of the index; one of its name that was made later is none."""
+        if isinstance(info, Exception) and not re.search(UNKNOWN, str(info), re.IGNORECASE):
+            raise info
+        found = {} if isinstance(info, Exception) else words(info)
+        if self._layout.prefix not in prefixes_of(found):
+            raise IndexNotFoundError(
+                f"index {self.info.name!r} was dropped; open it again, if it was created again"
+            )
+        return found
+
+    def _keys(self, ids: Iterable[str]) -> list[str]:
+        return [self._layout.prefix + name for name in ids]
+
+    def _all_keys(self, client: Client, scope: Scope) -> list[str]:
+        """Return the keys of all records in scope, sorted; a walk may come by one twice."""
+        if scope.within is not None:
+            return sorted({*self._keys(scope.within)})
+        found = client.scan_iter(match=f"{self._layout.prefix}*", count=_SCANNED)
+        return sorted({text_of(key) for key in found})
+
+    def _query(self, scope: Scope) -> str:
+        return "*" if scope.where is None else f"({self._condition.written(scope.where)})"
+
+    def _search(self, query: str, scope: Scope, limit: int, *more: Any) -> Command:
+        """Return a search without a limit of time: the server's would make it return less."""
+        among = () if scope.within is None else ("INKEYS", len(scope.within))
+        keys = self._keys(scope.within or ())
+        limits = ("LIMIT", 0, limit, "TIMEOUT", 0, "DIALECT", 2)
+        return ("FT.SEARCH", self.info.name, query, *among, *keys, *more, *limits)
+
+    def _found(self, answer: Any, names: Sequence[str], limit: int) -> tuple[int, list[Row]]:
+        """Return how many records a search found, and the keys and the values of those listed."""
+        found = words(answer)
+        total, results = int(found["total_results"]), found["results"]
+        rows = []
+        for result in map(words, results):
+            values = words(result.get("extra_attributes") or {})
+            rows.append((text_of(result["id"]), [values.get(name) for name in names]))
+        if found.get("warning") or len(rows) != min(total, limit):
+            raise self._error("the server found more than it listed")
+        return total, rows
+
+    def _matching(
+        self, client: Client, scope: Scope, limit: int, columns: Columns
+    ) -> tuple[int, list[Row]]:
+        names = _names(columns)
+        search = self._search(self._query(scope), scope, limit, "RETURN", len(names), *names)
+        return self._found(self._ask(client, [search])[0], names, limit)
+
+    def _rows(self, client: Client, keys: Sequence[str], columns: Columns) -> list[Row]:
+        names = _names(columns)
+        rows = zip(keys, self._ask(client, [("HMGET", key, *names) for key in keys]), strict=True)
+        return [(key, values) for key, values in rows if values[0] is not None]
+
+    def _ids(self, keys: Iterable[str]) -> tuple[str, ...]:
+        return tuple(key.removeprefix(self._layout.prefix) for key in keys)
+
+    def _records(self, rows: Sequence[Row], columns: Columns) -> Records:
+        vectors = np.empty((len(rows), 0), np.float32)
+        if columns.vectors:
+            vectors = self._vectors((key, values[1] or values[2]) for key, values in rows)
+        first = 3 if columns.vectors else 1
+        fields = {
+            name: [self._read(name, values[at]) for _, values in rows]
+            for at, name in enumerate(columns.fields, first)
+        }
+        return Records(self._ids(key for key, _ in rows), vectors, fields)
+
+    def _read(self, name: str, value: bytes | None) -> Any:
+        return None if value is None else _READERS[base_of(self.info.fields[name])](value)
+
+    def _vectors(self, blobs: Iterable[tuple[str, bytes | None]]) -> NDArray[np.float32]:
+        size, table = 4 * self.info.dimension, []
+        for key, blob in blobs:
+            if blob is None or len(blob) != size:
+                raise CorruptStoreError(
+                    f"the hash {key!r} has no vector of {self.info.dimension} float32 values; "
+                    f"another program wrote it: delete it, or write the record again",
+                    backend="redis",
+                    operation="read",
+                )
+            table.append(blob)
+        found = np.frombuffer(b"".join(table), np.float32).reshape(-1, self.info.dimension)
+        return found.astype(np.float32)
+
+    def _missing(self, count: int, fields: Fields) -> Iterable[tuple[str, ...]]:
+        optional = [name for name, kind in self.info.fields.items() if is_optional(kind)]
+        for row in range(count):
+            none = [name for name in optional if fields[name][row] is None]
+            yield (".none", ",".join(none)) if none else ()
+
+    def _error(self, problem: str) -> BackendError:
+        return BackendError(
+            f"index {self.info.name!r} of Redis gave no whole answer: {problem}; try again",
+            backend="redis",
+            operation="read",
+            retryable=True,
+        )
+
+
+def schema_of(info: IndexInfo, vector: Sequence[Any]) -> list[Any]:
+    """Return what the hashes of an index have to search by, as ``FT.CREATE`` takes it."""
+    schema = [".norm", "NUMERIC", ".none", "TAG", "CASESENSITIVE", ".vector", "VECTOR", *vector]
+    for name, kind in info.fields.items():
+        base = base_of(kind)
+        schema += [f"{name}.tag", "TAG"] if "string" in base else [f"{name}.number", "NUMERIC"]
+        schema += [f"{name}.rest", "NUMERIC"] if base in {"integer", "timestamp"} else []
+    return schema
+
+
+def prefixes_of(found: Mapping[str, Any]) -> list[str]:
+    """Return the prefixes of the keys that an index is over."""
+    return [
+        text_of(each) for each in words(found.get("index_definition") or {}).get("prefixes", ())
+    ]
+
+
+def _names(columns: Columns) -> tuple[str, ...]:
+    return (".norm", *((".vector", ".unsafe") if columns.vectors else ()), *columns.fields)
+
+
+def _text(name: str, value: str | None) -> tuple[str, ...]:
+    return () if value is None else (name, value, f"{name}.tag", tag(value))
+
+
+def _list(name: str, value: Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    tags = (f"{name}.tag", ",".join(map(tag, value))) if value else ()
+    return (name, json.dumps(list(value), ensure_ascii=False), *tags)
+
+
+def _number(name: str, value: float | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    near = float(value)
+    rest: tuple[str, ...] = ()
+    if isinstance(value, int) and abs(value) >= EXACT:
+        rest = (f"{name}.rest", str(value - int(near)))
+    return (
+        name,
+        f"{value:d}" if isinstance(value, int) else repr(value),
+        f"{name}.number",
+        repr(near),
+        *rest,
+    )
+
+
+_WRITERS: dict[BaseType, Callable[[str, Any], tuple[str, ...]]] = {
+    "string": _text,
+    "integer": _number,
+    "float": _number,
+    "boolean": _number,
+    "timestamp": _number,
+    "strings": _list,
+}
+_READERS: dict[BaseType, Callable[[bytes], Any]] = {
+    "string": bytes.decode,
+    "integer": int,
+    "float": float,
+    "boolean": b"1".__eq__,
+    "timestamp": int,
+    "strings": json.loads,
+}

@@ -1,0 +1,224 @@
+"""The boundary to redis-py: connections with deadlines, and what their errors mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from vecbridge import (
+    AuthenticationError,
+    BackendError,
+    ConfigurationError,
+    ConnectionFailedError,
+    IndexNotFoundError,
+    InvalidArgumentError,
+    OperationTimeoutError,
+)
+from vecbridge.remote import Cause, ErrorTable
+from vecbridge_redis._settings import RedisSettings
+
+Client: TypeAlias = "redis.Redis"
+Command: TypeAlias = Sequence[Any]
+UNKNOWN = "unknown index|no such index|index not found"
+_OLDEST_SERVER = 7
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a server says of itself.
+
+    Attributes:
+        version: of Redis.
+        fsync: when it writes what it has answered to its disk: ``always``, ``everysec``, ``no``, or
+            ``never`` where it keeps no log; ``None`` where it does not say.
+        eviction: which keys it removes where memory is short; ``noeviction`` for none.
+        replica: it only reads.
+        cluster: it has a part of the keys.
+    """
+
+    version: str
+    fsync: str | None
+    eviction: str
+    replica: bool
+    cluster: bool
+
+
+def connected(settings: RedisSettings) -> Client:
+    """Return a client of one connection that has reached the server."""
+    secret = settings.password
+    tls: dict[str, Any] = {}
+    if settings.tls:
+        files = {"ca_certs": settings.ssl_root_cert, "certfile": settings.ssl_cert}
+        files["keyfile"] = settings.ssl_key
+        tls = {f"ssl_{name}": str(path) for name, path in files.items() if path is not None}
+        tls["ssl"] = True
+    client = redis.Redis(
+        host=settings.host,
+        port=settings.port,
+        db=settings.db,
+        username=settings.username,
+        password=None if secret is None else secret.get_secret_value(),
+        socket_timeout=settings.timeout,
+        socket_connect_timeout=settings.timeout,
+        # A call is made again by the layer above, which knows for how long.
+        retry=Retry(NoBackoff(), 0),
+        protocol=3,
+        client_name="vecbridge",
+        max_connections=1,
+        **tls,
+    )
+    try:
+        client.ping()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def asked(client: Client, commands: Sequence[Command], *, atomic: bool = False) -> list[Any]:
+    """Return the answers to commands, errors among them, after one round trip."""
+    with client.pipeline(transaction=atomic) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        answers: list[Any] = pipe.execute(raise_on_error=False)
+        return answers
+
+
+def text_of(value: Any) -> str:
+    """Return a word of an answer, which comes as bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def described(client: Client, name: str) -> Mapping[str, Any] | None:
+    """Return what the server says of an index of searches; ``None`` where there is none."""
+    (found,) = asked(client, [("FT.INFO", name)])
+    if not isinstance(found, Exception):
+        return words(found)
+    if re.search(UNKNOWN, str(found), re.IGNORECASE):
+        return None
+    raise found
+
+
+def server_of(client: Client) -> Server:
+    """Return what the server says of itself.
+
+    Raises:
+        ConfigurationError: it is too old, or a part of a cluster.
+    """
+    about, config = asked(client, [("INFO",), ("CONFIG", "GET", "appendfsync")])
+    if isinstance(about, Exception):
+        raise about
+    said = words(about)
+    fsync = None if isinstance(config, Exception) else text_of(words(config).get("appendfsync"))
+    server = Server(
+        text_of(said.get("redis_version", 0)),
+        fsync if said.get("aof_enabled") else "never",
+        text_of(said.get("maxmemory_policy")),
+        text_of(said.get("role")) == "slave",
+        bool(said.get("cluster_enabled")),
+    )
+    if server.cluster or int(server.version.partition(".")[0]) < _OLDEST_SERVER:
+        found = "a part of a cluster" if server.cluster else f"Redis {server.version}"
+        raise ConfigurationError(
+            f"this server is {found}; Redis 7 with search or Redis 8 is needed, as a single server"
+        )
+    return server
+
+
+def words(found: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an answer with its keys as text."""
+    return {text_of(key): value for key, value in found.items()}
+
+
+def _says(pattern: str) -> Callable[[Exception], bool]:
+    matching = re.compile(pattern, re.IGNORECASE)
+    return lambda error: (
+        isinstance(error, redis.RedisError) and matching.search(str(error)) is not None
+    )
+
+
+ERRORS = ErrorTable(
+    "redis",
+    "Redis",
+    [
+        Cause(
+            match=redis.TimeoutError,
+            kind=OperationTimeoutError,
+            retryable=True,
+            advice="It may be overloaded or frozen; try again, or raise the setting timeout",
+        ),
+        Cause(
+            match=_says("unknown command|unknown subcommand.*HELLO"),
+            kind=ConfigurationError,
+            advice="Redis 7 with the search module or Redis 8 is needed",
+        ),
+        Cause(
+            match=_says("index on db"),
+            kind=ConfigurationError,
+            advice="Redis searches in database 0 alone: correct the setting db",
+        ),
+        Cause(
+            match=_says("DB index is out of range"),
+            kind=ConfigurationError,
+            advice="Correct the setting db",
+        ),
+        Cause(
+            match=_says("LOADING|MASTERDOWN|TRYAGAIN"), kind=ConnectionFailedError, retryable=True
+        ),
+        Cause(
+            match=_says("max number of clients|Too many connections"),
+            kind=ConnectionFailedError,
+            retryable=True,
+            advice="Lower the setting pool_size, or raise maxclients of the server",
+        ),
+        Cause(
+            match=_says("NOPERM|No permission"),
+            kind=AuthenticationError,
+            advice="Ask the administrator for the rights +@read +@write +@search on the keys "
+            "vecbridge:*",
+        ),
+        Cause(
+            match=_says("WRONGPASS|NOAUTH|invalid username-password|Authentication required"),
+            kind=AuthenticationError,
+            advice="Check the settings username and password",
+        ),
+        Cause(
+            match=redis.AuthenticationError,
+            kind=AuthenticationError,
+            advice="Check the settings username and password",
+        ),
+        Cause(
+            match=_says("MOVED|CROSSSLOT|CLUSTERDOWN|ASK "),
+            kind=ConfigurationError,
+            advice="A cluster is not supported: name a server that holds all of the keys",
+        ),
+        Cause(
+            match=_says("READONLY"),
+            advice="Is this a replica? Name the primary",
+        ),
+        Cause(
+            match=_says("OOM "),
+            advice="Raise maxmemory of the server, or delete what is not needed",
+        ),
+        Cause(
+            match=_says("MISCONF"),
+            advice="The server cannot save to its disk; free some, and look into its log",
+        ),
+        Cause(match=_says("Schema is limited|too many fields"), kind=InvalidArgumentError),
+        Cause(match=_says(UNKNOWN), kind=IndexNotFoundError, advice="It was dropped"),
+        Cause(
+            match=redis.ConnectionError,
+            kind=ConnectionFailedError,
+            retryable=True,
+            advice="Is the server running?",
+        ),
+        Cause(match=redis.RedisError, kind=BackendError),
+    ],
+    packages=["redis"],
+)
