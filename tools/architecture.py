@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 PLACES = (
     "vecbridge",
-    *(f"backends/vecbridge_{n}" for n in ("sklearn", "faiss", "torch", "milvus", "pgvector", "redis")),
+    *(
+        f"backends/vecbridge_{n}"
+        for n in ("sklearn", "faiss", "torch", "milvus", "pgvector", "redis")
+    ),
 )
 SUITE = "conformance/vecbridge_conformance"
 _MARK = "<!-- Written by `python -m tools.architecture` from here on; change the sources. -->\n"
