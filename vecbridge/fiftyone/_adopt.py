@@ -45,6 +45,10 @@ _CHANGES = (
     "vecbridge ranks the vectors as they were given: neighbours change. To keep FiftyOne's, adopt "
     "with center=True (--center)"
 )
+_READ_ONLY = (
+    "Nothing can be added to the index, because its store would not keep vectors as they are: "
+    "index.detach() gives the run a copy that takes more"
+)
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ def adopt(
     Args:
         dataset: the dataset, or its name.
         brain_key: key of the run.
-        to: a backend. By default the one of the same name. With ``back``, ``"sklearn"`` or
-            ``"milvus"`` of FiftyOne's.
+        to: a backend. By default the one of the same name. With ``back``, one of FiftyOne's own;
+            by default the one of the same name, and ``"sklearn"`` where there is none.
         back: make a run of vecbridge's FiftyOne's again.
         center: keep the neighbours of FiftyOne's sklearn, which subtracts the mean of all vectors
             before it compares them by angle. The mean is kept with the run, and subtracted from
@@ -192,10 +196,13 @@ class _Move:
         if not isinstance(self._config, BackendSimilarityConfig):
             raise InvalidArgumentError(f"run {self._key!r} is not vecbridge's: nothing to undo")
         source = self._config.backend_name
-        target = self._to or ("milvus" if source == "milvus" else "sklearn")
-        if target not in {"sklearn", "milvus"}:
-            raise InvalidArgumentError("back=True leads to FiftyOne's sklearn or milvus only")
-        there = self._options if source == "milvus" or target == "sklearn" else {}
+        target = self._to or (source if source in builtin.GIVEN_BACK else "sklearn")
+        if target not in {"sklearn", *builtin.GIVEN_BACK}:
+            raise InvalidArgumentError(
+                f"back=True leads to FiftyOne's own {', '.join(('sklearn', *builtin.GIVEN_BACK))}; "
+                f"got {target!r}"
+            )
+        there = self._options if target in {source, "sklearn"} else {}
         self._config.load_credentials(**there)
         index = _opened(self._config)
         report = partial(
@@ -206,22 +213,24 @@ class _Move:
             records=index.count(),
             done=not dry_run,
         )
-        if target == "milvus":
-            return self._back_to_milvus(index, report, dry_run)
+        if target != "sklearn":
+            return self._back_to_own(index, target, report, dry_run)
         if not dry_run:
             batches = _batches(index, self._config)
             made = builtin.in_sklearn(self._dataset, self._key, self._config, batches)
             swap(self._dataset, self._key, made)
         return report(collection_name=None, in_place=False, left=index.info.name)
 
-    def _back_to_milvus(
-        self, index: Index, report: Callable[..., Adopted], dry_run: bool
+    def _back_to_own(
+        self, index: Index, target: str, report: Callable[..., Adopted], dry_run: bool
     ) -> Adopted:
-        name, count = index.info.name, index.count()
-        arguments = self._dataset, self._key, self._config, self._options
-        if self._config.backend_name == "milvus":
-            made = builtin.in_milvus(*arguments, name)
-            if self._config.center is None and builtin.can_write_to_collection(made):
+        name, count = self._config.stored_name, index.count()
+        arguments = self._dataset, self._key, self._config, target
+        options = self._options
+        if self._config.backend_name == target:
+            options = {**builtin.own_place(self._config), **options}
+            made = builtin.in_own(*arguments, options, name)
+            if self._config.center is None and builtin.is_of_own(made):
                 if not dry_run:
                     # FiftyOne's own adapter would take another run's records for its own.
                     ownership.refuse_foreign(self._config, self._dataset, self._key, "give it back")
@@ -229,16 +238,16 @@ class _Move:
                 return report(collection_name=name, in_place=True)
         copied = None
         if not dry_run:
-            made = builtin.in_milvus(*arguments, None)
-            place, copied = "FiftyOne's milvus", made.config.collection_name
+            made = builtin.in_own(*arguments, options, None)
+            place, copied = f"FiftyOne's {target}", builtin.index_of(made.config) or ""
 
             def drop(name: str) -> None:
-                (made if name == copied else builtin.in_milvus(*arguments, name)).cleanup()
+                (made if name == copied else builtin.in_own(*arguments, options, name)).cleanup()
 
             with pending_copy(self._dataset, self._key, place, copied, drop):
                 builtin.fill(made, _batches(index, self._config))
                 if made.total_index_size != count:
-                    raise _different("milvus", count, made.total_index_size)
+                    raise _different(target, count, made.total_index_size)
                 swap(self._dataset, self._key, made)
         return report(collection_name=copied, in_place=False, left=name)
 
@@ -258,6 +267,7 @@ class _Move:
             index.count(),
             in_place=True,
             mended=mended,
+            changes=_READ_ONLY if index.info.required else "",
             done=not dry_run,
         )
 

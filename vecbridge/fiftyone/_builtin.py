@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 import eta.core.utils as etau
 import numpy as np
+from fiftyone.brain.config import BrainConfig
 
 from vecbridge import InvalidArgumentError, Records
 from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._registration import config_class
 from vecbridge.fiftyone._run_index import SAMPLE_ID
 from vecbridge.fiftyone._same_names import SAME_NAMES
+from vecbridge.fiftyone._stores import is_configured
 
 _MODULE = "fiftyone.brain.internal.core."
-_FIELDS = {"pk", "vector", SAMPLE_ID}
 _ROWS_PER_WRITE = 5000
 _RUN_FACTS = (
     "embeddings_field",
@@ -52,9 +54,19 @@ def our_config(config: Any, backend: str, options: Mapping[str, Any]) -> Backend
 def config_in_place(
     config: Any, backend: str, options: Mapping[str, Any]
 ) -> BackendSimilarityConfig:
-    """Return our configuration of the index that a run of FiftyOne's backend has in its store."""
-    name = SAME_NAMES[backend].index_parameter
-    return our_config(config, backend, {**options, name: getattr(config, name)})
+    """Return our configuration of the index that a run of FiftyOne's backend has in its store.
+
+    A run may keep the folder of its store. Where neither it nor anything else names one, that of
+    FiftyOne is meant.
+    """
+    about = SAME_NAMES[backend]
+    found = {**options, about.index_parameter: getattr(config, about.index_parameter)}
+    place = about.folder_setting
+    if place is not None and found.get(place) is None:
+        kept = config.serialize().get(place)
+        if kept is not None or not is_configured(backend, place):
+            found[place] = kept or about.folder
+    return our_config(config, backend, found)
 
 
 def index_of(config: Any) -> str | None:
@@ -104,47 +116,84 @@ def in_sklearn(dataset: Any, brain_key: str, config: Any, batches: Iterator[Reco
     )
 
 
-def in_milvus(
-    dataset: Any, brain_key: str, config: Any, options: Mapping[str, Any], name: str | None
+def in_own(
+    dataset: Any,
+    brain_key: str,
+    config: BackendSimilarityConfig,
+    backend: str,
+    options: Mapping[str, Any],
+    name: str | None,
 ) -> Any:
-    """Make an index in FiftyOne's Milvus backend, of a collection that exists or of a new one.
+    """Make an index in FiftyOne's own backend, of a collection that exists or of a new one.
 
-    ``name`` is the collection, or ``None`` for a new one; ``options`` are address and credentials.
+    Args:
+        dataset: of the run.
+        brain_key: key of the run.
+        config: ours, of the run.
+        backend: one of ``SAME_NAMES``.
+        options: address and credentials, by FiftyOne's names.
+        name: the collection, or ``None`` for a new one.
+
+    Raises:
+        InvalidArgumentError: FiftyOne's backend has no such option.
     """
-    from fiftyone.brain.internal.core.milvus import MilvusSimilarityConfig as Config
-    from fiftyone.brain.internal.core.milvus import MilvusSimilarityIndex as Index
-
-    made = Config(
-        collection_name=name,
-        metric=config.metric,
-        consistency_level=config.consistency_level or "Session",
-        **run_facts(config),
-    )
-    made.load_credentials(**options)
+    about = SAME_NAMES[backend]
+    given = {about.index_parameter: name, "metric": config.metric, **run_facts(config)}
+    if about.consistency_level is not None:
+        given["consistency_level"] = config.consistency_level or about.consistency_level
+    made = etau.get_class(BrainConfig._BUILTIN_SIMILARITY_BACKENDS[backend]["config_cls"])(**given)
+    try:
+        made.load_credentials(**options)
+    except TypeError as error:
+        raise InvalidArgumentError(
+            f"FiftyOne's own {backend} does not take these settings: {', '.join(sorted(options))}"
+        ) from error
     # It saves its configuration when it chooses a name; without a key it cannot change the run yet.
-    unsaved = Index(dataset, made, None, backend=made.build())
+    unsaved = made.build().initialize(dataset, None)
     unsaved._key = brain_key
     return unsaved
 
 
-def can_write_to_collection(index: Any) -> bool:
-    """Return whether FiftyOne's adapter can add to the collection: it writes three fields only."""
-    fields = {field.name for field in index.collection.schema.fields}
-    return fields == _FIELDS
+def own_place(config: BackendSimilarityConfig) -> dict[str, Any]:
+    """Return what is kept with a run of ours and leads FiftyOne's backend to its store."""
+    place = SAME_NAMES[config.backend_name].folder_setting
+    return {name: value for name, value in config.kept.items() if name == place}
+
+
+def is_of_own(index: Any) -> bool:
+    """Return whether a collection is as FiftyOne's adapter makes it, which can then add to it."""
+    return GIVEN_BACK[index.config.method](index)
+
+
+def _qdrant_shown(index: Any) -> bool:
+    found = index.client.get_collection(index.config.collection_name).config
+    return hasattr(found.params.vectors, "size") and not getattr(found, "metadata", None)
+
+
+GIVEN_BACK: Mapping[str, Callable[[Any], bool]] = {
+    "milvus": lambda index: (
+        {each.name for each in index.collection.schema.fields} == {"pk", "vector", SAMPLE_ID}
+    ),
+    "qdrant": _qdrant_shown,
+    "lancedb": lambda index: set(index.table.schema.names) == {"id", "vector", SAMPLE_ID},
+}
+"""FiftyOne's backends that a run can go back to, and how each tells a collection of its own."""
 
 
 def fill(index: Any, batches: Iterator[Records]) -> None:
-    """Add records to an empty index in FiftyOne's Milvus backend."""
+    """Add records to an empty index in one of FiftyOne's own backends."""
+    taken = signature(index.add_to_index).parameters
+    more = {"batch_size": _ROWS_PER_WRITE} if "batch_size" in taken else {}
     for records in batches:
         samples, labels = _ids_of([records], index.config.patches_field is not None)
         for start in range(0, len(records), _ROWS_PER_WRITE):
             rows = slice(start, start + _ROWS_PER_WRITE)
             index.add_to_index(
                 records.vectors[rows],
-                samples[rows],
-                label_ids=None if labels is None else labels[rows],
+                samples[rows].tolist(),
+                label_ids=None if labels is None else labels[rows].tolist(),
                 reload=False,
-                batch_size=_ROWS_PER_WRITE,
+                **more,
             )
 
 

@@ -30,7 +30,6 @@ from vecbridge.fiftyone._stores import (
     INDEX_LEVEL,
     PLACES,
     absolute_place,
-    credentials_of_another_store,
     kept_places,
     local_places,
     lost_index_hint,
@@ -38,6 +37,7 @@ from vecbridge.fiftyone._stores import (
     remembered,
     resolved_settings,
     setting_names,
+    settings_of_another_store,
     shared_store,
     with_default_path,
 )
@@ -260,10 +260,10 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
         return with_default_path(self.backend_name, given)
 
     def _of_another_store(self) -> frozenset[str]:
-        """Return the names of credentials that are not for the file that is kept with the run."""
+        """Return the names of settings that are not for the file that is kept with the run."""
         if not self._is_stored:
             return frozenset()
-        return credentials_of_another_store(self.backend_name, self._settings, self._section())
+        return settings_of_another_store(self.backend_name, self._settings, self._section())
 
     def _take(self, given: Mapping[str, Any]) -> None:
         # A stored run is read with its places alone, even where its backend is not installed.

@@ -25,6 +25,11 @@ class SameName:
         metric: FiftyOne's default.
         consistency_level: FiftyOne's default, where it has the parameter.
         unused: FiftyOne's parameters of which nothing comes here, and why.
+        folder_setting: the setting that names a folder of this machine, where FiftyOne has one as
+            its default.
+        kept: settings of the backend that are kept with a run, and cannot hold a secret.
+        folder: that folder of FiftyOne's. New indexes are not made there: it may be one that is
+            emptied when the machine starts.
     """
 
     store: str
@@ -34,6 +39,9 @@ class SameName:
     metric: Metric = "cosine"
     consistency_level: str | None = None
     unused: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    folder_setting: str | None = None
+    folder: str | None = None
 
 
 SAME_NAMES: Mapping[str, SameName] = {

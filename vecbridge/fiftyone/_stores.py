@@ -25,6 +25,7 @@ from vecbridge._config._registry import (
     load_backend,
 )
 from vecbridge._config._sources import as_keywords
+from vecbridge.fiftyone._same_names import SAME_NAMES
 from vecbridge.locks import reentrant_lock
 from vecbridge.settings import ResolvedSetting, Settings
 
@@ -33,6 +34,9 @@ _KEYWORD = re.compile(r"\w+\s*=")
 
 PLACES = frozenset({"path", "uri"})
 """Settings that may name a file of this machine."""
+
+_ADDRESSES = ("uri", "url")
+"""Settings that may name a server; a backend that has one of them, and a path too, takes either."""
 
 INDEX_LEVEL = frozenset({"metric", "consistency_level"})
 """Settings that FiftyOne's configuration holds itself, since they are facts of one index."""
@@ -101,10 +105,19 @@ def local_places(settings: Settings) -> dict[str, str]:
     }
 
 
-def credentials_of_another_store(
+def place_setting(backend: str, place: str) -> str | None:
+    """Return the setting of a backend that takes a place; ``None`` where it has none for such."""
+    names = setting_names(backend)
+    address = next((name for name in _ADDRESSES if name in names), None)
+    if "path" in names and (address is None or is_local(address, place)):
+        return "path"
+    return address
+
+
+def settings_of_another_store(
     backend: str, given: Mapping[str, Any], section: Mapping[str, Any]
 ) -> frozenset[str]:
-    """Return the settings of credentials that are configured for another store than a run's.
+    """Return the settings that are configured for another store than a run's: its address and keys.
 
     A file that is kept with a run is where the run is, whatever else is configured. Credentials
     that stand beside another place are for that one, and those that stand alone are for the
@@ -119,12 +132,14 @@ def credentials_of_another_store(
         if kept not in described:
             continue
         value, source = described[kept].value, described[kept].source
+        servers = frozenset(_ADDRESSES) & described.keys() - {kept}
         if source.kind == "default":
             same = value is None or is_local(kept, str(value))
         else:
             same = absolute_place(kept, value) == given[kept]
-        if not same:
-            return frozenset(n for n, item in described.items() if item.secret or n in ACCESS)
+        if servers or not same:
+            access = {n for n, item in described.items() if item.secret or n in ACCESS}
+            return frozenset(access | servers)
     return frozenset()
 
 
@@ -186,20 +201,36 @@ def setting_names(backend: str) -> frozenset[str]:
 def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options, with a durable directory where a local backend is given no other.
 
-    The directory is beside FiftyOne's own configuration.
+    The directory is beside FiftyOne's own configuration. A backend that takes the address of a
+    server has a server as its default.
     """
-    if "path" not in setting_names(backend) or options.get("path") is not None:
+    place = _folder_setting(backend)
+    if place is None or options.get(place) is not None:
         return dict(options)
-    try:
-        described = list(describe_settings(backend))
-    except ConfigurationError:
-        # Something is missing that the options may give; get_backend says so if they do not.
-        described = []
-    if any(item.name == "path" and item.source.kind != "default" for item in described):
+    if is_configured(backend, place):
         return dict(options)
     config = os.environ.get("FIFTYONE_CONFIG_PATH")
     home = Path(config).parent if config else Path.home() / ".fiftyone"
-    return {**options, "path": str(home / "vecbridge" / backend)}
+    return {**options, place: str(home / "vecbridge" / backend)}
+
+
+def is_configured(backend: str, name: str) -> bool:
+    """Return whether the environment or ``brain_config.json`` say what a setting is."""
+    try:
+        described = list(describe_settings(backend))
+    except ConfigurationError:
+        # Something is missing that the caller may give; get_backend says so if that is not done.
+        return False
+    return any(item.name == name and item.source.kind != "default" for item in described)
+
+
+def _folder_setting(backend: str) -> str | None:
+    """Return the setting that names the folder of a backend that has no server."""
+    about = SAME_NAMES.get(backend)
+    if about is not None and about.folder_setting is not None:
+        return about.folder_setting
+    names = setting_names(backend)
+    return "path" if "path" in names and names.isdisjoint(_ADDRESSES) else None
 
 
 def shared_store(backend: str, options: Mapping[str, Any]) -> Store:

@@ -160,7 +160,7 @@ class SameNameSimilarityConfig(BackendSimilarityConfig):
         cls.default_metric = about.metric
         cls.default_consistency = about.consistency_level
         cls.unused = about.unused
-        cls.kept_settings = frozenset(filter(None, [about.names_setting]))
+        cls.kept_settings = about.kept | set(filter(None, [about.names_setting]))
         if about.index_parameter != "collection_name":
             setattr(cls, about.index_parameter, SameNameSimilarityConfig.stored_name)
 

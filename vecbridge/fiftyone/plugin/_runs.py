@@ -31,13 +31,15 @@ from vecbridge.fiftyone._config import BackendSimilarityConfig
 from vecbridge.fiftyone._stores import (
     absolute_place,
     is_local,
+    place_setting,
+    resolved_settings,
     setting_names,
     shared_store,
     with_default_path,
 )
 from vecbridge.settings import redacted
 
-_WHERE = ("uri", "path")
+_WHERE = ("uri", "url", "path")
 _BUILTIN = "fiftyone.brain.internal.core."
 _PATIENCE_S = 8.0
 _QUICK = {"timeout": 3.0, "retry_timeout": 0.0}
@@ -144,8 +146,8 @@ def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
                 "FiftyOne would store an address with its password: set the password in "
                 f"the environment (FIFTYONE_BRAIN_SIMILARITY_{backend.upper()}_PASSWORD)"
             )
-        (name,) = [name for name in _WHERE if name in setting_names(backend)][:1] or [""]
-        if not name:
+        name = place_setting(backend, place)
+        if name is None:
             raise InvalidArgumentError(
                 f"a {backend} store has no path and no address: leave it empty"
             )
@@ -163,12 +165,13 @@ def where(backend: str, options: Mapping[str, Any]) -> str:
     """Return a store's address or path, without a secret; empty where it has none."""
     try:
         described = {item.name: item.value for item in describe_settings(backend, **options)}
+        host = getattr(resolved_settings(backend, options), "place", "")
     except VecbridgeError:
-        described = dict(options)
+        described, host = dict(options), ""
     for name in _WHERE:
         if described.get(name) is not None:
             return str(redacted(described[name]))
-    return ""
+    return str(redacted(host))
 
 
 @dataclass(frozen=True)
