@@ -98,6 +98,17 @@ def redis(label: str, **options: object) -> Iterator[Deployment]:
         )
 
 
+@contextmanager
+def chroma_server() -> Iterator[Deployment]:
+    """Yield a server of Chroma, which the suite may kill."""
+    from tests.servers.chroma import running_chroma
+
+    with running_chroma() as server:
+        yield Deployment(
+            "chroma", {"uri": server.uri}, "chroma-server", Life(server.kill, server.start)
+        )
+
+
 COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "sklearn-memory": lambda: local("sklearn", "sklearn-memory"),
     "sklearn-disk": lambda: local("sklearn", "sklearn-disk", path="{folder}/records"),
@@ -112,6 +123,8 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "pgvector-ivfflat": lambda: pgvector("pgvector-ivfflat", index_type="ivfflat"),
     "redis": lambda: redis("redis"),
     "redis-hnsw": lambda: redis("redis-hnsw", algorithm="hnsw"),
+    "chroma": lambda: local("chroma", "chroma", path="{folder}/records"),
+    "chroma-server": chroma_server,
     "milvus-given": milvus_given,
 }
 """Every deployment that is shipped, in the order of the columns."""

@@ -40,7 +40,7 @@ PUBLIC: dict[str, list[str]] = {
         Compaction ExactSearch IdTable LocalBackend LocalIndex LocalStore LocalTable
         Products SearchScope Snapshot local_capabilities
     """.split(),
-    "vecbridge.locks": "ForkSafeLock reentrant_lock".split(),
+    "vecbridge.locks": "ForkSafeLock ProcessLock reentrant_lock".split(),
     "vecbridge.ranking": """
         Bounds EngineGeometry FLOAT32_ROUNDOFF FLOAT64_ROUNDOFF Float32Keys Frame
         FramedQueries PairBudgets PairWork Pairs Pick SPARE ScoreForm SentQuery UNCERTIFIED
@@ -97,6 +97,7 @@ PUBLIC: dict[str, list[str]] = {
     """.split(),
     "vecbridge_conformance.suite": "".split(),
     "vecbridge_conformance.workload": "Plan Recording ids_of in_processes in_threads plans".split(),
+    "vecbridge_chroma": "ChromaBackend ChromaSettings".split(),
     "vecbridge_faiss": "FaissBackend FaissIndex FaissSettings".split(),
     "vecbridge_milvus": "IndexSettings MilvusBackend MilvusIndex MilvusSettings".split(),
     "vecbridge_milvus.lite": "".split(),

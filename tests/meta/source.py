@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = (
+    ROOT / "backends" / "vecbridge_chroma",
     ROOT / "backends" / "vecbridge_faiss",
     ROOT / "backends" / "vecbridge_milvus",
     ROOT / "backends" / "vecbridge_pgvector",

@@ -33,6 +33,7 @@ DISTRIBUTIONS = {
 """Where the name of an import is not the name of what brings it."""
 EXTRAS = {
     "vecbridge_conformance": "conformance",
+    "vecbridge_chroma": "chroma",
     "vecbridge_faiss": "faiss",
     "vecbridge_milvus": "milvus",
     "vecbridge_pgvector": "pgvector",

@@ -21,6 +21,7 @@ ELSEWHERE = {"vecbridge.cli.main"}
 """What is no reader's business: the command, which has a page of its own."""
 SETTINGS = [
     ("vecbridge.settings", "Settings"),
+    ("vecbridge_chroma", "ChromaSettings"),
     ("vecbridge_faiss", "FaissSettings"),
     ("vecbridge_milvus", "IndexSettings"),
     ("vecbridge_milvus", "MilvusSettings"),

@@ -9,6 +9,7 @@ from tests.packaging.conftest import ROOT, Artifacts
 PACKAGES = {
     "vecbridge",
     "vecbridge_conformance",
+    "vecbridge_chroma",
     "vecbridge_faiss",
     "vecbridge_milvus",
     "vecbridge_pgvector",

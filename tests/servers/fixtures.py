@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.servers.chroma import chroma_server, chroma_uri
 from tests.servers.fiftyone_brain import fob
 from tests.servers.given_milvus import swept_milvus
 from tests.servers.milvus import milvus_server_uri
@@ -9,6 +10,8 @@ from tests.servers.mongo import fiftyone_env, mongo_uri
 from tests.servers.postgres import pgvector_uri, postgres
 
 __all__ = [
+    "chroma_server",
+    "chroma_uri",
     "fiftyone_env",
     "fob",
     "milvus_server_uri",

@@ -20,7 +20,6 @@ from vecbridge._contract._metric import Metric
 from vecbridge._contract._scope import Scope
 from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import (
-    UNCERTIFIED,
     EngineGeometry,
     distances,
     ids_at,
@@ -29,8 +28,9 @@ from vecbridge.ranking import (
     rank,
     shares_found,
 )
-from vecbridge.remote._collection import ApproximateCollection, Columns, Nearest
+from vecbridge.remote._collection import ApproximateCollection, Nearest
 from vecbridge.remote._search import ExactRanker, Outside, joined
+from vecbridge.remote._walk import walked
 
 ClientT = TypeVar("ClientT")
 
@@ -41,7 +41,6 @@ _CHECK_S = 10.0
 _GROWN = 1.5
 _LOOKED_AT, _DEEP, _APART = 4096, 4, 4.0
 _EVERYTHING = Scope()
-_PAGE_BYTES = 16 << 20
 
 
 class _Probe(NamedTuple):
@@ -120,20 +119,8 @@ class RecallTuner(Generic[ClientT]):
             best = self._exact.candidates(client, queries, depth, _EVERYTHING)
             pairs = zip(queries, best, strict=True)
             return [_best(metric, query, hits, depth) for query, hits in pairs]
-        best = [Candidates((), np.empty((0, queries.shape[1]), np.float32), 0.0) for _ in queries]
-        rows = max(1, _PAGE_BYTES // (4 * queries.shape[1]))
-        after = None
-        while True:
-            columns = Columns(vectors=True)
-            page = self._collection.page(client, _EVERYTHING, None, rows, after, columns)
-            for place, query in enumerate(queries):
-                ids = (*best[place].ids, *page.records.ids)
-                vectors = np.concatenate([best[place].vectors, page.records.vectors])
-                order = rank(ids, distances(metric, query, vectors), depth)
-                best[place] = Candidates(ids, vectors, 0.0).take(order)
-            after = page.after
-            if after is None:
-                return [hits.ids for hits in best]
+        found = walked(self._collection, client, queries, depth, _EVERYTHING)
+        return [hits.ids for hits in found]
 
     def _least(self, client: ClientT, k: int) -> int | None:
         """Return the least effort with which each kind of query finds enough."""
@@ -194,17 +181,16 @@ class ApproximateRanker(Generic[ClientT]):
     ) -> list[Candidates]:
         """Return at least ``min(k, n)`` records of each query, likely the nearest."""
         found, unsafe = self._found(client, queries, k, scope)
-        answers = []
-        for query, hits in zip(queries, found, strict=True):
-            if hits is not None:
-                answers.append(Candidates(*_joined(unsafe, hits), -math.inf))
-            elif self._collection.exhaustive:
-                answers += self._exact.candidates(client, query[np.newaxis], k, scope)
-            else:
-                # Not what was asked for, and a scan is.
-                nothing = np.empty((0, len(query)), np.float32)
-                answers.append(Candidates((), nothing, UNCERTIFIED))
-        return answers
+        others = [at for at, hits in enumerate(found) if hits is None]
+        if self._collection.exhaustive:
+            exact = self._exact.candidates(client, queries[others], k, scope) if others else []
+        else:
+            exact = walked(self._collection, client, queries[others], k + _SPARE, scope)
+        rest = iter(exact)
+        return [
+            next(rest) if hits is None else Candidates(*_joined(unsafe, hits), -math.inf)
+            for hits in found
+        ]
 
     def native(
         self, client: ClientT, /, queries: NDArray[np.float32], k: int, scope: Scope
@@ -212,13 +198,24 @@ class ApproximateRanker(Generic[ClientT]):
         """Return the index's own ranking of each query."""
         found, unsafe = self._found(client, queries, k, scope)
         _, asked = self._geometry.prepare(queries)
-        answers = []
-        for query, hits in zip(asked, found, strict=True):
-            if hits is None:
-                answers += self._exact.native(client, query.asked[np.newaxis], k, scope)
-            else:
-                answers.append(self._exact.ranked(query, hits, unsafe, k))
-        return answers
+        others = [at for at, hits in enumerate(found) if hits is None]
+        rest = iter(self._exact_native(client, queries[others], k, scope) if others else [])
+        return [
+            next(rest) if hits is None else self._exact.ranked(query, hits, unsafe, k)
+            for query, hits in zip(asked, found, strict=True)
+        ]
+
+    def _exact_native(
+        self, client: ClientT, queries: NDArray[np.float32], k: int, scope: Scope
+    ) -> list[Hits]:
+        if self._collection.exhaustive:
+            return self._exact.native(client, queries, k, scope)
+        metric = self._collection.info.metric
+        best = walked(self._collection, client, queries, k, scope)
+        return [
+            Hits(hits.ids, distances(metric, query, hits.vectors))
+            for query, hits in zip(queries, best, strict=True)
+        ]
 
     def _found(
         self, client: ClientT, queries: NDArray[np.float32], k: int, scope: Scope

@@ -1,0 +1,134 @@
+"""The backend: collections of Chroma as indexes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from chromadb.errors import ChromaError, NotFoundError
+
+from vecbridge import FieldType, IndexInfo, Scope
+from vecbridge.diagnosis import Finding
+from vecbridge.fields import FIELD_TYPES
+from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
+from vecbridge_chroma._collection import ChromaCollection
+from vecbridge_chroma._session import ERRORS, Session
+from vecbridge_chroma._settings import ChromaSettings
+
+_SCHEMA = "vecbridge"
+_PLAIN = re.compile("[A-Za-z0-9][A-Za-z0-9_]+[A-Za-z0-9]")
+_PAGE = 1000
+
+
+class ChromaBackend(RemoteBackend[Session]):
+    """Indexes as collections. Connects on first use.
+
+    Args:
+        settings: where Chroma is, and who asks.
+    """
+
+    settings: ChromaSettings
+    name: ClassVar[str] = "chroma"
+    settings_type: ClassVar[type[ChromaSettings]] = ChromaSettings
+    field_types: ClassVar[frozenset[FieldType]] = frozenset(FIELD_TYPES)
+
+    def __init__(self, settings: ChromaSettings) -> None:
+        secrets = [settings.token] if settings.token else []
+        super().__init__(settings, ERRORS, place=settings.place, secrets=secrets)
+
+    def connect(self) -> Session:
+        """Return a client, with which calls to a server end in time."""
+        return Session(self.settings)
+
+    def make(self, client: Session, info: IndexInfo) -> ChromaCollection | None:
+        """Make a collection, with its schema in the collection's metadata."""
+        settings = self.settings
+        hnsw = {
+            "space": "ip" if info.metric == "dotproduct" else "l2",
+            "max_neighbors": settings.hnsw_m,
+            "ef_construction": settings.hnsw_ef_construction,
+        }
+        if settings.hnsw_ef_search:
+            hnsw["ef_search"] = settings.hnsw_ef_search
+        configuration: Any = {"hnsw": hnsw}
+        try:
+            model = client.api.create_collection(
+                _collection_name(info.name),
+                configuration=configuration,
+                metadata={_SCHEMA: to_document(info)},
+                **self._where(),
+            )
+        except ChromaError as error:
+            if "already exists" in str(error):
+                return None
+            raise
+        return ChromaCollection(model, info, settings)
+
+    def find(self, client: Session, name: str) -> ChromaCollection | None:
+        """Return the collection of an index."""
+        try:
+            model = client.api.get_collection(_collection_name(name), **self._where())
+        except NotFoundError:
+            return None
+        text = (model.metadata or {}).get(_SCHEMA)
+        if not isinstance(text, str):
+            return None
+        return ChromaCollection(model, from_document(text, backend=self.name), self.settings)
+
+    def names(self, client: Session) -> list[str]:
+        """Return the names of the indexes."""
+        models: list[Any] = []
+        while len(models) % _PAGE == 0:
+            page = client.api.list_collections(_PAGE, len(models), **self._where())
+            models += page
+            if not page:
+                break
+        texts = [(each.metadata or {}).get(_SCHEMA) for each in models]
+        return [from_document(text, backend=self.name).name for text in texts if text]
+
+    def remove(self, client: Session, name: str) -> bool:
+        """Drop a collection."""
+        if self.find(client, name) is None:
+            return False
+        try:
+            client.api.delete_collection(_collection_name(name), **self._where())
+        except NotFoundError:
+            # Another program was faster.
+            return False
+        return True
+
+    def index_over(self, collection: Any) -> RemoteIndex[Session]:
+        """Return the index over a collection."""
+        settings = self.settings
+        batch = self.link.run("open_index", lambda client: client.api.get_max_batch_size())
+        return RemoteIndex(
+            self.link,
+            collection,
+            put_rows=min(batch, 5000) if batch > 0 else 1000,
+            ids_at_a_time=5000,
+            recall=settings.recall,
+            effort=settings.hnsw_ef_search,
+        )
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Look at the server and every index; change nothing."""
+        version = self.versions()["chroma"]
+        yield Finding("server", "ok", f"Chroma {version} at {self.link.place}")
+        for name in self.index_names():
+            index = self.open_index(name)
+            info, rows = index.info, index.count(Scope())
+            found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
+            yield Finding(f"index {name}", "ok", found)
+
+    def versions(self) -> dict[str, str]:
+        """Return what the live server calls itself."""
+        return {"chroma": self.link.run("versions", lambda client: client.api.get_version())}
+
+    def _where(self) -> dict[str, Any]:
+        return {"tenant": self.settings.tenant, "database": self.settings.database}
+
+
+def _collection_name(name: str) -> str:
+    """Return the name of a collection: at least three characters, no underscore at an end."""
+    return name if _PLAIN.fullmatch(name) else f"vb.{name}.vb"

@@ -1,0 +1,250 @@
+"""One index in one collection of Chroma."""
+
+from __future__ import annotations
+
+import base64
+import random
+import zlib
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from chromadb.api.models.Collection import Collection as Chroma
+from chromadb.types import Collection as Model
+from numpy.typing import NDArray
+
+from vecbridge import Capabilities, Fields, IdRange, IndexInfo, Records, Scope
+from vecbridge.fields import FIELD_TYPES, FieldType
+from vecbridge.filters import FILTER_OPERATORS, Filter, FilterOperator, matches
+from vecbridge.ranking import EngineGeometry, ScoreForm, norms
+from vecbridge.remote import NORM, Columns, Nearest, Page
+from vecbridge_chroma._filters import condition, field_of, metadata, unsorted, weight
+from vecbridge_chroma._session import Session
+from vecbridge_chroma._settings import ChromaSettings
+
+REST = "|rest|"
+"""Key of what a vector differs from the one that is searched."""
+
+_FORMS: dict[str, ScoreForm] = {"dotproduct": "one-minus", "euclidean": "squared"}
+# Chroma orders no strings, and looks for no parts of them.
+_EXCEPT: frozenset[tuple[FieldType, FilterOperator]] = frozenset(
+    product(("string", "string?"), ("<", "<=", ">", ">=", "contains"))
+)
+_HEAVIEST = 10_000
+_AT_A_TIME = 5_000
+_MAX_DIMENSION = 32_768
+_IDS, _VECTORS = Columns(vectors=False), Columns(vectors=True)
+_METADATA = Columns(vectors=False, fields=(NORM,))
+
+
+class ChromaCollection:
+    """The records of one index.
+
+    Args:
+        model: of the collection, as Chroma describes it.
+        info: schema of the index.
+        settings: of the store.
+    """
+
+    def __init__(self, model: Model, info: IndexInfo, settings: ChromaSettings) -> None:
+        self.info = info
+        self.form: ScoreForm = _FORMS.get(info.metric, "distance")
+        self.efforts = (100, 200, 400, 800, 1600, 3200, 6400)
+        self.exhaustive = False
+        self._model = model
+        self._kinds: dict[str, FieldType] = {NORM: "float", **info.fields}
+        self._largest = EngineGeometry(info.metric, info.dimension, self.form).band[1]
+        self.capabilities = Capabilities(
+            exact=False,
+            recall=None if settings.hnsw_ef_search else settings.recall,
+            range_search=False,
+            farthest=False,
+            partitions=False,
+            max_dimension=_MAX_DIMENSION,
+            max_k=self.efforts[-1],
+            max_within=_AT_A_TIME,
+            max_batch_bytes=8 << 20,
+            field_types=frozenset(FIELD_TYPES),
+            filters=frozenset(FILTER_OPERATORS),
+            filters_except=_EXCEPT,
+            consistency=frozenset({"strong"}),
+            durable=True,
+            shared=settings.path is None,
+        )
+
+    def put(
+        self,
+        client: Session,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        fields: Fields,
+    ) -> None:
+        """Insert records or replace them whole, all or none."""
+        kept = self._searched(vectors, norms)
+        rests = vectors.view(np.uint32) - self._restored(kept, norms).view(np.uint32)
+        columns = [norms.tolist(), *(fields[name] for name in self.info.fields)]
+        rows: list[Any] = [metadata(self._kinds, values) for values in zip(*columns, strict=True)]
+        for row, rest in zip(rows, rests, strict=True):
+            text = base64.b85encode(zlib.compress(rest.tobytes())).decode() if rest.any() else None
+            row[REST] = text
+        self._chroma(client).upsert([*ids], kept, rows)
+
+    def remove(self, client: Session, ids: Sequence[str]) -> None:
+        """Remove records; ids that are not there are ignored."""
+        self._chroma(client).delete([*ids])
+
+    def get(self, client: Session, ids: Sequence[str], columns: Columns) -> Records:
+        """Return the records of ids."""
+        found, vectors, rows = self._read(client, ids, columns)
+        values = {
+            name: [field_of(name, self._kinds[name], row) for row in rows]
+            for name in columns.fields
+        }
+        return Records(found, vectors, values)
+
+    def count(self, client: Session, scope: Scope) -> int:
+        """Return the number of records in scope."""
+        if scope == Scope():
+            return int(self._chroma(client).count())
+        return len(self._ids(client, scope))
+
+    def page(
+        self,
+        client: Session,
+        scope: Scope,
+        ids: IdRange | None,
+        limit: int,
+        after: Any,
+        columns: Columns,
+    ) -> Page:
+        """Return records by a list of their ids, which is made once: positions would move."""
+        if after is None:
+            pending, start = self._ids(client, scope, limit), 0
+            following: Any = frozenset(pending) if len(pending) == limit else None
+        else:
+            pending, start = after if isinstance(after, tuple) else (None, 0)
+            if pending is None:
+                pending = [name for name in self._ids(client, scope) if name not in after]
+            following = (pending, start + limit) if start + limit < len(pending) else None
+        return Page(self.get(client, pending[start : start + limit], columns), following)
+
+    def nearest(
+        self,
+        client: Session,
+        queries: NDArray[np.float32],
+        limit: int,
+        scope: Scope,
+        effort: int | None,
+    ) -> list[Nearest]:
+        """Return the nearest records of each query: by so many as the effort names, cut."""
+        where, within = scope.where, None if scope.within is None else [*scope.within]
+        if (where is not None and weight(where) > _HEAVIEST) or within == [] or not len(queries):
+            answers: Any = {"ids": [[]] * len(queries), "distances": [[]] * len(queries)}
+        else:
+            answers = self._chroma(client).query(
+                query_embeddings=self._searched(queries, norms(queries)),
+                ids=within,
+                n_results=max(limit, effort or 0),
+                where=None if where is None else condition(self._kinds, where),
+                include=["distances"],
+            )
+        wanted = dict.fromkeys(name for ids in answers["ids"] for name in ids[:limit])
+        ids, vectors, _ = self._read(client, [*wanted], _VECTORS)
+        rows = {name: row for row, name in enumerate(ids)}
+        found = []
+        for hits, scores in zip(answers["ids"], answers["distances"], strict=True):
+            # What was deleted in between has no vector any more.
+            pairs = [*zip(hits, scores, strict=True)][:limit]
+            at = [rows[hit] for hit, _ in pairs if hit in rows]
+            distances = np.array([score for hit, score in pairs if hit in rows], np.float64)
+            if self.info.metric == "cosine":
+                distances /= 2.0
+            found.append(Nearest(tuple(ids[row] for row in at), distances, vectors[at]))
+        return found
+
+    def sample(self, client: Session, count: int) -> NDArray[np.float32]:
+        """Return the vectors of some records."""
+        ids = self._ids(client, Scope())
+        chosen = random.sample(ids, min(count, len(ids)))
+        return self._read(client, chosen, _VECTORS)[1]
+
+    def prepare(self, client: Session, records: int) -> None:
+        """Do nothing: Chroma links records as they arrive."""
+
+    def _searched(
+        self, vectors: NDArray[np.float32], lengths: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Return what Chroma is to search: of cosine, directions; nothing that would overflow."""
+        if self.info.metric == "cosine":
+            scale = np.where(lengths > 0, lengths, 1.0)
+            return (vectors / scale[:, np.newaxis]).astype(np.float32)
+        return np.where(lengths[:, np.newaxis] <= self._largest, vectors, np.float32(0))
+
+    def _restored(
+        self, kept: NDArray[np.float32], lengths: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Return vectors from what is searched, before the rest is added."""
+        if self.info.metric != "cosine":
+            return kept
+        return np.asarray(kept.astype(np.float64) * lengths[:, np.newaxis], np.float32)
+
+    def _read(
+        self, client: Session, ids: Sequence[str], columns: Columns
+    ) -> tuple[tuple[str, ...], NDArray[np.float32], list[Any]]:
+        """Return ids, vectors and metadata of the records of ids."""
+        vectors, include = columns.vectors, ["metadatas"] if columns != _IDS else []
+        wanted: Any = [*include, "embeddings"] if vectors else include
+        names: list[str] = []
+        rows: list[Any] = []
+        parts = [np.empty((0, self.info.dimension if vectors else 0), np.float32)]
+        for start in range(0, len(ids), _AT_A_TIME):
+            part = [*ids[start : start + _AT_A_TIME]]
+            found = self._chroma(client).get(ids=part, include=wanted)
+            names += found["ids"]
+            rows += found["metadatas"] or []
+            if vectors and found["ids"]:
+                parts.append(np.asarray(found["embeddings"], np.float32))
+        matrix = np.concatenate(parts) if vectors else np.empty((len(names), 0), np.float32)
+        if vectors and rows:
+            lengths = np.array([unsorted(row[NORM]) for row in rows])
+            matrix = self._restored(matrix, lengths)
+            for at, row in enumerate(rows):
+                if text := row.get(REST):
+                    rest = np.frombuffer(zlib.decompress(base64.b85decode(text)), np.uint32)
+                    matrix[at] = (matrix[at].view(np.uint32) + rest).view(np.float32)
+        return tuple(names), matrix, rows
+
+    def _ids(self, client: Session, scope: Scope, limit: int | None = None) -> list[str]:
+        """Return the ids in scope, at most so many."""
+        where, within = scope.where, scope.within
+        if where is not None and weight(where) > _HEAVIEST:
+            return self._matching(client, scope, where)[:limit]
+        chosen = None if within is None else [*within]
+        if chosen == []:
+            return []
+        found = self._chroma(client).get(
+            ids=chosen,
+            where=None if where is None else condition(self._kinds, where),
+            limit=limit,
+            include=[],
+        )
+        return list(found["ids"])
+
+    def _matching(self, client: Session, scope: Scope, where: Filter) -> list[str]:
+        """Return the ids in scope where SQLite does not take the filter."""
+        found: list[str] = []
+        ids = self._ids(client, Scope(within=scope.within))
+        for start in range(0, len(ids), _AT_A_TIME):
+            names, _, rows = self._read(client, ids[start : start + _AT_A_TIME], _METADATA)
+            columns = {
+                name: [field_of(name, kind, row) for row in rows]
+                for name, kind in self._kinds.items()
+            }
+            accepted = matches(where, columns, len(names))
+            found += [name for name, fits in zip(names, accepted, strict=True) if fits]
+        return found
+
+    def _chroma(self, client: Session) -> Chroma:
+        return Chroma(client.api, self._model, embedding_function=None)

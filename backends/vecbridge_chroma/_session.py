@@ -1,0 +1,164 @@
+"""The boundary to chromadb: clients with deadlines, and what their errors mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import chromadb
+import httpx
+from chromadb.api import ServerAPI
+from chromadb.api.shared_system_client import SharedSystemClient
+from chromadb.config import Settings, System
+from chromadb.errors import (
+    AuthorizationError,
+    ChromaAuthError,
+    InternalError,
+    NotFoundError,
+    RateLimitError,
+)
+
+from vecbridge import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    CorruptStoreError,
+    IndexNotFoundError,
+    OperationTimeoutError,
+)
+from vecbridge.locks import ProcessLock
+from vecbridge.remote import Cause, ErrorTable
+from vecbridge_chroma._settings import ChromaSettings
+
+FILE = "chroma.sqlite3"
+_LOCK = "vecbridge.lock"
+_HTTPS_PORT, _PORT = 443, 8000
+_inherited: list[object] = []
+
+
+class Session:
+    """A client of Chroma's own interface, below its collections.
+
+    Args:
+        settings: where Chroma is.
+    """
+
+    def __init__(self, settings: ChromaSettings) -> None:
+        self._lock: ProcessLock | None = None
+        self._client: Any = None
+        self.api: ServerAPI
+        if settings.path is None:
+            self._connect(settings)
+        else:
+            self._open(settings, Path(settings.path))
+
+    def close(self) -> None:
+        """End it. May be called twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _connect(self, settings: ChromaSettings) -> None:
+        token = settings.token.get_secret_value() if settings.token else None
+        headers = {"x-chroma-token": token} if token else {}
+        if token and settings.token_scheme == "bearer":  # noqa: S105 - no token
+            headers = {"Authorization": f"Bearer {token}"}
+        root = settings.ssl_root_cert
+        system: Any = System(
+            _settings(
+                chroma_api_impl="chromadb.api.fastapi.FastAPI",
+                chroma_server_host=settings.place,
+                chroma_server_http_port=_PORT,
+                chroma_server_ssl_enabled=settings.place.startswith("https:"),
+                chroma_server_ssl_verify=None if root is None else str(root),
+                chroma_server_headers=headers,
+            )
+        )
+        self.api = system.instance(ServerAPI)
+        # What chromadb offers has no limit of time.
+        self._client = system.instance(ServerAPI)._session  # noqa: SLF001
+        self._client.timeout = httpx.Timeout(settings.timeout)
+        system.start()
+        self.api.get_database(settings.database, settings.tenant)
+
+    def _open(self, settings: ChromaSettings, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = ProcessLock(folder / _LOCK)
+        if not lock.acquire():
+            raise ConfigurationError(
+                f"another process has the Chroma store {folder} open, and Chroma would show each "
+                f"of them old answers; close it there, or let a server serve it: chroma run "
+                f"--path {folder}, and give its uri here"
+            )
+        try:
+            self._client = chromadb.PersistentClient(
+                folder,
+                _settings(),
+                settings.tenant,
+                settings.database,
+            )
+        except BaseException:
+            lock.release()
+            raise
+        self._lock, self.api = lock, self._client._server  # noqa: SLF001
+
+
+def _settings(**given: Any) -> Settings:
+    """Return settings of chromadb's that no file in the working directory adds to."""
+    return Settings(**{"_env_file": None, "anonymized_telemetry": False, **given})
+
+
+def _says(*texts: str) -> Callable[[Exception], bool]:
+    """Return a test for failures that only their text tells apart."""
+    return lambda error: any(text in str(error) for text in texts)
+
+
+ERRORS = ErrorTable(
+    "chroma",
+    "Chroma",
+    [
+        Cause(
+            match=httpx.TimeoutException,
+            kind=OperationTimeoutError,
+            retryable=True,
+            advice="It may be overloaded or frozen; try again, or raise the setting timeout",
+        ),
+        Cause(
+            match=httpx.TransportError,
+            kind=ConnectionFailedError,
+            retryable=True,
+            advice="Is the server running?",
+        ),
+        Cause(
+            match=(ChromaAuthError, AuthorizationError),
+            kind=AuthenticationError,
+            advice="Check the settings token and token_scheme",
+        ),
+        Cause(match=RateLimitError, retryable=True),
+        Cause(
+            match=_says("Tenant [", "Database ["),
+            kind=ConfigurationError,
+            advice="Correct the settings tenant and database",
+        ),
+        Cause(match=NotFoundError, kind=IndexNotFoundError, advice="It was dropped"),
+        Cause(match=_says("file is not a database", "malformed"), kind=CorruptStoreError),
+        Cause(match=InternalError),
+        # chromadb raises the plain class where a server, or what stands before it, says no more.
+        Cause(match=lambda error: type(error) is Exception),
+    ],
+    packages=["chromadb", "chromadb_rust_bindings", "httpx"],
+)
+
+
+def _after_fork() -> None:
+    # chromadb would lend a child the engines of its parent, whose threads are not in the child.
+    _inherited.append(SharedSystemClient._identifier_to_system)  # noqa: SLF001
+    SharedSystemClient.clear_system_cache()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
