@@ -30,8 +30,6 @@ enough:
     >>> with lock:
     ...     pass
 
-What one process at a time may have open is guarded by a file: :class:`ProcessLock`.
-
 A lock alone does not say whether what it guards is whole: the thread that held it may have been
 interrupted, or left behind in the parent. So note in the state itself that a change has begun, and
 let the next holder restore the state, or forget it.
@@ -44,16 +42,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
-from typing import IO, TypeVar
+from typing import TypeVar
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-__all__ = ["ForkSafeLock", "ProcessLock", "reentrant_lock"]
+__all__ = ["ForkSafeLock", "reentrant_lock"]
 
 T = TypeVar("T")
 
@@ -121,74 +113,7 @@ class ForkSafeLock:
         return False
 
 
-class _Held:
-    """A file that this process has locked, and how many locks of it there are."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.locks = 0
-
-
-class ProcessLock:
-    """A file that one process at a time holds, any number of times; a forked child is another.
-
-    It ends with the process, however that ends. Nothing is written, and the file stays.
-
-    Args:
-        path: of the file, in a folder that is there.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path).resolve()
-        self._process: int | None = None
-
-    def acquire(self) -> bool:
-        """Hold the file until :meth:`release`; ``False`` where another process does."""
-        with _holding:
-            held = _held.get(self._path)
-            if held is None:
-                file = self._path.open("ab")
-                try:
-                    _lock(file)
-                except OSError:
-                    file.close()
-                    return False
-                held = _held[self._path] = _Held(file)
-            held.locks += 1
-            self._process = os.getpid()
-            return True
-
-    def release(self) -> None:
-        """Let other processes hold the file. May be called twice."""
-        with _holding:
-            # What a child inherited is its parent's.
-            process, self._process = self._process, None
-            if process != os.getpid():
-                return
-            held = _held[self._path]
-            held.locks -= 1
-            if not held.locks:
-                _held.pop(self._path).file.close()
-
-
-if sys.platform == "win32":
-
-    def _lock(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-
-    def _lock(file: IO[bytes]) -> None:
-        # Of the process, and so not a forked child's; closing the file anywhere in it frees it.
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-_holding = reentrant_lock()
-_held: dict[Path, _Held] = {}
-
-
 def _after_fork() -> None:
-    _held.clear()
     for lock in list(_made):
         # Unless the thread that forked holds it itself, and goes on in the child.
         if lock.acquire(blocking=False):

@@ -28,8 +28,7 @@ from vecbridge import (
     IndexNotFoundError,
     OperationTimeoutError,
 )
-from vecbridge.locks import ProcessLock
-from vecbridge.remote import Cause, ErrorTable
+from vecbridge.remote import Cause, ErrorTable, ProcessLock
 from vecbridge_chroma._settings import ChromaSettings
 
 FILE = "chroma.sqlite3"

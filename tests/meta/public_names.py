@@ -40,7 +40,7 @@ PUBLIC: dict[str, list[str]] = {
         Compaction ExactSearch IdTable LocalBackend LocalIndex LocalStore LocalTable
         Products SearchScope Snapshot local_capabilities
     """.split(),
-    "vecbridge.locks": "ForkSafeLock ProcessLock reentrant_lock".split(),
+    "vecbridge.locks": "ForkSafeLock reentrant_lock".split(),
     "vecbridge.ranking": """
         Bounds EngineGeometry FLOAT32_ROUNDOFF FLOAT64_ROUNDOFF Float32Keys Frame
         FramedQueries PairBudgets PairWork Pairs Pick SPARE ScoreForm SentQuery UNCERTIFIED
@@ -50,7 +50,7 @@ PUBLIC: dict[str, list[str]] = {
     """.split(),
     "vecbridge.remote": """
         ApproximateCollection ApproximateRanker Cause Collection Columns Connector
-        ErrorTable ExactRanker Link NORM Nearest Outside Page PartitionedCollection
+        ErrorTable ExactRanker Link NORM Nearest Outside Page PartitionedCollection ProcessLock
         RemoteBackend RemoteIndex RemoteSettings SearchedCollection from_document id_bounds
         joined storage_name to_document uuid_of
     """.split(),

@@ -26,6 +26,7 @@ DISTRIBUTIONS = {
     "faiss": "faiss-cpu",
     "grpc": "pymilvus",
     "haystack": "haystack-ai",
+    "httpx": "chromadb",
     "langchain_core": "langchain-core",
     "milvus_lite": "pymilvus",
     "sklearn": "scikit-learn",

@@ -24,6 +24,7 @@ from vecbridge.remote._collection import (
 from vecbridge.remote._failures import Cause, ErrorTable
 from vecbridge.remote._index import RemoteBackend, RemoteIndex
 from vecbridge.remote._link import Connector, Link
+from vecbridge.remote._process_lock import ProcessLock
 from vecbridge.remote._recall import ApproximateRanker
 from vecbridge.remote._search import ExactRanker, Outside, joined
 from vecbridge.remote._settings import RemoteSettings
@@ -43,6 +44,7 @@ __all__ = [
     "Outside",
     "Page",
     "PartitionedCollection",
+    "ProcessLock",
     "RemoteBackend",
     "RemoteIndex",
     "RemoteSettings",
