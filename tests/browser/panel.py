@@ -70,6 +70,33 @@ class IndexesPanel:
         self._app.picture(f"panel-{word}-asked")
         self._execute()
 
+    def make(self, key: str, choices: dict[str, str], place: str) -> None:
+        """Fills in the form of a new index and makes it.
+
+        Args:
+            key: brain key of its run.
+            choices: what is chosen in the lists of the form, by their labels.
+            place: a path.
+        """
+        self._panel.get_by_role("button", name="New index").click()
+        self._form.get_by_text("Brain key", exact=False).first.wait_for(timeout=_LOADED)
+        self._form.locator("input:not([aria-hidden])").first.fill(key)
+        for label, value in choices.items():
+            lists = self._form.locator("[role=combobox]")
+            self._form.get_by_text(label).first.wait_for(timeout=_LOADED)
+            for number in range(lists.count()):
+                lists.nth(number).click()
+                option = self._page.get_by_role("option", name=value, exact=True)
+                if option.count():
+                    option.click()
+                    break
+                self._page.keyboard.press("Escape")
+        self._app.picture("panel-new-chosen")
+        # After them come the path and, once a store is chosen, the switch for its settings.
+        self._form.locator("input:not([aria-hidden]):not([type=checkbox])").last.fill(place)
+        self._app.picture("panel-new-asked")
+        self._execute()
+
     def await_told(self, title: str) -> str:
         """Waits until it tells what was done, and gives everything that it says."""
         # The smoke layer alone may take two minutes on a busy machine.

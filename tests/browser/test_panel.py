@@ -89,6 +89,29 @@ def test_index_is_switched_from_the_panel(
         digits.dataset.delete_brain_run("moving")
 
 
+def test_index_is_made_and_dropped_from_the_panel(
+    shown: tuple[App, IndexesPanel], digits: Digits, tmp_path: Path
+) -> None:
+    app, panel = shown
+    digits.dataset.set_values("vectors", list(digits.vectors))
+    try:
+        choices = {"Field with the embeddings": "vectors", "In the store": "faiss"}
+        panel.make("made", choices, str(tmp_path / "made"))
+        panel.await_told("made: 50 records indexed in faiss")
+        assert panel.rows()["made"][:3] == ["✓ healthy", "faiss", "50"]
+        app.picture("panel-made")
+        panel.do("made", "Drop the index", {})
+        panel.await_told("made was dropped")
+        assert "made" not in panel.rows()
+        digits.dataset.reload()
+        assert not digits.dataset.has_brain_run("made")
+    finally:
+        digits.dataset.reload()
+        if digits.dataset.has_brain_run("made"):
+            digits.dataset.delete_brain_run("made")
+        digits.dataset.delete_sample_field("vectors")
+
+
 def test_store_is_examined_from_the_panel(shown: tuple[App, IndexesPanel]) -> None:
     app, panel = shown
     panel.do("milvus_server", "Examine the store", {})

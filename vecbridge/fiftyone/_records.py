@@ -81,9 +81,12 @@ class StoredRecords:
 
     def are_same(self, ids: Sequence[str], vectors: Any) -> NDArray[np.bool_]:
         """Return whether the vector of each record is this one, bit for bit: ``(n,)``."""
+        if not len(ids):
+            # There may be no index to ask.
+            return np.zeros(0, np.bool_)
         given = np.ascontiguousarray(self.centered(vectors), dtype=np.float32).view(np.uint32)
         stored = np.ascontiguousarray(self.vectors_of(ids)).view(np.uint32)
-        return np.asarray((given == stored).all(axis=1)) if len(ids) else np.zeros(0, np.bool_)
+        return np.asarray((given == stored).all(axis=1))
 
     def refuse_dimension(self, shape: tuple[int, ...]) -> None:
         """Refuse embeddings of another length than those of the index, if it exists.

@@ -187,6 +187,12 @@ def resolved_settings(backend: str, options: Mapping[str, Any]) -> Settings:
 
 
 @lru_cache
+def settings_type(backend: str) -> type[Settings]:
+    """Return the class of a backend's settings; errors are those of :func:`setting_names`."""
+    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
+    return kind
+
+
 def setting_names(backend: str) -> frozenset[str]:
     """Return the names of a backend's settings.
 
@@ -194,8 +200,7 @@ def setting_names(backend: str) -> frozenset[str]:
         UnknownBackendError: the backend is not installed.
         MissingDependencyError: a package that it needs is not.
     """
-    kind: type[Settings] = load_backend(backend_entry(backend)).settings_type
-    return frozenset(kind.model_fields) - INDEX_LEVEL
+    return frozenset(settings_type(backend).model_fields) - INDEX_LEVEL
 
 
 def with_default_path(backend: str, options: Mapping[str, Any]) -> dict[str, Any]:

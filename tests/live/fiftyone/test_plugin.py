@@ -101,7 +101,7 @@ def test_fiftyone_lists_the_plugin_with_its_panel_and_operators(fob: Any) -> Non
     assert "@vecbridge/indexes" in fop.list_plugins(enabled=True, builtin=False)[0].name
     found = {each.uri for each in foo.list_operators(builtin=False)}
     names = {"similarity_indexes", "sync_index", "copy_index", "switch_store", "verify_indexes"}
-    names.add("examine_store")
+    names |= {"examine_store", "create_index", "drop_index"}
     assert found == {f"@vecbridge/indexes/{name}" for name in names}
 
 
@@ -314,3 +314,75 @@ def test_delegated_operation_tells_the_panel_too(runs: dict[str, Any], digits: D
     told = shown(digits.dataset).last
     assert told is not None
     assert told["title"] == "one and two are the same"
+
+
+def asked(digits: Digits, operator: str, **params: Any) -> list[str]:
+    """The names of what the form of an operator asks, with these answers in it."""
+    import fiftyone.operators as foo
+    from fiftyone.operators.executor import ExecutionContext, Executor
+
+    request = {"dataset_name": digits.dataset.name, "params": params}
+    context = ExecutionContext(request_params=request, executor=Executor())
+    form = foo.get_operator(f"@vecbridge/indexes/{operator}").resolve_input(context)
+    return list(form.type.properties)
+
+
+def test_an_index_is_made_of_a_field_filled_again_and_dropped(
+    digits: Digits, tmp_path: Path
+) -> None:
+    digits.dataset.set_values("vectors", list(digits.vectors))
+    wanted = {"key": "made", "embeddings": "vectors", "metric": "euclidean", "backend": "faiss"}
+    wanted |= {"place": str(tmp_path / "made"), "more": True, "faiss_index": "hnsw"}
+    try:
+        told = do(digits, "create_index", **wanted)
+        assert told["title"] == f"made: {len(digits.ids)} records indexed in faiss"
+        index = digits.dataset.load_brain_results("made", cache=False)
+        assert index.config.metric == "euclidean"
+        assert index.config.connect().open_index(index.config.collection_name).capabilities.recall
+        assert "already" in do(digits, "create_index", **wanted)["text"]
+
+        told = do(digits, "drop_index", key="made", keep_run=True)
+        assert told["title"] == "made was dropped"
+        assert health(digits, "made") != "✓ healthy"
+        told = do(digits, "sync_index", key="made", create=True)
+        assert told["title"] == "made was brought in step", told
+        assert health(digits, "made") == "✓ healthy"
+
+        assert do(digits, "drop_index", key="made")["severity"] == "success"
+        assert not digits.dataset.has_brain_run("made")
+        with vecbridge.get_backend("faiss", path=tmp_path / "made") as store:
+            assert store.index_names() == []
+    finally:
+        if digits.dataset.has_brain_run("made"):
+            digits.dataset.delete_brain_run("made")
+        digits.dataset.delete_sample_field("vectors")
+
+
+def test_an_index_that_cannot_be_made_leaves_nothing(digits: Digits, tmp_path: Path) -> None:
+    from fiftyone.operators.executor import ExecutionError
+
+    where = {"metric": "cosine", "backend": "sklearn", "place": str(tmp_path / "none")}
+    told = do(digits, "create_index", key="1st", model="clip-vit-base32-torch", **where)
+    assert "no brain key" in told["text"]
+    with pytest.raises(ExecutionError, match="key"):
+        do(digits, "create_index", model="clip-vit-base32-torch", **where)
+    with pytest.raises(ExecutionError, match="model"):
+        do(digits, "create_index", key="made", **where)
+    assert not digits.dataset.has_brain_run("made")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_form_asks_for_the_settings_of_the_store_that_is_chosen(digits: Digits) -> None:
+    assert "more" not in asked(digits, "create_index")
+    shown = asked(digits, "create_index", backend="milvus", more=True)
+    assert {"milvus_index_type", "milvus_secure", "milvus_shards"} <= set(shown)
+    assert not any("password" in name or "token" in name for name in shown)
+    assert not any(name.startswith("faiss_") for name in shown)
+
+
+def test_what_was_written_for_another_store_does_not_count(
+    runs: dict[str, Any], digits: Digits, tmp_path: Path
+) -> None:
+    stray = {"milvus_index_type": "HNSW", "milvus_shards": "2", "more": True, "name": "stray"}
+    place = {"backend": "sklearn", "place": str(tmp_path / "stray")}
+    assert do(digits, "copy_index", key="one", **place, **stray)["severity"] == "success"

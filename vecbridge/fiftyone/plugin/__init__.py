@@ -28,11 +28,13 @@ version: 1.0.0
 fiftyone:
   version: "*"
 operators:
+  - create_index
   - sync_index
   - copy_index
   - switch_store
   - verify_indexes
   - examine_store
+  - drop_index
 panels:
   - similarity_indexes
 """,

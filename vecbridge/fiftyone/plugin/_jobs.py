@@ -26,7 +26,7 @@ from vecbridge.fiftyone._builtin import config_in_place
 from vecbridge.fiftyone._moving import move
 from vecbridge.fiftyone._names import unique_name
 from vecbridge.fiftyone._stores import shared_store
-from vecbridge.fiftyone.plugin._runs import Run, find_run, opened, target, where
+from vecbridge.fiftyone.plugin._runs import Run, Target, find_run, opened, target, where
 from vecbridge.settings import redacted
 from vecbridge.transfer import Progress, copy, verify
 
@@ -50,30 +50,28 @@ class Report:
     text: str
 
 
-def copy_index(
-    dataset: Any, key: str, backend: str, place: str, name: str, progress: Progress
-) -> Report:
+def copy_index(dataset: Any, key: str, to: Target, name: str, progress: Progress) -> Report:
     """Copy an index to another store; the run stays where it is."""
     run = find_run(dataset, key)
     called = name or unique_name(dataset.name, key)
-    store, options = target(backend, place)
+    store, options = target(to)
     with opened(run) as source:
         done = copy(source, store, called, progress=progress)
     return Report(
         "success",
-        f"{key}: {done.checksum.records:,} records copied to {backend}",
-        f"The copy is `{called}` in {where(backend, options) or backend}. Read back, it has the "
-        f"same checksum. {key} itself was left unchanged.",
+        f"{key}: {done.checksum.records:,} records copied to {to.backend}",
+        f"The copy is `{called}` in {where(to.backend, options) or to.backend}. Read back, it has "
+        f"the same checksum. {key} itself was left unchanged.",
     )
 
 
-def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Progress) -> Report:
+def switch_store(dataset: Any, key: str, to: Target, progress: Progress) -> Report:
     """Move a run to another store: its index is copied and compared, then the run is switched.
 
     The key, the fields and the model of the run stay; the earlier index stays where it is.
     """
     run = find_run(dataset, key, also_fiftyones=True)
-    options = target(backend, place)[1]
+    backend, options = to.backend, target(to)[1]
     if not run.ours:
         adopted = adopt(dataset, key, backend, progress=progress, **options)
         if adopted.in_place:
@@ -91,12 +89,12 @@ def switch_store(dataset: Any, key: str, backend: str, place: str, progress: Pro
 
 
 def sync_index(
-    dataset: Any, key: str, *, plan_only: bool, unknown: bool, progress: Progress
+    dataset: Any, key: str, *, plan_only: bool, unknown: bool, create: bool, progress: Progress
 ) -> Report:
     """Bring an index in step with its dataset, or say what that would do."""
     run = find_run(dataset, key)
     index = dataset.load_brain_results(key, cache=False)
-    done = index.sync(unknown=unknown, dry_run=plan_only, progress=progress)
+    done = index.sync(unknown=unknown, create=create, dry_run=plan_only, progress=progress)
     said = [f"{done}." if done.done or done.in_step else f"{done}: nothing was changed yet."]
     if done.done:
         said.append(f"`{run.collection}` holds {index.total_index_size:,} records.")

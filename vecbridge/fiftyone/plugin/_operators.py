@@ -11,9 +11,17 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from vecbridge import VecbridgeError, backend_names
+from vecbridge import VecbridgeError
 from vecbridge.fiftyone._builtin import builtin_backend
+from vecbridge.fiftyone.plugin import _creating as creating
 from vecbridge.fiftyone.plugin import _jobs as jobs
+from vecbridge.fiftyone.plugin._forms import (
+    ask_choice,
+    ask_metric,
+    ask_store,
+    store_of,
+    text_of,
+)
 from vecbridge.fiftyone.plugin._jobs import Report
 from vecbridge.fiftyone.plugin._runs import Run, find_run, similarity_runs
 from vecbridge.transfer import Progress
@@ -51,7 +59,7 @@ class _Operator(foo.Operator):  # type: ignore[misc]
         form = types.Object()
         keys = [run.key for run in similarity_runs(ctx.dataset) if self.takes(run)]
         if keys:
-            _choice(form, "key", "Brain key", keys, ctx.params.get("key"))
+            ask_choice(form, "key", "Brain key", keys, ctx.params.get("key"))
             self.ask(form, ctx, keys)
         else:
             form.view(
@@ -88,6 +96,81 @@ class _Operator(foo.Operator):  # type: ignore[misc]
         raise NotImplementedError
 
 
+class CreateIndex(_Operator):
+    """Make an index of the dataset."""
+
+    name = "create_index"
+    label = "Make a similarity index"
+    description = "Of embeddings that a field holds, or that a model makes."
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        """Return the form: what is indexed, and where to."""
+        form, given = types.Object(), ctx.params
+        form.str("key", label="Brain key", description="By which the index is known", required=True)
+        patches = creating.patch_fields(ctx.dataset)
+        if patches:
+            ask_choice(
+                form,
+                "patches",
+                "Objects of",
+                patches,
+                given.get("patches"),
+                required=False,
+                description="Empty: whole samples",
+            )
+        fields = creating.embedding_fields(ctx.dataset, text_of(given, "patches"))
+        if fields:
+            ask_choice(
+                form,
+                "embeddings",
+                "Field with the embeddings",
+                fields,
+                given.get("embeddings"),
+                required=False,
+                description="Empty: a model makes them",
+            )
+        if given.get("embeddings") not in fields:
+            models = creating.models_with_embeddings()
+            ask_choice(form, "model", "Model of FiftyOne's zoo", models, given.get("model"))
+        ask_metric(form)
+        ask_store(form, ctx, "In the store")
+        return types.Property(form, view=types.View(label=self.label, caption=self.description))
+
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Make the index."""
+        given, patches = ctx.params, text_of(ctx.params, "patches")
+        embeddings = text_of(given, "embeddings")
+        # A field that was chosen before its objects were is not theirs.
+        if embeddings not in creating.embedding_fields(dataset, patches):
+            embeddings = ""
+        model = "" if embeddings else text_of(given, "model")
+        key, metric = text_of(given, "key"), text_of(given, "metric")
+        wanted = creating.Wanted(key, metric, embeddings, model, patches)
+        return creating.create_index(dataset, wanted, store_of(given), progress)
+
+
+class DropIndex(_Operator):
+    """Drop an index and its run."""
+
+    name = "drop_index"
+    label = "Drop an index"
+    description = "Its records are deleted from the store. The samples stay as they are."
+
+    def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
+        """Ask what is to stay."""
+        form.bool(
+            "keep_run",
+            label="Keep the run",
+            description="Its model and settings stay, and Sync can make the index again",
+            default=False,
+        )
+
+    def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
+        """Drop the index."""
+        keep = bool(ctx.params.get("keep_run"))
+        return creating.drop_index(dataset, ctx.params["key"], keep_run=keep)
+
+
 class SyncIndex(_Operator):
     """Bring an index in step with its dataset."""
 
@@ -104,10 +187,16 @@ class SyncIndex(_Operator):
             description="Records of which it was not kept what was embedded",
             default=False,
         )
+        form.bool(
+            "create",
+            label="Make the index where it is gone",
+            description="And embed everything",
+            default=False,
+        )
 
     def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
         """Sync the index."""
-        chosen = {name: bool(ctx.params.get(name)) for name in ("plan_only", "unknown")}
+        chosen = {name: bool(ctx.params.get(name)) for name in ("plan_only", "unknown", "create")}
         return jobs.sync_index(dataset, ctx.params["key"], progress=progress, **chosen)
 
 
@@ -120,7 +209,7 @@ class CopyIndex(_Operator):
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
         """Ask where to copy to, and under which name."""
-        _ask_place(form, ctx)
+        ask_store(form, ctx, "To the store")
         form.str(
             "name", label="Name of the copy", description="Empty: a new, unique name", default=""
         )
@@ -128,8 +217,8 @@ class CopyIndex(_Operator):
     def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
         """Copy the index."""
         given = ctx.params
-        place, name = _text(given, "place"), _text(given, "name")
-        return jobs.copy_index(dataset, given["key"], given["backend"], place, name, progress)
+        name = text_of(given, "name")
+        return jobs.copy_index(dataset, given["key"], store_of(given), name, progress)
 
 
 class SwitchStore(_Operator):
@@ -148,12 +237,11 @@ class SwitchStore(_Operator):
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
         """Ask where to switch to."""
-        _ask_place(form, ctx)
+        ask_store(form, ctx, "To the store")
 
     def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
         """Switch the run."""
-        given, place = ctx.params, _text(ctx.params, "place")
-        return jobs.switch_store(dataset, given["key"], given["backend"], place, progress)
+        return jobs.switch_store(dataset, ctx.params["key"], store_of(ctx.params), progress)
 
 
 class VerifyIndexes(_Operator):
@@ -166,7 +254,7 @@ class VerifyIndexes(_Operator):
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
         """Ask what to compare with."""
         others = [key for key in keys if key != ctx.params.get("key")]
-        _choice(form, "other", "Compare with", others, ctx.params.get("other"))
+        ask_choice(form, "other", "Compare with", others, ctx.params.get("other"))
 
     def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
         """Compare the indexes."""
@@ -191,7 +279,15 @@ class ExamineStore(_Operator):
         return report
 
 
-OPERATORS = (SyncIndex, CopyIndex, SwitchStore, VerifyIndexes, ExamineStore)
+OPERATORS = (
+    CreateIndex,
+    SyncIndex,
+    CopyIndex,
+    SwitchStore,
+    VerifyIndexes,
+    ExamineStore,
+    DropIndex,
+)
 
 
 def _steps(work: Callable[[Progress], Report]) -> Iterator[_Step | Report]:
@@ -230,27 +326,3 @@ def _report_of(work: Callable[[Progress], Report], progress: Progress) -> Report
             f"An unexpected {type(error).__name__}. The same command in a terminal (`vecbridge "
             f"copy`, `verify`, `doctor`) shows more.",
         )
-
-
-def _choice(
-    form: types.Object, name: str, label: str, values: list[str], chosen: str | None
-) -> None:
-    view = types.DropdownView()
-    for value in values:
-        view.add_choice(value, label=value)
-    default = chosen if chosen in values else None
-    form.enum(name, view.values(), label=label, view=view, required=True, default=default)
-
-
-def _ask_place(form: types.Object, ctx: Any) -> None:
-    _choice(form, "backend", "To the store", backend_names(), ctx.params.get("backend"))
-    form.str(
-        "place",
-        label="Path or address",
-        description="Empty: as configured. Passwords and tokens belong in the environment.",
-        default="",
-    )
-
-
-def _text(given: dict[str, Any], name: str) -> str:
-    return str(given.get(name) or "").strip()

@@ -49,6 +49,7 @@ _ACTIONS = (
     ("copy", "Copy to another store", "content_copy"),
     ("switch", "Switch store", "swap_horiz"),
     ("examine", "Examine the store", "troubleshoot"),
+    ("drop", "Drop the index", "delete"),
 )
 
 
@@ -63,7 +64,7 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
             label="Similarity indexes",
             icon="hub",
             help_markdown="Which store each similarity index of the dataset lives in, and its "
-            "health. Sync, copy, switch and verify indexes from here.",
+            "health. Make, sync, copy, switch, verify and drop indexes from here.",
         )
 
     def refresh(self, ctx: Any) -> None:
@@ -111,6 +112,14 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         """Ask whether the store may be written to."""
         self._prompt(ctx, "examine_store")
 
+    def drop(self, ctx: Any) -> None:
+        """Ask what is to stay."""
+        self._prompt(ctx, "drop_index")
+
+    def create(self, ctx: Any) -> None:
+        """Ask for what a new index is made of."""
+        self._prompt(ctx, "create_index")
+
     def render(self, ctx: Any) -> types.Property:
         """Return the panel as it is now."""
         panel = types.Object()
@@ -118,7 +127,9 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
         panel.md(_heading(about.get("keys")), name="heading")
         if about.get("keys"):
             panel.list("indexes", types.Object(), view=self._indexes())
-        panel.btn("refresh", label="Refresh", icon="refresh", on_click=self.refresh)
+        buttons = panel.h_stack("buttons", gap=1)
+        buttons.btn("create", label="New index", icon="add", on_click=self.create)
+        buttons.btn("refresh", label="Refresh", icon="refresh", on_click=self.refresh)
         if (last := about.get("last")) is not None:
             panel.view("last", types.AlertView(severity=last["severity"], label=last["title"]))
             panel.md(last["text"], name="last_text")
@@ -226,7 +237,7 @@ def _heading(keys: list[str] | None) -> str:
         return "Looking at the stores…"
     if not keys:
         return (
-            "This dataset has no similarity index yet. Make one with "
+            "This dataset has no similarity index yet. Make one here, or with "
             '`fob.compute_similarity(dataset, metric="cosine", brain_key=...)`, then refresh.'
         )
     counted = "1 similarity index" if len(keys) == 1 else f"{len(keys)} similarity indexes"

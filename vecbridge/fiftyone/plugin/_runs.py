@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from fiftyone.core.brain import BrainMethod
 
@@ -39,7 +40,8 @@ from vecbridge.fiftyone._stores import (
 )
 from vecbridge.settings import redacted
 
-_WHERE = ("uri", "url", "path")
+WHERE = ("uri", "url", "path")
+"""Settings that say where a store is."""
 _BUILTIN = "fiftyone.brain.internal.core."
 _PATIENCE_S = 8.0
 _QUICK = {"timeout": 3.0, "retry_timeout": 0.0}
@@ -130,16 +132,28 @@ def opened(run: Run, **options: Any) -> Iterator[Index]:
         yield index
 
 
-def target(backend: str, place: str) -> tuple[Store, dict[str, Any]]:
-    """Return the store that a user names in a form, and the options that lead to it.
+class Target(NamedTuple):
+    """A store that a user names in a form.
 
-    Where no path and no address is given, the configured one is meant.
+    Attributes:
+        backend: its kind.
+        place: its path or address; empty where the configured one is meant.
+        settings: others that were filled in.
+    """
+
+    backend: str
+    place: str = ""
+    settings: Mapping[str, str] = MappingProxyType({})
+
+
+def target(chosen: Target) -> tuple[Store, dict[str, Any]]:
+    """Return the store that a user names in a form, and the options that lead to it.
 
     Raises:
         InvalidArgumentError: the address holds a password, which would be stored, or the path is
             relative to a folder that the user of a browser does not see.
     """
-    options: dict[str, Any] = {}
+    backend, place, options = chosen.backend, chosen.place, dict[str, Any](chosen.settings)
     if place:
         if redacted(place) != place:
             raise InvalidArgumentError(
@@ -168,7 +182,7 @@ def where(backend: str, options: Mapping[str, Any]) -> str:
         host = getattr(resolved_settings(backend, options), "place", "")
     except VecbridgeError:
         described, host = dict(options), ""
-    for name in _WHERE:
+    for name in WHERE:
         if described.get(name) is not None:
             return str(redacted(described[name]))
     return str(redacted(host))
