@@ -331,7 +331,12 @@ def test_an_index_is_made_of_a_field_filled_again_and_dropped(
     digits: Digits, tmp_path: Path
 ) -> None:
     digits.dataset.set_values("vectors", list(digits.vectors))
-    wanted = {"key": "made", "embeddings": "vectors", "metric": "euclidean", "backend": "faiss"}
+    wanted: dict[str, Any] = {
+        "key": "made",
+        "embeddings": "vectors",
+        "metric": "euclidean",
+        "backend": "faiss",
+    }
     wanted |= {"place": str(tmp_path / "made"), "more": True, "faiss_index": "hnsw"}
     try:
         told = do(digits, "create_index", **wanted)
