@@ -1,0 +1,170 @@
+"""The backend: tables of a LanceDB database as indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import lancedb
+import pyarrow as pa
+from lancedb.index import BTree
+
+from vecbridge import CorruptStoreError, FieldType, IndexInfo, SchemaMismatchError, Scope
+from vecbridge.diagnosis import Finding
+from vecbridge.fields import FIELD_TYPES, base_of, is_optional
+from vecbridge.remote import (
+    RemoteBackend,
+    RemoteIndex,
+    from_document,
+    storage_name,
+    to_document,
+)
+from vecbridge_lancedb._adoption import NAME, adopted
+from vecbridge_lancedb._connection import ERRORS, Database
+from vecbridge_lancedb._settings import LancedbSettings
+from vecbridge_lancedb._table import MAX_DIMENSION, Layout, Table
+
+_LONGEST = 200
+_TAKEN = frozenset({"id", "vector", "norm"})
+_DOCUMENT = b"vecbridge"
+_KEY = {"lance-schema:unenforced-primary-key": "true"}
+"""With it, LanceDB lets no two writers insert one id; without, two that begin at once both do."""
+
+_TYPES = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "float": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "strings": pa.list_(pa.string()),
+}
+
+
+class LancedbBackend(RemoteBackend[Database]):
+    """Indexes as tables. Connects on first use, and makes the folder with the first index.
+
+    Args:
+        settings: where the tables are.
+    """
+
+    settings: LancedbSettings
+    name: ClassVar[str] = "lancedb"
+    settings_type: ClassVar[type[LancedbSettings]] = LancedbSettings
+    field_types: ClassVar[frozenset[FieldType]] = frozenset(FIELD_TYPES)
+    max_dimension = MAX_DIMENSION
+
+    def __init__(self, settings: LancedbSettings) -> None:
+        secrets = settings.storage_options.values()
+        super().__init__(settings, ERRORS, place=str(settings.uri), secrets=secrets)
+
+    def connect(self) -> Database:
+        """Return a connection; object stores are asked with the first call."""
+        return Database(self.settings)
+
+    def make(self, client: Database, info: IndexInfo) -> Table | None:
+        """Make a table, with the schema of the index in the table's own."""
+        layout = self._layout(info)
+        if layout.table in client.names():
+            return None
+        vector = pa.list_(pa.field("item", pa.float32(), nullable=False), info.dimension)
+        columns = [
+            pa.field("id", pa.string(), nullable=False, metadata=_KEY),
+            pa.field("vector", vector, nullable=False),
+            pa.field("norm", pa.float64(), nullable=False),
+            *(
+                pa.field(layout.fields[name], _TYPES[base_of(kind)], nullable=is_optional(kind))
+                for name, kind in info.fields.items()
+            ),
+        ]
+        schema = pa.schema(columns, metadata={_DOCUMENT: to_document(info)})
+        try:
+            table = client.connection.create_table(layout.table, schema=schema)
+        except ValueError as error:
+            if "already exists" in str(error):
+                return None
+            raise
+        table.create_index("id", config=BTree())
+        return Table(layout, self.settings)
+
+    def find(self, client: Database, name: str) -> Table | None:
+        """Return the table of an index."""
+        place = self._table_name(name)
+        if not client.exists:
+            return None
+        try:
+            table = client.table(place)
+        except ValueError as error:
+            if not str(error).endswith("was not found"):
+                raise
+            if place in client.names():
+                raise CorruptStoreError(
+                    f"the folder {place}.lance of index {name!r} holds no table that can be read; "
+                    f"restore it from a copy, or remove it",
+                    backend=self.name,
+                    operation="open_index",
+                ) from None
+            return None
+        document = (table.schema.metadata or {}).get(_DOCUMENT)
+        if document is None:
+            layout = adopted(table, self.settings, name)
+        else:
+            layout = self._layout(from_document(document.decode(), backend=self.name))
+        return Table(layout, self.settings)
+
+    def names(self, client: Database) -> list[str]:
+        """Return the names of the indexes."""
+        names = {table: name for name, table in self.settings.table_names.items()}
+        found = []
+        for table in client.names():
+            name = names.get(table, table)
+            if NAME.fullmatch(name):
+                found.append(name)
+            elif document := (client.table(table).schema.metadata or {}).get(_DOCUMENT):
+                found.append(from_document(document.decode(), backend=self.name).name)
+        return found
+
+    def remove(self, client: Database, name: str) -> bool:
+        """Drop a table."""
+        if self._table_name(name) not in client.names():
+            return False
+        client.connection.drop_table(self._table_name(name), ignore_missing=True)
+        return True
+
+    def index_over(self, collection: Any) -> RemoteIndex[Database]:
+        """Return the index over a table."""
+        settings = self.settings
+        effort = settings.ef if "hnsw" in settings.index_type else settings.nprobes
+        return RemoteIndex(
+            self.link, collection, put_rows=50_000, recall=settings.recall, effort=effort
+        )
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Look at the place and at every index; change nothing."""
+        names = self.index_names()
+        yield Finding("place", "ok", f"{self.link.place}, {len(names)} indexes")
+        for name in names:
+            try:
+                index = self.open_index(name)
+                info, rows = index.info, index.count(Scope())
+            except (SchemaMismatchError, CorruptStoreError) as error:
+                yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
+                continue
+            found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
+            yield Finding(f"index {name}", "ok", found)
+
+    def versions(self) -> dict[str, str]:
+        """Return what the library calls itself."""
+        return {"lancedb": lancedb.__version__}
+
+    def _layout(self, info: IndexInfo) -> Layout:
+        # A dot in the name of a column would mean a part of it, and what begins with an underscore
+        # may be LanceDB's own.
+        taken = _TAKEN | {name for name in info.fields if name.startswith("_")}
+        fields = {
+            name: storage_name(name, longest=_LONGEST, taken=taken).replace(".", "-")
+            for name in info.fields
+        }
+        return Layout(info, self._table_name(info.name), fields)
+
+    def _table_name(self, name: str) -> str:
+        return self.settings.table_names.get(name, storage_name(name, longest=_LONGEST))
