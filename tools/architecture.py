@@ -14,7 +14,7 @@ PLACES = (
     "vecbridge",
     *(
         f"backends/vecbridge_{n}"
-        for n in ("sklearn", "faiss", "torch", "milvus", "pgvector", "redis", "chroma")
+        for n in ("sklearn", "faiss", "torch", "lancedb", "milvus", "pgvector", "redis", "chroma")
     ),
 )
 SUITE = "conformance/vecbridge_conformance"

@@ -125,6 +125,10 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "redis-hnsw": lambda: redis("redis-hnsw", algorithm="hnsw"),
     "chroma": lambda: local("chroma", "chroma", path="{folder}/records"),
     "chroma-server": chroma_server,
+    "lancedb": lambda: local("lancedb", "lancedb", uri="{folder}/tables"),
+    "lancedb-ivf": lambda: local(
+        "lancedb", "lancedb-ivf", uri="{folder}/tables", index_type="ivf_flat"
+    ),
     "milvus-given": milvus_given,
 }
 """Every deployment that is shipped, in the order of the columns."""

@@ -16,7 +16,6 @@ from vecbridge import (
     CorruptStoreError,
     IndexNotFoundError,
     OperationTimeoutError,
-    UnsupportedError,
 )
 from vecbridge.remote import Cause, ErrorTable
 from vecbridge_lancedb._settings import LancedbSettings
@@ -33,10 +32,12 @@ class Database:
 
     def __init__(self, settings: LancedbSettings) -> None:
         if _state["forked"]:
-            raise UnsupportedError(
+            raise ConnectionFailedError(
                 "this process was forked from one that had used LanceDB, whose threads it does not "
-                "have: LanceDB may hang in it. Start it with 'spawn' or 'forkserver', or open the "
-                "store after the fork only"
+                "have, and LanceDB may hang in it. Start it with 'spawn' or 'forkserver', or use "
+                "LanceDB after the fork alone",
+                backend="lancedb",
+                operation="connect",
             )
         _state["used"] = True
         self._settings = settings
@@ -126,8 +127,8 @@ ERRORS = ErrorTable(
         ),
         Cause(
             match=_says(
-                r"sufficient data|Invalid range|Not found: .*\.(lance|txn|manifest)|[Cc]orrupt|"
-                "magic|failed to decode|DecodeError|protobuf|Invalid protobuf|Encountered internal"
+                r"sufficient data|too small|Invalid range|Not found: .*\.(lance|txn|manifest)|"
+                "[Cc]orrupt|magic|failed to decode|[Pp]rotobuf"
             ),
             kind=CorruptStoreError,
             advice="Restore its folder from a copy",

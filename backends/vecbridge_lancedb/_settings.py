@@ -31,8 +31,12 @@ def _place(value: Any) -> Any:
     if isinstance(value, str) and _BUCKET.fullmatch(value):
         return value
     if isinstance(value, str) and value.startswith(_REMOTE):
-        raise ValueError("LanceDB Cloud and Enterprise are not supported; name a folder or a bucket")
-    return local_path(value)
+        raise ValueError(
+            "LanceDB Cloud and Enterprise are not supported; name a folder or a bucket"
+        )
+    # As a path, it is made absolute where the store goes to another process.
+    place = local_path(value)
+    return Path(place) if isinstance(place, str) else place
 
 
 class LancedbSettings(RemoteSettings):
@@ -77,7 +81,7 @@ class LancedbSettings(RemoteSettings):
     @property
     def folder(self) -> Path | None:
         """The folder of the tables; ``None`` in an object store."""
-        return None if "://" in str(self.uri) else Path(self.uri).expanduser()
+        return self.uri.expanduser() if isinstance(self.uri, Path) else None
 
     def options(self) -> dict[str, str]:
         """Return what the object store is given, with time limits where it says none."""

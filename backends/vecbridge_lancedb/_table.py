@@ -23,6 +23,7 @@ from vecbridge_lancedb._connection import Database
 from vecbridge_lancedb._filters import Translator, text, texts
 from vecbridge_lancedb._settings import LancedbSettings
 
+MAX_DIMENSION = 32_768
 _BATCH_BYTES = 32 << 20
 _COMPACTED_AFTER = 64
 """Versions between two compactions: with more small files, searches take twice the time."""
@@ -286,7 +287,8 @@ class Table:
         table = client.table(self._layout.table)
         search = table.search().where(self._where(Scope(within=ids)))
         found = search.select([self._layout.key]).with_row_id(True).to_arrow()
-        rows = sorted(zip(found["_rowid"].to_pylist(), found[self._layout.key].to_pylist()))
+        columns = found["_rowid"].to_pylist(), found[self._layout.key].to_pylist()
+        rows = sorted(zip(*columns, strict=True))
         last = {name: row for row, name in rows}
         if twins := [str(row) for row, name in rows if last[name] != row]:
             table.delete(f"_rowid IN ({', '.join(twins)})")

@@ -101,6 +101,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge_faiss": "FaissBackend FaissIndex FaissSettings".split(),
     "vecbridge_milvus": "IndexSettings MilvusBackend MilvusIndex MilvusSettings".split(),
     "vecbridge_milvus.lite": "".split(),
+    "vecbridge_lancedb": "LancedbBackend LancedbSettings".split(),
     "vecbridge_pgvector": "PgvectorBackend PgvectorSettings".split(),
     "vecbridge_redis": "RedisBackend RedisSettings".split(),
     "vecbridge_sklearn": "SklearnBackend SklearnSettings".split(),

@@ -12,6 +12,7 @@ BACKENDS = (
     ROOT / "backends" / "vecbridge_chroma",
     ROOT / "backends" / "vecbridge_faiss",
     ROOT / "backends" / "vecbridge_milvus",
+    ROOT / "backends" / "vecbridge_lancedb",
     ROOT / "backends" / "vecbridge_pgvector",
     ROOT / "backends" / "vecbridge_redis",
     ROOT / "backends" / "vecbridge_sklearn",

@@ -36,6 +36,7 @@ EXTRAS = {
     "vecbridge_conformance": "conformance",
     "vecbridge_chroma": "chroma",
     "vecbridge_faiss": "faiss",
+    "vecbridge_lancedb": "lancedb",
     "vecbridge_milvus": "milvus",
     "vecbridge_pgvector": "pgvector",
     "vecbridge_redis": "redis",

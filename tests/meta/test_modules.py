@@ -39,6 +39,8 @@ REASONS = {
     "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",
     "vecbridge_faiss._effort": "tuning for a recall is one idea, and searching is another",
+    "vecbridge_lancedb._adoption": "reading what others made is one idea; making is another",
+    "vecbridge_lancedb._filters": "a filter language is one idea, and a table another",
     "vecbridge_pgvector._adoption": "reading what others made is one idea; making is another",
     "vecbridge_pgvector._wire": "the binary form of records is one idea, and a table is another",
     "vecbridge_torch._scores": "the proof of what narrow products are worth is read alone",

@@ -25,6 +25,7 @@ SETTINGS = [
     ("vecbridge_faiss", "FaissSettings"),
     ("vecbridge_milvus", "IndexSettings"),
     ("vecbridge_milvus", "MilvusSettings"),
+    ("vecbridge_lancedb", "LancedbSettings"),
     ("vecbridge_pgvector", "PgvectorSettings"),
     ("vecbridge_redis", "RedisSettings"),
     ("vecbridge_sklearn", "SklearnSettings"),

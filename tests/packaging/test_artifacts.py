@@ -12,6 +12,7 @@ PACKAGES = {
     "vecbridge_chroma",
     "vecbridge_faiss",
     "vecbridge_milvus",
+    "vecbridge_lancedb",
     "vecbridge_pgvector",
     "vecbridge_redis",
     "vecbridge_sklearn",
@@ -82,6 +83,7 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
     assert "Requires-Python: >=3.10" in metadata
     assert "sklearn = vecbridge_sklearn:SklearnBackend" in entry_points
     assert "milvus = vecbridge_milvus:MilvusBackend" in entry_points
+    assert "lancedb = vecbridge_lancedb:LancedbBackend" in entry_points
     assert "pgvector = vecbridge_pgvector:PgvectorBackend" in entry_points
     assert "redis = vecbridge_redis:RedisBackend" in entry_points
     assert "torch = vecbridge_torch:TorchBackend" in entry_points

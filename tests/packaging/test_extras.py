@@ -49,6 +49,7 @@ SMOKE = {
     "sklearn": (["-c", STORE.format(backend="'sklearn', path='records'")], FOUND),
     "faiss": (["-c", STORE.format(backend="'faiss', path='records'")], FOUND),
     "milvus": (["-c", STORE.format(backend="'milvus', uri='records.db'")], FOUND),
+    "lancedb": (["-c", STORE.format(backend="'lancedb', uri='records'")], FOUND),
     "pgvector": (["-c", UNREACHABLE], "ConnectionFailedError"),
     "torch": (["-c", STORE.format(backend="'torch'")], FOUND),
     "fiftyone": (["-c", INTEGRATION], "True"),

@@ -52,4 +52,6 @@ def test_a_backend_without_its_package_says_which_extra_to_install(
 def test_every_backend_is_found_there(installation: Installation) -> None:
     done = installation.run("-c", "import vecbridge; print(vecbridge.backend_names())")
 
-    assert done.stdout == "['faiss', 'milvus', 'pgvector', 'redis', 'sklearn', 'torch']\n"
+    assert (
+        done.stdout == "['faiss', 'lancedb', 'milvus', 'pgvector', 'redis', 'sklearn', 'torch']\n"
+    )

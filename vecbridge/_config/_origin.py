@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -104,5 +104,9 @@ def _is_path(declared: Iterable[Any]) -> bool:
 
 def _is_open(value: Any) -> bool:
     """Tell whether a value may be shown in a pickle."""
+    if isinstance(value, Mapping):
+        return all(map(_is_open, value.values())) and not hidden_parts(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_open, value)) and not hidden_parts(value)
     hidden = hasattr(value, "get_secret_value") or isinstance(value, bytes | bytearray)
     return not hidden and not hidden_parts(value)

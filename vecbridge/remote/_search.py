@@ -114,6 +114,11 @@ class ExactRanker(Generic[ClientT]):
         """Return what is outside, the band's upper end, and what is nearest within the band."""
         outside, high = self.outside(client, scope, limit)
         inside = self.inside(scope, high)
+        if self._metric == "cosine" and not sent.any(axis=1).all():
+            # Everything is equally far, so any direction will do; without one, some stores find
+            # nothing. No score of such a query is used.
+            sent = sent.copy()
+            sent[~sent.any(axis=1), 0] = 1.0
         return outside, high, self.collection.nearest(client, sent, limit, inside, None)
 
     def ranked(self, query: SentQuery, hits: Nearest, outside: Outside, k: int) -> Hits:
