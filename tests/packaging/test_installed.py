@@ -53,5 +53,5 @@ def test_every_backend_is_found_there(installation: Installation) -> None:
     done = installation.run("-c", "import vecbridge; print(vecbridge.backend_names())")
 
     assert (
-        done.stdout == "['faiss', 'lancedb', 'milvus', 'pgvector', 'redis', 'sklearn', 'torch']\n"
+        done.stdout == "['chroma', 'faiss', 'lancedb', 'milvus', 'pgvector', 'redis', 'sklearn', 'torch']\n"
     )
