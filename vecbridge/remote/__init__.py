@@ -9,6 +9,7 @@ the rest of the contract (:class:`RemoteIndex`). ``vecbridge_pgvector`` is a who
 
 from __future__ import annotations
 
+from vecbridge.remote._approximate import ApproximateRanker
 from vecbridge.remote._catalogue import from_document, storage_name, to_document, uuid_of
 from vecbridge.remote._collection import (
     NORM,
@@ -25,7 +26,7 @@ from vecbridge.remote._failures import Cause, ErrorTable
 from vecbridge.remote._index import RemoteBackend, RemoteIndex
 from vecbridge.remote._link import Connector, Link
 from vecbridge.remote._process_lock import ProcessLock
-from vecbridge.remote._recall import ApproximateRanker
+from vecbridge.remote._recall import Effort, Probe, RecallTuner
 from vecbridge.remote._search import ExactRanker, Outside, joined
 from vecbridge.remote._settings import RemoteSettings
 
@@ -37,6 +38,7 @@ __all__ = [
     "Collection",
     "Columns",
     "Connector",
+    "Effort",
     "ErrorTable",
     "ExactRanker",
     "Link",
@@ -44,7 +46,9 @@ __all__ = [
     "Outside",
     "Page",
     "PartitionedCollection",
+    "Probe",
     "ProcessLock",
+    "RecallTuner",
     "RemoteBackend",
     "RemoteIndex",
     "RemoteSettings",

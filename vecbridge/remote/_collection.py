@@ -133,7 +133,7 @@ class SearchedCollection(Protocol[ClientT_contra]):
         queries: NDArray[np.float32],
         limit: int,
         scope: Scope,
-        effort: int | None,
+        effort: Any,
     ) -> list[Nearest]:
         """Return the ``limit`` nearest records in scope of each query, or all where there are less.
 
@@ -142,7 +142,7 @@ class SearchedCollection(Protocol[ClientT_contra]):
             queries: ``(q, d)``; of a safe norm, and so not always what the caller asked.
             limit: how many.
             scope: which records.
-            effort: one of ``efforts``; ``None`` to look at every record.
+            effort: one of an approximate collection's efforts; ``None`` to look at every record.
         """
 
 
@@ -189,12 +189,12 @@ class PartitionedCollection(Protocol[ClientT_contra]):
         """
 
 
-class ApproximateCollection(Collection[ClientT_contra], Protocol[ClientT_contra]):
+class ApproximateCollection(SearchedCollection[ClientT_contra], Protocol[ClientT_contra]):
     """What a collection has besides where its capabilities do not declare ``exact``."""
 
     @property
-    def efforts(self) -> Sequence[int]:
-        """The search efforts that are worth trying, least to most."""
+    def efforts(self) -> Sequence[Any]:
+        """The search efforts that are worth trying, least to most: numbers."""
 
     @property
     def exhaustive(self) -> bool:

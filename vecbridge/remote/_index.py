@@ -26,7 +26,8 @@ from vecbridge._errors import (
     InvalidArgumentError,
     PartialWriteError,
 )
-from vecbridge.ranking import norms
+from vecbridge.ranking import norms as norms_of
+from vecbridge.remote._approximate import ApproximateRanker
 from vecbridge.remote._collection import (
     ApproximateCollection,
     Collection,
@@ -36,7 +37,7 @@ from vecbridge.remote._collection import (
 )
 from vecbridge.remote._failures import ErrorTable
 from vecbridge.remote._link import Link
-from vecbridge.remote._recall import ApproximateRanker
+from vecbridge.remote._recall import RecallTuner
 from vecbridge.remote._search import ExactRanker
 from vecbridge.remote._settings import RemoteSettings
 
@@ -56,6 +57,7 @@ class RemoteIndex(Generic[ClientT]):
         ids_at_a_time: most ids in one call of ``get`` and ``remove``.
         recall: the share of the true neighbours that an approximate index is to find.
         effort: a search effort that an approximate index keeps to instead.
+        norms: whether records are found by their norms.
     """
 
     def __init__(
@@ -67,19 +69,19 @@ class RemoteIndex(Generic[ClientT]):
         ids_at_a_time: int = 10_000,
         recall: float = 0.95,
         effort: int | None = None,
+        norms: bool = True,
     ) -> None:
         self._link = link
         self._collection = collection
         self._put_rows = put_rows
         self._ids_at_a_time = ids_at_a_time
         self._closed = False
-        self._ranker: ExactRanker[ClientT] | ApproximateRanker[ClientT] = (
-            ExactRanker(collection, most=collection.capabilities.max_k)
-            if collection.capabilities.exact
-            else ApproximateRanker(
-                cast(ApproximateCollection[ClientT], collection), recall=recall, effort=effort
-            )
-        )
+        exact = ExactRanker(collection, most=collection.capabilities.max_k, norms=norms)
+        self._ranker: ExactRanker[ClientT] | ApproximateRanker[ClientT] = exact
+        if not collection.capabilities.exact:
+            approximate = cast(ApproximateCollection[ClientT], collection)
+            tuner = RecallTuner(approximate, recall, exact=exact, given=effort)
+            self._ranker = ApproximateRanker(approximate, exact, tuner)
 
     @property
     def info(self) -> IndexInfo:
@@ -100,7 +102,7 @@ class RemoteIndex(Generic[ClientT]):
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
         """Insert records or replace them whole, a part at a time."""
-        lengths, columns = norms(vectors), fields or {}
+        lengths, columns = norms_of(vectors), fields or {}
 
         def write(start: int, stop: int, client: ClientT) -> None:
             part = {name: column[start:stop] for name, column in columns.items()}

@@ -37,6 +37,7 @@ ClientT = TypeVar("ClientT")
 _SPARE, _SPARE_SHARE = 4, 32
 _OUTSIDE_AT_LEAST = 16
 _NORMS_SAMPLED = 64
+_PAGE_BYTES = 16 << 20
 _NOTHING_ELSE = Columns(vectors=True)
 
 
@@ -65,15 +66,25 @@ class ExactRanker(Generic[ClientT]):
     Args:
         collection: the collection; it finds records by their norms.
         most: the most hits that one search of the store returns; ``None`` for any number.
+        norms: whether records are found by their norms. Without, as in a collection that another
+            program made, only Euclidean distances are proven.
 
     Attributes:
         collection: the collection.
+        blind: nothing is known of norms.
         geometry: what the store's arithmetic can be trusted with.
         high: the upper end of the band that searches are kept to for now.
     """
 
-    def __init__(self, collection: SearchedCollection[ClientT], *, most: int | None = None) -> None:
+    def __init__(
+        self,
+        collection: SearchedCollection[ClientT],
+        *,
+        most: int | None = None,
+        norms: bool = True,
+    ) -> None:
         self.collection = collection
+        self.blind = not norms
         info = collection.info
         self.geometry = EngineGeometry(info.metric, info.dimension, collection.form)
         # How far float32 errs in a dot product grows with the norms, so the band is kept narrow.
@@ -86,9 +97,7 @@ class ExactRanker(Generic[ClientT]):
         self, client: ClientT, /, queries: NDArray[np.float32], k: int, scope: Scope
     ) -> list[Candidates]:
         """Return candidates of each query, and a proven lower bound of the others' distance."""
-        limit = k + _SPARE + k // _SPARE_SHARE
-        if self._most is not None:
-            limit = min(limit, self._most)
+        limit = self.limit(k)
         sent, asked = self.geometry.prepare(queries)
         outside, high, found = self.found(client, sent, limit, scope)
         answers = []
@@ -107,6 +116,11 @@ class ExactRanker(Generic[ClientT]):
         return [
             self.ranked(query, hits, outside, k) for query, hits in zip(asked, found, strict=True)
         ]
+
+    def limit(self, k: int) -> int:
+        """Return how many hits to ask for, so that the best ``k`` are told from the next."""
+        limit = k + _SPARE + k // _SPARE_SHARE
+        return limit if self._most is None else min(limit, self._most)
 
     def found(
         self, client: ClientT, /, sent: NDArray[np.float32], limit: int, scope: Scope
@@ -133,27 +147,87 @@ class ExactRanker(Generic[ClientT]):
         order = rank(ids, table, k)
         return Hits(ids_at(ids, order), table[order])
 
+    def completed(
+        self,
+        client: ClientT,
+        /,
+        queries: NDArray[np.float32],
+        best: Sequence[Hits],
+        k: int,
+        scope: Scope,
+    ) -> list[Hits]:
+        """Return the store's ranking of each query, with what the store leaves out silently.
+
+        What a search of everything, or by an index, may lack is read: first what float32 is no
+        good for, and where that is not enough, every record.
+        """
+        whole = list(best)
+        if not any(self.lacks(hits.distances, k) for hits in whole):
+            return whole
+        unsafe = self.unsafe(client, scope, k)
+        whole = self._merged(whole, queries, unsafe.ids, unsafe.vectors, k)
+        # Without norms, it is not known which records the store drops.
+        blind = self.blind and self._metric == "cosine"
+        if not blind and all(len(hits) >= k for hits in whole):
+            return whole
+        wanted = min(k, self.collection.count(client, scope))
+        short = [
+            place
+            for place, hits in enumerate(whole)
+            if len(hits) < wanted or (blind and self.lacks(hits.distances, wanted))
+        ]
+        if short:
+            read, after = [Hits((), np.empty(0)) for _ in short], None
+            rows = max(1, _PAGE_BYTES // (4 * queries.shape[1]))
+            while True:
+                page = self.collection.page(client, scope, None, rows, after, _NOTHING_ELSE)
+                ids, vectors = page.records.ids, page.records.vectors
+                read = self._merged(read, queries[short], ids, vectors, k)
+                after = page.after
+                if after is None:
+                    break
+            for place, hits in zip(short, read, strict=True):
+                whole[place] = hits
+        return whole
+
+    def lacks(self, distances: NDArray[np.float64], k: int) -> bool:
+        """Return whether records that stores drop, zero vectors above all, may belong here."""
+        if len(distances) < k:
+            return True
+        return self._metric == "cosine" and k > 0 and bool(np.sort(distances)[k - 1] >= 1.0)
+
     def lower_bound(self, query: SentQuery, hits: Nearest, limit: int, high: float) -> float:
         """Return a lower bound of the distance of what the search left out of the band."""
-        if not self.geometry.trusts(query):
+        if not self.geometry.trusts(query) or (self.blind and self._metric != "euclidean"):
             return UNCERTIFIED
-        if len(hits.ids) < limit:
+        if len(hits.ids) < limit and not self.blind:
             return math.inf
+        if not hits.ids:
+            return UNCERTIFIED
         native = self.geometry.distances(hits.scores, query)
-        return self.geometry.lower_bound(native, query, hits.vectors, high)
+        bound = self.geometry.lower_bound(native, query, hits.vectors, high)
+        # Without norms, shortness proves nothing, since what overflows may be dropped; but that is
+        # farther than any norm of the band.
+        return min(bound, self.geometry.band[1]) if self.blind else bound
 
     def inside(self, scope: Scope, high: float) -> Scope:
         """Return the part of a scope that lies within the band, up to ``high``."""
+        if self.blind:
+            return scope
         low = self.geometry.band[0]
         below = Comparison(NORM, "<=", high)
         return _narrowed(scope, And(Comparison(NORM, ">=", low), below) if low else below)
 
     def unsafe(self, client: ClientT, /, scope: Scope, limit: int) -> Outside:
         """Return records on which no float32 arithmetic is safe, at most ``limit``."""
+        if self.blind:
+            return self._nothing()
         return self._read(client, scope, self._beyond(self.geometry.band[1]), limit)
 
     def outside(self, client: ClientT, /, scope: Scope, limit: int) -> tuple[Outside, float]:
         """Return what lies outside of the band, and the band's upper end."""
+        if self.blind:
+            return self._nothing(), self.geometry.band[1]
         limit = max(limit, _OUTSIDE_AT_LEAST)
         while True:
             high = self.high
@@ -163,6 +237,28 @@ class ExactRanker(Generic[ClientT]):
             if not self._widen(client, scope):
                 break
         return self._too_many(client, scope, found, limit), self.geometry.band[1]
+
+    def _nothing(self) -> Outside:
+        return Outside.nothing(self.collection.info.dimension)
+
+    def _merged(
+        self,
+        best: Sequence[Hits],
+        queries: NDArray[np.float32],
+        ids: tuple[str, ...],
+        vectors: NDArray[np.float32],
+        k: int,
+    ) -> list[Hits]:
+        """Return the best ``k`` of each query's hits and of records."""
+        if not ids:
+            return list(best)
+        merged = []
+        for hits, query in zip(best, queries, strict=True):
+            measured = distances(self._metric, query, vectors)
+            names, table = joined(ids, measured, hits.ids, hits.distances)
+            order = rank(names, table, k)
+            merged.append(Hits(ids_at(names, order), table[order]))
+        return merged
 
     def _too_many(self, client: ClientT, scope: Scope, found: Outside, limit: int) -> Outside:
         """Return some of more than a search lists; zero vectors among them are known to be at 1."""

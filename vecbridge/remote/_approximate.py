@@ -1,0 +1,102 @@
+"""Searches by an approximate index, with the effort that its recall needs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecbridge._contract._hits import Candidates, Hits
+from vecbridge._contract._scope import Scope
+from vecbridge.ranking import UNCERTIFIED, SentQuery
+from vecbridge.remote._collection import ApproximateCollection, Nearest
+from vecbridge.remote._recall import RecallTuner
+from vecbridge.remote._search import ExactRanker, Outside, joined
+
+ClientT = TypeVar("ClientT")
+
+_SPARE = 4
+
+
+class ApproximateRanker(Generic[ClientT]):
+    """Searches a collection by its approximate index.
+
+    What the index cannot answer is found by looking at every record: by a search, where the
+    collection is ``exhaustive``, and else by the client layer.
+
+    Args:
+        collection: the collection.
+        exact: searches it exactly.
+        tuner: finds the effort of a search.
+    """
+
+    def __init__(
+        self,
+        collection: ApproximateCollection[ClientT],
+        exact: ExactRanker[ClientT],
+        tuner: RecallTuner[ClientT],
+    ) -> None:
+        self.collection = collection
+        self.exact = exact
+        self.tuner = tuner
+
+    def candidates(
+        self, client: ClientT, /, queries: NDArray[np.float32], k: int, scope: Scope
+    ) -> list[Candidates]:
+        """Return at least ``min(k, n)`` records of each query, likely the nearest."""
+        sent, asked = self.exact.geometry.prepare(queries)
+        effort = self.tuner.effort(client, sent, k, scope)
+        if self.collection.exhaustive and not effort.met:
+            return self.exact.candidates(client, queries, k, scope)
+        found = self.found(client, sent, k, scope, effort.value)
+        lacking = [self._lacks(query, hits, k) for query, hits in zip(asked, found, strict=True)]
+        count, unsafe = math.inf, Outside.nothing(queries.shape[1])
+        if any(lacking):
+            unsafe = self.exact.unsafe(client, scope, self.exact.limit(k))
+            count = self.collection.count(client, scope)
+        answers: list[Candidates] = []
+        for query, hits, lacks in zip(asked, found, lacking, strict=True):
+            ids, vectors = joined(unsafe.ids, unsafe.vectors, hits.ids, hits.vectors)
+            lowest, enough = -math.inf, len(ids) >= k and effort.met
+            if len(ids) >= count:
+                lowest = math.inf
+            elif self.collection.exhaustive and lacks and not (enough and self._trusts(query)):
+                answers += self.exact.candidates(client, query.asked[np.newaxis], k, scope)
+                continue
+            elif not enough or (lacks and self.exact.blind):
+                # Not what was asked for, and a scan is.
+                lowest = UNCERTIFIED
+            answers.append(Candidates(ids, vectors, lowest))
+        return answers
+
+    def native(
+        self, client: ClientT, /, queries: NDArray[np.float32], k: int, scope: Scope
+    ) -> list[Hits]:
+        """Return the index's own ranking of each query, with what the index leaves out."""
+        sent, asked = self.exact.geometry.prepare(queries)
+        effort = self.tuner.effort(client, sent, k, scope)
+        if self.collection.exhaustive and not effort.met:
+            return self.exact.native(client, queries, k, scope)
+        found = self.found(client, sent, k, scope, effort.value)
+        nothing = Outside.nothing(queries.shape[1])
+        best = [
+            self.exact.ranked(query, hits, nothing, k)
+            for query, hits in zip(asked, found, strict=True)
+        ]
+        return self.exact.completed(client, queries, best, k, scope)
+
+    def found(
+        self, client: ClientT, /, sent: NDArray[np.float32], k: int, scope: Scope, effort: Any
+    ) -> list[Nearest]:
+        """Return what the index finds with an effort, some more than ``k`` of each query."""
+        return self.collection.nearest(client, sent, self.exact.limit(k), scope, effort)
+
+    def _lacks(self, query: SentQuery, hits: Nearest, k: int) -> bool:
+        """Return whether records that the index drops, or misjudges, may belong here."""
+        native = self.exact.geometry.distances(hits.scores, query)
+        return not self._trusts(query) or self.exact.lacks(native, k)
+
+    def _trusts(self, query: SentQuery) -> bool:
+        return self.exact.geometry.trusts(query)
