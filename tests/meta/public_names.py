@@ -50,9 +50,10 @@ PUBLIC: dict[str, list[str]] = {
     """.split(),
     "vecbridge.remote": """
         ApproximateCollection ApproximateRanker Cause Collection Columns Connector
-        ErrorTable ExactRanker Link NORM Nearest Outside Page PartitionedCollection ProcessLock
-        RemoteBackend RemoteIndex RemoteSettings SearchedCollection from_document id_bounds
-        joined storage_name to_document uuid_of
+        Effort ErrorTable ExactRanker Link NORM Nearest Outside Page
+        PartitionedCollection Probe ProcessLock RecallTuner RemoteBackend RemoteIndex
+        RemoteSettings SearchedCollection from_document id_bounds joined storage_name
+        to_document uuid_of
     """.split(),
     "vecbridge.report": """
         Distribution Neighborhoods Recall Survey Twins document html_page survey

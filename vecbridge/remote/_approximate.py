@@ -14,6 +14,7 @@ from vecbridge.ranking import UNCERTIFIED, SentQuery
 from vecbridge.remote._collection import ApproximateCollection, Nearest
 from vecbridge.remote._recall import RecallTuner
 from vecbridge.remote._search import ExactRanker, Outside, joined
+from vecbridge.remote._walk import walked
 
 ClientT = TypeVar("ClientT")
 
@@ -24,7 +25,7 @@ class ApproximateRanker(Generic[ClientT]):
     """Searches a collection by its approximate index.
 
     What the index cannot answer is found by looking at every record: by a search, where the
-    collection is ``exhaustive``, and else by the client layer.
+    collection is ``exhaustive``, and else by reading.
 
     Args:
         collection: the collection.
@@ -56,20 +57,20 @@ class ApproximateRanker(Generic[ClientT]):
         if any(lacking):
             unsafe = self.exact.unsafe(client, scope, self.exact.limit(k))
             count = self.collection.count(client, scope)
-        answers: list[Candidates] = []
+        answers: list[Candidates | None] = []
         for query, hits, lacks in zip(asked, found, lacking, strict=True):
             ids, vectors = joined(unsafe.ids, unsafe.vectors, hits.ids, hits.vectors)
-            lowest, enough = -math.inf, len(ids) >= k and effort.met
             if len(ids) >= count:
-                lowest = math.inf
-            elif self.collection.exhaustive and lacks and not (enough and self._trusts(query)):
-                answers += self.exact.candidates(client, query.asked[np.newaxis], k, scope)
-                continue
-            elif not enough or (lacks and self.exact.blind):
-                # Not what was asked for, and a scan is.
-                lowest = UNCERTIFIED
-            answers.append(Candidates(ids, vectors, lowest))
-        return answers
+                answers.append(Candidates(ids, vectors, math.inf))
+            elif len(ids) < k or (self.collection.exhaustive and not self._trusts(query)):
+                answers.append(None)
+            else:
+                # Where that is not what was asked for, a scan is.
+                enough = effort.met and not (lacks and self.exact.blind)
+                answers.append(Candidates(ids, vectors, -math.inf if enough else UNCERTIFIED))
+        others = [place for place, found in enumerate(answers) if found is None]
+        rest = iter(self._exactly(client, queries[others], k, scope) if others else [])
+        return [next(rest) if each is None else each for each in answers]
 
     def native(
         self, client: ClientT, /, queries: NDArray[np.float32], k: int, scope: Scope
@@ -77,8 +78,11 @@ class ApproximateRanker(Generic[ClientT]):
         """Return the index's own ranking of each query, with what the index leaves out."""
         sent, asked = self.exact.geometry.prepare(queries)
         effort = self.tuner.effort(client, sent, k, scope)
-        if self.collection.exhaustive and not effort.met:
+        if not effort.met and self.collection.exhaustive:
             return self.exact.native(client, queries, k, scope)
+        if not effort.met:
+            none = [Hits((), np.empty(0)) for _ in queries]
+            return self.exact.completed(client, queries, none, k, scope)
         found = self.found(client, sent, k, scope, effort.value)
         nothing = Outside.nothing(queries.shape[1])
         best = [
@@ -92,6 +96,14 @@ class ApproximateRanker(Generic[ClientT]):
     ) -> list[Nearest]:
         """Return what the index finds with an effort, some more than ``k`` of each query."""
         return self.collection.nearest(client, sent, self.exact.limit(k), scope, effort)
+
+    def _exactly(
+        self, client: ClientT, queries: NDArray[np.float32], k: int, scope: Scope
+    ) -> list[Candidates]:
+        """Return candidates that the index did not find."""
+        if self.collection.exhaustive:
+            return self.exact.candidates(client, queries, k, scope)
+        return walked(self.collection, client, queries, self.exact.limit(k), scope)
 
     def _lacks(self, query: SentQuery, hits: Nearest, k: int) -> bool:
         """Return whether records that the index drops, or misjudges, may belong here."""

@@ -29,6 +29,7 @@ from vecbridge.ranking import (
     rank,
 )
 from vecbridge.remote._collection import NORM, Columns, Nearest, SearchedCollection
+from vecbridge.remote._walk import walked
 
 ClientT = TypeVar("ClientT")
 
@@ -37,7 +38,6 @@ ClientT = TypeVar("ClientT")
 _SPARE, _SPARE_SHARE = 4, 32
 _OUTSIDE_AT_LEAST = 16
 _NORMS_SAMPLED = 64
-_PAGE_BYTES = 16 << 20
 _NOTHING_ELSE = Columns(vectors=True)
 
 
@@ -113,9 +113,10 @@ class ExactRanker(Generic[ClientT]):
         """Return the store's own ranking of each query, with the records outside of the band."""
         sent, asked = self.geometry.prepare(queries)
         outside, _, found = self.found(client, sent, k, scope)
-        return [
+        best = [
             self.ranked(query, hits, outside, k) for query, hits in zip(asked, found, strict=True)
         ]
+        return self.completed(client, queries, best, k, scope) if self.blind else best
 
     def limit(self, k: int) -> int:
         """Return how many hits to ask for, so that the best ``k`` are told from the next."""
@@ -177,17 +178,10 @@ class ExactRanker(Generic[ClientT]):
             if len(hits) < wanted or (blind and self.lacks(hits.distances, wanted))
         ]
         if short:
-            read, after = [Hits((), np.empty(0)) for _ in short], None
-            rows = max(1, _PAGE_BYTES // (4 * queries.shape[1]))
-            while True:
-                page = self.collection.page(client, scope, None, rows, after, _NOTHING_ELSE)
-                ids, vectors = page.records.ids, page.records.vectors
-                read = self._merged(read, queries[short], ids, vectors, k)
-                after = page.after
-                if after is None:
-                    break
+            read = walked(self.collection, client, queries[short], k, scope)
             for place, hits in zip(short, read, strict=True):
-                whole[place] = hits
+                table = distances(self._metric, queries[place], hits.vectors)
+                whole[place] = Hits(hits.ids, table)
         return whole
 
     def lacks(self, distances: NDArray[np.float64], k: int) -> bool:

@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 from vecbridge._contract._hits import Candidates
 from vecbridge._contract._scope import Scope
 from vecbridge.ranking import distances, rank
-from vecbridge.remote._collection import Collection, Columns
+from vecbridge.remote._collection import Columns, SearchedCollection
 
 _PAGE_BYTES = 16 << 20
 _VECTORS = Columns(vectors=True)
 
 
 def walked(
-    collection: Collection[Any], client: Any, queries: NDArray[np.float32], count: int, scope: Scope
+    collection: SearchedCollection[Any],
+    client: Any,
+    queries: NDArray[np.float32],
+    count: int,
+    scope: Scope,
 ) -> list[Candidates]:
     """Return the nearest records of each query, best first, and how far the others are at least.
 

@@ -45,6 +45,8 @@ class Server:
     Attributes:
         form: how it gives scores.
         page: most records of a page, whatever is asked for.
+        exhaustive: whether a search can look at every record, whatever index there is.
+        norms: whether records are found by their norms.
         indexes: the records of each index, by id.
         share: the share of the records that its approximate index looks at, with an effort of 1.
         failures: what the next calls raise, first one first.
@@ -52,6 +54,8 @@ class Server:
 
     form: ScoreForm = "distance"
     page: int = 1 << 20
+    exhaustive: bool = True
+    norms: bool = True
     share: float | None = None
     indexes: dict[str, tuple[IndexInfo, dict[str, Row]]] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
@@ -73,10 +77,9 @@ class Client:
 class Shelf:
     """Implements ``vecbridge.remote.Collection``."""
 
-    exhaustive = True
-
     def __init__(self, info: IndexInfo, server: Server) -> None:
         self.info = info
+        self.exhaustive = server.exhaustive
         self.form = server.form
         self._share = server.share
         self.efforts = [] if server.share is None else [1, 2, 4, 8]
@@ -156,6 +159,7 @@ class Shelf:
         scope: Scope,
         effort: int | None,
     ) -> list[Nearest]:
+        assert effort is not None or self.exhaustive
         names = self._matching(client, scope)
         vectors = self._records(client, names, Columns(vectors=True)).vectors
         return [self._ranked(query, names, vectors, limit, effort) for query in queries]
@@ -217,7 +221,8 @@ class Shelf:
         columns: dict[str, list[Any]] = {
             key: [rows[name][2][key] for name in names] for key in self.info.fields
         }
-        columns[NORM] = [rows[name][1] for name in names]
+        if client.call().norms:
+            columns[NORM] = [rows[name][1] for name in names]
         accepted = matches(scope.where, columns, len(names))
         return [name for name, fits in zip(names, accepted, strict=True) if fits]
 
@@ -302,4 +307,11 @@ class ShelfBackend(RemoteBackend[Client]):
         return client.call().indexes.pop(name, None) is not None
 
     def index_over(self, collection: Any) -> RemoteIndex[Client]:
-        return RemoteIndex(self.link, collection, put_rows=50, ids_at_a_time=30, recall=0.9)
+        return RemoteIndex(
+            self.link,
+            collection,
+            put_rows=50,
+            ids_at_a_time=30,
+            recall=0.9,
+            norms=self.server.norms,
+        )

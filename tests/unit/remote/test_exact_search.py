@@ -92,3 +92,19 @@ def test_pages_shorter_than_asked_for_leave_no_record_out(metric: Metric) -> Non
             assert (hits.ids, hits.distances.tolist()) == oracle(
                 metric, data.ids, data.vectors, query, 20
             )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
+def test_without_norms_nothing_is_certified_that_is_not_so(metric: Metric, kind: str) -> None:
+    data = make(kind, 8)
+    with Store(ShelfBackend(Server(norms=False))) as store:
+        index = store.create_index("t", dimension=8, metric=metric)
+        index.upsert(data.ids, data.vectors)
+        for k in (1, 20, 60):
+            native = index.search(data.queries, k=k, ranking="native")
+            assert [len(hits) for hits in native] == len(data.queries) * [k]
+            for hits, query in zip(index.search(data.queries, k=k), data.queries, strict=True):
+                assert (hits.ids, hits.distances.tolist()) == oracle(
+                    metric, data.ids, data.vectors, query, k
+                )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.remote.shelf import Server, ShelfBackend
-from vecbridge import Index, Metric, Store
+from vecbridge import Index, Metric, Scope, Store
+from vecbridge.ranking import UNCERTIFIED
 
 COUNT, DIMENSION = 600, 8
 
@@ -54,6 +55,31 @@ def test_answers_are_never_short_and_hold_zero_vectors() -> None:
         assert len(index.search(query, k=COUNT + 1)[0]) == COUNT + 1
         assert "zero" in index.search(query, k=COUNT - 50)[0].ids
         assert len(index.search(query, k=5, within=["zero", "id1"])[0]) == 2
+
+
+@pytest.mark.parametrize("norms", [True, False])
+@pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
+def test_a_store_that_has_its_index_alone_meets_the_recall_and_is_never_short(
+    metric: Metric, norms: bool
+) -> None:
+    with Store(ShelfBackend(Server(share=0.3, exhaustive=False, norms=norms))) as store:
+        index, _ = filled(store, metric)
+        index.upsert(["zero"], np.zeros((1, DIMENSION), np.float32))
+        queries = np.random.default_rng(1).standard_normal((50, DIMENSION)).astype(np.float32)
+        assert shares(index, queries, 10) >= 0.9
+        for k in (COUNT - 50, COUNT + 1):
+            found = index.search(queries[:2], k=k)
+            native = index.search(queries[:2], k=k, ranking="native")
+            assert [len(hits) for hits in (*found, *native)] == 4 * [k]
+            assert "zero" in found[0].ids
+
+
+def test_what_the_index_finds_is_not_certified_where_no_effort_is_enough() -> None:
+    with Store(ShelfBackend(Server(share=0.08, exhaustive=False))) as store:
+        index, vectors = filled(store)
+        (found,) = index.engine.candidates(vectors[:1], 5, Scope())
+        assert 5 <= len(found.ids) < COUNT
+        assert found.lower_bound == UNCERTIFIED
 
 
 def test_the_effort_is_measured_again_when_the_collection_has_grown(

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.unit.remote.shelf import Server, Shelf, ShelfBackend
+from tests.unit.remote.shelf import Server, ShelfBackend
 from vecbridge import Index, Metric, Store, field
 
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch, metric: Metric) -> Index:
-    monkeypatch.setattr(Shelf, "exhaustive", False)
     monkeypatch.setattr("vecbridge.remote._walk._PAGE_BYTES", 4 * 8 * 50)
-    index = Store(ShelfBackend(Server(share=0.01))).create_index(
+    index = Store(ShelfBackend(Server(share=0.01, exhaustive=False))).create_index(
         "t", dimension=8, metric=metric, fields={"n": "integer"}
     )
     vectors = np.random.default_rng(0).standard_normal((400, 8)).astype(np.float32)
@@ -42,4 +41,7 @@ def test_what_is_left_out_is_no_nearer_than_the_bound(index: Index) -> None:
     ]
     assert len(found.ids) >= 20
     assert found.lower_bound <= min(left_out)
+    (found,) = index.candidates(query, 100)
+    assert len(found.ids) >= 100
+    assert np.sort(true.distances)[99] < found.lower_bound < np.inf
     assert index.candidates(query, 400)[0].lower_bound == np.inf
