@@ -41,6 +41,12 @@ test-cluster: $(DEV_ENV) ## A real Milvus cluster, with a query node killed (nee
 	@$(PIP) install --no-deps 'confluent-kafka>=2.5'
 	@$(BIN)/python -m pytest tests/cluster -m cluster -s
 
+.PHONY: test-bulk
+test-bulk: $(DEV_ENV) ## Bulk work on Dask and Ray, with workers, nodes and the program killed (Linux)
+	@# Ray listens on every address, so there is only the loopback; and all ends with the shell.
+	@unshare --map-root-user --net --pid --fork --kill-child --mount-proc \
+		sh -c 'ip link set lo up; "$$@"; exit $$?' sh $(BIN)/python -m pytest tests/bulk -m bulk
+
 .PHONY: test-kills
 test-kills: $(DEV_ENV) ## Ten kills of PostgreSQL in the middle of an ingest
 	@VECBRIDGE_TEST_KILLS=10 $(BIN)/python -m pytest tests/live/pgvector/test_killed.py -s

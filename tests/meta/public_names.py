@@ -17,8 +17,8 @@ PUBLIC: dict[str, list[str]] = {
         contract_version field get_backend
     """.split(),
     "vecbridge.bulk": """
-        Digest Partition Plan RayExecutor Sent WorkerPool copy_part dask_executor digest_part
-        finish plan
+        Batch Digest Partition Plan RayExecutor Sent WorkerPool Written copy_part
+        dask_executor digest_part duplicates finish plan write
     """.split(),
     "vecbridge.cli": "main".split(),
     "vecbridge.diagnosis": "Diagnosable Finding Status diagnose lags scratch_index".split(),

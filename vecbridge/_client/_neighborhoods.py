@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +21,7 @@ from vecbridge._contract._records import Fields, IndexInfo
 from vecbridge._contract._scope import Scope
 from vecbridge._errors import InvalidArgumentError
 from vecbridge.ranking import Pairs, distances, rank
+from vecbridge.ranking._near_pairs import Nearest
 
 Progress = Callable[[int, int], None]
 
@@ -150,15 +151,25 @@ def duplicates(
     """Return, for each record that is kept and has any, the records that duplicate it."""
     pairs, _ = _pairs(index, scope, ())
     kept = pairs.apart(radius, progress=progress)
-    rows, owners, far = pairs.nearest_among(kept, radius)
+    return by_owner(pairs.nearest_among(kept, radius), pairs.ids)
+
+
+def by_owner(nearest: Nearest, ids: Sequence[str] | Mapping[int, str]) -> dict[str, Hits]:
+    """Return the records that are nearest to each owner, nearest first, by the owner's id.
+
+    Args:
+        nearest: positions, in the order of ids, of records and of their owners.
+        ids: at these positions.
+    """
+    rows, owners, far = nearest
     # Rows are in the order of ids.
     order = np.lexsort((rows, far, owners))
     rows, owners, far = rows[order], owners[order], far[order]
     answer: dict[str, Hits] = {}
     starts = np.flatnonzero(np.diff(owners, prepend=-1, append=-1)).tolist()
     for start, end in pairwise(starts):
-        ids = tuple([pairs.ids[row] for row in rows[start:end].tolist()])
-        answer[pairs.ids[owners[start]]] = Hits(ids, far[start:end].copy(), exact=True)
+        found = tuple([ids[row] for row in rows[start:end].tolist()])
+        answer[ids[int(owners[start])]] = Hits(found, far[start:end].copy(), exact=True)
     return answer
 
 

@@ -11,21 +11,27 @@ from __future__ import annotations
 
 from vecbridge.bulk._copy import finish
 from vecbridge.bulk._dask import dask_executor
+from vecbridge.bulk._duplicates import duplicates
 from vecbridge.bulk._parts import Digest, Sent, copy_part, digest_part
 from vecbridge.bulk._plan import Partition, Plan, plan
 from vecbridge.bulk._pool import WorkerPool
 from vecbridge.bulk._ray import RayExecutor
+from vecbridge.bulk._writing import Batch, Written, write
 
 __all__ = [
+    "Batch",
     "Digest",
     "Partition",
     "Plan",
     "RayExecutor",
     "Sent",
     "WorkerPool",
+    "Written",
     "copy_part",
     "dask_executor",
     "digest_part",
+    "duplicates",
     "finish",
     "plan",
+    "write",
 ]

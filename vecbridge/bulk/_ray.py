@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
@@ -32,7 +33,7 @@ class RayExecutor(Executor):
         self._ray = ray
         self._connected_here = not ray.is_initialized()
         if self._connected_here:
-            ray.init(address=address, log_to_driver=False)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         self._call: Any = ray.remote(max_retries=_RETRIES)(_called)
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:

@@ -9,17 +9,28 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from vecbridge._errors import BackendError, PartitionsFailedError, VecbridgeError
 from vecbridge._redaction import error_message
 from vecbridge.bulk._lending import Lent
-from vecbridge.bulk._plan import Part, Partition
+from vecbridge.bulk._plan import Part
 from vecbridge.bulk._reading import Progress
 
 logger = logging.getLogger(__name__)
 
+
+class Numbered(Protocol):
+    """A part of the work that a worker is given."""
+
+    @property
+    def number(self) -> int:
+        """Return its place among the parts, from 0."""
+        ...
+
+
 P = TypeVar("P", bound=Part)
+N = TypeVar("N", bound=Numbered)
 Tick = Callable[[int], None]
 """Called with how many records were worked on since the call before."""
 
@@ -44,7 +55,7 @@ class Task(Generic[P]):
     indexes: tuple[Lent, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, part: Partition, tick: Tick) -> P:
+    def __call__(self, part: Numbered, tick: Tick) -> P:
         with ExitStack() as stack:
             opened = [stack.enter_context(each.opened()) for each in self.indexes]
             return self.function(*opened, part, tick=tick, **self.options)
@@ -87,12 +98,16 @@ class Told:
 
     Args:
         stage: what is being done, in a word.
-        total: how many records there are to work on.
+        total: how many records there are to work on, or parts.
         progress: what it is told to.
+        by_part: whether parts are counted, where the number of records is not known before.
     """
 
-    def __init__(self, stage: str, total: int, progress: Progress) -> None:
+    def __init__(
+        self, stage: str, total: int, progress: Progress, *, by_part: bool = False
+    ) -> None:
         self.stage = stage
+        self.by_part = by_part
         self.done = 0
         self._total = total
         self._progress = progress
@@ -104,8 +119,8 @@ class Told:
 
 
 def run(
-    work: Callable[[Partition, Tick], P],
-    parts: Iterable[Partition],
+    work: Callable[[N, Tick], P],
+    parts: Iterable[N],
     told: Told,
     executor: Executor | None,
     backend: str,
@@ -130,7 +145,7 @@ def run(
         return [work(part, told.add) for part in parts]
     futures = {executor.submit(work, part, untold): part for part in parts}
     done: list[P] = []
-    failed: dict[Partition, Exception] = {}
+    failed: dict[int, Exception] = {}
     try:
         for future in as_completed(futures):
             part = futures[future]
@@ -141,10 +156,10 @@ def run(
                 if isinstance(error, VecbridgeError) and not isinstance(error, BackendError):
                     raise
                 logger.warning("%s: %s failed: %s", told.stage, part, _message(error))
-                failed[part] = error
+                failed[part.number] = error
             else:
                 done.append(report)
-                told.add(report.records)
+                told.add(1 if told.by_part else report.records)
     finally:
         for future in futures:
             future.cancel()
@@ -158,12 +173,9 @@ def untold(records: int) -> None:
 
 
 def _failure(
-    failed: dict[Partition, Exception], count: int, told: Told, backend: str
+    failed: dict[int, Exception], count: int, told: Told, backend: str
 ) -> PartitionsFailedError:
-    reasons = {
-        part.number: _message(error)
-        for part, error in sorted(failed.items(), key=lambda each: each[0].number)
-    }
+    reasons = {number: _message(failed[number]) for number in sorted(failed)}
     named = "; ".join(f"{number}: {why}" for number, why in [*reasons.items()][:_MOST_NAMED])
     more = f"; and {len(reasons) - _MOST_NAMED} more" if len(reasons) > _MOST_NAMED else ""
     error = PartitionsFailedError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -220,7 +221,8 @@ def executor_of(
         with dask_executor(dask) as executor:
             yield executor
     elif ray is not None:
-        with RayExecutor(ray) as cluster:
+        # Ray tells of lost workers on the output, where programs expect the answer alone.
+        with redirect_stdout(sys.stderr), RayExecutor(ray) as cluster:
             yield cluster
     else:
         yield None

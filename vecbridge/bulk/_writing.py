@@ -1,0 +1,149 @@
+"""Records made and written part by part: embeddings of files, on as many workers as there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import numpy as np
+
+from vecbridge._client import Index
+from vecbridge._client import _vector_values as vector_values
+from vecbridge._contract._records import Fields
+from vecbridge._errors import CorruptStoreError, DuplicateIdError
+from vecbridge.bulk._checksum import Checksum, Summing, checksum
+from vecbridge.bulk._lending import Lent, refuse_stationary
+from vecbridge.bulk._parts import Sent
+from vecbridge.bulk._plan import Partition, Plan, each_once
+from vecbridge.bulk._reading import Progress, silent
+from vecbridge.bulk._running import Task, Throttle, Tick, Told, run
+
+T = TypeVar("T")
+
+Batch: TypeAlias = tuple[Sequence[str], Any] | tuple[Sequence[str], Any, Fields]
+"""Ids, vectors, and fields if there are any, as :meth:`vecbridge.Index.upsert` takes them."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The result of writing.
+
+    Attributes:
+        written: records that were made and written by this call.
+        skipped: records that were there already.
+        checksum: of the records of all items, as they were read back.
+    """
+
+    written: int
+    skipped: int
+    checksum: Checksum
+
+
+@dataclass(frozen=True)
+class _Item(Generic[T]):
+    number: int
+    value: T
+
+    def __str__(self) -> str:
+        return f"item {self.number}"
+
+
+def write(
+    index: Index,
+    items: Iterable[T],
+    embed: Callable[[T], Batch],
+    *,
+    names: Callable[[T], Sequence[str]] | None = None,
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> Written:
+    """Make records of items and write them, and prove that all of them are there.
+
+    What a worker or a program that is killed did not finish is done again, and is there once. With
+    ``names``, a second call leaves out the items whose records are all there.
+
+    Args:
+        index: where to.
+        items: what records are made of, such as lists of files, of some thousand records each.
+        embed: makes the records of an item. It runs on the worker, which imports it by its name; a
+            model is best kept there between the calls, as by ``functools.cache``.
+        names: the ids of the records of an item, told without making them.
+        executor: where items are worked on; this process by default.
+        progress: called after each item, with the number of items.
+
+    Raises:
+        InvalidInputError: the index does not take a record; what was written before it stays.
+        DuplicateIdError: two items have a record of the same id.
+        UnsupportedError: on an executor, the index is in memory.
+        CorruptStoreError: what was read back is not what was written.
+        PartitionsFailedError: some items failed on the executor; call again.
+
+    Example:
+        >>> import vecbridge
+        >>> from vecbridge.bulk import write
+        >>> index = vecbridge.get_backend("sklearn").create_index("letters", dimension=1)
+        >>> write(index, ["ab", "cde"], lambda word: ([*word], [[1]] * len(word))).written
+        5
+    """
+    if executor is not None:
+        refuse_stationary(index)
+    work = [_Item(at, value) for at, value in enumerate(items)]
+    before = index.count(consistency="strong")
+    task = Task(_write_item, (Lent(index),), {"embed": embed, "names": names})
+    told = Told("writing", len(work), progress, by_part=True)
+    reports = run(task, work, told, executor, index.info.name)
+    parts = tuple(Partition(each.number, None, None, 0) for each in work)
+    done = each_once(Plan(index.info.name, 0, parts), reports)
+    total = sum((each.checksum for each in done), Checksum())
+    written, skipped = (
+        sum(getattr(each, what) for each in done) for what in ("written", "skipped")
+    )
+    there = index.count(consistency="strong")
+    if there < total.records:
+        raise DuplicateIdError(
+            f"the items have {total.records:,} records, and index {index.info.name!r} has "
+            f"{there:,}: some are of the same id, and the last one that was written is kept"
+        )
+    # All of it is of these items: then nothing was lost since it was read back, either.
+    if not before and checksum(index) != total:
+        raise _corrupt(index, "does not hold what was read back of the items")
+    return Written(written, skipped, total)
+
+
+def _write_item(
+    index: Index,
+    item: _Item[T],
+    *,
+    embed: Callable[[T], Batch],
+    names: Callable[[T], Sequence[str]] | None,
+    tick: Tick,
+) -> Sent:
+    summing = Summing(index.info.dimension)
+    if names is not None:
+        known = index.fetch(names(item.value), consistency="strong")
+        if not known.missing:
+            summing.add(known)
+            tick(1)
+            return Sent(item.number, 0, len(known), summing.result())
+    ids, vectors, *fields = embed(item.value)
+    ids = list(ids)
+    array = vector_values.vectors(vectors, dimension=index.info.dimension, ids=ids)
+    Throttle().run(partial(index.upsert, ids, array, *fields))
+    back = index.fetch(ids, consistency="strong")
+    if back.ids != tuple(ids) or not np.array_equal(
+        back.vectors.view(np.uint32), np.ascontiguousarray(array).view(np.uint32)
+    ):
+        raise _corrupt(index, f"does not hold what was written of {item}")
+    summing.add(back)
+    tick(1)
+    return Sent(item.number, len(ids), 0, summing.result())
+
+
+def _corrupt(index: Index, what: str) -> CorruptStoreError:
+    name = index.info.name
+    return CorruptStoreError(
+        f"index {name!r} {what}. Was it written to meanwhile?", backend=name, operation="write"
+    )
