@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import chromadb
 from chromadb.errors import ChromaError, NotFoundError
 
-from vecbridge import FieldType, IndexInfo, Scope
+from vecbridge import FieldType, IndexInfo, SchemaMismatchError, Scope
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
+from vecbridge_chroma._adoption import NAME, adopted
 from vecbridge_chroma._collection import ChromaCollection
 from vecbridge_chroma._session import ERRORS, Session
 from vecbridge_chroma._settings import ChromaSettings
@@ -67,34 +69,40 @@ class ChromaBackend(RemoteBackend[Session]):
 
     def find(self, client: Session, name: str) -> ChromaCollection | None:
         """Return the collection of an index."""
+        if not client.is_there():
+            return None
         try:
             model = client.api.get_collection(_collection_name(name), **self._where())
         except NotFoundError:
             return None
         text = (model.metadata or {}).get(_SCHEMA)
-        if not isinstance(text, str):
-            return None
-        return ChromaCollection(model, from_document(text, backend=self.name), self.settings)
+        if text is None:
+            return adopted(client, model, name, self.settings)
+        info = from_document(str(text), backend=self.name)
+        return ChromaCollection(model, info, self.settings)
 
     def names(self, client: Session) -> list[str]:
         """Return the names of the indexes."""
         models: list[Any] = []
-        while len(models) % _PAGE == 0:
+        while client.is_there() and len(models) % _PAGE == 0:
             page = client.api.list_collections(_PAGE, len(models), **self._where())
             models += page
             if not page:
                 break
-        texts = [(each.metadata or {}).get(_SCHEMA) for each in models]
-        return [from_document(text, backend=self.name).name for text in texts if text]
+        texts = [(each.name, (each.metadata or {}).get(_SCHEMA)) for each in models]
+        return [
+            name if text is None else from_document(str(text), backend=self.name).name
+            for name, text in texts
+            if text is not None or NAME.fullmatch(name)
+        ]
 
     def remove(self, client: Session, name: str) -> bool:
         """Drop a collection."""
-        if self.find(client, name) is None:
+        if not client.is_there():
             return False
         try:
             client.api.delete_collection(_collection_name(name), **self._where())
         except NotFoundError:
-            # Another program was faster.
             return False
         return True
 
@@ -114,15 +122,22 @@ class ChromaBackend(RemoteBackend[Session]):
     def diagnose(self) -> Iterator[Finding]:
         """Look at the server and every index; change nothing."""
         version = self.versions()["chroma"]
-        yield Finding("server", "ok", f"Chroma {version} at {self.link.place}")
+        kind = "server" if self.settings.path is None else "folder"
+        yield Finding(kind, "ok", f"Chroma {version} at {self.link.place}")
         for name in self.index_names():
-            index = self.open_index(name)
+            try:
+                index = self.open_index(name)
+            except SchemaMismatchError as error:
+                yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
+                continue
             info, rows = index.info, index.count(Scope())
             found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
             yield Finding(f"index {name}", "ok", found)
 
     def versions(self) -> dict[str, str]:
-        """Return what the live server calls itself."""
+        """Return what the live server calls itself, or the engine in this process."""
+        if self.settings.path is not None:
+            return {"chroma": chromadb.__version__}
         return {"chroma": self.link.run("versions", lambda client: client.api.get_version())}
 
     def _where(self) -> dict[str, Any]:

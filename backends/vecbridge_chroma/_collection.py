@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import math
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -14,7 +15,16 @@ from chromadb.api.models.Collection import Collection as Chroma
 from chromadb.types import Collection as Model
 from numpy.typing import NDArray
 
-from vecbridge import Capabilities, Fields, IdRange, IndexInfo, Records, Scope
+from vecbridge import (
+    Capabilities,
+    CorruptStoreError,
+    Fields,
+    FieldValue,
+    IdRange,
+    IndexInfo,
+    Records,
+    Scope,
+)
 from vecbridge.fields import FIELD_TYPES, FieldType
 from vecbridge.filters import FILTER_OPERATORS, Filter, FilterOperator, matches
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
@@ -38,6 +48,16 @@ _IDS, _VECTORS = Columns(vectors=False), Columns(vectors=True)
 _METADATA = Columns(vectors=False, fields=(NORM,))
 
 
+def all_metadata(client: Session, model: Model) -> Iterator[Any]:
+    """Yield the metadata of every record of a collection, and ``None`` where there is none."""
+    chroma = Chroma(client.api, model, embedding_function=None)
+    ids = chroma.get(include=[])["ids"]
+    for start in range(0, len(ids), _AT_A_TIME):
+        part = chroma.get(ids=ids[start : start + _AT_A_TIME], include=["metadatas", "documents"])
+        yield from part["metadatas"] or []
+        yield {"chroma:document": ""} if any(part["documents"] or []) else None
+
+
 class ChromaCollection:
     """The records of one index.
 
@@ -52,6 +72,8 @@ class ChromaCollection:
         self.form: ScoreForm = _FORMS.get(info.metric, "distance")
         self.efforts = (100, 200, 400, 800, 1600, 3200, 6400)
         self.exhaustive = False
+        # Of directions, half the square of the distance is 1 less the cosine.
+        self.scale = 0.5 if info.metric == "cosine" else 1.0
         self._model = model
         self._kinds: dict[str, FieldType] = {NORM: "float", **info.fields}
         self._largest = EngineGeometry(info.metric, info.dimension, self.form).band[1]
@@ -82,7 +104,7 @@ class ChromaCollection:
         fields: Fields,
     ) -> None:
         """Insert records or replace them whole, all or none."""
-        kept = self._searched(vectors, norms)
+        kept = self.searched(vectors, norms)
         rests = vectors.view(np.uint32) - self._restored(kept, norms).view(np.uint32)
         columns = [norms.tolist(), *(fields[name] for name in self.info.fields)]
         rows: list[Any] = [metadata(self._kinds, values) for values in zip(*columns, strict=True)]
@@ -98,15 +120,12 @@ class ChromaCollection:
     def get(self, client: Session, ids: Sequence[str], columns: Columns) -> Records:
         """Return the records of ids."""
         found, vectors, rows = self._read(client, ids, columns)
-        values = {
-            name: [field_of(name, self._kinds[name], row) for row in rows]
-            for name in columns.fields
-        }
+        values = {name: [self.value_of(name, row) for row in rows] for name in columns.fields}
         return Records(found, vectors, values)
 
     def count(self, client: Session, scope: Scope) -> int:
         """Return the number of records in scope."""
-        if scope == Scope():
+        if scope.where is None and scope.within is None:
             return int(self._chroma(client).count())
         return len(self._ids(client, scope))
 
@@ -144,7 +163,7 @@ class ChromaCollection:
             answers: Any = {"ids": [[]] * len(queries), "distances": [[]] * len(queries)}
         else:
             answers = self._chroma(client).query(
-                query_embeddings=self._searched(queries, norms(queries)),
+                query_embeddings=self.searched(queries, norms(queries)),
                 ids=within,
                 n_results=max(limit, effort or 0),
                 where=None if where is None else condition(self._kinds, where),
@@ -158,10 +177,8 @@ class ChromaCollection:
             # What was deleted in between has no vector any more.
             pairs = [*zip(hits, scores, strict=True)][:limit]
             at = [rows[hit] for hit, _ in pairs if hit in rows]
-            distances = np.array([score for hit, score in pairs if hit in rows], np.float64)
-            if self.info.metric == "cosine":
-                distances /= 2.0
-            found.append(Nearest(tuple(ids[row] for row in at), distances, vectors[at]))
+            table = np.array([score for hit, score in pairs if hit in rows], np.float64)
+            found.append(Nearest(tuple(ids[row] for row in at), table * self.scale, vectors[at]))
         return found
 
     def sample(self, client: Session, count: int) -> NDArray[np.float32]:
@@ -173,7 +190,7 @@ class ChromaCollection:
     def prepare(self, client: Session, records: int) -> None:
         """Do nothing: Chroma links records as they arrive."""
 
-    def _searched(
+    def searched(
         self, vectors: NDArray[np.float32], lengths: NDArray[np.float64]
     ) -> NDArray[np.float32]:
         """Return what Chroma is to search: of cosine, directions; nothing that would overflow."""
@@ -189,6 +206,33 @@ class ChromaCollection:
         if self.info.metric != "cosine":
             return kept
         return np.asarray(kept.astype(np.float64) * lengths[:, np.newaxis], np.float32)
+
+    def whole(self, kept: NDArray[np.float32], rows: Sequence[Any]) -> NDArray[np.float32]:
+        """Return vectors, bit for bit, from what is searched and from metadata.
+
+        Raises:
+            CorruptStoreError: another program wrote one of them.
+        """
+        found = [row and row.get(NORM) for row in rows]
+        lengths = np.array([math.nan if each is None else unsorted(each) for each in found])
+        matrix = self._restored(kept, lengths)
+        for at, row in enumerate(rows):
+            if text := (row or {}).get(REST):
+                rest = np.frombuffer(zlib.decompress(base64.b85decode(text)), np.uint32)
+                matrix[at] = (matrix[at].view(np.uint32) + rest).view(np.float32)
+        if (norms(matrix) != lengths).any():
+            raise CorruptStoreError(
+                f"the collection of index {self.info.name!r} holds records that another program "
+                f"wrote, and so not what a vector differs by from the one that is searched; delete "
+                f"them there, and write them with vecbridge",
+                backend="chroma",
+                operation="read",
+            )
+        return matrix
+
+    def value_of(self, name: str, row: Any) -> FieldValue:
+        """Return the value of a field from metadata."""
+        return field_of(name, self._kinds[name], row)
 
     def _read(
         self, client: Session, ids: Sequence[str], columns: Columns
@@ -208,12 +252,7 @@ class ChromaCollection:
                 parts.append(np.asarray(found["embeddings"], np.float32))
         matrix = np.concatenate(parts) if vectors else np.empty((len(names), 0), np.float32)
         if vectors and rows:
-            lengths = np.array([unsorted(row[NORM]) for row in rows])
-            matrix = self._restored(matrix, lengths)
-            for at, row in enumerate(rows):
-                if text := row.get(REST):
-                    rest = np.frombuffer(zlib.decompress(base64.b85decode(text)), np.uint32)
-                    matrix[at] = (matrix[at].view(np.uint32) + rest).view(np.float32)
+            matrix = self.whole(matrix, rows)
         return tuple(names), matrix, rows
 
     def _ids(self, client: Session, scope: Scope, limit: int | None = None) -> list[str]:
@@ -238,10 +277,7 @@ class ChromaCollection:
         ids = self._ids(client, Scope(within=scope.within))
         for start in range(0, len(ids), _AT_A_TIME):
             names, _, rows = self._read(client, ids[start : start + _AT_A_TIME], _METADATA)
-            columns = {
-                name: [field_of(name, kind, row) for row in rows]
-                for name, kind in self._kinds.items()
-            }
+            columns = {name: [self.value_of(name, row) for row in rows] for name in self._kinds}
             accepted = matches(where, columns, len(names))
             found += [name for name, fits in zip(names, accepted, strict=True) if fits]
         return found

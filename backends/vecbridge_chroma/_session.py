@@ -28,45 +28,64 @@ from vecbridge import (
     IndexNotFoundError,
     OperationTimeoutError,
 )
+from vecbridge.locks import reentrant_lock
 from vecbridge.remote import Cause, ErrorTable, ProcessLock
 from vecbridge_chroma._settings import ChromaSettings
 
-FILE = "chroma.sqlite3"
+_FILE = "chroma.sqlite3"
 _LOCK = "vecbridge.lock"
-_HTTPS_PORT, _PORT = 443, 8000
+_PORT = 8000
 _inherited: list[object] = []
 
 
 class Session:
     """A client of Chroma's own interface, below its collections.
 
+    A store in a folder is opened when it is there, or when it is first written.
+
     Args:
         settings: where Chroma is.
     """
 
     def __init__(self, settings: ChromaSettings) -> None:
-        self._lock: ProcessLock | None = None
-        self._client: Any = None
-        self.api: ServerAPI
+        self._settings = settings
+        self._opening = reentrant_lock()
+        self._ends: list[Callable[[], None]] = []
+        self._api: Any = None
         if settings.path is None:
-            self._connect(settings)
-        else:
-            self._open(settings, Path(settings.path))
+            try:
+                self._connect()
+            except BaseException:
+                self.close()
+                raise
+        elif self.is_there():
+            self._open()
+
+    @property
+    def api(self) -> ServerAPI:
+        """Chroma's interface; a folder that is not there is made."""
+        with self._opening:
+            if self._api is None:
+                self._open()
+            api: ServerAPI = self._api
+            return api
+
+    def is_there(self) -> bool:
+        """Return whether there is a store at all."""
+        path = self._settings.path
+        return path is None or self._api is not None or (Path(path) / _FILE).exists()
 
     def close(self) -> None:
         """End it. May be called twice."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
-        if self._lock is not None:
-            self._lock.release()
+        while self._ends:
+            self._ends.pop()()
 
-    def _connect(self, settings: ChromaSettings) -> None:
+    def _connect(self) -> None:
+        settings, root = self._settings, self._settings.ssl_root_cert
         token = settings.token.get_secret_value() if settings.token else None
         headers = {"x-chroma-token": token} if token else {}
         if token and settings.token_scheme == "bearer":  # noqa: S105 - no token
             headers = {"Authorization": f"Bearer {token}"}
-        root = settings.ssl_root_cert
         system: Any = System(
             _settings(
                 chroma_api_impl="chromadb.api.fastapi.FastAPI",
@@ -77,14 +96,16 @@ class Session:
                 chroma_server_headers=headers,
             )
         )
-        self.api = system.instance(ServerAPI)
+        self._api = system.instance(ServerAPI)
         # What chromadb offers has no limit of time.
-        self._client = system.instance(ServerAPI)._session  # noqa: SLF001
-        self._client.timeout = httpx.Timeout(settings.timeout)
+        client = self._api._session  # noqa: SLF001
+        client.timeout = httpx.Timeout(settings.timeout)
+        self._ends.append(client.close)
         system.start()
-        self.api.get_database(settings.database, settings.tenant)
+        self._api.get_database(settings.database, settings.tenant)
 
-    def _open(self, settings: ChromaSettings, folder: Path) -> None:
+    def _open(self) -> None:
+        settings, folder = self._settings, Path(str(self._settings.path))
         folder.mkdir(parents=True, exist_ok=True)
         lock = ProcessLock(folder / _LOCK)
         if not lock.acquire():
@@ -94,16 +115,17 @@ class Session:
                 f"--path {folder}, and give its uri here"
             )
         try:
-            self._client = chromadb.PersistentClient(
-                folder,
-                _settings(),
-                settings.tenant,
-                settings.database,
+            client: Any = chromadb.PersistentClient(
+                folder, _settings(), settings.tenant, settings.database
             )
         except BaseException:
             lock.release()
+            # Otherwise chromadb lends what did not start to the next one that asks.
+            if str(folder) not in SharedSystemClient._identifier_to_refcount:  # noqa: SLF001
+                SharedSystemClient._identifier_to_system.pop(str(folder), None)  # noqa: SLF001
             raise
-        self._lock, self.api = lock, self._client._server  # noqa: SLF001
+        self._ends += [lock.release, client.close]
+        self._api = client._server  # noqa: SLF001
 
 
 def _settings(**given: Any) -> Settings:
@@ -145,7 +167,10 @@ ERRORS = ErrorTable(
         ),
         Cause(match=NotFoundError, kind=IndexNotFoundError, advice="It was dropped"),
         Cause(match=_says("file is not a database", "malformed"), kind=CorruptStoreError),
+        # A read met a write: the record that it found is not in the graph any more, or not yet.
+        Cause(match=_says("Error finding id"), retryable=True),
         Cause(match=InternalError),
+        Cause(match=OSError, kind=ConfigurationError, advice="Correct the setting path"),
         # chromadb raises the plain class where a server, or what stands before it, says no more.
         Cause(match=lambda error: type(error) is Exception),
     ],

@@ -54,6 +54,8 @@ class ChromaSettings(RemoteSettings):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str | Path | None) -> str | None:
+        if path == ":memory:":
+            raise ValueError("a path is a folder: nothing is kept in memory alone")
         # A program may change its directory while it has the store.
         return None if path is None else str(Path(path).expanduser().absolute())
 
@@ -61,8 +63,6 @@ class ChromaSettings(RemoteSettings):
     def _one_place(self) -> ChromaSettings:
         if self.path is not None and (self.uri or self.token):
             raise ValueError("a path is of this process, a uri and a token of a server: give one")
-        if self.path == ":memory:":
-            raise ValueError("a path is a folder: nothing is kept in memory alone")
         return self
 
     @property

@@ -34,6 +34,7 @@ REASONS = {
     "vecbridge.ranking._directions": "a choice by samples that proofs do without; _join proves",
     "vecbridge.local._order": "ids in order are one idea, and a frozen view is another",
     "vecbridge_chroma._collection": "the records of an index are one idea, and a store another",
+    "vecbridge_chroma._adoption": "reading what others made is one idea; making is another",
     "vecbridge_chroma._filters": "a filter language is one idea, and reading records another",
     "vecbridge_conformance._pool": "when an index is used again is one idea; _harness lends them",
     "vecbridge_faiss._approximate": "FaissIndex chooses; this is one of the ways it chooses from",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,16 @@ class ChromaServer:
                 time.sleep(0.05)
             else:
                 return
+
+    def freeze(self) -> None:
+        """Let the server answer nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the server go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End the server at once, as ``kill -9`` does."""
