@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -10,18 +11,21 @@ from vecbridge import FieldType, IndexInfo, SchemaMismatchError, Scope
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
+from vecbridge_redis._adoption import NAME, Adopted, adopted
 from vecbridge_redis._collection import (
     MAX_DIMENSION,
     METRICS,
     Hashes,
     Layout,
+    algorithms_of,
+    document_of,
     prefixes_of,
     schema_of,
 )
 from vecbridge_redis._connection import (
     ERRORS,
+    UNKNOWN,
     Client,
-    Server,
     asked,
     connected,
     described,
@@ -32,7 +36,6 @@ from vecbridge_redis._connection import (
 from vecbridge_redis._settings import RedisSettings
 
 _ROWS = 1_000
-_OURS = '{"vecbridge":'
 _KEEP = "to keep what is acknowledged: CONFIG SET appendonly yes, CONFIG SET appendfsync always"
 _UNKNOWN_FSYNC = Finding(
     "durability", "warning", "the user may not see how the server keeps what it acknowledges", _KEEP
@@ -80,62 +83,61 @@ class RedisBackend(RemoteBackend[Client]):
         No key begins with the schema. So one command makes an index and says what it is: none is
         half made, and none is named by what another one left.
         """
-        settings = self.settings
-        options = [
-            "TYPE",
-            "FLOAT32",
-            "DIM",
-            info.dimension,
-            "DISTANCE_METRIC",
-            METRICS[info.metric],
-        ]
+        settings, search = self.settings, self._search_name(info.name)
+        options: list[Any] = ["TYPE", "FLOAT32", "DIM", info.dimension]
+        options += ["DISTANCE_METRIC", METRICS[info.metric]]
         if settings.algorithm == "hnsw":
             options += ["M", settings.hnsw_m, "EF_CONSTRUCTION", settings.hnsw_ef_construction]
         server = server_of(client)
         # Of this index alone: what a dropped one has left is none of its records.
         prefix = f"vecbridge:{{{info.name}.{secrets.token_hex(4)}}}:"
         schema = schema_of(info, [settings.algorithm.upper(), len(options), *options])
-        command = ["FT.CREATE", info.name, "ON", "HASH", "PREFIX", 2, prefix, to_document(info)]
+        command = ["FT.CREATE", search, "ON", "HASH", "PREFIX", 2, prefix, to_document(info)]
         (made,) = asked(client, [[*command, "SCHEMA", *schema]])
         if isinstance(made, Exception):
             if "already exists" in str(made):
                 return None
             raise made
-        return self._hashes(server, info, prefix, settings.algorithm)
+        recall = settings.recall if settings.algorithm == "hnsw" else None
+        return Hashes(Layout(info, search, prefix, recall, server))
 
     def find(self, client: Client, name: str) -> Hashes | None:
         """Return the hashes of an index."""
-        found = described(client, name)
-        if found is None:
+        search = self._search_name(name)
+        found = described(client, search)
+        algorithms = algorithms_of(found or {})
+        if found is None or not algorithms:
             return None
-        prefixes = prefixes_of(found)
-        document = next((each for each in prefixes if each.startswith(_OURS)), None)
+        server, prefix = server_of(client), prefixes_of(found)[0]
+        document = document_of(found)
         if document is None:
-            raise SchemaMismatchError(f"index {name!r} of Redis was made by another program")
+            return adopted(found, name, search, server)
+        recall = self.settings.recall if algorithms == ["HNSW"] else None
         info = from_document(document, backend=self.name)
-        attributes = [words(each) for each in found["attributes"]]
-        vector = next(each for each in attributes if "algorithm" in each)
-        algorithm = text_of(vector["algorithm"]).lower()
-        return self._hashes(server_of(client), info, prefixes[0], algorithm)
+        return Hashes(Layout(info, search, prefix, recall, server))
 
     def names(self, client: Client) -> list[str]:
-        """Return the names of the indexes."""
-        names = [text_of(each) for each in asked(client, [("FT._LIST",)])[0]]
-        found = asked(client, [("FT.INFO", name) for name in names])
-        return [
-            name
-            for name, each in zip(names, found, strict=True)
-            if not isinstance(each, Exception)
-            and any(prefix.startswith(_OURS) for prefix in prefixes_of(words(each)))
-        ]
+        """Return the names of the indexes that have vectors."""
+        searches = [text_of(each) for each in asked(client, [("FT._LIST",)])[0]]
+        given = {search: name for name, search in self.settings.index_names.items()}
+        names = []
+        found = asked(client, [("FT.INFO", search) for search in searches])
+        for search, each in zip(searches, found, strict=True):
+            described = {} if isinstance(each, Exception) else words(each)
+            document, name = document_of(described), given.get(search, search)
+            if document is not None:
+                names.append(from_document(document, backend=self.name).name)
+            elif algorithms_of(described) and NAME.fullmatch(name):
+                names.append(name)
+        return names
 
     def remove(self, client: Client, name: str) -> bool:
-        """Drop an index, with its hashes."""
+        """Drop an index, with its records."""
         if self.find(client, name) is None:
             return False
-        (done,) = asked(client, [("FT.DROPINDEX", name, "DD")])
+        (done,) = asked(client, [("FT.DROPINDEX", self._search_name(name), "DD")])
         if isinstance(done, Exception):
-            if "unknown index" in str(done).lower():
+            if re.search(UNKNOWN, str(done), re.IGNORECASE):
                 return False
             raise done
         return True
@@ -148,7 +150,7 @@ class RedisBackend(RemoteBackend[Client]):
             collection,
             put_rows=_ROWS,
             recall=settings.recall,
-            effort=settings.hnsw_ef_runtime,
+            effort=1 if isinstance(collection, Adopted) else settings.hnsw_ef_runtime,
         )
 
     def versions(self) -> dict[str, str]:
@@ -195,6 +197,5 @@ class RedisBackend(RemoteBackend[Client]):
         search = f"{number // 10_000}.{number // 100 % 100}.{number % 100}" if number else "unknown"
         return {"redis": server_of(client).version, "search": search}
 
-    def _hashes(self, server: Server, info: IndexInfo, prefix: str, algorithm: str) -> Hashes:
-        recall = self.settings.recall if algorithm == "hnsw" else None
-        return Hashes(Layout(info, prefix, recall, durable=server.fsync == "always"))
+    def _search_name(self, name: str) -> str:
+        return self.settings.index_names.get(name, name)

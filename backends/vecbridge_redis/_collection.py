@@ -29,7 +29,7 @@ from vecbridge.fields import FIELD_TYPES, BaseType, FieldType, base_of, is_optio
 from vecbridge.filters import FILTER_OPERATORS, FilterOperator
 from vecbridge.ranking import EngineGeometry, ScoreForm
 from vecbridge.remote import Columns, Nearest, Page
-from vecbridge_redis._connection import UNKNOWN, Client, Command, asked, text_of, words
+from vecbridge_redis._connection import UNKNOWN, Client, Command, Server, asked, text_of, words
 from vecbridge_redis._filters import EXACT, Condition, tag
 
 Row: TypeAlias = tuple[str, list[Any]]
@@ -53,15 +53,17 @@ class Layout(NamedTuple):
 
     Attributes:
         info: the schema.
+        search: name of its index of searches.
         prefix: of the keys of its records.
         recall: that searches by HNSW are tuned for; ``None`` where they look at everything.
-        durable: the server answers a write when it is on disk.
+        server: what it is kept on.
     """
 
     info: IndexInfo
+    search: str
     prefix: str
     recall: float | None
-    durable: bool
+    server: Server
 
 
 class Hashes:
@@ -97,8 +99,8 @@ class Hashes:
             field_types=frozenset(FIELD_TYPES),
             filters=FILTER_OPERATORS,
             filters_except=_EXCEPT,
-            consistency=frozenset({"strong"}),
-            durable=layout.durable,
+            consistency=frozenset({"eventual"} if layout.server.replica else {"strong"}),
+            durable=layout.server.fsync == "always",
             shared=True,
         )
 
@@ -128,7 +130,7 @@ class Hashes:
             for key, blob, none, *values in rows
         ]
         # First, so that nothing of a record that is replaced is left.
-        commands = [("DEL", *keys), *hashes, ("FT.INFO", self.info.name)]
+        commands = [("DEL", *keys), *hashes, ("FT.INFO", self._layout.search)]
         *answers, info = asked(client, commands, atomic=True)
         try:
             self._check(info)
@@ -222,14 +224,21 @@ class Hashes:
         """Do nothing: the server links a record when it is written."""
 
     def _ask(self, client: Client, commands: Sequence[Command]) -> list[Any]:
-        """Return the answers to commands, from the index that this one is, and whole."""
-        info, *answers = asked(client, [("FT.INFO", self.info.name), *commands])
-        found = self._check(info)
-        if int(found["indexing"]):
-            raise self._error("the server has not yet indexed all records since it started")
+        """Return the answers to commands, none of which failed."""
+        answers = self._answers(client, commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
+        return answers
+
+    def _answers(
+        self, client: Client, commands: Sequence[Command], *, atomic: bool = False
+    ) -> list[Any]:
+        """Return the answers to commands, from the index that this one is, and whole."""
+        given = [("FT.INFO", self._layout.search), *commands]
+        info, *answers = asked(client, given, atomic=atomic)
+        if int(self._check(info)["indexing"]):
+            raise self._error("the server has not yet indexed all records since it started")
         return answers
 
     def _check(self, info: Any) -> dict[str, Any]:
@@ -250,7 +259,8 @@ class Hashes:
         """Return the keys of all records in scope, sorted; a walk may come by one twice."""
         if scope.within is not None:
             return sorted({*self._keys(scope.within)})
-        found = client.scan_iter(match=f"{self._layout.prefix}*", count=_SCANNED)
+        prefix = re.sub(r"([*?\[\]\\^])", r"\\\1", self._layout.prefix)
+        found = client.scan_iter(match=f"{prefix}*", count=_SCANNED)
         return sorted({text_of(key) for key in found})
 
     def _query(self, scope: Scope) -> str:
@@ -261,7 +271,7 @@ class Hashes:
         among = () if scope.within is None else ("INKEYS", len(scope.within))
         keys = self._keys(scope.within or ())
         limits = ("LIMIT", 0, limit, "TIMEOUT", 0, "DIALECT", 2)
-        return ("FT.SEARCH", self.info.name, query, *among, *keys, *more, *limits)
+        return ("FT.SEARCH", self._layout.search, query, *among, *keys, *more, *limits)
 
     def _found(self, answer: Any, names: Sequence[str], limit: int) -> tuple[int, list[Row]]:
         """Return how many records a search found, and the keys and the values of those listed."""
@@ -348,6 +358,17 @@ def prefixes_of(found: Mapping[str, Any]) -> list[str]:
     return [
         text_of(each) for each in words(found.get("index_definition") or {}).get("prefixes", ())
     ]
+
+
+def document_of(found: Mapping[str, Any]) -> str | None:
+    """Return the schema that stands among the prefixes; ``None`` of another program's index."""
+    return next((each for each in prefixes_of(found) if each.startswith('{"vecbridge":')), None)
+
+
+def algorithms_of(found: Mapping[str, Any]) -> list[str]:
+    """Return how the vectors of an index are searched, of each attribute of vectors."""
+    attributes = map(words, found.get("attributes", ()))
+    return [text_of(each["algorithm"]) for each in attributes if "algorithm" in each]
 
 
 def _names(columns: Columns) -> tuple[str, ...]:

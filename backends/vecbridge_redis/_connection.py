@@ -69,7 +69,6 @@ def connected(settings: RedisSettings) -> Client:
         # A call is made again by the layer above, which knows for how long.
         retry=Retry(NoBackoff(), 0),
         protocol=3,
-        client_name="vecbridge",
         max_connections=1,
         **tls,
     )
@@ -86,8 +85,12 @@ def asked(client: Client, commands: Sequence[Command], *, atomic: bool = False) 
     with client.pipeline(transaction=atomic) as pipe:
         for command in commands:
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-        answers: list[Any] = pipe.execute(raise_on_error=False)
-        return answers
+        try:
+            answers: list[Any] = pipe.execute(raise_on_error=False)
+        except redis.ResponseError as error:
+            # redis-py repeats the command that was refused, with the record in it.
+            raise type(error)(str(error).rpartition(" of pipeline caused error: ")[2]) from None
+    return answers
 
 
 def text_of(value: Any) -> str:
@@ -198,12 +201,13 @@ ERRORS = ErrorTable(
             kind=ConfigurationError,
             advice="A cluster is not supported: name a server that holds all of the keys",
         ),
+        Cause(match=_says("NOREPLICAS"), retryable=True),
         Cause(
-            match=_says("READONLY"),
+            match=redis.ReadOnlyError,
             advice="Is this a replica? Name the primary",
         ),
         Cause(
-            match=_says("OOM "),
+            match=redis.OutOfMemoryError,
             advice="Raise maxmemory of the server, or delete what is not needed",
         ),
         Cause(

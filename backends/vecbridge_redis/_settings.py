@@ -34,6 +34,7 @@ class RedisSettings(RemoteSettings):
         ssl_root_cert: the authority that signed the server's certificate.
         ssl_cert: the client's certificate, for mutual TLS.
         ssl_key: the client's private key, for mutual TLS.
+        index_names: the index of searches of an index, where it has not the index's own name.
         algorithm: ``flat`` searches exactly; ``hnsw`` by a recall.
         recall: share of the true nearest records that an approximate search finds, on average.
         hnsw_m: links per record of an HNSW index.
@@ -52,6 +53,7 @@ class RedisSettings(RemoteSettings):
     ssl_root_cert: LocalPath | None = None
     ssl_cert: LocalPath | None = None
     ssl_key: LocalPath | None = None
+    index_names: dict[str, str] = Field(default_factory=dict)
     algorithm: Algorithm = "flat"
     recall: float = Field(default=0.95, gt=0, lt=1)
     hnsw_m: int = Field(default=16, ge=2, le=512)
