@@ -48,8 +48,9 @@ test-bulk: $(DEV_ENV) ## Bulk work on Dask and Ray, with workers, nodes and the 
 		sh -c 'ip link set lo up; "$$@"; exit $$?' sh $(BIN)/python -m pytest tests/bulk -m bulk
 
 .PHONY: test-kills
-test-kills: $(DEV_ENV) ## Ten kills of PostgreSQL in the middle of an ingest
-	@VECBRIDGE_TEST_KILLS=10 $(BIN)/python -m pytest tests/live/pgvector/test_killed.py -s
+test-kills: $(DEV_ENV) ## Ten kills of PostgreSQL, and of Redis, in the middle of an ingest
+	@VECBRIDGE_TEST_KILLS=10 $(BIN)/python -m pytest tests/live/pgvector/test_killed.py \
+		tests/live/redis/test_killed.py -s
 
 .PHONY: test-fast
 test-fast: $(DEV_ENV) ## Tests without servers, under a minute

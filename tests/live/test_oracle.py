@@ -26,6 +26,7 @@ STORES = (
     "milvus_lite",
     "milvus_server",
     "pgvector_server",
+    "redis_server",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ import redis
 
 from tests.servers.milvus import free_ports
 
+URI_VARIABLE = "VECBRIDGE_TEST_REDIS_URI"
 _READY_S = 30.0
 # The shell ends the server when its own standard input does: when the session closes it, or dies.
 _LEASH = """
@@ -122,6 +124,13 @@ def running_redis(*options: str) -> Iterator[RedisServer]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_uri(request: pytest.FixtureRequest) -> str:
+    """The server that ``VECBRIDGE_TEST_REDIS_URI`` names, or the session's own."""
+    given = os.environ.get(URI_VARIABLE)
+    return given or str(request.getfixturevalue("redis_server").uri)
 
 
 @pytest.fixture(scope="session")
