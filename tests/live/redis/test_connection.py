@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import vecbridge
+from tests.servers.milvus import free_ports
 from tests.servers.redis import RedisServer, running_redis
 from vecbridge import (
     AuthenticationError,
@@ -115,8 +116,9 @@ def test_a_server_that_is_none_is_said_to_be(locked: RedisServer) -> None:
 
 
 def test_a_cluster_is_refused() -> None:
+    (port,) = free_ports(1)
     with (
-        running_redis("--cluster-enabled", "yes") as server,
+        running_redis("--cluster-enabled", "yes", "--cluster-port", str(port)) as server,
         opened(server) as store,
         pytest.raises(ConfigurationError, match="a part of a cluster"),
     ):
