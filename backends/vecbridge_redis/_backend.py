@@ -93,7 +93,7 @@ class RedisBackend(RemoteBackend[Client]):
         prefix = f"vecbridge:{{{info.name}.{secrets.token_hex(4)}}}:"
         schema = schema_of(info, [settings.algorithm.upper(), len(options), *options])
         command = ["FT.CREATE", search, "ON", "HASH", "PREFIX", 2, prefix, to_document(info)]
-        (made,) = asked(client, [[*command, "SCHEMA", *schema]])
+        (made,) = asked(client, [[*command, "SKIPINITIALSCAN", "SCHEMA", *schema]])
         if isinstance(made, Exception):
             if "already exists" in str(made):
                 return None

@@ -26,9 +26,9 @@ from vecbridge import (
     Scope,
 )
 from vecbridge.fields import FIELD_TYPES, BaseType, FieldType, base_of, is_optional
-from vecbridge.filters import FILTER_OPERATORS, FilterOperator
+from vecbridge.filters import FILTER_OPERATORS, And, Comparison, Filter, FilterOperator
 from vecbridge.ranking import EngineGeometry, ScoreForm
-from vecbridge.remote import Columns, Nearest, Page
+from vecbridge.remote import NORM, Columns, Nearest, Page
 from vecbridge_redis._connection import UNKNOWN, Client, Command, Server, asked, text_of, words
 from vecbridge_redis._filters import EXACT, Condition, tag
 
@@ -196,17 +196,20 @@ class Hashes:
         how = "" if effort is None else f" EF_RUNTIME {effort}"
         if effort is None and self._layout.recall is not None:
             how = " HYBRID_POLICY ADHOC_BF"
+        elif scope.where is not None:
+            scope = replace(scope, where=self._beyond_band(scope.where))
         query = rf"{self._query(scope)}=>[KNN {limit} @\.vector $query{how} AS score]"
         if self.info.metric == "cosine":
             # From a zero vector, whose scores mean nothing, the server finds no record.
             queries = np.where(queries.any(axis=1, keepdims=True), queries, np.float32(1.0))
         wanted = ("SORTBY", "score", "RETURN", 2, "score", ".vector")
-        searches = [
-            self._search(query, scope, limit, *wanted, "PARAMS", 2, "query", each.tobytes())
-            for each in queries
-        ]
         answers = []
-        for found in self._ask(client, searches):
+        # One at a time: others are served in between, and the time limit is that of one.
+        for each in queries:
+            params = ("PARAMS", 2, "query", each.tobytes())
+            (found,) = asked(client, [self._search(query, scope, limit, *wanted, *params)])
+            if isinstance(found, Exception):
+                raise found
             _, rows = self._found(found, ("score", ".vector"), limit)
             scores = np.array([values[0] for _, values in rows], np.float64)
             vectors = self._vectors((key, values[1]) for key, values in rows)
@@ -247,13 +250,24 @@ class Hashes:
             raise info
         found = {} if isinstance(info, Exception) else words(info)
         if self._layout.prefix not in prefixes_of(found):
-            raise IndexNotFoundError(
-                f"index {self.info.name!r} was dropped; open it again, if it was created again"
-            )
+            raise self._gone()
         return found
 
     def _keys(self, ids: Iterable[str]) -> list[str]:
         return [self._layout.prefix + name for name in ids]
+
+    def _beyond_band(self, where: Filter) -> Filter | None:
+        """Return a filter without what is true of every vector that is indexed."""
+        low, high = self._band
+        match where:
+            case And(left, right):
+                parts = [each for each in map(self._beyond_band, (left, right)) if each is not None]
+                return And(*parts) if len(parts) > 1 else next(iter(parts), None)
+            case Comparison(name, "<=", float(value)) if name == NORM and value >= high:
+                return None
+            case Comparison(name, ">=", float(value)) if name == NORM and value <= low:
+                return None
+        return where
 
     def _all_keys(self, client: Client, scope: Scope) -> list[str]:
         """Return the keys of all records in scope, sorted; a walk may come by one twice."""
@@ -279,6 +293,8 @@ class Hashes:
         total, results = int(found["total_results"]), found["results"]
         rows = []
         for result in map(words, results):
+            if not text_of(result["id"]).startswith(self._layout.prefix):
+                raise self._gone()
             values = words(result.get("extra_attributes") or {})
             rows.append((text_of(result["id"]), [values.get(name) for name in names]))
         if found.get("warning") or len(rows) != min(total, limit):
@@ -333,6 +349,11 @@ class Hashes:
         for row in range(count):
             none = [name for name in optional if fields[name][row] is None]
             yield (".none", ",".join(none)) if none else ()
+
+    def _gone(self) -> IndexNotFoundError:
+        return IndexNotFoundError(
+            f"index {self.info.name!r} was dropped; open it again, if it was created again"
+        )
 
     def _error(self, problem: str) -> BackendError:
         return BackendError(

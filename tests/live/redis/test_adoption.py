@@ -52,7 +52,7 @@ def test_an_index_of_fiftyone_is_one_of_ours(opened: Opener, raw: redis.Redis, n
     assert sorted(each for batch in index.scan(4) for each in batch.ids) == list("012345")
 
     for ranking in ("exact", "certified"):
-        (hits,) = index.search(VECTORS[2], k=2, ranking=ranking)  # type: ignore[arg-type]
+        (hits,) = index.search(VECTORS[2], k=2, ranking=ranking)
         assert hits.ids[0] == "2"
         # Whether a search misses something is not known of an index without lengths.
         assert hits.exact == (ranking == "certified")

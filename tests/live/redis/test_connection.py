@@ -64,7 +64,7 @@ def test_a_user_that_may_read_reads(locked: RedisServer) -> None:
         store.create_index("rights", dimension=2, metric="cosine").upsert(["a"], [[1, 2]])
     with locked.client(password=SECRET) as client:
         rights = ["+@read", "+ft.info", "+ft._list", "+ft.search", "+@connection", "+info"]
-        client.execute_command("ACL", "SETUSER", "ro", "on", f">{SECRET}", "~*", *rights)  # type: ignore[no-untyped-call]
+        client.execute_command("ACL", "SETUSER", "ro", "on", f">{SECRET}", "~*", *rights)
     with opened(locked, username="ro", password=SECRET) as store:
         index = store.open_index("rights")
         assert index.search([1, 2], k=1)[0].ids == ("a",)
