@@ -7,9 +7,7 @@ itself; one function, :func:`with_retries`, tries again what does.
 from __future__ import annotations
 
 import logging
-import random
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from vecbridge import (
     OperationTimeoutError,
     VecbridgeError,
 )
+from vecbridge.remote import passes_by_itself, retrying
 from vecbridge.settings import redacted_message
 from vecbridge_milvus._causes import Cause, StillLoadingError, TooLargeError, admitted, cause_of
 
@@ -39,10 +38,6 @@ _THEIRS = frozenset({"pymilvus", "grpc", "google", "milvus_lite"})
 """Packages whose failures are the store's; a failure in a line of ours is a defect."""
 
 _LONGEST = 500
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 2.0
-_UNSPOKEN_S = 0.5
-"""Pauses up to this one are not logged."""
-
 _LOGGERS = ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "milvus_lite.server_manager")
 
 
@@ -119,47 +114,18 @@ def with_retries(
     seconds: float,
     on_retry: Callable[[BackendError], None] | None = None,
 ) -> T:
-    """Do what may safely be done twice, again as long as its failures pass by themselves.
+    """Do what may safely be done twice, as :func:`vecbridge.remote.retrying` does.
 
-    The time starts with the first failure, so that a long call has all of it left. Pauses double,
-    each shortened at random, lest all clients that wait come back at once.
-
-    Args:
-        step: makes the calls, given the number of the attempt, from 0.
-        operation: the contract's name of what is being done.
-        seconds: how long to go on; 0 to try once.
-        on_retry: does, after a pause, what the next attempt needs.
-
-    Raises:
-        BackendError: what it failed with, or went on failing with.
+    A load is waited for as well: the server answers all the time, and no call is as long as one.
     """
-    started, warned = 0.0, False
-    attempt = 0
-    while True:
-        try:
-            answer = step(attempt)
-        except BackendError as error:  # noqa: PERF203 - once per attempt
-            if not _passes(error) or not seconds:
-                raise
-            now = time.monotonic()
-            started = started if attempt else now
-            left = started + seconds - now
-            if left <= 0:
-                text = f"{error} (tried again for {seconds:g} s, the setting retry_timeout)"
-                raise failure(type(error), error.operation, text, passes=True) from error
-            pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt)
-            if pause > _UNSPOKEN_S and not warned:
-                warned = True
-                _log.warning("%s - trying again, for up to %.0f s", error, left)
-            time.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
-            if on_retry is not None:
-                on_retry(error)
-            attempt += 1
-        else:
-            if warned:
-                waited = time.monotonic() - started
-                _log.warning("Milvus is back: %s went on after %.1f s", operation, waited)
-            return answer
+    return retrying(
+        step,
+        operation=operation,
+        seconds=seconds,
+        log=_log,
+        passes=lambda error: isinstance(error, StillLoadingError) or passes_by_itself(error),
+        on_retry=on_retry,
+    )
 
 
 def failure(kind: type[Failure], operation: str, text: str, *, passes: bool = False) -> Failure:
@@ -272,11 +238,3 @@ def _unreachable(operation: str, said: str) -> ConnectionFailedError:
 def _shortened(said: object) -> str:
     text = redacted_message(" ".join(str(said).split()))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def _passes(error: BackendError) -> bool:
-    if isinstance(error, StillLoadingError):
-        # The server answers all the time, and no call is as long as a load.
-        return True
-    # The caller has said how long a call may take; three times as long is not what was asked.
-    return error.retryable and not isinstance(error, OperationTimeoutError)

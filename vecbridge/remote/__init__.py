@@ -22,7 +22,7 @@ from vecbridge.remote._collection import (
     SearchedCollection,
     id_bounds,
 )
-from vecbridge.remote._failures import Cause, ErrorTable
+from vecbridge.remote._failures import Cause, ErrorTable, passes_by_itself, retrying
 from vecbridge.remote._index import RemoteBackend, RemoteIndex
 from vecbridge.remote._link import Connector, Link
 from vecbridge.remote._process_lock import ProcessLock
@@ -56,6 +56,8 @@ __all__ = [
     "from_document",
     "id_bounds",
     "joined",
+    "passes_by_itself",
+    "retrying",
     "storage_name",
     "to_document",
     "uuid_of",

@@ -144,11 +144,13 @@ def without_attributes(error: Exception, secrets: Iterable[object] = ()) -> Exce
 
 
 def retrying(
-    step: Callable[[], T],
+    step: Callable[[int], T],
     *,
+    operation: str,
     seconds: float,
     log: logging.Logger,
     passes: Callable[[BackendError], bool] | None = None,
+    on_retry: Callable[[BackendError], None] | None = None,
 ) -> T:
     """Do what may safely be done twice, again as long as its failures pass by themselves.
 
@@ -156,11 +158,13 @@ def retrying(
     each shortened at random, so that clients that wait do not all come back at once.
 
     Args:
-        step: makes the calls.
+        step: makes the calls, given the number of the attempt, from 0.
+        operation: the contract's name of what is being done.
         seconds: how long to go on; 0 to try once.
         log: told when it takes long.
         passes: tells whether to try again; by default where the error says ``retryable``, and is
             no timeout: the caller has said how long a call may take.
+        on_retry: does, after a pause, what the next attempt needs.
 
     Raises:
         BackendError: what it failed with, or went on failing with.
@@ -168,26 +172,36 @@ def retrying(
     started, warned, attempt = 0.0, False, 0
     while True:
         try:
-            answer = step()
+            answer = step(attempt)
         except BackendError as error:  # noqa: PERF203 - once per attempt
-            if not seconds or not (passes or _passes)(error):
+            if not seconds or not (passes or passes_by_itself)(error):
                 raise
             now = time.monotonic()
             started = started if attempt else now
             left = started + seconds - now
             if left <= 0:
-                raise
+                text = f"{error} (tried again for {seconds:g} s, the setting retry_timeout)"
+                raise type(error)(
+                    text, backend=error.backend, operation=error.operation, retryable=True
+                ) from error
             pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**attempt)
             if pause > _UNSPOKEN_S and not warned:
                 warned = True
                 log.warning("%s - trying again, for up to %.0f s", error, left)
             time.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311 - no secret
+            if on_retry is not None:
+                on_retry(error)
             attempt += 1
         else:
             if warned:
-                log.warning("the store is back after %.1f s", time.monotonic() - started)
+                waited = time.monotonic() - started
+                log.warning("the store is back: %s went on after %.1f s", operation, waited)
             return answer
 
 
-def _passes(error: BackendError) -> bool:
+def passes_by_itself(error: BackendError) -> bool:
+    """Return whether a call that failed is worth another attempt.
+
+    Not where it took too long: three times as long is not what the caller asked for.
+    """
     return error.retryable and not isinstance(error, OperationTimeoutError)

@@ -110,13 +110,13 @@ class Link(Generic[ClientT]):
             BackendError: what else the table of errors says.
         """
 
-        def attempt() -> T:
+        def attempt(_: int) -> T:
             with self._leased(operation) as client:
                 return self._translated(operation, lambda: work(client))
 
         # An address at which nothing ever answered is more likely wrong.
         seconds = self._retry_timeout if self._reached else 0.0
-        return retrying(attempt, seconds=seconds, log=self._log, passes=passes)
+        return retrying(attempt, operation=operation, seconds=seconds, log=self._log, passes=passes)
 
     def close(self) -> None:
         """End every client. May be called twice."""
