@@ -14,7 +14,17 @@ PLACES = (
     "vecbridge",
     *(
         f"backends/vecbridge_{n}"
-        for n in ("sklearn", "faiss", "torch", "lancedb", "milvus", "pgvector", "redis", "chroma")
+        for n in (
+            "sklearn",
+            "faiss",
+            "torch",
+            "lancedb",
+            "milvus",
+            "pgvector",
+            "qdrant",
+            "redis",
+            "chroma",
+        )
     ),
 )
 SUITE = "conformance/vecbridge_conformance"

@@ -129,6 +129,7 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "lancedb-ivf": lambda: local(
         "lancedb", "lancedb-ivf", uri="{folder}/tables", index_type="ivf_flat"
     ),
+    "qdrant-embedded": lambda: local("qdrant", "qdrant-embedded", path="{folder}/collections"),
     "milvus-given": milvus_given,
 }
 """Every deployment that is shipped, in the order of the columns."""

@@ -20,7 +20,17 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("sklearn", "faiss", "milvus", "pgvector", "redis", "cli", "parquet", "conformance")
+EXTRAS = (
+    "sklearn",
+    "faiss",
+    "milvus",
+    "pgvector",
+    "qdrant",
+    "redis",
+    "cli",
+    "parquet",
+    "conformance",
+)
 """Without torch and FiftyOne, whose sizes would make this a matter of an hour."""
 TOOLS = ["cryptography", "opentelemetry-sdk", "psutil", "pytest-timeout", "tomli", "pytest>=9"]
 TESTS = [
@@ -31,6 +41,7 @@ TESTS = [
     "local",
     "milvus",
     "pgvector",
+    "qdrant",
     "ranking",
     "redis",
     "remote",

@@ -104,6 +104,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge_milvus.lite": "".split(),
     "vecbridge_lancedb": "LancedbBackend LancedbSettings".split(),
     "vecbridge_pgvector": "PgvectorBackend PgvectorSettings".split(),
+    "vecbridge_qdrant": "QdrantBackend QdrantSettings".split(),
     "vecbridge_redis": "RedisBackend RedisSettings".split(),
     "vecbridge_sklearn": "SklearnBackend SklearnSettings".split(),
     "vecbridge_torch": "Arithmetic TorchBackend TorchIndex TorchSettings arithmetic_of".split(),

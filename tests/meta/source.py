@@ -14,6 +14,7 @@ BACKENDS = (
     ROOT / "backends" / "vecbridge_milvus",
     ROOT / "backends" / "vecbridge_lancedb",
     ROOT / "backends" / "vecbridge_pgvector",
+    ROOT / "backends" / "vecbridge_qdrant",
     ROOT / "backends" / "vecbridge_redis",
     ROOT / "backends" / "vecbridge_sklearn",
     ROOT / "backends" / "vecbridge_torch",

@@ -39,6 +39,7 @@ EXTRAS = {
     "vecbridge_lancedb": "lancedb",
     "vecbridge_milvus": "milvus",
     "vecbridge_pgvector": "pgvector",
+    "vecbridge_qdrant": "qdrant",
     "vecbridge_redis": "redis",
     "vecbridge_sklearn": "sklearn",
     "vecbridge_torch": "torch",

@@ -27,6 +27,7 @@ SETTINGS = [
     ("vecbridge_milvus", "MilvusSettings"),
     ("vecbridge_lancedb", "LancedbSettings"),
     ("vecbridge_pgvector", "PgvectorSettings"),
+    ("vecbridge_qdrant", "QdrantSettings"),
     ("vecbridge_redis", "RedisSettings"),
     ("vecbridge_sklearn", "SklearnSettings"),
     ("vecbridge_torch", "TorchSettings"),

@@ -14,6 +14,7 @@ PACKAGES = {
     "vecbridge_milvus",
     "vecbridge_lancedb",
     "vecbridge_pgvector",
+    "vecbridge_qdrant",
     "vecbridge_redis",
     "vecbridge_sklearn",
     "vecbridge_torch",
@@ -85,6 +86,7 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
     assert "milvus = vecbridge_milvus:MilvusBackend" in entry_points
     assert "lancedb = vecbridge_lancedb:LancedbBackend" in entry_points
     assert "pgvector = vecbridge_pgvector:PgvectorBackend" in entry_points
+    assert "qdrant = vecbridge_qdrant:QdrantBackend" in entry_points
     assert "redis = vecbridge_redis:RedisBackend" in entry_points
     assert "torch = vecbridge_torch:TorchBackend" in entry_points
 

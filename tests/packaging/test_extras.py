@@ -51,6 +51,7 @@ SMOKE = {
     "milvus": (["-c", STORE.format(backend="'milvus', uri='records.db'")], FOUND),
     "lancedb": (["-c", STORE.format(backend="'lancedb', uri='records'")], FOUND),
     "pgvector": (["-c", UNREACHABLE], "ConnectionFailedError"),
+    "qdrant": (["-c", STORE.format(backend="'qdrant', path='collections'")], FOUND),
     "torch": (["-c", STORE.format(backend="'torch'")], FOUND),
     "fiftyone": (["-c", INTEGRATION], "True"),
     "conformance": (["-m", "vecbridge_conformance", "explain", "SEARCH-3"], "SEARCH-3"),

@@ -1,0 +1,350 @@
+"""One collection of Qdrant's: the records of an index as points."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_client import models
+
+from vecbridge import (
+    Capabilities,
+    CorruptStoreError,
+    Fields,
+    IdRange,
+    IndexInfo,
+    InvalidIdError,
+    Records,
+    Scope,
+)
+from vecbridge.fields import FIELD_TYPES, base_of
+from vecbridge.filters import FILTER_OPERATORS
+from vecbridge.ranking import ScoreForm
+from vecbridge.remote import Columns, Nearest, Page, RemoteBackend, uuid_of
+from vecbridge_qdrant._client import Session
+from vecbridge_qdrant._filters import (
+    EVERYTHING,
+    FILTERS_EXCEPT,
+    NORM_KEY,
+    NOTHING,
+    condition,
+    read,
+    stored,
+)
+from vecbridge_qdrant._settings import QdrantSettings
+
+VECTOR, DIRECTION = "vector", "direction"
+ID_KEY = "vecbridge-id"
+_BATCH_BYTES = 1 << 20
+_WITHIN, _WITHIN_EMBEDDED = 10_000, 100
+_PAGE = 1000
+_EFFORTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an index is kept in a collection.
+
+    Attributes:
+        info: the schema of the index.
+        collection: name of the collection.
+        kept: name of the vectors as they were written; empty where they have none.
+        searched: name of those that are searched.
+        approximate: it is searched by a recall.
+        point_of: the point that stands for an id; ``None`` for an id that none can stand for.
+        id_of: the id of a point; ``None`` where it is in the payload.
+        strong: an acknowledged write is seen by every later read.
+    """
+
+    info: IndexInfo
+    collection: str
+    kept: str
+    searched: str
+    approximate: bool
+    point_of: Callable[[str], int | str | None] = uuid_of
+    id_of: Callable[[int | str], str] | None = None
+    strong: bool = True
+
+    @property
+    def ours(self) -> bool:
+        """Whether vecbridge made it: then ids and norms are in the payloads."""
+        return self.id_of is None
+
+
+class Points:
+    """Implements :class:`vecbridge.remote.Collection` on a collection.
+
+    Args:
+        layout: of the collection.
+        settings: of the store.
+        embedded: it is the embedded engine's.
+    """
+
+    form: ScoreForm
+    efforts: ClassVar[Sequence[int]] = _EFFORTS
+
+    def __init__(self, layout: Layout, settings: QdrantSettings, *, embedded: bool) -> None:
+        self._layout = layout
+        self._settings = settings
+        self.info = layout.info
+        self.exhaustive = layout.ours
+        self.form = "distance" if layout.info.metric == "euclidean" else "similarity"
+        self.capabilities = Capabilities(
+            exact=not layout.approximate,
+            recall=settings.recall if layout.approximate else None,
+            range_search=False,
+            farthest=False,
+            partitions=False,
+            max_dimension=RemoteBackend.max_dimension,
+            max_k=None,
+            max_within=_WITHIN_EMBEDDED if embedded else _WITHIN,
+            max_batch_bytes=_BATCH_BYTES,
+            field_types=frozenset(FIELD_TYPES),
+            filters=FILTER_OPERATORS,
+            filters_except=FILTERS_EXCEPT,
+            consistency=frozenset({"strong"} if layout.strong else {"eventual"}),
+            durable=True,
+            shared=not embedded,
+        )
+
+    def put(
+        self,
+        client: Session,
+        ids: Sequence[str],
+        vectors: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        fields: Fields,
+    ) -> None:
+        """Write points whole; over a server, one that acknowledges after they are searchable."""
+        layout = self._layout
+        named: dict[str, list[list[float]]] = {layout.kept: vectors.tolist()}
+        if layout.searched != layout.kept:
+            named[layout.searched] = _directions(vectors, norms).tolist()
+        columns: dict[str, Iterator[Any]] = {
+            name: map(stored(base_of(self.info.fields[name])), column)
+            for name, column in fields.items()
+        }
+        if layout.ours:
+            columns[ID_KEY] = iter(ids)
+            columns[NORM_KEY] = map(stored("float"), norms.tolist())
+        rows = zip(*columns.values(), strict=True) if columns else [()] * len(ids)
+        points = [
+            # Not validated: it is made here, number by number.
+            models.PointStruct.model_construct(
+                id=point,
+                vector=dict(zip(named, row, strict=True)) if layout.kept else row[0],
+                payload=dict(zip(columns, values, strict=True)),
+            )
+            for point, row, values in zip(
+                self._points_of(ids), zip(*named.values(), strict=True), rows, strict=True
+            )
+        ]
+        with client.lock:
+            known = client.norms.get(layout.collection)
+            if known:
+                span = (*known, float(norms.min()), float(norms.max()))
+                client.norms[layout.collection] = min(span), max(span)
+            client.client.upsert(layout.collection, points, wait=True)
+
+    def remove(self, client: Session, ids: Sequence[str]) -> None:
+        """Remove points."""
+        points = self._known(ids)
+        if points:
+            selected = models.PointIdsList(points=points)
+            client.client.delete(self._layout.collection, selected, wait=True)
+
+    def get(self, client: Session, ids: Sequence[str], columns: Columns) -> Records:
+        """Return the records of ids."""
+        found = client.client.retrieve(
+            self._layout.collection,
+            self._known(ids),
+            with_payload=self._payload(columns.fields),
+            with_vectors=self._vectors(wanted=columns.vectors),
+        )
+        return self._records(found, columns)
+
+    def count(self, client: Session, scope: Scope) -> int:
+        """Return the number of records in scope."""
+        where = self._where(client, scope)
+        return client.client.count(self._layout.collection, where, exact=True).count
+
+    def page(
+        self,
+        client: Session,
+        scope: Scope,
+        ids: IdRange | None,
+        limit: int,
+        after: Any,
+        columns: Columns,
+    ) -> Page:
+        """Return records in the order of their points."""
+        where = self._where(client, scope)
+        if where is NOTHING:
+            return Page(self._records([], columns), None)
+        found, following = client.client.scroll(
+            self._layout.collection,
+            scroll_filter=where,
+            limit=limit,
+            offset=after,
+            with_payload=self._payload(columns.fields),
+            with_vectors=self._vectors(wanted=columns.vectors),
+        )
+        return Page(self._records(found, columns), following)
+
+    def nearest(
+        self,
+        client: Session,
+        queries: NDArray[np.float32],
+        limit: int,
+        scope: Scope,
+        effort: int | None,
+    ) -> list[Nearest]:
+        """Return the nearest records of each query, past every graph where no effort is named."""
+        layout, where = self._layout, self._where(client, scope)
+        if layout.searched != layout.kept:
+            wide = queries.astype(np.float64)
+            queries = _directions(queries, np.sqrt(np.einsum("ij,ij->i", wide, wide)))
+        request: dict[str, Any] = {
+            "using": layout.searched or None,
+            "filter": where,
+            "limit": limit,
+            "params": None if client.embedded else _searching(effort),
+            "with_payload": self._payload(()),
+            "with_vector": self._vectors(wanted=True),
+        }
+        answers = client.client.query_batch_points(
+            layout.collection,
+            [models.QueryRequest(query=query, **request) for query in queries.tolist()],
+        )
+        everything = Columns(vectors=True)
+        nearest = []
+        for answer in answers:
+            records = self._records(answer.points, everything)
+            scores = np.array([point.score for point in answer.points], np.float64)
+            nearest.append(Nearest(records.ids, scores, records.vectors))
+        return nearest
+
+    def sample(self, client: Session, count: int) -> NDArray[np.float32]:
+        """Return the vectors of some records."""
+        answer = client.client.query_points(
+            self._layout.collection,
+            query=models.SampleQuery(sample=models.Sample.RANDOM),
+            limit=count,
+            with_payload=self._payload(()),
+            with_vectors=self._vectors(wanted=True),
+        )
+        return self._records(answer.points, Columns(vectors=True)).vectors
+
+    def prepare(self, client: Session, records: int) -> None:
+        """Wait until the server has built what it lacks; as long as a call may take."""
+        deadline = time.monotonic() + self._settings.timeout
+        green = models.CollectionStatus.GREEN
+        while client.client.get_collection(self._layout.collection).status != green:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_POLL_S)
+
+    def _where(self, client: Session, scope: Scope) -> models.Filter | None:
+        """Return the condition of the records in scope; ``None`` where it is that of all."""
+        conditions: list[Any] = []
+        if scope.within is not None:
+            conditions.append(models.HasIdCondition(has_id=self._known(scope.within)))
+        if scope.where is not None:
+            norms = self._norms(client)
+            found = condition(scope.where, self.info.fields, norms)
+            conditions += [] if found is EVERYTHING else [found]
+        if len(conditions) == 1 and isinstance(conditions[0], models.Filter):
+            return conditions[0]
+        return models.Filter(must=conditions) if conditions else None
+
+    def _norms(self, client: Session) -> tuple[float, float] | None:
+        """Return what the norms of all records lie between, where this process can know."""
+        name = self._layout.collection
+        if not self._layout.ours:
+            # Nothing is promised of such an index, so all are taken for what float32 is safe with.
+            return 1.0, 1.0
+        if not client.embedded:
+            return None
+        with client.lock:
+            if name not in client.norms:
+                total = client.client.count(name).count
+                found, _ = client.client.scroll(name, limit=total + 1, with_payload=[NORM_KEY])
+                norms = [read("float")((point.payload or {})[NORM_KEY]) for point in found]
+                client.norms[name] = min(norms, default=math.inf), max(norms, default=-math.inf)
+            return client.norms[name]
+
+    def _known(self, ids: Sequence[str]) -> list[Any]:
+        """Return the points of ids, without those that no point can stand for."""
+        return [point for point in map(self._layout.point_of, ids) if point is not None]
+
+    def _points_of(self, ids: Sequence[str]) -> Iterator[Any]:
+        for name in ids:
+            point = self._layout.point_of(name)
+            if point is None:
+                raise InvalidIdError(
+                    f"no point of collection {self._layout.collection!r}, which another program "
+                    f"made, can stand for the id {name!r}; there, ids are unsigned integers of 64 "
+                    f"bits, UUIDs, or ids of FiftyOne's"
+                )
+            yield point
+
+    def _payload(self, names: Sequence[str]) -> list[str] | bool:
+        wanted = [ID_KEY, *names] if self._layout.ours else [*names]
+        return wanted or False
+
+    def _vectors(self, *, wanted: bool) -> list[str] | bool:
+        return [self._layout.kept] if wanted and self._layout.kept else wanted
+
+    def _records(self, points: Sequence[Any], columns: Columns) -> Records:
+        """Return what was read of points.
+
+        Raises:
+            CorruptStoreError: a point is none of a record.
+        """
+        payloads = [point.payload or {} for point in points]
+        ids: list[str] = []
+        fields: dict[str, list[Any]] = {name: [] for name in columns.fields}
+        kinds = {name: base_of(self.info.fields[name]) for name in fields}
+        try:
+            for point, payload in zip(points, payloads, strict=True):
+                known = self._layout.id_of
+                ids.append(known(point.id) if known else payload[ID_KEY])
+                for name, column in fields.items():
+                    column.append(read(kinds[name])(payload.get(name)))
+            rows = [_vector(point.vector, self._layout.kept) for point in points]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptStoreError(
+                f"point {points[max(len(ids) - 1, 0)].id} of collection "
+                f"{self._layout.collection!r} is no record: {type(error).__name__}: {error}; "
+                f"another program changed it",
+                backend="qdrant",
+                operation="read",
+            ) from None
+        shape = (len(ids), self.info.dimension if columns.vectors else 0)
+        vectors = np.array(rows if columns.vectors else [], np.float32).reshape(shape)
+        return Records(tuple(ids), vectors, fields)
+
+
+def _vector(found: Any, name: str) -> Any:
+    return found[name] if isinstance(found, dict) else found
+
+
+def _directions(vectors: NDArray[np.float32], norms: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return vectors over their norms; a zero vector stays what it is."""
+    wide = vectors.astype(np.float64)
+    lengths = np.where(norms > 0.0, norms, 1.0)[:, np.newaxis]
+    return np.divide(wide, lengths, out=wide).astype(np.float32)
+
+
+def _searching(effort: int | None) -> models.SearchParams:
+    """Return how a collection is searched: by an effort, or past its graph."""
+    if effort is not None:
+        return models.SearchParams(hnsw_ef=effort)
+    ignored = models.QuantizationSearchParams(ignore=True)
+    return models.SearchParams(exact=True, quantization=ignored)
