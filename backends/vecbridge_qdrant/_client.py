@@ -9,12 +9,11 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
-import grpc
-import httpx
 import numpy as np
 from qdrant_client import QdrantClient
 from qdrant_client.http.exceptions import ResponseHandlingException
@@ -102,8 +101,10 @@ def connected(settings: QdrantSettings) -> Session:
     )
     try:
         server = client.info().version
-    except BaseException:
+    except BaseException as error:
         client.close()
+        if getattr(error, "status_code", 0) == HTTPStatus.NOT_FOUND:
+            raise ConfigurationError(f"no Qdrant answers at {settings.place}") from None
         raise
     return Session(client, server)
 
@@ -154,9 +155,11 @@ def _torn(path: str, problem: str) -> CorruptStoreError:
     )
 
 
-def _caused_by(*kinds: type[Exception]) -> Callable[[Exception], bool]:
+def _caused_by(*names: str) -> Callable[[Exception], bool]:
+    """Return a test for what a client of HTTP raised, by the names of its classes."""
     return lambda error: (
-        isinstance(error, ResponseHandlingException) and isinstance(error.source, kinds)
+        isinstance(error, ResponseHandlingException)
+        and any(each.__name__ in names for each in type(error.source).__mro__)
     )
 
 
@@ -164,14 +167,17 @@ def _says(kind: type[Exception], text: str) -> Callable[[Exception], bool]:
     return lambda error: isinstance(error, kind) and text in str(error)
 
 
-def _grpc(*codes: grpc.StatusCode) -> Callable[[Exception], bool]:
-    return lambda error: isinstance(error, grpc.Call) and error.code() in codes
+def _grpc(*names: str) -> Callable[[Exception], bool]:
+    """Return a test for what gRPC raised, by the names of its codes."""
+    return lambda error: (
+        type(error).__module__.startswith("grpc") and cast(Any, error).code().name in names
+    )
 
 
 _KEY = "Check the setting api_key, and what it may do"
 _LATE = "It may be overloaded or frozen; try again, or raise the setting timeout"
 _DOWN = "Is the server running?"
-_GONE = "It was dropped, or this is no address of Qdrant's"
+_GONE = "It was dropped"
 
 ERRORS = ErrorTable(
     "qdrant",
@@ -180,35 +186,35 @@ ERRORS = ErrorTable(
         Cause(match="401|403", kind=AuthenticationError, advice=_KEY),
         Cause(match="404", kind=IndexNotFoundError, advice=_GONE),
         Cause(match="408|504", kind=OperationTimeoutError, retryable=True, advice=_LATE),
-        Cause(match="429|500", retryable=True),
+        Cause(match="429", retryable=True),
         Cause(match="502|503", kind=ConnectionFailedError, retryable=True, advice=_DOWN),
         Cause(match="."),
         Cause(
-            match=_grpc(grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED),
+            match=_grpc("UNAUTHENTICATED", "PERMISSION_DENIED"),
             kind=AuthenticationError,
             advice=_KEY,
         ),
-        Cause(match=_grpc(grpc.StatusCode.NOT_FOUND), kind=IndexNotFoundError, advice=_GONE),
+        Cause(match=_grpc("NOT_FOUND"), kind=IndexNotFoundError, advice=_GONE),
         Cause(
-            match=_grpc(grpc.StatusCode.DEADLINE_EXCEEDED),
+            match=_grpc("DEADLINE_EXCEEDED"),
             kind=OperationTimeoutError,
             retryable=True,
             advice=_LATE,
         ),
         Cause(
-            match=_grpc(grpc.StatusCode.UNAVAILABLE),
+            match=_grpc("UNAVAILABLE"),
             kind=ConnectionFailedError,
             retryable=True,
             advice=_DOWN,
         ),
         Cause(
-            match=_caused_by(httpx.ReadTimeout, httpx.WriteTimeout),
+            match=_caused_by("ReadTimeout", "WriteTimeout"),
             kind=OperationTimeoutError,
             retryable=True,
             advice=_LATE,
         ),
         Cause(
-            match=_caused_by(httpx.TransportError),
+            match=_caused_by("TransportError"),
             kind=ConnectionFailedError,
             retryable=True,
             advice=_DOWN,
