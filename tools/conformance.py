@@ -109,6 +109,15 @@ def chroma_server() -> Iterator[Deployment]:
         )
 
 
+@contextmanager
+def qdrant_given() -> Iterator[Deployment]:
+    """Yield the Qdrant that ``VECBRIDGE_TEST_QDRANT_URL`` names, which has to be empty."""
+    from tests.servers.qdrant import given_qdrant
+
+    with given_qdrant() as options:
+        yield Deployment("qdrant", options, "qdrant-given")
+
+
 COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "sklearn-memory": lambda: local("sklearn", "sklearn-memory"),
     "sklearn-disk": lambda: local("sklearn", "sklearn-disk", path="{folder}/records"),
@@ -131,10 +140,11 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     ),
     "qdrant-embedded": lambda: local("qdrant", "qdrant-embedded", path="{folder}/collections"),
     "milvus-given": milvus_given,
+    "qdrant-given": qdrant_given,
 }
 """Every deployment that is shipped, in the order of the columns."""
-GIVEN = "milvus-given"
-"""Run when it is asked for; its report goes where ``--report`` says, not into the pages."""
+GIVEN = frozenset({"milvus-given", "qdrant-given"})
+"""Run when they are asked for; their reports go where ``--report`` says, not into the pages."""
 NEEDED = {"milvus-cluster": "etcd"}
 """Programs without which a column is not run again; the matrix shows what was found last."""
 
@@ -183,11 +193,13 @@ def main() -> int:
     if given.inside:
         layers = [word for word in given.layer.split(",") if word]
         return run_inside(given.labels[0], layers, given.report)
-    if GIVEN in given.labels and given.report == REPORTS:
-        parser.error(f"{GIVEN} is no deployment that is shipped: say where its --report goes")
+    if (asked := GIVEN.intersection(given.labels)) and given.report == REPORTS:
+        parser.error(
+            f"{', '.join(asked)} is no deployment that is shipped: say where its --report goes"
+        )
     if given.layer and given.report == REPORTS:
         given.report = Path(tempfile.mkdtemp(prefix="conformance-"))
-    labels = given.labels or [label for label in COLUMNS if label != GIVEN and can_run(label)]
+    labels = given.labels or [label for label in COLUMNS if label not in GIVEN and can_run(label)]
     options = ["--layer", given.layer, "--report", str(given.report), "--inside"]
     failed = [
         label

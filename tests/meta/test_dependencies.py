@@ -29,6 +29,7 @@ DISTRIBUTIONS = {
     "httpx": "chromadb",
     "langchain_core": "langchain-core",
     "milvus_lite": "pymilvus",
+    "qdrant_client": "qdrant-client",
     "sklearn": "scikit-learn",
 }
 """Where the name of an import is not the name of what brings it."""

@@ -52,5 +52,15 @@ def test_a_backend_without_its_package_says_which_extra_to_install(
 def test_every_backend_is_found_there(installation: Installation) -> None:
     done = installation.run("-c", "import vecbridge; print(vecbridge.backend_names())")
 
-    names = ["chroma", "faiss", "lancedb", "milvus", "pgvector", "redis", "sklearn", "torch"]
+    names = [
+        "chroma",
+        "faiss",
+        "lancedb",
+        "milvus",
+        "pgvector",
+        "qdrant",
+        "redis",
+        "sklearn",
+        "torch",
+    ]
     assert done.stdout == f"{names}\n"
