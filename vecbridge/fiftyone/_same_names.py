@@ -24,6 +24,7 @@ class SameName:
         longest_name: bytes of a name in the store.
         metric: FiftyOne's default.
         consistency_level: FiftyOne's default, where it has the parameter.
+        tells_metric: a collection in the store says how distance is measured in it.
         unused: FiftyOne's parameters of which nothing comes here, and why.
         folder_setting: the setting that names a folder of this machine, where FiftyOne has one as
             its default.
@@ -38,6 +39,7 @@ class SameName:
     longest_name: int = 255
     metric: Metric = "cosine"
     consistency_level: str | None = None
+    tells_metric: bool = True
     unused: Mapping[str, str] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
     folder_setting: str | None = None
@@ -57,6 +59,16 @@ SAME_NAMES: Mapping[str, SameName] = {
             "vector_type": "vectors are kept as they are, in float32",
         },
     ),
+    "lancedb": SameName(
+        "LanceDB",
+        index_parameter="table_name",
+        names_setting="table_names",
+        tells_metric=False,
+        kept=frozenset({"uri"}),
+        folder_setting="uri",
+        folder="/tmp/lancedb",  # noqa: S108 - FiftyOne's default
+    ),
+    "redis": SameName("Redis", index_parameter="index_name"),
 }
 
 

@@ -194,6 +194,12 @@ class SameNameSimilarityConfig(BackendSimilarityConfig):
         named: dict[str, str] = getattr(self.resolved(), setting)
         return named.get(index, storage_name(index, longest=self.same_name.longest_name))
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings that lead to the store, and to the metric where that does not say it."""
+        said = {} if self.same_name.tells_metric else {"metric": self.metric}
+        return {**super().options, **said}
+
 
 class MilvusSimilarityConfig(SameNameSimilarityConfig):
     """Configuration of a similarity index in Milvus, with FiftyOne's parameters and defaults."""

@@ -16,17 +16,22 @@ import pytest
 
 from tests.live.fiftyone.cases import Case, Digits, Elsewhere, make_digits
 from tests.live.fiftyone.features import FEATURES, Feature, World, page
-from tests.live.fiftyone.features._table import OURS, THEIRS
+from tests.live.fiftyone.features._table import BRIEF, OURS, THEIRS
 from tests.live.fiftyone.media import Media
 
 PAGE = os.environ.get("VECBRIDGE_FEATURES_PAGE")
-COLUMNS = [*OURS, *(THEIRS if PAGE else [])]
+CELLS = [
+    (column, row)
+    for row in FEATURES
+    for column in [*OURS, *(THEIRS if PAGE else [])]
+    if PAGE or row.brief or column not in BRIEF
+]
 METHODS = {
     "lite": "milvus",
     "server": "milvus",
-    "pgvector": "pgvector",
     "own-sklearn": "sklearn",
     "own-milvus": "milvus",
+    **{name: name for name in ("pgvector", "qdrant", "lancedb", "redis")},
 }
 
 
@@ -75,6 +80,11 @@ def world(
         options = {"uri": request.getfixturevalue("milvus_server_uri")}
     elif column == "pgvector":
         options = {"connection_string": request.getfixturevalue("pgvector_uri")}
+    elif column == "lancedb":
+        options = {"uri": str(folder)}
+    elif column == "redis":
+        port = request.getfixturevalue("redis_server").port
+        options = {"host": "127.0.0.1", "port": port}
     elif column == "own-sklearn":
         options = {}
     backend: Any = METHODS.get(column, f"vecbridge_{column}")
@@ -92,6 +102,7 @@ def world(
         media=media,
         method=METHODS.get(column, f"vecbridge_{column}"),
         pooled=column == "server",
+        alone=column in {"qdrant", "chroma"},
     )
     with pytest.MonkeyPatch.context() as patch:
         if column == "own-milvus":
@@ -103,8 +114,13 @@ def world(
         made.close()
 
 
-@pytest.mark.parametrize("column", COLUMNS, indirect=True, scope="session")
-@pytest.mark.parametrize("row", FEATURES, ids=[f"{row.group}: {row.title}" for row in FEATURES])
+@pytest.mark.parametrize(
+    ("column", "row"),
+    CELLS,
+    ids=[f"{column}: {row.group}: {row.title}" for column, row in CELLS],
+    indirect=["column"],
+    scope="session",
+)
 @pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore:invalid value:RuntimeWarning"
 )

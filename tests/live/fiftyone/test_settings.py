@@ -104,6 +104,31 @@ def test_local_backend_gets_a_durable_directory_only_where_none_is_configured(
     assert path() == tmp_path
 
 
+def test_a_run_in_a_folder_stays_there_whatever_server_is_configured(
+    similarity: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = similarity.ChromaSimilarityConfig(path=tmp_path).serialize()
+    assert similarity.ChromaSimilarityConfig().resolved().path is None
+    monkeypatch.setenv(f"{PREFIX}CHROMA_URI", "http://chroma.example:8000")
+    monkeypatch.setenv(f"{PREFIX}CHROMA_TOKEN", "secret")
+    run = similarity.ChromaSimilarityConfig(owner="a dataset", path=stored["path"])
+    run.load_credentials()
+    found = run.resolved()
+    assert (found.place, found.uri, found.token) == (str(tmp_path), None, None)
+    assert similarity.ChromaSimilarityConfig().resolved().place == "http://chroma.example:8000"
+
+
+@pytest.mark.parametrize(
+    ("place", "setting"), [("/data/chroma", "path"), ("http://chroma.example:8000", "uri")]
+)
+def test_a_place_is_a_folder_or_the_address_of_a_server(
+    similarity: Any, place: str, setting: str
+) -> None:
+    from vecbridge.fiftyone.plugin._runs import Target, target
+
+    assert target(Target("chroma", place))[1] == {setting: place}
+
+
 def test_one_store_serves_all_who_configure_the_same(similarity: Any, tmp_path: Path) -> None:
     from vecbridge.fiftyone import close_stores
 

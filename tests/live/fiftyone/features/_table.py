@@ -11,11 +11,19 @@ Check = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Feature:
-    """A row: what it is, the group that it belongs to, and what shows that a store has it."""
+    """A row of the table.
+
+    Attributes:
+        group: that it belongs to.
+        title: what it is.
+        check: what shows that a store has it.
+        brief: whether every ``make test`` runs it on every store.
+    """
 
     group: str
     title: str
     check: Check
+    brief: bool = False
 
 
 FEATURES: list[Feature] = []
@@ -26,7 +34,13 @@ OURS = {
     "lite": "Milvus Lite",
     "server": "Milvus server",
     "pgvector": "PostgreSQL",
+    "lancedb": "LanceDB",
+    "redis": "Redis",
+    "chroma": "Chroma (embedded)",
 }
+BRIEF = frozenset({"lancedb", "redis", "chroma"})
+"""The columns of which ``make test`` runs the brief rows alone."""
+
 THEIRS = {"own-sklearn": "FiftyOne's sklearn", "own-milvus": "FiftyOne's milvus"}
 
 _HEAD = """# What works on which store
@@ -35,15 +49,16 @@ This page is written by a test run (`make features`): each cell is a test that r
 {fiftyone} and fiftyone-brain {brain}. *yes* means that the answer was the right one: ids in the
 order of the true distances, and those distances. A number leads to what was found instead.
 
-The same tests run in every `make test` for vecbridge's columns, where every cell has to be *yes*.
+In vecbridge's columns every cell has to be *yes*. They run in every `make test`; of {brief} a
+selection, and the whole column every week.
 """
 
 
-def feature(group: str, title: str) -> Callable[[Check], Check]:
+def feature(group: str, title: str, *, brief: bool = False) -> Callable[[Check], Check]:
     """Makes a function a row of the table."""
 
     def added(check: Check) -> Check:
-        FEATURES.append(Feature(group, title, check))
+        FEATURES.append(Feature(group, title, check, brief))
         return check
 
     return added
@@ -58,7 +73,8 @@ def page(found: Mapping[tuple[str, str], str], versions: Mapping[str, str]) -> s
     """
     stores = {**THEIRS, **OURS}
     notes: dict[str, int] = {}
-    lines = [_HEAD.format(**versions)]
+    *some, last = (OURS[key] for key in OURS if key in BRIEF)
+    lines = [_HEAD.format(**versions, brief=f"{', '.join(some)} and {last}")]
     for group in dict.fromkeys(row.group for row in FEATURES):
         heads = [
             group,

@@ -14,6 +14,10 @@ from matplotlib import pyplot as plt
 from tests.live.fiftyone.cases import Case, Digits, Elsewhere, ranked
 
 METRIC = "euclidean"
+_CLOSE = """
+import vecbridge.fiftyone
+vecbridge.fiftyone.close_stores()
+"""
 _keys = itertools.count()
 
 
@@ -31,6 +35,7 @@ class World:
         media: videos and groups.
         method: the store's name in FiftyOne.
         pooled: collections are emptied and used again, where making one takes seconds.
+        alone: one process at a time has the store.
     """
 
     case: Case
@@ -42,6 +47,7 @@ class World:
     media: Any
     method: str
     pooled: bool = False
+    alone: bool = False
     _made: list[Any] = field(default_factory=list)
     _pool: list[str] = field(default_factory=list)
 
@@ -110,6 +116,15 @@ class World:
             else:
                 index.remove_from_index(sample_ids=self.ids)
         return index
+
+    def run_elsewhere(self, script: str, *arguments: Any) -> Any:
+        """Runs a script in another process, while this one uses the store or, alone, does not."""
+        import vecbridge.fiftyone
+
+        if not self.alone:
+            return self.elsewhere.run(script, *arguments)
+        vecbridge.fiftyone.close_stores()
+        return self.elsewhere.run(f"{script}{_CLOSE}", *arguments)
 
     def ranked(self, queries: Any, *args: Any, **options: Any) -> list[tuple[str, float]]:
         """The right ranking of every image."""

@@ -31,10 +31,12 @@ def aggregated(world: World, aggregation: str) -> None:
         world.check(found, dists, expected[:9])
 
 
-@feature(GROUP, "by an id")
+@feature(GROUP, "by an id", brief=True)
 def by_id(world: World) -> None:
     expected = world.ranked(world.digits.vectors[5])[:8]
     world.check(sorted_ids(world, world.ids[5], k=8), None, expected)
+    # A sample is the nearest to itself.
+    assert [sorted_ids(world, name, k=3)[0] for name in world.ids[::5]] == world.ids[::5]
 
 
 @feature(GROUP, "by several ids")
@@ -81,7 +83,7 @@ def any_k(world: World) -> None:
         world.check(sorted_ids(world, world.ids[7], k=k), None, expected[:k])
 
 
-@feature(GROUP, "`k=None`: everything is ranked")
+@feature(GROUP, "`k=None`: everything is ranked", brief=True)
 def every_k(world: World) -> None:
     expected = world.ranked(world.digits.vectors[7])
     world.check(sorted_ids(world, world.ids[7]), None, expected)
@@ -89,7 +91,7 @@ def every_k(world: World) -> None:
     world.check(found, None, expected)
 
 
-@feature(GROUP, "`reverse=True`: the least similar")
+@feature(GROUP, "`reverse=True`: the least similar", brief=True)
 def least(world: World) -> None:
     expected = world.ranked(world.digits.vectors[7], reverse=True)
     for k in (6, None):
@@ -166,7 +168,7 @@ def patches_in_samples(world: World) -> None:
         assert view.values("id") == list(dict.fromkeys(owners[label] for label, _ in expected))
 
 
-@feature(GROUP, "views: results inside, query ids anywhere")
+@feature(GROUP, "views: results inside, query ids anywhere", brief=True)
 def views(world: World) -> None:
     for inside in (world.ids[40:42], world.ids[10:50]):
         with world.images.use_view(world.dataset.select(inside)):

@@ -35,7 +35,7 @@ def has(world: World, index: object, row: int, source: int) -> None:
     world.same_vectors(vectors, world.digits.vectors[[source]])
 
 
-@feature(ADDING, "`overwrite=True` replaces, and counts once")
+@feature(ADDING, "`overwrite=True` replaces, and counts once", brief=True)
 def overwriting(world: World) -> None:
     index = world.first_twenty
     index.add_to_index(world.digits.vectors[20:35], world.ids[10:25])
@@ -89,7 +89,7 @@ def patches(world: World) -> None:
     assert index.total_index_size == len(world.digits.label_ids)
 
 
-@feature(REMOVING, "by sample ids, gone at once")
+@feature(REMOVING, "by sample ids, gone at once", brief=True)
 def by_sample(world: World) -> None:
     index = world.first_twenty
     index.remove_from_index(sample_ids=world.ids[:5])

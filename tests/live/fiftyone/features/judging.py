@@ -29,7 +29,7 @@ def visualization(world: World) -> Any:
     )
 
 
-@feature(APART, "`find_duplicates(thresh=)`, with the right neighbours")
+@feature(APART, "`find_duplicates(thresh=)`, with the right neighbours", brief=True)
 def by_threshold(world: World) -> None:
     index = copies(world)
     index.find_duplicates(thresh=1e-3)

@@ -37,7 +37,7 @@ def patches(world: World) -> None:
     assert len(world.patches.get_embeddings()[2]) == len(digits.label_ids)
 
 
-@feature(GETTING, "of patches by sample")
+@feature(GETTING, "of patches by sample", brief=True)
 def patches_by_sample(world: World) -> None:
     owner = world.ids[5]
     _, samples, labels = world.patches.get_embeddings(sample_ids=[owner])
@@ -54,7 +54,7 @@ def missing(world: World) -> None:
         index.get_embeddings(sample_ids=world.ids[18:22], allow_missing=False)
 
 
-@feature(KNOWING, "`total_index_size`, exact after adding and removing")
+@feature(KNOWING, "`total_index_size`, exact after adding and removing", brief=True)
 def total(world: World) -> None:
     index = world.first_twenty
     index.add_to_index(world.digits.vectors[:20], world.ids[:20])

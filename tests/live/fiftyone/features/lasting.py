@@ -38,7 +38,7 @@ def failed(world: World) -> None:
     assert not world.dataset.has_brain_run("failed")
 
 
-@feature(GROUP, "an unknown parameter is refused, and stored nowhere")
+@feature(GROUP, "an unknown parameter is refused, and stored nowhere", brief=True)
 def unknown(world: World) -> None:
     with pytest.raises(ValueError, match="no parameter 'passwrd'"):
         world.make(embeddings=False, passwrd=PLANTED)
@@ -86,13 +86,13 @@ vecbridge.fiftyone.close_stores()
 answer = None
 """
     options = {name: value for name, value in world.case.options.items() if name != "path"}
-    world.elsewhere.run(remove, world.dataset.name, index.key, options, world.ids[:4])
+    world.run_elsewhere(remove, world.dataset.name, index.key, options, world.ids[:4])
     index.reload()
     assert index.total_index_size == 16
     assert not set(world.ids[:4]) & set(index._kneighbors(world.digits.vectors[0], k=20)[0])
 
 
-@feature(GROUP, "a collection that vanished says so, and harms nothing else")
+@feature(GROUP, "a collection that vanished says so, and harms nothing else", brief=True)
 def vanished(world: World) -> None:
     index = world.make(embeddings=world.digits.vectors[:4], samples=world.dataset[:4])
     index.cleanup()

@@ -31,7 +31,7 @@ def model_instance(world: World) -> None:
     assert index.total_index_size == 10
 
 
-@feature(GROUP, "`embeddings=`, an array")
+@feature(GROUP, "`embeddings=`, an array", brief=True)
 def array(world: World) -> None:
     vectors, ids, labels = world.images.get_embeddings(sample_ids=world.ids)
     rows = [world.digits.row(name) for name in ids]
@@ -157,7 +157,7 @@ def groups(world: World) -> None:
     world.check(found, None, expected[:3])
 
 
-@feature(GROUP, "`metric=` cosine, dotproduct and euclidean")
+@feature(GROUP, "`metric=` cosine, dotproduct and euclidean", brief=True)
 def metrics(world: World) -> None:
     for metric in ("cosine", "dotproduct"):
         index = world.make(embeddings=world.digits.vectors, metric=metric)

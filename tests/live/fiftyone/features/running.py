@@ -25,20 +25,20 @@ def loaded_elsewhere(world: World) -> None:
     secrets = {name: value for name, value in world.case.options.items() if name != "path"}
     if not world.ours:
         world.images.save()
-    size, ids, dists = world.elsewhere.run(
+    size, ids, dists = world.run_elsewhere(
         LOAD, world.dataset.name, world.images.key, secrets, world.ids[4]
     )
     assert size == len(world.ids)
     world.check(ids, dists, world.ranked(world.digits.vectors[4])[:5])
 
 
-@feature(GROUP, "`load_brain_results` without credentials, from the environment")
+@feature(GROUP, "`load_brain_results` without credentials, from the environment", brief=True)
 def loaded_by_environment(world: World) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # FiftyOne reads the environment once: what it had found there is set for its own.
         for name, value in world.case.options.items() if world.ours else ():
             prefix = f"FIFTYONE_BRAIN_SIMILARITY_{world.method.upper()}"
-            patch.setenv(f"{prefix}_{name.upper()}", value)
+            patch.setenv(f"{prefix}_{name.upper()}", str(value))
         index = world.dataset.load_brain_results(world.images.key, cache=False)
         assert index is not world.images
         assert index.total_index_size == len(world.ids)
@@ -93,7 +93,7 @@ def cleaned(world: World) -> None:
     assert index.total_index_size == 3
 
 
-@feature(GROUP, "`delete()` drops the index and its run")
+@feature(GROUP, "`delete()` drops the index and its run", brief=True)
 def deleted(world: World) -> None:
     index = world.make(embeddings=world.digits.vectors[:4], samples=world.dataset[:4])
     index.delete()
