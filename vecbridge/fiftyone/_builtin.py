@@ -176,6 +176,7 @@ GIVEN_BACK: Mapping[str, Callable[[Any], bool]] = {
     ),
     "qdrant": _qdrant_shown,
     "lancedb": lambda index: set(index.table.schema.names) == {"id", "vector", SAMPLE_ID},
+    "redis": lambda index: "$.foid" in str(index.client.ft(index.config.index_name).info()),
 }
 """FiftyOne's backends that a run can go back to, and how each tells a collection of its own."""
 

@@ -68,7 +68,7 @@ SAME_NAMES: Mapping[str, SameName] = {
         folder_setting="uri",
         folder="/tmp/lancedb",  # noqa: S108 - FiftyOne's default
     ),
-    "redis": SameName("Redis", index_parameter="index_name"),
+    "redis": SameName("Redis", index_parameter="index_name", names_setting="index_names"),
 }
 
 

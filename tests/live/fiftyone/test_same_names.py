@@ -19,7 +19,7 @@ from vecbridge import UnknownSettingError
 from vecbridge.fiftyone._same_names import SAME_NAMES
 
 SECRET = "Pl4nted-s3cret"
-STORES = ["lancedb"]
+STORES = ["lancedb", "redis"]
 NEWER = {
     "lancedb": {"storage_options", "index_type", "min_index_rows", "index_params"}
     | {"nprobes", "ef", "refine_factor"}
