@@ -14,6 +14,7 @@ from vecbridge._contract._field_types import (
     is_optional,
     refuse_unknown_types,
 )
+from vecbridge._contract._limits import integer_of
 
 __all__ = [
     "BASE_TYPES",
@@ -24,6 +25,7 @@ __all__ = [
     "FieldValue",
     "as_optional",
     "base_of",
+    "integer_of",
     "is_optional",
     "refuse_unknown_types",
 ]

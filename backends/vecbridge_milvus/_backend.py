@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from vecbridge import BackendError, Consistency, FieldType, IndexNotFoundError, Metric
+from vecbridge import (
+    BackendError,
+    Consistency,
+    FieldType,
+    IndexNotFoundError,
+    InvalidArgumentError,
+    Metric,
+)
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES, refuse_unknown_types
 from vecbridge_milvus._collection import Collection
@@ -101,8 +108,14 @@ class MilvusBackend:
 
         Raises:
             IndexNotFoundError: there is none of that name.
+            InvalidArgumentError: it is another name of a collection, which was not dropped.
         """
         self._require(name, "drop_index")
+        if name not in self.index_names():
+            raise InvalidArgumentError(
+                f"{name!r} is an alias of a collection, and an alias is not dropped with what it "
+                f"stands for: drop the collection by its own name"
+            )
         with self._connection.writing():
             self._connection.call("drop_index", "drop_collection", name)
 
@@ -161,6 +174,8 @@ class MilvusBackend:
         lite, timeout = connection.lite, connection.timeout
         layout = connection.with_retries(
             "open_index",
-            lambda client, _: read(client, name, settings, lite=lite, timeout=timeout),
+            lambda client, _: read(
+                client, name, settings, version=connection.version, lite=lite, timeout=timeout
+            ),
         )
         return Collection(connection, layout, settings.loading)

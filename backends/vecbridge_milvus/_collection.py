@@ -206,8 +206,11 @@ class Collection:
         timeout = self.connection.timeout
 
         def step(client: MilvusClient, _attempt: int) -> None:
-            state = client.get_load_state(self._name, timeout=timeout)["state"]
-            if state.name != "Loaded":
+            # With some of its partitions, a collection is called loaded, and searched without the
+            # others.
+            parts = [{"partition_name": each} for each in self.layout.partitions] or [{}]
+            states = (client.get_load_state(self._name, timeout=timeout, **each) for each in parts)
+            if any(each["state"].name != "Loaded" for each in states):
                 self.connection.alone_known.pop(self.layout.collection, None)
                 client.load_collection(self._name, timeout=timeout, **self._load_with)
 
@@ -216,7 +219,7 @@ class Collection:
 
     def upsert(self, columns: Columns) -> None:
         """Write records, replacing those with the same keys."""
-        if self.layout.norm is None:
+        if self.layout.norm is None or self.layout.info.kept:
             # A collection made by others may have fields that pymilvus fills by itself.
             self.upsert_rows(to_rows(columns))
             return
@@ -230,9 +233,36 @@ class Collection:
             self.with_retries("upsert", step)
 
     def upsert_rows(self, rows: Sequence[Entity]) -> None:
-        """Write rows as pymilvus takes them."""
+        """Write rows as pymilvus takes them, each into the partition that it is in."""
+        kept = {"partial_update": True} if self.layout.info.kept else {}
+        parted = self._by_partition(rows) if self.layout.partitions else {"": rows}
         with self._writing(len(rows)):
-            self._call("upsert", "upsert", data=rows)
+            for partition, part in parted.items():
+                self._call("upsert", "upsert", data=part, partition_name=partition, **kept)
+
+    def _by_partition(self, rows: Sequence[Entity]) -> dict[str, list[Entity]]:
+        """Return rows by the partition of their keys; a server would leave the old row in another.
+
+        Raises:
+            BackendError: a key is in several partitions.
+        """
+        key, where = self.layout.key, dict[str, str]()
+        ids = [str(row[key]) for row in rows]
+        with self.reading("upsert", "strong") as reader:
+            for partition in self._call("upsert", "list_partitions"):
+                for row in reader.rows(ids, [key], partition_names=[partition]):
+                    if row[key] in where:
+                        text = (
+                            f"id {row[key]!r} is in the partitions {where[row[key]]!r} and "
+                            f"{partition!r} of collection {self._name!r}, of which an upsert "
+                            f"replaces one: delete it first"
+                        )
+                        raise failure(BackendError, "upsert", text)
+                    where[row[key]] = partition
+        parted: dict[str, list[Entity]] = {}
+        for name, row in zip(ids, rows, strict=True):
+            parted.setdefault(where.get(name, ""), []).append(row)
+        return parted
 
     def delete(self, expression: str) -> None:
         """Remove the rows that match."""

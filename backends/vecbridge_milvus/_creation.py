@@ -27,7 +27,6 @@ from vecbridge_milvus._columns import (
     recorded,
 )
 from vecbridge_milvus._connection import Connection
-from vecbridge_milvus._diagnosis import release_of
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._expr import KEYWORDS
 from vecbridge_milvus._index_types import (
@@ -50,6 +49,7 @@ from vecbridge_milvus._schema import (
     VECTOR,
     VERSION,
     marker,
+    release_of,
 )
 
 if TYPE_CHECKING:

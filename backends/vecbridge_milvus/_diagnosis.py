@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from vecbridge.diagnosis import Finding
 from vecbridge.settings import redacted
 from vecbridge_milvus._errors import boundary, failure
 from vecbridge_milvus._index_types import needs
+from vecbridge_milvus._schema import release_of
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:
@@ -301,12 +301,6 @@ def findings(
         except BackendError as error:
             finding = Finding(check, "warning", str(error))
         yield finding
-
-
-def release_of(version: str) -> tuple[int, int] | None:
-    """Return the first two numbers of what a server calls itself; ``None`` where it has none."""
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def _version(version: str) -> Finding:

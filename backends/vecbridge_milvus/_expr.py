@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from vecbridge import IdRange, InvalidArgumentError, Scalar, Scope
+from vecbridge.fields import integer_of
 from vecbridge.filters import (
     And,
     Comparison,
@@ -42,7 +43,7 @@ Which of them a server knows depends on its version, and no quotes make a name o
 # A server and Milvus Lite understand only these escapes alike; anything else stands for itself.
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _LONG = re.compile("[\U00010000-\U0010ffff]")
-_LEAST = -(2**63)
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 class Presence(NamedTuple):
@@ -67,15 +68,23 @@ class Expressions:
 
     Args:
         key: the primary key.
+        integers: whether keys are integers, and ids their digits.
         optional: of the fields of which a record may have no value, what tells that.
         norm: the column of the vectors' norms; ``None`` where there is none.
         lite: whether it is kept by Milvus Lite.
     """
 
     def __init__(
-        self, key: str, optional: Mapping[str, Presence], *, norm: str | None = None, lite: bool
+        self,
+        key: str,
+        optional: Mapping[str, Presence],
+        *,
+        integers: bool = False,
+        norm: str | None = None,
+        lite: bool,
     ) -> None:
         self._key = key
+        self._integers = integers
         self._norm = norm
         self._optional = optional
         self._lite = lite
@@ -99,15 +108,33 @@ class Expressions:
 
     def keys(self, ids: Iterable[str]) -> str:
         """Return the expression of the records of ids."""
-        return self._listed(self._key, ids)
+        if not self._integers:
+            return self._listed(self._key, ids)
+        # What is no integer is the id of no record.
+        numbers = [number for name in ids if (number := integer_of(name)) is not None]
+        return self._one_of(OneOf(self._key, tuple(numbers)))
 
     def after(self, name: str) -> str:
-        """Return the expression of the records whose ids come after an id."""
+        """Return the expression of the records whose keys come after an id; of all after none."""
+        if self._integers:
+            if not name:
+                return ""
+            number = int(name)
+            bound = f">= {number + 1}" if number < _GREATEST else f"> {number}"
+            return f"{self._key} {bound}"
         return f"{self._key} > {self.string(name)}"
 
     def until(self, name: str) -> str:
-        """Return the expression of the records whose ids do not come after an id."""
+        """Return the expression of the records whose keys do not come after an id."""
+        if self._integers:
+            number = int(name)
+            bound = f"< {number + 1}" if number < _GREATEST else f"<= {number}"
+            return f"{self._key} {bound}"
         return f"{self._key} <= {self.string(name)}"
+
+    def waiting(self) -> str:
+        """Return an expression of hardly any record, for a read that only waits."""
+        return f"{self._key} == 0" if self._integers else f'{self._key} == ""'
 
     def in_range(self, ids: IdRange) -> str:
         r"""Return the expression of the records in a range of ids; empty for all.

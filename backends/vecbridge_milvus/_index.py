@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,12 +142,30 @@ class MilvusIndex:
         """Yield every live record in scope once, at most ``batch_size`` at a time, by id."""
         output = self._output(vectors=vectors)
         rows = min(batch_size, self._layout.page_rows if vectors else MAX_LIMIT)
-        expression = both(
-            "" if ids is None else self._expressions.in_range(ids), self._expressions.of(scope)
-        )
+        expression = self._expressions.of(scope)
         with self._collection.reading("scan", scope.consistency) as reader:
-            for page in reader.pages(output, rows, scope=expression):
+            if ids is None or not self._layout.integers:
+                within = "" if ids is None else self._expressions.in_range(ids)
+                pages = reader.pages(output, rows, scope=both(within, expression))
+            else:
+                pages = self._digits_in(reader, ids, output, rows, expression)
+            for page in pages:
                 yield to_records(self._layout, page, vectors=vectors)
+
+    def _digits_in(
+        self, reader: Reader, ids: IdRange, output: Sequence[str], rows: int, scope: str
+    ) -> Iterator[list[Entity]]:
+        """Yield pages of a range of integer keys by their digits, which no server orders by."""
+        key = self._layout.key
+        names = [name for name in self._sorted(reader, scope) if name in ids]
+        for start in range(0, len(names), rows):
+            found = reader.rows(names[start : start + rows], output, rows)
+            yield sorted(found, key=itemgetter(key))
+
+    def _sorted(self, reader: Reader, scope: str = "") -> list[str]:
+        key = self._layout.key
+        pages = reader.pages([key], MAX_LIMIT, scope=scope)
+        return sorted(row[key] for page in pages for row in page)
 
     def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
         """Return at most ``count`` ranges of ids with about as many records each.
@@ -155,6 +174,11 @@ class MilvusIndex:
         """
         key, cuts, seen = self._layout.key, list[str](), 0
         with self._collection.reading("partitions", consistency) as reader:
+            if self._layout.integers:
+                names = self._sorted(reader)
+                places = [len(names) * part // count for part in range(1, count)]
+                cuts = [*dict.fromkeys(names[place] for place in places if place)]
+                return [IdRange(*edge) for edge in pairwise([None, *cuts, None])]
             whole = self._duplicates.count(reader)
             parts = max(1, min(count, whole))
             places = [whole * part // parts for part in range(1, parts)]
@@ -316,7 +340,7 @@ class _DuplicateKeys:
     def _repeated(self, reader: Reader) -> Iterator[list[str]]:
         last = ""
         for page in reader.pages([self._key], MAX_LIMIT):
-            keys = sorted(row[self._key] for row in page)
+            keys = [row[self._key] for row in page]
             found = list(self._among(reader, last, keys))
             last = keys[-1]
             for start in range(0, len(found), _KEYS_AT_ONCE):

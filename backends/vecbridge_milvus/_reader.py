@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,12 +110,16 @@ class Reader:
             del page
 
     def rows(
-        self, ids: Sequence[str], output: Sequence[str], at_a_time: int = IDS_AT_A_TIME
+        self,
+        ids: Sequence[str],
+        output: Sequence[str],
+        at_a_time: int = IDS_AT_A_TIME,
+        **options: Any,
     ) -> Iterator[Entity]:
         """Yield the rows of ids, in any order, as far as they are there."""
         start, portion = 0, _Portion(self._layout, output, at_a_time)
         while start < len(ids):
-            found, count = portion.read(partial(self._some, ids, output, start))
+            found, count = portion.read(partial(self._some, ids, output, start, options))
             start += count
             yield from found
 
@@ -190,9 +193,15 @@ class Reader:
         return answers
 
     def _some(
-        self, ids: Sequence[str], output: Sequence[str], start: int, rows: int
+        self,
+        ids: Sequence[str],
+        output: Sequence[str],
+        start: int,
+        options: Mapping[str, Any],
+        rows: int,
     ) -> list[Entity]:
-        return self.query(self._layout.expressions.keys(ids[start : start + rows]), output)
+        part = self._layout.expressions.keys(ids[start : start + rows])
+        return self.query(part, output, **options)
 
     def _page(self, output: Sequence[str], scope: str, last: str, rows: int) -> list[Entity]:
         """Return at most ``rows`` rows of a scope, the first ones after a key."""
@@ -204,7 +213,7 @@ class Reader:
         reply = self.query(expression, output, limit=rows, **by_key)
         # A server may give more than a page where segments overlap, or cut it short where they
         # end: the first of what it gives are right, and only an empty page is the last.
-        return sorted(reply, key=itemgetter(layout.key))[:rows]
+        return sorted(reply, key=lambda row: layout.order(row[layout.key]))[:rows]
 
     def _level(self, client: MilvusClient, attempt: int) -> str:
         """Return Milvus's word for the next read; wait first where that is due.
@@ -217,7 +226,7 @@ class Reader:
             if attempt or time.monotonic() - self._waited >= _FRESH_S:
                 client.query(
                     self._layout.info.name,
-                    filter=f'{self._layout.key} == ""',
+                    filter=self._layout.expressions.waiting(),
                     output_fields=[self._layout.key],
                     consistency_level=self._milvus_level,
                     timeout=self._timeout,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -56,6 +57,16 @@ MAX_LIMIT = 16384
 
 # Not all of pymilvus gives vectors as arrays: as numbers they take some ten times their bytes.
 _PAGE_BYTES = 8 << 20
+_INTEGER_BYTES = 20
+_KEEPING, _KEEPING_CLIENT = (2, 6, 2), (2, 6, 17)
+"""Versions of a server and of pymilvus from which an upsert may leave columns out."""
+
+_MOVING = (2, 4)
+"""Version from which an upsert takes a record out of the partition that it was in."""
+
+_OTHER_VECTORS = frozenset(
+    f"{kind}_VECTOR" for kind in ("FLOAT16", "BFLOAT16", "INT8", "BINARY", "SPARSE_FLOAT")
+)
 _DYNAMIC = "$meta"
 """Milvus's own name of the column that holds dynamic fields."""
 
@@ -76,6 +87,7 @@ class Layout:
         columns: where each field is kept.
         lite: whether it is kept by Milvus Lite.
         tried: whether the server was seen to build what it is asked for when this was made.
+        partitions: names of the partitions, where somebody chose in which of several each row is.
     """
 
     info: IndexInfo
@@ -88,13 +100,25 @@ class Layout:
     columns: Mapping[str, FieldColumn]
     lite: bool = False
     tried: bool = False
+    partitions: tuple[str, ...] = ()
+
+    @property
+    def integers(self) -> bool:
+        """Return whether keys are integers, and ids their digits."""
+        return self.info.integer_ids
+
+    def order(self, name: str) -> str | int:
+        """Return what the server orders an id by."""
+        return int(name) if self.integers else name
 
     @cached_property
     def expressions(self) -> Expressions:
         """The expressions of its queries."""
         found = {name: column.presence for name, column in self.columns.items()}
         optional = {name: presence for name, presence in found.items() if presence is not None}
-        return Expressions(self.key, optional, norm=self.norm, lite=self.lite)
+        return Expressions(
+            self.key, optional, integers=self.integers, norm=self.norm, lite=self.lite
+        )
 
     @property
     def scalars(self) -> list[str]:
@@ -117,19 +141,33 @@ class Layout:
 
 
 def read(
-    client: MilvusClient, name: str, settings: IndexSettings, *, lite: bool, timeout: float
+    client: MilvusClient,
+    name: str,
+    settings: IndexSettings,
+    *,
+    version: str,
+    lite: bool,
+    timeout: float,
 ) -> Layout:
     """Read a collection's layout from the server.
+
+    Args:
+        client: the live client.
+        name: of the collection, or an alias of it.
+        settings: which fields of collections of others are meant.
+        version: what the server calls itself.
+        lite: whether it is Milvus Lite.
+        timeout: seconds that one call may take.
 
     Raises:
         SchemaMismatchError: it is not laid out in a way that an index can be kept in.
     """
     described: dict[str, Any] = client.describe_collection(name, timeout=timeout)
     made = marker(described)
-    version = made.get(MARK)
-    if isinstance(version, int) and version > VERSION:
+    layout = made.get(MARK)
+    if isinstance(layout, int) and layout > VERSION:
         raise SchemaMismatchError(
-            f"collection {name!r} was made by a newer vecbridge (layout {version}, this one knows "
+            f"collection {name!r} was made by a newer vecbridge (layout {layout}, this one knows "
             f"{VERSION}): upgrade vecbridge to open it"
         )
     columns = {column["name"]: column for column in described["fields"]}
@@ -159,6 +197,7 @@ def read(
     unsupported = _unsupported(
         described, {each: column for each, column in others.items() if each not in known}
     )
+    integers = type_name(columns[key]) == "INT64"
     info = IndexInfo(
         name=name,
         dimension=1 if norm == NORM_OF_PADDED else stored,
@@ -169,14 +208,38 @@ def read(
         required=frozenset(
             each for each in unsupported if each in columns and _is_required(columns[each])
         ),
+        kept=bool(unsupported) and _keeps(version, lite=lite),
+        unwritable=_unwritable(columns.values(), columns[key], columns[vector], version),
         limits=MappingProxyType(
             {each: field.limits for each, field in fields.items() if field.limits != UNLIMITED}
         ),
-        max_id_bytes=max_bytes(columns[key], KEY_BYTES),
+        max_id_bytes=_INTEGER_BYTES if integers else max_bytes(columns[key], KEY_BYTES),
+        integer_ids=integers,
     )
+    partitions: list[str] = []
+    if int(described.get("num_partitions") or 1) > 1 and not _partition_key(columns.values()):
+        partitions = client.list_partitions(name, timeout=timeout)
     collection = int(described.get("collection_id") or 0)
     tried = lite or made.get("flat") == TRIED
-    return Layout(info, collection, key, vector, norm, stored, index, fields, lite, tried)
+    return Layout(
+        info,
+        collection,
+        key,
+        vector,
+        norm,
+        stored,
+        index,
+        fields,
+        lite,
+        tried,
+        partitions=tuple(map(str, partitions)),
+    )
+
+
+def release_of(version: str) -> tuple[int, ...] | None:
+    """Return the numbers of what a server calls itself; ``None`` where it has none."""
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return None if found is None else tuple(int(each) for each in found.groups() if each)
 
 
 def marker(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,17 +263,51 @@ def _key(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
             f"key_field={wanted!r} is not the primary key of collection {name!r}, which has "
             f"{found}; ids are the values of the primary key"
         )
-    if len(keys) == 1 and type_name(keys[0]) == "VARCHAR" and not keys[0].get("auto_id"):
+    if len(keys) == 1 and type_name(keys[0]) in {"VARCHAR", "INT64"}:
         return str(keys[0]["name"])
     raise SchemaMismatchError(
-        f"an index needs a primary key of strings that the caller chooses; collection {name!r} "
-        f"has {found}. Copy its records to a new index"
+        f"an index needs a primary key of strings or integers; collection {name!r} has {found}"
     )
 
 
+def _partition_key(columns: Iterable[Mapping[str, Any]]) -> str:
+    return next((str(each["name"]) for each in columns if each.get("is_partition_key")), "")
+
+
+def _keeps(version: str, *, lite: bool) -> bool:
+    """Return whether an upsert can name the columns that it changes, and leave the others."""
+    from pymilvus import __version__ as client
+
+    # Older ones take the word without a word, and replace rows whole.
+    is_new = (release_of(client) or ()) >= _KEEPING_CLIENT
+    return is_new and (lite or (release_of(version) or ()) >= _KEEPING)
+
+
+def _unwritable(
+    columns: Iterable[Mapping[str, Any]],
+    key: Mapping[str, Any],
+    vector: Mapping[str, Any],
+    version: str,
+) -> str:
+    """Return why nothing can be written to a collection of others; empty where it can."""
+    if key.get("auto_id"):
+        return "Milvus chooses its keys by itself (auto_id)"
+    if vector.get("is_function_output"):
+        return "Milvus computes its vectors from another column"
+    parted = _partition_key(columns)
+    if parted and (release_of(version) or _MOVING) < _MOVING:
+        return (
+            f"it is partitioned by {parted!r}, and servers below 2.4 put records that are replaced "
+            f"into the wrong partition (milvus#30772)"
+        )
+    return ""
+
+
 def _vector(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
-    vectors = [each for each, column in columns.items() if type_name(column) == "FLOAT_VECTOR"]
-    listed = ", ".join(vectors) or "none"
+    kinds = {each: type_name(column) for each, column in columns.items()}
+    vectors = [each for each, kind in kinds.items() if kind == "FLOAT_VECTOR"]
+    others = [f"{each} ({kind})" for each, kind in kinds.items() if kind in _OTHER_VECTORS]
+    listed = ", ".join([*vectors, *others]) or "none"
     if wanted is not None:
         if wanted in vectors:
             return wanted
@@ -220,9 +317,11 @@ def _vector(name: str, columns: Mapping[str, Any], wanted: str | None) -> str:
         )
     if len(vectors) == 1:
         return vectors[0]
+    advice = "Where there are several, name one: vector_field=..."
+    if others and not vectors:
+        advice = "Vectors of other types are left to pymilvus; copy them as float32"
     raise SchemaMismatchError(
-        f"an index needs one field of float32 vectors; collection {name!r} has {listed}. Where "
-        f"there are several, name one: vector_field=..."
+        f"an index needs one field of float32 vectors; collection {name!r} has {listed}. {advice}"
     )
 
 

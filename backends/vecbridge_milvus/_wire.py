@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import BackendError, Fields, Metric, Records
-from vecbridge.fields import BaseType
+from vecbridge import BackendError, Fields, InvalidIdError, Metric, Records
+from vecbridge.fields import BaseType, integer_of
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
 from vecbridge.remote import Nearest
 from vecbridge_milvus._columns import COLUMN_TYPES
@@ -37,6 +37,9 @@ FORMS: dict[Metric, ScoreForm] = {
 }
 """How Milvus gives the scores of each metric: L2 comes squared."""
 
+_NEVER_SHOWN = str(2**63 - 1)
+"""Milvus 2.3.5 counts a row with this key, and gives it to no query."""
+
 _PARTS: dict[BaseType, str] = {
     "string": "string_data",
     "integer": "long_data",
@@ -55,8 +58,18 @@ def engine_geometry(layout: Layout) -> EngineGeometry:
 def to_columns(
     layout: Layout, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields
 ) -> Columns:
-    """Return the columns of the collection that are written of records."""
-    columns: dict[str, Any] = {layout.key: ids, layout.vector: to_stored(layout, vectors)}
+    """Return the columns of the collection that are written of records.
+
+    Raises:
+        InvalidIdError: the server would keep a record and never show it.
+    """
+    if layout.integers and not layout.lite and _NEVER_SHOWN in ids:
+        raise InvalidIdError(
+            f"no Milvus server shows a record with the largest integer as its key; got the id "
+            f"{_NEVER_SHOWN!r}"
+        )
+    keys = [integer_of(name) for name in ids] if layout.integers else ids
+    columns: dict[str, Any] = {layout.key: keys, layout.vector: to_stored(layout, vectors)}
     if layout.norm is not None:
         columns[layout.norm] = norms(vectors).tolist()
     for name, values in fields.items():
@@ -177,13 +190,22 @@ def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[N
     for hits in reply:
         stop = start + len(hits)
         scores = np.array(hits.distances, dtype=np.float64)
-        found.append(Nearest(tuple(hits.ids), scores, table[start:stop]))
+        found.append(Nearest(tuple(map(str, hits.ids)), scores, table[start:stop]))
         start = stop
     return found
 
 
 def to_entities(layout: Layout, reply: Any) -> list[Entity]:
-    """Return what pymilvus gives of a query: rows, whose vectors are rows of one array."""
+    """Return what pymilvus gives of a query: rows with ids, vectors as rows of one array."""
+    rows = _to_rows(layout, reply)
+    if layout.integers:
+        for row in rows:
+            if layout.key in row:
+                row[layout.key] = str(row[layout.key])
+    return rows
+
+
+def _to_rows(layout: Layout, reply: Any) -> list[Entity]:
     columns: Sequence[Any] = getattr(reply, "_lazy_field_data", ())
     if len(columns) == 1 and columns[0].field_name == layout.vector:
         rows: list[Entity] = list(list.__iter__(reply))

@@ -24,7 +24,7 @@ PUBLIC: dict[str, list[str]] = {
     "vecbridge.diagnosis": "Diagnosable Finding Status diagnose lags scratch_index".split(),
     "vecbridge.fields": """
         BASE_TYPES BaseType FIELD_TYPES FieldType FieldValue MAX_STRINGS as_optional base_of
-        is_optional refuse_unknown_types
+        integer_of is_optional refuse_unknown_types
     """.split(),
     "vecbridge.fiftyone.similarity": """
         MilvusSimilarity MilvusSimilarityConfig MilvusSimilarityIndex SameNameSimilarityConfig

@@ -53,7 +53,7 @@ def upsert_records(
         BackendError: the first batch failed.
     """
     info = index.info
-    column = validate.ids(ids, unique=True, max_bytes=info.max_id_bytes)
+    column = validate.ids(ids, unique=True, info=info)
     array = vector_values.vectors(vectors, dimension=info.dimension, ids=column)
     if len(array) != len(column):
         raise InvalidArgumentError(
@@ -61,7 +61,10 @@ def upsert_records(
         )
     columns = field_values.fields(fields, info, column)
     validate.refuse_unwritable(info)
-    validate.refuse_unsupported(info, ERASED, dropped=dropped)
+    validate.refuse_unsupported(info, ERASED, dropped=dropped or info.kept)
+    if info.required and column:
+        level = strongest_level(index.capabilities.consistency)
+        validate.refuse_new(info, index.contains(column, consistency=level).tolist(), column)
     if column:
         _in_batches(index, column, array, columns, backend)
 
@@ -82,10 +85,10 @@ def update_fields(index: CheckedEngine, ids: Iterable[str], fields: Fields, back
         BackendError: the first batch failed.
     """
     info, level = index.info, strongest_level(index.capabilities.consistency)
-    names = validate.ids(ids, unique=True, max_bytes=info.max_id_bytes)
+    names = validate.ids(ids, unique=True, info=info)
     columns = field_values.some_fields(fields, info, names)
     validate.refuse_unwritable(info)
-    validate.refuse_unsupported(info, ERASED, dropped=False)
+    validate.refuse_unsupported(info, ERASED, dropped=info.kept)
     if not names:
         return
     there = index.contains(names, consistency=level)

@@ -13,7 +13,7 @@ import numpy as np
 from vecbridge._client._field_values import mapping
 from vecbridge._contract._capabilities import MAX_DIMENSION
 from vecbridge._contract._field_types import FIELD_TYPES, FieldType
-from vecbridge._contract._limits import MAX_ID_BYTES
+from vecbridge._contract._limits import MAX_ID_BYTES, integer_of
 from vecbridge._contract._records import IndexInfo, encodable
 from vecbridge._errors import (
     DuplicateIdError,
@@ -56,25 +56,25 @@ def positive(value: object, name: str) -> int:
     return number
 
 
-def ids(values: Iterable[str] | None, *, unique: bool, max_bytes: int = MAX_ID_BYTES) -> list[str]:
+def ids(values: Iterable[str] | None, *, unique: bool, info: IndexInfo | None = None) -> list[str]:
     """Check ids, whole columns at a time.
 
     Args:
         values: the ids; a single string is refused, since it is a sequence of characters.
         unique: whether each stands for one row of other columns, so that two equal ids are an
             error, and a set is too; otherwise the later ones are dropped.
-        max_bytes: longest that is taken, in bytes of UTF-8.
+        info: of the index that is to hold them; without it, all that the contract allows is taken.
 
     Raises:
-        InvalidIdError: one is not a str, is empty, holds NUL or a lone surrogate, or is over
-            ``max_bytes``; or they are in no order and must be.
+        InvalidIdError: one is not a str, is empty, holds NUL or a lone surrogate, or is none that
+            the index holds; or they are in no order and must be.
         DuplicateIdError: two are equal.
     """
     if unique and isinstance(values, (set, frozenset)):
         raise InvalidIdError(
             "ids must be in the order of their vectors, and a set has none; give a list"
         )
-    column = id_column(values, max_bytes)
+    column = id_column(values, info)
     distinct = dict.fromkeys(column)
     if len(distinct) == len(column):
         return column
@@ -87,7 +87,7 @@ def ids(values: Iterable[str] | None, *, unique: bool, max_bytes: int = MAX_ID_B
     return list(distinct)
 
 
-def id_column(values: Any, max_bytes: int = MAX_ID_BYTES) -> list[str]:
+def id_column(values: Any, info: IndexInfo | None = None) -> list[str]:
     """Check ids one by one and return them as plain strings, in their order, repeated ones too."""
     if isinstance(values, str):
         raise InvalidIdError(f"ids must be a sequence of strings; got one string: {values!r}")
@@ -103,7 +103,7 @@ def id_column(values: Any, max_bytes: int = MAX_ID_BYTES) -> list[str]:
                 value if type(value) is str else _plain_string(value, position)
                 for position, value in enumerate(part, start)
             ]
-        _check_text(plain, start, max_bytes)
+        _check_text(plain, start, info)
         column += plain
     return column
 
@@ -140,10 +140,12 @@ def _plain_string(value: object, position: int) -> str:
     )
 
 
-def _check_text(column: Sequence[str], first: int, max_bytes: int) -> None:
+def _check_text(column: Sequence[str], first: int, info: IndexInfo | None) -> None:
     """Check the joined text in one pass; look for the culprit only where that fails."""
+    max_bytes = MAX_ID_BYTES if info is None else info.max_id_bytes
+    one_by_one = info is not None and info.integer_ids
     joined = "\0".join(column)
-    if encodable(joined):
+    if not one_by_one and encodable(joined):
         data = np.frombuffer(joined.encode(), dtype=np.uint8)
         # In UTF-8, nothing but NUL has a byte that is zero.
         ends = np.flatnonzero(data == 0)
@@ -151,12 +153,13 @@ def _check_text(column: Sequence[str], first: int, max_bytes: int) -> None:
         if len(sizes) == len(column) and sizes.min() > 0 and sizes.max() <= max_bytes:
             return
     for position, value in enumerate(column, first):
-        if fault := id_fault(value, f"number {position}", max_bytes):
+        if fault := id_fault(value, f"number {position}", info):
             raise InvalidIdError(fault)
 
 
-def id_fault(value: str, called: str = "this one", max_bytes: int = MAX_ID_BYTES) -> str | None:
+def id_fault(value: str, called: str = "this one", info: IndexInfo | None = None) -> str | None:
     """Return what is wrong with a string as an id, or ``None``."""
+    max_bytes = MAX_ID_BYTES if info is None else info.max_id_bytes
     if not value:
         return f"ids must have at least one character; {called} is empty"
     if "\0" in value:
@@ -167,6 +170,11 @@ def id_fault(value: str, called: str = "this one", max_bytes: int = MAX_ID_BYTES
         shown = f"{value[:_SHOWN]!r}..." if len(value) > _SHOWN else repr(value)
         here = "" if max_bytes == MAX_ID_BYTES else " in this index"
         return f"ids must be at most {max_bytes} bytes of UTF-8{here}; {called} has {size}: {shown}"
+    if info is not None and info.integer_ids and integer_of(value) is None:
+        return (
+            f"ids of index {info.name!r} are the digits of integers of 64 bits, as in '-42'; "
+            f"{called} is {value!r}"
+        )
     return None
 
 
@@ -222,13 +230,42 @@ def refuse_unsupported(info: IndexInfo, loss: str, *, dropped: bool) -> None:
         )
 
 
-def refuse_unwritable(info: IndexInfo) -> None:
-    """Refuse to write to an index whose store asks for more than records can carry.
+def refuse_new(info: IndexInfo, there: Sequence[bool], column: Sequence[str]) -> None:
+    """Refuse ids that are new to an index which keeps what it has, and takes nothing new.
 
     Raises:
-        UnsupportedError: ``info.required`` names what is asked for.
+        UnsupportedError: an id has no record yet.
     """
-    if info.required:
+    new = [name for name, found in zip(column, there, strict=True) if not found]
+    if new:
+        asked = unsupported_of(info, info.required)
+        raise UnsupportedError(
+            f"{len(new)} of {len(column)} ids are new to index {info.name!r}, {new[0]!r} among "
+            f"them, and its store takes no new record without a value of what vecbridge has no "
+            f"field type for: {asked}. Nothing was written. Insert them with what the store itself "
+            f"offers",
+            capability="fields",
+        )
+
+
+def refuse_unwritable(info: IndexInfo, *, new: bool = False) -> None:
+    """Refuse to write to an index whose store asks for more than records can carry.
+
+    Args:
+        info: of the index.
+        new: whether records may be new that :func:`refuse_new` does not look at.
+
+    Raises:
+        UnsupportedError: ``info.required`` names what is asked for, or ``info.unwritable`` says
+            what stands against it.
+    """
+    if info.unwritable:
+        raise UnsupportedError(
+            f"nothing can be written to index {info.name!r}: {info.unwritable}. Copy the records "
+            f"to a new index",
+            capability="fields",
+        )
+    if info.required and (new or not info.kept):
         asked = unsupported_of(info, info.required)
         raise UnsupportedError(
             f"no record can be written to index {info.name!r}: its store takes none without a "

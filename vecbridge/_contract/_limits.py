@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from vecbridge._contract._field_types import MAX_STRINGS
@@ -39,3 +40,14 @@ class FieldLimits:
 
 UNLIMITED = FieldLimits()
 """Of a field that holds every value of its type."""
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+
+
+def integer_of(name: str) -> int | None:
+    """Return the integer of 64 bits whose digits an id is; ``None`` where it is none.
+
+    Each integer has one id alone: there is no ``+``, no ``-0``, and no zero before other digits.
+    """
+    number = int(name) if _INTEGER.fullmatch(name) else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None

@@ -57,12 +57,14 @@ class IndexInfo(Value):
         consistency: level of a read that asks for none.
         unsupported: what its records carry and no field type expresses, such as
             ``{"note": "JSON"}``: the store's name of it, and what it is. No read shows it, and an
-            ``upsert`` erases it; so a write or a copy that would lose it is refused. Empty in
-            every index that vecbridge made.
-        required: the names in ``unsupported`` without which the store takes no record: nothing can
-            be written to such an index.
+            ``upsert`` erases it, unless it is ``kept``; so a write or a copy that would lose it is
+            refused. Empty in every index that vecbridge made.
+        required: the names in ``unsupported`` without which the store takes no new record.
+        kept: whether an ``upsert`` of an id that is there keeps what ``unsupported`` names.
+        unwritable: why nothing can be written to it, but for deletes; empty where it can.
         limits: what the fields hold, by name, of those that hold less than their type allows.
         max_id_bytes: longest id that can be written, in bytes of UTF-8.
+        integer_ids: whether ids are the decimal digits of integers of 64 bits.
     """
 
     name: str
@@ -72,8 +74,11 @@ class IndexInfo(Value):
     consistency: Consistency = "strong"
     unsupported: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     required: frozenset[str] = frozenset()
+    kept: bool = False
+    unwritable: str = ""
     limits: Mapping[str, FieldLimits] = field(default_factory=lambda: MappingProxyType({}))
     max_id_bytes: int = MAX_ID_BYTES
+    integer_ids: bool = False
 
     def __hash__(self) -> int:
         # A mapping has no hash of its own, and equality does not look at the order of the fields.

@@ -164,7 +164,7 @@ def fit_part(source: Index, target: Index, part: Partition, *, tick: Tick) -> Di
     """Refuse a partition of which the target does not hold every record."""
     held, summing = target.info, Summing(source.info.dimension)
     for records in scanned(source, part):
-        validate.id_column(records.ids, held.max_id_bytes)
+        validate.id_column(records.ids, held)
         field_values.fields(records.fields, held, records.ids)
         summing.add(records)
         tick(len(records))

@@ -156,6 +156,7 @@ class _Import:
         written = 0
         with index:
             try:
+                validate.refuse_unwritable(index.info, new=True)
                 if held_by(index.info) != held_by(known):
                     # Nothing is known of an index before it is made, and this one takes less.
                     again = self._rejecting.once_more()

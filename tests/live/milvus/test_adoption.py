@@ -24,14 +24,13 @@ def client(milvus_store: Store) -> Any:
     return milvus_store.backend.client
 
 
-def make(client: Any, metric: str, index_type: str, key_type: str = "VARCHAR") -> str:
+def make(client: Any, metric: str, index_type: str) -> str:
     """A collection with the fields that FiftyOne's adapter makes."""
     from pymilvus import DataType
 
     name = f"fo_{uuid.uuid4().hex}"
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    limits = {"max_length": 64000} if key_type == "VARCHAR" else {}
-    schema.add_field("pk", getattr(DataType, key_type), is_primary=True, **limits)
+    schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=64000)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=8)
     schema.add_field("sample_id", DataType.VARCHAR, max_length=64000)
     indexes = client.prepare_index_params()
@@ -145,12 +144,6 @@ def test_words_of_newer_filter_languages_are_no_names_of_fields(tmp_path: Path, 
         with pytest.raises(InvalidArgumentError, match=name):
             store.create_index("words", dimension=2, fields={name: "string"})
         assert store.index_names() == []
-
-
-def test_keys_that_are_no_strings_are_refused(milvus_store: Store, client: Any) -> None:
-    name = make(client, "L2", "FLAT", key_type="INT64")
-    with pytest.raises(SchemaMismatchError, match="INT64"):
-        milvus_store.open_index(name)
 
 
 def test_a_released_collection_is_loaded_again(milvus_store: Store, client: Any) -> None:

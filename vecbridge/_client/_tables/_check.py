@@ -24,13 +24,15 @@ _LISTED = 3
 _TOLD = 5
 
 
-def held_by(info: IndexInfo | None) -> tuple[Mapping[str, FieldLimits], int]:
-    """Return what an index holds: the limits of its fields, and its longest id, in bytes.
+def held_by(info: IndexInfo | None) -> tuple[Mapping[str, FieldLimits], int, bool]:
+    """Return what an index holds: limits of fields, the longest id, whether ids are integers.
 
     Args:
         info: of the index; of one that does not exist yet, all that the contract allows.
     """
-    return ({}, MAX_ID_BYTES) if info is None else (info.limits, info.max_id_bytes)
+    if info is None:
+        return {}, MAX_ID_BYTES, False
+    return info.limits, info.max_id_bytes, info.integer_ids
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class _Check:
         self._repeated = _Repeated(source, at_once=rejects is None)
         self._left_out: set[int] = set()
         self._missing = dict.fromkeys((each.field for each in source.taken), 0)
-        limits, self._max_id_bytes = held_by(info)
+        self._info, (limits, *_) = info, held_by(info)
         kinds: dict[str, FieldType] = {
             each.field: as_optional(base_of(each.kind)) if info is None else info.fields[each.field]
             for each in source.taken
@@ -124,7 +126,7 @@ class _Check:
         """Return what is wrong with rows of a batch, by their positions."""
         place, source, faults = self._source.place, self._source, dict(rows.faults)
         columns: list[tuple[str, Any, Callable[[Any], object]]] = [
-            (place.id, rows.ids, lambda some: validate.id_column(some, self._max_id_bytes)),
+            (place.id, rows.ids, lambda some: validate.id_column(some, self._info)),
             (
                 place.vector,
                 rows.vectors,
@@ -152,7 +154,7 @@ class _Check:
         if value is None:
             return "the id is missing" if column == place.id else "the value is missing"
         if column == place.id:
-            return validate.id_fault(value, max_bytes=self._max_id_bytes) or "it is no id"
+            return validate.id_fault(value, info=self._info) or "it is no id"
         return str(error)
 
     def _refuse(self, rows: Rows, start: int, faults: dict[int, Fault]) -> None:

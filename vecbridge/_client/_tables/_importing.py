@@ -235,8 +235,8 @@ def upsert_table(
 ) -> Imported:
     """Write a table to an index, as :meth:`vecbridge.Index.upsert_table` says."""
     info = index.info
-    validate.refuse_unwritable(info)
-    validate.refuse_unsupported(info, ERASED, dropped=dropped)
+    validate.refuse_unwritable(info, new=True)
+    validate.refuse_unsupported(info, ERASED, dropped=dropped or info.kept)
     with needing("tables", "pyarrow"):
         from vecbridge._client._tables import _arrow, _frames
     with _frames.batches_of(table) as batches:
