@@ -12,6 +12,7 @@ from __future__ import annotations
 from vecbridge.bulk._copy import finish
 from vecbridge.bulk._dask import dask_executor
 from vecbridge.bulk._duplicates import duplicates
+from vecbridge.bulk._estimate import Estimate, estimate
 from vecbridge.bulk._parts import Digest, Sent, copy_part, digest_part
 from vecbridge.bulk._plan import Partition, Plan, plan
 from vecbridge.bulk._pool import WorkerPool
@@ -21,6 +22,7 @@ from vecbridge.bulk._writing import Batch, Written, write
 __all__ = [
     "Batch",
     "Digest",
+    "Estimate",
     "Partition",
     "Plan",
     "RayExecutor",
@@ -31,6 +33,7 @@ __all__ = [
     "dask_executor",
     "digest_part",
     "duplicates",
+    "estimate",
     "finish",
     "plan",
     "write",

@@ -36,7 +36,7 @@ from vecbridge.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from vecbridge._client import Index
+    from vecbridge._client import Index, Store
 
 
 def copy_index(
@@ -54,7 +54,12 @@ def copy_index(
     partitions: Partitions = None,
     drop_unsupported: DropUnsupported = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be done, and how long it is likely to take: a sample is written "
+            "to an index of its own, which is dropped again.",
+        ),
     ] = False,
     json: AsJson = False,
 ) -> None:
@@ -69,7 +74,17 @@ def copy_index(
         store_of(to_name, joined(option, to_option)) as store,
     ):
         if dry_run:
-            _announce(index, copied_name, store.index_names(), target, json=json)
+            spread = (workers, dask, ray) != (None, None, None)
+            _announce(
+                index,
+                store,
+                copied_name,
+                target,
+                workers=workers,
+                spread=spread,
+                partitions=partitions,
+                json=json,
+            )
             warn_of_dropped(index, "copied")
             return
         with executor_of(workers, dask, ray) as executor, bar(shown=not json) as progress:
@@ -134,15 +149,43 @@ def export_index(
     say(f"{path}: {written:,} records, {path.stat().st_size / 1e6:,.1f} MB")
 
 
-def _announce(index: Index, name: str, there: list[str], target: str, *, json: bool) -> None:
-    records, info = index.count(), index.info
+def _announce(
+    index: Index,
+    store: Store,
+    name: str,
+    target: str,
+    *,
+    workers: int | None,
+    spread: bool,
+    partitions: int | None,
+    json: bool,
+) -> None:
+    """Say what a copy would do, and how long it is likely to take."""
+    from vecbridge.bulk import estimate
+
+    info, exists = index.info, name in store.index_names()
+    found = estimate(index, store, partitions=partitions, spread=spread)
     if json:
-        emit({"records": records, "dimension": info.dimension, "exists": name in there})
+        emit(
+            {
+                **asdict(found),
+                "dimension": info.dimension,
+                "exists": exists,
+                "seconds": found.seconds,
+            }
+        )
         return
-    size = 4 * records * info.dimension / 1e6
+    parts = f" in {found.partitions:,} partitions" if found.partitions > 1 else ""
     say(
-        f"would copy {records:,} records of {info.dimension} dimensions ({size:,.1f} MB of "
-        f"vectors), {info.metric}, to {target}"
+        f"would copy {found.records:,} records of {info.dimension} dimensions "
+        f"({found.vector_bytes / 1e6:,.1f} MB of vectors), {info.metric}, to {target}{parts}"
     )
-    if name in there:
+    if found.seconds:
+        share = f"; {workers} workers at best {found.seconds / workers:,.0f} s" if workers else ""
+        say(
+            f"one process is likely to take {found.seconds:,.0f} s{share}: records a second, of "
+            f"{found.sampled:,} that were tried and dropped again: {found.reading:,.0f} read, "
+            f"{found.writing:,.0f} written, {found.reading_back:,.0f} read back"
+        )
+    if exists:
         say(f"{target} is there already: that needs --resume, or another name")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.unit.cli.conftest import Run
@@ -93,3 +94,22 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_read(
     path = tmp_path / "nowhere" / name
     ran = run("export", "sklearn", "corners", path, "-o", f"path={folder}")
     assert (ran.code, "there is no folder" in ran.err) == (2, True)
+
+
+def test_a_dry_run_says_how_long_it_will_take_and_leaves_nothing(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    where = places(folder, tmp_path / "faiss")
+    path = tmp_path / "many.npz"
+    np.savez(path, id=[f"r{row}" for row in range(3000)], vector=np.ones((3000, 2), np.float32))
+    run("import", path, "sklearn", "many", "-o", f"path={folder}")
+    words = ("copy", "sklearn:many", "faiss:many", *where[2:], "--dry-run")
+    said = run(*words, "--json").json
+    assert (said["records"], said["sampled"], said["exists"]) == (3000, 3000, False)
+    rates = [said[each] for each in ("reading", "writing", "reading_back")]
+    assert min(rates) > 0
+    assert said["seconds"] == pytest.approx(sum(3000 / rate for rate in rates))
+    spoken = run(*words, "--workers", "2").out
+    assert "in 3 partitions" in spoken
+    assert "2 workers at best" in spoken
+    assert run("list", "faiss", "-o", f"path={tmp_path / 'faiss'}").out == ""

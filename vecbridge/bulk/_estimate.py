@@ -1,0 +1,112 @@
+"""What a copy will read and write, and how long that is likely to take: from a measured sample."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from vecbridge._client import Index, Store
+from vecbridge._contract._records import Records
+from vecbridge.bulk._plan import plan
+from vecbridge.diagnosis import scratch_index
+
+_BATCH = 500
+_SAMPLE_SECONDS = 2.0
+_SAMPLE_BATCHES = 40
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a copy in one process is likely to take.
+
+    Rates are records per second, of a sample that was read from the source, written to an index of
+    its own in the target, read back and dropped.
+
+    Attributes:
+        records: how many will be read, written and read back.
+        vector_bytes: bytes of their vectors.
+        partitions: in how many parts.
+        sampled: how many records the rates were measured with.
+        reading: from the source.
+        writing: to the target.
+        reading_back: from the target.
+    """
+
+    records: int
+    vector_bytes: int
+    partitions: int
+    sampled: int
+    reading: float
+    writing: float
+    reading_back: float
+
+    @property
+    def seconds(self) -> float:
+        """Return how long one process takes. Several share it, where the stores keep up."""
+        each = sum(1 / rate for rate in (self.reading, self.writing, self.reading_back) if rate)
+        return self.records * each
+
+
+def estimate(
+    source: Index, target: Store, *, partitions: int | None = None, spread: bool = False
+) -> Estimate:
+    """Measure a sample, and say what a copy will read and write, and how long it is likely to take.
+
+    Some seconds. The sample is the first 20 000 records, or what two seconds read; it is written to
+    an index of its own, which is dropped whatever happens. Stores that build an index over what is
+    written may become slower as they grow.
+
+    Args:
+        source: what would be copied.
+        target: where to.
+        partitions: as of :func:`vecbridge.transfer.copy`.
+        spread: as of :func:`plan`.
+
+    Raises:
+        BackendError: a store failed.
+    """
+    info = source.info
+    cut = plan(source, partitions, spread=spread)
+    sample, reading = _timed(_first(source))
+    with scratch_index(
+        target, dimension=info.dimension, metric=info.metric, fields=dict(info.fields)
+    ) as copied:
+
+        def write(some: list[Records]) -> Iterator[Records]:
+            for records in some:
+                copied.upsert(records.ids, records.vectors, records.fields or None)
+                yield records
+
+        _, writing = _timed(write(sample))
+        _, reading_back = _timed(copied.scan(_BATCH, consistency="strong"))
+    return Estimate(
+        cut.records,
+        4 * info.dimension * cut.records,
+        len(cut.partitions),
+        sum(map(len, sample)),
+        reading,
+        writing,
+        reading_back,
+    )
+
+
+def _first(source: Index) -> Iterator[Records]:
+    began = time.monotonic()
+    for at, records in enumerate(source.scan(_BATCH, consistency="strong"), 1):
+        yield records
+        if at == _SAMPLE_BATCHES or time.monotonic() - began > _SAMPLE_SECONDS:
+            return
+
+
+def _timed(batches: Iterator[Records]) -> tuple[list[Records], float]:
+    """Return the batches, and how many records a second there were after the first of them.
+
+    The first one waits for what is done once: a store is opened, or read into memory.
+    """
+    some = [*islice(batches, 1)]
+    began = time.perf_counter()
+    rest = list(batches)
+    took = time.perf_counter() - began
+    return [*some, *rest], sum(map(len, rest)) / took if rest else 0.0
