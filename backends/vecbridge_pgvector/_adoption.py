@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
@@ -10,8 +9,9 @@ from psycopg import sql
 
 from vecbridge import FieldLimits, FieldType, IndexInfo, Metric, SchemaMismatchError
 from vecbridge.fields import base_of
-from vecbridge_pgvector._approximate import Layout
+from vecbridge.remote import is_name
 from vecbridge_pgvector._connection import Session
+from vecbridge_pgvector._layout import Layout
 from vecbridge_pgvector._settings import IndexType, PgvectorSettings
 
 _COLUMNS = """
@@ -31,9 +31,6 @@ _COLUMNS = """
 """
 _VECTORS = ("vector", "halfvec")
 _TEXTS = ("text", "varchar")
-NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,254}")
-"""What the contract takes for a name."""
-
 _METRICS: dict[str, Metric] = {"cosine": "cosine", "ip": "dotproduct", "l2": "euclidean"}
 _FIELDS: dict[str, tuple[FieldType, FieldLimits]] = {
     "text": ("string", FieldLimits()),
@@ -84,7 +81,7 @@ def adopted(
     for column in columns.values():
         if column in (vector, key):
             continue
-        if column.kind not in _FIELDS or not NAME.fullmatch(column.name):
+        if column.kind not in _FIELDS or not is_name(column.name):
             unsupported[column.name] = column.kind
             continue
         if not column.deterministic:
@@ -171,7 +168,7 @@ def _searched(vector: _Column, settings: PgvectorSettings, name: str) -> tuple[M
     known: dict[Metric, set[str]] = {}
     for index in vector.indexes or []:
         method, _, operators = index.partition(" ")
-        metric = _METRICS.get(operators.split("_")[1])
+        metric = _METRICS.get(operators.removeprefix(f"{vector.kind}_").removesuffix("_ops"))
         if metric is not None:
             known.setdefault(metric, set()).add(method)
     metric = settings.metric or (next(iter(known)) if len(known) == 1 else None)

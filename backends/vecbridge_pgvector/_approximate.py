@@ -1,58 +1,20 @@
-"""The layout of a table, and the approximate index that may be built over it."""
+"""The approximate index that may be built over a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import takewhile
 
 from psycopg import sql
 
-from vecbridge import IndexInfo
 from vecbridge_pgvector._connection import Session
-from vecbridge_pgvector._settings import IndexType, PgvectorSettings
+from vecbridge_pgvector._layout import Layout
+from vecbridge_pgvector._settings import PgvectorSettings
 
 _OPCLASSES = {"cosine": "vector_cosine_ops", "dotproduct": "vector_ip_ops"}
 _EF = (40, 80, 160, 320, 640, 1000)
 _FEWEST_ROWS = 1000
 _FEW_LISTS = 4
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How an index is kept in a table.
-
-    Attributes:
-        info: the schema of the index.
-        table: the table's name, with its schema.
-        key: column of the ids.
-        vector: the vectors, as expression of type ``vector``.
-        vector_column: column of the vectors.
-        norm: their norms, as expression.
-        fields: column of each field.
-        optional: columns of the id and the vector that rows may lack, and are then no records.
-        unchecked_times: fields that may hold times which are none of the contract.
-        others: columns that no field stands for.
-        ordered: the ids are kept in the order of code points.
-        index_type: how it is searched.
-        owned: the role may build indexes.
-        standby: the server only reads, and lags.
-    """
-
-    info: IndexInfo
-    table: sql.Composable
-    key: sql.Composable
-    vector: sql.Composable
-    vector_column: sql.Composable
-    norm: sql.Composable
-    fields: Mapping[str, sql.Composable]
-    optional: Sequence[sql.Composable] = ()
-    unchecked_times: Sequence[str] = ()
-    others: Sequence[sql.Composable] = ()
-    ordered: bool = True
-    index_type: IndexType = "none"
-    owned: bool = True
-    standby: bool = False
 
 
 class ApproximateIndex:

@@ -15,9 +15,10 @@ from vecbridge.fields import FIELD_TYPES, base_of
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import ScoreForm
 from vecbridge.remote import NORM, Columns, Nearest, Page, id_bounds
-from vecbridge_pgvector._approximate import ApproximateIndex, Layout
+from vecbridge_pgvector._approximate import ApproximateIndex
 from vecbridge_pgvector._connection import Session
 from vecbridge_pgvector._filters import Condition, column_type, holds_time
+from vecbridge_pgvector._layout import Layout
 from vecbridge_pgvector._settings import IndexType, PgvectorSettings
 from vecbridge_pgvector._wire import copied, literal, vectors_of
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from vecbridge._client._field_values import mapping
 from vecbridge._contract._capabilities import MAX_DIMENSION
 from vecbridge._contract._field_types import FIELD_TYPES, FieldType
-from vecbridge._contract._limits import MAX_ID_BYTES, integer_of
+from vecbridge._contract._limits import MAX_ID_BYTES, NAME, integer_of
 from vecbridge._contract._records import IndexInfo, encodable
 from vecbridge._errors import (
     DuplicateIdError,
@@ -22,14 +21,13 @@ from vecbridge._errors import (
     UnsupportedError,
 )
 
-_INDEX_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _CACHED = 4096
 _SHOWN = 40
 
 
 def index_name(name: object) -> str:
     """Check an index's name: a letter or underscore, then letters, digits, underscores."""
-    if isinstance(name, str) and _INDEX_NAME.fullmatch(name):
+    if isinstance(name, str) and NAME.fullmatch(name):
         return name
     # Not before it is needed: importing vecbridge is to stay cheap.
     from vecbridge._redaction import quoted

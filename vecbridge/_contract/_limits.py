@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from vecbridge._contract._field_types import MAX_STRINGS
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+"""Names that the contract takes for an index."""
+
 MAX_ID_BYTES = 512
 """Longest id of the contract, in bytes of UTF-8."""
 

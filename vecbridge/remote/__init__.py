@@ -10,7 +10,17 @@ the rest of the contract (:class:`RemoteIndex`). ``vecbridge_pgvector`` is a who
 from __future__ import annotations
 
 from vecbridge.remote._approximate import ApproximateRanker
-from vecbridge.remote._catalogue import from_document, storage_name, to_document, uuid_of
+from vecbridge.remote._backend import RemoteBackend
+from vecbridge.remote._catalogue import (
+    float_key,
+    float_of,
+    from_document,
+    index_names,
+    is_name,
+    storage_name,
+    to_document,
+    uuid_of,
+)
 from vecbridge.remote._collection import (
     NORM,
     ApproximateCollection,
@@ -23,7 +33,7 @@ from vecbridge.remote._collection import (
     id_bounds,
 )
 from vecbridge.remote._failures import Cause, ErrorTable, passes_by_itself, retrying
-from vecbridge.remote._index import RemoteBackend, RemoteIndex
+from vecbridge.remote._index import RemoteIndex
 from vecbridge.remote._link import Connector, Link
 from vecbridge.remote._process_lock import ProcessLock
 from vecbridge.remote._recall import Effort, Probe, RecallTuner
@@ -53,8 +63,12 @@ __all__ = [
     "RemoteIndex",
     "RemoteSettings",
     "SearchedCollection",
+    "float_key",
+    "float_of",
     "from_document",
     "id_bounds",
+    "index_names",
+    "is_name",
     "joined",
     "passes_by_itself",
     "retrying",

@@ -171,6 +171,22 @@ def test_a_table_that_is_laid_out_otherwise_is_refused(
         opened(metric="cosine", **given).open_index("t")
 
 
+def test_an_index_of_an_operator_class_of_another_name_says_nothing_of_the_metric(
+    raw: Raw, schema: str, opened: Opener
+) -> None:
+    raw.execute(f'CREATE TABLE "{schema}".t (id text PRIMARY KEY, v vector(2))')
+    operators = ", ".join(
+        f"OPERATOR {number} {word}" for number, word in enumerate(("<", "<=", "=", ">=", ">"), 1)
+    )
+    raw.execute(
+        f'CREATE OPERATOR CLASS "{schema}".plain FOR TYPE vector USING btree AS {operators}, '
+        f"FUNCTION 1 vector_cmp(vector, vector)"
+    )
+    raw.execute(f'CREATE INDEX ON "{schema}".t (v "{schema}".plain)')
+    with pytest.raises(SchemaMismatchError, match="setting metric"):
+        opened().open_index("t")
+
+
 def test_a_table_without_vectors_is_no_index(raw: Raw, schema: str, opened: Opener) -> None:
     raw.execute(f'CREATE TABLE "{schema}".t (id text PRIMARY KEY)')
     assert opened().index_names() == []

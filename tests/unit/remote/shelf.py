@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import SecretStr
 
 from vecbridge import (
     Capabilities,
@@ -243,6 +244,8 @@ class Shelf:
 class ShelfSettings(RemoteSettings):
     """Of a server in this process."""
 
+    password: SecretStr | None = None
+
 
 class Connector:
     """Makes clients of a server."""
@@ -279,9 +282,10 @@ class ShelfBackend(RemoteBackend[Client]):
     settings_type: ClassVar[type[ShelfSettings]] = ShelfSettings
     field_types: ClassVar[frozenset[FieldType]] = frozenset(FIELD_TYPES)
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, **options: Any) -> None:
         self.server = server
-        super().__init__(ShelfSettings(timeout=5, retry_timeout=5), ERRORS, place="here", clients=2)
+        settings = ShelfSettings(timeout=5, retry_timeout=5, **options)
+        super().__init__(settings, ERRORS, place="here", clients=2)
 
     def connect(self) -> Client:
         return Connector(self.server).connect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ import pytest
 from tests.unit.remote.shelf import Client, Server, ShelfBackend
 from vecbridge import (
     ClosedError,
+    ConnectionFailedError,
     IndexExistsError,
     IndexNotFoundError,
     PartialWriteError,
+    SchemaMismatchError,
     Store,
     field,
 )
+from vecbridge.diagnosis import Finding
 
 IDS = [f"id{number:03}" for number in range(120)]
 VECTORS = np.arange(240, dtype=np.float32).reshape(120, 2)
@@ -111,3 +115,34 @@ def test_a_closed_index_refuses_every_call() -> None:
             engine.contains(["a"], consistency="strong")
     with pytest.raises(ClosedError, match="get another one"):
         backend.index_names()
+
+
+def test_the_doctor_looks_at_the_store_and_at_every_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = ShelfBackend(Server())
+    with Store(backend) as store:
+        store.create_index("good", dimension=2, metric="cosine").upsert(IDS, VECTORS)
+        store.create_index("strange", dimension=2, metric="cosine")
+        find = backend.find
+
+        def refusing(client: Client, name: str) -> Any:
+            if name == "strange":
+                raise SchemaMismatchError("it has no ids")
+            return find(client, name)
+
+        monkeypatch.setattr(backend, "find", refusing)
+        monkeypatch.setattr(backend, "findings", lambda: iter([Finding("shelf", "ok", "here")]))
+        found = [(each.check, each.status, each.found) for each in backend.diagnose()]
+    assert found == [
+        ("shelf", "ok", "here"),
+        ("index good", "ok", "120 records, 2 dimensions, cosine"),
+        ("index strange", "warning", "it cannot be opened"),
+    ]
+
+
+def test_what_is_secret_in_the_settings_is_shown_by_no_error() -> None:
+    server = Server(failures=[ConnectionError("here, pa55word is refused")])
+    with Store(ShelfBackend(server, password="pa55word")) as store:
+        with pytest.raises(ConnectionFailedError) as caught:
+            store.index_names()
+        assert "here" in str(caught.value)
+        assert "pa55word" not in f"{caught.value} {caught.value.__cause__}"
