@@ -134,9 +134,7 @@ class LancedbBackend(RemoteBackend[Database]):
         """Return the index over a table."""
         settings = self.settings
         effort = settings.ef if "hnsw" in settings.index_type else settings.nprobes
-        return RemoteIndex(
-            self.link, collection, put_rows=50_000, recall=settings.recall, effort=effort
-        )
+        return RemoteIndex(self.link, collection, recall=settings.recall, effort=effort)
 
     def diagnose(self) -> Iterator[Finding]:
         """Look at the place and at every index; change nothing."""

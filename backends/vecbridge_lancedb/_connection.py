@@ -86,7 +86,7 @@ ERRORS = ErrorTable(
     "LanceDB",
     [
         Cause(
-            match=_says("[Qq]uery timeout|timed? ?out|TimedOut"),
+            match=_says("[Qq]uery timeout|timed out|TimedOut|kind: Timeout"),
             kind=OperationTimeoutError,
             retryable=True,
             advice="Raise the setting timeout",

@@ -24,7 +24,7 @@ from vecbridge_lancedb._filters import Translator, text, texts
 from vecbridge_lancedb._settings import LancedbSettings
 
 MAX_DIMENSION = 32_768
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 8 << 20
 _COMPACTED_AFTER = 64
 """Versions between two compactions: with more small files, searches take twice the time."""
 
@@ -124,6 +124,7 @@ class Table:
         """Merge records into the table, as one version of it."""
         layout = self._layout
         table = client.table(layout.table)
+        version = table.version
         given: dict[str, Any] = {layout.key: list(ids), layout.norm: norms}
         given.update((layout.fields[name], column) for name, column in fields.items())
         columns = []
@@ -139,7 +140,7 @@ class Table:
         done = merge.when_not_matched_insert_all().execute(
             pa.Table.from_arrays(columns, schema=table.schema), timeout=self._timeout
         )
-        if not layout.owned and done.version > table.version + 1:
+        if not layout.owned and done.version > version + 1:
             self._without_twins(client, ids)
         self._compact(client, done.version)
 
@@ -218,11 +219,12 @@ class Table:
         """Build the index where there is none, or where most records came after it."""
         settings, layout = self._settings, self._layout
         table = client.table(layout.table)
-        name = f"{layout.vector}_idx"
+        names = [each.name for each in table.list_indices() if each.columns == [layout.vector]]
+        name = names[0] if names else f"{layout.vector}_idx"
         built = table.index_stats(name)
-        if records < settings.min_index_rows:
-            return
-        if built is None or built.num_unindexed_rows * _GROWN > built.num_indexed_rows:
+        other = built is not None and built.index_type.lower() != settings.index_type
+        lacking = built is None or built.num_unindexed_rows * _GROWN > built.num_indexed_rows
+        if records >= settings.min_index_rows and (lacking or (other and layout.owned)):
             kind = getattr(indexes, _INDEXES[settings.index_type])
             distance = _DISTANCES[self.info.metric]
             config = kind(distance_type=distance, **settings.index_params)

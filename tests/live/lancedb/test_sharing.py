@@ -1,0 +1,160 @@
+"""Several processes use a folder at once; one that was forked is refused."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import vecbridge
+from tests.live.lancedb.conftest import Opener
+from vecbridge import ConnectionFailedError, CorruptStoreError, IndexNotFoundError
+
+ROUNDS, ROWS = 6, 30
+
+
+def write(uri: str, value: float, barrier: Any) -> None:
+    """Insert the same ids as the other writers, at the same moments."""
+    with vecbridge.get_backend("lancedb", uri=uri, metric="euclidean") as store:
+        index = store.open_index("t")
+        for step in range(ROUNDS):
+            barrier.wait()
+            ids = [f"{step}-{row}" for row in range(ROWS)]
+            index.upsert(ids, np.full((ROWS, 2), value, np.float32))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_two_that_insert_an_id_leave_one_record(
+    folder: Path, raw: Any, opened: Opener, ours: bool
+) -> None:
+    store = opened(metric="euclidean")
+    if ours:
+        store.create_index("t", dimension=2, metric="euclidean")
+    else:
+        columns = [("id", pa.string()), ("vector", pa.list_(pa.float32(), 2))]
+        raw.create_table("t", schema=pa.schema(columns))
+    index = store.open_index("t")
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2, timeout=60)
+    writers = [
+        context.Process(target=write, args=(str(folder), value, barrier)) for value in (1.0, 2.0)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(120)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    found = [name for records in index.scan() for name in records.ids]
+    assert len(found) == len(set(found)) == index.count() == ROUNDS * ROWS
+    # Each write is there whole, or not at all.
+    for step in range(ROUNDS):
+        held = index.fetch([f"{step}-{row}" for row in range(ROWS)]).vectors
+        assert len(np.unique(held)) == 1
+
+
+def test_many_small_writes_are_put_together_and_seen_at_once(raw: Any, opened: Opener) -> None:
+    index = opened().create_index("t", dimension=2, metric="euclidean")
+    other = opened().open_index("t")
+    for row in range(140):
+        index.upsert([f"r{row:03}"], [[row, 0]])
+        if row % 20 == 0:
+            assert other.search([row, 0], k=1)[0].ids == (f"r{row:03}",)
+    stats = raw.open_table("t").stats()["fragment_stats"]
+    assert stats["num_fragments"] < 70
+    assert [name for part in other.scan(start="r") for name in part.ids] == [
+        f"r{row:03}" for row in range(140)
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_process_is_refused_and_its_parent_goes_on(opened: Opener) -> None:
+    index = opened().create_index("t", dimension=2, metric="euclidean")
+    index.upsert(["a"], [[1, 1]])
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            index.count()
+        except ConnectionFailedError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    watchdog = threading.Timer(30, os.kill, (child, 9))
+    watchdog.start()
+    with os.fdopen(reading) as told:
+        assert "'spawn' or 'forkserver'" in told.read()
+    watchdog.cancel()
+    os.waitpid(child, 0)
+    assert index.count() == 1
+
+
+def test_a_killed_writer_loses_nothing_that_was_acknowledged(folder: Path, opened: Opener) -> None:
+    index = opened().create_index("t", dimension=2, metric="euclidean")
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    writer = context.Process(target=write_on, args=(str(folder), sending))
+    writer.start()
+    acknowledged = [receiving.recv() for _ in range(15)]
+    writer.kill()
+    writer.join(30)
+    while receiving.poll(0):
+        acknowledged.append(receiving.recv())
+    for step in acknowledged:
+        assert not index.fetch([f"{step}-{row}" for row in range(ROWS)]).missing
+    assert index.count() % ROWS == 0
+    index.upsert(["after"], [[0, 0]])
+    assert index.search([0, 0], k=1)[0].exact
+
+
+def write_on(uri: str, sending: Any) -> None:
+    """Write until the end, and tell what is acknowledged."""
+    with vecbridge.get_backend("lancedb", uri=uri) as store:
+        index = store.open_index("t")
+        for step in range(10_000):
+            index.upsert([f"{step}-{row}" for row in range(ROWS)], np.ones((ROWS, 2), np.float32))
+            sending.send(step)
+
+
+def test_failures_say_what_they_are(folder: Path, raw: Any, opened: Opener, tmp_path: Path) -> None:
+    index = opened().create_index("t", dimension=2, metric="euclidean")
+    raw.drop_table("t")
+    with pytest.raises(IndexNotFoundError, match="dropped"):
+        index.count()
+    (folder / "hollow.lance").mkdir()
+    with pytest.raises(CorruptStoreError, match="hollow"):
+        opened().open_index("hollow")
+    (tmp_path / "file").write_text("")
+    with (
+        vecbridge.get_backend("lancedb", uri=str(tmp_path / "file" / "x")) as store,
+        pytest.raises(vecbridge.ConfigurationError, match="setting uri"),
+    ):
+        store.create_index("t", dimension=2, metric="cosine")
+    options = {"aws_access_key_id": "me", "aws_secret_access_key": "hunter2-hunter2"}
+    options |= {"endpoint": "http://127.0.0.1:9", "allow_http": "true", "region": "us-east-1"}
+    with (
+        vecbridge.get_backend(
+            "lancedb", uri="s3://bucket/x", timeout=3, storage_options=options
+        ) as store,
+        pytest.raises(ConnectionFailedError) as caught,
+    ):
+        store.index_names()
+    assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_the_doctor_looks_and_makes_nothing(folder: Path, opened: Opener) -> None:
+    store = opened()
+    assert store.index_names() == []
+    assert [finding.status for finding in store.backend.diagnose()] == ["ok"]  # type: ignore[attr-defined]
+    assert not folder.exists()
+    store.create_index("t", dimension=2, metric="cosine").upsert(["a"], [[1, 1]])
+    (folder / "hollow.lance").mkdir()
+    findings = {each.check: each.status for each in store.backend.diagnose()}  # type: ignore[attr-defined]
+    assert findings["index t"] == "ok"
+    assert findings["index hollow"] == "warning"
