@@ -47,6 +47,11 @@ test-bulk: $(DEV_ENV) ## Bulk work on Dask and Ray, with workers, nodes and the 
 	@unshare --map-root-user --net --pid --fork --kill-child --mount-proc \
 		sh -c 'ip link set lo up; "$$@"; exit $$?' sh $(BIN)/python -m pytest tests/bulk -m bulk
 
+.PHONY: test-bucket
+test-bucket: $(DEV_ENV) ## The suite on LanceDB in an object store, which moto serves
+	@test -x build/moto/bin/moto_server || { $(PYTHON) -m venv build/moto; build/moto/bin/pip install --quiet 'moto[server,s3]>=5'; }
+	@PATH="$$PWD/build/moto/bin:$$PATH" $(BIN)/python -m tools.conformance lancedb-s3 --report build/lancedb-s3
+
 .PHONY: test-kills
 test-kills: $(DEV_ENV) ## Ten kills of PostgreSQL, and of Redis, in the middle of an ingest
 	@VECBRIDGE_TEST_KILLS=10 $(BIN)/python -m pytest tests/live/pgvector/test_killed.py \

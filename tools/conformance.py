@@ -118,6 +118,16 @@ def qdrant_given() -> Iterator[Deployment]:
         yield Deployment("qdrant", options, "qdrant-given")
 
 
+@contextmanager
+def lancedb_bucket() -> Iterator[Deployment]:
+    """Yield tables of LanceDB in an object store."""
+    from tests.servers.bucket import NAME, running_bucket
+
+    with running_bucket() as options:
+        given = {"uri": f"s3://{NAME}/tables", "storage_options": options}
+        yield Deployment("lancedb", given, "lancedb-s3")
+
+
 COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "sklearn-memory": lambda: local("sklearn", "sklearn-memory"),
     "sklearn-disk": lambda: local("sklearn", "sklearn-disk", path="{folder}/records"),
@@ -138,6 +148,7 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     "lancedb-ivf": lambda: local(
         "lancedb", "lancedb-ivf", uri="{folder}/tables", index_type="ivf_flat"
     ),
+    "lancedb-s3": lancedb_bucket,
     "qdrant-embedded": lambda: local("qdrant", "qdrant-embedded", path="{folder}/collections"),
     "milvus-given": milvus_given,
     "qdrant-given": qdrant_given,
@@ -145,7 +156,7 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
 """Every deployment that is shipped, in the order of the columns."""
 GIVEN = frozenset({"milvus-given", "qdrant-given"})
 """Run when they are asked for; their reports go where ``--report`` says, not into the pages."""
-NEEDED = {"milvus-cluster": "etcd"}
+NEEDED = {"milvus-cluster": "etcd", "lancedb-s3": "moto_server"}
 """Programs without which a column is not run again; the matrix shows what was found last."""
 
 

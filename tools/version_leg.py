@@ -31,7 +31,7 @@ EXTRAS = (
     "parquet",
     "conformance",
 )
-"""Without torch and FiftyOne, whose sizes would make this a matter of an hour."""
+"""Without torch, FiftyOne, LanceDB and Chroma, whose sizes would make this a matter of an hour."""
 TOOLS = ["cryptography", "opentelemetry-sdk", "psutil", "pytest-timeout", "tomli", "pytest>=9"]
 TESTS = [
     "cli",

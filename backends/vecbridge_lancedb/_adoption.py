@@ -84,7 +84,7 @@ def _vector(columns: dict[str, Any], settings: LancedbSettings, name: str) -> An
 
 
 def _metric(table: Any, settings: LancedbSettings, vector: str, name: str) -> Metric:
-    known = {
+    known: set[Metric] = {
         _METRICS[stats.distance_type]
         for each in table.list_indices()
         if each.columns == [vector] and (stats := table.index_stats(each.name)) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from vecbridge_lancedb._table import MAX_DIMENSION, Layout, Table
 
 _LONGEST = 200
 _TAKEN = frozenset({"id", "vector", "norm"})
+_PAUSES = (0.05, 0.2, 0.5)
 _DOCUMENT = b"vecbridge"
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
 """With it, LanceDB lets no two writers insert one id; without, two that begin at once both do."""
@@ -88,21 +90,8 @@ class LancedbBackend(RemoteBackend[Database]):
 
     def find(self, client: Database, name: str) -> Table | None:
         """Return the table of an index."""
-        place = self._table_name(name)
-        if not client.exists:
-            return None
-        try:
-            table = client.table(place)
-        except ValueError as error:
-            if not str(error).endswith("was not found"):
-                raise
-            if place in client.names():
-                raise CorruptStoreError(
-                    f"the folder {place}.lance of index {name!r} holds no table that can be read; "
-                    f"restore it from a copy, or remove it",
-                    backend=self.name,
-                    operation="open_index",
-                ) from None
+        table = self._opened(client, self._table_name(name))
+        if table is None:
             return None
         document = (table.schema.metadata or {}).get(_DOCUMENT)
         if document is None:
@@ -153,6 +142,27 @@ class LancedbBackend(RemoteBackend[Database]):
     def versions(self) -> dict[str, str]:
         """Return what the library calls itself."""
         return {"lancedb": lancedb.__version__}
+
+    def _opened(self, client: Database, place: str) -> Any:
+        """Open a table; ``None`` where there is none."""
+        if not client.exists:
+            return None
+        for pause in _PAUSES:
+            try:
+                return client.table(place)
+            except ValueError as error:
+                if not str(error).endswith("was not found"):
+                    raise
+            if place not in client.names():
+                return None
+            # Another process may be making it just now.
+            time.sleep(pause)
+        raise CorruptStoreError(
+            f"{place}.lance in {self.link.place} holds no table that can be read; restore it from "
+            f"a copy, or remove it",
+            backend=self.name,
+            operation="open_index",
+        )
 
     def _layout(self, info: IndexInfo) -> Layout:
         # A dot in the name of a column would mean a part of it, and what begins with an underscore

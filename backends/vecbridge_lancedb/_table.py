@@ -90,7 +90,7 @@ class Table:
         self._timeout = timedelta(seconds=settings.timeout)
         self._hnsw = "hnsw" in settings.index_type
         self.info = layout.info
-        self.form = _FORMS[self.info.metric]
+        self.form: ScoreForm = _FORMS[self.info.metric]
         self.efforts = _EF if self._hnsw else _NPROBES
         columns = {name: quoted(column) for name, column in layout.fields.items()}
         self._filters = Translator({**columns, NORM: layout.norm}, self.info.fields)

@@ -16,6 +16,7 @@ DEPLOYMENTS = (
     "sklearn-disk",
     "faiss-memory",
     "torch-memory",
+    "lancedb",
     "milvus-lite",
     "milvus-server",
     "pgvector",
@@ -26,6 +27,7 @@ LAYERS = {
     "sklearn-disk": "smoke,semantics",
     "faiss-memory": "smoke,ranking",
     "torch-memory": "smoke,ranking",
+    "lancedb": "smoke",
     "milvus-lite": "smoke,semantics",
     "milvus-server": "smoke",
     "pgvector": "smoke,semantics",
@@ -37,7 +39,7 @@ def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[st
         return []
     if label == "sklearn-disk":
         return ["--option", f"path={folder / 'records'}"]
-    if label == "milvus-lite":
+    if label in {"lancedb", "milvus-lite"}:
         return ["--option", f"uri={folder / 'vectors.db'}"]
     place = "pgvector_uri" if label == "pgvector" else "milvus_server_uri"
     return ["--option", f"uri={request.getfixturevalue(place)}"]
