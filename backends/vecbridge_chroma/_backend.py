@@ -13,7 +13,7 @@ from vecbridge import FieldType, IndexInfo, SchemaMismatchError, Scope
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
-from vecbridge_chroma._adoption import NAME, adopted
+from vecbridge_chroma._adoption import NAME, AdoptedCollection, adopted
 from vecbridge_chroma._collection import ChromaCollection
 from vecbridge_chroma._session import ERRORS, Session
 from vecbridge_chroma._settings import ChromaSettings
@@ -117,6 +117,7 @@ class ChromaBackend(RemoteBackend[Session]):
             ids_at_a_time=5000,
             recall=settings.recall,
             effort=settings.hnsw_ef_search,
+            norms=not isinstance(collection, AdoptedCollection),
         )
 
     def diagnose(self) -> Iterator[Finding]:

@@ -41,6 +41,7 @@ _FORMS: dict[str, ScoreForm] = {"dotproduct": "one-minus", "euclidean": "squared
 _EXCEPT: frozenset[tuple[FieldType, FilterOperator]] = frozenset(
     product(("string", "string?"), ("<", "<=", ">", ">=", "contains"))
 )
+_EFFORTS = (100, 200, 400, 800, 1600, 3200, 6400)
 _HEAVIEST = 10_000
 _AT_A_TIME = 5_000
 _MAX_DIMENSION = 32_768
@@ -70,10 +71,15 @@ class ChromaCollection:
     def __init__(self, model: Model, info: IndexInfo, settings: ChromaSettings) -> None:
         self.info = info
         self.form: ScoreForm = _FORMS.get(info.metric, "distance")
-        self.efforts = (100, 200, 400, 800, 1600, 3200, 6400)
+        hnsw = (model.configuration_json or {}).get("hnsw") or {}
+        # As many records as the collection names are looked at for any number of results.
+        self._free = int(hnsw.get("ef_search") or 100)
+        self.efforts = (self._free, *(each for each in _EFFORTS if each > self._free))
         self.exhaustive = False
         # Of directions, half the square of the distance is 1 less the cosine.
         self.scale = 0.5 if info.metric == "cosine" else 1.0
+        # Parsed from JSON, a number of a server takes some 200 bytes for a moment.
+        self._floats = 1 << (18 if settings.path else 14)
         self._model = model
         self._kinds: dict[str, FieldType] = {NORM: "float", **info.fields}
         self._largest = EngineGeometry(info.metric, info.dimension, self.form).band[1]
@@ -84,7 +90,7 @@ class ChromaCollection:
             farthest=False,
             partitions=False,
             max_dimension=_MAX_DIMENSION,
-            max_k=self.efforts[-1],
+            max_k=_EFFORTS[-1],
             max_within=_AT_A_TIME,
             max_batch_bytes=8 << 20,
             field_types=frozenset(FIELD_TYPES),
@@ -165,7 +171,7 @@ class ChromaCollection:
             answers = self._chroma(client).query(
                 query_embeddings=self.searched(queries, norms(queries)),
                 ids=within,
-                n_results=max(limit, effort or 0),
+                n_results=limit if (effort or 0) <= self._free else max(limit, effort or 0),
                 where=None if where is None else condition(self._kinds, where),
                 include=["distances"],
             )
@@ -243,8 +249,9 @@ class ChromaCollection:
         names: list[str] = []
         rows: list[Any] = []
         parts = [np.empty((0, self.info.dimension if vectors else 0), np.float32)]
-        for start in range(0, len(ids), _AT_A_TIME):
-            part = [*ids[start : start + _AT_A_TIME]]
+        size = max(1, self._floats // self.info.dimension) if vectors else _AT_A_TIME
+        for start in range(0, len(ids), size):
+            part = [*ids[start : start + size]]
             found = self._chroma(client).get(ids=part, include=wanted)
             names += found["ids"]
             rows += found["metadatas"] or []

@@ -167,8 +167,8 @@ ERRORS = ErrorTable(
         ),
         Cause(match=NotFoundError, kind=IndexNotFoundError, advice="It was dropped"),
         Cause(match=_says("file is not a database", "malformed"), kind=CorruptStoreError),
-        # A read met a write: the record that it found is not in the graph any more, or not yet.
-        Cause(match=_says("Error finding id"), retryable=True),
+        # A read met a write: what it found is not in the graph any more, or not yet.
+        Cause(match=_says("Error finding id", "Nothing found on disk"), retryable=True),
         Cause(match=InternalError),
         Cause(match=OSError, kind=ConfigurationError, advice="Correct the setting path"),
         # chromadb raises the plain class where a server, or what stands before it, says no more.
