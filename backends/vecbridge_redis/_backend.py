@@ -13,6 +13,7 @@ from vecbridge.fields import FIELD_TYPES
 from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
 from vecbridge_redis._adoption import NAME, Adopted, adopted
 from vecbridge_redis._collection import (
+    KEYS,
     MAX_DIMENSION,
     METRICS,
     Hashes,
@@ -90,9 +91,9 @@ class RedisBackend(RemoteBackend[Client]):
             options += ["M", settings.hnsw_m, "EF_CONSTRUCTION", settings.hnsw_ef_construction]
         server = server_of(client)
         # Of this index alone: what a dropped one has left is none of its records.
-        prefix = f"vecbridge:{{{info.name}.{secrets.token_hex(4)}}}:"
+        prefix = f"{KEYS}{{{info.name}.{secrets.token_hex(4)}}}:"
         schema = schema_of(info, [settings.algorithm.upper(), len(options), *options])
-        command = ["FT.CREATE", search, "ON", "HASH", "PREFIX", 2, prefix, to_document(info)]
+        command = ["FT.CREATE", search, "ON", "HASH", "PREFIX", 2, prefix, KEYS + to_document(info)]
         (made,) = asked(client, [[*command, "SKIPINITIALSCAN", "SCHEMA", *schema]])
         if isinstance(made, Exception):
             if "already exists" in str(made):

@@ -35,6 +35,9 @@ from vecbridge_redis._filters import EXACT, Condition, tag
 Row: TypeAlias = tuple[str, list[Any]]
 """A key, and values of its hash."""
 
+KEYS = "vecbridge:"
+"""What all keys and prefixes of vecbridge's begin with, so that one right of a user is enough."""
+
 METRICS: dict[Metric, str] = {"cosine": "COSINE", "dotproduct": "IP", "euclidean": "L2"}
 MAX_DIMENSION = 32_768
 _MOST_KEYS, _FILTERED, _SCANNED = 1_000, 1_000, 10_000
@@ -383,7 +386,8 @@ def prefixes_of(found: Mapping[str, Any]) -> list[str]:
 
 def document_of(found: Mapping[str, Any]) -> str | None:
     """Return the schema that stands among the prefixes; ``None`` of another program's index."""
-    return next((each for each in prefixes_of(found) if each.startswith('{"vecbridge":')), None)
+    documents = (each.removeprefix(KEYS) for each in prefixes_of(found) if each.startswith(KEYS))
+    return next((each for each in documents if each.startswith('{"vecbridge":')), None)
 
 
 def algorithms_of(found: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -59,21 +60,43 @@ def test_a_database_that_cannot_be_searched_is_refused(
         store.create_index("x", dimension=2, metric="cosine")
 
 
-def test_a_user_that_may_read_reads(locked: RedisServer) -> None:
-    with opened(locked, password=SECRET) as store:
-        store.create_index("rights", dimension=2, metric="cosine").upsert(["a"], [[1, 2]])
-    with locked.client(password=SECRET) as client:
-        rights = ["+@read", "+ft.info", "+ft._list", "+ft.search", "+@connection", "+info"]
-        client.execute_command("ACL", "SETUSER", "ro", "on", f">{SECRET}", "~*", *rights)
-    with opened(locked, username="ro", password=SECRET) as store:
-        index = store.open_index("rights")
+def grant(server: RedisServer, user: str, *rights: str) -> None:
+    """Make a user that may do nothing else, on the keys of one index alone."""
+    with server.client(password=SECRET) as client:
+        given = ["on", f">{SECRET}", "~vecbridge:*", "~rights", *rights]
+        client.execute_command("ACL", "SETUSER", user, *given)
+
+
+READ = ("+@read", "+ft.info", "+ft._list", "+ft.search", "+info", "+@connection")
+WRITE = ("+@write", "-ft.create", "-ft.dropindex", "+@transaction")
+
+
+def test_a_user_does_what_it_has_rights_for(locked: RedisServer) -> None:
+    grant(locked, "reader", *READ)
+    grant(locked, "writer", *READ, *WRITE)
+    grant(locked, "owner", *READ, *WRITE, "+ft.create", "+ft.dropindex", "+config|get")
+    with ExitStack() as stack:
+        reader, writer, owner = (
+            stack.enter_context(opened(locked, username=user, password=SECRET))
+            for user in ("reader", "writer", "owner")
+        )
+        for store in (reader, writer):
+            with pytest.raises(AuthenticationError, match="rights"):
+                store.create_index("rights", dimension=2, metric="cosine")
+        made = owner.create_index("rights", dimension=2, metric="cosine")
+        assert made.capabilities.durable
+        writer.open_index("rights").upsert(["a"], [[1, 2]])
+        index = reader.open_index("rights")
         assert index.search([1, 2], k=1)[0].ids == ("a",)
+        assert [batch.ids for batch in index.scan(9)] == [("a",)]
         # Who may not see how the server is configured is not told that it keeps everything.
         assert not index.capabilities.durable
         with pytest.raises(AuthenticationError, match="rights"):
             index.upsert(["b"], [[1, 2]])
-        with pytest.raises(AuthenticationError, match="rights"):
-            store.drop_index("rights")
+        for store in (reader, writer):
+            with pytest.raises(AuthenticationError, match="rights"):
+                store.drop_index("rights")
+        owner.drop_index("rights")
 
 
 def test_a_server_that_is_silent_is_waited_for_no_longer_than_the_timeout(
