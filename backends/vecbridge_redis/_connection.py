@@ -183,8 +183,8 @@ ERRORS = ErrorTable(
         Cause(
             match=_says("NOPERM|No permission"),
             kind=AuthenticationError,
-            advice='Ask the administrator for the rights that "Use Redis" in the documentation lists, '
-            "on the keys vecbridge:* and on the name of the index",
+            advice='Ask the administrator for the rights that "Use Redis" in the documentation '
+            "lists, on the keys vecbridge:* and on the name of the index",
         ),
         Cause(
             match=_says("WRONGPASS|NOAUTH|invalid username-password|Authentication required"),

@@ -20,6 +20,7 @@ DEPLOYMENTS = (
     "milvus-lite",
     "milvus-server",
     "pgvector",
+    "redis",
 )
 # tests/live/test_oracle.py ranks on the Milvus deployments, where every index takes long to make.
 # The records of faiss and torch are those of sklearn in memory; on disk, rankings are.
@@ -31,6 +32,7 @@ LAYERS = {
     "milvus-lite": "smoke,semantics",
     "milvus-server": "smoke",
     "pgvector": "smoke,semantics",
+    "redis": "semantics",
 }
 
 
@@ -41,7 +43,7 @@ def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[st
         return ["--option", f"path={folder / 'records'}"]
     if label in {"lancedb", "milvus-lite"}:
         return ["--option", f"uri={folder / 'vectors.db'}"]
-    place = "pgvector_uri" if label == "pgvector" else "milvus_server_uri"
+    place = f"{label}_uri" if label in ("pgvector", "redis") else "milvus_server_uri"
     return ["--option", f"uri={request.getfixturevalue(place)}"]
 
 
