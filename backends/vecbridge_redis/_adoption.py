@@ -93,6 +93,11 @@ class Adopted(Hashes):
             if isinstance(answer, Exception):
                 raise answer
 
+    def remove(self, client: Client, ids: Sequence[str]) -> None:
+        """Delete documents that are records; what else has such keys stays."""
+        rows = self._rows(client, self._keys(ids), Columns(vectors=False))
+        self._ask(client, [("DEL", *(key for key, _ in rows))] if rows else [])
+
     def count(self, client: Client, scope: Scope) -> int:
         """Return the number of documents that have a vector."""
         keys, total = self._all_keys(client, scope), 0
@@ -133,9 +138,8 @@ class Adopted(Hashes):
         wanted = ("SORTBY", "score", "RETURN", 1, "score")
         answers, columns = [], Columns(vectors=True)
         for each in queries:
-            search = self._search(
-                query, scope, limit, *wanted, "PARAMS", 2, "query", each.tobytes()
-            )
+            params = ("PARAMS", 2, "query", each.tobytes())
+            search = self._search(query, scope, limit, *wanted, *params)
             _, hits = self._found(self._ask(client, [search])[0], ("score",), limit)
             scores = {key: float(values[0]) for key, values in hits}
             rows = self._rows(client, list(scores), columns)
@@ -219,5 +223,5 @@ def _members(document: bytes, names: Sequence[str]) -> list[bytes | None]:
     found = json.loads(document)
     vector, *texts = [found.get(name) for name in names] if isinstance(found, dict) else [None]
     with suppress(TypeError, ValueError):
-        vector = np.asarray(vector, np.float32).tobytes()
+        vector = np.array(vector, np.float32).tobytes() if isinstance(vector, list) else None
     return [vector, *(each.encode() if isinstance(each, str) else None for each in texts)]

@@ -38,20 +38,11 @@ from vecbridge_redis._settings import RedisSettings
 
 _ROWS = 1_000
 _KEEP = "to keep what is acknowledged: CONFIG SET appendonly yes, CONFIG SET appendfsync always"
-_UNKNOWN_FSYNC = Finding(
-    "durability", "warning", "the user may not see how the server keeps what it acknowledges", _KEEP
-)
-_FSYNC = {
-    "always": Finding("durability", "ok", "what is acknowledged is on disk"),
-    "everysec": Finding(
-        "durability", "warning", "the server may lose a second or two of acknowledged writes", _KEEP
-    ),
-    "no": Finding(
-        "durability", "warning", "the system says when acknowledged writes are on disk", _KEEP
-    ),
-    "never": Finding(
-        "durability", "warning", "the server keeps no log, and loses writes when it ends", _KEEP
-    ),
+_PROMISES = {
+    "everysec": "the server may lose a second or two of acknowledged writes",
+    "no": "the operating system says when acknowledged writes are on disk",
+    "never": "the server keeps no log, and loses writes when it ends",
+    None: "the user may not see how the server keeps what it acknowledges",
 }
 
 
@@ -179,7 +170,9 @@ class RedisBackend(RemoteBackend[Client]):
             Finding("connection", "ok", "encrypted")
             if self.settings.tls
             else Finding("connection", "warning", "not encrypted", "give tls=True"),
-            _FSYNC.get(server.fsync or "", _UNKNOWN_FSYNC),
+            Finding("durability", "warning", _PROMISES[server.fsync], _KEEP)
+            if server.fsync in _PROMISES
+            else Finding("durability", "ok", "what is acknowledged is on disk"),
         ]
         if server.eviction != "noeviction":
             found = f"where memory is short, the server removes records: {server.eviction}"

@@ -213,9 +213,9 @@ class Hashes:
             (found,) = asked(client, [self._search(query, scope, limit, *wanted, *params)])
             if isinstance(found, Exception):
                 raise found
-            _, rows = self._found(found, ("score", ".vector"), limit)
-            scores = np.array([values[0] for _, values in rows], np.float64)
-            vectors = self._vectors((key, values[1]) for key, values in rows)
+            _, rows = self._found(found, (".vector", "score"), limit)
+            scores = np.array([values[1] for _, values in rows], np.float64)
+            vectors = self._vectors((key, values[0]) for key, values in rows)
             answers.append(Nearest(self._ids(key for key, _ in rows), scores, vectors))
         return answers
 
@@ -293,15 +293,17 @@ class Hashes:
     def _found(self, answer: Any, names: Sequence[str], limit: int) -> tuple[int, list[Row]]:
         """Return how many records a search found, and the keys and the values of those listed."""
         found = words(answer)
-        total, results = int(found["total_results"]), found["results"]
-        rows = []
-        for result in map(words, results):
-            if not text_of(result["id"]).startswith(self._layout.prefix):
-                raise self._gone()
-            values = words(result.get("extra_attributes") or {})
-            rows.append((text_of(result["id"]), [values.get(name) for name in names]))
-        if found.get("warning") or len(rows) != min(total, limit):
+        total, results = int(found["total_results"]), [*map(words, found["results"])]
+        if found.get("warning") or len(results) != min(total, limit):
             raise self._error("the server found more than it listed")
+        rows = []
+        for result in results:
+            key, values = text_of(result["id"]), words(result.get("extra_attributes") or {})
+            if not key.startswith(self._layout.prefix):
+                raise self._gone()
+            if names[0] not in values:
+                raise self._error("a record was deleted while the server looked at it")
+            rows.append((key, [values.get(name) for name in names]))
         return total, rows
 
     def _matching(
@@ -418,13 +420,8 @@ def _number(name: str, value: float | None) -> tuple[str, ...]:
     rest: tuple[str, ...] = ()
     if isinstance(value, int) and abs(value) >= EXACT:
         rest = (f"{name}.rest", str(value - int(near)))
-    return (
-        name,
-        f"{value:d}" if isinstance(value, int) else repr(value),
-        f"{name}.number",
-        repr(near),
-        *rest,
-    )
+    exact = repr(value) if isinstance(value, float) else f"{value:d}"
+    return (name, exact, f"{name}.number", repr(near), *rest)
 
 
 _WRITERS: dict[BaseType, Callable[[str, Any], tuple[str, ...]]] = {

@@ -13,7 +13,6 @@ from redis.retry import Retry
 
 from vecbridge import (
     AuthenticationError,
-    BackendError,
     ConfigurationError,
     ConnectionFailedError,
     IndexNotFoundError,
@@ -39,14 +38,12 @@ class Server:
             ``never`` where it keeps no log; ``None`` where it does not say.
         eviction: which keys it removes where memory is short; ``noeviction`` for none.
         replica: it only reads.
-        cluster: it has a part of the keys.
     """
 
     version: str
     fsync: str | None
     eviction: str
     replica: bool
-    cluster: bool
 
 
 def connected(settings: RedisSettings) -> Client:
@@ -57,7 +54,7 @@ def connected(settings: RedisSettings) -> Client:
         files = {"ca_certs": settings.ssl_root_cert, "certfile": settings.ssl_cert}
         files["keyfile"] = settings.ssl_key
         tls = {f"ssl_{name}": str(path) for name, path in files.items() if path is not None}
-        tls["ssl"] = True
+        tls |= {"ssl": True, "ssl_check_hostname": True}
     client = redis.Redis(
         host=settings.host,
         port=settings.port,
@@ -119,19 +116,18 @@ def server_of(client: Client) -> Server:
         raise about
     said = words(about)
     fsync = None if isinstance(config, Exception) else text_of(words(config).get("appendfsync"))
-    server = Server(
-        text_of(said.get("redis_version", 0)),
-        fsync if said.get("aof_enabled") else "never",
-        text_of(said.get("maxmemory_policy")),
-        text_of(said.get("role")) == "slave",
-        bool(said.get("cluster_enabled")),
-    )
-    if server.cluster or int(server.version.partition(".")[0]) < _OLDEST_SERVER:
-        found = "a part of a cluster" if server.cluster else f"Redis {server.version}"
+    version = text_of(said.get("redis_version", 0))
+    if said.get("cluster_enabled") or int(version.partition(".")[0]) < _OLDEST_SERVER:
+        found = "a part of a cluster" if said.get("cluster_enabled") else f"Redis {version}"
         raise ConfigurationError(
             f"this server is {found}; Redis 7 with search or Redis 8 is needed, as a single server"
         )
-    return server
+    return Server(
+        version,
+        fsync if said.get("aof_enabled") else "never",
+        text_of(said.get("maxmemory_policy")),
+        text_of(said.get("role")) == "slave",
+    )
 
 
 def words(found: Mapping[Any, Any]) -> dict[str, Any]:
@@ -162,50 +158,34 @@ ERRORS = ErrorTable(
             advice="Redis 7 with the search module or Redis 8 is needed",
         ),
         Cause(
-            match=_says("index on db"),
+            match=_says("index on db|DB index is out of range"),
             kind=ConfigurationError,
             advice="Redis searches in database 0 alone: correct the setting db",
         ),
         Cause(
-            match=_says("DB index is out of range"),
-            kind=ConfigurationError,
-            advice="Correct the setting db",
+            match=_says("LOADING|MASTERDOWN|Link with MASTER|TRYAGAIN"),
+            kind=ConnectionFailedError,
+            retryable=True,
         ),
         Cause(
-            match=_says("LOADING|MASTERDOWN|TRYAGAIN"), kind=ConnectionFailedError, retryable=True
-        ),
-        Cause(
-            match=_says("max number of clients|Too many connections"),
+            match=_says("max number of clients"),
             kind=ConnectionFailedError,
             retryable=True,
             advice="Lower the setting pool_size, or raise maxclients of the server",
         ),
         Cause(
-            match=_says("NOPERM|No permission"),
+            match=redis.exceptions.NoPermissionError,
             kind=AuthenticationError,
             advice='Ask the administrator for the rights that "Use Redis" in the documentation '
             "lists, on the keys vecbridge:* and on the name of the index",
-        ),
-        Cause(
-            match=_says("WRONGPASS|NOAUTH|invalid username-password|Authentication required"),
-            kind=AuthenticationError,
-            advice="Check the settings username and password",
         ),
         Cause(
             match=redis.AuthenticationError,
             kind=AuthenticationError,
             advice="Check the settings username and password",
         ),
-        Cause(
-            match=_says("MOVED|CROSSSLOT|CLUSTERDOWN|ASK "),
-            kind=ConfigurationError,
-            advice="A cluster is not supported: name a server that holds all of the keys",
-        ),
         Cause(match=_says("NOREPLICAS"), retryable=True),
-        Cause(
-            match=redis.ReadOnlyError,
-            advice="Is this a replica? Name the primary",
-        ),
+        Cause(match=redis.ReadOnlyError, advice="Is this a replica? Name the primary"),
         Cause(
             match=redis.OutOfMemoryError,
             advice="Raise maxmemory of the server, or delete what is not needed",
@@ -214,7 +194,7 @@ ERRORS = ErrorTable(
             match=_says("MISCONF"),
             advice="The server cannot save to its disk; free some, and look into its log",
         ),
-        Cause(match=_says("Schema is limited|too many fields"), kind=InvalidArgumentError),
+        Cause(match=_says("Schema is limited"), kind=InvalidArgumentError),
         Cause(match=_says(UNKNOWN), kind=IndexNotFoundError, advice="It was dropped"),
         Cause(
             match=redis.ConnectionError,
@@ -222,7 +202,6 @@ ERRORS = ErrorTable(
             retryable=True,
             advice="Is the server running?",
         ),
-        Cause(match=redis.RedisError, kind=BackendError),
     ],
     packages=["redis"],
 )
