@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from vecbridge import FieldType, IndexInfo, SchemaMismatchError, Scope
+from vecbridge import FieldType, IndexInfo
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
@@ -149,18 +149,9 @@ class RedisBackend(RemoteBackend[Client]):
         """Return what the live server and its search module call themselves."""
         return self.link.run("versions", self._versions)
 
-    def diagnose(self) -> Iterator[Finding]:
-        """Look at the server, the user and every index; change nothing."""
+    def findings(self) -> Iterator[Finding]:
+        """Look at the server and at who asks."""
         yield from self.link.run("diagnose", self._findings)
-        for name in self.index_names():
-            try:
-                index = self.open_index(name)
-            except SchemaMismatchError as error:
-                yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
-                continue
-            info, rows = index.info, index.count(Scope())
-            found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
-            yield Finding(f"index {name}", "ok", found)
 
     def _findings(self, client: Client) -> list[Finding]:
         server = server_of(client)
