@@ -34,6 +34,10 @@ class StillLoadingError(OperationTimeoutError):
     """The server goes on bringing the collection into its memory: wait."""
 
 
+class ColumnsChangedError(BackendError):
+    """The collection was changed since it was described: look at what changed."""
+
+
 class Cause(NamedTuple):
     """A failure that is known.
 
@@ -122,6 +126,7 @@ _CAUSES = (
     Cause(
         (109,),
         "schema.?mismatch|schema.?version.?mismatch|no corresponding fielddata",
+        ColumnsChangedError,
         advice="Another program has changed the columns since this index was opened: open it "
         "again.",
     ),

@@ -29,7 +29,7 @@ from vecbridge import (
     OperationTimeoutError,
 )
 from vecbridge.locks import reentrant_lock
-from vecbridge_milvus._causes import NotLoadedError
+from vecbridge_milvus._causes import ColumnsChangedError, NotLoadedError
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import failure
 from vecbridge_milvus._index_types import needs
@@ -172,6 +172,7 @@ class Collection:
         self.session = Session(str(layout.collection), connection.place)
         self._name = layout.info.name
         self._load_with = loading
+        self._changed = layout.changed
         self._loaded = False
         self._loading = reentrant_lock()
         # Where one process serves Lite to others, that one sees to it.
@@ -226,11 +227,25 @@ class Collection:
         request, timeout = to_request(self.layout, columns), self.connection.timeout
 
         def step(client: MilvusClient, _attempt: int) -> None:
+            if self._changed:
+                # A column that came since, and is not sent, would be made null without a word.
+                request.schema_timestamp = self._changed
             if not send(client, request, timeout):
                 client.upsert(self._name, to_rows(columns), timeout=timeout)
 
         with self._writing(request.num_rows):
-            self.with_retries("upsert", step)
+            try:
+                self.with_retries("upsert", step)
+            except ColumnsChangedError:
+                if not self._has_same_columns():
+                    raise
+                self.with_retries("upsert", step)
+
+    def _has_same_columns(self) -> bool:
+        """Return whether a collection that was changed has the columns that it had."""
+        described = self._call("upsert", "describe_collection")
+        self._changed = int(described.get("update_timestamp") or 0)
+        return {column["name"] for column in described["fields"]} == self.layout.names
 
     def upsert_rows(self, rows: Sequence[Entity]) -> None:
         """Write rows as pymilvus takes them, each into the partition that it is in."""

@@ -88,6 +88,8 @@ class Layout:
         lite: whether it is kept by Milvus Lite.
         tried: whether the server was seen to build what it is asked for when this was made.
         partitions: names of the partitions, where somebody chose in which of several each row is.
+        names: of all columns.
+        changed: when the server says that the collection was last changed; 0 where it does not.
     """
 
     info: IndexInfo
@@ -101,6 +103,8 @@ class Layout:
     lite: bool = False
     tried: bool = False
     partitions: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
+    changed: int = 0
 
     @property
     def integers(self) -> bool:
@@ -233,6 +237,8 @@ def read(
         lite,
         tried,
         partitions=tuple(map(str, partitions)),
+        names=frozenset(columns),
+        changed=int(described.get("update_timestamp") or 0),
     )
 
 

@@ -30,6 +30,7 @@ class Wire:
         uri: address of the server.
         version: what the server calls itself.
         replicas: how many replicas of a collection it claims to have.
+        changed: when collections were last changed, of which it refuses writes that say otherwise.
         calls: name and request of each call so far.
     """
 
@@ -37,6 +38,7 @@ class Wire:
         self.uri = ""
         self.version = "v2.4.9"
         self.replicas = 1
+        self.changed = 0
         self.calls: list[tuple[str, Any]] = []
         self._scripted: dict[str, list[Answer]] = {}
         self._edits: dict[str, Callable[[Any], None]] = {}
@@ -65,7 +67,7 @@ class Wire:
         self.calls.clear()
         self._scripted.clear()
         self._edits.clear()
-        self.replicas = 1
+        self.replicas, self.changed = 1, 0
 
     def handle(self, name: str, serve: Answer, request: Any) -> Any:
         """The reply to a call."""
@@ -105,7 +107,19 @@ class Wire:
             reply.schema.description = schema.description
             reply.consistency_level = made.consistency_level
             reply.collectionID = self._numbers[request.collection_name]
+        reply.update_timestamp = self.changed
         return reply
+
+    def _Upsert(self, serve: Answer, request: Any) -> Any:  # noqa: N802
+        from pymilvus.grpc_gen import common_pb2, milvus_pb2
+
+        if request.schema_timestamp and request.schema_timestamp != self.changed:
+            # As a proxy of 2.6 does where it is told of which state of the columns a write is.
+            said = common_pb2.Status(
+                code=109, error_code=common_pb2.SchemaMismatch, reason="collection schema mismatch"
+            )
+            return milvus_pb2.MutationResult(status=said)
+        return serve(request)
 
     def _Delete(self, serve: Answer, request: Any) -> Any:  # noqa: N802
         return serve(_readable(request))

@@ -194,3 +194,25 @@ def test_a_full_server_says_what_it_has_taken(
         index.upsert(["a", "b", "c", "d"], [[1, 2]] * 4)
     assert not why.value.retryable
     assert why.value.written == ("a", "b")
+
+
+def test_a_column_that_came_since_is_not_made_null(
+    make_index: Callable[..., Index], wire: Wire
+) -> None:
+    wire.changed = 7
+    index = make_index(dimension=2)
+    index.upsert(["a"], [[1, 2]])
+    # Something else than the columns was changed.
+    wire.changed = 8
+    index.upsert(["b"], [[1, 2]])
+    assert [request.schema_timestamp for request in wire.requests("Upsert")][-1] == 8
+    assert index.count() == 2
+
+    def change(reply: Any) -> None:
+        reply.schema.fields.add(name="note", data_type=21, nullable=True)
+
+    wire.changed = 9
+    wire.edit("DescribeCollection", change)
+    with pytest.raises(vecbridge.BackendError, match=r"has changed the columns .* open it again"):
+        index.upsert(["a"], [[3, 4]])
+    assert index.fetch(["a"]).vectors.tolist() == [[1, 2]]
