@@ -14,16 +14,7 @@ from vecbridge import (
     CorruptStoreError,
     OperationTimeoutError,
 )
-
-
-class TooLargeError(BackendError):
-    """A message was larger than the server takes or gives: send, or ask for, less at a time.
-
-    Attributes:
-        most: how many rows or queries the server admits, where it says so.
-    """
-
-    most: int | None = None
+from vecbridge.remote import TooLargeError
 
 
 class NotLoadedError(BackendError):

@@ -23,9 +23,9 @@ from vecbridge import (
     OperationTimeoutError,
     VecbridgeError,
 )
-from vecbridge.remote import passes_by_itself, retrying
+from vecbridge.remote import TooLargeError, passes_by_itself, retrying
 from vecbridge.settings import redacted_message
-from vecbridge_milvus._causes import Cause, StillLoadingError, TooLargeError, admitted, cause_of
+from vecbridge_milvus._causes import Cause, StillLoadingError, admitted, cause_of
 
 T = TypeVar("T")
 Failure = TypeVar("Failure", bound=BackendError)

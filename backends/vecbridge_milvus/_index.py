@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from operator import itemgetter
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecbridge import (
-    BackendError,
     Candidates,
     Capabilities,
     Consistency,
@@ -20,7 +19,6 @@ from vecbridge import (
     Hits,
     IdRange,
     IndexInfo,
-    PartialWriteError,
     Records,
     Scope,
 )
@@ -28,7 +26,7 @@ from vecbridge.fields import FIELD_TYPES
 from vecbridge.filters import FILTER_OPERATORS, FilterOperator
 from vecbridge.locks import reentrant_lock
 from vecbridge.ranking import SPARE
-from vecbridge_milvus._causes import TooLargeError
+from vecbridge.remote import in_parts
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._errors import BACKEND
 from vecbridge_milvus._expr import both
@@ -107,7 +105,7 @@ class MilvusIndex:
         def write(start: int, stop: int) -> None:
             self._collection.upsert(part_of(columns, start, stop))
 
-        _in_parts("upsert", ids, _BATCH_ROWS, write)
+        in_parts("upsert", ids, _BATCH_ROWS, write, backend=BACKEND)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records; ids that are not there are ignored."""
@@ -115,7 +113,7 @@ class MilvusIndex:
         def remove(start: int, stop: int) -> None:
             self._collection.delete(self._expressions.keys(ids[start:stop]))
 
-        _in_parts("delete", ids, IDS_AT_A_TIME, remove)
+        in_parts("delete", ids, IDS_AT_A_TIME, remove, backend=BACKEND)
 
     def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return records in request order; ids that are not there are listed in ``missing``."""
@@ -251,37 +249,6 @@ class MilvusIndex:
         key = self._layout.key
         with self._collection.reading(operation, level) as reader:
             return {row[key]: row for row in reader.rows(ids, output, min(rows, IDS_AT_A_TIME))}
-
-
-def _in_parts(
-    operation: str, ids: Sequence[str], size: int, write: Callable[[int, int], None]
-) -> None:
-    """Write records a part at a time, and smaller parts where the server finds them too large.
-
-    Raises:
-        PartialWriteError: a part failed after others were acknowledged.
-    """
-    start, size = 0, min(len(ids), size)
-    while start < len(ids):
-        try:
-            write(start, start + size)
-        except BackendError as error:
-            if isinstance(error, TooLargeError) and size > 1:
-                size //= 2
-                continue
-            if not start:
-                raise
-            raise PartialWriteError(
-                f"{start} of {len(ids)} records were acknowledged before Milvus failed to "
-                f"{operation} the rest: {error} Do the same call again: it is safe, and completes "
-                f"it.",
-                backend=BACKEND,
-                operation=operation,
-                written=ids[:start],
-                unknown=ids[start:],
-                retryable=error.retryable,
-            ) from error
-        start += size
 
 
 class _DuplicateKeys:

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from vecbridge import Consistency
 from vecbridge.fields import BaseType
 from vecbridge.locks import reentrant_lock
-from vecbridge.remote import Nearest
-from vecbridge_milvus._causes import TooLargeError
+from vecbridge.remote import Nearest, TooLargeError
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS, Layout
 from vecbridge_milvus._wire import Entity, to_entities, to_results, to_vectors

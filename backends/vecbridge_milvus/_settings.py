@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from vecbridge import ConfigurationError
+from vecbridge.remote import RemoteSettings
 from vecbridge.settings import Address, local_path, parse_address, redacted
 from vecbridge_milvus._index_types import IndexSettings
 
@@ -42,7 +43,7 @@ def _plain(value: Any) -> Any:
 FilePath = Annotated[str, BeforeValidator(_plain), BeforeValidator(local_path)]
 
 
-class MilvusSettings(IndexSettings):
+class MilvusSettings(IndexSettings, RemoteSettings):
     """Settings of the Milvus backend. The names are FiftyOne's.
 
     How indexes are built and searched is :class:`vecbridge_milvus.IndexSettings`, and part of this.
@@ -79,8 +80,6 @@ class MilvusSettings(IndexSettings):
     ca_pem_path: FilePath | None = None
     server_pem_path: FilePath | None = None
     server_name: Annotated[str, Field(pattern=_HOST)] | None = None
-    timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
-    retry_timeout: float = Field(default=60.0, ge=0, allow_inf_nan=False)
     _lite_path: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")

@@ -35,6 +35,7 @@ from vecbridge.remote._collection import (
 from vecbridge.remote._failures import Cause, ErrorTable, passes_by_itself, retrying
 from vecbridge.remote._index import RemoteIndex
 from vecbridge.remote._link import Connector, Link
+from vecbridge.remote._parts import TooLargeError, in_parts
 from vecbridge.remote._process_lock import ProcessLock
 from vecbridge.remote._recall import Effort, Probe, RecallTuner
 from vecbridge.remote._search import ExactRanker, Outside, joined
@@ -63,10 +64,12 @@ __all__ = [
     "RemoteIndex",
     "RemoteSettings",
     "SearchedCollection",
+    "TooLargeError",
     "float_key",
     "float_of",
     "from_document",
     "id_bounds",
+    "in_parts",
     "index_names",
     "is_name",
     "joined",

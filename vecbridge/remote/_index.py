@@ -16,9 +16,7 @@ from vecbridge._contract._hits import Candidates, Hits
 from vecbridge._contract._records import Fields, IndexInfo, Records
 from vecbridge._contract._scope import IdRange, Scope
 from vecbridge._errors import (
-    BackendError,
     ClosedError,
-    PartialWriteError,
 )
 from vecbridge.ranking import norms as norms_of
 from vecbridge.remote._approximate import ApproximateRanker
@@ -30,6 +28,7 @@ from vecbridge.remote._collection import (
     PartitionedCollection,
 )
 from vecbridge.remote._link import Link
+from vecbridge.remote._parts import in_parts
 from vecbridge.remote._recall import RecallTuner
 from vecbridge.remote._search import ExactRanker
 
@@ -94,21 +93,20 @@ class RemoteIndex(Generic[ClientT]):
         """Insert records or replace them whole, a part at a time."""
         lengths, columns = norms_of(vectors), fields or {}
 
-        def write(start: int, stop: int, client: ClientT) -> None:
+        def write(start: int, stop: int) -> None:
             part = {name: column[start:stop] for name, column in columns.items()}
-            self._collection.put(
-                client, ids[start:stop], vectors[start:stop], lengths[start:stop], part
-            )
+            rows = ids[start:stop], vectors[start:stop], lengths[start:stop], part
+            self._run("upsert", lambda client: self._collection.put(client, *rows))
 
-        self._in_parts("upsert", ids, self._put_rows, write)
+        in_parts("upsert", ids, self._put_rows, write, backend=self._link.backend)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records; ids that are not there are ignored."""
 
-        def remove(start: int, stop: int, client: ClientT) -> None:
-            self._collection.remove(client, ids[start:stop])
+        def remove(start: int, stop: int) -> None:
+            self._run("delete", lambda client: self._collection.remove(client, ids[start:stop]))
 
-        self._in_parts("delete", ids, self._ids_at_a_time, remove)
+        in_parts("delete", ids, self._ids_at_a_time, remove, backend=self._link.backend)
 
     def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
         """Return records in request order; ids that are not there are listed in ``missing``."""
@@ -202,32 +200,3 @@ class RemoteIndex(Generic[ClientT]):
                 for name in columns.fields
             },
         )
-
-    def _in_parts(
-        self,
-        operation: str,
-        ids: Sequence[str],
-        size: int,
-        write: Callable[[int, int, ClientT], None],
-    ) -> None:
-        """Write records a part at a time.
-
-        Raises:
-            PartialWriteError: a part failed after others were acknowledged.
-        """
-        for start in range(0, len(ids), size):
-            try:
-                self._run(operation, partial(write, start, start + size))
-            except BackendError as error:  # noqa: PERF203 - once per part
-                if not start:
-                    raise
-                raise PartialWriteError(
-                    f"{start} of {len(ids)} records were acknowledged before the {operation} of "
-                    f"the rest failed: {error} Do the same call again: it is safe, and completes "
-                    f"it.",
-                    backend=self._link.backend,
-                    operation=operation,
-                    written=ids[:start],
-                    unknown=ids[start:],
-                    retryable=error.retryable,
-                ) from error

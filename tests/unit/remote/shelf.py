@@ -33,6 +33,7 @@ from vecbridge.remote import (
     RemoteBackend,
     RemoteIndex,
     RemoteSettings,
+    TooLargeError,
     id_bounds,
 )
 
@@ -46,6 +47,7 @@ class Server:
     Attributes:
         form: how it gives scores.
         page: most records of a page, whatever is asked for.
+        most_written: most records of one call of ``put``.
         exhaustive: whether a search can look at every record, whatever index there is.
         norms: whether records are found by their norms.
         indexes: the records of each index, by id.
@@ -55,6 +57,7 @@ class Server:
 
     form: ScoreForm = "distance"
     page: int = 1 << 20
+    most_written: int = 1 << 20
     exhaustive: bool = True
     norms: bool = True
     share: float | None = None
@@ -112,6 +115,8 @@ class Shelf:
         fields: Fields,
     ) -> None:
         rows = self._rows(client)
+        if len(ids) > client.call().most_written:
+            raise OverflowError("the message is too large")
         for row, name in enumerate(ids):
             values = {key: column[row] for key, column in fields.items()}
             rows[name] = vectors[row].copy(), float(norms[row]), values
@@ -270,7 +275,10 @@ class Connector:
 ERRORS = ErrorTable(
     "shelf",
     "Shelf",
-    [Cause(match=ConnectionError, kind=ConnectionFailedError, retryable=True)],
+    [
+        Cause(match=ConnectionError, kind=ConnectionFailedError, retryable=True),
+        Cause(match=OverflowError, kind=TooLargeError),
+    ],
     packages=["shelf"],
 )
 

@@ -20,6 +20,7 @@ from vecbridge import (
     field,
 )
 from vecbridge.diagnosis import Finding
+from vecbridge.remote import TooLargeError
 
 IDS = [f"id{number:03}" for number in range(120)]
 VECTORS = np.arange(240, dtype=np.float32).reshape(120, 2)
@@ -38,6 +39,17 @@ def test_what_is_written_in_parts_is_read_in_the_order_of_the_request() -> None:
         assert index.contains(["none", IDS[7]]).tolist() == [False, True]
         index.delete(IDS[:100])
         assert index.count() == 20
+
+
+def test_what_is_too_large_for_the_store_is_written_in_smaller_parts() -> None:
+    server = Server(most_written=7)
+    with Store(ShelfBackend(server)) as store:
+        index = store.create_index("t", dimension=2, metric="euclidean")
+        index.upsert(IDS, VECTORS)
+        assert index.count() == 120
+        server.most_written = 0
+        with pytest.raises(TooLargeError):
+            index.upsert(IDS, VECTORS)
 
 
 def test_pages_and_ranges_visit_every_record_once() -> None:
