@@ -27,6 +27,8 @@ STORES = (
     "milvus_server",
     "pgvector_server",
     "redis_server",
+    "qdrant_disk",
+    "lancedb_lite",
 )
 
 

@@ -35,7 +35,7 @@ VALUES: dict[str, list[Any]] = {
     "strings": [[], ["a"], ["b", "a", "b"], ["", "a,b", "\U0001f600"]],
 }
 """Values that some store changes, or takes for none."""
-WAY = ("pgvector", "redis", "milvus", "sklearn")
+WAY = ("pgvector", "qdrant", "lancedb", "redis", "milvus", "sklearn")
 
 
 def column(kind: str) -> list[Any]:
