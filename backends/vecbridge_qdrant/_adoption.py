@@ -71,7 +71,8 @@ def adopted(
     fields, unsupported = _payload(payloads)
     others = {*vectors, *(found.config.params.sparse_vectors or {})} - {chosen}
     unsupported |= dict.fromkeys(others, "vectors of another name")
-    if (found.points_count or 0) > LOOKED_AT:
+    is_fiftyones = all(payload.keys() == {"sample_id"} for payload in payloads)
+    if (found.points_count or 0) > LOOKED_AT and not is_fiftyones:
         unsupported["(payload)"] = f"what only points after the first {LOOKED_AT} hold"
     rounding = ""
     if params.distance == models.Distance.COSINE:

@@ -145,12 +145,22 @@ class Points:
                 self._points_of(ids), zip(*named.values(), strict=True), rows, strict=True
             )
         ]
+        if not layout.ours:
+            self._keep_payloads(client, points)
         with client.lock:
             known = client.norms.get(layout.collection)
             if known:
                 span = (*known, float(norms.min()), float(norms.max()))
                 client.norms[layout.collection] = min(span), max(span)
             client.client.upsert(layout.collection, points, wait=True)
+
+    def _keep_payloads(self, client: Session, points: Sequence[models.PointStruct]) -> None:
+        """Give points what else other programs keep with them, which a write would erase."""
+        names = [point.id for point in points]
+        there = client.client.retrieve(self._layout.collection, names, with_payload=True)
+        kept = {point.id: point.payload or {} for point in there}
+        for point in points:
+            point.payload = {**kept.get(point.id, {}), **(point.payload or {})}
 
     def remove(self, client: Session, ids: Sequence[str]) -> None:
         """Remove points."""

@@ -45,9 +45,8 @@ _CHANGES = (
     "vecbridge ranks the vectors as they were given: neighbours change. To keep FiftyOne's, adopt "
     "with center=True (--center)"
 )
-_READ_ONLY = (
-    "Nothing can be added to the index, because its store would not keep vectors as they are: "
-    "index.detach() gives the run a copy that takes more"
+_ROUNDS = (
+    "The index is a copy: the earlier one would not keep vectors that are added to it as they are"
 )
 
 
@@ -254,6 +253,11 @@ class _Move:
     def _in_place(self, backend: str, dry_run: bool) -> Adopted:
         config = config_in_place(self._config, backend, self._options)
         index, mended = _opened(config), 0
+        if index.info.required:
+            fresh = our_config(self._config, backend, self._options)
+            batches = _batches(index, config)
+            done = self._copied(fresh, batches, index.count(), backend, dry_run)
+            return replace(done, changes=_ROUNDS)
         if not dry_run:
             mend = getattr(index.engine, "mend_duplicates", None)
             if mend is not None and not ownership.is_foreign(config, self._dataset, self._key):
@@ -267,7 +271,6 @@ class _Move:
             index.count(),
             in_place=True,
             mended=mended,
-            changes=_READ_ONLY if index.info.required else "",
             done=not dry_run,
         )
 
@@ -288,7 +291,7 @@ class _Move:
             with pending_copy(self._dataset, self._key, target, name, drop):
                 self._send(config, batches, count)
                 swap_store(self._dataset, self._key, config)
-            if left is not None and not self._is_left(source):
+            if left is not None and not self._is_left(source, target):
                 left = None
         return Adopted(
             self._key,
@@ -301,9 +304,9 @@ class _Move:
             done=not dry_run,
         )
 
-    def _is_left(self, source: str) -> bool:
+    def _is_left(self, source: str, target: str) -> bool:
         """Return whether the index that the run had in a server still exists."""
-        here = config_in_place(self._config, source, {})
+        here = config_in_place(self._config, source, self._options if source == target else {})
         try:
             return here.collection_name in here.connect().index_names()
         except BackendError:

@@ -5,9 +5,9 @@ Everything that tells one from another on FiftyOne's side is said here, and nowh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from vecbridge import Metric
 
@@ -25,6 +25,8 @@ class SameName:
         metric: FiftyOne's default.
         consistency_level: FiftyOne's default, where it has the parameter.
         tells_metric: a collection in the store says how distance is measured in it.
+        objects: FiftyOne's attributes of an index that are the store's own: how each is found, of
+            what the backend connects with and the index's name in the store.
         unused: FiftyOne's parameters of which nothing comes here, and why.
         folder_setting: the setting that names a folder of this machine, where FiftyOne has one as
             its default.
@@ -40,6 +42,7 @@ class SameName:
     metric: Metric = "cosine"
     consistency_level: str | None = None
     tells_metric: bool = True
+    objects: Mapping[str, Callable[[Any, str | None], Any]] = field(default_factory=dict)
     unused: Mapping[str, str] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
     folder_setting: str | None = None
@@ -59,16 +62,27 @@ SAME_NAMES: Mapping[str, SameName] = {
             "vector_type": "vectors are kept as they are, in float32",
         },
     ),
+    "qdrant": SameName(
+        "Qdrant",
+        names_setting="collection_names",
+        objects={"client": lambda session, _: session.client},
+    ),
     "lancedb": SameName(
         "LanceDB",
         index_parameter="table_name",
         names_setting="table_names",
         tells_metric=False,
+        objects={"table": lambda found, name: found.table(name) if name in found.names() else None},
         kept=frozenset({"uri"}),
         folder_setting="uri",
         folder="/tmp/lancedb",  # noqa: S108 - FiftyOne's default
     ),
-    "redis": SameName("Redis", index_parameter="index_name", names_setting="index_names"),
+    "redis": SameName(
+        "Redis",
+        index_parameter="index_name",
+        names_setting="index_names",
+        objects={"client": lambda client, _: client},
+    ),
 }
 
 

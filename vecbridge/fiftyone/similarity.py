@@ -21,6 +21,7 @@ import hashlib
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import fiftyone.brain.similarity as fbs
@@ -281,6 +282,16 @@ def _index_for(stored: str) -> str:
     return f"{words}_{digest}" if words[:1].isalpha() else f"_{words}_{digest}"
 
 
+def _own_object(find: Callable[[Any, str | None], Any]) -> property:
+    """Return an attribute of an index that is the store's own, for a script that asks for it."""
+
+    def found(index: BackendSimilarityIndex) -> Any:
+        link, name = index.store.backend.link, index.config.stored_name  # type: ignore[attr-defined]
+        return link.run("client", lambda client: find(client, name))
+
+    return property(found)
+
+
 def __getattr__(name: str) -> Any:
     """Make the three classes of another backend when one of them is asked for."""
     backend = backend_of(name)
@@ -288,7 +299,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     stem = name.partition("Similarity")[0]
     about = {"__module__": __name__, "__doc__": f"Similarity indexes in backend {backend!r}."}
-    index = type(f"{stem}SimilarityIndex", (BackendSimilarityIndex,), dict(about))
+    own = SAME_NAMES[backend].objects if backend in SAME_NAMES else {}
+    objects = {each: _own_object(find) for each, find in own.items()}
+    index = type(f"{stem}SimilarityIndex", (BackendSimilarityIndex,), {**about, **objects})
     factory = type(f"{stem}Similarity", (BackendSimilarity,), {**about, "index_type": index})
     names = {"backend_name": backend, "method_name": method_of(backend)}
     base = SameNameSimilarityConfig if backend in SAME_NAMES else BackendSimilarityConfig

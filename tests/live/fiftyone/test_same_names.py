@@ -19,7 +19,7 @@ from vecbridge import UnknownSettingError
 from vecbridge.fiftyone._same_names import SAME_NAMES
 
 SECRET = "Pl4nted-s3cret"
-STORES = ["lancedb", "redis"]
+STORES = ["qdrant", "lancedb", "redis"]
 NEWER = {
     "lancedb": {"storage_options", "index_type", "min_index_rows", "index_params"}
     | {"nprobes", "ef", "refine_factor"}
@@ -173,6 +173,12 @@ def test_a_run_of_fiftyones_is_adopted_where_it_is_and_goes_back(own: Own, digit
     assert index.total_index_size == len(digits.ids)
     if own.name == "qdrant":
         # FiftyOne's adapter knows servers alone.
+        last = index.client.scroll(name, limit=500)[0][-1]
+        index.client.set_payload(name, {"seen": [1, 2]}, [last.id])
+        sample = last.payload["sample_id"]
+        index.add_to_index(digits.vectors[5:6], [sample])
+        (kept,) = index.client.retrieve(name, [last.id])
+        assert kept.payload == {"sample_id": sample, "seen": [1, 2]}
         index.delete()
         return
     with own.works():
@@ -186,6 +192,25 @@ def test_a_run_of_fiftyones_is_adopted_where_it_is_and_goes_back(own: Own, digit
     close_stores()
     digits.dataset.load_brain_results(key, **own.options).cleanup()
     digits.dataset.delete_brain_run(key)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("own", ["qdrant"], indirect=True)
+def test_an_index_that_rounds_what_is_added_is_copied_beside_itself(
+    own: Own, digits: Digits
+) -> None:
+    from vecbridge.fiftyone import adopt
+
+    key, name = own.run(digits, metric="cosine")
+    done = adopt(digits.dataset, key, **own.options)
+    assert (done.in_place, done.left, done.records) == (False, name, len(digits.ids))
+    assert "copy" in done.changes
+    digits.dataset.reload()
+    index = digits.dataset.load_brain_results(key)
+    index.add_to_index(digits.vectors[5:6], digits.ids[3:4])
+    vectors, _, _ = index.get_embeddings(sample_ids=digits.ids[3])
+    assert np.array_equal(vectors[0], digits.vectors[5])
+    index.delete()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

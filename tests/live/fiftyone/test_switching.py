@@ -11,7 +11,7 @@ from tests.live.fiftyone.cases import Digits, ranked
 
 EXACT = [
     *("vecbridge_sklearn", "vecbridge_faiss", "vecbridge_torch"),
-    *("milvus", "pgvector", "lancedb", "redis"),
+    *("milvus", "pgvector", "qdrant", "lancedb", "redis"),
 ]
 BY_A_RECALL = "vecbridge_chroma"
 SORTS = 20
@@ -31,6 +31,7 @@ def configured(
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(request.getfixturevalue("redis_server").port),
         "LANCEDB_URI": str(tmp_path / "lancedb"),
+        "QDRANT_PATH": str(tmp_path / "qdrant"),
     }
     for local in ("SKLEARN", "FAISS", "TORCH", "CHROMA"):
         given[f"VECBRIDGE_{local}_PATH"] = str(tmp_path / local)

@@ -34,11 +34,12 @@ OURS = {
     "lite": "Milvus Lite",
     "server": "Milvus server",
     "pgvector": "PostgreSQL",
+    "qdrant": "Qdrant (embedded)",
     "lancedb": "LanceDB",
     "redis": "Redis",
     "chroma": "Chroma (embedded)",
 }
-BRIEF = frozenset({"lancedb", "redis", "chroma"})
+BRIEF = frozenset({"qdrant", "lancedb", "redis", "chroma"})
 """The columns of which ``make test`` runs the brief rows alone."""
 
 THEIRS = {"own-sklearn": "FiftyOne's sklearn", "own-milvus": "FiftyOne's milvus"}
