@@ -27,6 +27,7 @@ from vecbridge_redis._connection import (
     ERRORS,
     UNKNOWN,
     Client,
+    answered,
     asked,
     connected,
     described,
@@ -110,7 +111,7 @@ class RedisBackend(RemoteBackend[Client]):
 
     def names(self, client: Client) -> list[str]:
         """Return the names of the indexes that have vectors."""
-        searches = [text_of(each) for each in asked(client, [("FT._LIST",)])[0]]
+        searches = [text_of(each) for each in answered(client, "FT._LIST")]
         given = {search: name for name, search in self.settings.index_names.items()}
         names = []
         found = asked(client, [("FT.INFO", search) for search in searches])

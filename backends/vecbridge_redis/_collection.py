@@ -29,7 +29,16 @@ from vecbridge.fields import FIELD_TYPES, BaseType, FieldType, base_of, is_optio
 from vecbridge.filters import FILTER_OPERATORS, And, Comparison, Filter, FilterOperator
 from vecbridge.ranking import EngineGeometry, ScoreForm
 from vecbridge.remote import NORM, Columns, Nearest, Page
-from vecbridge_redis._connection import UNKNOWN, Client, Command, Server, asked, text_of, words
+from vecbridge_redis._connection import (
+    UNKNOWN,
+    Client,
+    Command,
+    Server,
+    answered,
+    asked,
+    text_of,
+    words,
+)
 from vecbridge_redis._filters import EXACT, Condition, tag
 
 Row: TypeAlias = tuple[str, list[Any]]
@@ -210,9 +219,7 @@ class Hashes:
         # One at a time: others are served in between, and the time limit is that of one.
         for each in queries:
             params = ("PARAMS", 2, "query", each.tobytes())
-            (found,) = asked(client, [self._search(query, scope, limit, *wanted, *params)])
-            if isinstance(found, Exception):
-                raise found
+            found = answered(client, *self._search(query, scope, limit, *wanted, *params))
             _, rows = self._found(found, (".vector", "score"), limit)
             scores = np.array([values[1] for _, values in rows], np.float64)
             vectors = self._vectors((key, values[0]) for key, values in rows)

@@ -90,6 +90,14 @@ def asked(client: Client, commands: Sequence[Command], *, atomic: bool = False) 
     return answers
 
 
+def answered(client: Client, *command: Any) -> Any:
+    """Return the answer to a command."""
+    (answer,) = asked(client, [command])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def text_of(value: Any) -> str:
     """Return a word of an answer, which comes as bytes."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
