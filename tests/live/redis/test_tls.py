@@ -93,5 +93,5 @@ def test_both_sides_show_who_they_are(port: int, authority: Authority, tmp_path:
             if good:
                 assert isinstance(store.index_names(), list)
                 continue
-            with pytest.raises(ConnectionFailedError, match="(?i)certificate|ssl"):
+            with pytest.raises(ConnectionFailedError, match=r"(?i)certificate|ssl"):
                 store.index_names()
