@@ -43,6 +43,7 @@ REASONS = {
     "vecbridge_milvus._recall": "tuning for a recall is one idea, and searching is another",
     "vecbridge_pgvector._adoption": "reading what others made is one idea; making is another",
     "vecbridge_pgvector._database": "what a database must have is one idea, and indexes another",
+    "vecbridge_pgvector._reads": "reading a table is one idea, and writing and searching another",
     "vecbridge_pgvector._wire": "the binary form of records is one idea, and a table is another",
     "vecbridge_qdrant._adoption": "reading what others made is one idea; making is another",
     "vecbridge_torch._scores": "the proof of what narrow products are worth is read alone",
