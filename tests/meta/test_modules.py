@@ -43,8 +43,9 @@ REASONS = {
     "vecbridge_milvus._recall": "tuning for a recall is one idea, and searching is another",
     "vecbridge_pgvector._adoption": "reading what others made is one idea; making is another",
     "vecbridge_pgvector._database": "what a database must have is one idea, and indexes another",
+    "vecbridge_pgvector._approximate": "an index that is built later is one idea, a table another",
+    "vecbridge_pgvector._table": "the records of an index are one idea, and a store another",
     "vecbridge_pgvector._reads": "reading a table is one idea, and writing and searching another",
-    "vecbridge_pgvector._wire": "the binary form of records is one idea, and a table is another",
     "vecbridge_qdrant._adoption": "reading what others made is one idea; making is another",
     "vecbridge_torch._scores": "the proof of what narrow products are worth is read alone",
 }
