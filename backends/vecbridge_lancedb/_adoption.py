@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from vecbridge import FieldLimits, FieldType, IndexInfo, Metric, SchemaMismatchError
 from vecbridge_lancedb._settings import LancedbSettings
-from vecbridge_lancedb._table import Layout, quoted
+from vecbridge_lancedb._table import Layout, norm_of, quoted
 
 NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,254}")
 """What the contract takes for a name."""
@@ -57,14 +57,13 @@ def adopted(table: Any, settings: LancedbSettings, name: str) -> Layout:
         required=frozenset(each for each in unsupported if not columns[each].nullable),
         limits=MappingProxyType(limits),
     )
-    zeros = ", ".join(["0.0"] * info.dimension)
     return Layout(
         info,
         table.name,
         {each: each for each in fields},
         key=key.name,
         vector=vector.name,
-        norm=f"array_distance({quoted(vector.name)}, make_array({zeros}))",
+        norm=norm_of(vector.name, info.dimension),
         optional=[each.name for each in (key, vector) if each.nullable],
         owned=False,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import lancedb
 import pyarrow as pa
@@ -23,7 +23,7 @@ from vecbridge.remote import (
 from vecbridge_lancedb._adoption import NAME, adopted
 from vecbridge_lancedb._connection import ERRORS, Database
 from vecbridge_lancedb._settings import LancedbSettings
-from vecbridge_lancedb._table import MAX_DIMENSION, Layout, Table
+from vecbridge_lancedb._table import MAX_DIMENSION, Layout, Table, index_config
 
 _LONGEST = 200
 _TAKEN = frozenset({"id", "vector", "norm"})
@@ -56,6 +56,8 @@ class LancedbBackend(RemoteBackend[Database]):
     max_dimension = MAX_DIMENSION
 
     def __init__(self, settings: LancedbSettings) -> None:
+        if settings.index_type != "none":
+            index_config(settings, "cosine")
         secrets = settings.storage_options.values()
         super().__init__(settings, ERRORS, place=str(settings.uri), secrets=secrets)
 
@@ -133,11 +135,20 @@ class LancedbBackend(RemoteBackend[Database]):
             try:
                 index = self.open_index(name)
                 info, rows = index.info, index.count(Scope())
+                table = cast(Table, index.collection)
+                strays = self.link.run("diagnose", table.strays)
             except (SchemaMismatchError, CorruptStoreError) as error:
                 yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
                 continue
             found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
             yield Finding(f"index {name}", "ok", found)
+            if strays:
+                yield Finding(
+                    f"index {name}",
+                    "warning",
+                    f"of {strays:,} records, another program changed the vector and not the norm",
+                    "a search may miss them: upsert them again",
+                )
 
     def versions(self) -> dict[str, str]:
         """Return what the library calls itself."""

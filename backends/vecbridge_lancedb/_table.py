@@ -14,7 +14,16 @@ from lancedb import index as indexes
 from lancedb.query import ColumnOrdering
 from numpy.typing import NDArray
 
-from vecbridge import Capabilities, Fields, IdRange, IndexInfo, Metric, Records, Scope
+from vecbridge import (
+    Capabilities,
+    ConfigurationError,
+    Fields,
+    IdRange,
+    IndexInfo,
+    Metric,
+    Records,
+    Scope,
+)
 from vecbridge.fields import FIELD_TYPES, base_of
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import ScoreForm
@@ -29,6 +38,7 @@ _COMPACTED_AFTER = 64
 """Versions between two compactions: with more small files, searches take twice the time."""
 
 _GROWN = 2
+_APART = 1e-6
 _EF = (64, 128, 256, 512, 1024, 2048, 4096)
 _NPROBES = tuple(1 << power for power in range(13))
 _DISTANCES: dict[Metric, str] = {"cosine": "cosine", "dotproduct": "dot", "euclidean": "l2"}
@@ -225,10 +235,14 @@ class Table:
         other = built is not None and built.index_type.lower() != settings.index_type
         lacking = built is None or built.num_unindexed_rows * _GROWN > built.num_indexed_rows
         if records >= settings.min_index_rows and (lacking or (other and layout.owned)):
-            kind = getattr(indexes, _INDEXES[settings.index_type])
-            distance = _DISTANCES[self.info.metric]
-            config = kind(distance_type=distance, **settings.index_params)
+            config = index_config(settings, self.info.metric)
             table.create_index(layout.vector, config=config, name=name, replace=True)
+
+    def strays(self, client: Database) -> int:
+        """Count the records whose norm is not that of their vector, which another program wrote."""
+        measured = norm_of(self._layout.vector, self.info.dimension)
+        apart = f"abs({measured} - {self._layout.norm}) > {_APART} * {measured}"
+        return int(client.table(self._layout.table).count_rows(self._where(Scope(), [apart])))
 
     def _with_effort(self, search: Any, effort: int | None, limit: int) -> Any:
         if effort is None:
@@ -301,6 +315,21 @@ class Table:
             # What was written is acknowledged: another writer in the way changes nothing of it.
             with suppress(Exception):
                 client.table(self._layout.table).optimize()
+
+
+def norm_of(vector: str, dimension: int) -> str:
+    """Return the expression of the norm of a column of vectors, in double precision."""
+    zeros = ", ".join(["0.0"] * dimension)
+    return f"array_distance({quoted(vector)}, make_array({zeros}))"
+
+
+def index_config(settings: LancedbSettings, metric: Metric) -> Any:
+    """Return LanceDB's description of the index that the settings ask for."""
+    kind = getattr(indexes, _INDEXES[settings.index_type])
+    try:
+        return kind(distance_type=_DISTANCES[metric], **settings.index_params)
+    except TypeError as error:
+        raise ConfigurationError(f"backend 'lancedb': setting index_params: {error}") from None
 
 
 def quoted(column: str) -> str:

@@ -15,7 +15,9 @@ import pytest
 
 import vecbridge
 from tests.live.lancedb.conftest import Opener
-from vecbridge import ConnectionFailedError, CorruptStoreError, Index, IndexNotFoundError
+from vecbridge import ConnectionFailedError, CorruptStoreError, Index, IndexNotFoundError, Store
+from vecbridge.diagnosis import Finding
+from vecbridge_lancedb import LancedbBackend
 
 ROUNDS, ROWS = 12, 30
 
@@ -140,13 +142,25 @@ def test_failures_say_what_they_are(folder: Path, raw: Any, opened: Opener, tmp_
     assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
-def test_the_doctor_looks_and_makes_nothing(folder: Path, opened: Opener) -> None:
+def test_the_doctor_looks_and_makes_nothing(folder: Path, opened: Opener, raw: Any) -> None:
     store = opened()
+    folder.rmdir()
     assert store.index_names() == []
-    assert [finding.status for finding in store.backend.diagnose()] == ["ok"]  # type: ignore[attr-defined]
+    assert [(each.check, each.status) for each in diagnosed(store)] == [("place", "ok")]
     assert not folder.exists()
-    store.create_index("t", dimension=2, metric="cosine").upsert(["a"], [[1, 1]])
+    index = store.create_index("t", dimension=3, metric="cosine")
+    index.upsert(["a", "b", "c"], [[1e-40, 0.0, 0.0], [0.0, 0.0, 0.0], [3e38, 1.0, 1.0]])
     (folder / "hollow.lance").mkdir()
-    findings = {each.check: each.status for each in store.backend.diagnose()}  # type: ignore[attr-defined]
-    assert findings["index t"] == "ok"
-    assert findings["index hollow"] == "warning"
+    assert {each.check: each.status for each in diagnosed(store)} == {
+        "place": "ok",
+        "index t": "ok",
+        "index hollow": "warning",
+    }
+    raw.open_table("t").update(where="id = 'a'", values={"vector": [0.0, 0.0, 0.0]})
+    (found,) = [each for each in diagnosed(store) if each.check == "index t" and each.advice]
+    assert "of 1 records" in found.found
+
+
+def diagnosed(store: Store) -> list[Finding]:
+    assert isinstance(store.backend, LancedbBackend)
+    return list(store.backend.diagnose())

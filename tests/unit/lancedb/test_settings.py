@@ -27,6 +27,8 @@ SECRET = "hunter2-hunter2"
         {"uri": "postgresql://db/x"},
         {"uri": "x", "index_type": "hnsw"},
         {"uri": "x", "recall": 1.0},
+        {"uri": "x", "index_type": "ivf_pq", "index_params": {"nonsense": 1}},
+        {"uri": "x", "index_type": "ivf_pq", "index_params": {"distance_type": 1}},
         {"uri": "x", "nprobes": 0},
         {"uri": "x", "min_index_rows": 1},
         {"uri": "x", "storage_options": SECRET},
