@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 import lancedb
@@ -68,7 +69,7 @@ class LancedbBackend(RemoteBackend[Database]):
     def make(self, client: Database, info: IndexInfo) -> Table | None:
         """Make a table, with the schema of the index in the table's own."""
         layout = self._layout(info)
-        if layout.table in client.names():
+        if layout.table in client.names() or not client.claim(layout.table):
             return None
         vector = pa.list_(pa.field("item", pa.float32(), nullable=False), info.dimension)
         columns = [
@@ -83,11 +84,18 @@ class LancedbBackend(RemoteBackend[Database]):
         schema = pa.schema(columns, metadata={_DOCUMENT: to_document(info)})
         try:
             table = client.connection.create_table(layout.table, schema=schema)
-        except ValueError as error:
+        except Exception as error:
+            client.release(layout.table)
             if "already exists" in str(error):
                 return None
             raise
-        table.create_index("id", config=BTree())
+        if table.version > 1:
+            # Two that make a table at once both succeed, and the later one hides the other's.
+            table.restore(table.version - 1)
+            return None
+        # It makes reads by id faster, and nothing else: the other maker may be in its way.
+        with suppress(RuntimeError):
+            table.create_index("id", config=BTree())
         return Table(layout, self.settings)
 
     def find(self, client: Database, name: str) -> Table | None:

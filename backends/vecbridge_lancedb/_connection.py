@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import lancedb
@@ -64,6 +65,24 @@ class Database:
             return []
         found: list[str] = self.connection.list_tables(limit=2**31 - 1).tables
         return found
+
+    def claim(self, table: str) -> bool:
+        """Make the folder of a new table; ``False`` where another has made it."""
+        folder = self._settings.folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                (folder / f"{table}.lance").mkdir()
+            except FileExistsError:
+                return False
+        return True
+
+    def release(self, table: str) -> None:
+        """Remove the folder of a table that could not be made."""
+        folder = self._settings.folder
+        if folder is not None:
+            with suppress(OSError):
+                (folder / f"{table}.lance").rmdir()
 
     def table(self, name: str) -> Any:
         """Open the newest version of a table."""
