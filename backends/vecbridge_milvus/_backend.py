@@ -20,7 +20,7 @@ from vecbridge.fields import FIELD_TYPES, refuse_unknown_types
 from vecbridge_milvus._collection import Collection
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._creation import Creation
-from vecbridge_milvus._diagnosis import NOT_EXACT, findings
+from vecbridge_milvus._findings import NOT_EXACT, findings
 from vecbridge_milvus._index import MilvusIndex
 from vecbridge_milvus._proof import doubt
 from vecbridge_milvus._schema import read

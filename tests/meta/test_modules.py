@@ -40,6 +40,7 @@ REASONS = {
     "vecbridge_faiss._effort": "tuning for a recall is one idea, and searching is another",
     "vecbridge_lancedb._adoption": "reading what others made is one idea; making is another",
     "vecbridge_lancedb._filters": "a filter language is one idea, and a table another",
+    "vecbridge_milvus._findings": "what a live store holds is one idea; _backend lists calls",
     "vecbridge_milvus._recall": "tuning for a recall is one idea, and searching is another",
     "vecbridge_pgvector._adoption": "reading what others made is one idea; making is another",
     "vecbridge_pgvector._database": "what a database must have is one idea, and indexes another",
