@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import NamedTuple, cast
+from operator import attrgetter
+from typing import NamedTuple
 
 from psycopg import sql
 
 from vecbridge import FieldLimits, FieldType, IndexInfo, Metric, SchemaMismatchError
-from vecbridge.fields import base_of
-from vecbridge.remote import is_name
+from vecbridge.fields import BaseType, as_optional, base_of
+from vecbridge.remote import ForeignSchema
 from vecbridge_pgvector._connection import Session
 from vecbridge_pgvector._layout import Layout
-from vecbridge_pgvector._settings import IndexType, PgvectorSettings
+from vecbridge_pgvector._settings import PgvectorSettings
 
 _COLUMNS = """
     SELECT a.attname, t.typname, a.atttypmod, a.attnotnull,
@@ -32,7 +32,7 @@ _COLUMNS = """
 _VECTORS = ("vector", "halfvec")
 _TEXTS = ("text", "varchar")
 _METRICS: dict[str, Metric] = {"cosine": "cosine", "ip": "dotproduct", "l2": "euclidean"}
-_FIELDS: dict[str, tuple[FieldType, FieldLimits]] = {
+_FIELDS: dict[str, tuple[BaseType, FieldLimits]] = {
     "text": ("string", FieldLimits()),
     "varchar": ("string", FieldLimits()),
     "int2": ("integer", FieldLimits(smallest=-(2**15), largest=2**15 - 1)),
@@ -45,6 +45,7 @@ _FIELDS: dict[str, tuple[FieldType, FieldLimits]] = {
     "timestamptz": ("timestamp", FieldLimits()),
     "_text": ("strings", FieldLimits()),
 }
+_NAMED = attrgetter("name")
 _HEADER_BYTES = 4
 _ID_BYTES = IndexInfo.max_id_bytes
 _DIGITS = 6  # of a second, in a time of the contract
@@ -70,47 +71,34 @@ def adopted(
     Raises:
         SchemaMismatchError: it is not laid out in a way that an index can be kept in.
     """
+    schema = ForeignSchema(name)
     rows = client.execute(_COLUMNS, [table.as_string(client)]).fetchall()
     columns = {row[0]: _Column(*row) for row in rows}
-    vector = _vector(columns, settings, name)
-    key = _key(columns, settings, name)
-    metric, index_type = _searched(vector, settings, name)
-    fields: dict[str, FieldType] = {}
-    limits: dict[str, FieldLimits] = {}
-    unsupported: dict[str, str] = {}
+    vector = schema.only(
+        [
+            each
+            for each in columns.values()
+            if each.kind in _VECTORS and each.modifier > 0
+            if settings.vector_column in (None, each.name)
+        ],
+        "columns of vectors of a fixed dimension",
+        "vector_column",
+        _NAMED,
+    )
+    key = _key(schema, columns, settings, name)
+    known = _searched(vector)
+    metric = schema.metric(known, settings.metric)
     for column in columns.values():
         if column in (vector, key):
             continue
-        if column.kind not in _FIELDS or not is_name(column.name):
-            unsupported[column.name] = column.kind
-            continue
-        if not column.deterministic:
-            unsupported[column.name] = f"{column.kind}, in a nondeterministic collation"
-            continue
-        if column.kind == "timestamptz" and 0 <= column.modifier < _DIGITS:
-            unsupported[column.name] = f"timestamptz({column.modifier}), which would round"
-            continue
-        kind, held = _FIELDS[column.kind]
-        fields[column.name] = cast(FieldType, kind if column.filled else f"{kind}?")
-        if column.kind == "varchar" and column.modifier > 0:
-            held = FieldLimits(max_bytes=column.modifier - _HEADER_BYTES)
-        if held != FieldLimits():
-            limits[column.name] = held
-    required = {each for each in unsupported if not columns[each].dispensable}
+        kind, told, held = _field(column)
+        schema.add(column.name, kind, told, limits=held, required=not column.dispensable)
     if vector.kind == "halfvec":
-        unsupported[vector.name] = "halfvec, which would round what is written"
-        required.add(vector.name)
+        rounded = "halfvec, which would round what is written"
+        schema.add(vector.name, None, rounded, required=True)
     longest = key.modifier - _HEADER_BYTES if key.modifier > 0 else _ID_BYTES
-    info = IndexInfo(
-        name,
-        vector.modifier,
-        metric,
-        MappingProxyType(fields),
-        unsupported=MappingProxyType(unsupported),
-        required=frozenset(required),
-        limits=MappingProxyType(limits),
-        max_id_bytes=min(longest, _ID_BYTES),
-    )
+    info = schema.info(vector.modifier, metric, max_id_bytes=min(longest, _ID_BYTES))
+    usable = settings.index_type in known.get(metric, ()) and vector.kind == "vector"
     column_name = sql.Identifier(vector.name)
     read = column_name if vector.kind == "vector" else sql.SQL("{}::vector").format(column_name)
     return Layout(
@@ -120,29 +108,36 @@ def adopted(
         vector=read,
         vector_column=column_name,
         norm=sql.SQL("vector_norm({})").format(read),
-        fields={field: sql.Identifier(field) for field in fields},
+        fields={field: sql.Identifier(field) for field in info.fields},
         optional=tuple(sql.Identifier(each.name) for each in (key, vector) if not each.filled),
-        unchecked_times=tuple(each for each in fields if base_of(fields[each]) == "timestamp"),
-        others=[sql.Identifier(each) for each in unsupported if each != vector.name],
-        index_type=index_type,
+        unchecked_times=tuple(
+            each for each, kind in info.fields.items() if base_of(kind) == "timestamp"
+        ),
+        others=[sql.Identifier(each) for each in info.unsupported if each != vector.name],
+        index_type=settings.index_type if usable else "none",
         ordered=key.collation in ("C", "POSIX", "ucs_basic"),
         owned=False,
     )
 
 
-def _vector(columns: dict[str, _Column], settings: PgvectorSettings, name: str) -> _Column:
-    found = [each for each in columns.values() if each.kind in _VECTORS and each.modifier > 0]
-    if settings.vector_column is not None:
-        found = [each for each in found if each.name == settings.vector_column]
-    if len(found) != 1:
-        raise SchemaMismatchError(
-            f"the table of index {name!r} has {len(found)} columns of vectors of a fixed dimension"
-            f"{_named(found)}; name one, with the setting vector_column"
-        )
-    return found[0]
+def _field(column: _Column) -> tuple[FieldType | None, str, FieldLimits]:
+    """Return the field that a column can be, what it is otherwise, and what it holds."""
+    kind, held = _FIELDS.get(column.kind, (None, FieldLimits()))
+    told = column.kind
+    if kind is not None and not column.deterministic:
+        kind, told = None, f"{column.kind}, in a nondeterministic collation"
+    elif column.kind == "timestamptz" and 0 <= column.modifier < _DIGITS:
+        kind, told = None, f"timestamptz({column.modifier}), which would round"
+    elif column.kind == "varchar" and column.modifier > 0:
+        held = FieldLimits(max_bytes=column.modifier - _HEADER_BYTES)
+    if kind is None or column.filled:
+        return kind, told, held
+    return as_optional(kind), told, held
 
 
-def _key(columns: dict[str, _Column], settings: PgvectorSettings, name: str) -> _Column:
+def _key(
+    schema: ForeignSchema, columns: dict[str, _Column], settings: PgvectorSettings, name: str
+) -> _Column:
     # What a collation takes for equal would be one id.
     chosen = columns.get(settings.id_column or "")
     if chosen is not None and chosen.kind not in _TEXTS:
@@ -151,35 +146,17 @@ def _key(columns: dict[str, _Column], settings: PgvectorSettings, name: str) -> 
             f"type {chosen.kind}: name another one, with the setting id_column"
         )
     texts = [each for each in columns.values() if each.kind in _TEXTS and each.deterministic]
-    found = [each for each in texts if each.unique]
-    if settings.id_column is not None:
-        found = [each for each in found if each.name == settings.id_column]
+    found = [each for each in texts if each.unique and settings.id_column in (None, each.name)]
     primary = [each for each in found if each.unique == 3]
-    if len(primary or found) != 1:
-        raise SchemaMismatchError(
-            f"the table of index {name!r} has {len(found)} columns of text that are unique"
-            f"{_named(found)}; ids are kept in one: name it, with the setting id_column"
-        )
-    return (primary or found)[0]
+    return schema.only(primary or found, "columns of text that are unique", "id_column", _NAMED)
 
 
-def _searched(vector: _Column, settings: PgvectorSettings, name: str) -> tuple[Metric, IndexType]:
-    """Return the metric, and the index that is used."""
+def _searched(vector: _Column) -> dict[Metric, set[str]]:
+    """Return the kinds of indexes that search by each metric."""
     known: dict[Metric, set[str]] = {}
     for index in vector.indexes or []:
         method, _, operators = index.partition(" ")
         metric = _METRICS.get(operators.removeprefix(f"{vector.kind}_").removesuffix("_ops"))
         if metric is not None:
             known.setdefault(metric, set()).add(method)
-    metric = settings.metric or (next(iter(known)) if len(known) == 1 else None)
-    if metric is None:
-        raise SchemaMismatchError(
-            f"the table of index {name!r} does not say how distance is measured in it: name the "
-            f"metric, with the setting metric"
-        )
-    usable = settings.index_type in known.get(metric, ()) and vector.kind == "vector"
-    return metric, settings.index_type if usable else "none"
-
-
-def _named(columns: list[_Column]) -> str:
-    return f" ({', '.join(each.name for each in columns)})" if columns else ""
+    return known

@@ -50,7 +50,7 @@ PUBLIC: dict[str, list[str]] = {
     """.split(),
     "vecbridge.remote": """
         ApproximateCollection ApproximateRanker Cause Collection Columns Connector
-        Effort ErrorTable ExactRanker Link NORM Nearest Outside Page
+        Effort ErrorTable ExactRanker ForeignSchema Link NORM Nearest Outside Page
         PartitionedCollection Probe ProcessLock RecallTuner RemoteBackend RemoteIndex
         RemoteSettings SearchedCollection TooLargeError float_key float_of from_document
         id_bounds in_parts index_names is_name joined passes_by_itself retrying

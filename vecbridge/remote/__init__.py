@@ -33,6 +33,7 @@ from vecbridge.remote._collection import (
     id_bounds,
 )
 from vecbridge.remote._failures import Cause, ErrorTable, passes_by_itself, retrying
+from vecbridge.remote._foreign import ForeignSchema
 from vecbridge.remote._index import RemoteIndex
 from vecbridge.remote._link import Connector, Link
 from vecbridge.remote._parts import TooLargeError, in_parts
@@ -52,6 +53,7 @@ __all__ = [
     "Effort",
     "ErrorTable",
     "ExactRanker",
+    "ForeignSchema",
     "Link",
     "Nearest",
     "Outside",
