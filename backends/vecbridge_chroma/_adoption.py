@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,12 +12,10 @@ from chromadb.types import Collection as Model
 from numpy.typing import NDArray
 
 from vecbridge import FieldType, FieldValue, IndexInfo, Metric, SchemaMismatchError
+from vecbridge.remote import is_name
 from vecbridge_chroma._collection import ChromaCollection, all_metadata
 from vecbridge_chroma._session import Session
 from vecbridge_chroma._settings import ChromaSettings
-
-NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,254}")
-"""What the contract takes for a name."""
 
 _METRICS: dict[str, Metric] = {"cosine": "cosine", "ip": "dotproduct", "l2": "euclidean"}
 _KINDS: dict[frozenset[str], FieldType] = {
@@ -80,7 +77,7 @@ def adopted(client: Session, model: Model, name: str, settings: ChromaSettings) 
     fields: dict[str, FieldType] = {}
     unsupported = {"metadatas": _UNWRITTEN}
     for key, seen in sorted(kinds.items()):
-        kind = _KINDS.get(frozenset(seen)) if NAME.fullmatch(key) else None
+        kind = _KINDS.get(frozenset(seen)) if is_name(key) else None
         if kind is not None:
             fields[key] = kind
         else:

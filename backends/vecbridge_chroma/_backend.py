@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import chromadb
 from chromadb.errors import ChromaError, NotFoundError
 
-from vecbridge import FieldType, IndexInfo, SchemaMismatchError, Scope
+from vecbridge import FieldType, IndexInfo
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
-from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
-from vecbridge_chroma._adoption import NAME, AdoptedCollection, adopted
+from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, index_names, to_document
+from vecbridge_chroma._adoption import AdoptedCollection, adopted
 from vecbridge_chroma._collection import ChromaCollection
 from vecbridge_chroma._session import ERRORS, Session
 from vecbridge_chroma._settings import ChromaSettings
@@ -36,8 +36,7 @@ class ChromaBackend(RemoteBackend[Session]):
     field_types: ClassVar[frozenset[FieldType]] = frozenset(FIELD_TYPES)
 
     def __init__(self, settings: ChromaSettings) -> None:
-        secrets = [settings.token] if settings.token else []
-        super().__init__(settings, ERRORS, place=settings.place, secrets=secrets)
+        super().__init__(settings, ERRORS, place=settings.place)
 
     def connect(self) -> Session:
         """Return a client, with which calls to a server end in time."""
@@ -89,12 +88,12 @@ class ChromaBackend(RemoteBackend[Session]):
             models += page
             if not page:
                 break
-        texts = [(each.name, (each.metadata or {}).get(_SCHEMA)) for each in models]
-        return [
-            name if text is None else from_document(str(text), backend=self.name).name
-            for name, text in texts
-            if text is not None or NAME.fullmatch(name)
+        documents = ((each.metadata or {}).get(_SCHEMA) for each in models)
+        places = [
+            (each.name, None if text is None else str(text))
+            for each, text in zip(models, documents, strict=True)
         ]
+        return index_names(places, backend=self.name)
 
     def remove(self, client: Session, name: str) -> bool:
         """Drop a collection."""
@@ -120,20 +119,11 @@ class ChromaBackend(RemoteBackend[Session]):
             norms=not isinstance(collection, AdoptedCollection),
         )
 
-    def diagnose(self) -> Iterator[Finding]:
-        """Look at the server and every index; change nothing."""
-        version = self.versions()["chroma"]
+    def findings(self) -> Iterator[Finding]:
+        """Look at the server, or the folder; change nothing."""
         kind = "server" if self.settings.path is None else "folder"
+        version = self.versions()["chroma"]
         yield Finding(kind, "ok", f"Chroma {version} at {self.link.place}")
-        for name in self.index_names():
-            try:
-                index = self.open_index(name)
-            except SchemaMismatchError as error:
-                yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
-                continue
-            info, rows = index.info, index.count(Scope())
-            found = f"{rows:,} records, {info.dimension} dimensions, {info.metric}"
-            yield Finding(f"index {name}", "ok", found)
 
     def versions(self) -> dict[str, str]:
         """Return what the live server calls itself, or the engine in this process."""

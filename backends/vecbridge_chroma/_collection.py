@@ -28,8 +28,8 @@ from vecbridge import (
 from vecbridge.fields import FIELD_TYPES, FieldType
 from vecbridge.filters import FILTER_OPERATORS, Filter, FilterOperator, matches
 from vecbridge.ranking import EngineGeometry, ScoreForm, norms
-from vecbridge.remote import NORM, Columns, Nearest, Page
-from vecbridge_chroma._filters import condition, field_of, metadata, unsorted, weight
+from vecbridge.remote import NORM, Columns, Nearest, Page, float_of
+from vecbridge_chroma._filters import condition, field_of, metadata, weight
 from vecbridge_chroma._session import Session
 from vecbridge_chroma._settings import ChromaSettings
 
@@ -164,7 +164,10 @@ class ChromaCollection:
         effort: int | None,
     ) -> list[Nearest]:
         """Return the nearest records of each query: by so many as the effort names, cut."""
-        where, within = scope.where, None if scope.within is None else [*scope.within]
+        where, within = scope.where, None
+        if scope.within is not None:
+            # Chroma refuses a list in which an id is not there.
+            within = self._ids(client, Scope(within=scope.within))
         if (where is not None and weight(where) > _HEAVIEST) or within == [] or not len(queries):
             answers: Any = {"ids": [[]] * len(queries), "distances": [[]] * len(queries)}
         else:
@@ -220,7 +223,7 @@ class ChromaCollection:
             CorruptStoreError: another program wrote one of them.
         """
         found = [row and row.get(NORM) for row in rows]
-        lengths = np.array([math.nan if each is None else unsorted(each) for each in found])
+        lengths = np.array([math.nan if each is None else float_of(each) for each in found])
         matrix = self._restored(kept, lengths)
         for at, row in enumerate(rows):
             if text := (row or {}).get(REST):

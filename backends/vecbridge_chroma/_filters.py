@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from vecbridge.filters import (
     OneOf,
     Or,
 )
+from vecbridge.remote import float_key, float_of
 
 Condition = dict[str, Any]
 
@@ -28,28 +28,17 @@ _OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"
 _PER_CONDITION = 50
 
 
-def sortable(value: float) -> int:
-    """Return an integer of 64 bits in the order of floats: Chroma rounds one float in ten."""
-    bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
-    return bits if bits >= 0 else -(bits & (2**63 - 1)) - 1
-
-
-def unsorted(value: int) -> float:
-    """Return the float of :func:`sortable`."""
-    bits = value if value >= 0 else (-value - 1) - 2**63
-    return float(struct.unpack("<d", struct.pack("<q", bits))[0])
-
-
 def metadata(fields: Mapping[str, FieldType], values: Iterable[FieldValue]) -> dict[str, Any]:
     """Return fields as metadata.
 
     Chroma adds metadata to what a record has: each key is named, with nothing where it has to go.
+    It rounds one float in ten, and no integer.
     """
     found: dict[str, Any] = {}
     for (name, kind), value in zip(fields.items(), values, strict=True):
         if is_optional(kind):
             found[f"{name}?"] = _MISSING if value is None else None
-        found[name] = sortable(value) if isinstance(value, float) else value
+        found[name] = float_key(value) if isinstance(value, float) else value
         if value is not None and base_of(kind) == "strings":
             # A list of none is no value of Chroma's.
             found[name] = list(cast(Sequence[str], value)) or None
@@ -61,7 +50,7 @@ def field_of(name: str, kind: FieldType, found: Mapping[str, Any]) -> FieldValue
     if f"{name}?" in found:
         return None
     value = found.get(name, [] if base_of(kind) == "strings" else None)
-    return unsorted(value) if base_of(kind) == "float" else value
+    return float_of(value) if base_of(kind) == "float" else value
 
 
 def weight(where: Filter) -> int:
@@ -123,7 +112,7 @@ def _listed(values: Iterable[Any]) -> list[Any]:
     found: list[Any] = []
     for value in values:
         if isinstance(value, float):
-            found += [sortable(each) for each in ((-0.0, 0.0) if value == 0 else (value,))]
+            found += [float_key(each) for each in ((-0.0, 0.0) if value == 0 else (value,))]
         else:
             found.append(value)
     return found

@@ -133,7 +133,9 @@ def test_k_has_no_ceiling(harness: Harness) -> None:
     index.upsert(ids, np.stack([np.arange(count), np.zeros(count)], axis=1))
     for k in (harness.capabilities.max_k or count, count - 1, count + 1, 10 * count):
         hits = index.search([0, 0], k)[0]
-        assert hits.ids == tuple(ids[:k])
+        assert len(hits) == min(k, count)
+        # Which records an approximate index lists is a matter of its recall.
+        assert not hits.exact or hits.ids == tuple(ids[:k])
         assert hits.exact or not harness.capabilities.exact
 
 

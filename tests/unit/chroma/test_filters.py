@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import struct
-import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vecbridge import FieldType, Filter, field
 from vecbridge.filters import settle
-from vecbridge_chroma._filters import condition, sortable, unsorted, weight
+from vecbridge_chroma._filters import condition, weight
 
 FIELDS: dict[str, FieldType] = {"s": "string?", "i": "integer", "f": "float?", "l": "strings"}
-finite = st.floats(allow_nan=False, allow_infinity=False)
-
-
-@given(finite, finite)
-def test_integers_are_in_the_order_of_the_floats_that_they_stand_for(a: float, b: float) -> None:
-    ordered = (a, math.copysign(1, a)) < (b, math.copysign(1, b))
-    assert (sortable(a) < sortable(b)) == ordered
-    assert struct.pack("<d", unsorted(sortable(a))) == struct.pack("<d", a)
-    assert -(2**63) <= sortable(a) < 2**63
-
-
-@pytest.mark.parametrize("value", [0.0, -0.0, 5e-324, -5e-324, sys.float_info.max, -math.pi])
-def test_no_float_is_lost_at_the_edges(value: float) -> None:
-    assert struct.pack("<d", unsorted(sortable(value))) == struct.pack("<d", value)
 
 
 @pytest.mark.parametrize(
