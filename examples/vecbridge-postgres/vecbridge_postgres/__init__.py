@@ -137,8 +137,8 @@ class PostgresBackend(remote.RemoteBackend[Client]):
 
     def __init__(self, settings: PostgresSettings) -> None:
         self.password = settings.password or SecretStr("")
-        hidden, place = [self.password], f"{settings.host}:{settings.port}"
-        super().__init__(settings, ERRORS, place=place, clients=8, secrets=hidden)
+        place = f"{settings.host}:{settings.port}"
+        super().__init__(settings, ERRORS, place=place, clients=8)
 
     def connect(self) -> Client:
         return psycopg.connect(
