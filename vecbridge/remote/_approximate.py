@@ -18,8 +18,6 @@ from vecbridge.remote._walk import walked
 
 ClientT = TypeVar("ClientT")
 
-_SPARE = 4
-
 
 class ApproximateRanker(Generic[ClientT]):
     """Searches a collection by its approximate index.
@@ -56,7 +54,8 @@ class ApproximateRanker(Generic[ClientT]):
         count, unsafe = math.inf, Outside.nothing(queries.shape[1])
         if any(lacking):
             unsafe = self.exact.unsafe(client, scope, self.exact.limit(k))
-            count = self.collection.count(client, scope)
+            if not self.collection.exhaustive:
+                count = self.collection.count(client, scope)
         answers: list[Candidates | None] = []
         for query, hits, lacks in zip(asked, found, lacking, strict=True):
             ids, vectors = joined(unsafe.ids, unsafe.vectors, hits.ids, hits.vectors)
@@ -89,6 +88,12 @@ class ApproximateRanker(Generic[ClientT]):
             self.exact.ranked(query, hits, nothing, k)
             for query, hits in zip(asked, found, strict=True)
         ]
+        if self.collection.exhaustive:
+            pairs = enumerate(zip(asked, best, strict=True))
+            others = [at for at, (query, hits) in pairs if len(hits) < k or not self._trusts(query)]
+            exact = self.exact.native(client, queries[others], k, scope) if others else []
+            for place, hits in zip(others, exact, strict=True):
+                best[place] = hits
         return self.exact.completed(client, queries, best, k, scope)
 
     def found(

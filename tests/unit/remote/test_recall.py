@@ -74,6 +74,17 @@ def test_a_store_that_has_its_index_alone_meets_the_recall_and_is_never_short(
             assert "zero" in found[0].ids
 
 
+@pytest.mark.parametrize("exhaustive", [True, False])
+def test_a_query_without_a_direction_is_answered(exhaustive: bool) -> None:
+    with Store(ShelfBackend(Server(share=0.3, exhaustive=exhaustive))) as store:
+        index, _ = filled(store, "cosine")
+        query = np.zeros(DIMENSION, np.float32)
+        (native,) = index.search(query, k=5, ranking="native")
+        (hits,) = index.search(query, k=5, ranking="certified")
+        assert native.distances.tolist() == hits.distances.tolist() == [1.0] * 5
+        assert hits.ids == tuple(sorted(f"id{row}" for row in range(COUNT))[:5])
+
+
 def test_what_the_index_finds_is_not_certified_where_no_effort_is_enough() -> None:
     with Store(ShelfBackend(Server(share=0.08, exhaustive=False))) as store:
         index, vectors = filled(store)
