@@ -123,9 +123,9 @@ docs: $(DEV_ENV) ## Build the documentation into site/
 	@echo "documentation: site/index.html"
 
 .PHONY: features
-features: $(DEV_ENV) ## Write the table of FiftyOne's features, with FiftyOne's own backends in it
-	@VECBRIDGE_FEATURES_PAGE=docs/reference/fiftyone-features.md \
-		$(BIN)/python -m pytest tests/live/fiftyone/test_features.py --no-showlocals
+features: $(DEV_ENV) ## FiftyOne's features and pages on every store; writes the table, FiftyOne's own in it
+	@VECBRIDGE_FEATURES_PAGE=docs/reference/fiftyone-features.md $(BIN)/python -m pytest \
+		tests/live/fiftyone/test_features.py tests/live/fiftyone/test_integration_page.py --no-showlocals
 
 .PHONY: foreign-tables
 foreign-tables: $(DEV_ENV) ## Write tests/data/tables by pandas, polars, Arrow, datasets and Spark (needs Java)

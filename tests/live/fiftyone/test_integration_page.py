@@ -1,4 +1,4 @@
-"""What FiftyOne's pages on Milvus and pgvector do, call by call, each in a script of its own.
+"""What FiftyOne's page on each store does, call by call, in a script of its own.
 
 A script knows nothing of vecbridge: ``vecbridge fiftyone enable`` was called before it. The pages
 load a dataset and a model by name, which are downloaded; here a zoo on the disk has both, and the
@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +33,7 @@ dataset.delete()
 answer = None
 """
 
-MILVUS_PAGE = """
+PAGE = """
 import numpy as np
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -38,7 +41,8 @@ import fiftyone.zoo as foz
 
 # The basic recipe.
 dataset = foz.load_zoo_dataset("quickstart")
-similar = fob.compute_similarity(dataset, model=MODEL, brain_key="basic", backend="milvus")
+similar = fob.compute_similarity(dataset, model=MODEL, brain_key="basic", backend=BACKEND)
+assert similar.config.metric == METRIC
 near = dataset.sort_by_similarity(dataset.first().id, brain_key="basic", k=10)
 assert len(near) == 10
 similar.cleanup()
@@ -46,18 +50,18 @@ dataset.delete_brain_run("basic")
 
 # Parameters of an index, and four ways to make one.
 made = fob.compute_similarity(
-    dataset, model=MODEL, backend="milvus", brain_key="chosen",
-    collection_name="page_collection", metric="dotproduct", consistency_level="Strong",
+    dataset, model=MODEL, backend=BACKEND, brain_key="chosen", **{NAME: "your_index"}, **CHOSEN
 )
-assert made.config.metric == "dotproduct" and made.total_index_size == 150
+assert getattr(made.config, NAME) == "your_index" and made.total_index_size == 150
+assert len(dataset.sort_by_similarity(dataset.first().id, brain_key="chosen", k=10)) == 10
 model = foz.load_zoo_model(MODEL)
-fob.compute_similarity(dataset, model=model, backend="milvus", brain_key="instance")
+fob.compute_similarity(dataset, model=model, backend=BACKEND, brain_key="instance")
 vectors = dataset.compute_embeddings(model)
-fob.compute_similarity(dataset, embeddings=vectors, backend="milvus", brain_key="array")
+fob.compute_similarity(dataset, embeddings=vectors, backend=BACKEND, brain_key="array")
 dataset.compute_embeddings(model, embeddings_field="embeddings")
-fob.compute_similarity(dataset, embeddings="embeddings", backend="milvus", brain_key="field")
+fob.compute_similarity(dataset, embeddings="embeddings", backend=BACKEND, brain_key="field")
 patches = fob.compute_similarity(
-    dataset, patches_field="ground_truth", model=MODEL, backend="milvus", brain_key="patches"
+    dataset, patches_field="ground_truth", model=MODEL, backend=BACKEND, brain_key="patches"
 )
 assert patches.total_index_size == 150
 
@@ -72,11 +76,12 @@ for key in ("renamed", "instance", "array", "field"):
     dataset.load_brain_results(key).cleanup()
     dataset.delete_brain_run(key)
 
-# A collection that exists.
+# An index that exists.
 dataset.delete_brain_run("chosen")
+metric = {"metric": CHOSEN["metric"]}
 there = fob.compute_similarity(
-    dataset, model=MODEL, embeddings=False, collection_name="page_collection",
-    brain_key="there", backend="milvus",
+    dataset, model=MODEL, embeddings=False, brain_key="there", backend=BACKEND,
+    **{NAME: "your_index"}, **metric,
 )
 assert there.total_index_size == 150
 
@@ -95,104 +100,6 @@ there.remove_from_index(sample_ids=new)
 found, ids, _ = there.get_embeddings(sample_ids=dataset.values("id"))
 assert found.shape == (140, vectors.shape[1]) and ids.shape == (140,)
 found, ids, _ = there.get_embeddings(sample_ids=dataset.take(10).values("id"))
-assert found.shape == (10, vectors.shape[1])
-
-# Queries: a vector, an id, ids, a prompt.
-queries = [
-    np.random.rand(vectors.shape[1]), dataset.first().id,
-    [dataset.first().id, dataset.last().id], "a photo of a five",
-]
-for query in queries:
-    assert len(dataset.sort_by_similarity(query, k=10, brain_key="there")) == 10
-there.delete()
-
-# An index that is filled later, and the client behind it.
-custom = fob.compute_similarity(
-    dataset, model=MODEL, embeddings=False, metric="euclidean", brain_key="custom",
-    backend="milvus", collection_name="custom_page_collection",
-)
-part, ids, _ = custom.compute_embeddings(dataset.take(10))
-custom.add_to_index(part, ids)
-print(custom.collection)
-import pymilvus
-assert "custom_page_collection" in pymilvus.utility.list_collections()
-assert type(custom).__module__ == "vecbridge.fiftyone.similarity"
-custom.delete()
-print("the page is done")
-"""
-
-
-PGVECTOR_PAGE = """
-import numpy as np
-import fiftyone as fo
-import fiftyone.brain as fob
-import fiftyone.zoo as foz
-
-# The basic recipe.
-dataset = foz.load_zoo_dataset("quickstart")
-similar = fob.compute_similarity(dataset, model=MODEL, brain_key="basic", backend="pgvector")
-assert similar.config.metric == "cosine"
-assert len(dataset.sort_by_similarity(dataset.first().id, brain_key="basic", k=10)) == 10
-similar.cleanup()
-dataset.delete_brain_run("basic")
-
-# Parameters of an HNSW index and of an IVFFlat index.
-hnsw = fob.compute_similarity(
-    dataset, model=MODEL, backend="pgvector", brain_key="hnsw",
-    index_name="your-index", table_name="your-table", metric="cosine", work_mem="64MB",
-    index_type="hnsw", hnsw_m=16, hnsw_ef_construction=64, hnsw_ef_search=40,
-)
-assert hnsw.config.table_name == "your-table" and hnsw.total_index_size == 150
-assert len(dataset.sort_by_similarity(dataset.first().id, brain_key="hnsw", k=10)) == 10
-ivfflat = fob.compute_similarity(
-    dataset, model=MODEL, backend="pgvector", brain_key="ivfflat",
-    index_name="your-other-index", table_name="your-other-table", metric="cosine", work_mem="64MB",
-    index_type="ivfflat", ivfflat_lists=100, ivfflat_probes=1,
-)
-assert len(dataset.sort_by_similarity(dataset.first().id, brain_key="ivfflat", k=10)) == 10
-
-# Four ways to make an index, and one of patches.
-model = foz.load_zoo_model(MODEL)
-fob.compute_similarity(dataset, model=model, backend="pgvector", brain_key="instance")
-vectors = dataset.compute_embeddings(model)
-fob.compute_similarity(dataset, embeddings=vectors, backend="pgvector", brain_key="array")
-dataset.compute_embeddings(model, embeddings_field="embeddings")
-fob.compute_similarity(dataset, embeddings="embeddings", backend="pgvector", brain_key="field")
-fob.compute_similarity(
-    dataset, patches_field="ground_truth", model=MODEL, backend="pgvector", brain_key="patches"
-)
-
-# Brain runs.
-assert len(dataset.list_brain_runs(type=fob.Similarity)) == 6
-wanted = {"patches_field": "ground_truth", "supports_prompts": True}
-assert dataset.list_brain_runs(type=fob.Similarity, **wanted) == ["patches"]
-print(dataset.get_brain_info("patches"))
-dataset.rename_brain_run("patches", "renamed")
-for key in ("renamed", "instance", "array", "field", "ivfflat"):
-    dataset.load_brain_results(key).cleanup()
-    dataset.delete_brain_run(key)
-
-# A table that exists.
-dataset.delete_brain_run("hnsw")
-there = fob.compute_similarity(
-    dataset, model=MODEL, embeddings=False, index_name="your-index", table_name="your-table",
-    brain_key="there", backend="pgvector",
-)
-assert there.total_index_size == 150
-
-# Added and removed.
-view = dataset.take(10)
-ids = view.values("id")
-dataset.delete_samples(view)
-there.remove_from_index(sample_ids=ids)
-new = dataset.add_samples([fo.Sample(filepath="tmp%d.jpg" % i) for i in range(20)])
-there.add_to_index(np.random.rand(20, vectors.shape[1]), new)
-assert there.total_index_size == 160
-
-# Embeddings of all, and of a view.
-found, ids, _ = there.get_embeddings(sample_ids=dataset.values("id"))
-assert found.shape == (160, vectors.shape[1]) and ids.shape == (160,)
-found, ids, _ = there.get_embeddings(sample_ids=dataset.take(10).values("id"))
 assert found.shape == (10, vectors.shape[1]) and ids.shape == (10,)
 
 # Queries: a vector, an id, ids, a prompt.
@@ -204,43 +111,121 @@ for query in queries:
     assert len(dataset.sort_by_similarity(query, k=10, brain_key="there")) == 10
 there.delete()
 
-# An index that is filled later, and embeddings of many dimensions.
+# An index that is filled later, and what is behind it.
 custom = fob.compute_similarity(
-    dataset, model=MODEL, embeddings=False, metric="dotproduct", brain_key="custom",
-    backend="pgvector", index_name="custom-quickstart-index",
+    dataset, model=MODEL, embeddings=False, brain_key="custom", backend=BACKEND,
+    **{NAME: CUSTOM}, **FILLED_LATER,
 )
 part, ids, _ = custom.compute_embeddings(dataset.match({"ground_truth": {"$ne": None}}).take(10))
 custom.add_to_index(part, ids)
 assert custom.total_index_size == 10
+assert type(custom).__module__ == "vecbridge.fiftyone.similarity"
+exec(BEHIND)
 custom.delete()
+print("the page is done")
+"""
+
+_PGVECTOR = """
+ivfflat = fob.compute_similarity(
+    dataset, model=MODEL, backend="pgvector", brain_key="ivfflat",
+    index_name="your-other-index", table_name="your-other-table", metric="cosine", work_mem="64MB",
+    index_type="ivfflat", ivfflat_lists=100, ivfflat_probes=1,
+)
+assert len(dataset.sort_by_similarity(dataset.first().id, brain_key="ivfflat", k=10)) == 10
+ivfflat.delete()
 long = fob.compute_similarity(
     dataset, embeddings=np.random.randn(len(dataset), 2048), backend="pgvector", brain_key="long",
     vector_type="halfvec", maintenance_work_mem="256MB",
 )
 assert long.total_index_size == len(dataset)
-assert type(long).__module__ == "vecbridge.fiftyone.similarity"
 long.delete()
-print("the page is done")
 """
 
 
-@pytest.mark.parametrize(
-    ("page", "server", "setting"),
-    [
-        (MILVUS_PAGE, "milvus_server_uri", "MILVUS_URI"),
-        (PGVECTOR_PAGE, "pgvector_uri", "PGVECTOR_CONNECTION_STRING"),
-    ],
-    ids=["milvus", "pgvector"],
-)
+@dataclass(frozen=True)
+class Page:
+    """What FiftyOne's page on a store does that others do not.
+
+    Attributes:
+        name: the parameter that names the index.
+        chosen: the page's other parameters.
+        behind: what it does with the store's own objects.
+        metric: the default.
+        later: parameters of the index that is filled later, and its name.
+    """
+
+    name: str
+    chosen: dict[str, Any]
+    behind: str
+    metric: str = "cosine"
+    later: tuple[str, dict[str, Any]] = ("custom-quickstart-index", {"metric": "dotproduct"})
+
+
+PAGES = {
+    "milvus": Page(
+        "collection_name",
+        {"metric": "dotproduct", "consistency_level": "Strong"},
+        "print(custom.collection)\n"
+        "import pymilvus\n"
+        "assert CUSTOM in pymilvus.utility.list_collections()",
+        metric="dotproduct",
+        later=("custom_quickstart_index", {"metric": "euclidean"}),
+    ),
+    "pgvector": Page(
+        "table_name",
+        {"index_name": "your-index", "metric": "cosine", "work_mem": "64MB", "index_type": "hnsw"}
+        | {"hnsw_m": 16, "hnsw_ef_construction": 64, "hnsw_ef_search": 40},
+        _PGVECTOR,
+    ),
+    # What says how a server keeps a collection is refused by the embedded engine.
+    "qdrant": Page(
+        "collection_name",
+        {"metric": "cosine"},
+        "assert CUSTOM in [each.name for each in custom.client.get_collections().collections]",
+    ),
+    "lancedb": Page(
+        "table_name",
+        {"metric": "euclidean"},
+        "assert len(custom.table.to_pandas()) == custom.table.to_arrow().num_rows == 10",
+        later=("custom-quickstart-index", {"metric": "cosine"}),
+    ),
+    "redis": Page(
+        "index_name",
+        {"metric": "cosine", "algorithm": "FLAT"},
+        "assert custom.config.index_name == CUSTOM\n"
+        "print(custom.client.ft(custom.config.index_name).info())",
+        later=("custom-quickstart-index", {"metric": "dotproduct", "algorithm": "HNSW"}),
+    ),
+}
+
+RUN = list(PAGES) if os.environ.get("VECBRIDGE_FEATURES_PAGE") else ["milvus", "pgvector"]
+"""Those that this run takes: `make features` takes all of them."""
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment that leads to a store."""
+    found = request.getfixturevalue
+    settings: dict[str, Callable[[], dict[str, str]]] = {
+        "milvus": lambda: {"URI": found("milvus_server_uri")},
+        "pgvector": lambda: {"CONNECTION_STRING": found("pgvector_uri")},
+        "qdrant": lambda: {"PATH": str(tmp_path / "qdrant")},
+        "lancedb": lambda: {"URI": str(tmp_path / "lancedb")},
+        "redis": lambda: {"HOST": "127.0.0.1", "PORT": str(found("redis_server").port)},
+    }
+    name: str = request.param
+    prefix = f"FIFTYONE_BRAIN_SIMILARITY_{name.upper()}_"
+    return {prefix + setting: value for setting, value in settings[name]().items()}
+
+
+@pytest.mark.parametrize(("backend", "store"), [(each, each) for each in RUN], indirect=["store"])
 def test_page_runs_unchanged(
-    request: pytest.FixtureRequest,
     digits: Digits,
     elsewhere: Elsewhere,
     zoo_model: str,
     tmp_path: Path,
-    page: str,
-    server: str,
-    setting: str,
+    backend: str,
+    store: dict[str, str],
 ) -> None:
     kept = ("FIFTYONE_DATABASE_", "FIFTYONE_DO_NOT")
     environment = {
@@ -252,8 +237,8 @@ def test_page_runs_unchanged(
         "HOME": str(tmp_path),
         "FIFTYONE_MODEL_ZOO_MANIFEST_PATHS": os.environ["FIFTYONE_MODEL_ZOO_MANIFEST_PATHS"],
         "FIFTYONE_DATASET_ZOO_DIR": str(tmp_path / "zoo"),
-        "FIFTYONE_DATABASE_NAME": f"page_{server}",
-        f"FIFTYONE_BRAIN_SIMILARITY_{setting}": request.getfixturevalue(server),
+        "FIFTYONE_DATABASE_NAME": f"page_{backend}",
+        **store,
     }
 
     def run(*words: str) -> str:
@@ -271,4 +256,17 @@ def test_page_runs_unchanged(
 
     elsewhere.run(PREPARE, digits.dataset.name, str(tmp_path / "zoo" / "quickstart"))
     run("-m", "vecbridge.cli", "fiftyone", "enable")
-    assert run("-c", f"MODEL = {zoo_model!r}\n{page}").endswith("the page is done\n")
+    page = PAGES[backend]
+    custom, filled_later = page.later
+    given = {
+        "MODEL": zoo_model,
+        "BACKEND": backend,
+        "NAME": page.name,
+        "METRIC": page.metric,
+        "CHOSEN": page.chosen,
+        "CUSTOM": custom,
+        "FILLED_LATER": filled_later,
+        "BEHIND": page.behind,
+    }
+    stated = "".join(f"{name} = {value!r}\n" for name, value in given.items())
+    assert run("-c", stated + PAGE).endswith("the page is done\n")
