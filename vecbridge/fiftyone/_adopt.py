@@ -45,8 +45,8 @@ _CHANGES = (
     "vecbridge ranks the vectors as they were given: neighbours change. To keep FiftyOne's, adopt "
     "with center=True (--center)"
 )
-_ROUNDS = (
-    "The index is a copy: the earlier one would not keep vectors that are added to it as they are"
+_TAKES_NOTHING = (
+    "The index is a copy, because nothing could be added to the earlier one as it is given"
 )
 
 
@@ -257,7 +257,7 @@ class _Move:
             fresh = our_config(self._config, backend, self._options)
             batches = _batches(index, config)
             done = self._copied(fresh, batches, index.count(), backend, dry_run)
-            return replace(done, changes=_ROUNDS)
+            return replace(done, changes=_TAKES_NOTHING)
         if not dry_run:
             mend = getattr(index.engine, "mend_duplicates", None)
             if mend is not None and not ownership.is_foreign(config, self._dataset, self._key):
