@@ -110,6 +110,16 @@ def chroma_server() -> Iterator[Deployment]:
 
 
 @contextmanager
+def qdrant_edge(label: str, **options: object) -> Iterator[Deployment]:
+    """Yield Qdrant's own segments behind a server of the tests, which the suite may kill."""
+    from tests.servers.qdrant import running_edge
+
+    with running_edge() as server:
+        given = {**server.options, **options}
+        yield Deployment("qdrant", given, label, Life(server.kill, server.start))
+
+
+@contextmanager
 def qdrant_given() -> Iterator[Deployment]:
     """Yield the Qdrant that ``VECBRIDGE_TEST_QDRANT_URL`` names, which has to be empty."""
     from tests.servers.qdrant import given_qdrant
@@ -150,6 +160,8 @@ COLUMNS: dict[str, Callable[[], AbstractContextManager[Deployment]]] = {
     ),
     "lancedb-s3": lancedb_bucket,
     "qdrant-embedded": lambda: local("qdrant", "qdrant-embedded", path="{folder}/collections"),
+    "qdrant-edge": lambda: qdrant_edge("qdrant-edge"),
+    "qdrant-edge-hnsw": lambda: qdrant_edge("qdrant-edge-hnsw", index_type="hnsw"),
     "milvus-given": milvus_given,
     "qdrant-given": qdrant_given,
 }

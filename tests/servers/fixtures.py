@@ -8,6 +8,7 @@ from tests.servers.given_milvus import swept_milvus
 from tests.servers.milvus import milvus_server_uri
 from tests.servers.mongo import fiftyone_env, mongo_uri
 from tests.servers.postgres import pgvector_uri, postgres
+from tests.servers.qdrant import qdrant_edge
 from tests.servers.redis import redis_server, redis_uri
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "mongo_uri",
     "pgvector_uri",
     "postgres",
+    "qdrant_edge",
     "redis_server",
     "redis_uri",
     "swept_milvus",
