@@ -11,13 +11,12 @@ from uuid import UUID
 from qdrant_client import models
 
 from vecbridge import FieldType, IndexInfo, Metric, SchemaMismatchError
+from vecbridge.remote import is_name
 from vecbridge_qdrant._points import Layout
 from vecbridge_qdrant._settings import QdrantSettings
 
 LOOKED_AT = 100
 """How many points say what the payloads of a collection hold."""
-NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,254}")
-"""What the contract takes for a name."""
 
 _METRICS: dict[models.Distance, Metric] = {
     models.Distance.COSINE: "cosine",
@@ -119,7 +118,7 @@ def _payload(
                 kinds.setdefault(key, set()).add(type(value))
     for key, types in kinds.items():
         kind = _KINDS.get(next(iter(types))) if len(types) == 1 else None
-        if kind is not None and NAME.fullmatch(key):
+        if kind is not None and is_name(key):
             fields[key] = kind
         else:
             unsupported[key] = " or ".join(sorted(each.__name__ for each in types))

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from qdrant_client import models
 
-from vecbridge import ConfigurationError, FieldType, IndexInfo, SchemaMismatchError, Scope
+from vecbridge import ConfigurationError, FieldType, IndexInfo
 from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES, BaseType, base_of
-from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
-from vecbridge_qdrant._adoption import LOOKED_AT, NAME, adopted
+from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, index_names, to_document
+from vecbridge_qdrant._adoption import LOOKED_AT, adopted
 from vecbridge_qdrant._client import ERRORS, Session, connected
 from vecbridge_qdrant._filters import NORM_KEY
 from vecbridge_qdrant._points import DIRECTION, VECTOR, Layout, Points
@@ -112,9 +112,9 @@ class QdrantBackend(RemoteBackend[Session]):
 
     def names(self, client: Session) -> list[str]:
         """Return the names of the collections that may be indexes."""
-        names = {collection: name for name, collection in self.settings.collection_names.items()}
-        found = (each.name for each in client.client.get_collections().collections)
-        return [name for name in (names.get(each, each) for each in found) if NAME.fullmatch(name)]
+        found = client.client.get_collections().collections
+        places = ((each.name, None) for each in found)
+        return index_names(places, backend=self.name, given=self.settings.collection_names)
 
     def remove(self, client: Session, name: str) -> bool:
         """Drop a collection."""
@@ -129,27 +129,18 @@ class QdrantBackend(RemoteBackend[Session]):
         settings = self.settings
         return RemoteIndex(self.link, collection, recall=settings.recall, effort=settings.hnsw_ef)
 
-    def diagnose(self) -> Iterator[Finding]:
-        """Look at the server and every index; change nothing."""
+    def findings(self) -> Iterator[Finding]:
+        """Look at the server, or the embedded engine; change nothing."""
         version = self.versions()["qdrant"]
         if self.settings.path is not None:
             found = f"embedded, in {self.link.place}, of qdrant-client {version}"
             yield Finding("engine", "ok", found)
+            return
+        yield Finding("server", "ok", f"Qdrant {version} at {self.link.place}")
+        if self.link.place.startswith("https:"):
+            yield Finding("connection", "ok", "encrypted")
         else:
-            yield Finding("server", "ok", f"Qdrant {version} at {self.link.place}")
-            if self.link.place.startswith("https:"):
-                yield Finding("connection", "ok", "encrypted")
-            else:
-                yield Finding("connection", "warning", "not encrypted", "name an https:// url")
-        for name in self.index_names():
-            try:
-                index = self.open_index(name)
-            except SchemaMismatchError as error:
-                yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
-                continue
-            info, count = index.info, index.count(Scope())
-            found = f"{count:,} records, {info.dimension} dimensions, {info.metric}"
-            yield Finding(f"index {name}", "ok", found)
+            yield Finding("connection", "warning", "not encrypted", "name an https:// url")
 
     def versions(self) -> dict[str, str]:
         """Return what the live server calls itself, or the client with the embedded engine."""

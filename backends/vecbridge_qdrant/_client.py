@@ -27,7 +27,7 @@ from vecbridge import (
     OperationTimeoutError,
 )
 from vecbridge.locks import reentrant_lock
-from vecbridge.remote import Cause, ErrorTable
+from vecbridge.remote import Cause, ErrorTable, TooLargeError
 from vecbridge_qdrant._settings import QdrantSettings
 
 _CATALOGUE = "meta.json"
@@ -186,6 +186,7 @@ ERRORS = ErrorTable(
         Cause(match="401|403", kind=AuthenticationError, advice=_KEY),
         Cause(match="404", kind=IndexNotFoundError, advice=_GONE),
         Cause(match="408|504", kind=OperationTimeoutError, retryable=True, advice=_LATE),
+        Cause(match="413", kind=TooLargeError),
         Cause(match="429", retryable=True),
         Cause(match="502|503", kind=ConnectionFailedError, retryable=True, advice=_DOWN),
         Cause(match="."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -23,7 +22,7 @@ from vecbridge.filters import (
     OneOf,
     Or,
 )
-from vecbridge.remote import NORM
+from vecbridge.remote import NORM, float_key, float_of
 
 EVERYTHING = models.Filter()
 NOTHING = models.Filter(must=[models.HasIdCondition(has_id=[])])
@@ -42,7 +41,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _EXACT = 2**53
-_SIGN, _LOW_BITS = 2**63, 32
+_LOW_BITS = 32
 
 
 def stored(kind: BaseType) -> Callable[[Any], Any]:
@@ -154,7 +153,7 @@ def _greater(key: str, value: int) -> models.Filter:
 def _compared_float(key: str, word: str, value: float) -> models.Filter:
     """Return the condition of a float, which is kept as two integers that order as it does."""
     # The two zeros are one value, and two patterns of bits.
-    least, most = _ordinal(-0.0 if value == 0.0 else value), _ordinal(value or 0.0)
+    least, most = float_key(-0.0 if value == 0.0 else value), float_key(value or 0.0)
     if word == "==":
         return _any(
             [
@@ -172,26 +171,17 @@ def _compared_float(key: str, word: str, value: float) -> models.Filter:
     )
 
 
-def _ordinal(value: float) -> int:
-    """Return the 64-bit integer of a float that orders as it does."""
-    (bits,) = struct.unpack(">q", struct.pack(">d", value))
-    return int(bits) if bits >= 0 else -1 - (int(bits) + _SIGN)
-
-
 def _halves(ordinal: int) -> tuple[tuple[str, int], tuple[str, int]]:
     return ("high", ordinal >> _LOW_BITS), ("low", ordinal & (1 << _LOW_BITS) - 1)
 
 
 def stored_float(value: float) -> dict[str, int]:
     """Return a float as integers. Qdrant's reader of JSON changes the last bit of one in five."""
-    return dict(_halves(_ordinal(value)))
+    return dict(_halves(float_key(value)))
 
 
 def _read_float(value: Mapping[str, int]) -> float:
-    ordinal = (value["high"] << _LOW_BITS) | value["low"]
-    bits = ordinal if ordinal >= 0 else -1 - ordinal - _SIGN
-    (found,) = struct.unpack(">d", struct.pack(">q", bits))
-    return float(found)
+    return float_of((value["high"] << _LOW_BITS) | value["low"])
 
 
 def _same(value: Any) -> Any:
