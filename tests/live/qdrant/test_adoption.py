@@ -54,9 +54,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made_by_fiftyone(client, "dots", models.Distance.DOT)
     points = [
         models.PointStruct(
-            id=7, vector=[1, 0], payload={"city": "Rome", "rank": 1, "at": {"x": 1}}
+            id=7, vector=[1.0, 0.0], payload={"city": "Rome", "rank": 1, "at": {"x": 1}}
         ),
-        models.PointStruct(id=str(uuid.UUID(int=5)), vector=[0, 1], payload={"city": "Oslo"}),
+        models.PointStruct(id=str(uuid.UUID(int=5)), vector=[0.0, 1.0], payload={"city": "Oslo"}),
     ]
     config = models.VectorParams(size=2, distance=models.Distance.EUCLID)
     client.create_collection("quick", vectors_config=config)
@@ -99,7 +99,7 @@ def test_a_collection_that_keeps_its_bits_is_written(store: Store) -> None:
     index.upsert([SAMPLES[0]], [[0.1, 2, 3, 4]], {"sample_id": [None]})
 
     records = index.fetch([SAMPLES[0], SAMPLES[1]])
-    assert records.vectors[0].tobytes() == np.float32([0.1, 2, 3, 4]).tobytes()
+    assert records.vectors[0].tobytes() == np.array([0.1, 2, 3, 4], np.float32).tobytes()
     assert records.vectors[1].tobytes() == VECTORS[1].tobytes()
     assert records.fields["sample_id"] == [None, SAMPLES[1]]
     with pytest.raises(InvalidIdError, match="another program"):

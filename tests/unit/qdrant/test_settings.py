@@ -36,7 +36,8 @@ def test_the_parameters_of_fiftyone_are_settings() -> None:
 
 
 def test_what_fiftyone_leaves_out_is_left_out() -> None:
-    settings = QdrantSettings(**dict.fromkeys(FIFTYONE))
+    nothing: dict[str, Any] = dict.fromkeys(FIFTYONE)
+    settings = QdrantSettings(**nothing)
 
     assert settings == QdrantSettings()
     assert settings.place == "http://localhost:6333"
