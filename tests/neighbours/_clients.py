@@ -36,7 +36,9 @@ class Client:
 
     def get_embeddings(self, sample_ids: Any = None, **_: Any) -> tuple[Any, Any, None]:
         """Return vectors by id, or all."""
-        names, vectors = self.get(None if sample_ids is None else [*sample_ids])
+        wanted = None if sample_ids is None else [*sample_ids]
+        # Nobody asks a store for no ids.
+        names, vectors = ([], []) if wanted == [] else self.get(wanted)
         return vectors, np.array(names, dtype=object), None
 
     def _kneighbors(self, *, query: Any, k: int, **_: Any) -> tuple[Any, None, Any]:

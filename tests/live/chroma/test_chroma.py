@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -42,27 +43,36 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
+@pytest.fixture(params=["path", "uri"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Chroma in this process, and a server of it."""
+    place = request.getfixturevalue("chroma_uri") if request.param == "uri" else tmp_path
+    with vecbridge.get_backend("chroma", **{request.param: place}) as store:
+        yield store
+
+
 def raw(folder: Path) -> Any:
     return chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False))
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dotproduct", "euclidean"])
-def test_no_bit_of_a_record_is_lost(store: Store, metric: Metric) -> None:
+def test_no_bit_of_a_record_is_lost(anywhere: Store, metric: Metric) -> None:
     rng = np.random.default_rng(0)
-    bits = rng.integers(0, 2**32, (1500, 6), np.uint64).astype(np.uint32).view(np.float32)
+    bits = rng.integers(0, 2**32, (700, 6), np.uint64).astype(np.uint32).view(np.float32)
     vectors = np.where(np.isfinite(bits), bits, np.float32(-0.0))
     vectors[:2] = -0.0
     now = datetime.now(timezone.utc)
     fields: Any = {
-        "f": [float(each) for each in rng.standard_normal(1500)],
-        "i": [int(each) for each in rng.integers(-(2**63), 2**63 - 1, 1500)],
-        "l": [["b", "", "b"][: row % 4] for row in range(1500)],
-        "t": [None if row % 2 else now for row in range(1500)],
+        "f": [float(each) for each in rng.standard_normal(700)],
+        "i": [int(each) for each in rng.integers(-(2**63), 2**63 - 1, 700)],
+        "l": [["b", "", "b"][: row % 4] for row in range(700)],
+        "t": [None if row % 2 else now for row in range(700)],
     }
     fields["f"][0] = -0.0
-    ids = [f"id{row}" for row in range(1500)]
+    ids = [f"id{row}" for row in range(700)]
     kinds: Any = {"f": "float", "i": "integer", "l": "strings", "t": "timestamp?"}
-    index = store.create_index("t", dimension=6, metric=metric, fields=kinds)
+    name = f"t_{uuid.uuid4().hex}"
+    index = anywhere.create_index(name, dimension=6, metric=metric, fields=kinds)
     index.upsert(ids, vectors, fields)
     for _ in range(2):
         found = index.fetch(ids)
@@ -71,6 +81,7 @@ def test_no_bit_of_a_record_is_lost(store: Store, metric: Metric) -> None:
         assert str(found.fields["f"][0]) == "-0.0"
         # Links the records, which come out of the graph from then on.
         index.search(np.ones(6), k=3)
+    anywhere.drop_index(name)
 
 
 def test_a_record_that_is_replaced_keeps_nothing_of_the_old_one(store: Store) -> None:
