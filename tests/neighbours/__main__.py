@@ -1,4 +1,4 @@
-"""Measures FiftyOne's own backends, and stores' clients, with the suite, and writes ``docs/reference/neighbours.md``.
+"""Measures FiftyOne's backends and stores' clients, and writes ``docs/reference/neighbours.md``.
 
 python -m tests.neighbours                          # all of them
 python -m tests.neighbours fiftyone-sklearn         # only this column
