@@ -21,7 +21,6 @@ from vecbridge_redis._collection import (
     algorithms_of,
     document_of,
     prefixes_of,
-    schema_of,
 )
 from vecbridge_redis._connection import (
     ERRORS,
@@ -35,6 +34,7 @@ from vecbridge_redis._connection import (
     text_of,
     words,
 )
+from vecbridge_redis._records import schema_of
 from vecbridge_redis._settings import RedisSettings
 
 _ROWS = 1_000

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
@@ -25,7 +24,7 @@ from vecbridge import (
     Records,
     Scope,
 )
-from vecbridge.fields import FIELD_TYPES, BaseType, FieldType, base_of, is_optional
+from vecbridge.fields import FIELD_TYPES, FieldType, base_of
 from vecbridge.filters import FILTER_OPERATORS, And, Comparison, Filter, FilterOperator
 from vecbridge.ranking import EngineGeometry, ScoreForm
 from vecbridge.remote import NORM, Columns, Nearest, Page
@@ -39,7 +38,8 @@ from vecbridge_redis._connection import (
     text_of,
     words,
 )
-from vecbridge_redis._filters import EXACT, Condition, tag
+from vecbridge_redis._filters import Condition
+from vecbridge_redis._records import hashes, value_of
 
 Row: TypeAlias = tuple[str, list[Any]]
 """A key, and values of its hash."""
@@ -80,10 +80,6 @@ class Layout(NamedTuple):
 
 class Hashes:
     """Implements :class:`vecbridge.remote.Collection` on hashes.
-
-    A hash has the exact values under the names of their fields, and what is indexed of them under
-    names with a dot, which no field has. A vector on which float32 is no good is not indexed: what
-    is no number would spoil the order of all others.
 
     Args:
         layout: how the index is kept.
@@ -126,23 +122,10 @@ class Hashes:
     ) -> None:
         """Write records in one transaction."""
         keys = self._keys(ids)
-        low, high = self._band
-        blobs = (
-            (".vector" if low <= norm <= high else ".unsafe", vector.tobytes(), ".norm", repr(norm))
-            for vector, norm in zip(vectors, norms.tolist(), strict=True)
-        )
-        columns = [
-            map(_WRITERS[base_of(kind)], [name] * len(keys), fields[name])
-            for name, kind in self.info.fields.items()
-        ]
-        missing = self._missing(len(keys), fields)
-        rows = zip(keys, blobs, missing, *columns, strict=True)
-        hashes: list[Command] = [
-            ("HSET", key, *blob, *none, *(each for pairs in values for each in pairs))
-            for key, blob, none, *values in rows
-        ]
+        records = hashes(self.info, vectors, norms, fields, self._band)
+        writes = [("HSET", key, *held) for key, held in zip(keys, records, strict=True)]
         # First, so that nothing of a record that is replaced is left.
-        commands = [("DEL", *keys), *hashes, ("FT.INFO", self._layout.search)]
+        commands = [("DEL", *keys), *writes, ("FT.INFO", self._layout.search)]
         *answers, info = asked(client, commands, atomic=True)
         try:
             self._check(info)
@@ -340,7 +323,7 @@ class Hashes:
         return Records(self._ids(key for key, _ in rows), vectors, fields)
 
     def _read(self, name: str, value: bytes | None) -> Any:
-        return None if value is None else _READERS[base_of(self.info.fields[name])](value)
+        return value_of(base_of(self.info.fields[name]), value)
 
     def _vectors(self, blobs: Iterable[tuple[str, bytes | None]]) -> NDArray[np.float32]:
         size, table = 4 * self.info.dimension, []
@@ -356,12 +339,6 @@ class Hashes:
         found = np.frombuffer(b"".join(table), np.float32).reshape(-1, self.info.dimension)
         return found.astype(np.float32)
 
-    def _missing(self, count: int, fields: Fields) -> Iterable[tuple[str, ...]]:
-        optional = [name for name, kind in self.info.fields.items() if is_optional(kind)]
-        for row in range(count):
-            none = [name for name in optional if fields[name][row] is None]
-            yield (".none", ",".join(none)) if none else ()
-
     def _gone(self) -> IndexNotFoundError:
         return IndexNotFoundError(
             f"index {self.info.name!r} was dropped; open it again, if it was created again"
@@ -374,16 +351,6 @@ class Hashes:
             operation="read",
             retryable=True,
         )
-
-
-def schema_of(info: IndexInfo, vector: Sequence[Any]) -> list[Any]:
-    """Return what the hashes of an index have to search by, as ``FT.CREATE`` takes it."""
-    schema = [".norm", "NUMERIC", ".none", "TAG", "CASESENSITIVE", ".vector", "VECTOR", *vector]
-    for name, kind in info.fields.items():
-        base = base_of(kind)
-        schema += [f"{name}.tag", "TAG"] if "string" in base else [f"{name}.number", "NUMERIC"]
-        schema += [f"{name}.rest", "NUMERIC"] if base in {"integer", "timestamp"} else []
-    return schema
 
 
 def prefixes_of(found: Mapping[str, Any]) -> list[str]:
@@ -407,43 +374,3 @@ def algorithms_of(found: Mapping[str, Any]) -> list[str]:
 
 def _names(columns: Columns) -> tuple[str, ...]:
     return (".norm", *((".vector", ".unsafe") if columns.vectors else ()), *columns.fields)
-
-
-def _text(name: str, value: str | None) -> tuple[str, ...]:
-    return () if value is None else (name, value, f"{name}.tag", tag(value))
-
-
-def _list(name: str, value: Sequence[str] | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    tags = (f"{name}.tag", ",".join(map(tag, value))) if value else ()
-    return (name, json.dumps(list(value), ensure_ascii=False), *tags)
-
-
-def _number(name: str, value: float | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    near = float(value)
-    rest: tuple[str, ...] = ()
-    if isinstance(value, int) and abs(value) >= EXACT:
-        rest = (f"{name}.rest", str(value - int(near)))
-    exact = repr(value) if isinstance(value, float) else f"{value:d}"
-    return (name, exact, f"{name}.number", repr(near), *rest)
-
-
-_WRITERS: dict[BaseType, Callable[[str, Any], tuple[str, ...]]] = {
-    "string": _text,
-    "integer": _number,
-    "float": _number,
-    "boolean": _number,
-    "timestamp": _number,
-    "strings": _list,
-}
-_READERS: dict[BaseType, Callable[[bytes], Any]] = {
-    "string": bytes.decode,
-    "integer": int,
-    "float": float,
-    "boolean": b"1".__eq__,
-    "timestamp": int,
-    "strings": json.loads,
-}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 from vecbridge import Scalar
 from vecbridge.fields import FieldType, base_of
@@ -19,16 +18,9 @@ from vecbridge.filters import (
     Or,
 )
 from vecbridge.remote import NORM
-
-EXACT = 2**53
-"""Integers of less than this have a float each, and NUMERIC keeps nothing else."""
+from vecbridge_redis._records import EXACT, tag
 
 _RANGES = {"<": "[-inf ({}]", "<=": "[-inf {}]", ">": "[({} inf]", ">=": "[{} inf]"}
-
-
-def tag(text: str) -> str:
-    """Return what stands for a string in a TAG, which would split it, trim it and fold it."""
-    return blake2b(text.encode(), digest_size=20).hexdigest()
 
 
 class Condition:

@@ -9,7 +9,8 @@ import pytest
 from vecbridge import FieldType, field
 from vecbridge.filters import And, Comparison, Filter, settle
 from vecbridge.remote import NORM
-from vecbridge_redis._filters import Condition, tag
+from vecbridge_redis._filters import Condition
+from vecbridge_redis._records import tag
 
 FIELDS: dict[str, FieldType] = {
     "size": "integer",
