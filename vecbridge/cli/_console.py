@@ -169,7 +169,9 @@ def warn_of_dropped(index: Index, done: str) -> None:
 def warn_of_memory(store: Store, name: str) -> None:
     """Warn where what was written to an index ends with the command."""
     with store.open_index(name) as index:
-        if not index.capabilities.durable:
+        can = index.capabilities
+        # A server that may lose writes has the records all the same.
+        if not (can.durable or can.shared):
             warn(
                 f"the records were in memory, and are gone with this command: {store.name} keeps "
                 f"them where it is given a place for them, as in path=FOLDER"
