@@ -66,6 +66,11 @@ class ChromaSettings(RemoteSettings):
         return self
 
     @property
+    def single_writer(self) -> bool:
+        """Whether one process at a time writes: the embedded engine's files are that process's."""
+        return self.path is not None
+
+    @property
     def place(self) -> str:
         """Where Chroma is, without any credentials."""
         return str(self.path) if self.path else self.uri or "http://localhost:8000"

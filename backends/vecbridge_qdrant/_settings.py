@@ -87,6 +87,11 @@ class QdrantSettings(RemoteSettings):
         return self
 
     @property
+    def single_writer(self) -> bool:
+        """Whether one process at a time writes: the embedded engine's files are that process's."""
+        return self.path is not None
+
+    @property
     def place(self) -> str:
         """Where Qdrant is."""
         return str(self.path) if self.path is not None else self.url or "http://localhost:6333"

@@ -13,6 +13,7 @@ from vecbridge.bulk._copy import finish
 from vecbridge.bulk._dask import dask_executor
 from vecbridge.bulk._duplicates import duplicates
 from vecbridge.bulk._estimate import Estimate, estimate
+from vecbridge.bulk._neighbors import neighbors
 from vecbridge.bulk._parts import Digest, Sent, copy_part, digest_part
 from vecbridge.bulk._plan import Partition, Plan, plan
 from vecbridge.bulk._pool import WorkerPool
@@ -35,6 +36,7 @@ __all__ = [
     "duplicates",
     "estimate",
     "finish",
+    "neighbors",
     "plan",
     "write",
 ]

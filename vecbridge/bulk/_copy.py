@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -243,7 +244,9 @@ def _begun(compared: dict[int, Compared], part: Partition) -> bool:
 
 
 def _refuse_to_spread(source: Index, target: Store) -> None:
-    refuse_stationary(source, target)
+    refuse_stationary(source)
+    # So is a target in memory, which says so itself.
+    pickle.dumps(target)
     if target.single_writer:
         raise UnsupportedError(
             f"this store of {target.name!r} is files of one machine, which one process at a time "

@@ -13,21 +13,14 @@ from numpy.typing import NDArray
 from vecbridge._client import Index
 from vecbridge._client._neighborhoods import by_owner, parse_radius
 from vecbridge._contract._hits import Hits
-from vecbridge._errors import CorruptStoreError
-from vecbridge.bulk._checksum import Checksum, Summing
-from vecbridge.bulk._lending import Lent, refuse_stationary
-from vecbridge.bulk._parts import scanned
+from vecbridge.bulk._blocks import default_blocks, read_block, same_sums
+from vecbridge.bulk._checksum import Checksum
+from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
 from vecbridge.bulk._plan import Partition, Plan, each_once, plan
 from vecbridge.bulk._reading import Progress, silent
 from vecbridge.bulk._running import Task, Tick, Told, run
 from vecbridge.ranking import Pairs
 from vecbridge.ranking._near_pairs import NearPairs
-
-_BLOCK_BYTES = 1 << 30
-"""Bytes of vectors of a block. A worker holds two blocks, and about as much again."""
-
-_LEAST_BLOCKS = 4
-"""Of work that is spread: six pairs of blocks."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +96,7 @@ def duplicates(
     limit = parse_radius(radius)
     if executor is not None:
         refuse_stationary(index)
-    cut = plan(index, partitions or _default_blocks(index, spread=executor is not None))
+    cut = plan(index, partitions or default_blocks(index, spread=executor is not None))
     parts = cut.partitions
     groups = combinations(parts, min(2, len(parts)))
     work = [_Blocks(at, group) for at, group in enumerate(groups)]
@@ -112,33 +105,21 @@ def duplicates(
     task = Task(_near_part, (Lent(index),), {"radius": limit})
     # Each pair of blocks once, as each partition of a plan.
     pairs = replace(cut, partitions=tuple(replace(parts[0], number=each.number) for each in work))
-    found = each_once(pairs, run(task, work, told, executor, index.info.name))
-    return _joined(cut, work, found, limit)
-
-
-def _default_blocks(index: Index, *, spread: bool) -> int:
-    size = 4 * index.info.dimension * index.count(consistency="strong")
-    return max(-(-size // _BLOCK_BYTES), _LEAST_BLOCKS if spread else 1)
+    found = each_once(pairs, run(task, work, told, executor, backend_of(index)))
+    read = ((blocks.parts, near.sums) for blocks, near in zip(work, found, strict=True))
+    sums = same_sums(cut, read, backend_of(index))
+    return _joined(cut, work, found, sums, limit)
 
 
 def _near_part(index: Index, blocks: _Blocks, *, radius: float, tick: Tick) -> _Near:
-    ids: list[str] = []
-    vectors = [np.empty((0, index.info.dimension), np.float32)]
-    sums, ends = list[Checksum](), list[int]()
-    for part in blocks.parts:
-        summing = Summing(index.info.dimension)
-        for records in scanned(index, part):
-            summing.add(records)
-            ids.extend(records.ids)
-            vectors.append(records.vectors)
-        sums.append(summing.result())
-        ends.append(len(ids))
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    ids, array = [ids[at] for at in order], np.concatenate(vectors)[order]
-    del vectors
+    read = [read_block(index, part) for part in blocks.parts]
+    sums = tuple(block.checksum for block in read)
+    ids = [name for block in read for name in block.ids]
+    array = np.concatenate([block.vectors for block in read])
+    middle = len(read[0].ids)
+    del read
     first, second, distances = _pairs(Pairs(index.info.metric, ids, array), radius)
     # Blocks are ranges of ids, ascending: the first ends where the second begins.
-    middle = ends[0]
     owned = np.array([*blocks.owned, False])
     inner = (first < middle) == (second < middle)
     kept = ~inner | owned[(first >= middle).astype(np.intp)]
@@ -147,7 +128,7 @@ def _near_part(index: Index, blocks: _Blocks, *, radius: float, tick: Tick) -> _
     tick(len(ids))
     return _Near(
         blocks.number,
-        tuple(sums),
+        sums,
         np.stack([first, second]),
         distances[kept],
         {row: ids[row] for row in named},
@@ -170,20 +151,13 @@ def _pairs(
 
 
 def _joined(
-    cut: Plan, work: Sequence[_Blocks], found: Sequence[_Near], radius: float
+    cut: Plan,
+    work: Sequence[_Blocks],
+    found: Sequence[_Near],
+    sums: dict[int, Checksum],
+    radius: float,
 ) -> dict[str, Hits]:
     """Put the near pairs of all blocks together, and choose as the definition does."""
-    sums: dict[int, Checksum] = {}
-    for blocks, near in zip(work, found, strict=True):
-        for part, read in zip(blocks.parts, near.sums, strict=True):
-            if sums.setdefault(part.number, read) != read:
-                raise CorruptStoreError(
-                    f"{part} of index {cut.index!r} was written to while it was compared with "
-                    f"others: it had {sums[part.number].records:,} records, and then "
-                    f"{read.records:,}, or others. Call again when it is at rest",
-                    backend=cut.index,
-                    operation="duplicates",
-                )
     starts = np.cumsum([0, *(sums[part.number].records for part in cut.partitions)])
     records = int(starts[-1])
     names: dict[int, str] = {}

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from vecbridge._client import Index, Store
+from vecbridge._client import Index
 from vecbridge._client._store import store_of
+from vecbridge._errors import UnsupportedError
 
 _IDLE_SECONDS = 60.0
 """For how long a worker keeps an index open for the next partition of it."""
@@ -49,14 +50,27 @@ class Lent:
             _KEPT.give_back(self._pickled, entry)
 
 
-def refuse_stationary(*travellers: Index | Store) -> None:
-    """Refuse what no worker could open.
+def backend_of(index: Index) -> str:
+    """Return the name of the backend of an index."""
+    store = store_of(index)
+    return type(index.engine).__name__ if store is None else store.name
+
+
+def refuse_stationary(*indexes: Index) -> None:
+    """Refuse indexes that no worker could open while this process has them open.
 
     Raises:
-        UnsupportedError: one is in memory, or made from an object.
+        UnsupportedError: one is in memory, made from an object, or in files of one process.
     """
-    for each in travellers:
-        pickle.dumps(each)
+    for index in indexes:
+        pickle.dumps(index)
+        if not index.capabilities.shared:
+            raise UnsupportedError(
+                f"index {index.info.name!r} is in files that one process at a time may have open, "
+                f"so that no worker can read it. Work on it in one process (without an executor; "
+                f"without --workers, --dask and --ray)",
+                capability="shared",
+            )
 
 
 class _Entry:

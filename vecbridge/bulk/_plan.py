@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -12,7 +13,9 @@ from vecbridge._client import Index
 from vecbridge._client import _validate as validate
 from vecbridge._errors import InvalidArgumentError
 
-PARTITION_BYTES = 32 << 20
+logger = logging.getLogger(__name__)
+
+_PARTITION_BYTES = 32 << 20
 """Bytes of vectors of a partition: what a worker that is killed has to do again, some seconds."""
 
 _LEAST_SPREAD = 16
@@ -138,11 +141,16 @@ def plan(
     """
     records = index.count(consistency="strong")
     if partitions is None:
-        by_size = -(-4 * index.info.dimension * records // PARTITION_BYTES)
+        by_size = -(-4 * index.info.dimension * records // _PARTITION_BYTES)
         shared = min(_LEAST_SPREAD, records // _LEAST_RECORDS) if spread else 0
         partitions = max(by_size, shared, 1)
     wanted = validate.positive(partitions, "partitions")
     ranged = all(each.capabilities.partitions for each in (index, beside or index))
+    if spread and not ranged:
+        logger.warning(
+            "index %r is worked on by one worker: one of the stores reads no ranges of ids",
+            index.info.name,
+        )
     if wanted == 1 or not ranged:
         return Plan(index.info.name, records, (Partition(0, None, None, records),))
     ranges = index.partitions(wanted, consistency="strong")

@@ -19,7 +19,7 @@ from vecbridge.bulk._differences import (
     record_differences,
     schema_differences,
 )
-from vecbridge.bulk._lending import Lent, refuse_stationary
+from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
 from vecbridge.bulk._parts import digest_part, scanned
 from vecbridge.bulk._plan import Partition, Plan, each_once, plan
 from vecbridge.bulk._reading import Progress, silent
@@ -110,11 +110,10 @@ def verify(
     cut = plan(first, partitions, beside=second, spread=executor is not None)
     told = Told("reading", cut.records, progress)
     sampling = Task(_sample_part, (Lent(first),), {"queries": queries})
-    backend = f"{first.info.name} and {second.info.name}"
-    mine = each_once(cut, run(sampling, cut.partitions, told, executor, backend))
+    mine = each_once(cut, run(sampling, cut.partitions, told, executor, backend_of(first)))
     told = Told("reading", second.count(consistency="strong"), progress)
     summing = Task(digest_part, (Lent(second),))
-    theirs = each_once(cut, run(summing, cut.partitions, told, executor, backend))
+    theirs = each_once(cut, run(summing, cut.partitions, told, executor, backend_of(second)))
     pairs = [(one.checksum, other.checksum) for one, other in zip(mine, theirs, strict=True)]
     asked = _spread(mine, queries)
     answers = list(

@@ -15,7 +15,7 @@ from vecbridge._client import _vector_values as vector_values
 from vecbridge._contract._records import Fields
 from vecbridge._errors import CorruptStoreError, DuplicateIdError
 from vecbridge.bulk._checksum import Checksum, Summing, checksum
-from vecbridge.bulk._lending import Lent, refuse_stationary
+from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
 from vecbridge.bulk._parts import Sent
 from vecbridge.bulk._plan import Partition, Plan, each_once
 from vecbridge.bulk._reading import Progress, silent
@@ -94,7 +94,7 @@ def write(
     before = index.count(consistency="strong")
     task = Task(_write_item, (Lent(index),), {"embed": embed, "names": names})
     told = Told("writing", len(work), progress, by_part=True)
-    reports = run(task, work, told, executor, index.info.name)
+    reports = run(task, work, told, executor, backend_of(index))
     parts = tuple(Partition(each.number, None, None, 0) for each in work)
     done = each_once(Plan(index.info.name, 0, parts), reports)
     total = sum((each.checksum for each in done), Checksum())
@@ -143,7 +143,8 @@ def _write_item(
 
 
 def _corrupt(index: Index, what: str) -> CorruptStoreError:
-    name = index.info.name
     return CorruptStoreError(
-        f"index {name!r} {what}. Was it written to meanwhile?", backend=name, operation="write"
+        f"index {index.info.name!r} {what}. Was it written to meanwhile?",
+        backend=backend_of(index),
+        operation="write",
     )

@@ -133,7 +133,7 @@ def test_a_worker_that_is_killed_costs_its_partitions_and_nothing_else(
 
 def test_work_that_kills_every_worker_ends_in_an_error() -> None:
     with WorkerPool(1) as pool, pytest.raises(Exception, match="terminated abruptly"):
-        pool.submit(_killed).result(60)
+        pool.submit(_killed).result(250)
 
 
 def _killed_once(flag: Path) -> str:
@@ -162,6 +162,17 @@ def test_one_file_has_one_writer_and_memory_is_in_one_process(
         index = store.create_index("photos", dimension=DIMENSION)
         with pytest.raises(UnsupportedError, match="in this process alone"):
             verify(source, index, executor=pool)
+
+
+def test_files_of_one_process_are_not_read_by_workers(
+    target: Store, pool: WorkerPool, tmp_path: Path
+) -> None:
+    with vecbridge.get_backend("qdrant", path=tmp_path / "qdrant") as store:
+        assert store.single_writer
+        index = store.create_index("photos", dimension=2)
+        with pytest.raises(UnsupportedError, match="one process at a time may have open"):
+            copy(index, target, executor=pool)
+    assert target.index_names() == []
 
 
 def test_a_store_that_asks_for_patience_is_given_it(
