@@ -18,7 +18,7 @@ PUBLIC: dict[str, list[str]] = {
     """.split(),
     "vecbridge.bulk": """
         Batch Digest Estimate Partition Plan RayExecutor Sent WorkerPool Written copy_part
-        dask_executor digest_part duplicates estimate finish plan write
+        dask_executor digest_part duplicates estimate finish neighbors plan write
     """.split(),
     "vecbridge.cli": "main".split(),
     "vecbridge.diagnosis": "Diagnosable Finding Status diagnose lags scratch_index".split(),
