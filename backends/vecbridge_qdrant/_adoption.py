@@ -67,11 +67,6 @@ def adopted(
             f"{params.distance}, or several of a point; an index has one vector per record, and "
             f"compares by Cosine, Dot or Euclid"
         )
-    if settings.path is not None and params.distance == models.Distance.COSINE:
-        raise SchemaMismatchError(
-            f"the vectors of the collection of index {name!r} are compared by Cosine, and the "
-            f"embedded engine changes such vectors while it searches; a server does not"
-        )
     fields, unsupported = _payload(payloads)
     others = {*vectors, *(found.config.params.sparse_vectors or {})} - {chosen}
     unsupported |= dict.fromkeys(others, "vectors of another name")

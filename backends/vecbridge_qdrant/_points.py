@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,7 +25,8 @@ from vecbridge import (
 )
 from vecbridge.fields import FIELD_TYPES, base_of
 from vecbridge.filters import FILTER_OPERATORS
-from vecbridge.ranking import ScoreForm
+from vecbridge.ranking import ScoreForm, ids_at
+from vecbridge.ranking import norms as norms_of
 from vecbridge.remote import Columns, Nearest, Page, RemoteBackend, uuid_of
 from vecbridge_qdrant._client import Session
 from vecbridge_qdrant._filters import (
@@ -42,9 +44,11 @@ VECTOR, DIRECTION = "vector", "direction"
 ID_KEY = "vecbridge-id"
 _BATCH_BYTES = 1 << 20
 _WITHIN, _WITHIN_EMBEDDED = 10_000, 100
-_PAGE = 1000
+_DEEPEST = 10_000
+_ANSWER_BYTES = 8 << 20
 _EFFORTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _POLL_S = 0.2
+_VECTORS = Columns(vectors=True)
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Points:
             farthest=False,
             partitions=False,
             max_dimension=RemoteBackend.max_dimension,
-            max_k=None,
+            max_k=_DEEPEST,
             max_within=_WITHIN_EMBEDDED if embedded else _WITHIN,
             max_batch_bytes=_BATCH_BYTES,
             field_types=frozenset(FIELD_TYPES),
@@ -147,7 +151,7 @@ class Points:
         ]
         if not layout.ours:
             self._keep_payloads(client, points)
-        with client.lock:
+        with client.lock if client.embedded else nullcontext():
             known = client.norms.get(layout.collection)
             if known:
                 span = (*known, float(norms.min()), float(norms.max()))
@@ -218,8 +222,9 @@ class Points:
         """Return the nearest records of each query, past every graph where no effort is named."""
         layout, where = self._layout, self._where(client, scope)
         if layout.searched != layout.kept:
-            wide = queries.astype(np.float64)
-            queries = _directions(queries, np.sqrt(np.einsum("ij,ij->i", wide, wide)))
+            queries = _directions(queries, norms_of(queries))
+        if client.embedded and not layout.ours and self.info.metric == "cosine":
+            return self._looked_at(client, queries, limit, where)
         request: dict[str, Any] = {
             "using": layout.searched or None,
             "filter": where,
@@ -228,16 +233,36 @@ class Points:
             "with_payload": self._payload(()),
             "with_vector": self._vectors(wanted=True),
         }
-        answers = client.client.query_batch_points(
-            layout.collection,
-            [models.QueryRequest(query=query, **request) for query in queries.tolist()],
-        )
-        everything = Columns(vectors=True)
         nearest = []
-        for answer in answers:
-            records = self._records(answer.points, everything)
-            scores = np.array([point.score for point in answer.points], np.float64)
-            nearest.append(Nearest(records.ids, scores, records.vectors))
+        step = max(1, _ANSWER_BYTES // (queries.itemsize * queries.shape[1] * (limit + 1)))
+        for start in range(0, len(queries), step):
+            asked = queries[start : start + step].tolist()
+            requests = [models.QueryRequest(query=query, **request) for query in asked]
+            for answer in client.client.query_batch_points(layout.collection, requests):
+                records = self._records(answer.points, _VECTORS)
+                scores = np.array([point.score for point in answer.points], np.float64)
+                nearest.append(Nearest(records.ids, scores, records.vectors))
+        return nearest
+
+    def _looked_at(
+        self,
+        client: Session,
+        queries: NDArray[np.float32],
+        limit: int,
+        where: models.Filter | None,
+    ) -> list[Nearest]:
+        """Return the same by hand: the embedded engine changes what it searches under Cosine."""
+        count = client.client.count(self._layout.collection).count
+        found, _ = client.client.scroll(
+            self._layout.collection, where, limit=count + 1, with_payload=False, with_vectors=True
+        )
+        records = self._records(found, _VECTORS)
+        units = _directions(records.vectors, norms_of(records.vectors)).astype(np.float64)
+        nearest = []
+        for scores in _directions(queries, norms_of(queries)) @ units.T:
+            best = np.argsort(-scores, kind="stable")[:limit]
+            ids = ids_at(records.ids, best)
+            nearest.append(Nearest(ids, scores[best], records.vectors[best]))
         return nearest
 
     def sample(self, client: Session, count: int) -> NDArray[np.float32]:
@@ -249,7 +274,7 @@ class Points:
             with_payload=self._payload(()),
             with_vectors=self._vectors(wanted=True),
         )
-        return self._records(answer.points, Columns(vectors=True)).vectors
+        return self._records(answer.points, _VECTORS).vectors
 
     def prepare(self, client: Session, records: int) -> None:
         """Wait until the server has built what it lacks; as long as a call may take."""
