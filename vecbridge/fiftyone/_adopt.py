@@ -253,7 +253,7 @@ class _Move:
     def _in_place(self, backend: str, dry_run: bool) -> Adopted:
         config = config_in_place(self._config, backend, self._options)
         index, mended = _opened(config), 0
-        if index.info.required:
+        if index.info.required or index.info.unwritable:
             fresh = our_config(self._config, backend, self._options)
             batches = _batches(index, config)
             done = self._copied(fresh, batches, index.count(), backend, dry_run)

@@ -35,7 +35,7 @@ def test_what_is_called_proven_has_a_report_that_is_no_older() -> None:
         (
             "v2.6.10",
             "warning",
-            "Milvus v2.6.10: not proven on this version, but on v2.3.5, milvus_lite-3.2.2",
+            "not proven on this version, but on v2.3.5, milvus_lite-3.2.2",
         ),
         ("v3.2.2", "warning", "not proven on this version"),
         ("v2.2.16", "warning", "Milvus v2.2.16"),
