@@ -245,7 +245,8 @@ def main() -> object:
     if os.environ.get("PYTHONHASHSEED") != "0":
         # Sets of strings are in another order in each process, and so would be what is asked.
         os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(sys.executable, [sys.executable, "-m", "tools.milvus_transcript", *sys.argv[1:]])
+        again = [sys.executable, "-m", "tools.milvus_transcript", *sys.argv[1:]]
+        os.execv(sys.executable, again)  # noqa: S606 - the same program
     if given.what == "replay":
         replay = Replay(given.file)
         command = given.command or replay.header["command"]
