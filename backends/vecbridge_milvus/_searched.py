@@ -15,7 +15,7 @@ from vecbridge.remote import Columns, Nearest, Page
 from vecbridge_milvus._expr import both
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._schema import MAX_LIMIT, Layout
-from vecbridge_milvus._wire import FORMS, to_ids, to_stored, to_vectors
+from vecbridge_milvus._wire import FORMS, Entity, to_ids, to_stored, to_vectors
 
 _MOST_BYTES = 16 << 30
 """Vectors that are read for a sample; beyond that, a user has to name the effort."""
@@ -70,14 +70,20 @@ class SearchedRecords:
         columns: Columns,
     ) -> Page:
         """Return the first records in scope by id, with their vectors, or those after an id."""
-        layout = self.layout
-        where = layout.expressions.of(scope)
+        layout, where = self.layout, self.layout.expressions.of(scope)
+        output, most = [layout.key, layout.vector], min(limit, self.layout.page_rows)
         if after is not None:
             where = both(where, layout.expressions.after(after))
-        pages = reader.pages([layout.key, layout.vector], min(limit, layout.page_rows), scope=where)
-        rows = next(pages, [])
-        names = to_ids(layout, rows)
-        return Page(Records(names, to_vectors(layout, rows)), names[-1] if names else None)
+        elif scope.where is not None:
+            # Most filters find few. Where no order is asked for, a short answer is a whole one.
+            rows = reader.query(where, output, limit=most)
+            if len(rows) < most:
+                return Page(self._records(rows), None)
+        records = self._records(next(reader.pages(output, most, scope=where), []))
+        return Page(records, records.ids[-1] if records.ids else None)
+
+    def _records(self, rows: Sequence[Entity]) -> Records:
+        return Records(to_ids(self.layout, rows), to_vectors(self.layout, rows))
 
     def nearest(
         self,
