@@ -28,6 +28,7 @@ from vecbridge.fiftyone._registration import (
     config_class,
     method_of,
     names_of,
+    names_to_enable,
 )
 
 CLASS = "config_cls"
@@ -52,17 +53,16 @@ def enable_in_config(backend: str | None = None, *, default: bool = False) -> Pa
         UnknownBackendError: the backend is not installed.
         ConfigurationError: the file is there, but cannot be read or written.
     """
-    chosen = chosen_backends(backend, default=default)
+    names = names_to_enable(backend, default=default)
     with config_file(os.environ) as file:
         content, path = file.content, file.path
         before = json.dumps(content)
         sections = _sections(content)
         fresh = not any(map(_is_ours, sections.values()))
-        for each in chosen:
-            for name in names_of(each):
-                sections[name] = {**(sections.get(name) or {}), CLASS: config_class(each)}
+        for name, each in names.items():
+            sections[name] = {**(sections.get(name) or {}), CLASS: config_class(each)}
         if default:
-            content[DEFAULT] = method_of(chosen[0])
+            content[DEFAULT] = method_of(chosen_backends(backend)[0])
         if json.dumps(content) == before:
             return path
         refuse_protected(path)

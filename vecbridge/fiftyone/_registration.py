@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from vecbridge import InvalidArgumentError, UnknownBackendError, backend_names
 from vecbridge._config._brain_config import read_brain_config
 from vecbridge._config._names import PREFIX, listed, registered_name, suggestion
+from vecbridge._config._registry import backend_entry
 from vecbridge._config._sources import DEFAULT_BACKEND
 from vecbridge._redaction import quoted
 from vecbridge.fiftyone._same_names import SAME_NAMES
@@ -26,7 +28,8 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
 
     A name that FiftyOne has too, such as ``milvus``, then means vecbridge's backend, with the same
     parameters; every installed backend is there as ``vecbridge_<name>``. FiftyOne's own
-    ``sklearn`` is not changed. What is configured for the names stays configured.
+    ``sklearn`` is not changed, and neither is a name for which packages are missing that vecbridge
+    needs, unless it is asked for. What is configured for the names stays configured.
 
     Args:
         backend: enable this one only; every installed backend by default.
@@ -41,10 +44,13 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
     """
     import fiftyone.brain as fob
 
-    chosen = chosen_backends(backend, default=default)
-    names = {name: each for each in chosen for name in names_of(each)}
+    names = names_to_enable(backend, default=default)
     configured = fob.brain_config.similarity_backends
-    wanted = method_of(chosen[0]) if default else _configured_default({*configured, *names})
+    wanted = (
+        method_of(chosen_backends(backend)[0])
+        if default
+        else _configured_default({*configured, *names})
+    )
     for name, each in names.items():
         section = configured.setdefault(name, {})
         _before.setdefault(name, section.get("config_cls", _ABSENT))
@@ -91,6 +97,24 @@ def chosen_backends(backend: str | None, *, default: bool = False) -> list[str]:
             f"{suggestion(backend, installed)}. Installed backends: {listed(installed)}"
         )
     return [name]
+
+
+def names_to_enable(backend: str | None, *, default: bool = False) -> dict[str, str]:
+    """Return the names that become vecbridge's in FiftyOne, and the backend of each.
+
+    Where every backend is meant, FiftyOne's own keeps its name if ours lacks packages: what a user
+    has installed for FiftyOne's adapter goes on working.
+
+    Raises:
+        UnknownBackendError: the backend is not installed.
+        InvalidArgumentError: it is to be the default, and none is named.
+    """
+    return {
+        name: each
+        for each in chosen_backends(backend, default=default)
+        for name in names_of(each)
+        if backend is not None or name not in SAME_NAMES or _has_packages(each)
+    }
 
 
 def config_class(backend: str) -> str:
@@ -140,6 +164,21 @@ def _configured_default(known: set[str]) -> str | None:
             f"Known backends: {listed(sorted(known))}"
         )
     return name
+
+
+def _has_packages(backend: str) -> bool:
+    """Return whether what the extra of a backend asks for is installed; nothing is imported."""
+    from packaging.requirements import Requirement
+
+    entry = backend_entry(backend)
+    for each in map(Requirement, (entry.dist.requires if entry.dist else None) or ()):
+        if each.marker is not None and each.marker.evaluate({"extra": backend}):
+            try:
+                if not each.specifier.contains(version(each.name), prereleases=True):
+                    return False
+            except PackageNotFoundError:
+                return False
+    return True
 
 
 def _stem(backend: str) -> str:

@@ -19,7 +19,6 @@ from vecbridge import ConfigurationError, InvalidArgumentError, UnknownSettingEr
 PREFIX = "FIFTYONE_BRAIN_SIMILARITY_PGVECTOR_"
 SECRET = "Pl4nted-pg-s3cret"
 THEIRS = "fiftyone.brain.internal.core.pgvector.PgVectorSimilarityConfig"
-OURS = "vecbridge.fiftyone.similarity.PgvectorSimilarityConfig"
 LOADED = """
 import fiftyone as fo
 name, key, address = arguments
@@ -85,22 +84,6 @@ def run_of_theirs(digits: Digits, table: str) -> str:
     key = f"theirs_{next(_numbers)}"
     made.build().register_run(digits.dataset, key)
     return key
-
-
-def test_names_of_both_are_taken_over_and_given_back(fob: Any) -> None:
-    import vecbridge.fiftyone
-
-    sections = fob.brain_config.similarity_backends
-    vecbridge.fiftyone.disable()
-    try:
-        assert sections["pgvector"]["config_cls"] == THEIRS
-        assert vecbridge.fiftyone.enable("pgvector") == ["pgvector", "vecbridge_pgvector"]
-        assert sections["pgvector"]["config_cls"] == OURS
-        vecbridge.fiftyone.disable()
-        assert sections["pgvector"]["config_cls"] == THEIRS
-        assert "vecbridge_pgvector" not in sections
-    finally:
-        vecbridge.fiftyone.enable()
 
 
 def test_parameters_of_fiftyone_are_settings_and_others_are_errors(config: Any) -> None:

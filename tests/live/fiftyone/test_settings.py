@@ -129,6 +129,16 @@ def test_a_place_is_a_folder_or_the_address_of_a_server(
     assert target(Target("chroma", place))[1] == {setting: place}
 
 
+def test_tables_of_lancedb_are_in_a_folder_that_stays_and_kept_with_their_run(
+    similarity: Any, tmp_path: Path
+) -> None:
+    config = similarity.LancedbSimilarityConfig()
+    config.connect()
+    assert config.serialize()["uri"] == str(tmp_path / "vecbridge" / "lancedb")
+    bucket = similarity.LancedbSimilarityConfig(uri="s3://photos/vectors")
+    assert bucket.serialize()["uri"] == "s3://photos/vectors"
+
+
 def test_one_store_serves_all_who_configure_the_same(similarity: Any, tmp_path: Path) -> None:
     from vecbridge.fiftyone import close_stores
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,23 @@ def test_later_edits_outlive_disabling(present: Path) -> None:
     assert found["similarity_backends"]["milvus"]["uri"] == "http://other:3"
     assert found["similarity_backends"]["milvus"]["config_cls"] == "their.MilvusConfig"
     assert found["similarity_backends"]["vecbridge_milvus"] == {"timeout": 5}
+
+
+def test_a_name_stays_fiftyones_where_packages_are_missing_unless_it_is_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def installed(name: str) -> str:
+        if name == "redis":
+            raise PackageNotFoundError(name)
+        return "0.20.0" if name == "lancedb" else version(name)
+
+    monkeypatch.setattr("vecbridge.fiftyone._registration.version", installed)
+    enable_in_config()
+    found = json.loads(path.read_text())["similarity_backends"]
+    assert {"milvus", "vecbridge_redis", "vecbridge_lancedb"} <= found.keys()
+    assert not {"redis", "lancedb"} & found.keys()
+    enable_in_config("redis")
+    assert "redis" in json.loads(path.read_text())["similarity_backends"]
 
 
 def test_disabling_what_is_not_enabled_changes_nothing(present: Path) -> None:
