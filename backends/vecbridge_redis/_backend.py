@@ -181,7 +181,7 @@ class RedisBackend(RemoteBackend[Client]):
         found = {text_of(each["name"]): int(each["ver"]) for each in listed}
         number = found.get("search", 0)
         search = f"{number // 10_000}.{number // 100 % 100}.{number % 100}" if number else "unknown"
-        return {"redis": server_of(client).version, "search": search}
+        return {"redis-server": server_of(client).version, "search": search}
 
     def _search_name(self, name: str) -> str:
         return self.settings.index_names.get(name, name)
