@@ -123,7 +123,8 @@ Table = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 def _nearest(one: Table, other: Table, k: int) -> Table:
     """Return the ``k`` nearest of both, ties by position, which is the order of ids."""
-    rows, distances = (np.concatenate(each, axis=1) for each in zip(one, other, strict=True))
+    rows = np.concatenate([one[0], other[0]], axis=1)
+    distances = np.concatenate([one[1], other[1]], axis=1)
     order = np.lexsort((rows, distances), axis=-1)[:, :k]
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
