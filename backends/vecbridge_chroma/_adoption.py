@@ -45,7 +45,7 @@ class AdoptedCollection(ChromaCollection):
         """Return what Chroma is to search."""
         return vectors
 
-    def whole(self, kept: NDArray[np.float32], rows: Sequence[Any]) -> NDArray[np.float32]:
+    def whole(self, kept: NDArray[np.float32], rows: Sequence[Any]) -> NDArray[np.float32] | None:
         """Return vectors as Chroma keeps them."""
         return kept
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import random
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -33,6 +34,9 @@ from vecbridge_chroma._filters import condition, field_of, metadata, weight
 from vecbridge_chroma._session import Session
 from vecbridge_chroma._settings import ChromaSettings
 
+DIGEST = "|crc|"
+"""Key of what tells whether a vector and its metadata belong together."""
+
 REST = "|rest|"
 """Key of what a vector differs from the one that is searched."""
 
@@ -43,6 +47,7 @@ _EXCEPT: frozenset[tuple[FieldType, FilterOperator]] = frozenset(
 )
 _EFFORTS = (100, 200, 400, 800, 1600, 3200, 6400)
 _HEAVIEST = 10_000
+_PAUSES_S = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 _AT_A_TIME = 5_000
 _MAX_DIMENSION = 32_768
 _IDS, _VECTORS = Columns(vectors=False), Columns(vectors=True)
@@ -117,6 +122,8 @@ class ChromaCollection:
         for row, rest in zip(rows, rests, strict=True):
             text = base64.b85encode(zlib.compress(rest.tobytes())).decode() if rest.any() else None
             row[REST] = text
+        for row, vector in zip(rows, vectors, strict=True):
+            row[DIGEST] = zlib.crc32(vector.tobytes())
         self._chroma(client).upsert([*ids], kept, rows)
 
     def remove(self, client: Session, ids: Sequence[str]) -> None:
@@ -216,27 +223,20 @@ class ChromaCollection:
             return kept
         return np.asarray(kept.astype(np.float64) * lengths[:, np.newaxis], np.float32)
 
-    def whole(self, kept: NDArray[np.float32], rows: Sequence[Any]) -> NDArray[np.float32]:
+    def whole(self, kept: NDArray[np.float32], rows: Sequence[Any]) -> NDArray[np.float32] | None:
         """Return vectors, bit for bit, from what is searched and from metadata.
 
-        Raises:
-            CorruptStoreError: another program wrote one of them.
+        Chroma reads the two one after the other: ``None`` where a write came in between.
         """
-        found = [row and row.get(NORM) for row in rows]
+        found = [(row or {}).get(NORM) for row in rows]
         lengths = np.array([math.nan if each is None else float_of(each) for each in found])
         matrix = self._restored(kept, lengths)
         for at, row in enumerate(rows):
             if text := (row or {}).get(REST):
                 rest = np.frombuffer(zlib.decompress(base64.b85decode(text)), np.uint32)
                 matrix[at] = (matrix[at].view(np.uint32) + rest).view(np.float32)
-        if (norms(matrix) != lengths).any():
-            raise CorruptStoreError(
-                f"the collection of index {self.info.name!r} holds records that another program "
-                f"wrote, and so not what a vector differs by from the one that is searched; delete "
-                f"them there, and write them with vecbridge",
-                backend="chroma",
-                operation="read",
-            )
+            if zlib.crc32(matrix[at].tobytes()) != (row or {}).get(DIGEST):
+                return None
         return matrix
 
     def value_of(self, name: str, row: Any) -> FieldValue:
@@ -254,16 +254,37 @@ class ChromaCollection:
         parts = [np.empty((0, self.info.dimension if vectors else 0), np.float32)]
         size = max(1, self._floats // self.info.dimension) if vectors else _AT_A_TIME
         for start in range(0, len(ids), size):
-            part = [*ids[start : start + size]]
-            found = self._chroma(client).get(ids=part, include=wanted)
+            part, found = self._part(client, [*ids[start : start + size]], wanted, vectors)
             names += found["ids"]
             rows += found["metadatas"] or []
-            if vectors and found["ids"]:
-                parts.append(np.asarray(found["embeddings"], np.float32))
+            parts.append(part)
         matrix = np.concatenate(parts) if vectors else np.empty((len(names), 0), np.float32)
-        if vectors and rows:
-            matrix = self.whole(matrix, rows)
         return tuple(names), matrix, rows
+
+    def _part(
+        self, client: Session, ids: list[str], wanted: Any, vectors: Any
+    ) -> tuple[NDArray[np.float32], Any]:
+        """Return the vectors of ids, and what else Chroma has of them, of one moment."""
+        for pause in (*_PAUSES_S, None):
+            found = self._chroma(client).get(ids=ids, include=wanted)
+            kept = np.empty((0, self.info.dimension), np.float32)
+            if not vectors or not found["ids"]:
+                return kept, found
+            embeddings = found["embeddings"]
+            if embeddings is not None and len(embeddings) == len(found["ids"]):
+                kept = np.array([*embeddings], np.float32)
+                matrix = self.whole(kept, found["metadatas"] or [])
+                if matrix is not None:
+                    return matrix, found
+            if pause is not None:
+                time.sleep(pause)
+        raise CorruptStoreError(
+            f"the collection of index {self.info.name!r} holds records that another program "
+            f"wrote, and so not what a vector differs by from the one that is searched; delete "
+            f"them there, and write them with vecbridge",
+            backend="chroma",
+            operation="read",
+        )
 
     def _ids(self, client: Session, scope: Scope, limit: int | None = None) -> list[str]:
         """Return the ids in scope, at most so many."""
