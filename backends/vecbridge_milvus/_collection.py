@@ -220,11 +220,12 @@ class Collection:
 
     def upsert(self, columns: Columns) -> None:
         """Write records, replacing those with the same keys."""
-        if self.layout.norm is None or self.layout.info.kept:
+        layout = self.layout
+        if layout.norm is None or layout.info.kept or layout.partitions:
             # A collection made by others may have fields that pymilvus fills by itself.
             self.upsert_rows(to_rows(columns))
             return
-        request, timeout = to_request(self.layout, columns), self.connection.timeout
+        request, timeout = to_request(layout, columns), self.connection.timeout
 
         def step(client: MilvusClient, _attempt: int) -> None:
             if self._changed:

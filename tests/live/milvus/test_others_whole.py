@@ -255,6 +255,21 @@ def test_records_stay_in_their_partitions(parted: Any) -> None:
         index.upsert(["2"], VECTORS[:1], {"label": ["y"]})
 
 
+def test_a_partition_that_was_made_in_a_collection_of_ours(milvus_server_uri: str) -> None:
+    with vecbridge.get_backend("milvus", uri=milvus_server_uri) as store:
+        made = store.create_index(f"o_{uuid.uuid4().hex}", dimension=4, metric="euclidean")
+        client, name = client_of(store), made.info.name
+        client.create_partition(name, "moved")
+        row = {"pk": "1", "vector": VECTORS[0], "vecbridge_norm": float(np.linalg.norm(VECTORS[0]))}
+        client.insert(name, [row], partition_name="moved")
+        index = store.open_index(name, consistency="strong")
+        index.upsert(["1", "2"], VECTORS[1:])
+        assert index.count() == 2
+        (hits,) = index.search(VECTORS[0], 3)
+        assert (hits.ids, hits.exact) == (("1", "2"), True)
+        store.drop_index(name)
+
+
 @pytest.mark.parametrize(
     ("kind", "word", "index_type"),
     [("FLOAT16_VECTOR", "L2", "FLAT"), ("BINARY_VECTOR", "HAMMING", "BIN_FLAT")],
