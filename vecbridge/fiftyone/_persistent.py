@@ -30,6 +30,7 @@ from vecbridge.fiftyone._registration import (
     names_of,
     names_to_enable,
 )
+from vecbridge.fiftyone._stores import with_default_path
 
 CLASS = "config_cls"
 _BACKUP = ".before-vecbridge"
@@ -158,10 +159,14 @@ def _status_of(backend: str, sections: Mapping[str, Any]) -> dict[str, Any]:
             cls, source = os.environ[variable], f"environment variable {variable}"
         names[name] = {CLASS: cls, "source": source, "enabled": cls == config_class(backend)}
     try:
-        described = describe_settings(backend)
+        folder = with_default_path(backend, {})
+        described = describe_settings(backend, **folder)
     except (ConfigurationError, MissingDependencyError) as error:
         return {"names": names, "settings": {}, "problem": str(error)}
-    settings = {each.name: (each.value, str(each.source)) for each in described}
+    settings = {
+        each.name: (each.value, "default" if each.name in folder else str(each.source))
+        for each in described
+    }
     return {
         "names": names,
         "settings": {

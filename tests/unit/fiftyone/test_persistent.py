@@ -180,6 +180,13 @@ def test_status_tells_class_and_source_of_every_setting_and_no_secret(
     assert "hunter2" not in json.dumps(found)
 
 
+def test_status_knows_the_folder_of_a_store_that_is_given_none(path: Path) -> None:
+    found = status()["backends"]["lancedb"]
+    assert "problem" not in found
+    assert found["settings"]["uri"]["value"].endswith("/vecbridge/lancedb")
+    assert found["settings"]["uri"]["source"] == "default"
+
+
 def test_environment_wins_over_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIFTYONE_BRAIN_SIMILARITY_MILVUS_CONFIG_CLS", MILVUS)
     monkeypatch.setenv("FIFTYONE_BRAIN_DEFAULT_SIMILARITY_BACKEND", "milvus")
