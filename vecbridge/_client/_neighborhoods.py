@@ -168,7 +168,7 @@ def by_owner(nearest: Nearest, ids: Sequence[str] | Mapping[int, str]) -> dict[s
     answer: dict[str, Hits] = {}
     starts = np.flatnonzero(np.diff(owners, prepend=-1, append=-1)).tolist()
     for start, end in pairwise(starts):
-        found = tuple([ids[row] for row in rows[start:end].tolist()])
+        found = tuple([ids[int(row)] for row in rows[start:end]])
         answer[ids[int(owners[start])]] = Hits(found, far[start:end].copy(), exact=True)
     return answer
 
