@@ -22,7 +22,7 @@ FOUND = "('origin', 'near') [0.0, 5.0]"
 UNREACHABLE = """
 import vecbridge
 try:
-    vecbridge.get_backend("pgvector", uri="postgresql://127.0.0.1:1").index_names()
+    vecbridge.get_backend({backend}).index_names()
 except vecbridge.BackendError as error:
     print(type(error).__name__)
 """
@@ -50,7 +50,14 @@ SMOKE = {
     "faiss": (["-c", STORE.format(backend="'faiss', path='records'")], FOUND),
     "milvus": (["-c", STORE.format(backend="'milvus', uri='records.db'")], FOUND),
     "lancedb": (["-c", STORE.format(backend="'lancedb', uri='records'")], FOUND),
-    "pgvector": (["-c", UNREACHABLE], "ConnectionFailedError"),
+    "pgvector": (
+        ["-c", UNREACHABLE.format(backend="'pgvector', uri='postgresql://127.0.0.1:1'")],
+        "ConnectionFailedError",
+    ),
+    "redis": (
+        ["-c", UNREACHABLE.format(backend="'redis', uri='redis://127.0.0.1:1'")],
+        "ConnectionFailedError",
+    ),
     "qdrant": (["-c", STORE.format(backend="'qdrant', path='collections'")], FOUND),
     "torch": (["-c", STORE.format(backend="'torch'")], FOUND),
     "fiftyone": (["-c", INTEGRATION], "True"),
