@@ -205,9 +205,10 @@ class Steady:
         self._lock = threading.Lock()
 
     def __call__(self) -> uuid.UUID:
-        """Return the next id of the line that asks."""
-        caller = sys._getframe(1)  # noqa: SLF001 - threads of other places must not be counted
-        place = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"
+        """Return the next id of the line that asks, for what it calls `name`."""
+        caller = sys._getframe(1)  # noqa: SLF001 - no other way to tell threads of one line apart
+        about = caller.f_locals.get("name", "")
+        place = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno} {about}"
         with self._lock:
             self._made[place] += 1
             name = f"{place} {self._made[place]}"
