@@ -22,7 +22,7 @@ from tests.servers.milvus import free_ports, listens
 URL = os.environ.get("VECBRIDGE_TEST_QDRANT_URL", "")
 _KEY = os.environ.get("VECBRIDGE_TEST_QDRANT_API_KEY", "")
 _ROOT = Path(__file__).parents[2]
-_READY_S = 30.0
+_READY_S = 120.0
 EDGE_KEY = "not-a-secret"
 
 
@@ -72,7 +72,8 @@ class EdgeServer:
             )
         deadline = time.monotonic() + _READY_S
         while not listens(self._port):
-            assert time.monotonic() < deadline, (self._folder / "log").read_text()[-2000:]
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError((self._folder / "log").read_text()[-2000:])
             time.sleep(0.05)
 
     def kill(self) -> None:
