@@ -158,7 +158,7 @@ class _Move:
         if source is None:
             raise InvalidArgumentError(
                 f"run {self._key!r} is of backend {self._config.method!r} ({self._config.cls}), "
-                f"and not of FiftyOne's own {adoptable('or')}. A run of vecbridge's "
+                f"and not of FiftyOne's own {adoptable()}. A run of vecbridge's "
                 f"moves to another store with `vecbridge fiftyone move`, or back with back=True"
             )
         (target,) = chosen_backends(self._to or source)

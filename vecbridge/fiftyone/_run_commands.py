@@ -20,7 +20,7 @@ from vecbridge.fiftyone._same_names import adoptable
 
 def add_run_commands(commands: Any) -> None:
     """Add the parsers of the commands to those of ``vecbridge fiftyone``."""
-    taken = f"take over a run of FiftyOne's own {adoptable('or')}"
+    taken = f"take over a run of FiftyOne's own {adoptable()}"
     adopting = _of_a_run(commands, "adopt", taken)
     adopting.add_argument("--to", metavar="BACKEND", help="default: the one of the same name")
     adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")

@@ -41,7 +41,7 @@ def refuse_theirs(config: Any, brain_key: str) -> None:
     if not isinstance(config, BackendSimilarityConfig):
         raise InvalidArgumentError(
             f"run {brain_key!r} is of backend {config.method!r} ({config.cls}), and not "
-            f"vecbridge's. One of FiftyOne's own {adoptable('or')} becomes vecbridge's "
+            f"vecbridge's. One of FiftyOne's own {adoptable()} becomes vecbridge's "
             f"with `vecbridge fiftyone adopt`"
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from vecbridge import Metric
 
@@ -28,9 +28,9 @@ class SameName:
         objects: FiftyOne's attributes of an index that are the store's own: how each is found, of
             what the backend connects with and the index's name in the store.
         unused: FiftyOne's parameters of which nothing comes here, and why.
+        kept: settings of the backend that are kept with a run, and cannot hold a secret.
         folder_setting: the setting that names a folder of this machine, where FiftyOne has one as
             its default.
-        kept: settings of the backend that are kept with a run, and cannot hold a secret.
         folder: that folder of FiftyOne's. New indexes are not made there: it may be one that is
             emptied when the machine starts.
     """
@@ -71,6 +71,7 @@ SAME_NAMES: Mapping[str, SameName] = {
         "LanceDB",
         index_parameter="table_name",
         names_setting="table_names",
+        longest_name=200,
         tells_metric=False,
         objects={"table": lambda found, name: found.table(name) if name in found.names() else None},
         kept=frozenset({"uri"}),
@@ -86,7 +87,7 @@ SAME_NAMES: Mapping[str, SameName] = {
 }
 
 
-def adoptable(word: Literal["and", "or"]) -> str:
+def adoptable() -> str:
     """Return the names of FiftyOne's backends whose runs can become vecbridge's, in a sentence."""
     *names, last = ("sklearn", *SAME_NAMES)
-    return f"{', '.join(names)} {word} {last}"
+    return f"{', '.join(names)} or {last}"

@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 _ALIAS = "default"
+_LONGEST_WORDS = 240
 _INDEX_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -278,7 +279,7 @@ def _index_for(stored: str) -> str:
     if _INDEX_NAME.fullmatch(stored):
         return stored
     digest = hashlib.blake2b(stored.encode(), digest_size=4).hexdigest()
-    words = "_".join(re.findall("[A-Za-z0-9]+", stored))
+    words = "_".join(re.findall("[A-Za-z0-9]+", stored))[:_LONGEST_WORDS]
     return f"{words}_{digest}" if words[:1].isalpha() else f"_{words}_{digest}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from tests.live.fiftyone.cases import Case, Digits, Elsewhere, new_run, ranked
 from tests.live.fiftyone.own_adapters import Own, embedded_qdrant, renamed_redis_module
 from tests.live.fiftyone.test_secrets import dump
-from vecbridge import UnknownSettingError
+from vecbridge import InvalidArgumentError, UnknownSettingError
 from vecbridge.fiftyone._same_names import SAME_NAMES
 
 SECRET = "Pl4nted-s3cret"
@@ -130,6 +131,20 @@ def test_what_leads_to_a_store_is_read_from_everywhere_and_no_secret_is_kept(
     made = config(**GIVEN[name])
     assert SECRET not in str(made.serialize())
     assert SECRET not in repr(made.resolved())
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_long_names_in_a_store_have_indexes_of_their_own(similarity: Any, name: str) -> None:
+    config, parameter = config_class(similarity, name), SAME_NAMES[name].index_parameter
+    longest = SAME_NAMES[name].longest_name
+    names = ["x-" * (longest // 2), "x-" * (longest // 2 - 1) + "y", "your-index", "your_index"]
+    made = [config(**GIVEN[name], **{parameter: each}) for each in names]
+    assert [each.stored_name for each in made] == names
+    indexes = {each.collection_name for each in made}
+    assert len(indexes) == len(names)
+    assert all(re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,254}", each) for each in indexes)
+    with pytest.raises(InvalidArgumentError, match=f"1 to {longest} bytes"):
+        config(**{parameter: "x" * (longest + 1)})
 
 
 @pytest.mark.parametrize("own", STORES, indirect=True)
