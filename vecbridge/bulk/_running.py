@@ -37,6 +37,9 @@ Tick = Callable[[int], None]
 _MOST_NAMED = 5
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_PAUSES = (5.0, 20.0)
+"""Seconds before a worker does a partition again that the store was too busy for."""
+
 _PATIENCE_SECONDS = 60.0
 """How long a write is tried again; the backend has its own patience with a server before that."""
 
@@ -56,8 +59,17 @@ class Task(Generic[P]):
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, part: Numbered, tick: Tick) -> P:
+        # In this process, an error is the caller's to see at once.
+        pauses = _PAUSES if tick is untold else ()
         with ExitStack() as stack:
             opened = [stack.enter_context(each.opened()) for each in self.indexes]
+            for pause in pauses:
+                try:
+                    return self.function(*opened, part, tick=tick, **self.options)
+                except BackendError as error:
+                    if not error.retryable:
+                        raise
+                time.sleep(pause)
             return self.function(*opened, part, tick=tick, **self.options)
 
 

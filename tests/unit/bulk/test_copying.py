@@ -204,6 +204,26 @@ def test_a_store_that_asks_for_patience_is_given_it(
         copy(source, target)
 
 
+def test_a_worker_reads_again_what_the_store_was_too_busy_for(
+    source: Index, target: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [2]
+    kind: Any = type(source.engine)
+    scan = kind.scan
+
+    def refusing(*args: Any, **kwargs: Any) -> Any:
+        if refusals[0]:
+            refusals[0] -= 1
+            raise BackendError("busy", backend="sklearn", operation="scan", retryable=True)
+        return scan(*args, **kwargs)
+
+    monkeypatch.setattr(kind, "scan", refusing)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with ThreadPoolExecutor(1) as executor:
+        done = copy(source, target, partitions=PARTS, executor=executor)
+    assert (done.written, refusals) == (RECORDS, [0])
+
+
 def test_records_that_come_or_go_meanwhile_are_found_out(source: Index, target: Store) -> None:
     def meddling(stage: str, done: int, total: int) -> None:
         if (stage, done) == ("reading", RECORDS):
