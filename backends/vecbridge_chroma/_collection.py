@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import math
 import random
 import time
@@ -84,7 +85,7 @@ class ChromaCollection:
         # Of directions, half the square of the distance is 1 less the cosine.
         self.scale = 0.5 if info.metric == "cosine" else 1.0
         # Parsed from JSON, a number of a server takes some 200 bytes for a moment.
-        self._floats = 1 << (18 if settings.path else 14)
+        self._floats = 1 << (18 if settings.path else 13)
         self._model = model
         self._kinds: dict[str, FieldType] = {NORM: "float", **info.fields}
         self._largest = EngineGeometry(info.metric, info.dimension, self.form).band[1]
@@ -254,6 +255,9 @@ class ChromaCollection:
         parts = [np.empty((0, self.info.dimension if vectors else 0), np.float32)]
         size = max(1, self._floats // self.info.dimension) if vectors else _AT_A_TIME
         for start in range(0, len(ids), size):
+            if start:
+                # The answers of a server lie in cycles, and are so few that nothing collects them.
+                gc.collect(1)
             part, found = self._part(client, [*ids[start : start + size]], wanted, vectors)
             names += found["ids"]
             rows += found["metadatas"] or []

@@ -50,6 +50,7 @@ SMOKE = {
     "faiss": (["-c", STORE.format(backend="'faiss', path='records'")], FOUND),
     "milvus": (["-c", STORE.format(backend="'milvus', uri='records.db'")], FOUND),
     "lancedb": (["-c", STORE.format(backend="'lancedb', uri='records'")], FOUND),
+    "chroma": (["-c", STORE.format(backend="'chroma', path='records'")], FOUND),
     "pgvector": (
         ["-c", UNREACHABLE.format(backend="'pgvector', uri='postgresql://127.0.0.1:1'")],
         "ConnectionFailedError",
