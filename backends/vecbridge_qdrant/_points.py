@@ -46,6 +46,9 @@ _BATCH_BYTES = 1 << 20
 _WITHIN, _WITHIN_EMBEDDED = 10_000, 100
 _DEEPEST = 10_000
 _ANSWER_BYTES = 8 << 20
+_PART_BYTES = 1 << 16
+_IGNORING = models.QuantizationSearchParams(ignore=True)
+_EXACTLY = models.SearchParams(exact=True, quantization=_IGNORING)
 _EFFORTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _POLL_S = 0.2
 _VECTORS = Columns(vectors=True)
@@ -201,15 +204,24 @@ class Points:
         where = self._where(client, scope)
         if where is NOTHING:
             return Page(self._records([], columns), None)
-        found, following = client.client.scroll(
-            self._layout.collection,
-            scroll_filter=where,
-            limit=limit,
-            offset=after,
-            with_payload=self._payload(columns.fields),
-            with_vectors=self._vectors(wanted=columns.vectors),
-        )
-        return Page(self._records(found, columns), following)
+        # A server's answer is text, and eight times as large in Python as the vectors in it.
+        rows = max(1, _PART_BYTES // (4 * self.info.dimension))
+        step = limit if client.embedded or not columns.vectors else rows
+        parts: list[Records] = []
+        left = limit
+        while True:
+            found, after = client.client.scroll(
+                self._layout.collection,
+                scroll_filter=where,
+                limit=min(step, left),
+                offset=after,
+                with_payload=self._payload(columns.fields),
+                with_vectors=self._vectors(wanted=columns.vectors),
+            )
+            parts.append(self._records(found, columns))
+            left -= len(found)
+            if after is None or not left:
+                return Page(_together(parts, columns), after)
 
     def nearest(
         self,
@@ -225,11 +237,12 @@ class Points:
             queries = _directions(queries, norms_of(queries))
         if client.embedded and not layout.ours and self.info.metric == "cosine":
             return self._looked_at(client, queries, limit, where)
+        searched = models.SearchParams(hnsw_ef=effort) if effort else _EXACTLY
         request: dict[str, Any] = {
             "using": layout.searched or None,
             "filter": where,
             "limit": limit,
-            "params": None if client.embedded else _searching(effort),
+            "params": None if client.embedded else searched,
             "with_payload": self._payload(()),
             "with_vector": self._vectors(wanted=True),
         }
@@ -366,6 +379,16 @@ class Points:
         return Records(tuple(ids), vectors, fields)
 
 
+def _together(parts: Sequence[Records], columns: Columns) -> Records:
+    if len(parts) == 1:
+        return parts[0]
+    return Records(
+        tuple(name for part in parts for name in part.ids),
+        np.concatenate([part.vectors for part in parts]),
+        {name: [each for part in parts for each in part.fields[name]] for name in columns.fields},
+    )
+
+
 def _vector(found: Any, name: str) -> Any:
     return found[name] if isinstance(found, dict) else found
 
@@ -375,11 +398,3 @@ def _directions(vectors: NDArray[np.float32], norms: NDArray[np.float64]) -> NDA
     wide = vectors.astype(np.float64)
     lengths = np.where(norms > 0.0, norms, 1.0)[:, np.newaxis]
     return np.divide(wide, lengths, out=wide).astype(np.float32)
-
-
-def _searching(effort: int | None) -> models.SearchParams:
-    """Return how a collection is searched: by an effort, or past its graph."""
-    if effort is not None:
-        return models.SearchParams(hnsw_ef=effort)
-    ignored = models.QuantizationSearchParams(ignore=True)
-    return models.SearchParams(exact=True, quantization=ignored)
