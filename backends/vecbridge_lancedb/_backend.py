@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import lancedb
@@ -103,12 +104,10 @@ class LancedbBackend(RemoteBackend[Database]):
         table = self._opened(client, self._table_name(name))
         if table is None:
             return None
-        document = (table.schema.metadata or {}).get(_DOCUMENT)
-        if document is None:
-            layout = adopted(table, self.settings, name)
-        else:
-            layout = self._layout(from_document(document.decode(), backend=self.name))
-        return Table(layout, self.settings)
+        info = self._read_info(table)
+        if info is None:
+            return Table(adopted(table, self.settings, name), self.settings)
+        return Table(self._layout(replace(info, name=name)), self.settings)
 
     def names(self, client: Database) -> list[str]:
         """Return the names of the indexes."""
@@ -118,8 +117,9 @@ class LancedbBackend(RemoteBackend[Database]):
             name = names.get(table, table)
             if NAME.fullmatch(name):
                 found.append(name)
-            elif document := (client.table(table).schema.metadata or {}).get(_DOCUMENT):
-                found.append(from_document(document.decode(), backend=self.name).name)
+            elif "." in table and (info := self._read_info(client.table(table))):
+                # A name that is too long for a file.
+                found.append(info.name)
         return found
 
     def remove(self, client: Database, name: str) -> bool:
@@ -182,6 +182,11 @@ class LancedbBackend(RemoteBackend[Database]):
             backend=self.name,
             operation="open_index",
         )
+
+    def _read_info(self, table: Any) -> IndexInfo | None:
+        """Return the schema of an index that a table keeps; ``None`` of another program's."""
+        document = (table.schema.metadata or {}).get(_DOCUMENT)
+        return None if document is None else from_document(document.decode(), backend=self.name)
 
     def _layout(self, info: IndexInfo) -> Layout:
         # A dot in the name of a column would mean a part of it, and what begins with an underscore

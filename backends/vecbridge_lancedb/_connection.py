@@ -110,7 +110,9 @@ ERRORS = ErrorTable(
             retryable=True,
             advice="Raise the setting timeout",
         ),
-        Cause(match=_says("[Cc]onflict|concurrent (writ|commit)"), retryable=True),
+        Cause(
+            match=_says("[Cc]onflict|[Cc]ontention|concurrent (writ|commit|trans)"), retryable=True
+        ),
         Cause(
             match=_says("No space left|[Qq]uota|File too large"),
             advice="Make room; what was acknowledged is kept",

@@ -118,3 +118,13 @@ def test_what_is_no_index_is_refused_by_its_reason(
     raw.create_table("t", table)
     with pytest.raises(SchemaMismatchError, match=reason):
         opened(metric="cosine").open_index("t")
+
+
+def test_an_index_that_was_made_under_another_name_is_the_one_of_its_table(opened: Opener) -> None:
+    names = {"photos": "shots"}
+    opened(table_names=names).create_index("photos", dimension=2, metric="cosine")
+    index = opened().open_index("shots")
+    index.upsert(["a"], [[1, 1]])
+    assert index.info.name == "shots"
+    assert opened(table_names=names).open_index("photos").count() == 1
+    assert opened(table_names=names).index_names() == ["photos"]
