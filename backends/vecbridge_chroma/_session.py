@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import chromadb
 import httpx
@@ -67,8 +67,7 @@ class Session:
         with self._opening:
             if self._api is None:
                 self._open()
-            api: ServerAPI = self._api
-            return api
+            return cast(ServerAPI, self._api)
 
     def is_there(self) -> bool:
         """Return whether there is a store at all."""

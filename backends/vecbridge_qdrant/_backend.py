@@ -87,7 +87,9 @@ class QdrantBackend(RemoteBackend[Session]):
             raise
         client.norms.pop(collection, None)
         # The embedded engine has no indexes of payloads, and warns that it has none.
-        indexed = {} if client.embedded else {NORM_KEY: "float", **info.fields}
+        indexed: dict[str, FieldType] = (
+            {} if client.embedded else {NORM_KEY: "float", **info.fields}
+        )
         for name, kind in indexed.items():
             base = base_of(kind)
             key = f"{name}.high" if base == "float" else name

@@ -23,7 +23,7 @@ from vecbridge import (
     Records,
     Scope,
 )
-from vecbridge.fields import FIELD_TYPES, base_of
+from vecbridge.fields import FIELD_TYPES, BaseType, base_of
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import ScoreForm, ids_at
 from vecbridge.ranking import norms as norms_of
@@ -358,7 +358,7 @@ class Points:
         payloads = [point.payload or {} for point in points]
         ids: list[str] = []
         fields: dict[str, list[Any]] = {name: [] for name in columns.fields}
-        kinds = {name: base_of(self.info.fields[name]) for name in fields}
+        kinds: dict[str, BaseType] = {name: base_of(self.info.fields[name]) for name in fields}
         try:
             for point, payload in zip(points, payloads, strict=True):
                 known = self._layout.id_of

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Fields, IdRange, IndexInfo, SchemaMismatchError, Scope
+from vecbridge import Fields, IdRange, IndexInfo, Metric, SchemaMismatchError, Scope
 from vecbridge.fields import FieldType
 from vecbridge.remote import Columns, Nearest, Page
 from vecbridge_redis._collection import METRICS, Hashes, Layout, Row
@@ -206,7 +206,7 @@ def adopted(found: Mapping[str, Any], name: str, search: str, server: Server) ->
             fields[field] = "string?"
         else:
             unsupported[field] = text_of(each["type"])
-    metrics = {word: metric for metric, word in METRICS.items()}
+    metrics: dict[str, Metric] = {word: metric for metric, word in METRICS.items()}
     info = IndexInfo(
         name,
         int(vectors[0]["dim"]),
@@ -221,6 +221,7 @@ def adopted(found: Mapping[str, Any], name: str, search: str, server: Server) ->
 def _members(document: bytes, names: Sequence[str]) -> list[bytes | None]:
     """Return a vector and texts of a JSON document; what is of another kind is none."""
     found = json.loads(document)
+    vector: Any
     vector, *texts = [found.get(name) for name in names] if isinstance(found, dict) else [None]
     with suppress(TypeError, ValueError):
         vector = np.array(vector, np.float32).tobytes() if isinstance(vector, list) else None

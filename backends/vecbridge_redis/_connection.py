@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import redis
+from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -182,7 +183,7 @@ ERRORS = ErrorTable(
             advice="Lower the setting pool_size, or raise maxclients of the server",
         ),
         Cause(
-            match=redis.exceptions.NoPermissionError,
+            match=exceptions.NoPermissionError,
             kind=AuthenticationError,
             advice='Ask the administrator for the rights that "Use Redis" in the documentation '
             "lists, on the keys vecbridge:* and on the name of the index",

@@ -53,7 +53,7 @@ def hashes(
         band: the norms on which the server's arithmetic is safe. Other vectors are not indexed:
             what is no number would spoil the order of all.
     """
-    kinds = {name: base_of(kind) for name, kind in info.fields.items()}
+    kinds: dict[str, BaseType] = {name: base_of(kind) for name, kind in info.fields.items()}
     for row, (vector, norm) in enumerate(zip(vectors, norms.tolist(), strict=True)):
         place = ".vector" if band[0] <= norm <= band[1] else ".unsafe"
         held: list[Any] = [place, vector.tobytes(), ".norm", repr(norm)]
