@@ -221,8 +221,9 @@ def adopted(found: Mapping[str, Any], name: str, search: str, server: Server) ->
 def _members(document: bytes, names: Sequence[str]) -> list[bytes | None]:
     """Return a vector and texts of a JSON document; what is of another kind is none."""
     found = json.loads(document)
-    vector: Any
-    vector, *texts = [found.get(name) for name in names] if isinstance(found, dict) else [None]
+    values: list[Any] = [found.get(name) for name in names] if isinstance(found, dict) else [None]
+    blob: bytes | None = None
     with suppress(TypeError, ValueError):
-        vector = np.array(vector, np.float32).tobytes() if isinstance(vector, list) else None
-    return [vector, *(each.encode() if isinstance(each, str) else None for each in texts)]
+        blob = np.array(values[0], np.float32).tobytes() if isinstance(values[0], list) else None
+    texts = (each.encode() if isinstance(each, str) else None for each in values[1:])
+    return [blob, *texts]
