@@ -18,18 +18,18 @@ from vecbridge_redis._collection import (
     METRICS,
     Hashes,
     Layout,
-    algorithms_of,
     document_of,
-    prefixes_of,
 )
 from vecbridge_redis._connection import (
     ERRORS,
     UNKNOWN,
     Client,
+    algorithms_of,
     answered,
     asked,
     connected,
     described,
+    prefixes_of,
     server_of,
     text_of,
     words,
@@ -99,7 +99,8 @@ class RedisBackend(RemoteBackend[Client]):
         search = self._search_name(name)
         found = described(client, search)
         algorithms = algorithms_of(found or {})
-        if found is None or not algorithms:
+        # Under an alias, the server describes the index that it stands for.
+        if found is None or not algorithms or text_of(found["index_name"]) != search:
             return None
         server, prefix = server_of(client), prefixes_of(found)[0]
         document = document_of(found)

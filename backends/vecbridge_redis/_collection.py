@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vecbridge import (
     BackendError,
     Capabilities,
+    ConnectionFailedError,
     CorruptStoreError,
     Fields,
     IdRange,
@@ -33,8 +34,9 @@ from vecbridge_redis._connection import (
     Client,
     Command,
     Server,
-    answered,
     asked,
+    is_replica,
+    prefixes_of,
     text_of,
     words,
 )
@@ -202,7 +204,7 @@ class Hashes:
         # One at a time: others are served in between, and the time limit is that of one.
         for each in queries:
             params = ("PARAMS", 2, "query", each.tobytes())
-            found = answered(client, *self._search(query, scope, limit, *wanted, *params))
+            (found,) = self._ask(client, [self._search(query, scope, limit, *wanted, *params)])
             _, rows = self._found(found, (".vector", "score"), limit)
             scores = np.array([values[1] for _, values in rows], np.float64)
             vectors = self._vectors((key, values[0]) for key, values in rows)
@@ -231,10 +233,20 @@ class Hashes:
         self, client: Client, commands: Sequence[Command], *, atomic: bool = False
     ) -> list[Any]:
         """Return the answers to commands, from the index that this one is, and whole."""
-        given = [("FT.INFO", self._layout.search), *commands]
-        info, *answers = asked(client, given, atomic=atomic)
+        given = [("FT.INFO", self._layout.search), *commands, ("INFO", "replication")]
+        info, *answers, about = asked(client, given, atomic=atomic)
         if int(self._check(info)["indexing"]):
             raise self._error("the server has not yet indexed all records since it started")
+        if isinstance(about, Exception):
+            raise about
+        if is_replica(about) and not self._layout.server.replica:
+            # With this error, the connection is not used again: an address may move to another one.
+            raise ConnectionFailedError(
+                f"the server of index {self.info.name!r} has become a replica, which lags: name "
+                f"the primary, or open the index again for reads that are only eventual",
+                backend="redis",
+                operation="read",
+            )
         return answers
 
     def _check(self, info: Any) -> dict[str, Any]:
@@ -242,7 +254,8 @@ class Hashes:
         if isinstance(info, Exception) and not re.search(UNKNOWN, str(info), re.IGNORECASE):
             raise info
         found = {} if isinstance(info, Exception) else words(info)
-        if self._layout.prefix not in prefixes_of(found):
+        name = text_of(found.get("index_name"))
+        if name != self._layout.search or self._layout.prefix not in prefixes_of(found):
             raise self._gone()
         return found
 
@@ -267,8 +280,10 @@ class Hashes:
         if scope.within is not None:
             return sorted({*self._keys(scope.within)})
         prefix = re.sub(r"([*?\[\]\\^])", r"\\\1", self._layout.prefix)
-        found = client.scan_iter(match=f"{prefix}*", count=_SCANNED)
-        return sorted({text_of(key) for key in found})
+        found = {text_of(key) for key in client.scan_iter(match=f"{prefix}*", count=_SCANNED)}
+        # No key is what an index that was dropped has, too.
+        self._ask(client, [])
+        return sorted(found)
 
     def _query(self, scope: Scope) -> str:
         return "*" if scope.where is None else f"({self._condition.written(scope.where)})"
@@ -353,23 +368,10 @@ class Hashes:
         )
 
 
-def prefixes_of(found: Mapping[str, Any]) -> list[str]:
-    """Return the prefixes of the keys that an index is over."""
-    return [
-        text_of(each) for each in words(found.get("index_definition") or {}).get("prefixes", ())
-    ]
-
-
 def document_of(found: Mapping[str, Any]) -> str | None:
     """Return the schema that stands among the prefixes; ``None`` of another program's index."""
     documents = (each.removeprefix(KEYS) for each in prefixes_of(found) if each.startswith(KEYS))
     return next((each for each in documents if each.startswith('{"vecbridge":')), None)
-
-
-def algorithms_of(found: Mapping[str, Any]) -> list[str]:
-    """Return how the vectors of an index are searched, of each attribute of vectors."""
-    attributes = map(words, found.get("attributes", ()))
-    return [text_of(each["algorithm"]) for each in attributes if "algorithm" in each]
 
 
 def _names(columns: Columns) -> tuple[str, ...]:

@@ -114,6 +114,18 @@ def described(client: Client, name: str) -> Mapping[str, Any] | None:
     raise found
 
 
+def prefixes_of(found: Mapping[str, Any]) -> list[str]:
+    """Return the prefixes of the keys that an index is over."""
+    definition = words(found.get("index_definition") or {})
+    return [text_of(each) for each in definition.get("prefixes", ())]
+
+
+def algorithms_of(found: Mapping[str, Any]) -> list[str]:
+    """Return how the vectors of an index are searched, of each attribute of vectors."""
+    attributes = map(words, found.get("attributes", ()))
+    return [text_of(each["algorithm"]) for each in attributes if "algorithm" in each]
+
+
 def server_of(client: Client) -> Server:
     """Return what the server says of itself.
 
@@ -135,8 +147,13 @@ def server_of(client: Client) -> Server:
         version,
         fsync if said.get("aof_enabled") else "never",
         text_of(said.get("maxmemory_policy")),
-        text_of(said.get("role")) == "slave",
+        is_replica(about),
     )
+
+
+def is_replica(about: Mapping[Any, Any]) -> bool:
+    """Return whether a server only reads, by its answer to ``INFO``."""
+    return text_of(words(about).get("role")) == "slave"
 
 
 def words(found: Mapping[Any, Any]) -> dict[str, Any]:
@@ -165,11 +182,6 @@ ERRORS = ErrorTable(
             match=_says("unknown command|unknown subcommand.*HELLO"),
             kind=ConfigurationError,
             advice="Redis 7 with the search module or Redis 8 is needed",
-        ),
-        Cause(
-            match=_says("index on db|DB index is out of range"),
-            kind=ConfigurationError,
-            advice="Redis searches in database 0 alone: correct the setting db",
         ),
         Cause(
             match=_says("LOADING|MASTERDOWN|Link with MASTER|TRYAGAIN"),

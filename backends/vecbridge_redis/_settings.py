@@ -27,7 +27,7 @@ class RedisSettings(RemoteSettings):
             settings of their own.
         host: of the server.
         port: of the server.
-        db: number of the database; Redis searches in 0 alone.
+        db: number of the database: 0, in which alone Redis searches.
         username: who asks; the default user where none is named.
         password: of the user.
         tls: encrypt the connection, and check the server's certificate.
@@ -46,7 +46,7 @@ class RedisSettings(RemoteSettings):
     uri: SecretStr | None = Field(default=None, exclude=True)
     host: str = "localhost"
     port: int = Field(default=6379, ge=1, le=65535)
-    db: int = Field(default=0, ge=0)
+    db: int = 0
     username: str | None = None
     password: SecretStr | None = None
     tls: bool = False
@@ -92,6 +92,13 @@ class RedisSettings(RemoteSettings):
         if not re.fullmatch(r"[\w.:-]+", host):
             raise ValueError("the host is a name or an address, without a scheme or a port")
         return host
+
+    @model_validator(mode="after")
+    def _is_searched(self) -> RedisSettings:
+        # Records of another database would be kept there, and found by no search.
+        if self.db != 0:
+            raise ValueError("Redis searches in database 0 alone, so the setting db is 0")
+        return self
 
     @property
     def place(self) -> str:

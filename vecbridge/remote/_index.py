@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Generic, TypeVar, cast
@@ -65,6 +66,7 @@ class RemoteIndex(Generic[ClientT]):
         self._put_rows = put_rows
         self._ids_at_a_time = ids_at_a_time
         self._closed = False
+        self._effort = effort
         exact = ExactRanker(collection, most=collection.capabilities.max_k, norms=norms)
         self._ranker: ExactRanker[ClientT] | ApproximateRanker[ClientT] = exact
         if not collection.capabilities.exact:
@@ -80,7 +82,9 @@ class RemoteIndex(Generic[ClientT]):
     @property
     def capabilities(self) -> Capabilities:
         """Return what this index can do, read from the live connection."""
-        return self._collection.capabilities
+        found = self._collection.capabilities
+        # An effort that is kept to promises no share.
+        return found if self._effort is None else replace(found, recall=None)
 
     @property
     def collection(self) -> Collection[ClientT]:

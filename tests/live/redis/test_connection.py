@@ -49,17 +49,6 @@ def test_who_may_not_ask_is_refused(locked: RedisServer, given: dict[str, str]) 
         error = error.__cause__ or error.__context__
 
 
-@pytest.mark.parametrize(("db", "said"), [(1, "0 alone"), (99, "setting db")])
-def test_a_database_that_cannot_be_searched_is_refused(
-    locked: RedisServer, db: int, said: str
-) -> None:
-    with (
-        opened(locked, password=SECRET, db=db) as store,
-        pytest.raises(ConfigurationError, match=said),
-    ):
-        store.create_index("x", dimension=2, metric="cosine")
-
-
 def grant(server: RedisServer, user: str, *rights: str) -> None:
     """Make a user that may do nothing else, on the keys of one index alone."""
     with server.client(password=SECRET) as client:

@@ -19,7 +19,7 @@ SECRET = "hunter2-hunter2"
     [
         ({}, {"host": "localhost", "port": 6379, "db": 0, "tls": False}),
         ({"uri": "redis://db.example"}, {"host": "db.example", "port": 6379}),
-        ({"uri": "rediss://db:7000/2"}, {"host": "db", "port": 7000, "db": 2, "tls": True}),
+        ({"uri": "rediss://db:7000/0"}, {"host": "db", "port": 7000, "db": 0, "tls": True}),
         ({"uri": "redis://[::1]:7000"}, {"host": "::1", "place": "[::1]:7000"}),
         ({"uri": f"redis://me:{SECRET}@db"}, {"username": "me", "host": "db"}),
         ({"uri": f"redis://:{SECRET}@db"}, {"username": None, "host": "db"}),
@@ -55,7 +55,8 @@ def test_an_address_becomes_settings(given: dict[str, Any], expected: dict[str, 
         {"host": "redis://db"},
         {"algorithm": "SVS"},
         {"recall": 1.0},
-        {"db": -1},
+        {"db": 1},
+        {"uri": f"redis://me:{SECRET}@db/1"},
     ],
 )
 def test_what_is_no_setting_is_refused_without_being_shown(given: dict[str, Any]) -> None:
