@@ -145,6 +145,7 @@ class LancedbBackend(RemoteBackend[Database]):
                 info, rows = index.info, index.count(Scope())
                 table = cast(Table, index.collection)
                 strays = self.link.run("diagnose", table.strays)
+                twins = self.link.run("diagnose", table.twins)
             except (SchemaMismatchError, CorruptStoreError) as error:
                 yield Finding(f"index {name}", "warning", "it cannot be opened", str(error))
                 continue
@@ -156,6 +157,13 @@ class LancedbBackend(RemoteBackend[Database]):
                     "warning",
                     f"of {strays:,} records, another program changed the vector and not the norm",
                     "a search may miss them: upsert them again",
+                )
+            if twins:
+                yield Finding(
+                    f"index {name}",
+                    "warning",
+                    f"{len(twins):,} ids are there twice, {twins[0]!r} among them",
+                    "scans and searches are refused: upsert the records of these ids again",
                 )
 
     def versions(self) -> dict[str, str]:

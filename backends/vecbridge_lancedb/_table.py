@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from lancedb import index as indexes
 from lancedb.query import ColumnOrdering
 from numpy.typing import NDArray
@@ -146,11 +147,14 @@ class Table:
                 columns.append(pa.array(given[field.name], field.type))
             else:
                 columns.append(pa.nulls(len(ids), field.type))
-        merge = table.merge_insert(layout.key).when_matched_update_all()
+        # Through an index on the key, LanceDB does not see that another writer inserts the same id.
+        # Without it, a write among 100 000 records takes 15 ms instead of 11.
+        merge = table.merge_insert(layout.key).use_index(False).when_matched_update_all()
         done = merge.when_not_matched_insert_all().execute(
             pa.Table.from_arrays(columns, schema=table.schema), timeout=self._timeout
         )
-        if not layout.owned and done.version > version + 1:
+        twins = done.num_updated_rows + done.num_inserted_rows > len(ids)
+        if twins or (not layout.owned and done.version > version + 1):
             self._without_twins(client, ids)
         self._compact(client, done.version)
 
@@ -243,6 +247,12 @@ class Table:
         measured = norm_of(self._layout.vector, self.info.dimension)
         apart = f"abs({measured} - {self._layout.norm}) > {_APART} * {measured}"
         return int(client.table(self._layout.table).count_rows(self._where(Scope(), [apart])))
+
+    def twins(self, client: Database) -> list[str]:
+        """Return the ids that several rows share, which another program wrote."""
+        ids = self._sorted(client.table(self._layout.table), Scope()).combine_chunks()
+        later: list[str] = ids[1:].filter(pc.equal(ids[1:], ids[:-1])).unique().to_pylist()
+        return later
 
     def _with_effort(self, search: Any, effort: int | None, limit: int) -> Any:
         if effort is None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -243,7 +244,12 @@ class CheckedEngine:
 
     def _check_ids(self, ids: Sequence[str], operation: str) -> None:
         if len(set(ids)) != len(ids):
-            self._refuse(operation, "an id is there twice")
+            again = next(name for name, count in Counter(ids).items() if count > 1)
+            self._refuse(
+                operation,
+                f"an id is there twice, {again!r}: where another program wrote it, delete it and "
+                f"write it again",
+            )
         if not {str}.issuperset(map(type, ids)):
             self._refuse(operation, "an id is no string")
 

@@ -15,7 +15,14 @@ import pytest
 
 import vecbridge
 from tests.live.lancedb.conftest import Opener
-from vecbridge import ConnectionFailedError, CorruptStoreError, Index, IndexNotFoundError, Store
+from vecbridge import (
+    BackendError,
+    ConnectionFailedError,
+    CorruptStoreError,
+    Index,
+    IndexNotFoundError,
+    Store,
+)
 from vecbridge.diagnosis import Finding
 from vecbridge_lancedb import LancedbBackend
 
@@ -39,17 +46,39 @@ def test_two_that_insert_an_id_leave_one_record(raw: Any, opened: Opener, ours: 
         columns = [("id", pa.string()), ("vector", pa.list_(pa.float32(), 2))]
         raw.create_table("t", schema=pa.schema(columns))
     index = store.open_index("t")
+    # So many versions that the table was put together, and its index on the ids is used.
+    old = [f"old{row}" for row in range(66 if ours else 0)]
+    for name in old:
+        index.upsert([name], [[0, 0]])
     barrier = threading.Barrier(2, timeout=60)
     with ThreadPoolExecutor() as pool:
         others = [opened(metric="euclidean").open_index("t") for _ in range(2)]
         for done in [pool.submit(write, other, 1.0 + n, barrier) for n, other in enumerate(others)]:
             done.result()
     found = [name for records in index.scan() for name in records.ids]
-    assert len(found) == len(set(found)) == index.count() == ROUNDS * ROWS
+    assert len(found) == len(set(found)) == index.count() == ROUNDS * ROWS + len(old)
     # Each write is there whole, or not at all.
     for step in range(ROUNDS):
         held = index.fetch([f"{step}-{row}" for row in range(ROWS)]).vectors
         assert len(np.unique(held)) == 1
+
+
+def test_an_id_that_another_program_wrote_twice_is_named_and_mended_by_a_write(
+    raw: Any, opened: Opener
+) -> None:
+    store = opened()
+    index = store.create_index("t", dimension=2, metric="euclidean")
+    index.upsert(["a", "b"], [[1, 1], [2, 2]])
+    table = raw.open_table("t")
+    table.add(table.to_arrow().slice(0, 1))
+    for read in (lambda: list(index.scan()), lambda: index.search([1, 1], k=3)):
+        with pytest.raises(BackendError, match=r"twice, 'a': .*delete it and write it again"):
+            read()
+    (found,) = [each for each in diagnosed(store) if each.status == "warning"]
+    assert "'a'" in found.found
+    index.upsert(["a", "c"], [[5, 5], [6, 6]])
+    assert [name for part in index.scan() for name in part.ids] == ["a", "b", "c"]
+    assert index.fetch(["a"]).vectors.tolist() == [[5, 5]]
 
 
 def test_many_small_writes_are_put_together_and_seen_at_once(raw: Any, opened: Opener) -> None:
