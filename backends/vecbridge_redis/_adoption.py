@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from vecbridge import Fields, IdRange, IndexInfo, Metric, SchemaMismatchError, Scope
 from vecbridge.fields import FieldType
 from vecbridge.remote import Columns, Nearest, Page
-from vecbridge_redis._collection import METRICS, Hashes, Layout, Row
+from vecbridge_redis._collection import METRICS, Hashes, Row
 from vecbridge_redis._connection import Client, Command, Server, text_of, words
+from vecbridge_redis._searched import Layout
 
 NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,254}")
 """What the contract takes for a name."""

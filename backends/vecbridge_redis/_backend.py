@@ -12,14 +12,7 @@ from vecbridge.diagnosis import Finding
 from vecbridge.fields import FIELD_TYPES
 from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, to_document
 from vecbridge_redis._adoption import NAME, Adopted, adopted
-from vecbridge_redis._collection import (
-    KEYS,
-    MAX_DIMENSION,
-    METRICS,
-    Hashes,
-    Layout,
-    document_of,
-)
+from vecbridge_redis._collection import MAX_DIMENSION, METRICS, Hashes
 from vecbridge_redis._connection import (
     ERRORS,
     UNKNOWN,
@@ -35,6 +28,7 @@ from vecbridge_redis._connection import (
     words,
 )
 from vecbridge_redis._records import schema_of
+from vecbridge_redis._searched import KEYS, Layout, document_of
 from vecbridge_redis._settings import RedisSettings
 
 _ROWS = 1_000

@@ -3,55 +3,30 @@
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import (
-    BackendError,
-    Capabilities,
-    ConnectionFailedError,
-    CorruptStoreError,
-    Fields,
-    IdRange,
-    IndexInfo,
-    IndexNotFoundError,
-    Metric,
-    Records,
-    Scope,
-)
+from vecbridge import Capabilities, Fields, IdRange, IndexNotFoundError, Metric, Records, Scope
 from vecbridge.fields import FIELD_TYPES, FieldType, base_of
 from vecbridge.filters import FILTER_OPERATORS, And, Comparison, Filter, FilterOperator
 from vecbridge.ranking import EngineGeometry, ScoreForm
 from vecbridge.remote import NORM, Columns, Nearest, Page
-from vecbridge_redis._connection import (
-    UNKNOWN,
-    Client,
-    Command,
-    Server,
-    asked,
-    is_replica,
-    prefixes_of,
-    text_of,
-    words,
-)
+from vecbridge_redis._connection import Client, asked, text_of, words
 from vecbridge_redis._filters import Condition
 from vecbridge_redis._records import hashes, value_of
+from vecbridge_redis._searched import MOST_KEYS, SCANNED, Layout, Searched
 
 Row: TypeAlias = tuple[str, list[Any]]
 """A key, and values of its hash."""
 
-KEYS = "vecbridge:"
-"""What all keys and prefixes of vecbridge's begin with, so that one right of a user is enough."""
-
 METRICS: dict[Metric, str] = {"cosine": "COSINE", "dotproduct": "IP", "euclidean": "L2"}
 MAX_DIMENSION = 32_768
-_MOST_KEYS, _FILTERED, _SCANNED = 1_000, 1_000, 10_000
+_FILTERED = 1_000
 # Of what a search finds at most: servers that others run allow 10 000.
 _MAX_K = 8_192
 _BATCH_BYTES = 8 << 20
@@ -62,25 +37,7 @@ _UNORDERED: tuple[FilterOperator, ...] = ("<", "<=", ">", ">=", "contains")
 _EXCEPT = frozenset(product(_TEXTS, _UNORDERED))
 
 
-class Layout(NamedTuple):
-    """How an index is kept.
-
-    Attributes:
-        info: the schema.
-        search: name of its index of searches.
-        prefix: of the keys of its records.
-        recall: that searches by HNSW are tuned for; ``None`` where they look at everything.
-        server: what it is kept on.
-    """
-
-    info: IndexInfo
-    search: str
-    prefix: str
-    recall: float | None
-    server: Server
-
-
-class Hashes:
+class Hashes(Searched):
     """Implements :class:`vecbridge.remote.Collection` on hashes.
 
     Args:
@@ -91,8 +48,7 @@ class Hashes:
     efforts: Sequence[int] = _EFFORTS
 
     def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self.info = layout.info
+        super().__init__(layout)
         self.form: ScoreForm = "squared" if layout.info.metric == "euclidean" else "one-minus"
         self._band = EngineGeometry(self.info.metric, self.info.dimension, self.form).band
         self._condition = Condition(self.info.fields)
@@ -104,7 +60,7 @@ class Hashes:
             partitions=False,
             max_dimension=MAX_DIMENSION,
             max_k=_MAX_K,
-            max_within=_MOST_KEYS,
+            max_within=MOST_KEYS,
             max_batch_bytes=_BATCH_BYTES,
             field_types=frozenset(FIELD_TYPES),
             filters=FILTER_OPERATORS,
@@ -148,7 +104,7 @@ class Hashes:
 
     def count(self, client: Client, scope: Scope) -> int:
         """Return the number of records in scope."""
-        (found,) = self._ask(client, [self._search(self._query(scope), scope, 0)])
+        (found,) = self._ask(client, [self._search(self._query(scope), scope, 0)], indexed=True)
         return int(words(found)["total_results"])
 
     def page(
@@ -171,7 +127,7 @@ class Hashes:
         found: list[Row] = []
         while at < len(keys) and len(found) < limit:
             room = limit - len(found)
-            part = keys[at : at + min(room if scope.where is None else _FILTERED, _SCANNED)]
+            part = keys[at : at + min(room if scope.where is None else _FILTERED, SCANNED)]
             if scope.where is None:
                 rows = self._rows(client, part, columns)
             else:
@@ -204,7 +160,8 @@ class Hashes:
         # One at a time: others are served in between, and the time limit is that of one.
         for each in queries:
             params = ("PARAMS", 2, "query", each.tobytes())
-            (found,) = self._ask(client, [self._search(query, scope, limit, *wanted, *params)])
+            search = self._search(query, scope, limit, *wanted, *params)
+            (found,) = self._ask(client, [search], indexed=True)
             _, rows = self._found(found, (".vector", "score"), limit)
             scores = np.array([values[1] for _, values in rows], np.float64)
             vectors = self._vectors((key, values[0]) for key, values in rows)
@@ -221,47 +178,6 @@ class Hashes:
     def prepare(self, client: Client, records: int) -> None:
         """Do nothing: the server links a record when it is written."""
 
-    def _ask(self, client: Client, commands: Sequence[Command]) -> list[Any]:
-        """Return the answers to commands, none of which failed."""
-        answers = self._answers(client, commands)
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
-
-    def _answers(
-        self, client: Client, commands: Sequence[Command], *, atomic: bool = False
-    ) -> list[Any]:
-        """Return the answers to commands, from the index that this one is, and whole."""
-        given = [("FT.INFO", self._layout.search), *commands, ("INFO", "replication")]
-        info, *answers, about = asked(client, given, atomic=atomic)
-        if int(self._check(info)["indexing"]):
-            raise self._error("the server has not yet indexed all records since it started")
-        if isinstance(about, Exception):
-            raise about
-        if is_replica(about) and not self._layout.server.replica:
-            # With this error, the connection is not used again: an address may move to another one.
-            raise ConnectionFailedError(
-                f"the server of index {self.info.name!r} has become a replica, which lags: name "
-                f"the primary, or open the index again for reads that are only eventual",
-                backend="redis",
-                operation="read",
-            )
-        return answers
-
-    def _check(self, info: Any) -> dict[str, Any]:
-        """Return what the server says of the index; one of its name that was made later is none."""
-        if isinstance(info, Exception) and not re.search(UNKNOWN, str(info), re.IGNORECASE):
-            raise info
-        found = {} if isinstance(info, Exception) else words(info)
-        name = text_of(found.get("index_name"))
-        if name != self._layout.search or self._layout.prefix not in prefixes_of(found):
-            raise self._gone()
-        return found
-
-    def _keys(self, ids: Iterable[str]) -> list[str]:
-        return [self._layout.prefix + name for name in ids]
-
     def _beyond_band(self, where: Filter) -> Filter | None:
         """Return a filter without what is true of every vector that is indexed."""
         low, high = self._band
@@ -275,25 +191,8 @@ class Hashes:
                 return None
         return where
 
-    def _all_keys(self, client: Client, scope: Scope) -> list[str]:
-        """Return the keys of all records in scope, sorted; a walk may come by one twice."""
-        if scope.within is not None:
-            return sorted({*self._keys(scope.within)})
-        prefix = re.sub(r"([*?\[\]\\^])", r"\\\1", self._layout.prefix)
-        found = {text_of(key) for key in client.scan_iter(match=f"{prefix}*", count=_SCANNED)}
-        # No key is what an index that was dropped has, too.
-        self._ask(client, [])
-        return sorted(found)
-
     def _query(self, scope: Scope) -> str:
         return "*" if scope.where is None else f"({self._condition.written(scope.where)})"
-
-    def _search(self, query: str, scope: Scope, limit: int, *more: Any) -> Command:
-        """Return a search without a limit of time: the server's would make it return less."""
-        among = () if scope.within is None else ("INKEYS", len(scope.within))
-        keys = self._keys(scope.within or ())
-        limits = ("LIMIT", 0, limit, "TIMEOUT", 0, "DIALECT", 2)
-        return ("FT.SEARCH", self._layout.search, query, *among, *keys, *more, *limits)
 
     def _found(self, answer: Any, names: Sequence[str], limit: int) -> tuple[int, list[Row]]:
         """Return how many records a search found, and the keys and the values of those listed."""
@@ -316,15 +215,17 @@ class Hashes:
     ) -> tuple[int, list[Row]]:
         names = _names(columns)
         search = self._search(self._query(scope), scope, limit, "RETURN", len(names), *names)
-        return self._found(self._ask(client, [search])[0], names, limit)
+        return self._found(self._ask(client, [search], indexed=True)[0], names, limit)
 
     def _rows(self, client: Client, keys: Sequence[str], columns: Columns) -> list[Row]:
-        names = _names(columns)
-        rows = zip(keys, self._ask(client, [("HMGET", key, *names) for key in keys]), strict=True)
-        return [(key, values) for key, values in rows if values[0] is not None]
-
-    def _ids(self, keys: Iterable[str]) -> tuple[str, ...]:
-        return tuple(key.removeprefix(self._layout.prefix) for key in keys)
+        names, rows = _names(columns), []
+        answers = self._answers(client, [("HMGET", key, *names) for key in keys])
+        for key, values in zip(keys, answers, strict=True):
+            if isinstance(values, Exception):
+                raise self._spoilt(key, "is no hash") if "WRONGTYPE" in str(values) else values
+            if values[0] is not None:
+                rows.append((key, values))
+        return rows
 
     def _records(self, rows: Sequence[Row], columns: Columns) -> Records:
         vectors = np.empty((len(rows), 0), np.float32)
@@ -332,46 +233,29 @@ class Hashes:
             vectors = self._vectors((key, values[1] or values[2]) for key, values in rows)
         first = 3 if columns.vectors else 1
         fields = {
-            name: [self._read(name, values[at]) for _, values in rows]
+            name: [self._read(key, name, values[at]) for key, values in rows]
             for at, name in enumerate(columns.fields, first)
         }
         return Records(self._ids(key for key, _ in rows), vectors, fields)
 
-    def _read(self, name: str, value: bytes | None) -> Any:
-        return value_of(base_of(self.info.fields[name]), value)
+    def _read(self, key: str, name: str, value: bytes | None) -> Any:
+        kind = base_of(self.info.fields[name])
+        try:
+            return value_of(kind, value)
+        except ValueError:
+            problem = f"has no value of type {kind} in field {name!r}"
+        # Outside of the handler: the value is not in the context.
+        raise self._spoilt(key, problem)
 
     def _vectors(self, blobs: Iterable[tuple[str, bytes | None]]) -> NDArray[np.float32]:
         size, table = 4 * self.info.dimension, []
         for key, blob in blobs:
             if blob is None or len(blob) != size:
-                raise CorruptStoreError(
-                    f"the hash {key!r} has no vector of {self.info.dimension} float32 values; "
-                    f"another program wrote it: delete it, or write the record again",
-                    backend="redis",
-                    operation="read",
-                )
+                problem = f"has no vector of {self.info.dimension} float32 values"
+                raise self._spoilt(key, problem)
             table.append(blob)
         found = np.frombuffer(b"".join(table), np.float32).reshape(-1, self.info.dimension)
         return found.astype(np.float32)
-
-    def _gone(self) -> IndexNotFoundError:
-        return IndexNotFoundError(
-            f"index {self.info.name!r} was dropped; open it again, if it was created again"
-        )
-
-    def _error(self, problem: str) -> BackendError:
-        return BackendError(
-            f"index {self.info.name!r} of Redis gave no whole answer: {problem}; try again",
-            backend="redis",
-            operation="read",
-            retryable=True,
-        )
-
-
-def document_of(found: Mapping[str, Any]) -> str | None:
-    """Return the schema that stands among the prefixes; ``None`` of another program's index."""
-    documents = (each.removeprefix(KEYS) for each in prefixes_of(found) if each.startswith(KEYS))
-    return next((each for each in documents if each.startswith('{"vecbridge":')), None)
 
 
 def _names(columns: Columns) -> tuple[str, ...]:

@@ -66,8 +66,25 @@ def hashes(
 
 
 def value_of(kind: BaseType, text: bytes | None) -> Any:
-    """Return the value of a field from a hash."""
+    """Return the value of a field from a hash.
+
+    Raises:
+        ValueError: it is none of this type.
+    """
     return None if text is None else _READERS[kind](text)
+
+
+def _boolean(text: bytes) -> bool:
+    if text not in {b"0", b"1"}:
+        raise ValueError("a boolean is 0 or 1")
+    return text == b"1"
+
+
+def _strings(text: bytes) -> list[str]:
+    found = json.loads(text)
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ValueError("strings are a JSON array of them")
+    return found
 
 
 def _text(name: str, value: str) -> tuple[str, ...]:
@@ -101,7 +118,7 @@ _READERS: dict[BaseType, Callable[[bytes], Any]] = {
     "string": bytes.decode,
     "integer": int,
     "float": float,
-    "boolean": b"1".__eq__,
+    "boolean": _boolean,
     "timestamp": int,
-    "strings": json.loads,
+    "strings": _strings,
 }

@@ -217,6 +217,9 @@ def checked_settings(
 ) -> Settings | list[tuple[tuple[int | str, ...], str]]:
     """Return the settings, or the place and the reason of each problem with them."""
     values = {key: item.value for key, item in given.items() if item.value is not None}
+    if broken := [key for key, value in values.items() if _is_broken_text(settings, key, value)]:
+        # A client that encodes it would raise an error that has all of it, a password too.
+        return [((key,), "it holds bytes that are not UTF-8") for key in broken]
     hidden = [value for key, value in values.items() if is_secret(settings, key)]
     hidden += hidden_parts(values)
     try:
@@ -260,6 +263,14 @@ def _found(settings: type[Settings], key: str, value: object) -> str:
     ):
         return repr(value) if is_ordinary(value) else MASK
     return quoted(value)
+
+
+def _is_broken_text(settings: type[Settings], key: str, value: object) -> bool:
+    """Return whether text, other than a file's name, cannot be encoded."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or _mentions(settings.model_fields[key].annotation, (PurePath,)):
+        return False
+    return any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def is_secret(settings: type[BaseModel], key: str) -> bool:

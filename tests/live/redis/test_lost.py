@@ -11,7 +11,14 @@ import redis
 import vecbridge
 from tests.live.redis.conftest import Opener
 from tests.servers.redis import running_redis
-from vecbridge import ConfigurationError, ConnectionFailedError, IndexNotFoundError, field
+from vecbridge import (
+    ConfigurationError,
+    ConnectionFailedError,
+    CorruptStoreError,
+    IndexNotFoundError,
+    field,
+)
+from vecbridge.diagnosis import diagnose
 
 
 def ask(client: redis.Redis, *command: Any) -> Any:
@@ -91,3 +98,59 @@ def test_a_primary_that_became_a_replica_is_not_read_as_one() -> None:
 def test_an_effort_that_is_given_promises_no_recall(opened: Opener, name: str) -> None:
     store = opened(algorithm="hnsw", hnsw_ef_runtime=1)
     assert store.create_index(name, dimension=2, metric="cosine").capabilities.recall is None
+
+
+FIELDS: Any = {"n": "integer?", "t": "string?", "l": "strings?", "b": "boolean?"}
+RECORD: Any = {"n": [1], "t": ["x"], "l": [["q"]], "b": [True]}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("n", b"two"), ("t", b"\xff"), ("l", b"5"), ("l", b"["), ("b", b"true"), (".vector", b"123")],
+)
+def test_what_another_program_spoilt_is_named(
+    opened: Opener, raw: redis.Redis, name: str, key: str, value: bytes
+) -> None:
+    index = opened().create_index(name, dimension=2, metric="cosine", fields=FIELDS)
+    index.upsert(["spoilt"], [[1, 2]], RECORD)
+    (held,) = raw.scan_iter(match=f"*{name}*:spoilt", count=10_000)
+    raw.hset(held, key, value)
+    said = "vector" if key == ".vector" else repr(key)
+    for call in (
+        lambda: index.fetch(["spoilt"]),
+        lambda: list(index.scan(9)),
+        lambda: index.search([1, 2], k=1, fields=["n", "t", "l", "b"]),
+    ):
+        with pytest.raises(CorruptStoreError, match=":spoilt") as caught:
+            call()
+        assert said in str(caught.value) or "no search finds it" in str(caught.value)
+        assert caught.value.__context__ is None
+    index.upsert(["spoilt"], [[1, 2]], RECORD)
+    assert index.search([1, 2], k=1, fields=["n"])[0].ids == ("spoilt",)
+
+
+def test_a_record_that_was_not_indexed_is_not_left_out(
+    opened: Opener, raw: redis.Redis, name: str, redis_uri: str
+) -> None:
+    index = opened().create_index(name, dimension=2, metric="cosine", fields=FIELDS)
+    index.upsert(
+        ["spoilt", "good"], [[1, 2], [2, 1]], {key: value * 2 for key, value in RECORD.items()}
+    )
+    (held,) = raw.scan_iter(match=f"*{name}*:spoilt", count=10_000)
+    raw.hset(held, ".norm", "abc")
+    for call in (
+        index.count,
+        lambda: index.search([1, 2], k=2),
+        lambda: index.count(where=field("n").is_missing()),
+    ):
+        with pytest.raises(CorruptStoreError, match=r":spoilt.*no search finds it"):
+            call()
+    assert index.fetch(["good"]).ids == ("good",)
+    findings = {each.check: each for each in diagnose("redis", uri=redis_uri, write=False)}
+    assert findings[f"index {name}"].status == "warning"
+    assert "could not be indexed" in findings[f"index {name}"].advice
+    index.delete(["spoilt"])
+    assert index.search([1, 2], k=2)[0].ids == ("good",)
+    raw.set(held, "no hash")
+    with pytest.raises(CorruptStoreError, match=r":spoilt.*is no hash"):
+        list(index.scan(9))

@@ -73,6 +73,17 @@ def test_a_secret_that_a_validator_quotes_is_masked(wrap: Callable[[str], object
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize("wrap", [str, SecretStr])
+@pytest.mark.parametrize("key", ["password", "uri", "db_name"])
+def test_text_that_cannot_be_encoded_is_refused(key: str, wrap: Callable[[str], object]) -> None:
+    # As the environment gives a byte that is not UTF-8.
+    message = refusal(**{key: wrap("hunter2\udcff")})
+    assert f"setting {key!r}" in message
+    assert "not UTF-8" in message
+    assert "hunter2" not in message or key == "db_name"
+    assert message.encode()
+
+
 def test_a_secret_that_a_validator_of_the_whole_quotes_is_masked() -> None:
     message = refusal(user="me", token="hunter2")
     assert "user and token exclude each other: **********" in message
