@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecbridge import FieldLimits, FieldType, IndexInfo, Metric, SchemaMismatchError
+from vecbridge_lancedb._layout import Layout, norm_of, quoted
 from vecbridge_lancedb._settings import LancedbSettings
-from vecbridge_lancedb._table import Layout, norm_of, quoted
 
 NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,254}")
 """What the contract takes for a name."""

@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, ClassVar, cast
+from uuid import uuid4
 
 import lancedb
 import pyarrow as pa
@@ -24,13 +26,13 @@ from vecbridge.remote import (
 )
 from vecbridge_lancedb._adoption import NAME, adopted
 from vecbridge_lancedb._connection import ERRORS, Database
+from vecbridge_lancedb._layout import DOCUMENT, TABLE_ID, Layout, identity_of
 from vecbridge_lancedb._settings import LancedbSettings
-from vecbridge_lancedb._table import MAX_DIMENSION, Layout, Table, index_config
+from vecbridge_lancedb._table import MAX_DIMENSION, Table, index_config
 
 _LONGEST = 200
 _TAKEN = frozenset({"id", "vector", "norm"})
 _PAUSES = (0.05, 0.2, 0.5)
-_DOCUMENT = b"vecbridge"
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
 """With it, LanceDB lets no two writers insert one id; without, two that begin at once both do."""
 
@@ -82,7 +84,7 @@ class LancedbBackend(RemoteBackend[Database]):
                 for name, kind in info.fields.items()
             ),
         ]
-        schema = pa.schema(columns, metadata={_DOCUMENT: to_document(info)})
+        schema = pa.schema(columns, metadata={DOCUMENT: to_document(info), TABLE_ID: uuid4().hex})
         try:
             table = client.connection.create_table(layout.table, schema=schema)
         except Exception as error:
@@ -97,7 +99,7 @@ class LancedbBackend(RemoteBackend[Database]):
         # It makes reads by id faster, and nothing else: the other maker may be in its way.
         with suppress(RuntimeError):
             table.create_index("id", config=BTree())
-        return Table(layout, self.settings)
+        return Table(replace(layout, identity=identity_of(schema)), self.settings)
 
     def find(self, client: Database, name: str) -> Table | None:
         """Return the table of an index."""
@@ -107,7 +109,17 @@ class LancedbBackend(RemoteBackend[Database]):
         info = self._read_info(table)
         if info is None:
             return Table(adopted(table, self.settings, name), self.settings)
-        return Table(self._layout(replace(info, name=name)), self.settings)
+        layout = self._layout(replace(info, name=name))
+        layout = replace(layout, identity=identity_of(table.schema))
+        layout.check(table.schema)
+        # What another program added: a write would erase it.
+        added = [column for column in table.schema if column.name not in layout.columns]
+        info = replace(
+            layout.info,
+            unsupported=MappingProxyType({each.name: str(each.type) for each in added}),
+            required=frozenset(each.name for each in added if not each.nullable),
+        )
+        return Table(replace(layout, info=info), self.settings)
 
     def names(self, client: Database) -> list[str]:
         """Return the names of the indexes."""
@@ -193,7 +205,7 @@ class LancedbBackend(RemoteBackend[Database]):
 
     def _read_info(self, table: Any) -> IndexInfo | None:
         """Return the schema of an index that a table keeps; ``None`` of another program's."""
-        document = (table.schema.metadata or {}).get(_DOCUMENT)
+        document, _ = identity_of(table.schema)
         return None if document is None else from_document(document.decode(), backend=self.name)
 
     def _layout(self, info: IndexInfo) -> Layout:

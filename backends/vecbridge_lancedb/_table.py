@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,9 +19,9 @@ from vecbridge import (
     ConfigurationError,
     Fields,
     IdRange,
-    IndexInfo,
     Metric,
     Records,
+    SchemaMismatchError,
     Scope,
 )
 from vecbridge.fields import FIELD_TYPES, base_of
@@ -31,6 +30,7 @@ from vecbridge.ranking import ScoreForm
 from vecbridge.remote import NORM, Columns, Nearest, Page, id_bounds
 from vecbridge_lancedb._connection import Database
 from vecbridge_lancedb._filters import Translator, text, texts
+from vecbridge_lancedb._layout import Layout, norm_of, quoted
 from vecbridge_lancedb._settings import LancedbSettings
 
 MAX_DIMENSION = 32_768
@@ -57,31 +57,6 @@ _INDEXES: dict[str, str] = {
     "ivf_hnsw_sq": "HnswSq",
     "ivf_hnsw_pq": "HnswPq",
 }
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How an index is kept in a table.
-
-    Attributes:
-        info: the schema of the index.
-        table: name of the table.
-        fields: column of each field.
-        key: column of the ids.
-        vector: column of the vectors.
-        norm: their norms, as expression.
-        optional: those of the two that rows may lack, and are then no records.
-        owned: the table is vecbridge's own: its key is one that LanceDB keeps unique.
-    """
-
-    info: IndexInfo
-    table: str
-    fields: Mapping[str, str]
-    key: str = "id"
-    vector: str = "vector"
-    norm: str = "norm"
-    optional: Sequence[str] = ()
-    owned: bool = True
 
 
 class Table:
@@ -134,8 +109,13 @@ class Table:
     ) -> None:
         """Merge records into the table, as one version of it."""
         layout = self._layout
-        table = client.table(layout.table)
+        table = self._current(client)
         version = table.version
+        if added := set(table.schema.names) - layout.columns - layout.info.unsupported.keys():
+            raise SchemaMismatchError(
+                f"another program added column {min(added)!r} to index {layout.info.name!r} after "
+                f"it was opened; open it again"
+            )
         given: dict[str, Any] = {layout.key: list(ids), layout.norm: norms}
         given.update((layout.fields[name], column) for name, column in fields.items())
         columns = []
@@ -160,16 +140,16 @@ class Table:
 
     def remove(self, client: Database, ids: Sequence[str]) -> None:
         """Remove records; a row without a vector is none, and stays."""
-        done = client.table(self._layout.table).delete(self._where(Scope(within=ids)))
+        done = self._current(client).delete(self._where(Scope(within=ids)))
         self._compact(client, done.version)
 
     def get(self, client: Database, ids: Sequence[str], columns: Columns) -> Records:
         """Return the records of ids."""
-        return self._read(client.table(self._layout.table), Scope(within=ids), columns)
+        return self._read(self._current(client), Scope(within=ids), columns)
 
     def count(self, client: Database, scope: Scope) -> int:
         """Return the number of records in scope."""
-        return int(client.table(self._layout.table).count_rows(self._where(scope)))
+        return int(self._current(client).count_rows(self._where(scope)))
 
     def page(
         self,
@@ -182,7 +162,7 @@ class Table:
     ) -> Page:
         """Return records in the order of their ids."""
         # One version for both reads. Only ids are sorted: sorting vectors would read them all.
-        table = client.table(self._layout.table)
+        table = self._current(client)
         bounds = [f"{self._key} {word} {text(bound)}" for word, bound in id_bounds(ids, after)]
         names = self._sorted(table, scope, bounds, limit)
         last = names[-1].as_py() if len(names) == limit else None
@@ -193,7 +173,7 @@ class Table:
 
     def cuts(self, client: Database, count: int) -> list[str]:
         """Return ids that cut the records into parts of about one size."""
-        names = self._sorted(client.table(self._layout.table), Scope())
+        names = self._sorted(self._current(client), Scope())
         starts = sorted({part * len(names) // count for part in range(1, count)} - {0})
         return [names[start].as_py() for start in starts]
 
@@ -206,7 +186,7 @@ class Table:
         effort: int | None,
     ) -> list[Nearest]:
         """Return the nearest records of each query, by an index where an effort is named."""
-        table, layout = client.table(self._layout.table), self._layout
+        table, layout = self._current(client), self._layout
         answers = []
         for query in queries:
             search = table.search(query, vector_column_name=layout.vector)
@@ -223,7 +203,7 @@ class Table:
 
     def sample(self, client: Database, count: int) -> NDArray[np.float32]:
         """Return the vectors of some records."""
-        table = client.table(self._layout.table)
+        table = self._current(client)
         rows = table.count_rows()
         chosen = np.random.default_rng().choice(rows, min(count, rows), replace=False)
         found = table.take_offsets(sorted(chosen.tolist())).select([self._layout.vector])
@@ -232,7 +212,7 @@ class Table:
     def prepare(self, client: Database, records: int) -> None:
         """Build the index where there is none, or where most records came after it."""
         settings, layout = self._settings, self._layout
-        table = client.table(layout.table)
+        table = self._current(client)
         names = [each.name for each in table.list_indices() if each.columns == [layout.vector]]
         name = names[0] if names else f"{layout.vector}_idx"
         built = table.index_stats(name)
@@ -246,13 +226,19 @@ class Table:
         """Count the records whose norm is not that of their vector, which another program wrote."""
         measured = norm_of(self._layout.vector, self.info.dimension)
         apart = f"abs({measured} - {self._layout.norm}) > {_APART} * {measured}"
-        return int(client.table(self._layout.table).count_rows(self._where(Scope(), [apart])))
+        return int(self._current(client).count_rows(self._where(Scope(), [apart])))
 
     def twins(self, client: Database) -> list[str]:
         """Return the ids that several rows share, which another program wrote."""
-        ids = self._sorted(client.table(self._layout.table), Scope()).combine_chunks()
+        ids = self._sorted(self._current(client), Scope()).combine_chunks()
         later: list[str] = ids[1:].filter(pc.equal(ids[1:], ids[:-1])).unique().to_pylist()
         return later
+
+    def _current(self, client: Database) -> Any:
+        """Open the newest version of the table."""
+        table = client.table(self._layout.table)
+        self._layout.check(table.schema)
+        return table
 
     def _with_effort(self, search: Any, effort: int | None, limit: int) -> Any:
         if effort is None:
@@ -310,7 +296,7 @@ class Table:
 
     def _without_twins(self, client: Database, ids: Sequence[str]) -> None:
         """Keep the last row of each id: in a table without a key, two writers may insert one."""
-        table = client.table(self._layout.table)
+        table = self._current(client)
         search = table.search().where(self._where(Scope(within=ids)))
         found = search.select([self._layout.key]).with_row_id(True).to_arrow()
         columns = found["_rowid"].to_pylist(), found[self._layout.key].to_pylist()
@@ -327,12 +313,6 @@ class Table:
                 client.table(self._layout.table).optimize()
 
 
-def norm_of(vector: str, dimension: int) -> str:
-    """Return the expression of the norm of a column of vectors, in double precision."""
-    zeros = ", ".join(["0.0"] * dimension)
-    return f"array_distance({quoted(vector)}, make_array({zeros}))"
-
-
 def index_config(settings: LancedbSettings, metric: Metric) -> Any:
     """Return LanceDB's description of the index that the settings ask for."""
     kind = getattr(indexes, _INDEXES[settings.index_type])
@@ -340,8 +320,3 @@ def index_config(settings: LancedbSettings, metric: Metric) -> Any:
         return kind(distance_type=_DISTANCES[metric], **settings.index_params)
     except TypeError as error:
         raise ConfigurationError(f"backend 'lancedb': setting index_params: {error}") from None
-
-
-def quoted(column: str) -> str:
-    """Return the name of a column as SQL has it."""
-    return f"`{column}`"
