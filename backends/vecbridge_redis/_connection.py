@@ -72,8 +72,12 @@ def connected(settings: RedisSettings) -> Client:
     )
     try:
         client.ping()
-    except BaseException:
+    except BaseException as error:
         client.close()
+        if settings.tls and isinstance(error, redis.TimeoutError):
+            # It waits for more of what it takes for a command.
+            said = f"{error}, as of a server without TLS, for which tls is False"
+            raise redis.TimeoutError(said) from None
         raise
     return client
 
@@ -214,6 +218,11 @@ ERRORS = ErrorTable(
         Cause(
             match=_says("MISCONF"),
             advice="The server cannot save to its disk; free some, and look into its log",
+        ),
+        Cause(
+            match=_says("LIMIT exceeds maximum"),
+            advice="Raise it: FT.CONFIG SET MAXSEARCHRESULTS 10000, or search-max-search-results "
+            "of Redis 8",
         ),
         Cause(match=_says("Schema is limited"), kind=InvalidArgumentError),
         Cause(match=_says(UNKNOWN), kind=IndexNotFoundError, advice="It was dropped"),

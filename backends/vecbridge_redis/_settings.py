@@ -100,6 +100,15 @@ class RedisSettings(RemoteSettings):
             raise ValueError("Redis searches in database 0 alone, so the setting db is 0")
         return self
 
+    @model_validator(mode="after")
+    def _is_used(self) -> RedisSettings:
+        # Without an algorithm, what a search is worth is that of indexes that are there already.
+        sought = {"recall", "hnsw_ef_runtime"} if "algorithm" in self.model_fields_set else set()
+        unused = self.model_fields_set & {"hnsw_m", "hnsw_ef_construction", *sought}
+        if self.algorithm == "flat" and unused:
+            raise ValueError(f"{', '.join(sorted(unused))} is of algorithm='hnsw' alone")
+        return self
+
     @property
     def place(self) -> str:
         """Where the server is, without any credentials."""

@@ -127,6 +127,15 @@ def test_a_server_that_is_none_is_said_to_be(locked: RedisServer) -> None:
         store.index_names()
 
 
+def test_a_server_that_speaks_no_tls_is_said_to(locked: RedisServer) -> None:
+    uri = locked.uri.replace("redis:", "rediss:")
+    with (
+        vecbridge.get_backend("redis", uri=uri, timeout=0.3) as store,
+        pytest.raises(OperationTimeoutError, match="without TLS"),
+    ):
+        store.index_names()
+
+
 def test_a_cluster_is_refused() -> None:
     (port,) = free_ports(1)
     with (

@@ -57,6 +57,18 @@ def test_a_server_that_gives_its_searches_no_time_still_answers_exactly(
         assert index.count(where=field("size") >= 0) == len(vectors)
 
 
+def test_a_server_that_lists_too_little_is_told_apart(
+    opened: Opener, raw: redis.Redis, name: str
+) -> None:
+    index = opened().create_index(name, dimension=2, metric="cosine")
+    index.upsert(["a"], [[1, 2]])
+    with (
+        configured(raw, MAXSEARCHRESULTS="5"),
+        pytest.raises(BackendError, match="MAXSEARCHRESULTS"),
+    ):
+        index.search([1, 2], k=1)
+
+
 def test_what_numeric_rounds_is_kept_beside_it(opened: Opener, raw: redis.Redis, name: str) -> None:
     index = opened().create_index(
         name, dimension=2, metric="cosine", fields={"size": "integer", "label": "string?"}

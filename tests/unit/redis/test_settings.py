@@ -29,6 +29,7 @@ SECRET = "hunter2-hunter2"
             {"host": "db", "port": 1, "username": "me", "place": "db:1"},
         ),
         ({"algorithm": "HNSW"}, {"algorithm": "hnsw"}),
+        ({"recall": 0.9, "hnsw_ef_runtime": 64}, {"algorithm": "flat", "recall": 0.9}),
         ({"algorithm": "FLAT"}, {"algorithm": "flat"}),
     ],
 )
@@ -56,6 +57,8 @@ def test_an_address_becomes_settings(given: dict[str, Any], expected: dict[str, 
         {"algorithm": "SVS"},
         {"recall": 1.0},
         {"db": 1},
+        {"hnsw_m": 8},
+        {"algorithm": "flat", "recall": 0.9},
         {"uri": f"redis://me:{SECRET}@db/1"},
     ],
 )
