@@ -48,6 +48,7 @@ REASONS = {
     "vecbridge_pgvector._table": "the records of an index are one idea, and a store another",
     "vecbridge_pgvector._reads": "reading a table is one idea, and writing and searching another",
     "vecbridge_qdrant._adoption": "reading what others made is one idea; making is another",
+    "vecbridge_redis._filters": "a filter language is one idea, and keeping records another",
     "vecbridge_torch._scores": "the proof of what narrow products are worth is read alone",
 }
 """Why a module is one although another one alone imports it, by its name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import pytest
 
@@ -16,6 +16,7 @@ from vecbridge import (
     AuthenticationError,
     ConfigurationError,
     ConnectionFailedError,
+    CorruptStoreError,
     OperationTimeoutError,
     Store,
 )
@@ -78,6 +79,12 @@ def test_a_user_does_what_it_has_rights_for(locked: RedisServer) -> None:
         index = reader.open_index("rights")
         assert index.search([1, 2], k=1)[0].ids == ("a",)
         assert [batch.ids for batch in index.scan(9)] == [("a",)]
+        with locked.client(password=SECRET) as raw:
+            (key,) = raw.scan_iter(match="vecbridge:{rights.*:a", count=10_000)
+            for value, said in (("abc", "no search finds it"), ("2.0", "")):
+                raw.hset(key, ".norm", value)
+                with pytest.raises(CorruptStoreError, match=said) if said else nullcontext():
+                    reader.open_index("rights").search([1, 2], k=1)
         # Who may not see how the server is configured is not told that it keeps everything.
         assert not index.capabilities.durable
         with pytest.raises(AuthenticationError, match="rights"):
