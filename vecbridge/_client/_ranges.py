@@ -17,7 +17,7 @@ from vecbridge._errors import InvalidArgumentError
 
 EVERY_ID = IdRange()
 
-_FIRST_ID = "\x01"
+FIRST_ID = "\x01"
 """The smallest of all ids."""
 
 
@@ -105,4 +105,4 @@ def partition(index: CheckedEngine, count: int, consistency: Consistency) -> lis
         cuts = [names[len(names) * part // parts] for part in range(1, parts)]
         found = [IdRange(*edge) for edge in pairwise([None, *cuts, None])]
     # A scan without any end would be one of everything, in any order.
-    return found if len(found) > 1 else [IdRange(_FIRST_ID)]
+    return found if len(found) > 1 else [IdRange(FIRST_ID)]

@@ -61,10 +61,12 @@ def finish(cut: Plan, sent: Iterable[Sent], read: Iterable[Digest], backend: str
         backend: name of the target's store, for errors.
 
     Raises:
-        InvalidArgumentError: a partition was not reported, or twice.
-        CorruptStoreError: what was read back is not what was sent; it names the partitions.
+        InvalidArgumentError: a partition was not reported, or twice, or a report is none.
+        CorruptStoreError: what was read back is not what was sent; it names the partitions. Or
+            the source has no longer as many records as when the plan was made.
     """
-    pairs = list(zip(each_once(cut, sent), each_once(cut, read), strict=True))
+    count = len(cut.partitions)
+    pairs = list(zip(each_once(count, sent, Sent), each_once(count, read, Digest), strict=True))
     wrong = [
         f"{part}: the source gave {mine.records:,} records with checksum {mine.checksum.digest}, "
         f"the copy has {theirs.records:,} with {theirs.checksum.digest}"
@@ -74,7 +76,15 @@ def finish(cut: Plan, sent: Iterable[Sent], read: Iterable[Digest], backend: str
     if wrong:
         more = f"; and {len(wrong) - 1} more partitions differ" if len(wrong) > 1 else ""
         raise _corrupt(cut, f"{wrong[0]}{more}", backend)
-    return sum((theirs.checksum for _, theirs in pairs), Checksum())
+    total = sum((theirs.checksum for _, theirs in pairs), Checksum())
+    if total.records != cut.records:
+        raise _corrupt(
+            cut,
+            f"the source had {cut.records:,} records when the plan was made, and "
+            f"{total.records:,} were sent",
+            backend,
+        )
+    return total
 
 
 def copy(
@@ -178,7 +188,7 @@ class _Job:
     ) -> None:
         self._name = copied.info.name
         self._source, self._copied = Lent(source), Lent(copied)
-        self._cut = cut
+        self._cut, self._count = cut, len(cut.partitions)
         self._executor = executor
         self._backend = backend
         self._progress = progress
@@ -186,19 +196,20 @@ class _Job:
     def compared(self, there: int) -> dict[int, Compared]:
         """Return what the copy holds of each partition, all of it the source's."""
         task = Task(compare_part, (self._source, self._copied))
-        told = Told("comparing", there, self._progress)
+        told = self._told("comparing", there)
         found = run(task, self._cut.partitions, told, self._executor, self._backend)
-        return {each.number: each for each in each_once(self._cut, found)}
+        return {each.number: each for each in each_once(self._count, found, Compared)}
 
     def refuse_misfits(self) -> None:
         """Refuse a source of which the copy does not hold every record, before any is written."""
         task = Task(fit_part, (self._source, self._copied))
-        told = Told("checking", self._cut.records, self._progress)
-        each_once(self._cut, run(task, self._cut.partitions, told, self._executor, self._backend))
+        told = self._told("checking", self._cut.records)
+        found = run(task, self._cut.partitions, told, self._executor, self._backend)
+        each_once(self._count, found, Digest)
 
     def sent(self, compared: dict[int, Compared], *, drop_unsupported: bool) -> list[Sent]:
         """Send the partitions that are not there as a whole, and return what is known of all."""
-        told = Told("copying", self._cut.records, self._progress)
+        told = self._told("copying", self._cut.records)
         sent = []
         for each in compared.values():
             if each.done:
@@ -216,8 +227,8 @@ class _Job:
         except BaseException:
             if told.done:
                 logger.warning(
-                    "the copy was cut short: %s of %s records are in index %r of %s; resume=True "
-                    "(--resume for the command) goes on with it",
+                    "the copy was cut short: at least %s of %s records are in index %r of %s; "
+                    "resume=True (--resume for the command) goes on with it",
                     f"{told.done:,}",
                     f"{self._cut.records:,}",
                     self._name,
@@ -231,8 +242,12 @@ class _Job:
         task = Task(digest_part, (self._copied,))
         known = [Digest(each.number, each.checksum) for each in compared.values() if each.done]
         parts = self._open(compared)
-        told = Told("reading", sum(part.records for part in parts), self._progress)
+        told = self._told("reading", sum(part.records for part in parts))
         return known + run(task, parts, told, self._executor, self._backend)
+
+    def _told(self, stage: str, total: int) -> Told:
+        again = "Call again with resume=True (--resume for the command) to go on with the copy"
+        return Told(stage, total, self._progress, again=again)
 
     def _open(self, compared: dict[int, Compared]) -> list[Partition]:
         done = {each.number for each in compared.values() if each.done}

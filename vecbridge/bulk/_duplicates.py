@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -104,8 +104,7 @@ def duplicates(
     told = Told("comparing", total, progress)
     task = Task(_near_part, (Lent(index),), {"radius": limit})
     # Each pair of blocks once, as each partition of a plan.
-    pairs = replace(cut, partitions=tuple(replace(parts[0], number=each.number) for each in work))
-    found = each_once(pairs, run(task, work, told, executor, backend_of(index)))
+    found = each_once(len(work), run(task, work, told, executor, backend_of(index)), _Near)
     read = ((blocks.parts, near.sums) for blocks, near in zip(work, found, strict=True))
     sums = same_sums(cut, read, backend_of(index))
     return _joined(cut, work, found, sums, limit)

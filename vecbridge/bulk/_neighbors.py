@@ -73,7 +73,11 @@ def neighbors(
     cut = plan(index, blocks)
     told = Told("comparing", cut.records, progress)
     task = Task(_neighbors_part, (Lent(index),), {"blocks": cut.partitions, "k": count})
-    found = each_once(cut, run(task, cut.partitions, told, executor, backend_of(index)))
+    found = each_once(
+        len(cut.partitions),
+        run(task, cut.partitions, told, executor, backend_of(index)),
+        _Neighbors,
+    )
     same_sums(cut, ((cut.partitions, each.sums) for each in found), backend_of(index))
     return _hits([name for each in found for name in each.ids], found)
 

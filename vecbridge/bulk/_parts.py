@@ -12,7 +12,7 @@ from vecbridge._client import Index
 from vecbridge._client import _field_values as field_values
 from vecbridge._client import _validate as validate
 from vecbridge._contract._records import Records
-from vecbridge._errors import IndexExistsError
+from vecbridge._errors import IndexExistsError, InvalidArgumentError, SchemaMismatchError
 from vecbridge.bulk._checksum import Checksum, Summing
 from vecbridge.bulk._plan import Partition
 from vecbridge.bulk._running import Throttle, Tick, untold
@@ -107,8 +107,11 @@ def copy_part(
         tick: called with the number of records of each batch.
 
     Raises:
+        InvalidArgumentError: ``part`` is no partition.
+        SchemaMismatchError: the target has another dimension or metric; nothing was written.
         BackendError: a store failed; a write that it asks to do later is tried for a minute.
     """
+    _refuse_another_space(source, target)
     summing, throttle = Summing(source.info.dimension), Throttle()
     written = skipped = 0
     for records in scanned(source, part):
@@ -127,8 +130,25 @@ def copy_part(
     return Sent(part.number, written, skipped, summing.result())
 
 
+def _refuse_another_space(source: Index, target: Index) -> None:
+    mine, theirs = source.info, target.info
+    for what in ("dimension", "metric"):
+        wanted, found = getattr(mine, what), getattr(theirs, what)
+        if wanted != found:
+            raise SchemaMismatchError(
+                f"index {theirs.name!r} has {what} {found!r}, and its source {mine.name!r} has "
+                f"{wanted!r}: it cannot be a copy of it"
+            )
+
+
 def scanned(index: Index, part: Partition) -> Iterable[Records]:
-    """Return the records of a partition, in batches."""
+    """Return the records of a partition, in batches.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if not isinstance(part, Partition):
+        raise InvalidArgumentError(f"part must be a Partition; got {part!r}")
     return index.scan(start=part.start, stop=part.stop, consistency="strong")
 
 

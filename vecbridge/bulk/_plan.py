@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from vecbridge._client import Index
 from vecbridge._client import _validate as validate
+from vecbridge._client._ranges import FIRST_ID
 from vecbridge._errors import InvalidArgumentError
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,24 @@ class Partition:
         start: the first id that may be in it; ``None`` for no lower end.
         stop: the first id beyond it; ``None`` for no upper end.
         records: about how many records it has.
+
+    Raises:
+        InvalidArgumentError: one of these is of another type, or no id that an index could have,
+            or it ends before it begins.
     """
 
     number: int
     start: str | None
     stop: str | None
     records: int
+
+    def __post_init__(self) -> None:
+        for name in ("number", "records"):
+            _refuse_uncounted(f"{name} of a partition", getattr(self, name))
+        for edge in (self.start, self.stop):
+            _refuse_no_border(edge)
+        if self.start is not None and self.stop is not None and self.start >= self.stop:
+            raise InvalidArgumentError(f"no plan has a {self}: it ends before it begins")
 
     def __str__(self) -> str:
         lower = "the first id" if self.start is None else f"id {self.start!r}"
@@ -53,11 +66,33 @@ class Plan:
         index: name of the index.
         records: how many it had when the plan was made.
         partitions: ranges of ids, ascending.
+
+    Raises:
+        InvalidArgumentError: one of these is of another type, or the partitions do not hold every
+            id once.
     """
 
     index: str
     records: int
     partitions: tuple[Partition, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.index, str):
+            raise InvalidArgumentError("a plan is of an index by its name, a str")
+        _refuse_uncounted("records of a plan", self.records)
+        # What comes from elsewhere is of any type.
+        parts: object = self.partitions
+        if not isinstance(parts, tuple) or any(type(each) is not Partition for each in parts):
+            raise InvalidArgumentError("the partitions of a plan are a tuple of Partition")
+        edges = [None, *(part.start for part in self.partitions[1:]), None]
+        wanted = [(at, *edges[at : at + 2]) for at in range(len(self.partitions))]
+        found = [(part.number, part.start, part.stop) for part in self.partitions]
+        # The lower end of a single range is the smallest of all ids.
+        if len(found) == 1 and found[0][1] == FIRST_ID:
+            wanted = [(0, FIRST_ID, None)]
+        # A start that is None again would join a partition to the first id twice.
+        if not found or found != wanted or None in edges[1:-1]:
+            raise InvalidArgumentError("the partitions of this plan do not hold every id once")
 
     def to_json(self) -> str:
         """Return the plan as JSON, for another program to read."""
@@ -73,18 +108,24 @@ class Plan:
         try:
             said: dict[str, Any] = json.loads(text)
             parts = tuple(Partition(**each) for each in said.pop("partitions"))
-            read = cls(**said, partitions=parts)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls(**said, partitions=parts)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            if isinstance(error, InvalidArgumentError):
+                raise
             raise InvalidArgumentError(f"this text is no plan in JSON: {error}") from None
-        edges = [None, *(part.start for part in parts[1:]), None]
-        wanted = [(at, *edges[at : at + 2]) for at in range(len(parts))]
-        # The lower end of a single range is the smallest of all ids.
-        if len(parts) == 1:
-            wanted = [(0, parts[0].start, None)]
-        found = [(part.number, part.start, part.stop) for part in parts]
-        if not parts or found != wanted:
-            raise InvalidArgumentError("the partitions of this plan do not hold every id once")
-        return read
+
+
+def _refuse_uncounted(name: str, value: object) -> None:
+    if type(value) is not int or value < 0:
+        raise InvalidArgumentError(f"{name} must be an integer of at least 0; got {value!r}")
+
+
+def _refuse_no_border(value: object) -> None:
+    if value is None:
+        return
+    fault = validate.id_fault(value, "this border") if isinstance(value, str) else "it is no text"
+    if fault:
+        raise InvalidArgumentError(f"a partition of a plan begins and ends at ids: {fault}")
 
 
 class Part(Protocol):
@@ -164,20 +205,31 @@ def plan(
     return Plan(index.info.name, records, tuple(parts))
 
 
-def each_once(cut: Plan, parts: Iterable[P]) -> list[P]:
-    """Return what was reported of the partitions of a plan, in their order.
+def each_once(count: int, parts: Iterable[P], kind: type[P]) -> list[P]:
+    """Return what was reported of the parts of some work, in their order.
+
+    Args:
+        count: how many parts there are.
+        parts: the reports.
+        kind: of a report.
 
     Raises:
         InvalidArgumentError: the report of one is missing, is there twice, or is of none.
     """
-    found = sorted(parts, key=lambda part: part.number)
-    numbers, wanted = [part.number for part in found], list(range(len(cut.partitions)))
+    found = list(parts)
+    for part in found:
+        if not isinstance(part, kind):
+            raise InvalidArgumentError(
+                f"each report must be a {kind.__name__}; got one of type {type(part).__name__}"
+            )
+    found.sort(key=lambda part: part.number)
+    numbers, wanted = [part.number for part in found], list(range(count))
     if numbers != wanted:
         missing = sorted({*wanted} - {*numbers})
         twice = sorted(each for each, times in Counter(numbers).items() if times > 1)
         strange = sorted({*numbers} - {*wanted})
         raise InvalidArgumentError(
-            f"a plan of {len(wanted)} partitions is done when each is reported once: missing "
+            f"a plan of {count} partitions is done when each is reported once: missing "
             f"{missing}, more than once {twice}, unknown {strange}"
         )
     return found

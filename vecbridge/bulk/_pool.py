@@ -91,7 +91,11 @@ class WorkerPool(Executor):
             return
         error = done.exception()
         if isinstance(error, BrokenProcessPool) and not answer.cancelled() and self._replaced(pool):
-            self._send(answer, submit)
+            try:
+                self._send(answer, submit)
+            except RuntimeError as shut:
+                # There is nobody above a callback to raise it to, and the caller waits.
+                answer.set_exception(shut)
         elif not answer.set_running_or_notify_cancel():
             return
         elif error is not None:

@@ -6,9 +6,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from vecbridge._errors import BackendError, PartitionsFailedError, VecbridgeError
@@ -113,12 +114,20 @@ class Told:
         total: how many records there are to work on, or parts.
         progress: what it is told to.
         by_part: whether parts are counted, where the number of records is not known before.
+        again: how the caller goes on where some of it failed.
     """
 
     def __init__(
-        self, stage: str, total: int, progress: Progress, *, by_part: bool = False
+        self,
+        stage: str,
+        total: int,
+        progress: Progress,
+        *,
+        by_part: bool = False,
+        again: str = "Call again",
     ) -> None:
         self.stage = stage
+        self.again = again
         self.by_part = by_part
         self.done = 0
         self._total = total
@@ -150,16 +159,29 @@ def run(
         backend: name of the store that is worked on, for errors.
 
     Raises:
-        PartitionsFailedError: some failed on the executor.
+        PartitionsFailedError: some failed on the executor, or it was shut down before they began.
         VecbridgeError: what the work raises that is no failure of a store, or in this process.
     """
     if executor is None:
         return [work(part, told.add) for part in parts]
-    futures = {executor.submit(work, part, untold): part for part in parts}
+    wanted = list(parts)
+    futures: dict[Future[P], N] = {}
+    # Not as_completed: it sleeps on where an executor that is shut down cancels what waits.
+    ended: SimpleQueue[Future[P]] = SimpleQueue()
     done: list[P] = []
     failed: dict[int, Exception] = {}
     try:
-        for future in as_completed(futures):
+        for part in wanted:
+            try:
+                future = executor.submit(work, part, untold)
+            except RuntimeError as error:
+                # It was shut down, or its workers are gone.
+                failed |= {each.number: error for each in wanted[len(futures) :]}
+                break
+            futures[future] = part
+            future.add_done_callback(ended.put)
+        for _ in futures.copy():
+            future = ended.get()
             part = futures[future]
             try:
                 report = future.result()
@@ -176,7 +198,7 @@ def run(
         for future in futures:
             future.cancel()
     if failed:
-        raise _failure(failed, len(futures), told, backend)
+        raise _failure(failed, len(wanted), told, backend)
     return done
 
 
@@ -192,7 +214,7 @@ def _failure(
     more = f"; and {len(reasons) - _MOST_NAMED} more" if len(reasons) > _MOST_NAMED else ""
     error = PartitionsFailedError(
         f"{told.stage}: {len(failed)} of {count} partitions failed ({named}{more}). What is done "
-        f"stays done",
+        f"stays done. {told.again}",
         backend=backend,
         operation=told.stage,
         failed=reasons,
@@ -203,4 +225,6 @@ def _failure(
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, CancelledError):
+        return "its executor was shut down or cancelled it, before it began"
     return str(error) if isinstance(error, VecbridgeError) else error_message(error)

@@ -20,7 +20,7 @@ from vecbridge.bulk._differences import (
     schema_differences,
 )
 from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
-from vecbridge.bulk._parts import digest_part, scanned
+from vecbridge.bulk._parts import Digest, digest_part, scanned
 from vecbridge.bulk._plan import Partition, Plan, each_once, plan
 from vecbridge.bulk._reading import Progress, silent
 from vecbridge.bulk._running import Task, Tick, Told, run
@@ -108,12 +108,17 @@ def verify(
     if executor is not None:
         refuse_stationary(first, second)
     cut = plan(first, partitions, beside=second, spread=executor is not None)
+    count = len(cut.partitions)
     told = Told("reading", cut.records, progress)
     sampling = Task(_sample_part, (Lent(first),), {"queries": queries})
-    mine = each_once(cut, run(sampling, cut.partitions, told, executor, backend_of(first)))
+    mine = each_once(
+        count, run(sampling, cut.partitions, told, executor, backend_of(first)), _Sampled
+    )
     told = Told("reading", second.count(consistency="strong"), progress)
     summing = Task(digest_part, (Lent(second),))
-    theirs = each_once(cut, run(summing, cut.partitions, told, executor, backend_of(second)))
+    theirs = each_once(
+        count, run(summing, cut.partitions, told, executor, backend_of(second)), Digest
+    )
     pairs = [(one.checksum, other.checksum) for one, other in zip(mine, theirs, strict=True)]
     asked = _spread(mine, queries)
     answers = list(

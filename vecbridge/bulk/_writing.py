@@ -17,7 +17,7 @@ from vecbridge._errors import CorruptStoreError, DuplicateIdError
 from vecbridge.bulk._checksum import Checksum, Summing, checksum
 from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
 from vecbridge.bulk._parts import Sent
-from vecbridge.bulk._plan import Partition, Plan, each_once
+from vecbridge.bulk._plan import each_once
 from vecbridge.bulk._reading import Progress, silent
 from vecbridge.bulk._running import Task, Throttle, Tick, Told, run
 
@@ -95,8 +95,7 @@ def write(
     task = Task(_write_item, (Lent(index),), {"embed": embed, "names": names})
     told = Told("writing", len(work), progress, by_part=True)
     reports = run(task, work, told, executor, backend_of(index))
-    parts = tuple(Partition(each.number, None, None, 0) for each in work)
-    done = each_once(Plan(index.info.name, 0, parts), reports)
+    done = each_once(len(work), reports, Sent)
     total = sum((each.checksum for each in done), Checksum())
     written, skipped = (
         sum(getattr(each, what) for each in done) for what in ("written", "skipped")

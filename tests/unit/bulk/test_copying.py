@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from vecbridge import (
 )
 from vecbridge.bulk import Partition, WorkerPool
 from vecbridge.transfer import checksum, copy, verify
+
+SPAWN = multiprocessing.get_context("spawn")
 
 
 class Failing(Executor):
@@ -231,3 +236,39 @@ def test_records_that_come_or_go_meanwhile_are_found_out(source: Index, target: 
 
     with pytest.raises(CorruptStoreError, match="the source has 599"):
         copy(source, target, partitions=PARTS, progress=meddling)
+
+
+class Held(Executor):
+    """Another executor, which is shut down while its first piece of work is done."""
+
+    def __init__(self, real: Executor) -> None:
+        self._real = real
+        self._given = 0
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._given += 1
+        if self._given == PARTS:
+            threading.Timer(0.2, self._real.shutdown, (False,), {"cancel_futures": True}).start()
+        if self._given == 1:
+            return self._real.submit(_slowly, fn, *args)
+        return self._real.submit(fn, *args, **kwargs)
+
+
+def _slowly(fn: Any, *args: Any) -> Any:
+    time.sleep(1)
+    return fn(*args)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "kind", [ThreadPoolExecutor, partial(ProcessPoolExecutor, mp_context=SPAWN), WorkerPool]
+)
+def test_an_executor_that_is_shut_down_ends_the_copy_and_says_how_to_go_on(
+    source: Index, target: Store, kind: Any
+) -> None:
+    with kind(1) as executor:
+        executor.submit(len, "").result()
+        with pytest.raises(PartitionsFailedError, match=r"shut down.*resume=True"):
+            copy(source, target, partitions=PARTS, executor=Held(executor))
+        with pytest.raises(PartitionsFailedError, match=r"6 of 6 .*shutdown.*resume=True"):
+            copy(source, target, partitions=PARTS, executor=executor, resume=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import vecbridge
 from tests.unit.bulk.conftest import PARTS, RECORDS
-from vecbridge import CorruptStoreError, Index, InvalidArgumentError, Store
-from vecbridge.bulk import Digest, Plan, Sent, copy_part, digest_part, finish, plan
+from vecbridge import CorruptStoreError, Index, InvalidArgumentError, SchemaMismatchError, Store
+from vecbridge.bulk import Digest, Partition, Plan, Sent, copy_part, digest_part, finish, plan
 from vecbridge.transfer import Checksum
 
 
@@ -54,7 +55,7 @@ def test_what_is_no_whole_plan_is_refused(source: Index, change: Any) -> None:
         Plan.from_json(json.dumps(said))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "7", "{}", '{"partitions": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100000, "null", "7", "{}", '{"partitions": 3}'])
 def test_a_text_that_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="no plan"):
         Plan.from_json(text)
@@ -92,3 +93,54 @@ def test_a_partition_that_is_not_as_it_was_sent_is_named(source: Index) -> None:
     read[1], read[3] = Digest(1, read[3].checksum), Digest(3, read[1].checksum)
     with pytest.raises(CorruptStoreError, match=r"partition 1 \(id 'é0100' to before 'é0200'\)"):
         finish(cut, sent, read, "sklearn")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(0, None, "c", 1), (1, "c", "b", 1), (2, "b", None, 1)],
+        [(0, None, "b", 1), (1, "b", "b", 1), (2, "b", None, 1)],
+        [(0, None, None, 1), (1, None, None, 1)],
+        [(0, None, "b", 1)],
+        [(0, "b", None, 1)],
+        [(False, None, "b", 1), (True, "b", None, 1)],
+        [(0, None, "", 1), (1, "", None, 1)],
+        [(0, None, 7, 1), (1, 7, None, 1)],
+        [(0, None, None, -1)],
+        [(0, None, None, 1.0)],
+    ],
+)
+def test_partitions_that_overlap_or_leave_a_gap_are_no_plan(parts: list[Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="partition"):
+        Plan("photos", 3, tuple(Partition(*each) for each in parts))
+    names = ("number", "start", "stop", "records")
+    said = {"index": "photos", "records": 3}
+    text = json.dumps({**said, "partitions": [dict(zip(names, each)) for each in parts]})  # noqa: B905 - four each
+    with pytest.raises(InvalidArgumentError, match="partition"):
+        Plan.from_json(text)
+
+
+def test_reports_and_partitions_that_are_none_are_refused(source: Index, target: Store) -> None:
+    cut = plan(source, 2)
+    read = [digest_part(source, part) for part in cut.partitions]
+    sent = [Sent(each.number, each.records, 0, each.checksum) for each in read]
+    nothing: Any = None
+    for wrong in ([*sent, nothing], [nothing, nothing], read):
+        with pytest.raises(InvalidArgumentError, match="must be a Sent"):
+            finish(cut, wrong, read, "sklearn")
+    copied = target.create_index(
+        "copied", dimension=4, metric="euclidean", fields=dict(source.info.fields)
+    )
+    with pytest.raises(InvalidArgumentError, match="must be a Partition"):
+        copy_part(source, copied, nothing)
+    with pytest.raises(CorruptStoreError, match=r"had 601 .* 600 were sent"):
+        finish(replace(cut, records=RECORDS + 1), sent, read, "sklearn")
+
+
+def test_an_index_of_another_metric_is_no_copy(source: Index, target: Store) -> None:
+    copied = target.create_index(
+        "copied", dimension=4, metric="cosine", fields=dict(source.info.fields)
+    )
+    with pytest.raises(SchemaMismatchError, match=r"metric 'cosine'.*'euclidean'"):
+        copy_part(source, copied, plan(source, 1).partitions[0])
+    assert copied.count() == 0
