@@ -125,7 +125,8 @@ def test_reports_and_partitions_that_are_none_are_refused(source: Index, target:
     read = [digest_part(source, part) for part in cut.partitions]
     sent = [Sent(each.number, each.records, 0, each.checksum) for each in read]
     nothing: Any = None
-    for wrong in ([*sent, nothing], [nothing, nothing], read):
+    wrongs: list[Any] = [[*sent, nothing], [nothing, nothing], read]
+    for wrong in wrongs:
         with pytest.raises(InvalidArgumentError, match="must be a Sent"):
             finish(cut, wrong, read, "sklearn")
     copied = target.create_index(
