@@ -12,7 +12,7 @@ from qdrant_client import models
 
 from vecbridge import FieldType, IndexInfo, Metric, SchemaMismatchError
 from vecbridge.remote import is_name
-from vecbridge_qdrant._points import Layout
+from vecbridge_qdrant._layout import Layout, identity_of
 from vecbridge_qdrant._settings import QdrantSettings
 
 LOOKED_AT = 100
@@ -97,6 +97,7 @@ def adopted(
         point_of=_point_of,
         id_of=_id_of,
         strong=strong,
+        identity=identity_of(found),
     )
 
 

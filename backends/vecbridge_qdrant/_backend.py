@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -15,10 +16,10 @@ from vecbridge.remote import RemoteBackend, RemoteIndex, from_document, index_na
 from vecbridge_qdrant._adoption import LOOKED_AT, adopted
 from vecbridge_qdrant._client import ERRORS, Session, connected
 from vecbridge_qdrant._filters import NORM_KEY
-from vecbridge_qdrant._points import DIRECTION, VECTOR, Layout, Points
+from vecbridge_qdrant._layout import SCHEMA, TOKEN, Layout, identity_of
+from vecbridge_qdrant._points import DIRECTION, VECTOR, Points
 from vecbridge_qdrant._settings import QdrantSettings
 
-_OURS = "vecbridge"
 _OLDEST = (1, 16)
 _SCHEMAS: dict[BaseType, models.PayloadSchemaType] = {
     "string": models.PayloadSchemaType.KEYWORD,
@@ -79,7 +80,7 @@ class QdrantBackend(RemoteBackend[Session]):
                 hnsw_config=graph,
                 optimizers_config=settings.optimizers_config,
                 wal_config=settings.wal_config,
-                metadata={_OURS: to_document(info)},
+                metadata={SCHEMA: to_document(info), TOKEN: uuid.uuid4().hex},
             )
         except Exception:
             if client.client.collection_exists(collection):
@@ -102,7 +103,7 @@ class QdrantBackend(RemoteBackend[Session]):
         if not client.client.collection_exists(collection):
             return None
         found = client.client.get_collection(collection)
-        document = (found.config.metadata or {}).get(_OURS)
+        document = (found.config.metadata or {}).get(SCHEMA)
         if document is not None:
             info = from_document(document, backend=self.name)
             return self._points(client, self._layout(info, found))
@@ -159,6 +160,7 @@ class QdrantBackend(RemoteBackend[Session]):
             searched=DIRECTION if info.metric == "cosine" else VECTOR,
             approximate=self.settings.index_type == "hnsw",
             strong=_is_strong(found.config.params),
+            identity=identity_of(found),
         )
 
     def _collection(self, name: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,6 @@ from vecbridge import (
     CorruptStoreError,
     Fields,
     IdRange,
-    IndexInfo,
     InvalidIdError,
     Records,
     Scope,
@@ -27,7 +25,7 @@ from vecbridge.fields import FIELD_TYPES, BaseType, base_of
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import ScoreForm, ids_at
 from vecbridge.ranking import norms as norms_of
-from vecbridge.remote import Columns, Nearest, Page, RemoteBackend, uuid_of
+from vecbridge.remote import Columns, Nearest, Page, RemoteBackend
 from vecbridge_qdrant._client import Session
 from vecbridge_qdrant._filters import (
     EVERYTHING,
@@ -38,6 +36,7 @@ from vecbridge_qdrant._filters import (
     read,
     stored,
 )
+from vecbridge_qdrant._layout import Layout, checked
 from vecbridge_qdrant._settings import QdrantSettings
 
 VECTOR, DIRECTION = "vector", "direction"
@@ -52,36 +51,6 @@ _EXACTLY = models.SearchParams(exact=True, quantization=_IGNORING)
 _EFFORTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _POLL_S = 0.2
 _VECTORS = Columns(vectors=True)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How an index is kept in a collection.
-
-    Attributes:
-        info: the schema of the index.
-        collection: name of the collection.
-        kept: name of the vectors as they were written; empty where they have none.
-        searched: name of those that are searched.
-        approximate: it is searched by a recall.
-        point_of: the point that stands for an id; ``None`` for an id that none can stand for.
-        id_of: the id of a point; ``None`` where it is in the payload.
-        strong: an acknowledged write is seen by every later read.
-    """
-
-    info: IndexInfo
-    collection: str
-    kept: str
-    searched: str
-    approximate: bool
-    point_of: Callable[[str], int | str | None] = uuid_of
-    id_of: Callable[[int | str], str] | None = None
-    strong: bool = True
-
-    @property
-    def ours(self) -> bool:
-        """Whether vecbridge made it: then ids and norms are in the payloads."""
-        return self.id_of is None
 
 
 class Points:
@@ -159,7 +128,7 @@ class Points:
             if known:
                 span = (*known, float(norms.min()), float(norms.max()))
                 client.norms[layout.collection] = min(span), max(span)
-            client.client.upsert(layout.collection, points, wait=True)
+            checked(client, layout).upsert(layout.collection, points, wait=True)
 
     def _keep_payloads(self, client: Session, points: Sequence[models.PointStruct]) -> None:
         """Give points what else other programs keep with them, which a write would erase."""
@@ -174,11 +143,11 @@ class Points:
         points = self._known(ids)
         if points:
             selected = models.PointIdsList(points=points)
-            client.client.delete(self._layout.collection, selected, wait=True)
+            checked(client, self._layout).delete(self._layout.collection, selected, wait=True)
 
     def get(self, client: Session, ids: Sequence[str], columns: Columns) -> Records:
         """Return the records of ids."""
-        found = client.client.retrieve(
+        found = checked(client, self._layout).retrieve(
             self._layout.collection,
             self._known(ids),
             with_payload=self._payload(columns.fields),
@@ -188,8 +157,9 @@ class Points:
 
     def count(self, client: Session, scope: Scope) -> int:
         """Return the number of records in scope."""
+        qdrant = checked(client, self._layout)
         where = self._where(client, scope)
-        return client.client.count(self._layout.collection, where, exact=True).count
+        return qdrant.count(self._layout.collection, where, exact=True).count
 
     def page(
         self,
@@ -201,6 +171,7 @@ class Points:
         columns: Columns,
     ) -> Page:
         """Return records in the order of their points."""
+        qdrant = checked(client, self._layout)
         where = self._where(client, scope)
         if where is NOTHING:
             return Page(self._records([], columns), None)
@@ -210,7 +181,7 @@ class Points:
         parts: list[Records] = []
         left = limit
         while True:
-            found, after = client.client.scroll(
+            found, after = qdrant.scroll(
                 self._layout.collection,
                 scroll_filter=where,
                 limit=min(step, left),
@@ -232,7 +203,9 @@ class Points:
         effort: int | None,
     ) -> list[Nearest]:
         """Return the nearest records of each query, past every graph where no effort is named."""
-        layout, where = self._layout, self._where(client, scope)
+        layout = self._layout
+        qdrant = checked(client, layout)
+        where = self._where(client, scope)
         if layout.searched != layout.kept:
             queries = _directions(queries, norms_of(queries))
         if client.embedded and not layout.ours and self.info.metric == "cosine":
@@ -251,7 +224,7 @@ class Points:
         for start in range(0, len(queries), step):
             asked = queries[start : start + step].tolist()
             requests = [models.QueryRequest(query=query, **request) for query in asked]
-            for answer in client.client.query_batch_points(layout.collection, requests):
+            for answer in qdrant.query_batch_points(layout.collection, requests):
                 records = self._records(answer.points, _VECTORS)
                 scores = np.array([point.score for point in answer.points], np.float64)
                 nearest.append(Nearest(records.ids, scores, records.vectors))
@@ -280,7 +253,7 @@ class Points:
 
     def sample(self, client: Session, count: int) -> NDArray[np.float32]:
         """Return the vectors of some records."""
-        answer = client.client.query_points(
+        answer = checked(client, self._layout).query_points(
             self._layout.collection,
             query=models.SampleQuery(sample=models.Sample.RANDOM),
             limit=count,

@@ -185,6 +185,24 @@ def test_a_dropped_index_answers_nothing_more(harness: Harness) -> None:
             USES[use](index)
 
 
+@clause("INDEX-7")
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_an_index_of_before_does_not_reach_one_of_its_name(
+    harness: Harness, dimension: int
+) -> None:
+    """Look for an index that is found by its name alone, and answers by the metric it had."""
+    old = harness.index(dimension=2, metric="euclidean")
+    old.upsert(["a"], [[1, 2]])
+    name = old.info.name
+    harness.store.drop_index(name)
+    again = harness.store.create_index(name, dimension=dimension, metric="cosine")
+    again.upsert(["b"], np.eye(1, dimension))
+    for use in ("upsert", "delete", "fetch", "count", "search", "native"):
+        with pytest.raises((IndexNotFoundError, ClosedError)):
+            USES[use](old)
+    assert contents(again) == contents_of("b", np.eye(1, dimension))
+
+
 @clause("INDEX-8")
 def test_indexes_do_not_touch_each_other(harness: Harness) -> None:
     """Look for records of several indexes in one place, told apart by too little."""
