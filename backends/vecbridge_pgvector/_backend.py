@@ -34,7 +34,8 @@ _TABLES = """
                    WHERE a.attrelid = c.oid AND t.typname IN ('vector', 'halfvec')
                      AND a.atttypmod > 0 AND NOT a.attisdropped),
            EXISTS (SELECT FROM pg_attribute a
-                   WHERE a.attrelid = c.oid AND a.attname = 'norm' AND a.attgenerated = 's')
+                   WHERE a.attrelid = c.oid AND a.attname = 'norm' AND a.attgenerated = 's'),
+           c.oid
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND c.relname = coalesce(%s, c.relname)
 """
@@ -74,9 +75,11 @@ class PgvectorBackend(RemoteBackend[Session]):
                 database.ensure_schema(client, self.settings.schema_name)
                 for statement in creation(layout):
                     client.execute(statement)
+                name = self._table_name(info.name)
+                rows = client.execute(_TABLES, [self.settings.schema_name, name]).fetchall()
         except (errors.DuplicateTable, errors.UniqueViolation):
             return None
-        return Table(layout, self.settings)
+        return Table(replace(layout, oid=rows[0][6]), self.settings)
 
     def find(self, client: Session, name: str) -> Table | None:
         """Return the table of an index."""
@@ -100,14 +103,14 @@ class PgvectorBackend(RemoteBackend[Session]):
             layout = adopted(client, self.settings, name, self._table(name))
         else:
             return None
-        return Table(replace(layout, standby=row[3]), self.settings)
+        return Table(replace(layout, standby=row[3], oid=row[6]), self.settings)
 
     def names(self, client: Session) -> list[str]:
         """Return the names of the indexes in the schema."""
         rows = client.execute(_TABLES, [self.settings.schema_name, None]).fetchall()
         places = [
             (table, comment if _is_ours(comment) else None)
-            for table, comment, _, _, has_vectors, _ in rows
+            for table, comment, _, _, has_vectors, *_ in rows
             if has_vectors or _is_ours(comment)
         ]
         return index_names(places, backend=self.name, given=self.settings.table_names)

@@ -40,6 +40,7 @@ class Layout:
         index_type: how it is searched.
         owned: the role may build indexes.
         standby: the server only reads, and lags.
+        oid: PostgreSQL's own number of the table, which no later one of its name has.
     """
 
     info: IndexInfo
@@ -56,6 +57,7 @@ class Layout:
     index_type: IndexType = "none"
     owned: bool = True
     standby: bool = False
+    oid: int = 0
 
 
 def own_layout(

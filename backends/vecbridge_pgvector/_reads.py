@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from vecbridge import CorruptStoreError, IdRange, Records, Scope
+from vecbridge import CorruptStoreError, IdRange, IndexNotFoundError, Records, Scope
 from vecbridge.fields import base_of
 from vecbridge.remote import NORM, Columns, Page, id_bounds
 from vecbridge_pgvector._connection import Session
@@ -131,7 +131,12 @@ class TableReads:
         return _MICROSECONDS.format(times=holds_time(column), column=column) if is_time else column
 
     def where(self, client: Session, scope: Scope) -> tuple[sql.Composable, list[Any]]:
-        """Return the condition of the records in scope, and the values of its placeholders."""
+        """Return the condition of the records in scope, and the values of its placeholders.
+
+        Raises:
+            IndexNotFoundError: the table is not the one that was opened.
+        """
+        self.check(client)
         values: list[Any] = []
         conditions: list[sql.Composable] = [
             self.statement("{column} IS NOT NULL", column=column) for column in self.layout.optional
@@ -146,6 +151,20 @@ class TableReads:
             conditions.append(condition.text)
             values += condition.values
         return sql.SQL(" AND ").join(conditions or [sql.SQL("true")]), values
+
+    def check(self, client: Session) -> None:
+        """Look whether the table is the one that was opened.
+
+        Raises:
+            IndexNotFoundError: it was dropped, and another one may have its name.
+        """
+        name = self.layout.table.as_string(client)
+        found = client.execute("SELECT to_regclass(%s)::oid", [name]).fetchall()[0][0]
+        if found != self.layout.oid:
+            raise IndexNotFoundError(
+                f"index {self.info.name!r} was dropped after it was opened; open it again, "
+                f"if there is another one of its name"
+            )
 
     def _refuse_other_times(self, client: Session, names: set[str]) -> None:
         """Refuse to filter fields of times in which a row holds one that no filter can name.

@@ -88,6 +88,7 @@ class Table(TableReads):
             vectors = vectors[order]
         records = ids, vectors, fields, self.info.fields
         with client.transaction():
+            self.check(client)
             query = "SELECT FROM {table} WHERE {key} = ANY(%s::text[]) LIMIT 1"
             probed = ids[:: max(1, len(ids) // _PROBED)]
             if self.layout.owned and not client.execute(self.statement(query), [probed]).rowcount:

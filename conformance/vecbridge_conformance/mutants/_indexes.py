@@ -145,6 +145,18 @@ class DropKeepsRecords(ReferenceBackend):
         return super().opened(info)
 
 
+class _ByName(ReferenceIndex):
+    def is_same(self, table: Table) -> bool:
+        return True
+
+
+@mutant("found-by-name-alone", "INDEX-7")
+class FoundByNameAlone(ReferenceBackend):
+    """An index that was opened before a drop writes to the one that is made under its name."""
+
+    index_type = _ByName
+
+
 @mutant("drop-of-missing-passes", "INDEX-7")
 class DropOfMissingPasses(ReferenceBackend):
     """Dropping an index that is not there reports success."""
@@ -192,7 +204,7 @@ class IndexesShareRecords(ReferenceIndex):
             rows = change(list(self._stored(tables).rows))
             for name, table in tables.items():
                 if table.info.dimension == self.info.dimension:
-                    tables[name] = Table(table.info, rows)
+                    tables[name] = replace(table, rows=rows)
 
         self._shelf.change(apply)
 

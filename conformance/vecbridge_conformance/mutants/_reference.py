@@ -78,6 +78,8 @@ class ReferenceIndex:
     def __init__(self, info: IndexInfo, shelf: Shelf) -> None:
         self._info = info
         self._shelf = shelf
+        table = shelf.read().get(info.name)
+        self._token = table.token if table else ""
         self._closed = False
 
     @property
@@ -261,7 +263,7 @@ class ReferenceIndex:
 
         def apply(tables: Tables) -> None:
             table = self._stored(tables)
-            tables[self.info.name] = Table(table.info, change(list(table.rows)))
+            tables[self.info.name] = replace(table, rows=change(list(table.rows)))
 
         self._shelf.change(apply)
 
@@ -272,6 +274,10 @@ class ReferenceIndex:
     def close(self) -> None:
         """Refuse everything from now on."""
         self._closed = True
+
+    def is_same(self, table: Table) -> bool:
+        """Return whether a table is the one that was opened."""
+        return table.token == self._token
 
     def _records(self, rows: Sequence[Row], missing: tuple[str, ...] = ()) -> Records:
         columns: dict[str, list[FieldValue]] = {
@@ -293,6 +299,6 @@ class ReferenceIndex:
                 operation="read or write",
             )
         table = tables.get(self.info.name)
-        if table is None:
+        if table is None or not self.is_same(table):
             raise IndexNotFoundError(f"index {self.info.name!r} is not there: it was dropped")
         return table

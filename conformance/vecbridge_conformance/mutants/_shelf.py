@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -29,10 +30,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """An index: what it is, and its rows in the order in which they were written."""
+    """An index: what it is, and its rows in the order in which they were written.
+
+    No index that is made later under the same name has the same token.
+    """
 
     info: IndexInfo
     rows: list[Row] = field(default_factory=list)
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 Tables = dict[str, Table]
