@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from vecbridge import (
 from vecbridge.remote import Cause, ErrorTable
 from vecbridge_lancedb._settings import LancedbSettings
 
+_HINT = "latest_version_hint.json"
 _state = {"used": False, "forked": False}
 
 
@@ -85,8 +87,34 @@ class Database:
                 (folder / f"{table}.lance").rmdir()
 
     def table(self, name: str) -> Any:
-        """Open the newest version of a table."""
-        return self.connection.open_table(name)
+        """Open the newest version of a table.
+
+        Raises:
+            CorruptStoreError: its folder has had a newer version, whose manifest is gone.
+        """
+        newest = self._noted(name)
+        table = self.connection.open_table(name)
+        # A table that was made again meanwhile starts with version 1, and so does its note.
+        if newest > table.version and self._noted(name) >= newest:
+            raise CorruptStoreError(
+                f"the newest version of {name}.lance that can be read is {table.version}, and "
+                f"version {newest} was written: the manifest of the newer one is missing. Restore "
+                f"the folder from a copy; or go on from version {table.version}, without what was "
+                f"written later, by removing _versions/{_HINT} in it",
+                backend="lancedb",
+                operation="open_table",
+            )
+        return table
+
+    def _noted(self, name: str) -> int:
+        """Return the newest version of a table that a writer noted after its commit; 0 if none."""
+        folder = self._settings.folder
+        if folder is not None:
+            # LanceDB writes it after the commit, if it can: it may be missing, old or half written.
+            with suppress(OSError, ValueError, LookupError, TypeError):
+                noted = json.loads((folder / f"{name}.lance" / "_versions" / _HINT).read_bytes())
+                return int(noted["version"])
+        return 0
 
     def close(self) -> None:
         """Forget the connection; nothing is held open."""

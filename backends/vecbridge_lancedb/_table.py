@@ -40,6 +40,9 @@ _COMPACTED_AFTER = 64
 
 _GROWN = 2
 _APART = 1e-6
+_LONGEST_VECTOR = 1e300
+"""No vector of finite float32 values is as long; LanceDB's client takes infinite ones."""
+
 _EF = (64, 128, 256, 512, 1024, 2048, 4096)
 _NPROBES = tuple(1 << power for power in range(13))
 _DISTANCES: dict[Metric, str] = {"cosine": "cosine", "dotproduct": "dot", "euclidean": "l2"}
@@ -226,6 +229,7 @@ class Table:
         """Count the records whose norm is not that of their vector, which another program wrote."""
         measured = norm_of(self._layout.vector, self.info.dimension)
         apart = f"abs({measured} - {self._layout.norm}) > {_APART} * {measured}"
+        apart = f"({apart} OR {measured} > {_LONGEST_VECTOR})"
         return int(self._current(client).count_rows(self._where(Scope(), [apart])))
 
     def twins(self, client: Database) -> list[str]:

@@ -171,6 +171,27 @@ def test_failures_say_what_they_are(folder: Path, raw: Any, opened: Opener, tmp_
     assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
+def test_a_newest_version_that_is_missing_is_no_silent_return_to_the_one_before(
+    folder: Path, opened: Opener
+) -> None:
+    store = opened()
+    index = store.create_index("t", dimension=2, metric="euclidean")
+    for name in ("a", "b"):
+        index.upsert([name], [[1, 1]])
+    # The names count down from the largest number of 64 bits.
+    min((folder / "t.lance" / "_versions").glob("*.manifest")).unlink()
+    for use in (
+        index.count,
+        lambda: index.upsert(["c"], [[1, 1]]),
+        lambda: opened().open_index("t"),
+    ):
+        with pytest.raises(CorruptStoreError, match="version 4 was written"):
+            use()
+    assert "latest_version_hint" in diagnosed(store)[-1].advice
+    (folder / "t.lance" / "_versions" / "latest_version_hint.json").unlink()
+    assert index.count() == 1
+
+
 def test_the_doctor_looks_and_makes_nothing(folder: Path, opened: Opener, raw: Any) -> None:
     store = opened()
     folder.rmdir()
@@ -188,6 +209,11 @@ def test_the_doctor_looks_and_makes_nothing(folder: Path, opened: Opener, raw: A
     raw.open_table("t").update(where="id = 'a'", values={"vector": [0.0, 0.0, 0.0]})
     (found,) = [each for each in diagnosed(store) if each.check == "index t" and each.advice]
     assert "of 1 records" in found.found
+    table = raw.open_table("t")
+    infinite = {"id": ["d"], "vector": [[np.inf, 0.0, 0.0]], "norm": [1.0]}
+    table.add(pa.table(infinite, schema=table.schema))
+    (found,) = [each for each in diagnosed(store) if each.check == "index t" and each.advice]
+    assert "of 2 records" in found.found
 
 
 def diagnosed(store: Store) -> list[Finding]:
