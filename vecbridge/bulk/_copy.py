@@ -13,9 +13,9 @@ from vecbridge._client import Index, Store
 from vecbridge._client import _validate as validate
 from vecbridge._client._tables import held_by
 from vecbridge._contract._consistency import Consistency
-from vecbridge._errors import CorruptStoreError, IndexExistsError, UnsupportedError
+from vecbridge._errors import CorruptStoreError, IndexExistsError
 from vecbridge.bulk._checksum import Checksum
-from vecbridge.bulk._lending import Lent, refuse_stationary
+from vecbridge.bulk._lending import Lent, refuse_to_spread
 from vecbridge.bulk._parts import (
     Compared,
     Digest,
@@ -27,9 +27,11 @@ from vecbridge.bulk._parts import (
 )
 from vecbridge.bulk._plan import Partition, Plan, each_once, plan
 from vecbridge.bulk._reading import Progress, silent
-from vecbridge.bulk._running import Task, Told, run
+from vecbridge.bulk._running import Task, Tick, Told, run
 
 logger = logging.getLogger(__name__)
+
+_AGAIN = "Call again with resume=True (--resume for the command) to go on with the copy"
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def copy(
     was read from the source, by count and by checksum.
 
     Args:
-        source: what is copied. It should not be written to meanwhile.
+        source: what is copied. It should not be written to meanwhile: records that come or go
+            are found by their number; one that is replaced after its partition was read is not.
         target: where to.
         name: the copy's name; the source's by default.
         resume: go on with a copy that was cut short.
@@ -137,7 +140,8 @@ def copy(
     validate.refuse_unsupported(info, "The copy would be without it", dropped=drop_unsupported)
     called = info.name if name is None else name
     if executor is not None:
-        _refuse_to_spread(source, target)
+        refuse_to_spread(source, target)
+        _try_a_worker(source, target, executor)
     with target.open_or_create_index(
         called,
         dimension=info.dimension,
@@ -172,6 +176,22 @@ def copy(
     )
     seconds = time.monotonic() - began
     return Copied(written, skipped, checksum, len(cut.partitions), seconds)
+
+
+def _try_a_worker(source: Index, target: Store, executor: Executor) -> None:
+    """Let a worker open both stores: a secret that it lacks shows before an index is made."""
+    task = Task(_opened_there, (Lent(source),), {"target": pickle.dumps(target)})
+    told = Told("opening the stores on a worker", 1, silent, again=_AGAIN)
+    run(task, (Partition(0, None, None, 0),), told, executor, target.name)
+
+
+def _opened_there(source: Index, part: Partition, *, target: bytes, tick: Tick) -> Digest:
+    with pickle.loads(target) as store:  # noqa: S301 - the caller's own, as an executor loads it
+        # It is made at its first use.
+        _ = store.backend
+    _ = source.info
+    tick(1)
+    return Digest(part.number, Checksum())
 
 
 class _Job:
@@ -246,8 +266,7 @@ class _Job:
         return known + run(task, parts, told, self._executor, self._backend)
 
     def _told(self, stage: str, total: int) -> Told:
-        again = "Call again with resume=True (--resume for the command) to go on with the copy"
-        return Told(stage, total, self._progress, again=again)
+        return Told(stage, total, self._progress, again=_AGAIN)
 
     def _open(self, compared: dict[int, Compared]) -> list[Partition]:
         done = {each.number for each in compared.values() if each.done}
@@ -256,19 +275,6 @@ class _Job:
 
 def _begun(compared: dict[int, Compared], part: Partition) -> bool:
     return part.number in compared and compared[part.number].records > 0
-
-
-def _refuse_to_spread(source: Index, target: Store) -> None:
-    refuse_stationary(source)
-    # So is a target in memory, which says so itself.
-    pickle.dumps(target)
-    if target.single_writer:
-        raise UnsupportedError(
-            f"this store of {target.name!r} is files of one machine, which one process at a time "
-            f"writes to: more of them would only wait for each other. Copy to it in one process "
-            f"(without an executor; without --workers, --dask and --ray)",
-            capability="shared",
-        )
 
 
 def _corrupt(cut: Plan, what: str, backend: str) -> CorruptStoreError:

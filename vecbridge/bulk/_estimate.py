@@ -9,6 +9,7 @@ from itertools import islice
 
 from vecbridge._client import Index, Store
 from vecbridge._contract._records import Records
+from vecbridge.bulk._lending import refuse_to_spread
 from vecbridge.bulk._plan import plan
 from vecbridge.diagnosis import scratch_index
 
@@ -55,7 +56,8 @@ def estimate(
     """Measure a sample, and say what a copy will read and write, and how long it is likely to take.
 
     Some seconds. The sample is the first 20 000 records, or what two seconds read; it is written to
-    an index of its own, which is dropped whatever happens. Stores that build an index over what is
+    an index of its own, which is dropped whatever happens; the files of a store in a folder that
+    was empty before stay. Stores that build an index over what is
     written may become slower as they grow.
 
     Args:
@@ -65,8 +67,12 @@ def estimate(
         spread: as of :func:`plan`.
 
     Raises:
+        UnsupportedError: with ``spread``, a store is in memory, or the target has one writer, as
+            the copy would say.
         BackendError: a store failed.
     """
+    if spread:
+        refuse_to_spread(source, target)
     info = source.info
     cut = plan(source, partitions, spread=spread)
     sample, reading = _timed(_first(source))

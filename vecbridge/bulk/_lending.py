@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from vecbridge._client import Index
+from vecbridge._client import Index, Store
 from vecbridge._client._store import store_of
 from vecbridge._errors import UnsupportedError
 
@@ -71,6 +71,25 @@ def refuse_stationary(*indexes: Index) -> None:
                 f"without --workers, --dask and --ray)",
                 capability="shared",
             )
+
+
+def refuse_to_spread(source: Index, target: Store) -> None:
+    """Refuse a copy over workers that could not read the source, or not write to the target.
+
+    Raises:
+        UnsupportedError: the source is as :func:`refuse_stationary` says, or the target is in
+            memory or has one writer.
+    """
+    refuse_stationary(source)
+    # So is a target in memory, which says so itself.
+    pickle.dumps(target)
+    if target.single_writer:
+        raise UnsupportedError(
+            f"this store of {target.name!r} is files of one machine, which one process at a time "
+            f"writes to: more of them would only wait for each other. Copy to it in one process "
+            f"(without an executor; without --workers, --dask and --ray)",
+            capability="shared",
+        )
 
 
 class _Entry:

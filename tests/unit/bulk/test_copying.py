@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 import vecbridge
-from tests.unit.bulk.conftest import DIMENSION, PARTS, RECORDS
+from tests.unit.bulk.conftest import DIMENSION, PARTS, RECORDS, shared_store
 from vecbridge import (
     BackendError,
+    ConfigurationError,
     CorruptStoreError,
     Index,
     IndexExistsError,
@@ -239,7 +240,7 @@ def test_records_that_come_or_go_meanwhile_are_found_out(source: Index, target: 
 
 
 class Held(Executor):
-    """Another executor, which is shut down while its first piece of work is done."""
+    """Another executor, which is shut down while the first partition is worked on."""
 
     def __init__(self, real: Executor) -> None:
         self._real = real
@@ -247,9 +248,9 @@ class Held(Executor):
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         self._given += 1
-        if self._given == PARTS:
+        if self._given == PARTS + 1:
             threading.Timer(0.2, self._real.shutdown, (False,), {"cancel_futures": True}).start()
-        if self._given == 1:
+        if self._given == 2:
             return self._real.submit(_slowly, fn, *args)
         return self._real.submit(fn, *args, **kwargs)
 
@@ -270,5 +271,21 @@ def test_an_executor_that_is_shut_down_ends_the_copy_and_says_how_to_go_on(
         executor.submit(len, "").result()
         with pytest.raises(PartitionsFailedError, match=r"shut down.*resume=True"):
             copy(source, target, partitions=PARTS, executor=Held(executor))
-        with pytest.raises(PartitionsFailedError, match=r"6 of 6 .*shutdown.*resume=True"):
+        with pytest.raises(
+            PartitionsFailedError, match=r"opening .* failed .*shutdown.*resume=True"
+        ):
             copy(source, target, partitions=PARTS, executor=executor, resume=True)
+
+
+def test_a_worker_without_the_secret_is_told_before_an_index_is_made(
+    source: Index, tmp_path: Path, pool: WorkerPool
+) -> None:
+    with shared_store(tmp_path / "target") as target:
+        target._origin = _without_the_secret
+        with pytest.raises(ConfigurationError, match="no password here"):
+            copy(source, target, executor=pool)
+        assert target.index_names() == []
+
+
+def _without_the_secret() -> Any:
+    raise ConfigurationError("no password here")

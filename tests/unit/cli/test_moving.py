@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vecbridge
 from tests.unit.cli.conftest import Run
 
 
@@ -97,7 +98,7 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_read(
 
 
 def test_a_dry_run_says_how_long_it_will_take_and_leaves_nothing(
-    run: Run, folder: Path, tmp_path: Path
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = places(folder, tmp_path / "faiss")
     path = tmp_path / "many.npz"
@@ -109,7 +110,16 @@ def test_a_dry_run_says_how_long_it_will_take_and_leaves_nothing(
     rates = [said[each] for each in ("reading", "writing", "reading_back")]
     assert min(rates) > 0
     assert said["seconds"] == pytest.approx(sum(3000 / rate for rate in rates))
+    before = sorted(each.name for each in tmp_path.iterdir())
+    assert "faiss" not in before
+    refused = run(*words, "--workers", "2")
+    assert (refused.code, "one process at a time writes" in " ".join(refused.err.split())) == (
+        2,
+        True,
+    )
+    monkeypatch.setattr(vecbridge.Store, "single_writer", False)
     spoken = run(*words, "--workers", "2").out
     assert "in 3 partitions" in spoken
     assert "2 workers at best" in spoken
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
     assert run("list", "faiss", "-o", f"path={tmp_path / 'faiss'}").out == ""
