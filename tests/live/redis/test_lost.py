@@ -54,6 +54,7 @@ def test_no_answer_is_given_of_an_index_that_is_gone(
     begins = field("label").starts_with("x")
     calls: dict[str, Callable[[], Any]] = {
         "search": lambda: index.search([1, 2], k=1),
+        "several": lambda: index.search([[1, 2], [2, 1]], k=1),
         "everything": lambda: index.search([1, 2], k=None),
         "scan": lambda: list(index.scan(10)),
         "partitions": lambda: index.partitions(2),
