@@ -34,6 +34,9 @@ _WORDS = re.compile(r"(?<![^\s'\"<>(\[{,])[^\s'\"<>(\[{,][^\s'\"<>]*")
 _CLOSING = ".,:;!?)]}"
 _SETTING = re.compile(r"^(?:uri|connection_string)=")
 _SEPARATORS = re.compile(r"\W+")
+_DELIMITERS = re.compile(r"[\s=:@/?&;,'\"]+")
+"""Between the parts of an address or a connection string, and seldom within a password."""
+
 _ORDINARY = re.compile(
     "https?|grpc|unix|hosts?|localhost|port|path|file|folder|user|username|password|token|server|"
     "address|setting|database|name|uri|milvus|vecbridge|must|text|input|value|with|"
@@ -118,9 +121,16 @@ def error_message(error: BaseException, secrets: Iterable[object] = ()) -> str:
     return redacted_message(f"{type(error).__name__}: {said}", secrets)
 
 
-def without_secrets(text: str, secrets: Iterable[object]) -> str:
-    """Return the text with the secrets in it masked, whole or in part, and otherwise as it is."""
-    forms = {form for each in secrets for form in _forms(each)}
+def without_secrets(text: str, secrets: Iterable[object], *, pieces: bool = True) -> str:
+    """Return the text with the secrets in it masked, and otherwise as it is.
+
+    Args:
+        text: the text.
+        secrets: what it may quote.
+        pieces: mask the words in a password as well, which a parser of others may quote. In a text
+            of our own they are words of it: ``not-a-secret`` would mask each "secret".
+    """
+    forms = {form for each in secrets for form in _forms(each, pieces=pieces)}
     for form in sorted(forms, key=len, reverse=True):
         text = re.sub(re.escape(form), lambda _: MASK, text, flags=re.IGNORECASE)
     return text
@@ -160,7 +170,7 @@ def _shown_word(found: re.Match[str]) -> str:
     return f"{_redacted_text(bare)}{found[0][len(bare) :]}"
 
 
-def _forms(secret: object) -> set[str]:
+def _forms(secret: object, *, pieces: bool) -> set[str]:
     """Return a secret as a message may quote it: as it is, escaped, decoded, in parts."""
     text = _plain_text(secret)
     if text is None:
@@ -168,7 +178,9 @@ def _forms(secret: object) -> set[str]:
     wholes = {text, text.strip(), decoded(text)}
     forms = wholes | {repr(each)[1:-1] for each in wholes}
     if _redacted_text(text) != text:
-        forms |= {part for each in _secret_parts(text) for part in _SEPARATORS.split(each)}
+        parts = _secret_parts(text)
+        between = _SEPARATORS if pieces else _DELIMITERS
+        forms |= parts | {part for each in parts for part in between.split(each)}
     return {form for form in forms if len(form) >= _LEAST and not is_ordinary(form)}
 
 

@@ -54,6 +54,14 @@ def positive(value: object, name: str) -> int:
     return number
 
 
+def not_negative(value: object, name: str) -> int:
+    """Check a count that may be 0, such as of queries: an integer of at least 0."""
+    number = _integer(value, name)
+    if number < 0:
+        raise InvalidArgumentError(f"{name} must be at least 0; got {number}")
+    return number
+
+
 def ids(values: Iterable[str] | None, *, unique: bool, info: IndexInfo | None = None) -> list[str]:
     """Check ids, whole columns at a time.
 

@@ -93,10 +93,8 @@ def verify(
             for; or, on an executor, one is in memory.
         PartitionsFailedError: some partitions failed on the executor.
     """
-    if queries:
-        validate.positive(queries, "queries")
-    if limit:
-        validate.positive(limit, "limit")
+    validate.not_negative(queries, "queries")
+    validate.not_negative(limit, "limit")
     validate.positive(k, "k")
     if first.info.dimension != second.info.dimension:
         raise SchemaMismatchError(

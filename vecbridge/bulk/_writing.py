@@ -13,7 +13,7 @@ import numpy as np
 from vecbridge._client import Index
 from vecbridge._client import _vector_values as vector_values
 from vecbridge._contract._records import Fields
-from vecbridge._errors import CorruptStoreError, DuplicateIdError
+from vecbridge._errors import CorruptStoreError, DuplicateIdError, InvalidInputError
 from vecbridge.bulk._checksum import Checksum, Summing, checksum
 from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
 from vecbridge.bulk._parts import Sent
@@ -70,12 +70,14 @@ def write(
         items: what records are made of, such as lists of files, of some thousand records each.
         embed: makes the records of an item. It runs on the worker, which imports it by its name; a
             model is best kept there between the calls, as by ``functools.cache``.
-        names: the ids of the records of an item, told without making them.
+        names: the ids of the records of an item, told without making them. The same as
+            ``embed`` gives, in any order.
         executor: where items are worked on; this process by default.
         progress: called after each item, with the number of items.
 
     Raises:
-        InvalidInputError: the index does not take a record; what was written before it stays.
+        InvalidInputError: the index does not take a record, or ``embed`` gave another number of
+            vectors than of ids, or other ids than ``names`` told; what was written before it stays.
         DuplicateIdError: two items have a record of the same id.
         UnsupportedError: on an executor, the index is in memory.
         CorruptStoreError: what was read back is not what was written.
@@ -121,8 +123,10 @@ def _write_item(
     tick: Tick,
 ) -> Sent:
     summing = Summing(index.info.dimension)
+    told: list[str] | None = None
     if names is not None:
-        known = index.fetch(names(item.value), consistency="strong")
+        told = list(names(item.value))
+        known = index.fetch(told, consistency="strong")
         if not known.missing:
             summing.add(known)
             tick(1)
@@ -130,6 +134,14 @@ def _write_item(
     ids, vectors, *fields = embed(item.value)
     ids = list(ids)
     array = vector_values.vectors(vectors, dimension=index.info.dimension, ids=ids)
+    if len(ids) != len(array):
+        raise InvalidInputError(f"embed gave {len(ids):,} ids and {len(array):,} vectors of {item}")
+    if told is not None and sorted(told) != sorted(ids):
+        # Otherwise the next call would not find what this one wrote, and make it again.
+        raise InvalidInputError(
+            f"embed gave other ids of {item} than names told: {len(ids):,} and {len(told):,}, "
+            f"{_strange(told, ids)}"
+        )
     Throttle().run(partial(index.upsert, ids, array, *fields))
     back = index.fetch(ids, consistency="strong")
     if back.ids != tuple(ids) or not np.array_equal(
@@ -139,6 +151,11 @@ def _write_item(
     summing.add(back)
     tick(1)
     return Sent(item.number, len(ids), 0, summing.result())
+
+
+def _strange(told: list[str], given: list[str]) -> str:
+    one = min({*told} ^ {*given}, default=None)
+    return "some more than once" if one is None else f"{one!r} in one of them alone"
 
 
 def _corrupt(index: Index, what: str) -> CorruptStoreError:

@@ -77,20 +77,22 @@ def message_of(error: Exception) -> str:
     """Return what an error says, without the number that the operating system gives it."""
     if isinstance(error, OSError) and error.filename and not isinstance(error, VecbridgeError):
         return publishable(f"{error.filename}: {error.strerror}")
-    return publishable(str(error))
+    return publishable(str(error), pieces=not isinstance(error, VecbridgeError))
 
 
-def publishable(message: str, *, misused: bool = False) -> str:
+def publishable(message: str, *, misused: bool = False, pieces: bool = True) -> str:
     """Return a message without the words of the command line that may hold a password.
 
     Args:
         message: it may quote any of the words.
         misused: whether the words could not even be parsed; then an address is taken for one
             however little is left of its form.
+        pieces: as of :func:`vecbridge._redaction.without_secrets`.
     """
     words = [part for given in _given(filters=not misused) for part in given]
     hidden = hidden_parts(words)
-    return without_secrets(message, [each for each in hidden if misused or resembles_address(each)])
+    secrets = [each for each in hidden if misused or resembles_address(each)]
+    return without_secrets(message, secrets, pieces=pieces)
 
 
 def _given(*, filters: bool) -> Iterator[Sequence[str]]:

@@ -13,7 +13,7 @@ import pytest
 
 import vecbridge
 from tests.unit.bulk.conftest import shared_store
-from vecbridge import DimensionError, DuplicateIdError, Index, Store
+from vecbridge import DimensionError, DuplicateIdError, Index, InvalidInputError, Store
 from vecbridge.bulk import WorkerPool, write
 from vecbridge.transfer import checksum
 
@@ -84,3 +84,19 @@ def test_items_of_one_id_and_of_another_length_are_refused(photos: Index, store:
 @pytest.fixture
 def store() -> Store:
     return vecbridge.get_backend("sklearn")
+
+
+@pytest.mark.parametrize(
+    ("embed", "said"),
+    [
+        (lambda _: (["x"], [[1, 2]], {"even": [True]}), r"other ids of item 0 .*'r0' in one"),
+        (lambda item: ([*names_of(item), "r0"], [[1, 2]] * 51), "r0|other ids"),
+        (lambda item: (names_of(item), [[1, 2]] * 49), "50 ids and 49 vectors"),
+    ],
+)
+def test_ids_that_were_not_told_and_a_wrong_count_are_refused(
+    photos: Index, embed: Any, said: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        write(photos, ITEMS, embed, names=names_of)
+    assert photos.count() == 0

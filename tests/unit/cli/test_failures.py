@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import vecbridge
 from tests.unit.cli.conftest import Ran, Run
 from vecbridge import BackendError, Store
+from vecbridge.cli._failures import message_of
 
 
 def told(ran: Ran) -> dict[str, Any]:
@@ -112,3 +115,15 @@ def test_an_answer_that_is_no_stays_an_answer(run: Run, no_configuration: Path) 
     no_configuration.write_text('{"similarity_backends": {"milvus": {"urii": "x"}}}')
     ran = run("config", "check", "--json")
     assert (ran.code, ran.err, ran.json["ok"]) == (2, "", False)
+
+
+def test_words_of_a_message_that_are_pieces_of_a_password_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    advice = "secrets do not travel with it"
+    for given in ("password=not-a-secret", "uri=postgres://me:not-a-secret@db/x"):
+        monkeypatch.setattr(sys, "argv", ["vecbridge", "copy", "-t", given])
+        said = message_of(vecbridge.ConfigurationError(f"{advice}; not-a-secret; {given}"))
+        assert said.startswith(f"{advice}; **********; ")
+        assert "not-a-secret" not in said
+        assert "secret" not in message_of(ValueError("a parser saw: secret"))

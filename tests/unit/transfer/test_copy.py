@@ -121,7 +121,7 @@ def test_what_cannot_be_compared_is_not_read(source: Index, store: Store) -> Non
 
     with pytest.raises(SchemaMismatchError, match=r"3 dimensions .* 4"):
         verify(source, other, progress=tell)
-    with pytest.raises(InvalidArgumentError, match="queries"):
+    with pytest.raises(InvalidArgumentError, match="queries must be at least 0"):
         verify(source, source, queries=-1, progress=tell)
     with pytest.raises(InvalidArgumentError, match="k must be"):
         verify(source, source, k=0, progress=tell)
