@@ -18,6 +18,7 @@ from vecbridge_conformance.workload import Plan, Recording, ids_of, in_processes
 
 _WRITERS = 3
 _ROUNDS = 60
+_SMALL_WRITES = 70
 
 Result = TypeVar("Result")
 
@@ -81,6 +82,29 @@ def test_writers_of_the_same_ids_leave_one_whole_version_of_each(harness: Harnes
     seen = Recording(index, 0).read(ids, "strong", "scan").seen
     assert set(seen.values()) <= {1, 2, 3}, f"a record is torn or lost: {seen}"
     assert index.count() == len(ids)
+
+
+@clause("WRITE-2", "WRITE-9")
+def test_writers_of_the_same_new_ids_leave_one_record_of_each(harness: Harness) -> None:
+    """Look for a store that looks whether an id is there, and then inserts it.
+
+    The writes before the race are as many as make stores build indexes and put files together, and
+    then look for ids in another way.
+    """
+    index = harness.index(dimension=DIMENSION, metric="euclidean", consistency="strong")
+    old = [f"old{number:02}" for number in range(_SMALL_WRITES)]
+    for name in old:
+        index.upsert([name], np.zeros((1, DIMENSION), dtype=np.float32))
+    new = [f"new{number}" for number in range(5)]
+
+    def write(name: str, version: int) -> None:
+        index.upsert([name], np.full((1, DIMENSION), version, dtype=np.float32))
+
+    for name in new:
+        _together([partial(write, name, version) for version in (1, 2, 3)])
+    found = [name for records in index.scan() for name in records.ids]
+    assert sorted(found) == [*new, *old]
+    assert index.count() == len(found)
 
 
 @clause("INDEX-3")
