@@ -14,6 +14,7 @@ from vecbridge_conformance.mutants._reference import ReferenceIndex, RowChange, 
 from vecbridge_conformance.mutants._shelf import Row
 
 _PAGE = 4
+_MANY = 64
 
 
 @mutant("insert-for-upsert", "WRITE-2", "milvus-io/milvus/issues/36199")
@@ -166,6 +167,24 @@ class LostUpdate(ReferenceIndex):
         time.sleep(0.002)
         changed = change(seen)
         super().change(lambda _: changed)
+
+
+@mutant("new-id-inserted-twice", "WRITE-2")
+class NewIdInsertedTwice(ReferenceIndex):
+    """Once there are many records, writers that insert the same new id at once all insert it."""
+
+    def change(self, change: RowChange) -> None:
+        seen = {row.id for row in self.rows(None)}
+        if len(seen) <= _MANY:
+            super().change(change)
+            return
+        time.sleep(0.002)
+
+        def apart(rows: list[Row]) -> list[Row]:
+            unseen = [row for row in rows if row.id not in seen]
+            return change([row for row in rows if row.id in seen]) + unseen
+
+        super().change(apart)
 
 
 @mutant("upsert-is-delete-and-insert", "WRITE-9")
