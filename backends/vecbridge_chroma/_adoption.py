@@ -11,9 +11,16 @@ import numpy as np
 from chromadb.types import Collection as Model
 from numpy.typing import NDArray
 
-from vecbridge import FieldType, FieldValue, IndexInfo, Metric, SchemaMismatchError
-from vecbridge.remote import is_name
-from vecbridge_chroma._collection import ChromaCollection, all_metadata
+from vecbridge import (
+    CorruptStoreError,
+    FieldType,
+    FieldValue,
+    IndexInfo,
+    Metric,
+    SchemaMismatchError,
+)
+from vecbridge.remote import NORM, is_name
+from vecbridge_chroma._collection import DIGEST, REST, ChromaCollection, all_metadata
 from vecbridge_chroma._session import Session
 from vecbridge_chroma._settings import ChromaSettings
 
@@ -61,6 +68,7 @@ def adopted(client: Session, model: Model, name: str, settings: ChromaSettings) 
     Its metadata is read once, since Chroma does not say what the keys hold.
 
     Raises:
+        CorruptStoreError: vecbridge made it, and another program replaced what said so.
         SchemaMismatchError: it does not say how long its vectors are, or how they are compared.
     """
     found = model.configuration_json or {}
@@ -74,6 +82,13 @@ def adopted(client: Session, model: Model, name: str, settings: ChromaSettings) 
     for row in all_metadata(client, model):
         for key, value in (row or {}).items():
             kinds.setdefault(key, Counter())[_kind(value)] += 1
+    if kinds.keys() & {NORM, DIGEST, REST}:
+        raise CorruptStoreError(
+            f"the collection of index {name!r} was made by vecbridge, and its metadata, which said "
+            f"what is in it, was replaced by another program; restore it, or drop the collection",
+            backend="chroma",
+            operation="open_index",
+        )
     fields: dict[str, FieldType] = {}
     unsupported = {"metadatas": _UNWRITTEN}
     for key, seen in sorted(kinds.items()):

@@ -6,6 +6,7 @@ import base64
 import gc
 import math
 import random
+import struct
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -229,6 +230,13 @@ class ChromaCollection:
 
         Chroma reads the two one after the other: ``None`` where a write came in between.
         """
+        try:
+            return self._joined(kept, rows)
+        except (zlib.error, struct.error, ValueError, TypeError):
+            # Another program wrote what is in the metadata.
+            return None
+
+    def _joined(self, kept: NDArray[np.float32], rows: Sequence[Any]) -> NDArray[np.float32] | None:
         found = [(row or {}).get(NORM) for row in rows]
         lengths = np.array([math.nan if each is None else float_of(each) for each in found])
         matrix = self._restored(kept, lengths)

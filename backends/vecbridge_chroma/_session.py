@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +35,7 @@ from vecbridge_chroma._settings import ChromaSettings
 
 _FILE = "chroma.sqlite3"
 _LOCK = "vecbridge.lock"
+_SEGMENT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PORT = 8000
 _inherited: list[object] = []
 
@@ -66,13 +68,16 @@ class Session:
         """Chroma's interface; a folder that is not there is made."""
         with self._opening:
             if self._api is None:
+                self.is_there()
                 self._open()
             return cast(ServerAPI, self._api)
 
     def is_there(self) -> bool:
         """Return whether there is a store at all."""
         path = self._settings.path
-        return path is None or self._api is not None or (Path(path) / _FILE).exists()
+        if path is None or self._api is not None:
+            return True
+        return _is_store(Path(path))
 
     def close(self) -> None:
         """End it. May be called twice."""
@@ -125,6 +130,30 @@ class Session:
             raise
         self._ends += [lock.release, client.close]
         self._api = client._server  # noqa: SLF001
+
+
+def _is_store(folder: Path) -> bool:
+    """Return whether a folder is a store; of what is left of one, nothing is made.
+
+    Raises:
+        ConfigurationError: it is a file.
+        CorruptStoreError: it was a store, and its records are gone.
+    """
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is a file; the setting path names a folder")
+    file = folder / _FILE
+    if file.exists() and file.stat().st_size:
+        return True
+    if file.exists() or any(_SEGMENT.fullmatch(each.name) for each in folder.iterdir()):
+        raise CorruptStoreError(
+            f"the Chroma store {folder} cannot be read: its file {_FILE} is empty or missing; "
+            f"restore it from a backup",
+            backend="chroma",
+            operation="connect",
+        )
+    return False
 
 
 def _settings(**given: Any) -> Settings:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from vecbridge.remote import RemoteSettings
+from vecbridge.remote import GivenNames, RemoteSettings
 from vecbridge.settings import LocalPath
 
 IndexType = Literal["none", "hnsw", "ivfflat"]
@@ -99,7 +99,7 @@ class PgvectorSettings(RemoteSettings):
     ssl_cert: LocalPath | None = None
     ssl_key: LocalPath | None = None
     schema_name: str = Field(default="public", min_length=1, max_length=63)
-    table_names: dict[str, str] = Field(default_factory=dict)
+    table_names: GivenNames = Field(default_factory=dict)
     id_column: str | None = None
     vector_column: str | None = None
     index_type: IndexType = "none"

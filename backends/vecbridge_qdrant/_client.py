@@ -142,6 +142,8 @@ def _refuse_others(path: Path) -> None:
         records = path / "collection" / name / "storage.sqlite"
         if not records.is_file():
             raise _torn(str(path), f"the records of collection {name!r} are missing")
+        if not records.stat().st_size:
+            raise _torn(str(path), f"the file of the records of collection {name!r} is empty")
         with closing(sqlite3.connect(f"{records.as_uri()}?mode=rw", uri=True)) as database:
             # The engine reads what is left of a torn file, and says nothing.
             (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()

@@ -193,7 +193,28 @@ _STORED: dict[BaseType, Callable[[Any], Any]] = {
     "float": stored_float,
     "timestamp": lambda value: (_EPOCH + value * _MICROSECOND).isoformat(),
 }
+
+
+def _only(kind: type) -> Callable[[Any], Any]:
+    """Return what refuses values of other types: a program may have written them."""
+
+    def checked(value: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"a {type(value).__name__} is no {kind.__name__}")
+        return value
+
+    return checked
+
+
+def _read_strings(value: Any) -> Any:
+    return [*map(_only(str), _only(list)(value))]
+
+
 _READ: dict[BaseType, Callable[[Any], Any]] = {
+    "string": _only(str),
+    "strings": _read_strings,
+    "integer": _only(int),
+    "boolean": _only(bool),
     "float": _read_float,
     "timestamp": lambda value: (datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND,
 }

@@ -21,7 +21,7 @@ from vecbridge import (
     Records,
     Scope,
 )
-from vecbridge.fields import FIELD_TYPES, BaseType, base_of
+from vecbridge.fields import FIELD_TYPES, base_of, is_optional
 from vecbridge.filters import FILTER_OPERATORS
 from vecbridge.ranking import ScoreForm, ids_at
 from vecbridge.ranking import norms as norms_of
@@ -296,9 +296,16 @@ class Points:
             if name not in client.norms:
                 total = client.client.count(name).count
                 found, _ = client.client.scroll(name, limit=total + 1, with_payload=[NORM_KEY])
-                norms = [read("float")((point.payload or {})[NORM_KEY]) for point in found]
+                norms = [self._norm(point) for point in found]
                 client.norms[name] = min(norms, default=math.inf), max(norms, default=-math.inf)
             return client.norms[name]
+
+    def _norm(self, point: Any) -> float:
+        try:
+            norm: float = read("float")((point.payload or {})[NORM_KEY])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._no_record(point, error) from None
+        return norm
 
     def _known(self, ids: Sequence[str]) -> list[Any]:
         """Return the points of ids, without those that no point can stand for."""
@@ -328,28 +335,40 @@ class Points:
         Raises:
             CorruptStoreError: a point is none of a record.
         """
-        payloads = [point.payload or {} for point in points]
         ids: list[str] = []
+        rows: list[Any] = []
         fields: dict[str, list[Any]] = {name: [] for name in columns.fields}
-        kinds: dict[str, BaseType] = {name: base_of(self.info.fields[name]) for name in fields}
-        try:
-            for point, payload in zip(points, payloads, strict=True):
-                known = self._layout.id_of
+        known, length = self._layout.id_of, self.info.dimension
+        kinds = self.info.fields
+        columns_read = [
+            (name, column, read(base_of(kinds[name])), is_optional(kinds[name]))
+            for name, column in fields.items()
+        ]
+        for point in points:
+            payload = point.payload or {}
+            try:
                 ids.append(known(point.id) if known else payload[ID_KEY])
-                for name, column in fields.items():
-                    column.append(read(kinds[name])(payload.get(name)))
-            rows = [_vector(point.vector, self._layout.kept) for point in points]
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptStoreError(
-                f"point {points[max(len(ids) - 1, 0)].id} of collection "
-                f"{self._layout.collection!r} is no record: {type(error).__name__}: {error}; "
-                f"another program changed it",
-                backend="qdrant",
-                operation="read",
-            ) from None
-        shape = (len(ids), self.info.dimension if columns.vectors else 0)
-        vectors = np.array(rows if columns.vectors else [], np.float32).reshape(shape)
-        return Records(tuple(ids), vectors, fields)
+                for name, column, convert, optional in columns_read:
+                    value = convert(payload.get(name))
+                    if value is None and not optional:
+                        raise KeyError(name)
+                    column.append(value)
+                if columns.vectors:
+                    rows.append(_vector(point.vector, self._layout.kept))
+                    if len(rows[-1]) != length:
+                        raise ValueError("it has another vector")
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._no_record(point, error) from None
+        shape = (len(ids), length if columns.vectors else 0)
+        return Records(tuple(ids), np.array(rows, np.float32).reshape(shape), fields)
+
+    def _no_record(self, point: Any, error: Exception) -> CorruptStoreError:
+        return CorruptStoreError(
+            f"point {point.id} of collection {self._layout.collection!r} is no record: "
+            f"{type(error).__name__}: {error}; another program wrote or changed it",
+            backend="qdrant",
+            operation="read",
+        )
 
 
 def _together(parts: Sequence[Records], columns: Columns) -> Records:

@@ -8,11 +8,13 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, model_validator
 from qdrant_client.models import HnswConfigDiff, OptimizersConfigDiff, WalConfigDiff
 
-from vecbridge.remote import RemoteSettings
+from vecbridge.remote import GivenNames, RemoteSettings
 from vecbridge.settings import LocalPath
 
 # Nothing that could be a secret has a place in it: an address is shown.
 _URL = re.compile(r"(https?://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?(/[\w./-]*)?")
+# The embedded engine makes a folder of this name.
+_PLACE = re.compile(r"(?!\.{1,2}$)[^/\\:*?\"<>|]{1,255}")
 _EMBEDDED = ("api_key", "grpc_port", "prefer_grpc", "index_type", "recall", "hnsw_ef")
 _MADE = ("shard_number", "replication_factor", "write_consistency_factor")
 _CONFIGS = ("hnsw_config", "optimizers_config", "wal_config")
@@ -49,7 +51,7 @@ class QdrantSettings(RemoteSettings):
     api_key: SecretStr | None = None
     grpc_port: int = Field(default=6334, ge=1, le=65535)
     prefer_grpc: bool = False
-    collection_names: dict[str, str] = Field(default_factory=dict)
+    collection_names: GivenNames = Field(default_factory=dict)
     vector_name: str | None = None
     index_type: Literal["none", "hnsw"] = "none"
     recall: float = Field(default=0.95, gt=0, lt=1)
@@ -76,6 +78,8 @@ class QdrantSettings(RemoteSettings):
     def _agreeing(self) -> QdrantSettings:
         if self.url is not None and not _URL.fullmatch(self.url):
             raise ValueError("the url is http://host:port or https://host:port; give a key apart")
+        if unfit := [each for each in self.collection_names.values() if not _PLACE.fullmatch(each)]:
+            raise ValueError(f"{unfit[0]!r} is no name of a collection")
         if self.path is not None and self.url is not None:
             raise ValueError("give a url, of a server, or a path, of the embedded engine; not both")
         if self.path is not None:

@@ -52,7 +52,7 @@ PUBLIC: dict[str, list[str]] = {
         ApproximateCollection ApproximateRanker Cause Collection Columns Connector
         Effort ErrorTable ExactRanker ForeignSchema Link NORM Nearest Outside Page
         PartitionedCollection Probe ProcessLock RecallTuner RemoteBackend RemoteIndex
-        RemoteSettings SearchedCollection TooLargeError float_key float_of from_document
+        RemoteSettings GivenNames SearchedCollection TooLargeError float_key float_of from_document
         id_bounds in_parts index_names is_name joined passes_by_itself retrying
         storage_name to_document uuid_of
     """.split(),

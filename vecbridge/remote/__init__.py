@@ -40,7 +40,7 @@ from vecbridge.remote._parts import TooLargeError, in_parts
 from vecbridge.remote._process_lock import ProcessLock
 from vecbridge.remote._recall import Effort, Probe, RecallTuner
 from vecbridge.remote._search import ExactRanker, Outside, joined
-from vecbridge.remote._settings import RemoteSettings
+from vecbridge.remote._settings import GivenNames, RemoteSettings
 
 __all__ = [
     "NORM",
@@ -54,6 +54,7 @@ __all__ = [
     "ErrorTable",
     "ExactRanker",
     "ForeignSchema",
+    "GivenNames",
     "Link",
     "Nearest",
     "Outside",

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from vecbridge._config._settings import Settings
+from vecbridge._contract._limits import NAME
+
+
+def _distinct(places: dict[str, str]) -> dict[str, str]:
+    for name, place in places.items():
+        if NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no name of an index")
+        if not place or "\0" in place:
+            raise ValueError(f"index {name!r} has no name in the store")
+    if len({*places.values()}) < len(places):
+        raise ValueError("two indexes have one name in the store: dropping one would drop both")
+    return places
+
+
+GivenNames = Annotated[dict[str, str], AfterValidator(_distinct)]
+"""Names in a store by names of indexes, where the user gives them: no two are the same."""
 
 
 class RemoteSettings(Settings):

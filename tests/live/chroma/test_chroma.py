@@ -299,3 +299,49 @@ def test_a_token_is_sent_and_kept_out_of_errors() -> None:
         pytest.raises(ConnectionFailedError, match="Is the server running"),
     ):
         store.index_names()
+
+
+def test_an_index_whose_metadata_another_program_replaced_is_not_taken_for_its_own(
+    tmp_path: Path,
+) -> None:
+    with vecbridge.get_backend("chroma", path=tmp_path) as store:
+        store.create_index("photos", dimension=2, metric="cosine").upsert(["a"], [[3, 4]])
+    client = raw(tmp_path)
+    client.get_collection("photos").modify(metadata={"owner": "me"})
+    client.close()
+    with (
+        vecbridge.get_backend("chroma", path=tmp_path) as store,
+        pytest.raises(CorruptStoreError, match="was replaced by another program"),
+    ):
+        store.open_index("photos")
+
+
+def test_a_rest_that_another_program_changed_is_told(tmp_path: Path) -> None:
+    with vecbridge.get_backend("chroma", path=tmp_path) as store:
+        store.create_index("photos", dimension=2, metric="cosine").upsert(["a"], [[3, 4]])
+    client = raw(tmp_path)
+    client.get_collection("photos").update("a", metadatas={"|rest|": "zz"})
+    client.close()
+    with (
+        vecbridge.get_backend("chroma", path=tmp_path) as store,
+        pytest.raises(CorruptStoreError, match="another program"),
+    ):
+        store.open_index("photos").fetch(["a"])
+
+
+@pytest.mark.parametrize("left", ["empty", "missing", "file"])
+def test_what_is_left_of_a_store_is_not_an_empty_one(tmp_path: Path, left: str) -> None:
+    place = tmp_path / "records"
+    if left == "file":
+        place.write_bytes(b"text")
+    else:
+        (place / str(uuid.uuid4())).mkdir(parents=True)
+    if left == "empty":
+        (place / "chroma.sqlite3").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        pytest.raises((CorruptStoreError, ConfigurationError)),
+        vecbridge.get_backend("chroma", path=place) as store,
+    ):
+        store.index_names()
+    assert sorted(tmp_path.rglob("*")) == before

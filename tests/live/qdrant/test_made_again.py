@@ -9,6 +9,8 @@ import pytest
 from tests.live.qdrant.conftest import Opener
 from vecbridge import IndexNotFoundError
 
+pytestmark = pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
+
 
 def test_a_handle_of_a_dropped_index_does_not_reach_the_new_one(opened: Opener, name: str) -> None:
     """Use a handle after another store made an index of another metric under its name."""

@@ -138,3 +138,9 @@ def test_messages_say_where_the_server_is(
     for name in ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE"):
         monkeypatch.delenv(name, raising=False)
     assert PgvectorSettings(**given).place == place
+
+
+@pytest.mark.parametrize("names", [{"a": "x", "b": "x"}, {"a": ""}, {"no name": "x"}])
+def test_no_two_indexes_have_one_table(names: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError):
+        vecbridge.get_backend("pgvector", table_names=names)

@@ -65,3 +65,11 @@ def test_what_cannot_be_meant_is_refused_by_name(given: dict[str, Any], said: st
         vecbridge.get_backend("qdrant", **given)
 
     assert SECRET not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    "names", [{"a": "x", "b": "x"}, {"a": "../../esc"}, {"a": ".."}, {"a": ""}, {"no name": "x"}]
+)
+def test_no_two_indexes_have_one_collection(names: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError):
+        vecbridge.get_backend("qdrant", collection_names=names)
