@@ -25,6 +25,7 @@ from vecbridge import (
     BackendError,
     ClosedError,
     Consistency,
+    IndexNotFoundError,
     InvalidArgumentError,
     OperationTimeoutError,
 )
@@ -234,7 +235,7 @@ class Collection:
             if not send(client, request, timeout):
                 client.upsert(self._name, to_rows(columns), timeout=timeout)
 
-        with self._writing(request.num_rows):
+        with self._writing("upsert", request.num_rows):
             try:
                 self.with_retries("upsert", step)
             except ColumnsChangedError:
@@ -252,7 +253,7 @@ class Collection:
         """Write rows as pymilvus takes them, each into the partition that it is in."""
         kept = {"partial_update": True} if self.layout.info.kept else {}
         parted = self._by_partition(rows) if self.layout.partitions else {"": rows}
-        with self._writing(len(rows)):
+        with self._writing("upsert", len(rows)):
             for partition, part in parted.items():
                 self._call("upsert", "upsert", data=part, partition_name=partition, **kept)
 
@@ -282,7 +283,7 @@ class Collection:
 
     def delete(self, expression: str) -> None:
         """Remove the rows that match."""
-        with self._writing(0):
+        with self._writing("delete", 0):
             self._call("delete", "delete", filter=expression)
 
     def _flush_bulk(self) -> None:
@@ -333,6 +334,7 @@ class Collection:
                 if not self._loaded:
                     self.load(operation)
 
+        self._refuse_another(operation)
         if self._flushes and self._unflushed >= _UNFLUSHED_ROWS:
             self._flush_bulk()
 
@@ -376,8 +378,22 @@ class Collection:
             lambda client, _: getattr(client, method)(self._name, timeout=timeout, **arguments),
         )
 
+    def _refuse_another(self, operation: str) -> None:
+        """Refuse a collection that was dropped and made again; servers find them by name.
+
+        Raises:
+            IndexNotFoundError: it is another one.
+        """
+        found = self._call(operation, "describe_collection").get("collection_id")
+        if found is not None and int(found) != self.layout.collection:
+            raise IndexNotFoundError(
+                f"index {self._name!r} was dropped after it was opened, and another one made under "
+                f"its name; open it again"
+            )
+
     @contextmanager
-    def _writing(self, rows: int) -> Iterator[None]:
+    def _writing(self, operation: str, rows: int) -> Iterator[None]:
+        self._refuse_another(operation)
         with self.connection.writing(), self.session.writing():
             yield
             self._unflushed += rows
