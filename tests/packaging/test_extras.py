@@ -67,6 +67,14 @@ SMOKE = {
     "langchain": (["-c", LANGCHAIN], "langchain_core.vectorstores.base"),
     "haystack": (["-c", HAYSTACK], "vecbridge.haystack"),
     "parquet": (["-c", PARQUET], "True True"),
+    "dask": (
+        ["-c", "from vecbridge.bulk import dask_executor; print(dask_executor.__name__)"],
+        "dask_executor",
+    ),
+    "ray": (
+        ["-c", "import ray; from vecbridge.bulk import RayExecutor; print(RayExecutor.__name__)"],
+        "RayExecutor",
+    ),
     "all": (["-c", STORE.format(backend="'milvus', uri='records.db'")], FOUND),
 }
 """By extra: what is run, and what it has to say."""

@@ -31,6 +31,7 @@ from vecbridge import (
     UnsupportedError,
     VecbridgeError,
 )
+from vecbridge.bulk import Partition
 
 # Importing these opens FiftyOne's database.
 WITH_DATABASE = ("vecbridge.fiftyone", "vecbridge.demo")
@@ -71,6 +72,7 @@ WAYS: Sequence[Callable[[Any], Any]] = [
     *(pickled(protocol) for protocol in PROTOCOLS),
 ]
 DETAILS: dict[str, Any] = {
+    "failed": {1: "why"},
     "backend": "milvus",
     "operation": "upsert",
     "retryable": True,
@@ -112,6 +114,9 @@ def value_of(hint: Any) -> Any:
         listed = [part for part in parts if part is not Ellipsis]
         return tuple(value_of(part) for part in listed)
     kind = origin or hint
+    if kind is Partition:
+        # The only one of its plan, and so of all ids.
+        return Partition(0, None, None, 7)
     if kind is np.ndarray:
         return np.array([[0.5, -0.0], [1.0, 2.0]], dtype=np.float32)
     if inspect.isclass(kind) and (dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")):

@@ -98,8 +98,8 @@ def test_the_last_default_is_sklearn(configured: Any, brain_config: BrainConfig)
 def test_an_unknown_default_names_who_set_it(
     monkeypatch: pytest.MonkeyPatch, brain_config: BrainConfig
 ) -> None:
-    path = brain_config({"default_similarity_backend": "qdrant"})
-    with pytest.raises(vecbridge.UnknownBackendError, match=f"'qdrant' .default in {path}"):
+    path = brain_config({"default_similarity_backend": "mosaic"})
+    with pytest.raises(vecbridge.UnknownBackendError, match=f"'mosaic' .default in {path}"):
         vecbridge.get_backend()
     monkeypatch.setenv(DEFAULT, "pinecone")
     with pytest.raises(vecbridge.UnknownBackendError, match=f"'pinecone'.*variable {DEFAULT}"):
