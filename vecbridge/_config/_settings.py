@@ -120,6 +120,10 @@ class ResolvedSetting:
     secret: bool
 
 
+class NothingConfiguredError(ConfigurationError):
+    """Nothing is configured of a backend that cannot do without: nobody uses it yet."""
+
+
 @dataclass(frozen=True)
 class Resolved:
     """The settings of a backend, by its registered name, and what they were made from."""
@@ -209,7 +213,8 @@ def _validated(backend: str, settings: type[Settings], given: Mapping[str, Given
         return checked
     # Here, what was given is in no local variable that a tool which shows tracebacks would print.
     lines = [problem_of(backend, settings, given, *problem) for problem in checked]
-    raise ConfigurationError(f"backend {backend!r}: {'; '.join(lines)}")
+    kind = ConfigurationError if given else NothingConfiguredError
+    raise kind(f"backend {backend!r}: {'; '.join(lines)}")
 
 
 def checked_settings(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from getpass import getpass
 from json import dumps as to_json
@@ -17,7 +16,7 @@ from vecbridge._config._brain_config import read_brain_config
 from vecbridge._config._changing import set_settings, unset_settings
 from vecbridge._config._names import listed, suggestion
 from vecbridge._config._registry import backend_names, configured, describe_settings
-from vecbridge._config._settings import ResolvedSetting
+from vecbridge._config._settings import NothingConfiguredError, ResolvedSetting
 from vecbridge._errors import (
     ConfigurationError,
     InvalidArgumentError,
@@ -168,14 +167,13 @@ def check(json: AsJson = False) -> None:
     """Read the settings of every backend: unknown keys and unusable values are named."""
     problems = {}
     for name in backend_names():
-        # What is not installed is not configured wrongly.
-        with suppress(MissingDependencyError):
-            try:
-                describe_settings(name)
-            except ConfigurationError as error:
-                # A store that nobody has said the place of is not used, and is no problem.
-                if " is needed and has no default" not in str(error):
-                    problems[name] = str(error)
+        try:
+            describe_settings(name)
+        except (MissingDependencyError, NothingConfiguredError):  # noqa: PERF203 - once per backend
+            # What is not installed, or not used, is not configured wrongly.
+            continue
+        except ConfigurationError as error:
+            problems[name] = str(error)
     if json:
         emit({"ok": not problems, "problems": problems})
     elif problems:

@@ -133,6 +133,8 @@ def test_a_configuration_is_checked_for_every_backend(run: Run, no_configuration
     assert "did you mean 'token'" in ran.json["problems"]["milvus"]
     assert "hunter2" not in ran.out
     assert run("config", "check").code == 2
+    no_configuration.write_text('{"similarity_backends": {"lancedb": {"table_names": {"a": "b"}}}}')
+    assert "'uri' is needed" in run("config", "check", "--json").json["problems"]["lancedb"]
 
 
 def test_the_doctor_finds_a_store_healthy_and_leaves_nothing(run: Run, folder: Path) -> None:
