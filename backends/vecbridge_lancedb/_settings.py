@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from vecbridge.remote import RemoteSettings
+from vecbridge.remote import GivenNames, RemoteSettings
 from vecbridge.settings import local_path
 
 IndexType = Literal[
@@ -67,7 +67,7 @@ class LancedbSettings(RemoteSettings):
 
     uri: Annotated[str | Path, BeforeValidator(_place)]
     storage_options: dict[str, SecretStr] = Field(default_factory=dict)
-    table_names: dict[str, str] = Field(default_factory=dict)
+    table_names: GivenNames = Field(default_factory=dict)
     id_column: str = "id"
     vector_column: str | None = None
     index_type: IndexType = "none"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from vecbridge.remote import RemoteSettings
+from vecbridge.remote import GivenNames, RemoteSettings
 from vecbridge.settings import LocalPath, parse_address
 
 Algorithm = Annotated[
@@ -53,7 +53,7 @@ class RedisSettings(RemoteSettings):
     ssl_root_cert: LocalPath | None = None
     ssl_cert: LocalPath | None = None
     ssl_key: LocalPath | None = None
-    index_names: dict[str, str] = Field(default_factory=dict)
+    index_names: GivenNames = Field(default_factory=dict)
     algorithm: Algorithm = "flat"
     recall: float = Field(default=0.95, gt=0, lt=1)
     hnsw_m: int = Field(default=16, ge=2, le=512)

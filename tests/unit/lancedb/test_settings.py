@@ -20,6 +20,7 @@ SECRET = "hunter2-hunter2"
     [
         {},
         {"uri": ""},
+        {"uri": "x", "table_names": {"a": "t", "b": "t"}},
         {"uri": f"s3://me:{SECRET}@bucket/x"},
         {"uri": f"s3://bucket/x?aws_secret_access_key={SECRET}"},
         {"uri": "db://database"},
