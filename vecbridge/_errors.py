@@ -34,6 +34,7 @@ Usage errors also derive from the builtin that a Python programmer expects, so
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -52,7 +53,9 @@ class VecbridgeError(Exception):
         # As exceptions do by themselves, but for the call of the class with the message alone.
         kind, args, *state = cast(tuple[Any, ...], super().__reduce__())
         attributes = {**state[0]} if state and state[0] else {}
-        if self.__cause__ is not None:
+        # A reducer that another library registered for all exceptions, as tblib does for Dask, asks
+        # here for what is the error's own and sees to causes by itself.
+        if self.__cause__ is not None and type(self) not in copyreg.dispatch_table:
             attributes[_CAUSE] = _pickled(self.__cause__)
         return _unpickled, (kind, args, attributes)
 

@@ -35,7 +35,7 @@ from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import failure
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._reader import Reader
-from vecbridge_milvus._schema import Layout
+from vecbridge_milvus._schema import Layout, identity_of
 from vecbridge_milvus._wire import Columns, Entity, send, to_request, to_rows
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Collection:
         self.connection = connection
         self.layout = layout
         self.lite = connection.lite
-        self.session = Session(str(layout.collection), connection.place)
+        self.session = Session(layout.collection, connection.place)
         self._name = layout.info.name
         self._load_with = loading
         self._changed = layout.changed
@@ -384,8 +384,7 @@ class Collection:
         Raises:
             IndexNotFoundError: it is another one.
         """
-        found = self._call(operation, "describe_collection").get("collection_id")
-        if found is not None and int(found) != self.layout.collection:
+        if identity_of(self._call(operation, "describe_collection")) != self.layout.collection:
             raise IndexNotFoundError(
                 f"index {self._name!r} was dropped after it was opened, and another one made under "
                 f"its name; open it again"

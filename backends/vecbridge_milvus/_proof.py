@@ -36,7 +36,7 @@ _LEAST_FOUND = 500
 _MORE = 1.5
 """How many times that number a probe is made to find on average."""
 
-_known: dict[tuple[str, str, int], str] = {}
+_known: dict[tuple[str, str, str], str] = {}
 _guard = reentrant_lock()
 
 

@@ -77,7 +77,7 @@ class Layout:
 
     Attributes:
         info: the index as the contract describes it.
-        collection: the collection's id.
+        collection: what tells it from another one of its name.
         key: name of the primary key.
         vector: name of the vector field.
         norm: name of the field with the vectors' exact norms; ``None`` in a collection made by
@@ -93,7 +93,7 @@ class Layout:
     """
 
     info: IndexInfo
-    collection: int
+    collection: str
     key: str
     vector: str
     norm: str | None
@@ -223,11 +223,10 @@ def read(
     partitions: list[str] = []
     if int(described.get("num_partitions") or 1) > 1 and not _partition_key(columns.values()):
         partitions = client.list_partitions(name, timeout=timeout)
-    collection = int(described.get("collection_id") or 0)
     tried = lite or made.get("flat") == TRIED
     return Layout(
         info,
-        collection,
+        identity_of(described),
         key,
         vector,
         norm,
@@ -246,6 +245,15 @@ def release_of(version: str) -> tuple[int, ...] | None:
     """Return the numbers of what a server calls itself; ``None`` where it has none."""
     found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     return None if found is None else tuple(int(each) for each in found.groups() if each)
+
+
+def identity_of(described: Mapping[str, Any]) -> str:
+    """Return what tells a collection from another one of its name, made earlier or later.
+
+    Servers number their collections. Lite does not, but keeps what a creation of ours wrote down;
+    empty for a collection that another program made in Lite.
+    """
+    return str(described.get("collection_id") or marker(described).get("made") or "")
 
 
 def marker(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import numpy as np
 import psycopg
-from psycopg.sql import quote
 from pydantic import SecretStr
 
 import vecbridge as vb
@@ -51,8 +51,9 @@ def condition(where: Filter, values: list[Any]) -> str:
 
 
 class PostgresTable:
-    def __init__(self, info: vb.IndexInfo) -> None:
-        self.info, self.table = info, quoted(info.name)
+    def __init__(self, info: vb.IndexInfo, key: str) -> None:
+        # Each table has a key column of its own name, so that no statement reaches a later table.
+        self.info, self.table, self.key = info, quoted(info.name), key
         self.form: Any = "negative" if info.metric == "dotproduct" else "distance"
         self.capabilities = vb.Capabilities(
             exact=True, recall=None, range_search=False, farthest=False, partitions=False,
@@ -62,37 +63,37 @@ class PostgresTable:
         )  # fmt: skip
 
     def put(self, client: Client, ids: Any, vectors: Any, norms: Any, fields: vb.Fields) -> None:
-        columns, texts = ["id", "v", "norm", *map(quoted, fields)], map(str, vectors.tolist())
+        columns, texts = [self.key, "v", "norm", *map(quoted, fields)], map(str, vectors.tolist())
         # In one order, so that writers of the same ids wait for each other and in no circle.
         rows: Any = sorted(zip(ids, texts, norms.tolist(), *fields.values(), strict=True))
         values, changes = "%s, " * len(columns), [f"{each} = excluded.{each}" for each in columns]
         query = f"INSERT INTO {self.table} ({', '.join(columns)}) VALUES ({values[:-2]}) "
-        query += f"ON CONFLICT (id) DO UPDATE SET {', '.join(changes)}"
+        query += f"ON CONFLICT ({self.key}) DO UPDATE SET {', '.join(changes)}"
         with client.transaction(), client.cursor() as cursor:
             cursor.executemany(query, rows)
 
     def remove(self, client: Client, ids: Sequence[str]) -> None:
-        client.execute(f"DELETE FROM {self.table} WHERE id = ANY(%s)", [list(ids)])
+        client.execute(f"DELETE FROM {self.table} WHERE {self.key} = ANY(%s)", [list(ids)])
 
     def get(self, client: Client, ids: Sequence[str], columns: remote.Columns) -> vb.Records:
         return self.read(client, columns, *self.where(vb.Scope(within=ids)))
 
     def count(self, client: Client, scope: vb.Scope) -> int:
         where, values = self.where(scope)
-        query = f"SELECT count(*) FROM {self.table} WHERE {where}"
+        query = f"SELECT count({self.key}) FROM {self.table} WHERE {where}"
         return int(client.execute(query, values).fetchall()[0][0])
 
     def page(self, client: Client, scope: Any, _: Any, limit: int, after: Any, columns: Any) -> Any:
         where, values = self.where(scope)
-        rest = f"{where} AND id > %s ORDER BY id LIMIT {limit}"
+        rest = f"{where} AND {self.key} > %s ORDER BY {self.key} LIMIT {limit}"
         found = self.read(client, columns, rest, [*values, after or ""])
         return remote.Page(found, found.ids[-1] if len(found) == limit else None)
 
     def nearest(self, client: Client, queries: Any, limit: int, scope: Any, effort: Any) -> Any:
         where, values = self.where(scope)
         # No index orders by a sum: every record is looked at, whatever indexes there are.
-        distance, answers = f"(v {OPERATORS[self.info.metric]} %s::vector) + 0", []
-        query = f"SELECT id, {distance}, v::float4[] FROM {self.table} WHERE {where} ORDER BY 2"
+        wanted = f"{self.key}, (v {OPERATORS[self.info.metric]} %s::vector) + 0, v::float4[]"
+        query, answers = f"SELECT {wanted} FROM {self.table} WHERE {where} ORDER BY 2", []
         for each in queries.tolist():
             rows = client.execute(f"{query} LIMIT {limit}", [str(each), *values]).fetchall()
             ids, scores, vectors = zip(*rows, strict=True) if rows else ((), (), ())
@@ -101,12 +102,13 @@ class PostgresTable:
 
     def where(self, scope: vb.Scope) -> tuple[str, list[Any]]:
         values: list[Any] = [] if scope.within is None else [list(scope.within)]
-        among = "true" if scope.within is None else "id = ANY(%s)"
+        among = "true" if scope.within is None else f"{self.key} = ANY(%s)"
         fits = "true" if scope.where is None else condition(scope.where, values)
         return f"{among} AND {fits}", values
 
     def read(self, client: Client, columns: Any, where: str, values: list[Any]) -> vb.Records:
-        wanted = ["id", "v::float4[]" if columns.vectors else "NULL", *map(quoted, columns.fields)]
+        vector = "v::float4[]" if columns.vectors else "NULL"
+        wanted = [self.key, vector, *map(quoted, columns.fields)]
         rows = client.execute(f"SELECT {', '.join(wanted)} FROM {self.table} WHERE {where}", values)
         ids, vectors, *fields = [*zip(*rows, strict=True)] or [()] * len(wanted)
         matrix = self.matrix(vectors) if columns.vectors else np.empty((len(ids), 0), np.float32)
@@ -121,7 +123,7 @@ CAUSES = [
     remote.Cause(match="57P|08", kind=vb.ConnectionFailedError, retryable=True),
     remote.Cause(match="40", retryable=True),  # two writers were in each other's way
     remote.Cause(match="28|42501", kind=vb.AuthenticationError),
-    remote.Cause(match="42P01", kind=vb.IndexNotFoundError),
+    remote.Cause(match="42P01|42703", kind=vb.IndexNotFoundError),  # no such table, no such key
     remote.Cause(match="."),
     remote.Cause(match=psycopg.OperationalError, kind=vb.ConnectionFailedError, retryable=True),
 ]
@@ -152,11 +154,11 @@ class PostgresBackend(remote.RemoteBackend[Client]):
         return client.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
     def make(self, client: Client, info: vb.IndexInfo) -> PostgresTable | None:
-        table = PostgresTable(info)
-        columns = f'id text COLLATE "C" PRIMARY KEY, v vector({info.dimension}), norm float8'
+        table = PostgresTable(info, key := f"id_{uuid4().hex}")
+        columns = f'{key} text COLLATE "C" PRIMARY KEY, v vector({info.dimension}), norm float8'
         for name, kind in info.fields.items():
             columns += f", {quoted(name)} {TYPES[kind.rstrip('?')]}"
-        document = quote(remote.to_document(info), client)
+        document = psycopg.sql.quote(remote.to_document(info), client)
         try:
             client.execute(  # the three in one transaction
                 f"CREATE EXTENSION IF NOT EXISTS vector; CREATE TABLE {table.table} ({columns}); "
@@ -167,9 +169,10 @@ class PostgresBackend(remote.RemoteBackend[Client]):
         return table
 
     def find(self, client: Client, name: str) -> PostgresTable | None:
-        query = "SELECT obj_description(to_regclass(%s), 'pg_class')"
-        ((text,),) = client.execute(query, [quoted(name)]).fetchall()
-        return PostgresTable(remote.from_document(text, backend=self.name)) if text else None
+        query = "SELECT obj_description(attrelid, 'pg_class'), attname FROM pg_attribute "
+        query += "WHERE attrelid = to_regclass(%s) AND attnum = 1"
+        text, key = client.execute(query, [quoted(name)]).fetchone() or ("", "")
+        return PostgresTable(remote.from_document(text, backend=self.name), key) if text else None
 
     def names(self, client: Client) -> list[str]:
         query = "SELECT obj_description(oid, 'pg_class') FROM pg_class WHERE relkind = 'r'"

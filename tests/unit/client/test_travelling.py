@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 import dataclasses
 import importlib
 import inspect
@@ -162,6 +163,22 @@ def test_nothing_public_is_left_out() -> None:
     assert {kind.__name__ for kind in VALUES} >= {"And", "Comparison", "Finding", "Checksum"}
 
 
+@pytest.fixture(params=["alone", "beside Dask"])
+def around(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Dask has tblib register a reducer for every class of exceptions."""
+    from tblib import pickling_support
+
+    before = dict(copyreg.dispatch_table)
+    for kind in (each for each in before if issubclass(each, BaseException)):
+        del copyreg.dispatch_table[kind]
+    if request.param == "beside Dask":
+        pickling_support.install()
+    yield
+    copyreg.dispatch_table.clear()
+    copyreg.dispatch_table.update(before)
+
+
+@pytest.mark.usefixtures("around")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_an_error_arrives_as_itself(kind: type[VecbridgeError], way: Callable[[Any], Any]) -> None:
@@ -174,11 +191,9 @@ def test_an_error_arrives_as_itself(kind: type[VecbridgeError], way: Callable[[A
         assert getattr(arrived, name, None) == getattr(error, name, None)
 
 
+@pytest.mark.usefixtures("around")
 @pytest.mark.parametrize("way", WAYS)
-def test_its_causes_come_along_where_they_can(way: Callable[[Any], Any]) -> None:
-    class LocalError(Exception):
-        """Cannot be pickled: no other process could find its class."""
-
+def test_its_causes_come_along(way: Callable[[Any], Any]) -> None:
     first = MissingDependencyError("m", name="faiss")
     second = BackendError("b", backend="x", operation="o")
     second.__cause__ = first
@@ -188,11 +203,24 @@ def test_its_causes_come_along_where_they_can(way: Callable[[Any], Any]) -> None
     assert isinstance(arrived.__cause__, BackendError)
     assert isinstance(arrived.__cause__.__cause__, MissingDependencyError)
     assert arrived.__cause__.__cause__.name == "faiss"
+
+
+@pytest.mark.parametrize("around", ["alone"], indirect=True)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cause_that_cannot_come_along_is_left_behind(
+    way: Callable[[Any], Any], around: None
+) -> None:
+    class LocalError(Exception):
+        """Cannot be pickled: no other process could find its class."""
+
+    error = PartialWriteError("p", backend="x", operation="o", written=["a"], unknown=["b"])
     for odd in (LocalError("l"), UnicodeDecodeError("utf-8", b"x", 0, 1, "r")):
         error.__cause__ = odd
         assert type(way(error)) is PartialWriteError
 
 
+@pytest.mark.usefixtures("around")
+@pytest.mark.timeout(30)
 def test_a_long_chain_of_causes_takes_no_long_time() -> None:
     error: VecbridgeError | None = None
     for number in range(30):
