@@ -86,7 +86,8 @@ class LanceDB:
         self._table = self._database.create_table("by_hand", pa.table(columns), mode="overwrite")
 
     def search(self, queries: np.ndarray, k: int) -> list[Names]:
-        asked = [self._table.search(query).limit(k).select(["id"]) for query in queries]
+        wanted = ["id", "_distance"]
+        asked = [self._table.search(query).limit(k).select(wanted) for query in queries]
         return [each.to_arrow()["id"].to_pylist() for each in asked]
 
 

@@ -40,7 +40,7 @@ BUDGETS = {
     "profile": 20,
     "service": 60,
     "sklearn": 90,
-    "stores": 240,
+    "stores": 480,
     "sweep": 150,
     "torch": 55,
 }
