@@ -23,7 +23,7 @@ QUERIES = 8
 SECONDS = 8.0
 RUNS = 3
 SLOW = 30.0
-"""Seconds after which storing is not measured again: an engine that builds a graph takes minutes."""
+"""Seconds after which storing is measured once: an engine that builds a graph takes minutes."""
 
 
 def compared(peer: ByHand, package: str, ids: list[str], vectors: np.ndarray) -> list[Row]:
