@@ -64,7 +64,13 @@ def backend(column: str, options: dict[str, Any]) -> Backend:
 def _engine(folder: str) -> Any:
     from qdrant_client import QdrantClient
 
-    return QdrantClient(path=folder)
+    class Client(QdrantClient):
+        """Has the method that the adapter calls, and that newer releases of the client have not."""
+
+        def search(self, collection_name: str, query_vector: Any, **options: Any) -> Any:
+            return self.query_points(collection_name, query=query_vector, **options).points
+
+    return Client(path=folder)
 
 
 def data(count: int, dimension: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import uuid
@@ -347,3 +348,9 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def release_of(version: str) -> tuple[int, ...] | None:
+    """Return the numbers of what a server calls itself; ``None`` where it has none."""
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return None if found is None else tuple(int(each) for each in found.groups() if each)

@@ -26,7 +26,7 @@ from vecbridge_milvus._columns import (
     made_columns,
     recorded,
 )
-from vecbridge_milvus._connection import Connection
+from vecbridge_milvus._connection import Connection, release_of
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._expr import KEYWORDS
 from vecbridge_milvus._index_types import (
@@ -49,7 +49,6 @@ from vecbridge_milvus._schema import (
     VECTOR,
     VERSION,
     marker,
-    release_of,
 )
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from vecbridge import AuthenticationError, BackendError, SchemaMismatchError
 from vecbridge.diagnosis import Finding
 from vecbridge.settings import redacted
+from vecbridge_milvus._connection import release_of
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._index_types import needs
-from vecbridge_milvus._schema import release_of
 from vecbridge_milvus._settings import MilvusSettings
 
 if TYPE_CHECKING:

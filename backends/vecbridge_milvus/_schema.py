@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from vecbridge_milvus._columns import (
     shown,
     type_name,
 )
+from vecbridge_milvus._connection import release_of
 from vecbridge_milvus._expr import KEYWORDS, Expressions
 from vecbridge_milvus._index_types import IndexSettings, IndexType
 
@@ -241,18 +241,9 @@ def read(
     )
 
 
-def release_of(version: str) -> tuple[int, ...] | None:
-    """Return the numbers of what a server calls itself; ``None`` where it has none."""
-    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
-    return None if found is None else tuple(int(each) for each in found.groups() if each)
-
-
 def identity_of(described: Mapping[str, Any]) -> str:
-    """Return what tells a collection from another one of its name, made earlier or later.
-
-    Servers number their collections. Lite does not, but keeps what a creation of ours wrote down;
-    empty for a collection that another program made in Lite.
-    """
+    """Return what tells a collection from a later one of its name; empty for others' in Lite."""
+    # Servers number their collections. Lite does not, and keeps what our creations write down.
     return str(described.get("collection_id") or marker(described).get("made") or "")
 
 
