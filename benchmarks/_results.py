@@ -9,7 +9,7 @@ from typing import Any
 FOLDER = Path(__file__).parent / "results"
 LATEST = FOLDER / "latest.json"
 Run = dict[str, Any]
-"""``machine``, ``versions``, ``date`` and ``scripts``: name to title, rows, outcome, load."""
+"""``date``, and ``scripts``: name to title, rows, outcome, load, machine and versions."""
 
 
 def latest() -> Run:
@@ -19,13 +19,9 @@ def latest() -> Run:
 
 
 def merged(run: Run) -> Run:
-    """Return a run of some scripts, with the others' figures if one machine gave all of them."""
-    if not LATEST.exists():
-        return run
-    kept = latest()
-    if any(kept[key] != run[key] for key in ("machine", "versions")):
-        return run
-    return {**run, "scripts": dict(sorted({**kept["scripts"], **run["scripts"]}.items()))}
+    """Return a run of some scripts, with the last figures of the others."""
+    kept = latest()["scripts"] if LATEST.exists() else {}
+    return {**run, "scripts": dict(sorted({**kept, **run["scripts"]}.items()))}
 
 
 def save(run: Run, *, whole: bool) -> None:

@@ -23,7 +23,7 @@ PICTURES = DOCS / "assets" / "benchmarks"
 def page(run: Run) -> str:
     """Return the page of a run."""
     scripts = run["scripts"]
-    parts = [HEAD, _machine(run), _runs(scripts), _misses(scripts)]
+    parts = [HEAD, _machines(scripts), _runs(scripts), _misses(scripts)]
     for name, entry in scripts.items():
         if name != "sweep" and entry["rows"]:
             parts.append(f"## {entry['title']}\n\n{_table(entry['rows'])}")
@@ -39,10 +39,21 @@ def swept(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _machine(run: Run) -> str:
-    where = [*run["machine"].items(), *run["versions"].items()]
-    lines = "\n".join(f"| {name} | {value} |" for name, value in where)
-    return f"## The machine\n\nLast measured {run['date']} UTC.\n\n| | |\n|---|---|\n{lines}\n"
+def _machines(scripts: dict[str, Any]) -> str:
+    """Return what each machine is, with the versions on it, and what was measured there."""
+    parts = ["## The machines\n" if len(_places(scripts)) > 1 else "## The machine\n"]
+    for place, names in _places(scripts).items():
+        lines = "\n".join(f"| {name} | {value} |" for name, value in place)
+        parts.append(f"Of {', '.join(names)}:\n\n| | |\n|---|---|\n{lines}\n")
+    return "\n".join(parts)
+
+
+def _places(scripts: dict[str, Any]) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    places: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for name, entry in scripts.items():
+        place = (*entry["machine"].items(), *entry["versions"].items())
+        places.setdefault(place, []).append(name)
+    return places
 
 
 def _runs(scripts: dict[str, Any]) -> str:
@@ -51,11 +62,11 @@ def _runs(scripts: dict[str, Any]) -> str:
         over = f", over its {entry['budget']} s" if entry["seconds"] > entry["budget"] else ""
         before, after = entry["load"]
         lines.append(
-            f"| {name} | {entry['outcome']} | {entry['date']} | "
+            f"| {name} | {entry['outcome']} | {entry['date']} | {entry['machine']['processor']} | "
             f"{entry['seconds']} s{over} | {before}, {after} |"
         )
-    head = "| benchmark | outcome | date (UTC) | took | load before, after |\n|---|---|---|---|---|"
-    return "## What was run\n\n" + "\n".join([head, *lines]) + "\n"
+    head = "| benchmark | outcome | date (UTC) | processor | took | load before, after |"
+    return "## What was run\n\n" + "\n".join([head, "|---|---|---|---|---|---|", *lines]) + "\n"
 
 
 def _misses(scripts: dict[str, Any]) -> str:

@@ -90,6 +90,8 @@ def measured(name: str, around: dict[str, str]) -> dict[str, Any]:
         "seconds": round(taken),
         "budget": budget,
         "load": [before, machine.load()],
+        "machine": machine.machine(),
+        "versions": machine.versions(),
         "rows": found.get("rows", []),
     }
 
@@ -150,8 +152,6 @@ def main() -> int:
     if unknown := sorted(set(names) - set(known)):
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(known)}")
     run: results.Run = {
-        "machine": machine.machine(),
-        "versions": machine.versions(),
         "date": f"{_now():%Y-%m-%d %H:%M}",
         "scripts": {},
     }
