@@ -106,6 +106,10 @@ lint: $(DEV_ENV) ## Style, import contracts and changelog fragments
 changelog: $(DEV_ENV) ## What the next release will say
 	@$(BIN)/towncrier build --draft --version next
 
+.PHONY: release
+release: $(DEV_ENV) ## Build and check what a release would be, into dist/ (REPOSITORY=OWNER/NAME)
+	@$(BIN)/python -m tools.release $(if $(REPOSITORY),--repository $(REPOSITORY))
+
 .PHONY: format
 format: $(DEV_ENV) ## Format and repair what can be
 	@$(BIN)/ruff check --fix --quiet $(SOURCES)

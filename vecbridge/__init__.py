@@ -103,7 +103,7 @@ _WITH_NUMPY = {
 It is imported when it is first used: the command line completes a word and prints help without it.
 """
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 """Version of this release."""
 
 contract_version = 2

@@ -52,6 +52,11 @@ class Installation(NamedTuple):
         """Runs the console script in the same way."""
         return self._run([self.python.with_name("vecbridge"), *words], timeout)
 
+    def shell(self, script: str, timeout: float) -> subprocess.CompletedProcess[str]:
+        """Runs a script in which `python` and `vecbridge` are this environment's."""
+        script = f'export PATH="{self.python.parent}:$PATH"\n{script}'
+        return self._run(["bash", "-euc", script], timeout)
+
     def _run(
         self, command: Sequence[str | Path], timeout: float
     ) -> subprocess.CompletedProcess[str]:

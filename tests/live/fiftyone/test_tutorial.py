@@ -1,4 +1,4 @@
-"""The tutorial of FiftyOne, as it is written, in a process of its own."""
+"""The tutorial of FiftyOne, and README's block, as they are written, each in a process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.meta.source import ROOT
 from tests.meta.test_documentation import BLOCK, FIFTYONE
+
+README = ROOT / "README.md"
 
 # FiftyOne's log goes to the standard output that there was before.
 RUNNER = """
@@ -21,10 +26,12 @@ print(json.dumps(printed))
 """
 
 
+@pytest.mark.parametrize("page", [FIFTYONE, README], ids=lambda page: page.stem)
 def test_every_block_prints_what_the_page_shows(
-    fiftyone_env: dict[str, str], tmp_path: Path
+    page: Path, fiftyone_env: dict[str, str], tmp_path: Path
 ) -> None:
-    blocks = BLOCK.findall(FIFTYONE.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    blocks = BLOCK.findall(text.partition("## In FiftyOne")[2] if page == README else text)
     code = [text for language, text in blocks if language == "python"]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", RUNNER],
