@@ -26,7 +26,7 @@ REPORTS = ROOT / "docs" / "reference" / "conformance"
 PAGE = ROOT / "docs" / "reference" / "conformance-matrix.md"
 _WHENCE = (
     "`make conformance` runs the whole suite on every deployment and writes this page; it is also "
-    "[one page of HTML](conformance-matrix.html) that gives the reason of each sign."
+    "[one page of HTML](conformance-matrix.html), with the text of every clause."
 )
 
 
@@ -188,7 +188,7 @@ def write_pages() -> None:
     reports = [read_report(path) for path in kept if path.exists()]
     (REPORTS / "matrix.md").unlink(missing_ok=True)
     (REPORTS / "matrix.html").unlink(missing_ok=True)
-    page = markdown_matrix(reports).replace("\n\n", f"\n\n{_WHENCE}\n\n", 1)
+    page = markdown_matrix(reports, "../contract.md").replace("\n\n", f"\n\n{_WHENCE}\n\n", 1)
     PAGE.write_text(page, encoding="utf-8")
     PAGE.with_suffix(".html").write_text(html_matrix(reports), encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)}: {', '.join(report['label'] for report in reports)}")

@@ -70,7 +70,8 @@ def build(root: Path, folder: Path) -> dict[str, str]:
     """Build into ``folder``; return the SHA-256 of each file by its name."""
     _run([sys.executable, "-m", "build", "--outdir", str(folder), str(root)])
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
     }
 
 

@@ -14,11 +14,12 @@ from rich.table import Table
 
 from vecbridge_conformance._catalogue import LAYERS, layer_of, suite_modules
 from vecbridge_conformance._deployment import Deployment
-from vecbridge_conformance._session import VERDICTS, Outcome
+from vecbridge_conformance._session import Outcome
+from vecbridge_conformance._verdicts import VERDICTS
 from vecbridge_conformance._watch import LIMIT_S, OPENING_S, Watch
 from vecbridge_conformance.reports import write_report
 
-_STYLES = {"fail": "bold red", "deviation": "yellow", "pass": "green"}
+_STYLES = {"broken": "bold red", "known": "yellow", "kept": "green"}
 
 
 def run_suite(
@@ -128,7 +129,7 @@ class _Display:
             if not self._left[outcome.layer] and not self._console.is_terminal:
                 # A pipe or a log shows no bars: lines say how far the run is.
                 self._console.print(f"{outcome.layer} is through; so far {found}")
-        if outcome.verdict == "fail":
+        if outcome.verdict == "broken":
             self._console.rule(f"[bold red]{', '.join(outcome.clauses)}[/]  {outcome.test}")
             self._console.print(outcome.reason, markup=False)
             for title, text in report.sections:
@@ -138,7 +139,7 @@ class _Display:
     def _conclude(self, report: dict[str, Any]) -> None:
         self._console.print(_table(report))
         for test in report["tests"]:
-            if test["verdict"] == "fail" and test["test"].startswith("deviations.toml"):
+            if test["verdict"] == "broken" and test["test"].startswith("deviations.toml"):
                 line = f"{test['test']}: {test['reason']}"
                 self._console.print(line, style="bold red", markup=False, soft_wrap=True)
         good = report["conforms"]
@@ -158,12 +159,12 @@ def _table(report: dict[str, Any]) -> Table:
         table.add_column(heading)
     for verdict in VERDICTS:
         judged = {name: c for name, c in report["clauses"].items() if c["verdict"] == verdict}
-        if verdict == "pass":
+        if verdict == "kept":
             partly = [name for name, clause in judged.items() if clause["reason"]]
             which = f"in part: {' '.join(partly)}" if partly else ""
         else:
             # Of a part of the suite, what was left out is most of it, and needs no reason.
-            which = "" if verdict == "not-run" and report["partial"] else " ".join(judged)
+            which = "" if verdict == "not run" and report["partial"] else " ".join(judged)
         if judged:
             table.add_row(verdict, str(len(judged)), which, style=_STYLES.get(verdict, "dim"))
     return table

@@ -8,22 +8,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import vecbridge
 from vecbridge_conformance._catalogue import LAYERS
 from vecbridge_conformance._clauses import Mark, Vacuous, clauses
 from vecbridge_conformance._deployment import Deployment
 from vecbridge_conformance._harness import Harness
+from vecbridge_conformance._verdicts import VERDICTS, Verdict
 from vecbridge_conformance._watch import LIMIT_S, Watch
 from vecbridge_conformance.deviations import Deviation, capability_values, ledger_of
 from vecbridge_conformance.reports import SCHEMA, suite_hash, versions
-
-Verdict = Literal["fail", "deviation", "pass", "vacuous", "not-run"]
-"""What is known of a clause, or came of a test; the worst first."""
-
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-"""Every verdict, the worst first."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ class Session:
 
     def leave_out(self, test: str, layer: str, mark: Mark, reason: str) -> None:
         """Take down that a test did not run, and why."""
-        self.outcomes.append(Outcome(test, layer, mark.clauses, "not-run", reason))
+        self.outcomes.append(Outcome(test, layer, mark.clauses, "not run", reason))
 
     def unexpected_passes(self) -> list[Outcome]:
         """Return the ledger's entries that nothing showed although all ran that could."""
@@ -125,7 +120,7 @@ class Session:
                 f"deviations.toml[{deviation.clause}]",
                 "semantics",
                 (deviation.clause,),
-                "fail",
+                "broken",
                 f"the ledger says: {deviation.reason}. No test shows it any more: remove the entry",
             )
             for deviation in self.ledger
@@ -151,7 +146,7 @@ class Session:
             "contract_version": vecbridge.contract_version,
             "suite": suite_hash(),
             "partial": self.partial,
-            "conforms": not found["fail"],
+            "conforms": not found["broken"],
             **self.surroundings,
             "seconds": {
                 layer: round(self.seconds[layer], 2) for layer in LAYERS if layer in self.seconds
@@ -170,12 +165,12 @@ class Session:
         What proved nothing or did not run counts only where nothing else did.
         """
         outcomes = [each for each in self.outcomes if clause in each.clauses]
-        ran = sum(each.verdict != "not-run" for each in outcomes)
+        ran = sum(each.verdict != "not run" for each in outcomes)
         if not outcomes:
-            return {"verdict": "not-run", "reason": "no test of it was selected", "tests": ran}
+            return {"verdict": "not run", "reason": "no test of it was selected", "tests": ran}
         verdict = min((each.verdict for each in outcomes), key=VERDICTS.index)
         reasons = (each.reason for each in outcomes if each.verdict == verdict and each.reason)
-        reason = _in_part(outcomes) if verdict == "pass" else next(reasons, "")
+        reason = _in_part(outcomes) if verdict == "kept" else next(reasons, "")
         return {"verdict": verdict, "reason": reason, "tests": ran}
 
     def _judge(self, name: str, mark: Mark, error: BaseException | None) -> tuple[Verdict, str]:
@@ -185,13 +180,13 @@ class Session:
         if error is None:
             wrong = next((each for each in known if each.names_only(name)), None)
             if wrong is None or wrong in self._departures:
-                return "pass", ""
-            return "fail", f"passes, although the ledger says: {wrong.reason}. Remove the entry"
+                return "kept", ""
+            return "broken", f"passes, although the ledger says: {wrong.reason}. Remove the entry"
         departure = next((each for each in known if each.explains(error)), None)
         if departure is None:
-            return "fail", _reason(error)
+            return "broken", _reason(error)
         self._departures.append(departure)
-        return "deviation", f"{departure.kind}: {departure.reason} ({departure.link})"
+        return "known", f"{departure.kind}: {departure.reason} ({departure.link})"
 
     def _ran_whole(self, deviation: Deviation) -> bool:
         if self.partial and not deviation.test:
@@ -201,7 +196,8 @@ class Session:
             for outcome in self.outcomes
             if deviation.is_about(outcome.test, outcome.clauses)
         ]
-        return bool(about) and not any(outcome.verdict in {"not-run", "fail"} for outcome in about)
+        verdicts = {outcome.verdict for outcome in about}
+        return bool(about) and verdicts.isdisjoint({"not run", "broken"})
 
 
 def _in_part(outcomes: Sequence[Outcome]) -> str:

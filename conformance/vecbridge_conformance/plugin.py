@@ -127,9 +127,9 @@ def pytest_runtest_makereport(
     error = None if call.excinfo is None else call.excinfo.value
     outcome = session.record(item.name, layer_of(function.__module__), mark, error, call.duration)
     report.user_properties.append(("vecbridge", outcome))
-    if outcome.verdict == "deviation":
+    if outcome.verdict == "known":
         report.outcome, report.wasxfail = "skipped", outcome.reason
-    if outcome.verdict == "fail":
+    if outcome.verdict == "broken":
         look = inspect.cleandoc(function.__doc__ or "")
         report.sections.append(("conformance", f"{session.explanation(mark)}\n{look}\n"))
         if error is None:

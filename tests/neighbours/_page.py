@@ -50,21 +50,21 @@ def page(theirs: Sequence[dict[str, Any]], ours: Sequence[dict[str, Any]]) -> st
 
 def cell(report: dict[str, Any], name: str) -> Cell:
     """Return the verdict of a clause, and whether it differs or is not offered."""
-    judged = report["clauses"].get(name, {"verdict": "not-run"})
+    judged = report["clauses"].get(name, {"verdict": "not run"})
     failed = [
-        test for test in report["tests"] if test["verdict"] == "fail" and name in test["clauses"]
+        test for test in report["tests"] if test["verdict"] == "broken" and name in test["clauses"]
     ]
     if not failed:
         return Cell(judged["verdict"])
     wrong = [test for test in failed if not test["reason"].startswith("UnsupportedError")]
     shown = (wrong or failed)[0]
-    return Cell("fail" if wrong else NOT_OFFERED, shown["reason"], shown["test"])
+    return Cell("broken" if wrong else NOT_OFFERED, shown["reason"], shown["test"])
 
 
 def caught(report: dict[str, Any], defect: Defect) -> bool:
     """Return whether the test that has to find a defect failed, and by it."""
     return any(
-        each["verdict"] == "fail"
+        each["verdict"] == "broken"
         and each["test"].startswith(defect.test)
         and defect.reason in each["reason"]
         for each in report["tests"]
@@ -116,12 +116,12 @@ def _scripts() -> list[str]:
 
 def _details(report: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
-    ran = sum(test["verdict"] != "not-run" for test in report["tests"])
+    ran = sum(test["verdict"] != "not run" for test in report["tests"])
     about = f"{report['started'][:10]}, {ran} tests of {', '.join(report['seconds'])}; {versions}."
     lines = [f"## {report['label']}", "", about, ""]
     for name in clauses():
         found = cell(report, name)
-        if found.verdict in {"fail", NOT_OFFERED}:
+        if found.verdict in {"broken", NOT_OFFERED}:
             reason = " ".join(found.reason.replace("|", "\\|").replace("`", "'").split())[:200]
             lines.append(f"- {_SIGNS[found.verdict]} **{name}** `{found.test}`: `{reason}`")
     lines += ["", "To see one again, in a clone, with its clause and the calls:", "", "```bash"]

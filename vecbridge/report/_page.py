@@ -32,11 +32,13 @@ th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align:
 .matrix th, .matrix td { overflow-wrap: normal } .matrix td:first-child { white-space: nowrap }
 thead th { position: sticky; top: 0; background: var(--ground) }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-td.v { text-align: center; width: 7rem; cursor: default }
+td.v { text-align: center; white-space: nowrap } td.v a { color: inherit }
+td.clause { min-width: 15rem } td.clause small { display: block; white-space: normal }
 tr.family th { padding-top: 1.2rem; font-size: 1.1em }
-.pass { color: var(--good) } .deviation { color: var(--known) }
-.fail { color: var(--ground); background: var(--bad); font-weight: 700 }
-.vacuous, .not-run { color: var(--soft) }
+.kept { color: var(--good) } .known { color: var(--known) }
+.broken { color: var(--ground); background: var(--bad); font-weight: 700 }
+.vacuous, .not-run { color: var(--soft) } td.v small { color: inherit }
+a { color: var(--mark) } :target { background: var(--card) }
 .cards, .grid { display: grid; gap: .8rem; margin: 1.2rem 0 0 }
 .cards { grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)) }
 .grid { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }

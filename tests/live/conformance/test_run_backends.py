@@ -67,9 +67,9 @@ def test_the_quick_layers_find_nothing(
     broken = {
         name: each["reason"]
         for name, each in report["clauses"].items()
-        if each["verdict"] == "fail"
+        if each["verdict"] == "broken"
     }
 
     assert broken == {}
     assert done.returncode == 0, done.stdout[-3000:]
-    assert report["totals"]["pass"] > 5
+    assert report["totals"]["kept"] > 5

@@ -11,10 +11,10 @@ from vecbridge_conformance.deviations import Deviation
 
 KNOWN = Deviation("REC-1", "upstream", "known", "https://example.com/1", "KeyError")
 ERRORS: dict[str, BaseException | None] = {
-    "pass": None,
+    "kept": None,
     "vacuous": Vacuous("vacuous: no lag"),
-    "deviation": KeyError("known"),
-    "fail": AssertionError("no"),
+    "known": KeyError("known"),
+    "broken": AssertionError("no"),
 }
 IN_PART = "in part: test_0 could not have failed (no lag)"
 
@@ -24,7 +24,7 @@ def judged(*verdicts: str) -> dict[str, Any]:
     session = Session(Deployment("sklearn"), ledger=[KNOWN])
     for number, verdict in enumerate(verdicts):
         mark = Mark(("REC-1",))
-        if verdict == "not-run":
+        if verdict == "not run":
             session.leave_out(f"test_{number}", "smoke", mark, f"because {number}")
         else:
             session.record(f"test_{number}", "smoke", mark, ERRORS[verdict], 0.1)
@@ -38,17 +38,17 @@ def judged(*verdicts: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("found", "verdict", "reason"),
     [
-        (("pass", "fail", "deviation"), "fail", "AssertionError: no"),
+        (("kept", "broken", "known"), "broken", "AssertionError: no"),
         (
-            ("pass", "deviation", "vacuous"),
-            "deviation",
+            ("kept", "known", "vacuous"),
+            "known",
             "upstream: known (https://example.com/1)",
         ),
-        (("pass", "pass", "not-run"), "pass", ""),
-        (("vacuous", "pass", "pass"), "pass", IN_PART),
-        (("not-run", "vacuous"), "vacuous", "no lag"),
-        (("not-run", "not-run"), "not-run", "because 0"),
-        ((), "not-run", "no test of it was selected"),
+        (("kept", "kept", "not run"), "kept", ""),
+        (("vacuous", "kept", "kept"), "kept", IN_PART),
+        (("not run", "vacuous"), "vacuous", "no lag"),
+        (("not run", "not run"), "not run", "because 0"),
+        ((), "not run", "no test of it was selected"),
     ],
 )
 def test_the_worst_decides_and_gives_the_reason(
@@ -60,10 +60,10 @@ def test_the_worst_decides_and_gives_the_reason(
 
 
 def test_of_a_clause_that_is_kept_every_test_is_named_that_could_not_have_failed() -> None:
-    assert judged("vacuous", "vacuous", "pass")["reason"] == (
+    assert judged("vacuous", "vacuous", "kept")["reason"] == (
         "in part: test_0, test_1 could not have failed (no lag)"
     )
 
 
 def test_what_did_not_run_is_not_counted_among_the_tests() -> None:
-    assert judged("pass", "not-run", "vacuous")["tests"] == 2
+    assert judged("kept", "not run", "vacuous")["tests"] == 2

@@ -191,7 +191,7 @@ def _smoke(backend: str, options: Mapping[str, Any]) -> str:
     totals, when = report["totals"], datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     verdict = "conforms" if report["conforms"] else "does NOT conform"
     return (
-        f"{verdict} in the smoke layer: {totals['pass']} passed, {totals['fail']} failed ({when})"
+        f"{verdict} in the smoke layer: {totals['kept']} kept, {totals['broken']} broken ({when})"
     )
 
 
