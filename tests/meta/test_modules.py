@@ -18,6 +18,7 @@ from tests.meta.source import modules, tree
 from tests.meta.test_repository import MOST_LINES
 
 REASONS = {
+    "vecbridge_conformance._matrix": "how reports are drawn, apart from how they are read",
     "vecbridge.bulk._verify": "it goes over partitions; transfer gives it its public name",
     "vecbridge._client._threads": "what a cancelled await leaves is one idea; _async lists methods",
     "vecbridge._config._json_text": "places in a text are one idea; _editing is about files",
