@@ -11,11 +11,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
 from vecbridge._client import Index, Store
+from vecbridge._client._store import origin_of, store_like
 from vecbridge._config._registry import store_of
 from vecbridge._config._sources import Given, as_keywords
 from vecbridge._contract._consistency import CONSISTENCY_LEVELS, Consistency
@@ -135,6 +137,9 @@ def scratch_index(
 ) -> Iterator[Index]:
     """Yield an empty index under an unused name, which is dropped whatever happens.
 
+    Where the store is a folder of this machine and has no files yet, the index is in a folder
+    beside it, which is removed.
+
     Args:
         store: where it is made.
         dimension: as :meth:`vecbridge.Store.create_index` takes it.
@@ -142,11 +147,35 @@ def scratch_index(
         fields: name and type of its fields.
     """
     name = f"{_SCRATCH}{uuid.uuid4().hex[:12]}"
-    with store.create_index(name, dimension=dimension, metric=metric, fields=fields) as index:
+    with (
+        _with_files(store) as there,
+        there.create_index(name, dimension=dimension, metric=metric, fields=fields) as index,
+    ):
         try:
             yield index
         finally:
-            store.drop_index(name)
+            there.drop_index(name)
+
+
+def place_of_new(store: Store) -> Path | None:
+    """Return the file or folder of a store on this machine that has no files yet."""
+    # It imports pydantic, as a store that was configured has done.
+    from vecbridge._config._origin import Origin
+
+    origin = origin_of(store)
+    return origin.empty_place if isinstance(origin, Origin) else None
+
+
+@contextmanager
+def _with_files(store: Store) -> Iterator[Store]:
+    """Yield the store; or where it has no files yet, one beside it that is removed."""
+    place = place_of_new(store)
+    if place is None:
+        yield store
+        return
+    origin: Any = origin_of(store)
+    with origin.elsewhere(place) as backend, store_like(store, backend) as other:
+        yield other
 
 
 def _round_trip(index: Index) -> Finding:

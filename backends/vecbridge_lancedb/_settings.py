@@ -79,6 +79,11 @@ class LancedbSettings(RemoteSettings):
     refine_factor: int | None = Field(default=10, ge=1)
 
     @property
+    def place_of_files(self) -> str | None:
+        """Name of the setting that says where the files are; ``None`` where there are none."""
+        return None if self.folder is None else "uri"
+
+    @property
     def folder(self) -> Path | None:
         """The folder of the tables; ``None`` in an object store."""
         return self.uri.expanduser() if isinstance(self.uri, Path) else None

@@ -133,6 +133,11 @@ class MilvusSettings(IndexSettings, RemoteSettings):
         return self._lite_path
 
     @property
+    def place_of_files(self) -> str | None:
+        """Name of the setting that says where the files are; ``None`` where there are none."""
+        return None if self.lite_path is None else "uri"
+
+    @property
     def single_writer(self) -> bool:
         """Whether one process at a time writes: Milvus Lite is one engine, in one process."""
         return self.lite_path is not None

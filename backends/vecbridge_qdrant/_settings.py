@@ -91,6 +91,11 @@ class QdrantSettings(RemoteSettings):
         return self
 
     @property
+    def place_of_files(self) -> str | None:
+        """Name of the setting that says where the files are; ``None`` where there are none."""
+        return None if self.path is None else "path"
+
+    @property
     def single_writer(self) -> bool:
         """Whether one process at a time writes: the embedded engine's files are that process's."""
         return self.path is not None

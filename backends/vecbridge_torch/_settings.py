@@ -39,6 +39,11 @@ class TorchSettings(Settings):
         return self.path in {None, ":memory:"}
 
     @property
+    def place_of_files(self) -> str | None:
+        """Name of the setting that says where the files are; ``None`` where there are none."""
+        return None if self.in_memory else "path"
+
+    @property
     def single_writer(self) -> bool:
         """Whether one process at a time writes: always, to one SQLite file."""
         return True

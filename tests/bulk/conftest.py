@@ -65,7 +65,7 @@ def engine(
     elif request.param == "dask":
         yield from _dask()
     else:
-        yield from _ray()
+        yield from started_ray()
 
 
 def _kill_child(command: psutil.Process) -> None:
@@ -102,7 +102,7 @@ def _dask() -> Iterator[Engine]:
             node.wait()
 
 
-def _ray() -> Iterator[Engine]:
+def started_ray() -> Iterator[Engine]:
     from ray.cluster_utils import Cluster
 
     memory = {"object_store_memory": 80_000_000}

@@ -17,8 +17,8 @@ PUBLIC: dict[str, list[str]] = {
         contract_version field get_backend
     """.split(),
     "vecbridge.bulk": """
-        Batch Digest Estimate Partition Plan RayExecutor Sent WorkerPool Written copy_part
-        dask_executor digest_part duplicates estimate finish neighbors plan write
+        Batch Digest Estimate PartReader Partition Plan RayExecutor Sent TableWriter WorkerPool
+        Written copy_part dask_executor digest_part duplicates estimate finish neighbors plan write
     """.split(),
     "vecbridge.cli": "main".split(),
     "vecbridge.diagnosis": "Diagnosable Finding Status diagnose lags scratch_index".split(),

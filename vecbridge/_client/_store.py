@@ -316,6 +316,21 @@ def store_of(index: Index) -> Store | None:
     return index._store if isinstance(index, _Opened) else None  # noqa: SLF001 - of this module
 
 
+def origin_of(store: Store) -> Callable[[], Backend] | None:
+    """Return what makes the backend of a store again; ``None`` for one made from an object."""
+    return store._origin  # noqa: SLF001 - of this module
+
+
+def store_like(store: Store, backend: Backend) -> Store:
+    """Return a store of another backend, with the same defaults."""
+    return Store(
+        backend,
+        metric=store._metric,  # noqa: SLF001 - of this module
+        consistency=store._consistency,  # noqa: SLF001
+        budgets=store._budgets,  # noqa: SLF001
+    )
+
+
 def _check_schema(info: IndexInfo, dimension: int | None, metric: Metric | None) -> None:
     wrong = []
     if dimension is not None and info.dimension != dimension:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BeforeValidator
@@ -31,6 +33,8 @@ class Origin:
 
     def __init__(self, resolved: Resolved) -> None:
         self._backend = resolved.backend
+        # Of this process alone: it may hold secrets.
+        self._resolved: Resolved | None = resolved
         values = absolute_values(resolved.settings)
         self._shown = {name: redacted(value) for name, value in values.items()}
         self._carried = {name: value for name, value in values.items() if _is_open(value)}
@@ -39,6 +43,38 @@ class Origin:
             for name in self._carried
             if name in resolved.given and resolved.given[name].source.kind == "keyword"
         ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_resolved": None}
+
+    @property
+    def empty_place(self) -> Path | None:
+        """The file or folder of a store on this machine that has no files yet."""
+        settings = self._resolved and self._resolved.settings
+        name = settings and settings.place_of_files
+        if not name:
+            return None
+        place = Path(str(getattr(settings, name))).expanduser().absolute()
+        taken = any(place.iterdir()) if place.is_dir() else place.exists()
+        return None if taken else place
+
+    @contextmanager
+    def elsewhere(self, place: Path) -> Iterator[Backend]:
+        """Yield a backend with these settings whose files are in a folder that is then removed.
+
+        Args:
+            place: the folder is made beside this one, on the same disk.
+        """
+        assert self._resolved is not None  # noqa: S101 - for the type checker
+        name = self._resolved.settings.place_of_files
+        above = next(each for each in place.parents if each.exists())
+        with TemporaryDirectory(prefix=".vecbridge-sample-", dir=above) as made:
+            given = {
+                **self._resolved.given,
+                **as_keywords({str(name): str(Path(made, place.name))}),
+            }
+            kind, resolved = configured(self._backend, given)
+            yield built(kind, resolved.settings)
 
     def __call__(self) -> Backend:
         """Make the backend again.

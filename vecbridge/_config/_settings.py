@@ -90,6 +90,15 @@ class Settings(BaseModel):
         return False
 
     @property
+    def place_of_files(self) -> str | None:
+        """Name of the setting whose value is the store's file or folder on this machine.
+
+        ``None`` for a server and for a store in memory. A sample that is written to measure a store
+        whose place is empty is then written beside it, and leaves no files.
+        """
+        return None
+
+    @property
     def single_writer(self) -> bool:
         """Whether the place is one machine's files, which one process at a time writes to.
 

@@ -15,6 +15,7 @@ from vecbridge.bulk._duplicates import duplicates
 from vecbridge.bulk._estimate import Estimate, estimate
 from vecbridge.bulk._neighbors import neighbors
 from vecbridge.bulk._parts import Digest, Sent, copy_part, digest_part
+from vecbridge.bulk._pipelines import PartReader, TableWriter
 from vecbridge.bulk._plan import Partition, Plan, plan
 from vecbridge.bulk._pool import WorkerPool
 from vecbridge.bulk._ray import RayExecutor
@@ -24,10 +25,12 @@ __all__ = [
     "Batch",
     "Digest",
     "Estimate",
+    "PartReader",
     "Partition",
     "Plan",
     "RayExecutor",
     "Sent",
+    "TableWriter",
     "WorkerPool",
     "Written",
     "copy_part",

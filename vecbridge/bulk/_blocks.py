@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vecbridge._client import Index
 from vecbridge._errors import CorruptStoreError
 from vecbridge.bulk._checksum import Checksum, Summing
-from vecbridge.bulk._parts import scanned
+from vecbridge.bulk._parts import scan_of
 from vecbridge.bulk._plan import Partition, Plan
 
 _BLOCK_BYTES = 1 << 30
@@ -47,7 +47,7 @@ def read_block(index: Index, part: Partition) -> Block:
     ids: list[str] = []
     vectors = [np.empty((0, index.info.dimension), np.float32)]
     summing = Summing(index.info.dimension)
-    for records in scanned(index, part):
+    for records in scan_of(index, part):
         summing.add(records)
         ids.extend(records.ids)
         vectors.append(records.vectors)

@@ -11,7 +11,7 @@ from vecbridge._client import Index, Store
 from vecbridge._contract._records import Records
 from vecbridge.bulk._lending import refuse_to_spread
 from vecbridge.bulk._plan import plan
-from vecbridge.diagnosis import scratch_index
+from vecbridge.diagnosis import place_of_new, scratch_index
 
 _BATCH = 500
 _SAMPLE_SECONDS = 2.0
@@ -33,6 +33,7 @@ class Estimate:
         reading: from the source.
         writing: to the target.
         reading_back: from the target.
+        exists: whether the target has an index of that name.
     """
 
     records: int
@@ -42,6 +43,7 @@ class Estimate:
     reading: float
     writing: float
     reading_back: float
+    exists: bool
 
     @property
     def seconds(self) -> float:
@@ -51,18 +53,24 @@ class Estimate:
 
 
 def estimate(
-    source: Index, target: Store, *, partitions: int | None = None, spread: bool = False
+    source: Index,
+    target: Store,
+    name: str | None = None,
+    *,
+    partitions: int | None = None,
+    spread: bool = False,
 ) -> Estimate:
     """Measure a sample, and say what a copy will read and write, and how long it is likely to take.
 
     Some seconds. The sample is the first 20 000 records, or what two seconds read; it is written to
-    an index of its own, which is dropped whatever happens; the files of a store in a folder that
-    was empty before stay. Stores that build an index over what is
-    written may become slower as they grow.
+    an index of its own, which is dropped whatever happens. A store in a folder that is empty is
+    measured in one beside it, which is removed. Stores that build an index over what is written
+    may become slower as they grow.
 
     Args:
         source: what would be copied.
         target: where to.
+        name: the copy's name; the source's by default.
         partitions: as of :func:`vecbridge.transfer.copy`.
         spread: as of :func:`plan`.
 
@@ -75,6 +83,8 @@ def estimate(
         refuse_to_spread(source, target)
     info = source.info
     cut = plan(source, partitions, spread=spread)
+    # To ask an embedded store without files would make them.
+    names = target.index_names() if place_of_new(target) is None else []
     sample, reading = _timed(_first(source))
     with scratch_index(
         target, dimension=info.dimension, metric=info.metric, fields=dict(info.fields)
@@ -95,6 +105,7 @@ def estimate(
         reading,
         writing,
         reading_back,
+        (info.name if name is None else name) in names,
     )
 
 

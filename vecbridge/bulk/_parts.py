@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from vecbridge._client import Index
+from vecbridge._client import Index, Scan
 from vecbridge._client import _field_values as field_values
 from vecbridge._client import _validate as validate
 from vecbridge._contract._records import Records
@@ -81,7 +80,7 @@ def digest_part(index: Index, part: Partition, *, tick: Tick = untold) -> Digest
         tick: called with the number of records of each batch.
     """
     summing = Summing(index.info.dimension)
-    for records in scanned(index, part):
+    for records in scan_of(index, part):
         summing.add(records)
         tick(len(records))
     return Digest(part.number, summing.result())
@@ -114,7 +113,7 @@ def copy_part(
     _refuse_another_space(source, target)
     summing, throttle = Summing(source.info.dimension), Throttle()
     written = skipped = 0
-    for records in scanned(source, part):
+    for records in scan_of(source, part):
         summing.add(records)
         new = _missing(target, records) if careful else records
         if len(new):
@@ -141,7 +140,7 @@ def _refuse_another_space(source: Index, target: Index) -> None:
             )
 
 
-def scanned(index: Index, part: Partition) -> Iterable[Records]:
+def scan_of(index: Index, part: Partition) -> Scan:
     """Return the records of a partition, in batches.
 
     Raises:
@@ -164,7 +163,7 @@ def compare_part(source: Index, target: Index, part: Partition, *, tick: Tick) -
 
 def _refuse_others(source: Index, target: Index, part: Partition) -> None:
     summing = Summing(source.info.dimension)
-    for records in scanned(target, part):
+    for records in scan_of(target, part):
         same = source.fetch(records.ids, consistency="strong")
         if same.missing:
             what = f"record {same.missing[0]!r} of it is not in the source"
@@ -183,7 +182,7 @@ def _refuse_others(source: Index, target: Index, part: Partition) -> None:
 def fit_part(source: Index, target: Index, part: Partition, *, tick: Tick) -> Digest:
     """Refuse a partition of which the target does not hold every record."""
     held, summing = target.info, Summing(source.info.dimension)
-    for records in scanned(source, part):
+    for records in scan_of(source, part):
         validate.id_column(records.ids, held)
         field_values.fields(records.fields, held, records.ids)
         summing.add(records)

@@ -32,6 +32,7 @@ class Numbered(Protocol):
 
 P = TypeVar("P", bound=Part)
 N = TypeVar("N", bound=Numbered)
+T = TypeVar("T")
 Tick = Callable[[int], None]
 """Called with how many records were worked on since the call before."""
 
@@ -83,7 +84,7 @@ class Throttle:
     def __init__(self) -> None:
         self._pause = 0.0
 
-    def run(self, write: Callable[[], None]) -> None:
+    def run(self, write: Callable[[], T]) -> T:
         """Write, again and again where the store asks for patience.
 
         Raises:
@@ -94,7 +95,7 @@ class Throttle:
             time.sleep(self._pause)
             waited += self._pause
             try:
-                write()
+                done = write()
             except BackendError as error:
                 if not error.retryable or waited >= _PATIENCE_SECONDS:
                     raise
@@ -103,7 +104,7 @@ class Throttle:
                 self._pause = longer * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
             else:
                 self._pause = self._pause / 2 if self._pause > _FIRST_PAUSE / 8 else 0.0
-                return
+                return done
 
 
 class Told:

@@ -20,7 +20,7 @@ from vecbridge.bulk._differences import (
     schema_differences,
 )
 from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
-from vecbridge.bulk._parts import Digest, digest_part, scanned
+from vecbridge.bulk._parts import Digest, digest_part, scan_of
 from vecbridge.bulk._plan import Partition, Plan, each_once, plan
 from vecbridge.bulk._reading import Progress, silent
 from vecbridge.bulk._running import Task, Tick, Told, run
@@ -183,7 +183,7 @@ def _sample_part(index: Index, part: Partition, *, queries: int, tick: Tick) -> 
     dimension = index.info.dimension
     summing = Summing(dimension)
     hashes, vectors = np.empty(0, np.uint64), np.empty((0, dimension), np.float32)
-    for records in scanned(index, part):
+    for records in scan_of(index, part):
         new = summing.add(records)[:, 0]
         hashes, vectors = np.append(hashes, new), np.concatenate([vectors, records.vectors])
         first = np.argsort(hashes, kind="stable")[:queries]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecbridge._config._registry import configured
 from vecbridge._landing import check_landing
 from vecbridge.cli._console import emit, say, warn_of_dropped, warn_of_memory
 from vecbridge.cli._filter_text import filter_of
@@ -33,7 +29,6 @@ from vecbridge.cli._options import (
     Where,
     Workers,
     executor_of,
-    given_of,
     joined,
     opened,
     place_of,
@@ -85,7 +80,6 @@ def copy_index(
                 store,
                 copied_name,
                 target,
-                joined(option, to_option),
                 workers=workers,
                 spread=spread,
                 partitions=partitions,
@@ -160,7 +154,6 @@ def _announce(
     store: Store,
     name: str,
     target: str,
-    option: Sequence[str],
     *,
     workers: int | None,
     spread: bool,
@@ -171,19 +164,9 @@ def _announce(
     from vecbridge.bulk import estimate
 
     info = index.info
-    with _beside(store, option) as other:
-        found = estimate(index, other or store, partitions=partitions, spread=spread)
-        # To ask an embedded store would make its files.
-        exists = other is None and name in store.index_names()
+    found = estimate(index, store, name, partitions=partitions, spread=spread)
     if json:
-        emit(
-            {
-                **asdict(found),
-                "dimension": info.dimension,
-                "exists": exists,
-                "seconds": found.seconds,
-            }
-        )
+        emit({**asdict(found), "dimension": info.dimension, "seconds": found.seconds})
         return
     parts = f" in {found.partitions:,} partitions" if found.partitions > 1 else ""
     say(
@@ -197,31 +180,5 @@ def _announce(
             f"{found.sampled:,} that were tried and dropped again: {found.reading:,.0f} read, "
             f"{found.writing:,.0f} written, {found.reading_back:,.0f} read back"
         )
-    if exists:
+    if found.exists:
         say(f"{target} is there already: that needs --resume, or another name")
-
-
-@contextmanager
-def _beside(store: Store, option: Sequence[str]) -> Iterator[Store | None]:
-    """Yield a store for a sample, beside the folder of one that has no files yet; or ``None``.
-
-    It is removed afterwards, so that the folder itself is as it was.
-    """
-    settings = configured(store.name, given_of(option))[1].settings
-    places = {name: getattr(settings, name, None) for name in ("path", "uri")}
-    for name, value in places.items():
-        # An address is no path, and neither is a store in memory.
-        local = isinstance(value, Path) or (name == "path" and isinstance(value, str))
-        if not local or str(value) == ":memory:":
-            continue
-        folder = Path(str(value)).expanduser().absolute()
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            continue
-        above = next(each for each in folder.parents if each.exists())
-        with (
-            TemporaryDirectory(prefix="vecbridge-sample-", dir=above) as made,
-            store_of(store.name, [*option, f"{name}={Path(made) / 'store'}"]) as other,
-        ):
-            yield other
-        return
-    yield None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
@@ -121,6 +122,7 @@ class Lifecycle(ThreadViews):
         backend: str,
         *,
         drop_source: bool = False,
+        executor: Executor | None = None,
         progress: Progress | bool | None = None,
         **options: Any,
     ) -> Moved:
@@ -131,6 +133,7 @@ class Lifecycle(ThreadViews):
         Args:
             backend: the backend that it moves to.
             drop_source: drop the earlier index at the end.
+            executor: where the index is copied, as of :func:`vecbridge.transfer.copy`.
             progress: called after each batch; or whether bars are shown, by default as FiftyOne is
                 configured to.
             options: settings of the store that it moves to.
@@ -153,6 +156,7 @@ class Lifecycle(ThreadViews):
                 key,
                 backend,
                 drop_source=drop_source,
+                executor=executor,
                 progress=progress,
                 **options,
             )

@@ -8,8 +8,10 @@ the end, so that the same call completes what was interrupted anywhere in betwee
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import eta.core.utils as etau
@@ -23,6 +25,7 @@ from vecbridge import (
     InvalidArgumentError,
     Store,
 )
+from vecbridge.bulk._lending import refuse_to_spread
 from vecbridge.fiftyone import _ownership as ownership
 from vecbridge.fiftyone._builtin import our_config
 from vecbridge.fiftyone._config import BackendSimilarityConfig
@@ -76,6 +79,7 @@ def move(
     drop_source: bool = False,
     source: Mapping[str, Any] | None = None,
     dry_run: bool = False,
+    executor: Executor | None = None,
     progress: Progress = silent,
     **options: Any,
 ) -> Moved:
@@ -93,7 +97,8 @@ def move(
         source: settings of the store that the run leaves, where that is neither kept with the run
             nor configured.
         dry_run: change nothing, and say what would be done.
-        progress: called after each batch.
+        executor: where the index is copied and compared, as of :func:`vecbridge.transfer.copy`.
+        progress: called after each batch, or on an executor each partition.
         options: settings of the store that the run moves to, such as ``uri``; those that are left
             out are read from where they are configured.
 
@@ -102,6 +107,8 @@ def move(
             already, the new store is in memory, or the earlier index may not be dropped; nothing
             was changed.
         UnknownBackendError: the backend is not installed.
+        UnsupportedError: on an executor, a store is in memory, or the new one has one writer;
+            nothing was changed.
         IndexNotFoundError: the run's index does not exist.
         CorruptStoreError: the copy differs from its source; the run was left unchanged.
         BackendError: a store failed; the same call goes on.
@@ -112,7 +119,7 @@ def move(
     dataset = dataset_of(dataset, brain_key)
     refuse_theirs(BrainMethod.get_run_info(dataset, brain_key).config, brain_key)
     (target,) = chosen_backends(to)
-    moving = _Moving(dataset, brain_key, target, options, dict(source or {}), progress)
+    moving = _Moving(dataset, brain_key, target, options, dict(source or {}), executor, progress)
     return moving.plan() if dry_run else moving.run(drop_source=drop_source)
 
 
@@ -126,11 +133,13 @@ class _Moving:
         target: str,
         options: Mapping[str, Any],
         source: Mapping[str, Any],
+        executor: Executor | None,
         progress: Progress,
     ) -> None:
         self._dataset = dataset
         self._key = key
         self._source = source
+        self._executor = executor
         self._progress = progress
         self._note = Note(dataset, f"vecbridge_moving_{key}")
         self._earlier = self._note.read() or {}
@@ -159,6 +168,8 @@ class _Moving:
             return self._completed(drop_source=drop_source)
         self._refuse_same_store()
         source = _opened(self._before)
+        if self._executor is not None:
+            refuse_to_spread(source, self._store)
         if drop_source:
             ownership.refuse_shared(self._before, self._dataset, self._key, "drop the source")
         name = self._name()
@@ -181,12 +192,15 @@ class _Moving:
         return name_for_run(self._dataset.name, self._key)
 
     def _copied(self, source: Index, name: str) -> Any:
+        copying = partial(
+            copy, source, self._store, name, executor=self._executor, progress=self._progress
+        )
         try:
-            return copy(source, self._store, name, resume=True, progress=self._progress).checksum
+            return copying(resume=True).checksum
         except IndexExistsError:
             # The source was written to since the copy was begun, which is nobody else's.
             self._store.drop_index(name)
-            return copy(source, self._store, name, progress=self._progress).checksum
+            return copying().checksum
         except CorruptStoreError:
             _drop(self._store, name)
             self._note.erase()

@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -56,6 +57,10 @@ def add_run_commands(commands: Any) -> None:
         action="store_true",
         help="write the settings that other processes need, but no secret, to brain_config.json",
     )
+    spread = moving.add_mutually_exclusive_group()
+    spread.add_argument("--workers", metavar="N", type=int, help="copy in N processes")
+    spread.add_argument("--dask", metavar="ADDRESS", help="copy on a Dask cluster")
+    spread.add_argument("--ray", metavar="ADDRESS", help="copy on a Ray cluster, or auto")
     orphaned = commands.add_parser("orphans", help="list the indexes that no run has any more")
     orphaned.add_argument(
         "backend", nargs="?", help="look into this store (default: those of runs, and configured)"
@@ -182,7 +187,7 @@ def _moved(given: argparse.Namespace) -> str:
     with _database():
         from vecbridge.fiftyone._moving import move
 
-        with progress_bars(shown=not given.json) as progress:
+        with _executor(given) as executor, progress_bars(shown=not given.json) as progress:
             done = move(
                 given.dataset,
                 given.brain_key,
@@ -190,6 +195,7 @@ def _moved(given: argparse.Namespace) -> str:
                 drop_source=given.drop_source,
                 source=dict(given.from_option),
                 dry_run=given.dry_run,
+                executor=executor,
                 progress=progress,
                 **dict(given.option),
             )
@@ -197,6 +203,20 @@ def _moved(given: argparse.Namespace) -> str:
     if given.json:
         return json.dumps({**asdict(done), **saved}, indent=2)
     return "\n".join(_lines_of(done, saved))
+
+
+@contextmanager
+def _executor(given: argparse.Namespace) -> Iterator[Executor | None]:
+    """Yield where the index is copied; ``None`` for this process."""
+    where = given.workers, given.dask, given.ray
+    if where == (None, None, None):
+        yield None
+        return
+    # It needs typer, as the other commands of vecbridge do.
+    from vecbridge.cli._options import executor_of
+
+    with executor_of(*where) as executor:
+        yield executor
 
 
 def _saved(done: Any) -> dict[str, Any]:

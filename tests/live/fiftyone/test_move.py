@@ -16,7 +16,8 @@ import pytest
 import vecbridge
 from tests.live.fiftyone.cases import Case, Digits, Elsewhere, make_digits, new_run
 from tests.live.fiftyone.growing import held
-from vecbridge import CorruptStoreError, InvalidArgumentError
+from vecbridge import CorruptStoreError, InvalidArgumentError, UnsupportedError
+from vecbridge.bulk import WorkerPool
 
 KILLED = """
 import json, os, signal, sys
@@ -101,6 +102,20 @@ def test_it_goes_and_comes_back_and_what_is_left_is_told(
     left = [] if drop_source else [(first, 30, True)]
     assert [(each.name, each.records, each.made_here) for each in found.found] == left
     assert own.dataset.list_runs() == []
+
+
+def test_workers_copy_it_to_a_server(
+    own: Digits, path_case: Case, tmp_path: Path, milvus_server_uri: str
+) -> None:
+    index = new_run(own, path_case, metric="euclidean", embeddings=own.vectors)
+    before = held(index)
+    with WorkerPool(2) as pool:
+        with pytest.raises(UnsupportedError, match="one process at a time writes"):
+            index.move_to("faiss", path=str(tmp_path / "there"), executor=pool)
+        assert (index.config.method, own.dataset.list_runs()) == ("vecbridge_sklearn", [])
+        index.move_to("milvus", uri=milvus_server_uri, executor=pool)
+    assert index.config.method == "vecbridge_milvus"
+    assert held(index) == before
 
 
 def test_patches_digests_and_the_model_go_along(
