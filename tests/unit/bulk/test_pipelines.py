@@ -24,9 +24,10 @@ def copied_of(source: Index, path: Path) -> Index:
 def test_a_bag_reads_and_writes_partitions(source: Index, tmp_path: Path) -> None:
     from dask import bag
 
+    made: Any = bag
     copied = copied_of(source, tmp_path / "bag")
     parts = plan(source, PARTS).partitions
-    tables = bag.from_sequence(parts, npartitions=PARTS).map(PartReader(source))
+    tables = made.from_sequence(parts, npartitions=PARTS).map(PartReader(source))
     labels = tables.map(lambda table: table["label"].drop_null()).map(len)
     assert sum(labels.compute(scheduler="processes", num_workers=2)) == RECORDS // 3
     # One process: this store has one writer.
@@ -39,6 +40,8 @@ def test_a_frame_reads_and_writes_partitions(source: Index, tmp_path: Path) -> N
     import dask
     from dask import dataframe
 
+    engine: Any = dask
+    frames: Any = dataframe
     copied = copied_of(source, tmp_path / "frame")
     read, parts = PartReader(source), plan(source, PARTS).partitions
 
@@ -46,11 +49,11 @@ def test_a_frame_reads_and_writes_partitions(source: Index, tmp_path: Path) -> N
         return read(part).to_pandas()
 
     # Otherwise Dask makes text of the vectors.
-    with dask.config.set({"dataframe.convert-string": False}):
-        frame = dataframe.from_map(frame_of, parts)
+    with engine.config.set({"dataframe.convert-string": False}):
+        frame = frames.from_map(frame_of, parts)
         assert len(frame[frame.label.isna()]) == RECORDS - RECORDS // 3
-        pieces = map(dask.delayed(TableWriter(copied)), frame.to_delayed())
-        assert sum(dask.compute(*pieces, scheduler="synchronous")) == RECORDS
+        pieces = map(engine.delayed(TableWriter(copied)), frame.to_delayed())
+        assert sum(engine.compute(*pieces, scheduler="synchronous")) == RECORDS
     assert checksum(copied) == checksum(source)
 
 
