@@ -14,7 +14,12 @@ from tests.bulk.conftest import Engine, started_ray
 from vecbridge.bulk import PartReader, RayExecutor, TableWriter, plan
 from vecbridge.transfer import checksum
 
-pytestmark = [pytest.mark.bulk, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.bulk,
+    pytest.mark.timeout(300),
+    # Ray Data sets its own options that it calls deprecated.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+]
 
 RECORDS, PARTS = 6_000, 6
 
