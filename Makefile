@@ -72,8 +72,8 @@ test-milvus: $(DEV_ENV) ## The live tests and the suite on a Milvus of yours: UR
 
 .PHONY: record-milvus
 record-milvus: export VECBRIDGE_TEST_MILVUS_URI := $(or $(URI),$(VECBRIDGE_TEST_MILVUS_URI))
-record-milvus: $(DEV_ENV) ## What a Milvus of yours is asked by the tests, and answers: URI=http://... TO=FILE
-	@$(BIN)/python -m tools.milvus_transcript record $(or $(TO),build/milvus.transcript.gz)
+record-milvus: $(DEV_ENV) ## What a Milvus of yours is asked and answers: URI=http://... TO=FILE [SUITE=1]
+	@$(BIN)/python -m tools.milvus_transcript record $(if $(SUITE),--suite) $(or $(TO),build/milvus.transcript.gz)
 
 .PHONY: replay-milvus
 replay-milvus: $(DEV_ENV) ## The tests of a recording, without the server: FROM=FILE

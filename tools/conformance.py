@@ -172,12 +172,13 @@ NEEDED = {"milvus-cluster": "etcd", "lancedb-s3": "moto_server"}
 """Programs without which a column is not run again; the matrix shows what was found last."""
 
 
-def run_inside(label: str, layers: list[str], report: Path) -> int:
+def run_inside(label: str, layers: list[str], report: Path, pace: float | None) -> int:
     """Run the suite on one deployment in this process."""
-    from vecbridge_conformance import run_suite
+    from vecbridge_conformance import Effort, run_suite
 
     with COLUMNS[label]() as deployment:
-        return run_suite(deployment, layers=layers, report=report)
+        effort = Effort(pace_s=pace)
+        return run_suite(deployment, layers=layers, report=report, effort=effort)
 
 
 def write_pages() -> None:
@@ -210,12 +211,13 @@ def main() -> int:
     parser.add_argument("--layer", default="", help="only these layers; nothing is published then")
     parser.add_argument("--report", type=Path, default=REPORTS, help="where the JSON goes")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--pace", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if unknown := sorted(set(given.labels) - set(COLUMNS)):
         parser.error(f"no deployment {', '.join(unknown)}; there are {', '.join(COLUMNS)}")
     if given.inside:
         layers = [word for word in given.layer.split(",") if word]
-        return run_inside(given.labels[0], layers, given.report)
+        return run_inside(given.labels[0], layers, given.report, given.pace)
     if (asked := GIVEN.intersection(given.labels)) and given.report == REPORTS:
         parser.error(
             f"{', '.join(asked)} is no deployment that is shipped: say where its --report goes"

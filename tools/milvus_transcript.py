@@ -1,6 +1,7 @@
 """Record what a Milvus server is asked and answers, and answer the same questions without it.
 
     VECBRIDGE_TEST_MILVUS_URI=http://... python -m tools.milvus_transcript record FILE [-- COMMAND]
+    VECBRIDGE_TEST_MILVUS_URI=http://... python -m tools.milvus_transcript record --suite FILE
     python -m tools.milvus_transcript replay FILE
 
 COMMAND is what follows `python -m`, such as `pytest tests/live/milvus/test_records.py`. It runs
@@ -49,6 +50,12 @@ _URI = "VECBRIDGE_TEST_MILVUS_URI"
 _TESTS = ("records", "filters", "field_types", "foreign_columns", "unsupported", "hostile_ids")
 RECORDED = ["pytest", "-q", "-n", "0", *(f"tests/live/milvus/test_{name}.py" for name in _TESTS)]
 """What is run where nothing else is said."""
+
+_LAYERS = "smoke,semantics,ranking,properties,stateful"
+SUITE = ["tools.conformance", "milvus-given", "--inside", "--report", "build/recorded"]
+SUITE += ["--layer", _LAYERS, "--pace", "1"]
+"""The layers of the suite that ask the same each time: in the others several write at once, calls
+are held up or answered wrongly, or the clock decides."""
 
 Answer = tuple[bytes, str, str]
 """A reply; or none, and the status of gRPC's and its words."""
@@ -244,6 +251,7 @@ def main() -> object:
     parser.add_argument("what", choices=("record", "replay"))
     parser.add_argument("file", type=Path)
     parser.add_argument("command", nargs="*", help="a module and its arguments, after --")
+    parser.add_argument("--suite", action="store_true", help="record the conformance suite")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # Sets of strings are in another order in each process, and so would be what is asked.
@@ -260,7 +268,7 @@ def main() -> object:
         return status
     if not os.environ.get(_URI):
         parser.error(f"say where the server is: {_URI}=http://...")
-    command = given.command or RECORDED
+    command = given.command or (SUITE if given.suite else RECORDED)
     given.file.parent.mkdir(parents=True, exist_ok=True)
     recorder = Recorder(os.environ[_URI], given.file, command)
     try:

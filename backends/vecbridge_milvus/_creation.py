@@ -29,13 +29,8 @@ from vecbridge_milvus._columns import (
 from vecbridge_milvus._connection import Connection, release_of
 from vecbridge_milvus._errors import boundary
 from vecbridge_milvus._expr import KEYWORDS
-from vecbridge_milvus._index_types import (
-    LITE_TYPES,
-    IndexSettings,
-    IndexType,
-    build_parameters,
-    needs,
-)
+from vecbridge_milvus._index_parameters import build_parameters, known_since
+from vecbridge_milvus._index_types import LITE_TYPES, IndexSettings, IndexType, needs
 from vecbridge_milvus._proof import replaces_indexes
 from vecbridge_milvus._schema import (
     KEY,
@@ -214,7 +209,7 @@ class Creation:
             params=built,
         )
         asked = f"index_type {kind}" + (f" with {built}" if built else "")
-        with _refusal(asked, needs(kind)):
+        with _refusal(asked, "; ".join(filter(None, [known_since(kind), needs(kind)]))):
             # There is nothing to be built yet, for which pymilvus would wait half a second.
             client.create_index(self._name, indexes, timeout=self._timeout, sync=False)
         loading = settings.loading

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from vecbridge.settings import Settings
+from vecbridge_milvus._index_parameters import (
+    FAMILIES,
+    NLIST,
+    Family,
+    ignored,
+    misbuilt,
+    missearched,
+)
 
-Family = Literal["flat", "graph", "disk", "cells", "auto", "other"]
-
-_NLIST = 1024
 _REORDERED = 512
 _GREATEST_EFFORT = 32768
 """Servers take no ``ef`` and no ``search_list`` above."""
 
-_FAMILIES: dict[str, Family] = {
-    "FLAT": "flat",
-    "BRUTE_FORCE": "flat",
-    **dict.fromkeys(("HNSW", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"), "graph"),
-    **dict.fromkeys(("DISKANN", "AISAQ"), "disk"),
-    **dict.fromkeys(("IVF_FLAT", "IVF_SQ8", "IVF_PQ", "IVF_RABITQ", "SCANN"), "cells"),
-    **dict.fromkeys(("GPU_IVF_FLAT", "GPU_IVF_PQ"), "cells"),
-    "AUTOINDEX": "auto",
-}
 # AUTOINDEX is a graph on servers of one's own, where ef is seen to matter; a cloud's has a level
 # instead, for the user to give. GPU_CAGRA has several that go together: its recall is tuned by
-# asking for more hits.
+# asking for more hits, and what it is told is for the user to give.
 _SEARCH_PARAMS: dict[Family, str] = {
     "graph": "ef",
     "auto": "ef",
@@ -39,28 +35,6 @@ _SEARCH_PARAMS: dict[Family, str] = {
 # Those that keep every vector as it is; the others also mistake one record for another.
 _LOSSLESS = frozenset({"FLAT", "BRUTE_FORCE", "HNSW", "IVF_FLAT", "GPU_IVF_FLAT", "AUTOINDEX"})
 LITE_TYPES = frozenset({"FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"})
-_ALIKE = 0.85
-_REFINED = frozenset({"refine", "refine_type"})
-_GRAPH = frozenset({"M", "efConstruction"})
-_BUILT_WITH: dict[str, frozenset[str]] = {
-    "HNSW": _GRAPH,
-    "HNSW_SQ": _GRAPH | _REFINED | {"sq_type"},
-    "HNSW_PQ": _GRAPH | _REFINED | {"m", "nbits"},
-    "HNSW_PRQ": _GRAPH | _REFINED | {"m", "nbits", "nrq"},
-    "IVF_FLAT": frozenset({"nlist"}),
-    "IVF_SQ8": frozenset({"nlist"}),
-    "IVF_PQ": frozenset({"nlist", "m", "nbits"}),
-    "IVF_RABITQ": _REFINED | {"nlist"},
-    "SCANN": frozenset({"nlist", "with_raw_data"}),
-}
-"""What indexes are built with, as Milvus's documentation has it."""
-
-_BY_PARAMETER = {
-    "ef": {"graph", "auto"},
-    "nprobe": {"cells"},
-    "search_list": {"disk"},
-    "reorder_k": {"cells"},
-}
 _FIELD = r"^[A-Za-z_][A-Za-z0-9_]*$"
 """Names that Milvus gives to fields."""
 
@@ -80,7 +54,10 @@ class IndexType:
     @property
     def family(self) -> Family:
         """The indexes that it is searched like."""
-        return _FAMILIES.get(self.name, "other")
+        if self.name == "GPU_CAGRA" and self.build.get("adapt_for_cpu", "").lower() == "true":
+            # Built on a GPU, and searched on a CPU like HNSW: without an ef it is refused.
+            return "graph"
+        return FAMILIES.get(self.name, "other")
 
     @property
     def exhaustive(self) -> bool:
@@ -108,7 +85,7 @@ class IndexType:
     def most(self) -> int:
         """Return the effort above which nothing more is found, or nothing more is allowed."""
         if self.family == "cells":
-            return int(self.build.get("nlist", _NLIST))
+            return int(self.build.get("nlist", NLIST))
         return _GREATEST_EFFORT
 
     def usual(self, limit: int) -> int:
@@ -127,49 +104,10 @@ class IndexType:
         if self.name == "SCANN":
             # It ranks by codes, and looks at the vectors of so many records.
             sent["reorder_k"] = max(int(sent.get("reorder_k", _REORDERED)), 2 * limit)
+        if "itopk_size" in sent:
+            # With less room for candidates than hits, a search is refused.
+            sent["itopk_size"] = max(int(sent["itopk_size"]), limit)
         return sent
-
-
-def build_parameters(name: str, dimension: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an index is built with: defaults for servers of every age, then the user's."""
-    built: dict[str, Any] = {}
-    family = _FAMILIES.get(name, "other")
-    if family == "graph":
-        built = {"M": 16, "efConstruction": 200}
-    elif family == "cells":
-        built = {"nlist": _NLIST}
-    if name in {"IVF_PQ", "GPU_IVF_PQ", "HNSW_PQ", "HNSW_PRQ"}:
-        built |= {"m": _subspaces(dimension), "nbits": 8}
-    if name == "HNSW_SQ":
-        built |= {"sq_type": "SQ8"}
-    if name == "HNSW_PRQ":
-        built |= {"nrq": 1}
-    return built | dict(given)
-
-
-def _misbuilt(name: str, given: Iterable[str]) -> Iterator[str]:
-    """Yield what is wrong with names of build parameters: servers ignore unknown ones silently.
-
-    A name that resembles none may be one that a later server knows.
-    """
-    known = _BUILT_WITH.get(name)
-    if known is None:
-        return
-    of_others = frozenset[str]().union(*_BUILT_WITH.values()) - known
-    for word in given:
-        meant = _resembled(word, known)
-        if word not in known and (meant or word in of_others):
-            hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(sorted(known))}"
-            yield f"index_type {name} is not built with {word!r}; {hint}"
-
-
-def _resembled(word: str, known: Iterable[str]) -> str:
-    """Return the known name that another one looks like, capitals aside; else nothing."""
-    from difflib import get_close_matches
-
-    plain = {name.lower().replace("_", ""): name for name in known}
-    close = get_close_matches(word.lower().replace("_", ""), plain, n=1, cutoff=_ALIKE)
-    return plain[close[0]] if close else ""
 
 
 def needs(name: str) -> str:
@@ -179,18 +117,12 @@ def needs(name: str) -> str:
     """
     if name.startswith("GPU_"):
         return f"{name} is built by index nodes that have a GPU, and a Milvus built for one"
-    if _FAMILIES.get(name) == "disk":
+    if FAMILIES.get(name) == "disk":
         return (
             f"{name} is built by servers for Linux that have indexNode.enableDisk and "
             f"queryNode.enableDisk set to true in milvus.yaml; those packaged for pip cannot"
         )
     return ""
-
-
-def _subspaces(dimension: int) -> int:
-    """Return the most parts of at least four dimensions that divide a vector evenly."""
-    parts = range(max(1, dimension // 4), 0, -1)
-    return next(count for count in parts if dimension % count == 0)
 
 
 def _upper(value: Any) -> Any:
@@ -277,8 +209,8 @@ class IndexSettings(Settings):
             lite: whether Milvus Lite is meant.
         """
         problems = [*self._of_other_types(), *self._contradictions()]
-        problems += _misbuilt(self.index_type, self.index_params)
-        problems += self._misspelt()
+        problems += misbuilt(self.index_type, self.index_params)
+        problems += missearched(self.search_params)
         if lite:
             problems += [
                 f"Milvus Lite would ignore {name}: it needs a Milvus server"
@@ -303,12 +235,11 @@ class IndexSettings(Settings):
                 f"{self.index_type}"
             )
         if named and family not in {"flat", "other"}:
-            for name in self.search_params:
-                if family not in _BY_PARAMETER.get(name, {family}):
-                    yield (
-                        f"search_params[{name!r}] does not belong to index_type {self.index_type}, "
-                        f"which would ignore it"
-                    )
+            for name in ignored(family, self.search_params):
+                yield (
+                    f"search_params[{name!r}] does not belong to index_type {self.index_type}, "
+                    f"which would ignore it"
+                )
 
     def _contradictions(self) -> Iterator[str]:
         efforts = sorted(self.search_params.keys() & {"ef", "nprobe", "search_list"})
@@ -327,15 +258,3 @@ class IndexSettings(Settings):
                 f"{len(self.resource_groups)} resource_groups hold one copy each: they go with "
                 f"replicas={len(self.resource_groups)}"
             )
-        for name, value in self.search_params.items():
-            if name in _BY_PARAMETER and (type(value) is not int or value < 1):
-                yield f"search_params[{name!r}] must be a whole number of at least 1; got {value!r}"
-
-    def _misspelt(self) -> Iterator[str]:
-        """Yield names that servers would ignore without a word."""
-        for name in self.index_params:
-            if name in _BY_PARAMETER:
-                yield f"{name!r} belongs in search_params, not in index_params"
-        for name in self.search_params:
-            if name not in _BY_PARAMETER and (meant := _resembled(name, _BY_PARAMETER)):
-                yield f"search_params has no {name!r}; did you mean {meant!r}?"

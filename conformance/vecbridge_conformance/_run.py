@@ -14,6 +14,7 @@ from rich.table import Table
 
 from vecbridge_conformance._catalogue import LAYERS, layer_of, suite_modules
 from vecbridge_conformance._deployment import Deployment
+from vecbridge_conformance._harness import Effort
 from vecbridge_conformance._session import Outcome
 from vecbridge_conformance._verdicts import VERDICTS
 from vecbridge_conformance._watch import LIMIT_S, OPENING_S, Watch
@@ -30,6 +31,7 @@ def run_suite(
     words: str = "",
     limit: float = LIMIT_S,
     console: Console | None = None,
+    effort: Effort | None = None,
 ) -> int:
     """Run the suite on a deployment, and show what it finds.
 
@@ -40,6 +42,7 @@ def run_suite(
         words: only tests whose names match, as pytest's ``-k`` has it.
         limit: seconds that a test may take; 0 for no limit.
         console: where to show it.
+        effort: how much the long tests do.
 
     Returns:
         pytest's exit status: 0 where everything conforms.
@@ -52,7 +55,7 @@ def run_suite(
     watch = Watch(limit, list)
     with watch.over("listing the indexes", least_s=OPENING_S), deployment.open() as store:
         store.index_names()
-    display = _Display(deployment, report, console or Console())
+    display = _Display(deployment, report, console or Console(), effort)
     # A file of settings that has none, and no conftest: the caller's own must not reach the suite.
     settings = Path(__file__).with_name("pytest.ini")
     arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-c", str(settings)]
@@ -67,8 +70,11 @@ def run_suite(
 class _Display:
     """A pytest plugin that draws progress, failures and the verdict."""
 
-    def __init__(self, deployment: Deployment, report: Path | None, console: Console) -> None:
+    def __init__(
+        self, deployment: Deployment, report: Path | None, console: Console, effort: Effort | None
+    ) -> None:
         self._deployment = deployment
+        self._effort = effort
         self._report = report
         self._console = console
         self._counts: Counter[str] = Counter()
@@ -88,7 +94,7 @@ class _Display:
     def pytest_configure(self, config: pytest.Config) -> None:
         from vecbridge_conformance import plugin
 
-        plugin.use(config, self._deployment, self._report)
+        plugin.use(config, self._deployment, self._report, self._effort)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         from vecbridge_conformance import plugin

@@ -14,7 +14,7 @@ import vecbridge
 from vecbridge_conformance._catalogue import LAYERS
 from vecbridge_conformance._clauses import Mark, Vacuous, clauses
 from vecbridge_conformance._deployment import Deployment
-from vecbridge_conformance._harness import Harness
+from vecbridge_conformance._harness import Effort, Harness
 from vecbridge_conformance._verdicts import VERDICTS, Verdict
 from vecbridge_conformance._watch import LIMIT_S, Watch
 from vecbridge_conformance.deviations import Deviation, capability_values, ledger_of
@@ -50,6 +50,7 @@ class Session:
         folder: where the arrays of reproducers are kept.
         limit_s: seconds that a test may take; 0 for no limit.
         ledger: the known deviations; those that the backend's package admits by default.
+        effort: how much the long tests do.
 
     Attributes:
         deployment: what is under test.
@@ -68,9 +69,10 @@ class Session:
         limit_s: float = LIMIT_S,
         *,
         ledger: Sequence[Deviation] | None = None,
+        effort: Effort | None = None,
     ) -> None:
         self.deployment = deployment
-        self.harness = Harness(deployment)
+        self.harness = Harness(deployment, effort)
         self.watch = Watch(limit_s, self.harness.recorder.pending)
         self._folder = folder
         self.outcomes: list[Outcome] = []

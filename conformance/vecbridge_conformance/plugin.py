@@ -16,7 +16,7 @@ import pytest
 from vecbridge_conformance._catalogue import LAYERS, layer_of
 from vecbridge_conformance._clauses import mark_of
 from vecbridge_conformance._deployment import Deployment, parse_options
-from vecbridge_conformance._harness import Harness
+from vecbridge_conformance._harness import Effort, Harness
 from vecbridge_conformance._session import Session
 from vecbridge_conformance._watch import LIMIT_S, OPENING_S, Hung
 from vecbridge_conformance.deviations import LedgerError
@@ -25,6 +25,7 @@ from vecbridge_conformance.reports import write_report
 SESSIONS = pytest.StashKey[dict[int, tuple[Deployment, Session]]]()
 _FROM_OPTIONS = pytest.StashKey[Deployment]()
 _REPORT = pytest.StashKey[Path]()
+_EFFORT = pytest.StashKey[Effort]()
 _SUITE = f"{__package__}.suite."
 _MOST_HUNG = 3
 """After so many tests that hang, the others are not tried: each would wait as long."""
@@ -170,9 +171,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 terminalreporter.write_line(f"FAILED {outcome.test}: {outcome.reason}", red=True)
 
 
-def use(config: pytest.Config, deployment: Deployment, report: Path | None = None) -> None:
+def use(
+    config: pytest.Config,
+    deployment: Deployment,
+    report: Path | None = None,
+    effort: Effort | None = None,
+) -> None:
     """Say what is under test, and where its reports go, in place of the options."""
     config.stash[_FROM_OPTIONS] = deployment
+    config.stash[_EFFORT] = effort or Effort()
     if report is not None:
         config.stash[_REPORT] = report
 
@@ -189,7 +196,8 @@ def _session_of(config: pytest.Config, suite: type | None) -> Session:
         folder = config.stash.get(_REPORT, None) or config.getoption("--vecbridge-report", None)
         arrays = Path(folder) / "reproducers" if folder else None
         limit: Any = config.getoption("--vecbridge-limit")
-        known[id(deployment)] = deployment, Session(deployment, arrays, limit)
+        effort = config.stash.get(_EFFORT, None)
+        known[id(deployment)] = deployment, Session(deployment, arrays, limit, effort=effort)
     return known[id(deployment)][1]
 
 

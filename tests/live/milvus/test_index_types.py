@@ -171,10 +171,18 @@ def test_a_type_that_the_server_lacks_is_refused_and_nothing_is_left(
     milvus_server_uri: str,
 ) -> None:
     for options, reason in (
-        ({"index_type": "IVF_RABITQ"}, "may be older than that type; every one has FLAT"),
-        ({"index_type": "GPU_CAGRA"}, "have a GPU.* every one has FLAT"),
+        ({"index_type": "TOMORROWS"}, "may be older than that type; every one has FLAT"),
+        ({"index_type": "HNSW_SQ"}, r"known to Milvus 2\.5 and newer; every one has FLAT"),
+        ({"index_type": "HNSW_PQ"}, r"known to Milvus 2\.5 and newer"),
+        ({"index_type": "HNSW_PRQ"}, r"known to Milvus 2\.5 and newer"),
+        ({"index_type": "IVF_RABITQ"}, r"known to Milvus 2\.6 and newer"),
+        ({"index_type": "AISAQ"}, r"known to Milvus 3\.0 and newer; .*indexNode\.enableDisk"),
+        ({"index_type": "GPU_CAGRA"}, r"2\.4 and newer; .*have a GPU.* every one has FLAT"),
+        ({"index_type": "GPU_BRUTE_FORCE"}, r"2\.4 and newer; .*have a GPU"),
         ({"index_type": "DISKANN"}, "indexNode.enableDisk.* every one has FLAT"),
         ({"index_type": "HNSW", "index_params": {"M": 5000}}, "out of range"),
+        ({"index_type": "IVF_FLAT", "index_params": {"nlist": 0}}, "nlist"),
+        ({"index_type": "IVF_PQ", "index_params": {"m": 3}}, "index_type IVF_PQ with .*'m': 3"),
         ({"replicas": 2}, "nodes not enough"),
         ({"resource_groups": ["none_such"]}, "none_such"),
         ({"shards": 40}, "limited to 16"),
@@ -182,8 +190,9 @@ def test_a_type_that_the_server_lacks_is_refused_and_nothing_is_left(
     ):
         with vecbridge.get_backend("milvus", uri=milvus_server_uri, **options) as store:
             before = store.index_names()
-            with pytest.raises(InvalidArgumentError, match=reason):
+            with pytest.raises(InvalidArgumentError, match=reason) as refused:
                 store.create_index(f"n_{uuid.uuid4().hex}", dimension=4)
+            print(f"| {options} | {refused.value} |")
             assert store.index_names() == before
 
 

@@ -26,6 +26,16 @@ UNASKED = r"asks for a certificate of the client \(mutual TLS\)"
 PLAIN = "wants TLS: use an https address"
 UNUSABLE = "files given for TLS cannot be used"
 
+READING = [
+    ("Global", "ShowCollections"),
+    ("Global", "DescribeCollection"),
+    ("Collection", "IndexDetail"),
+    ("Collection", "GetLoadState"),
+    ("Collection", "Search"),
+    ("Collection", "Query"),
+]
+"""What an account needs that reads what is loaded."""
+
 Files = dict[str, str]
 
 
@@ -227,6 +237,33 @@ def test_what_an_account_may_not_do_is_named(guarded: MilvusServer) -> None:
             assert not caught.value.retryable
     with vecbridge.get_backend("milvus", uri=guarded.uri, token=f"root:{PASSWORD}") as store:
         assert store.open_index("photos").count() == 1
+
+
+def test_an_account_that_may_only_read_reads(guarded: MilvusServer) -> None:
+    with vecbridge.get_backend("milvus", uri=guarded.uri, token=f"root:{PASSWORD}") as root:
+        client: Any = root.backend.client  # type: ignore[attr-defined]
+        client.create_role("reader")
+        for kind, privilege in READING:
+            client.grant_privilege("reader", kind, privilege, "*")
+        client.create_user("rita", SECRET)
+        client.grant_role("rita", "reader")
+    options = {"uri": guarded.uri, "user": "rita", "password": SECRET}
+    with vecbridge.get_backend("milvus", **options) as store:
+        index = store.open_index("photos", consistency="strong")
+        assert index.count() == 1
+        assert index.fetch(["a"]).vectors.tolist() == [[1, 2]]
+        (hits,) = index.search([1, 2], 1)
+        assert (hits.ids, hits.exact) == (("a",), True)
+        for call, privilege in (
+            (lambda: index.upsert(["b"], [[1, 2]]), "Upsert"),
+            (lambda: index.delete(["a"]), "Delete"),
+            (lambda: store.drop_index("photos"), "DropCollection"),
+            (lambda: store.create_index("mine", dimension=2), "CreateCollection"),
+        ):
+            with pytest.raises(AuthenticationError, match=f"{privilege}.* a role that") as refused:
+                call()
+            assert not refused.value.retryable
+        assert index.count() == 1
 
 
 def test_a_password_that_is_changed_meanwhile(guarded: MilvusServer) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from vecbridge_conformance import Deployment, Effort, Harness, OtherProcess
+from vecbridge_conformance.properties import seconds_per_example
 
 KEPT = 4
 
@@ -32,6 +33,17 @@ def test_a_slow_index_is_emptied_and_used_again(harness: Harness) -> None:
 
     assert (again.info.name, again.count()) == (first.info.name, 0)
     assert other.info.name != first.info.name
+
+
+@pytest.mark.parametrize(("pace", "again"), [(1.0, True), (0.1, False)])
+def test_a_run_whose_pace_is_given_asks_the_same_of_a_fast_store_and_a_slow_one(
+    pace: float, again: bool
+) -> None:
+    with Harness(Deployment("sklearn"), Effort(pace_s=pace)) as harness:
+        first = harness.index(dimension=2)
+        harness.release(first)
+        assert (harness.index(dimension=2).info.name == first.info.name) is again
+        assert seconds_per_example(harness) == pace
 
 
 def test_only_so_many_are_kept(harness: Harness) -> None:

@@ -65,6 +65,21 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         ({"index_type": "HNSW", "index_params": {"ef": 16}}, "belongs in search_params"),
         ({"index_type": "HNSW", "search_params": {"EF": 16}}, "did you mean 'ef'"),
         ({"index_type": "IVF_FLAT", "search_params": {"n_probe": 16}}, "did you mean 'nprobe'"),
+        ({"index_type": "HNSW_SQ", "index_params": {"SQType": "SQ8"}}, "did you mean 'sq_type'"),
+        (
+            {"index_type": "HNSW_PRQ", "index_params": {"nlist": 9}},
+            "it has M, efConstruction",
+        ),
+        ({"index_type": "IVF_RABITQ", "index_params": {"refine_k": 2}}, "belongs in search_params"),
+        ({"index_type": "IVF_RABITQ", "index_params": {"sq_type": "SQ8"}}, "it has nlist, refine"),
+        ({"index_type": "IVF_RABITQ", "search_params": {"refinek": 2}}, "did you mean 'refine_k'"),
+        ({"index_type": "GPU_CAGRA", "index_params": {"graphdegree": 9}}, "mean 'graph_degree'"),
+        ({"index_type": "GPU_BRUTE_FORCE", "index_params": {"nlist": 9}}, "it has nothing"),
+        ({"index_type": "GPU_CAGRA", "search_params": {"nprobe": 9}}, "does not belong to"),
+        ({"index_type": "HNSW", "search_params": {"itopk_size": 9}}, "does not belong to"),
+        ({"search_params": {"refine_k": 0.5}}, "a number of at least 1; got 0.5"),
+        ({"search_params": {"refine_k": True}}, "a number of at least 1; got True"),
+        ({"search_params": {"rbq_query_bits": -1}}, "whole number of at least 0; got -1"),
         ({"resource_groups": ["a", "b"], "replicas": 3}, "replicas=2"),
         ({"recall": 1.1}, "recall"),
         ({"index_type": "no such"}, "index_type"),
@@ -87,6 +102,9 @@ def test_nonsense_is_refused(options: dict[str, Any], said: str) -> None:
         {"index_type": "DISKANN", "index_params": {"search_list_size": 100}},
         {"index_type": "GPU_CAGRA", "search_params": {"itopk_size": 64, "search_width": 4}},
         {"index_type": "IVF_RABITQ", "search_params": {"rbq_query_bits": 6, "refine_k": 2}},
+        {"index_type": "IVF_RABITQ", "search_params": {"rbq_query_bits": 0, "refine_k": 1.5}},
+        {"index_type": "IVF_RABITQ", "index_params": {"refine": True, "refine_type": "SQ8"}},
+        {"index_type": "GPU_IVF_PQ", "index_params": {"m": 4, "cache_dataset_on_device": "true"}},
         {"index_type": "TOMORROWS", "index_params": {"efConstrution": 9}},
     ],
 )
@@ -124,6 +142,9 @@ def sent(
         ("SCANN", {"nprobe": 9}, 400, {"nprobe": 9, "reorder_k": 800}),
         ("NEW_ONE", {}, 100, {}),
         ("HNSW_SQ", {"refine_k": 3, "ef": 50}, 26, {"ef": 50, "refine_k": 3}),
+        ("IVF_RABITQ", {"nprobe": 9, "refine_k": 1.5}, 26, {"nprobe": 9, "refine_k": 1.5}),
+        ("GPU_CAGRA", {"itopk_size": 64}, 100, {"itopk_size": 100}),
+        ("GPU_CAGRA", {"itopk_size": 256, "team_size": 0}, 26, {"itopk_size": 256, "team_size": 0}),
     ],
 )
 def test_never_less_effort_is_sent_than_the_hits_need(
@@ -145,6 +166,14 @@ def test_an_index_that_looks_at_every_record_is_told_nothing(
     opened: Callable[..., Store], wire: Wire
 ) -> None:
     assert sent(opened, wire, 100)[1] == {}
+
+
+def test_what_a_gpu_builds_for_a_cpu_is_searched_like_a_graph(
+    opened: Callable[..., Store], wire: Wire
+) -> None:
+    options: dict[str, Any] = {"index_type": "GPU_CAGRA", "search_params": {"ef": 10}}
+    built, told = sent(opened, wire, 84, index_params={"adapt_for_cpu": "true"}, **options)
+    assert (built["adapt_for_cpu"], told) == ("true", {"ef": 100})
 
 
 @pytest.mark.parametrize(("dimension", "parts"), [(512, 128), (6, 1), (7, 1), (12, 3)])

@@ -1,4 +1,7 @@
-"""What a server answered is answered again without it, and nothing else is."""
+"""What a server answered is answered again without it, and nothing else is.
+
+The server is one of the tests' own: `make record-milvus` records a real one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import vecbridge
+from tests.servers.milvus_wire import Wire
 from tools.milvus_transcript import Recorder, Replay, Steady, serving
 from vecbridge import VecbridgeError
 
@@ -39,10 +43,10 @@ def work(uri: str, k: int = 2) -> Told:
 
 
 def test_a_recording_answers_what_was_asked(
-    milvus_server_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "transcript.gz"
-    recorder = Recorder(milvus_server_uri, path, ["a", "command"])
+    recorder = Recorder(wire.uri, path, ["a", "command"])
     monkeypatch.setattr(uuid, "uuid4", Steady())
     with serving(recorder) as uri:
         recorded = work(uri)
@@ -63,11 +67,11 @@ def test_a_recording_answers_what_was_asked(
     assert replay.missing
 
 
-def test_no_credentials_are_recorded(milvus_server_uri: str, tmp_path: Path) -> None:
+def test_no_credentials_are_recorded(wire: Wire, tmp_path: Path) -> None:
     from pymilvus.grpc_gen import milvus_pb2
 
     path = tmp_path / "transcript.gz"
-    recorder = Recorder(milvus_server_uri, path, [])
+    recorder = Recorder(wire.uri, path, [])
     asked = milvus_pb2.CreateCredentialRequest(username="u", password="cGxhbnRlZC00Mg==")
     recorder.answer("CreateCredential", asked.SerializeToString(), [("x", "planted-42")])
     recorder.answer("GetVersion", b"", [("authorization", "planted-42")])
