@@ -26,7 +26,7 @@ from tests.live.milvus.every_type import (
     wanted,
 )
 from vecbridge import Filter, Index, SchemaMismatchError, Store, field
-from vecbridge_milvus import MilvusIndex
+from vecbridge_milvus import MilvusBackend, MilvusIndex
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +101,11 @@ def test_missing_values_are_missing_to_other_stores_too(
 def test_a_collection_that_lost_a_column_of_missing_values_is_refused(
     milvus_server_uri: str,
 ) -> None:
-    from pymilvus import DataType, MilvusClient
+    from pymilvus import DataType
 
-    client, name = MilvusClient(uri=milvus_server_uri), f"g_{uuid.uuid4().hex}"
+    store, name = vecbridge.get_backend("milvus", uri=milvus_server_uri), f"g_{uuid.uuid4().hex}"
+    assert isinstance(store.backend, MilvusBackend)
+    client = store.backend.client
     said = '{"vecbridge": 2, "fields": {"x": "string?"}, "missing": {"x": "x__missing"}}'
     schema = client.create_schema(auto_id=False, description=said)
     schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=512)
@@ -113,8 +115,7 @@ def test_a_collection_that_lost_a_column_of_missing_values_is_refused(
     indexes = client.prepare_index_params()
     indexes.add_index("vector", index_name="vector", index_type="FLAT", metric_type="L2")
     client.create_collection(name, schema=schema, index_params=indexes)
-    store = vecbridge.get_backend("milvus", uri=milvus_server_uri)
-    with store, pytest.raises(SchemaMismatchError, match="no column 'x__missing' any more"):
-        store.open_index(name)
-    client.drop_collection(name)
-    client.close()
+    with store:
+        with pytest.raises(SchemaMismatchError, match="no column 'x__missing' any more"):
+            store.open_index(name)
+        client.drop_collection(name)
