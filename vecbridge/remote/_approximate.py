@@ -51,17 +51,14 @@ class ApproximateRanker(Generic[ClientT]):
             return self.exact.candidates(client, queries, k, scope)
         found = self.found(client, sent, k, scope, effort.value)
         lacking = [self._lacks(query, hits, k) for query, hits in zip(asked, found, strict=True)]
-        count, unsafe = math.inf, Outside.nothing(queries.shape[1])
+        unsafe = Outside.nothing(queries.shape[1])
         if any(lacking):
             unsafe = self.exact.unsafe(client, scope, self.exact.limit(k))
-            if not self.collection.exhaustive:
-                count = self.collection.count(client, scope)
         answers: list[Candidates | None] = []
         for query, hits, lacks in zip(asked, found, lacking, strict=True):
             ids, vectors = joined(unsafe.ids, unsafe.vectors, hits.ids, hits.vectors)
-            if len(ids) >= count:
-                answers.append(Candidates(ids, vectors, math.inf))
-            elif len(ids) < k or (self.collection.exhaustive and not self._trusts(query)):
+            # No count tells that these are all: others may have come and gone since the search.
+            if len(ids) < k or (self.collection.exhaustive and not self._trusts(query)):
                 answers.append(None)
             else:
                 # Where that is not what was asked for, a scan is.

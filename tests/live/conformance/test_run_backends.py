@@ -16,6 +16,8 @@ DEPLOYMENTS = (
     "sklearn-disk",
     "faiss-memory",
     "torch-memory",
+    "chroma",
+    "qdrant",
     "lancedb",
     "milvus-lite",
     "milvus-server",
@@ -28,6 +30,8 @@ LAYERS = {
     "sklearn-disk": "smoke,semantics",
     "faiss-memory": "smoke,ranking",
     "torch-memory": "smoke,ranking",
+    "chroma": "smoke",
+    "qdrant": "smoke",
     "lancedb": "smoke",
     "milvus-lite": "smoke,semantics",
     "milvus-server": "smoke",
@@ -39,7 +43,7 @@ LAYERS = {
 def options(label: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
     if label.endswith("-memory"):
         return []
-    if label == "sklearn-disk":
+    if label in {"chroma", "qdrant", "sklearn-disk"}:
         return ["--option", f"path={folder / 'records'}"]
     if label in {"lancedb", "milvus-lite"}:
         return ["--option", f"uri={folder / 'vectors.db'}"]

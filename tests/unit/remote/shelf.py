@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -53,6 +53,7 @@ class Server:
         indexes: the records of each index, by id.
         share: the share of the records that its approximate index looks at, with an effort of 1.
         failures: what the next calls raise, first one first.
+        meanwhile: what another client does right after a search, given what that found.
     """
 
     form: ScoreForm = "distance"
@@ -63,6 +64,7 @@ class Server:
     share: float | None = None
     indexes: dict[str, tuple[IndexInfo, dict[str, Row]]] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
+    meanwhile: Callable[[Sequence[str]], None] | None = None
 
 
 class Client:
@@ -168,7 +170,11 @@ class Shelf:
         assert effort is not None or self.exhaustive
         names = self._matching(client, scope)
         vectors = self._records(client, names, Columns(vectors=True)).vectors
-        return [self._ranked(query, names, vectors, limit, effort) for query in queries]
+        found = [self._ranked(query, names, vectors, limit, effort) for query in queries]
+        meanwhile = client.call().meanwhile
+        if meanwhile is not None:
+            meanwhile(found[-1].ids)
+        return found
 
     def sample(self, client: Client, count: int) -> NDArray[np.float32]:
         names = self._matching(client, Scope())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,26 @@ def test_what_the_index_finds_is_not_certified_where_no_effort_is_enough() -> No
         (found,) = index.engine.candidates(vectors[:1], 5, Scope())
         assert 5 <= len(found.ids) < COUNT
         assert found.lower_bound == UNCERTIFIED
+
+
+def test_what_was_left_out_is_not_certified_because_as_many_went_away() -> None:
+    server = Server(share=0.94, exhaustive=False)
+    with Store(ShelfBackend(server)) as store:
+        index, vectors = filled(store)
+        index.search(vectors[0], k=COUNT)
+        rows = server.indexes["t"][1]
+        missed: list[set[str]] = []
+
+        def as_many_go_away(found: Sequence[str]) -> None:
+            missed.append(rows.keys() - set(found))
+            for name in found[: len(missed[-1])]:
+                del rows[name]
+            server.meanwhile = None
+
+        server.meanwhile = as_many_go_away
+        (hits,) = index.search(vectors[0], k=COUNT)
+        assert missed[0]
+        assert not hits.exact or missed[0] <= set(hits.ids)
 
 
 def test_the_effort_is_measured_again_when_the_collection_has_grown(
