@@ -9,6 +9,9 @@ A query is answered in the first of these ways that applies:
 * otherwise: a search among the ids of the view.
 
 All give the same ranking. Records whose sample was deleted from the dataset are never in it.
+
+A store orders records at an equal distance by their ids. To somebody who looks for what is similar
+to a sample, that sample is first, whatever the ids of its duplicates: see :meth:`_own_first`.
 """
 
 from __future__ import annotations
@@ -20,9 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Hits, Index
+from vecbridge import Hits, Index, Metric
 from vecbridge._contract._ranking import Aggregation, parse_aggregation
-from vecbridge.fiftyone._collections import ids_of
 from vecbridge.fiftyone._records import StoredRecords
 from vecbridge.fiftyone._views import ViewScope
 from vecbridge.ranking import distances, rank
@@ -79,6 +81,14 @@ class Queries:
             found = self._living(
                 lambda count, ids: search(vectors, count, within=ids), k, scope.ids()
             )
+            if parsed.ids and not reverse:
+                found = self._own_first(
+                    found,
+                    [[name] for name in parsed.ids],
+                    k,
+                    scope,
+                    lambda row, ids: index.search_aggregated(vectors[row], None, within=ids),
+                )
             return self._formatted(found, False, return_dists)
         wanted = parse_aggregation("mean" if aggregation is None else aggregation)
         best = self._one_ranking(index, parsed, k, scope, wanted, reverse)
@@ -122,12 +132,52 @@ class Queries:
                 queries, count, aggregation=aggregation, farthest=reverse, within=within
             )
 
-        if scope.is_large:
-            sifted = _overfetched(scope.view, k, ask)
-            if sifted is not None:
-                return sifted
-        (best,) = self._living(lambda count, ids: [ask(count, ids)], k, scope.ids())
+        best = _overfetched(scope, k, ask) if scope.is_large else None
+        if best is None:
+            (best,) = self._living(lambda count, ids: [ask(count, ids)], k, scope.ids())
+        if query.ids and not reverse:
+            (best,) = self._own_first(
+                [best], [query.ids], k, scope, lambda _, ids: ask(None, within=ids)
+            )
         return best
+
+    def _own_first(
+        self,
+        found: Sequence[Hits],
+        queries: Sequence[Sequence[str]],
+        k: int | None,
+        scope: ViewScope,
+        ask: Callable[[int, list[str]], Hits],
+    ) -> list[Hits]:
+        """Return rankings in which the records that were asked for precede their equals.
+
+        One of them may be no hit, where others at its distance have smaller ids and there are ``k``
+        of those, or where an approximate index missed it. It is then asked for by itself.
+
+        Args:
+            found: a ranking for each query.
+            queries: the ids that each of them is by.
+            k: how many hits a ranking may have.
+            scope: the records among which they were looked for.
+            ask: returns the ranking of some records, by the query at a position.
+        """
+        metric = self._records.index.info.metric
+        missing = [
+            set(names).difference(hits.ids) for hits, names in zip(found, queries, strict=True)
+        ]
+        # A ranking of everything has all that there is.
+        there = set() if k is None else self._in_scope(set().union(*missing), scope)
+        ordered = []
+        for row, (hits, names) in enumerate(zip(found, queries, strict=True)):
+            absent = sorted(there.intersection(missing[row]))
+            every = _joined(hits, ask(row, absent)) if absent else hits
+            ordered.append(every.take(_own_first(every, names, metric)[:k]))
+        return ordered
+
+    def _in_scope(self, names: set[str], scope: ViewScope) -> set[str]:
+        if not names:
+            return names
+        return names - self._records.gone(names) if scope.view is None else scope.among(names)
 
     def _living(
         self,
@@ -193,12 +243,30 @@ def _fetched(
         return None
     start = 0 if name in within else 1
     ids, vectors = records.ids[start:], records.vectors[start:]
-    found = distances(index.info.metric, records.vectors[0], vectors)
-    order = rank(ids, -found if farthest else found, k)
-    return Hits(tuple(ids[row] for row in order), found[order], exact=True)
+    metric = index.info.metric
+    found = distances(metric, records.vectors[0], vectors)
+    order = rank(ids, -found if farthest else found)
+    hits = Hits(tuple(ids[row] for row in order), found[order], exact=True)
+    return hits.take(range(len(ids))[:k] if farthest else _own_first(hits, [name], metric)[:k])
 
 
-def _overfetched(view: Any, k: int | None, ask: Callable[[int], Hits]) -> Hits | None:
+def _own_first(hits: Hits, names: Sequence[str], metric: Metric) -> NDArray[np.intp]:
+    """Return the positions of hits with those of the names before others at an equal distance.
+
+    Nothing is nearer to a vector than itself by an angle or a length, so one name is first of all
+    there: what comes before it does so by a rounding. A dot product has longer vectors before it.
+    """
+    wanted = set(names)
+    others = np.fromiter((name not in wanted for name in hits.ids), np.bool_, len(hits))
+    alone = len(wanted) == 1 and metric != "dotproduct"
+    return np.lexsort((others,) if alone else (others, hits.distances))
+
+
+def _joined(hits: Hits, more: Hits) -> Hits:
+    return Hits((*hits.ids, *more.ids), np.concatenate([hits.distances, more.distances]))
+
+
+def _overfetched(scope: ViewScope, k: int | None, ask: Callable[[int], Hits]) -> Hits | None:
     """Rank the whole index, with ``ask``, and keep what is in a view of samples.
 
     Returns:
@@ -212,7 +280,7 @@ def _overfetched(view: Any, k: int | None, ask: Callable[[int], Hits]) -> Hits |
         hits = ask(ranked)
         if not hits.exact:
             return None
-        inside = set(ids_of(view.select(list(hits.ids))))
+        inside = scope.among(hits.ids)
         rows = [row for row, name in enumerate(hits.ids) if name in inside][:k]
         if len(rows) == k or len(hits) < ranked:
             return hits.take(rows)

@@ -8,7 +8,7 @@ class keeps in attributes is therefore kept per thread, so that no thread sees a
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from bson import ObjectId
 from fiftyone import ViewField
 from fiftyone.brain.similarity import SimilarityIndex
 
-from vecbridge.fiftyone._collections import first_ids_of, ids_within
+from vecbridge.fiftyone._collections import first_ids_of, ids_of, ids_within
 from vecbridge.fiftyone._records import StoredRecords
 
 READ_AT_MOST_IDS = 512
@@ -54,6 +54,13 @@ class ViewScope:
         if self._ids is None and self.view is not None:
             self._ids = ids_within(self.view, self._patches_field)[1].tolist()
         return self._ids
+
+    def among(self, names: Iterable[str]) -> set[str]:
+        """Return those of some records that the view has; a large view is not read for it."""
+        if self.is_large:
+            return set(ids_of(self.view.select(list(names))))
+        ids = self.ids()
+        return set(names) if ids is None else set(names).intersection(ids)
 
 
 class _ViewState(threading.local):

@@ -39,6 +39,18 @@ def by_id(world: World) -> None:
     assert [sorted_ids(world, name, k=3)[0] for name in world.ids[::5]] == world.ids[::5]
 
 
+@feature(GROUP, "by an id, which is first in its own result before its duplicates", brief=True)
+def own_first(world: World) -> None:
+    index = world.first_twenty
+    vectors = np.repeat(world.digits.vectors[:2], [6, 14], axis=0)
+    index.add_to_index(vectors, world.ids[:20])
+    wanted, *others = world.ids[5::-1]
+    for k in (1, 4, 9):
+        found = index.sort_by_similarity(wanted, k=k).values("id")
+        assert found[0] == wanted
+        assert set(found[1:6]) <= set(others)
+
+
 @feature(GROUP, "by several ids")
 def by_ids(world: World) -> None:
     expected = world.ranked(world.digits.vectors[MANY])[:8]
