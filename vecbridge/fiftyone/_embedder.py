@@ -11,7 +11,7 @@ import fiftyone.brain.internal.core.utils as fbu
 import fiftyone.core.utils as fou
 import numpy as np
 
-_PART_BYTES = 32 << 20
+PART_BYTES = 32 << 20
 _CROP = ("force_square", "alpha", "handle_missing")
 LOADING = ("batch_size", "num_workers", "skip_failures")
 
@@ -61,7 +61,7 @@ class Embedder:
             yield part
             start += len(part)
             each = max(1, self._bytes // len(part))
-            size = max(1, min(self._sizes.largest, 2 * size, _PART_BYTES // each))
+            size = max(1, min(self._sizes.largest, 2 * size, PART_BYTES // each))
             batch = self._asked.get("batch_size") or 1
             size = -(-size // batch) * batch
 

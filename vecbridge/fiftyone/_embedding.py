@@ -6,6 +6,9 @@ gigabytes, and nothing is left of hours of work if the process ends. It asks one
 holds. That name is bound to :class:`Streaming` here, which answers for an index of ours part by
 part, and passes every other call on.
 
+An array that the caller gives, which may be on disk, is written in parts too. What an earlier step
+has written of it is compared with it, and not written again.
+
 Of an interrupted step, the facts are kept as a run of the dataset (``dataset.list_runs()``), from
 the first embedding that is written until the similarity run is registered. They hold no setting of
 a backend.
@@ -14,14 +17,16 @@ a backend.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
 import fiftyone.brain.internal.core.utils as fbu
 import fiftyone.brain.similarity as fbs
 import fiftyone.core.utils as fou
+import numpy as np
+from numpy.typing import NDArray
 
 from vecbridge import IndexNotFoundError
 from vecbridge.fiftyone._collections import (
@@ -31,7 +36,7 @@ from vecbridge.fiftyone._collections import (
     refuse_uneven_field,
 )
 from vecbridge.fiftyone._config import BackendSimilarityConfig
-from vecbridge.fiftyone._embedder import Embedder, PartSizes
+from vecbridge.fiftyone._embedder import PART_BYTES, Embedder, PartSizes
 from vecbridge.fiftyone._index import BackendSimilarityIndex
 from vecbridge.fiftyone._media import media_digests
 from vecbridge.fiftyone._names import name_for_run, unique_name
@@ -61,6 +66,7 @@ class Attempt:
         self._step = _step_of(config)
         earlier = None if self._note is None else self._note.read()
         self.resumed = earlier is not None and self._is_same(earlier)
+        self._given = None if earlier is None else earlier.get("given")
         self._own_name = config.collection_name is None
         if earlier is not None and self.resumed:
             config.collection_name = earlier["collection_name"]
@@ -75,11 +81,24 @@ class Attempt:
                 else name_for_run(dataset.name, brain_key)
             )
 
-    def begin(self) -> None:
-        """Keep the facts of the step, in case it is interrupted."""
+    def begin(self, given: int | None, drop: Callable[[], None]) -> None:
+        """Keep the facts of the step, in case it is interrupted.
+
+        Args:
+            given: the length of the vectors that the caller gives; ``None`` where they are embedded
+                or read from a field.
+            drop: drops what an earlier step has written, which had others.
+        """
+        if self.resumed and self._given != given:
+            self.resumed = False
+            if self._own_name:
+                drop()
         if self._note is not None:
             name = self._config.collection_name
-            self._note.write(collection_name=name, own_name=self._own_name, step=self._step)
+            facts = {} if given is None else {"given": given}
+            self._note.write(
+                collection_name=name, own_name=self._own_name, step=self._step, **facts
+            )
 
     def end(self) -> None:
         """Forget the facts: the step is complete, or left nothing."""
@@ -119,9 +138,14 @@ class Streaming:
         if expected is None or not expected.index.is_embedded_by(asked.get("model")):
             return self._original(samples, **asked)
         if asked.get("embeddings") is not None:
-            refuse_uneven(samples, asked["embeddings"], asked.get("patches_field"))
-            return self._original(samples, **asked)
-        expected.run(samples, self._original, asked)
+            given, patches = asked["embeddings"], asked.get("patches_field")
+            ids = None if patches is not None else _ids_of_rows(samples, given)
+            if ids is None:
+                refuse_uneven(samples, given, patches)
+                return self._original(samples, **asked)
+            expected.run_given(ids, given, asked.get("progress"))
+        else:
+            expected.run(samples, self._original, asked)
         return None, None, None
 
 
@@ -152,14 +176,28 @@ class _Embedding:
         field, patches = asked.get("embeddings_field"), asked.get("patches_field")
         if field is not None and fbu._has_embeddings_field(samples, field, patches):
             refuse_uneven_field(samples, field, patches)
+        self._attempt.begin(None, self.index.cleanup)
         if self._attempt.resumed:
             ids = self._lacking(ids)
-        self._attempt.begin()
         logger.info("Computing embeddings...")
+        with self._writing(len(ids), progress) as bar:
+            for part in self._embedder.parts(ids):
+                self._add(part, bar)
+
+    def run_given(self, ids: list[str], vectors: NDArray[Any], progress: Any) -> None:
+        """Add vectors, ``(n, d)``, one per id of a sample, part by part."""
+        self._attempt.begin(vectors.shape[1], self.index.cleanup)
+        with self._writing(len(ids), progress) as bar:
+            for start, stop in _parts(vectors, self._sizes.largest):
+                self._add_given(ids[start:stop], vectors[start:stop])
+                bar.set_iteration(stop)
+
+    @contextmanager
+    def _writing(self, count: int, progress: Any) -> Iterator[Any]:
+        """Show progress; where the block fails, say what is kept, and forget the step if none."""
         try:
-            with fou.ProgressBar(total=len(ids), progress=progress) as bar:
-                for part in self._embedder.parts(ids):
-                    self._add(part, bar)
+            with fou.ProgressBar(total=count, progress=progress) as bar:
+                yield bar
         except BaseException:
             kept = self.index.total_index_size
             if not kept:
@@ -173,6 +211,17 @@ class _Embedding:
                 )
             raise
         self.index.reload()
+
+    def _add_given(self, ids: list[str], vectors: NDArray[Any]) -> None:
+        # Of a record that is there, the field of the sample may not have been written.
+        if self._attempt.resumed and self.index.config.embeddings_field is None:
+            wanted = ~self.index.records.are_known(ids)
+            known = np.flatnonzero(~wanted)
+            same = self.index.records.are_same([ids[row] for row in known], vectors[known])
+            wanted[known[~same]] = True
+            ids, vectors = [ids[row] for row in np.flatnonzero(wanted)], vectors[wanted]
+        if ids:
+            self.index.add_computed(vectors, ids, None, write_field=True)
 
     def _lacking(self, ids: list[str]) -> list[str]:
         """Return the samples whose records are not all in the index."""
@@ -206,6 +255,32 @@ class _Embedding:
         labels = ids_within(view, field)[1]
         known = labels[self.index.records.are_known(labels.tolist())].tolist()
         return fbu.skip_ids(view, known, patches_field=field)
+
+
+def _ids_of_rows(samples: Any, given: Any) -> list[str] | None:
+    """Return the sample of each row of an array of usable vectors.
+
+    ``None`` for all else: FiftyOne's way refuses what is unusable before anything is written.
+    """
+    if not isinstance(given, np.ndarray) or given.ndim != 2 or given.dtype.kind not in "fiu":
+        return None
+    ids = [] if samples._is_patches else ids_of(samples)
+    if not ids or len(given) != len(ids) or len(set(ids)) != len(ids):
+        return None
+    with np.errstate(over="ignore"):
+        finite = all(
+            bool(np.isfinite(np.asarray(given[start:stop], dtype=np.float32)).all())
+            for start, stop in _parts(given)
+        )
+    return ids if finite else None
+
+
+def _parts(vectors: NDArray[Any], largest: int | None = None) -> Iterator[tuple[int, int]]:
+    """Return where to cut vectors into parts of about as many bytes."""
+    count = len(vectors)
+    rows = min(largest or count, max(1, PART_BYTES * count // max(1, vectors.nbytes)))
+    for start in range(0, count, rows):
+        yield start, min(count, start + rows)
 
 
 _expected: ContextVar[_Embedding | None] = ContextVar("vecbridge_fiftyone_expected", default=None)

@@ -209,6 +209,132 @@ def test_field_that_exists_is_read_in_parts(
     digits.dataset.delete_sample_field("stored")
 
 
+KILLED_ARRAY = """
+import json, os, signal, sys
+import numpy as np
+import fiftyone as fo
+import vecbridge
+import vecbridge.fiftyone
+
+vecbridge.fiftyone.enable()
+import fiftyone.brain as fob
+from vecbridge.fiftyone.similarity import SklearnSimilarity
+SklearnSimilarity.part_sizes = type(SklearnSimilarity.part_sizes)(first=20, largest=20)
+name, path, options = json.loads(sys.argv[1])
+upsert, written = vecbridge.Index.upsert, []
+
+def last(*args, **kwargs):
+    if len(written) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(upsert(*args, **kwargs))
+
+vecbridge.Index.upsert = last
+fob.compute_similarity(fo.load_dataset(name), embeddings=np.load(path, mmap_mode="r"), **options)
+"""
+
+
+def test_array_on_disk_goes_on_after_two_kills(
+    digits: Digits, path_case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, key = str(tmp_path / "vectors.npy"), "mapped"
+    np.save(path, digits.vectors)
+    options = {"backend": path_case.backend, "brain_key": key, **path_case.options}
+    arguments = json.dumps([digits.dataset.name, path, options])
+    for written in (60, 120):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", KILLED_ARRAY, arguments],
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == -9, done.stderr
+        digits.dataset.reload()
+        assert not digits.dataset.has_brain_run(key)
+        with vecbridge.get_backend("sklearn", **path_case.options) as store:
+            (name,) = store.index_names()
+            assert store.open_index(name).count() == written
+    sizes = _sizes_of_writes(monkeypatch)
+    index = new_run(digits, path_case, embeddings=np.load(path, mmap_mode="r"), brain_key=key)
+    assert sum(sizes) == 150 - 120
+    vectors, _, _ = index.get_embeddings(sample_ids=digits.ids)
+    assert np.array_equal(vectors, digits.vectors)
+    assert digits.dataset.list_runs() == []
+    index.delete()
+
+
+def _broken_off(
+    digits: Digits, case: Case, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> None:
+    """Begins a run with an array, whose third part cannot be written."""
+    with monkeypatch.context() as patch:
+        upsert, written = vecbridge.Index.upsert, []
+
+        def failing(*args: Any, **given: Any) -> None:
+            if len(written) == 2:
+                raise OSError("the disk is gone")
+            written.append(upsert(*args, **given))
+
+        patch.setattr(vecbridge.Index, "upsert", failing)
+        with pytest.raises(OSError, match="gone"):
+            new_run(digits, case, embeddings=digits.vectors, **options)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_array_that_changed_since_the_kill_replaces_what_was_written(
+    digits: Digits, path_case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _broken_off(digits, path_case, monkeypatch, brain_key="other")
+    other = digits.vectors.copy()
+    other[:30] += 1
+    sizes = _sizes_of_writes(monkeypatch)
+    index = new_run(digits, path_case, embeddings=other, brain_key="other")
+    assert sum(sizes) == 150 - 10
+    assert np.array_equal(index.get_embeddings(sample_ids=digits.ids)[0], other)
+    index.delete()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_array_of_another_length_starts_afresh(
+    digits: Digits, path_case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _broken_off(digits, path_case, monkeypatch, brain_key="shorter")
+    index = new_run(digits, path_case, embeddings=digits.vectors[:, :8], brain_key="shorter")
+    assert index.index.info.dimension == 8
+    assert index.store.index_names() == [index.config.collection_name]
+    index.delete()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_array_with_a_field_is_in_both_after_an_interruption(
+    digits: Digits, path_case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"brain_key": "in_field", "embeddings_field": "fresh"}
+    _broken_off(digits, path_case, monkeypatch, **options)
+    digits.dataset.set_values("fresh", [None] * 150)
+    index = new_run(digits, path_case, embeddings=digits.vectors, **options)
+    assert np.array_equal(np.float32(digits.dataset.values("fresh")), digits.vectors)
+    index.delete()
+    digits.dataset.delete_sample_field("fresh")
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("wrong", [np.nan, 1e300])
+def test_array_is_refused_whole_before_anything_is_written(
+    digits: Digits, path_case: Case, wrong: float
+) -> None:
+    vectors = digits.vectors.astype(float)
+    vectors[-1, 0] = wrong
+    with pytest.raises(vecbridge.InvalidVectorError, match=digits.ids[-1]):
+        new_run(digits, path_case, embeddings=vectors, brain_key="refused")
+    with pytest.raises(ValueError, match="149"):
+        new_run(digits, path_case, embeddings=digits.vectors[:-1], brain_key="refused")
+    assert digits.dataset.list_runs() == []
+    with vecbridge.get_backend("sklearn", **path_case.options) as store:
+        assert store.index_names() == []
+
+
 def test_other_similarity_indexes_compute_as_before(
     fob: Any, models: Any, digits: Digits, path_case: Case
 ) -> None:

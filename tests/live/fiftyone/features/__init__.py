@@ -10,6 +10,7 @@ from tests.live.fiftyone.features import (  # in the order of the table
     lasting,
     making,
     running,
+    searching,
 )
 from tests.live.fiftyone.features._table import FEATURES, Feature, page
 from tests.live.fiftyone.features._world import World
@@ -26,4 +27,5 @@ __all__ = [
     "making",
     "page",
     "running",
+    "searching",
 ]

@@ -64,6 +64,18 @@ def by_vector(world: World) -> None:
     world.check(sorted_ids(world, world.digits.vectors[5].tolist(), k=8), None, expected)
 
 
+@feature(GROUP, "by a sample of another dataset: its vector, from that dataset's index")
+def from_another_dataset(world: World) -> None:
+    import fiftyone as fo
+
+    others = fo.Dataset()
+    others.add_samples([fo.Sample(filepath=each.filepath) for each in world.dataset[5:8]])
+    theirs = world.make(others, embeddings=world.digits.vectors[5:8])
+    (vector,) = theirs.get_embeddings(sample_ids=others.values("id")[1])[0]
+    view = world.dataset.sort_by_similarity(vector, k=5, brain_key=world.images.key)
+    world.check(view.values("id"), None, world.ranked(world.digits.vectors[6])[:5])
+
+
 @feature(GROUP, "by several vectors")
 def by_vectors(world: World) -> None:
     expected = world.ranked(world.digits.vectors[MANY])[:8]
