@@ -71,7 +71,7 @@ def from_another_dataset(world: World) -> None:
     others = fo.Dataset()
     others.add_samples([fo.Sample(filepath=each.filepath) for each in world.dataset[5:8]])
     theirs = world.make(others, embeddings=world.digits.vectors[5:8])
-    (vector,) = theirs.get_embeddings(sample_ids=others.values("id")[1])[0]
+    (vector,) = theirs.get_embeddings(sample_ids=others.values("id")[1:2])[0]
     view = world.dataset.sort_by_similarity(vector, k=5, brain_key=world.images.key)
     world.check(view.values("id"), None, world.ranked(world.digits.vectors[6])[:5])
 
