@@ -85,6 +85,15 @@ replay-milvus: $(DEV_ENV) ## The tests of a recording, without the server: FROM=
 test-pymilvus: $(DEV_ENV) ## The live Milvus tests on older releases of pymilvus
 	@$(BIN)/python -m tools.pymilvus_overlay
 
+.PHONY: test-brain
+test-brain: $(DEV_ENV) ## The live FiftyOne tests with newer releases of fiftyone-brain (BRAIN=0.27.0)
+	@$(BIN)/python -m tools.fiftyone_overlay $(BRAIN)
+
+.PHONY: test-upstream
+test-upstream: export VECBRIDGE_UPSTREAM_FILES := $(FILES)
+test-upstream: $(DEV_ENV) ## FiftyOne's own tests of similarity, on every store: FILES="test_similarity.py ..."
+	@$(BIN)/python -m pytest tests/upstream -m upstream -s
+
 .PHONY: test-lowest
 test-lowest: $(DEV_ENV) ## The unit tests on the oldest versions that are allowed (LEG_PYTHON=python3.10)
 	@$(BIN)/python -m tools.version_leg lowest $(if $(LEG_PYTHON),--python $(LEG_PYTHON))

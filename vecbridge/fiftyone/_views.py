@@ -20,11 +20,15 @@ from bson import ObjectId
 from fiftyone import ViewField
 from fiftyone.brain.similarity import SimilarityIndex
 
-from vecbridge.fiftyone._collections import first_ids_of, ids_of, ids_within
+from vecbridge.fiftyone._collections import existing_samples, first_ids_of, ids_of, ids_within
 from vecbridge.fiftyone._records import StoredRecords
 
 READ_AT_MOST_IDS = 512
 """Ids of a view that take no longer to read than over-fetching takes."""
+
+
+NAMED_AT_MOST_IDS = 400_000
+"""Ids that a stage may name. An id takes 20 bytes of a command, of which MongoDB takes 16 MB."""
 
 
 class ViewScope:
@@ -44,7 +48,14 @@ class ViewScope:
         self.is_large = False
         self._patches_field = patches_field
         self._ids: list[str] | None = None
-        if view is not None and patches_field is None and not view._is_patches:
+        if view is None or patches_field is not None or view._is_patches:
+            return
+        named = _named_by(view)
+        if len(named) > NAMED_AT_MOST_IDS:
+            # The view cannot be asked. FiftyOne makes such ones where it looks for duplicates.
+            there = existing_samples(view, named)
+            self._ids = [name for name in named if name in there]
+        else:
             some = first_ids_of(view, READ_AT_MOST_IDS + 1)
             self.is_large = len(some) > READ_AT_MOST_IDS
             self._ids = None if self.is_large else some
@@ -61,6 +72,13 @@ class ViewScope:
             return set(ids_of(self.view.select(list(names))))
         ids = self.ids()
         return set(names) if ids is None else set(names).intersection(ids)
+
+
+def _named_by(view: Any) -> list[str]:
+    """Return the samples that a view is of, where it names them and does nothing else."""
+    stages = view.view()._all_stages
+    alone = len(stages) == 1 and type(stages[0]) is fos.Select
+    return list(stages[0].sample_ids) if alone else []
 
 
 class _ViewState(threading.local):

@@ -36,6 +36,22 @@ def test_copies_are_found_with_their_originals(copies: Any, digits: Digits) -> N
 
 
 @pytest.mark.parametrize("copies", ["cosine"], indirect=True)
+def test_unique_samples_may_be_more_than_mongodb_takes_in_a_query(
+    copies: Any, digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vecbridge.fiftyone._views as views
+
+    def asked(*_: Any) -> list[str]:
+        raise AssertionError("the view is sent to the database")
+
+    monkeypatch.setattr(views, "NAMED_AT_MOST_IDS", 50)
+    monkeypatch.setattr(views, "first_ids_of", asked)
+    copies.find_duplicates(thresh=1e-9)
+    found = {original: pairs[0][0] for original, pairs in copies.neighbors_map.items()}
+    assert found == dict(zip(digits.ids[:10], digits.ids[-10:], strict=True))
+
+
+@pytest.mark.parametrize("copies", ["cosine"], indirect=True)
 @pytest.mark.parametrize("asked", [{}, {"thresh": float("nan")}])
 def test_duplicates_of_no_threshold_are_refused(copies: Any, asked: dict[str, float]) -> None:
     with pytest.raises(InvalidArgumentError, match="give thresh"):

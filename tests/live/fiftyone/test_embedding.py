@@ -269,12 +269,14 @@ def _broken_off(
 ) -> None:
     """Begins a run with an array, whose third part cannot be written."""
     with monkeypatch.context() as patch:
-        upsert, written = vecbridge.Index.upsert, []
+        upsert = vecbridge.Index.upsert
+        written: list[int] = []
 
         def failing(*args: Any, **given: Any) -> None:
             if len(written) == 2:
                 raise OSError("the disk is gone")
-            written.append(upsert(*args, **given))
+            upsert(*args, **given)
+            written.append(len(args))
 
         patch.setattr(vecbridge.Index, "upsert", failing)
         with pytest.raises(OSError, match="gone"):

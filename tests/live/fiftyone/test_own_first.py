@@ -96,7 +96,7 @@ def test_views_hold_it_first_or_not_at_all(copies: Copies, case: Case) -> None:
 
 
 def test_rounding_puts_nothing_before_it(copies: Copies, path_case: Case) -> None:
-    rows = np.float32([[1 / (3 + row)] for row in range(COPIES)])
+    rows = np.array([[1 / (3 + row)] for row in range(COPIES)], np.float32)
     parallel = np.concatenate([copies.vectors[:COPIES] * rows, copies.vectors[COPIES:]])
     index = copies.indexed(path_case, parallel)
     for wanted in copies.ids[:COPIES]:
