@@ -102,11 +102,14 @@ class Recorder:
         self._channel = opened(address, *credentials, _SIZES)
         self._asked, self._lock = _Asked(), threading.Lock()
         self._file = gzip.open(path, "wt", encoding="utf-8")  # noqa: SIM115 - close() ends it
+        # What a recording that was cut off has left on the server has other names.
+        self.salt = os.urandom(8).hex()
         reply, *_ = self._server_says("GetVersion", b"", ())
         header = {
             "version": _message("GetVersion", reply, "output_type").version,
             "recorded": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
             "command": list(command),
+            "salt": self.salt,
         }
         self._file.write(json.dumps(header) + "\n")
 
@@ -194,10 +197,10 @@ def serving(behind: Answering) -> Iterator[str]:
         server.stop(None).wait()
 
 
-def run(command: Sequence[str], uri: str) -> object:
+def run(command: Sequence[str], uri: str, salt: str) -> object:
     """Run a module with that server as the given one, and return its exit status."""
     os.environ[_URI] = uri
-    uuid.uuid4 = Steady()
+    uuid.uuid4 = Steady(salt)
     sys.argv = list(command)
     try:
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
@@ -207,9 +210,14 @@ def run(command: Sequence[str], uri: str) -> object:
 
 
 class Steady:
-    """Makes what `uuid.uuid4` does, the same ids whenever a program does the same."""
+    """Makes what `uuid.uuid4` does, the same ids whenever a program does the same.
 
-    def __init__(self) -> None:
+    Args:
+        salt: makes others of them.
+    """
+
+    def __init__(self, salt: str = "") -> None:
+        self._salt = salt
         self._made = Counter[str]()
         self._lock = threading.Lock()
 
@@ -220,7 +228,7 @@ class Steady:
         place = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno} {about}"
         with self._lock:
             self._made[place] += 1
-            name = f"{place} {self._made[place]}"
+            name = f"{self._salt} {place} {self._made[place]}"
         return uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16], version=4)
 
 
@@ -263,7 +271,7 @@ def main() -> object:
         command = given.command or replay.header["command"]
         print(f"Milvus {replay.header['version']}, recorded {replay.header['recorded']}")
         with serving(replay) as uri:
-            status = run(command, uri)
+            status = run(command, uri, replay.header["salt"])
         print(f"{len(replay.missing)} questions without a recorded answer", *replay.missing[:5])
         return status
     if not os.environ.get(_URI):
@@ -273,7 +281,7 @@ def main() -> object:
     recorder = Recorder(os.environ[_URI], given.file, command)
     try:
         with serving(recorder) as uri:
-            return run(command, uri)
+            return run(command, uri, recorder.salt)
     finally:
         recorder.close()
 
