@@ -45,6 +45,7 @@ def settings(store: str, folder: Path, request: pytest.FixtureRequest) -> dict[s
 
 
 @pytest.mark.upstream
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("store", STORES)
 def test_fiftyone_tests_pass(
     store: str, fiftyone_env: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
@@ -72,7 +73,7 @@ def test_fiftyone_tests_pass(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1100,
         check=False,
     )
     lines = told.stdout.splitlines()
