@@ -1,24 +1,15 @@
-"""One collection of a live server: its calls, and what this process must see of its own writes.
+"""One collection of a live server, and the calls on it.
 
 Every call is tried again where its failure passes by itself; what a server has taken out of its
 memory is loaded first.
-
-pymilvus carries the time of a write over to later reads, but some servers tell no time for a
-delete, and another spelling of the address knows of none. So a ledger, kept by collection for the
-whole process, notes own writes that no strong read has looked past yet; until one has, a session
-read is a strong one. No clock is involved: a strong read sees whatever was acknowledged before it,
-to any process, so that joining another process's session is no more than one strong read to come.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vecbridge import (
@@ -26,13 +17,13 @@ from vecbridge import (
     ClosedError,
     Consistency,
     IndexNotFoundError,
-    InvalidArgumentError,
     OperationTimeoutError,
 )
 from vecbridge.locks import reentrant_lock
 from vecbridge_milvus._causes import ColumnsChangedError, NotLoadedError
 from vecbridge_milvus._connection import Connection
 from vecbridge_milvus._errors import failure
+from vecbridge_milvus._freshness import Session
 from vecbridge_milvus._index_types import needs
 from vecbridge_milvus._reader import Reader
 from vecbridge_milvus._schema import Layout, identity_of
@@ -45,122 +36,6 @@ if TYPE_CHECKING:
 _UNFLUSHED_ROWS = 1000
 
 _PROGRESS_STEP_S = 0.3
-_REPLICAS_KNOWN_S = 60.0
-"""How long what the server said of replicas is gone by."""
-
-_SESSION_KIND = "vecbridge-session-1"
-_GRACE_S = 10.0
-"""Age from which on a bounded read sees a write on every replica; twice a server's own bound."""
-
-
-@dataclass
-class _Ledger:
-    """The writes to a collection, as far as one process knows.
-
-    Attributes:
-        origin: where the ledger was made, which a forked process has copied.
-        written: number of the latest own write.
-        latest: when it ended, on the monotonic clock.
-        seen: number of the write that a strong read has looked past, by address. Two addresses may
-            be two copies of one server, so what is seen on one says nothing of the other.
-        joined: number of the latest write that was joined, by writer.
-    """
-
-    origin: str = field(default_factory=lambda: uuid.uuid4().hex)
-    written: int = 0
-    latest: float = -_GRACE_S
-    seen: dict[str, int] = field(default_factory=dict)
-    joined: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def writer(self) -> str:
-        """Return the name of this process in tokens."""
-        return f"{self.origin}.{os.getpid()}"
-
-    def note(self) -> None:
-        """Count one more write."""
-        self.written += 1
-        self.latest = time.monotonic()
-
-
-_guard = reentrant_lock()
-_ledgers: dict[str, _Ledger] = {}
-
-
-class Session:
-    """This process's own writes to one collection, named alike at every address of its server."""
-
-    def __init__(self, collection: str, address: str) -> None:
-        self._collection = collection
-        self._address = address
-        with _guard:
-            self._ledger = _ledgers.setdefault(collection, _Ledger())
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Note a write; one that failed may have happened all the same."""
-        try:
-            yield
-        finally:
-            with _guard:
-                self._ledger.note()
-
-    def moved_since(self, moment: float) -> bool:
-        """Return whether an own write ended, or a session was joined, since a monotonic moment."""
-        with _guard:
-            return self._ledger.latest >= moment
-
-    @contextmanager
-    def reading(self, level: Consistency, replicated: Callable[[], bool]) -> Iterator[Consistency]:
-        """Yield the level that this read has to ask the server for.
-
-        Args:
-            level: what is asked for.
-            replicated: tells whether reads may be answered by different replicas of the records;
-                asked where that matters.
-        """
-        with _guard:
-            written, seen = self._ledger.written, self._ledger.seen.get(self._address, 0)
-            age = time.monotonic() - self._ledger.latest
-        asked = level
-        if level == "session" and written > seen:
-            asked = "strong"
-        elif level == "session" and written and replicated():
-            # What one replica has shown, another may still lack.
-            asked = "strong" if age < _GRACE_S else "bounded"
-        yield asked
-        if asked == "strong":
-            with _guard:
-                seen = self._ledger.seen.get(self._address, 0)
-                self._ledger.seen[self._address] = max(seen, written)
-
-    def token(self) -> str:
-        """Return what stands for all writes of this session so far, for another process to join."""
-        with _guard:
-            writer, written = self._ledger.writer, self._ledger.written
-        return f"{_SESSION_KIND}:{self._collection}:{writer}:{written}"
-
-    def join(self, token: str) -> None:
-        """Let session reads see what the writer of a token had written when it was made.
-
-        Raises:
-            InvalidArgumentError: it is no token, or one of another collection.
-        """
-        kind, collection, writer, number, *_ = *token.split(":", 3), "", "", ""
-        if kind != _SESSION_KIND or not writer or not number.isdecimal():
-            raise InvalidArgumentError(
-                f"session must be what session_token() gave; got {token[:80]!r}"
-            )
-        if collection != self._collection:
-            raise InvalidArgumentError(
-                "the session token is of another index, or of this name's index before it was "
-                "dropped and made again; hand over a token of the index that is read"
-            )
-        with _guard:
-            own = writer == self._ledger.writer
-            if not own and int(number) > self._ledger.joined.get(writer, 0):
-                self._ledger.joined[writer] = int(number)
-                self._ledger.note()
 
 
 class Collection:
@@ -213,7 +88,6 @@ class Collection:
             parts = [{"partition_name": each} for each in self.layout.partitions] or [{}]
             states = (client.get_load_state(self._name, timeout=timeout, **each) for each in parts)
             if any(each["state"].name != "Loaded" for each in states):
-                self.connection.alone_known.pop(self.layout.collection, None)
                 client.load_collection(self._name, timeout=timeout, **self._load_with)
 
         self.connection.with_retries(operation, step)
@@ -334,41 +208,21 @@ class Collection:
                 if not self._loaded:
                     self.load(operation)
 
-        self._refuse_another(operation)
         if self._flushes and self._unflushed >= _UNFLUSHED_ROWS:
             self._flush_bulk()
-
-        def replicated() -> bool:
-            return not self.lite and not self._is_alone(operation)
-
-        with self.session.reading(level, replicated) as asked:
+        with self.session.reading(level) as asked:
             yield Reader(
                 self.with_retries,
                 self.layout,
                 operation,
                 asked,
                 timeout=self.connection.timeout,
-                waits_first=asked == "strong" and not self.lite and self._is_alone(operation),
+                same=self._refuse_another,
             )
 
     def close(self) -> None:
         """Refuse every later call."""
         self._closed.set()
-
-    def _is_alone(self, operation: str) -> bool:
-        """Return whether one replica answers all reads; ``False`` where the server does not say."""
-        known, number = self.connection.alone_known, self.layout.collection
-        moment, alone = known.get(number, (-_REPLICAS_KNOWN_S, False))
-        if time.monotonic() - moment >= _REPLICAS_KNOWN_S:
-            try:
-                alone = len(self._call(operation, "describe_replica")) == 1
-            except BackendError as error:
-                # An account may read without being allowed to ask this.
-                if error.retryable or isinstance(error, ClosedError):
-                    raise
-                alone = False
-            known[number] = time.monotonic(), alone
-        return alone
 
     def _call(self, operation: str, method: str, **arguments: Any) -> Any:
         """Call one method of the client on this collection."""
@@ -378,13 +232,14 @@ class Collection:
             lambda client, _: getattr(client, method)(self._name, timeout=timeout, **arguments),
         )
 
-    def _refuse_another(self, operation: str) -> None:
+    def _refuse_another(self, client: MilvusClient) -> None:
         """Refuse a collection that was dropped and made again; servers find them by name.
 
         Raises:
             IndexNotFoundError: it is another one.
         """
-        if identity_of(self._call(operation, "describe_collection")) != self.layout.collection:
+        described = client.describe_collection(self._name, timeout=self.connection.timeout)
+        if identity_of(described) != self.layout.collection:
             raise IndexNotFoundError(
                 f"index {self._name!r} was dropped after it was opened, and another one made under "
                 f"its name; open it again"
@@ -392,7 +247,7 @@ class Collection:
 
     @contextmanager
     def _writing(self, operation: str, rows: int) -> Iterator[None]:
-        self._refuse_another(operation)
+        self.with_retries(operation, lambda client, _: self._refuse_another(client))
         with self.connection.writing(), self.session.writing():
             yield
             self._unflushed += rows

@@ -54,8 +54,6 @@ class Connection:
     Attributes:
         place: where the server is, without any credentials; or Milvus Lite's directory.
         timeout: seconds that one call may take.
-        alone_known: by a collection's identity, when the server said how many replicas answer, and
-            whether it was one.
     """
 
     def __init__(self, settings: MilvusSettings) -> None:
@@ -70,7 +68,6 @@ class Connection:
         self._release: weakref.finalize[..., Any] | None = None
         self._reached = False
         self._closed = False
-        self.alone_known: dict[str, tuple[float, bool]] = {}
         _connections.add(self)
 
     @property

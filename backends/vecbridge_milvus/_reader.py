@@ -1,14 +1,19 @@
 """The reads of one operation, all as fresh as its level asks.
 
-A strong read is made of two: one that matches nothing and waits for the server's clock, and the
-read itself, which need not wait any more. Milvus 2.3 gives a strong read that waits itself old
-versions, or none, of records that are written at that very moment: what it undoes of the deletes
-behind its time, it undoes wrongly. A read that does not wait has nothing to undo. It is faster too,
-since one wait serves all reads of an operation, where a search that waits itself does so twice.
+A strong read asks for the time of the server's clock, waits with a read of nothing until the node
+that answers has got so far, and reads then. Every read names that time, so that another node, which
+may answer instead, waits as well: after a failure, or where a collection has several copies, or one
+that moves.
+
+It waits apart from the read because Milvus 2.3 gives a strong read that waits itself old versions,
+or none, of records that are written at that very moment: what it undoes of the deletes behind its
+time, it undoes wrongly. A read that does not wait has nothing to undo. It is faster too, since one
+wait serves all reads of an operation, where a search that waits itself does so twice.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -17,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vecbridge import Consistency
 from vecbridge.fields import BaseType
 from vecbridge.locks import reentrant_lock
 from vecbridge.remote import Nearest, TooLargeError
 from vecbridge_milvus._expr import both
+from vecbridge_milvus._freshness import Freshness
 from vecbridge_milvus._schema import MAX_LIMIT, MILVUS_LEVELS, Layout
-from vecbridge_milvus._wire import Entity, to_entities, to_results, to_vectors
+from vecbridge_milvus._wire import Entity, server_time, to_entities, to_results, to_vectors
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -32,8 +37,8 @@ IDS_AT_A_TIME = 2000
 
 _MESSAGE_BYTES = 32 << 20
 _HIT_BYTES = 128
-_FRESH_S = 1.0
-"""How long after a wait reads may go without one: much less than a failed node is replaced in."""
+_SAME_S = 1.0
+"""How long reads go without a look whether the collection is still the one that was opened."""
 
 _GROWTH = 16
 _TEXT_BYTES = 8 << 20
@@ -44,10 +49,15 @@ Retrying = Callable[[str, Callable[["MilvusClient", int], Any]], Any]
 
 
 class Reader:
-    """The reads of one operation at a level.
+    """The reads of one operation.
 
-    A strong read may be made of two (``waits_first``); not where replicas of the collection answer
-    in turn, since one may lack what another has.
+    Args:
+        with_retries: makes its calls.
+        layout: of the collection.
+        operation: what it is called in errors.
+        asked: how fresh they have to be; a strong one notes its moment there.
+        timeout: seconds that a call may take.
+        same: raises an error where another collection has taken the name.
     """
 
     def __init__(
@@ -55,20 +65,22 @@ class Reader:
         with_retries: Retrying,
         layout: Layout,
         operation: str,
-        level: Consistency,
+        asked: Freshness,
         *,
         timeout: float,
-        waits_first: bool,
+        same: Callable[[MilvusClient], None],
     ) -> None:
         self._with_retries = with_retries
         self._layout = layout
         self._operation = operation
-        self._milvus_level = MILVUS_LEVELS[level]
+        self._asked = asked
         self._timeout = timeout
-        self._waits_first = waits_first
+        self._same = same
         self._lock = reentrant_lock()
-        self._waited = -_FRESH_S
-        self.lenient = level in {"session", "eventual"}
+        self._looked = -math.inf
+        # Lite shows what was written at once.
+        self._waits, self._waited = asked.level == "strong" and not layout.lite, False
+        self.lenient = asked.level in {"session", "eventual"}
         """Whether the read need see nothing that others wrote of late."""
 
     def query(self, expression: str, output: Sequence[str], **options: Any) -> list[Entity]:
@@ -80,7 +92,7 @@ class Reader:
                 filter=expression,
                 output_fields=list(output),
                 timeout=self._timeout,
-                consistency_level=self._level(client, attempt),
+                **self._freshness(client, attempt),
                 **options,
             )
             return to_entities(self._layout, reply)
@@ -155,8 +167,8 @@ class Reader:
                 limit=limit,
                 output_fields=[layout.vector] if brought else [],
                 search_params={"params": dict(parameters)} if parameters else {},
-                consistency_level=self._level(client, attempt),
                 timeout=self._timeout,
+                **self._freshness(client, attempt),
             )
             return to_results(layout, reply, vectors=brought)
 
@@ -174,8 +186,8 @@ class Reader:
 
     def wait(self) -> None:
         """Wait now, so that reads which run beside each other need not."""
-        if self._waits_first:
-            self._with_retries(self._operation, self._level)
+        if self._waits:
+            self._with_retries(self._operation, self._freshness)
 
     def _with_vectors(self, found: Sequence[Nearest]) -> list[Nearest]:
         """Read the vectors of hits; what was deleted in between is left out."""
@@ -214,24 +226,34 @@ class Reader:
         # end: the first of what it gives are right, and only an empty page is the last.
         return sorted(reply, key=lambda row: layout.order(row[layout.key]))[:rows]
 
-    def _level(self, client: MilvusClient, attempt: int) -> str:
-        """Return Milvus's word for the next read; wait first where that is due.
+    def _freshness(self, client: MilvusClient, attempt: int) -> dict[str, Any]:
+        """Return how fresh the next read has to be, in Milvus's words; wait first where it is due.
 
-        A read that failed may be answered by another node, which has to be waited for as well.
+        A read that failed may be answered by another node, which is waited for as well.
         """
-        if not self._waits_first:
-            return self._milvus_level
+        asked = self._asked
         with self._lock:
-            if attempt or time.monotonic() - self._waited >= _FRESH_S:
-                client.query(
-                    self._layout.info.name,
-                    filter=self._layout.expressions.waiting(),
-                    output_fields=[self._layout.key],
-                    consistency_level=self._milvus_level,
-                    timeout=self._timeout,
-                )
-                self._waited = time.monotonic()
-        return MILVUS_LEVELS["bounded"]
+            if attempt or time.monotonic() - self._looked >= _SAME_S:
+                self._same(client)
+                self._looked = time.monotonic()
+            if self._waits and (attempt or not self._waited):
+                asked.moment = asked.moment or server_time(client, self._timeout)
+                if asked.moment:
+                    self._await(client, asked.moment)
+                    self._waited = True
+        return (
+            _at(asked.moment) if asked.moment else {"consistency_level": MILVUS_LEVELS[asked.level]}
+        )
+
+    def _await(self, client: MilvusClient, moment: int) -> None:
+        """Read nothing, as of a moment."""
+        client.query(
+            self._layout.info.name,
+            filter=self._layout.expressions.waiting(),
+            output_fields=[self._layout.key],
+            timeout=self._timeout,
+            **_at(moment),
+        )
 
     def _queries_at_a_time(self, limit: int, *, vectors: bool) -> int:
         # Lite makes all differences of a batch at once: queries times records times dimensions.
@@ -271,6 +293,11 @@ class _Portion:
                 fitting = _TEXT_BYTES * len(found) // max(length, 1)
                 self._rows = max(1, min(self._most, _GROWTH * asked, fitting))
             return found, asked
+
+
+def _at(moment: int) -> dict[str, Any]:
+    """Return what makes a server get as far as a moment before it answers a read."""
+    return {"consistency_level": "Customized", "guarantee_timestamp": moment}
 
 
 def _less(asked: int, error: TooLargeError) -> int:

@@ -176,6 +176,19 @@ def send(client: MilvusClient, request: Any, timeout: float) -> bool:
     return True
 
 
+def server_time(client: MilvusClient, timeout: float) -> int:
+    """Return the time of the server's clock, as reads may name it; 0 where it cannot be had.
+
+    It is later than that of every write which was acknowledged before.
+    """
+    connect = getattr(client, "_get_connection", None)
+    if connect is None:
+        return 0
+    generate = getattr(client, "_generate_call_context", None)
+    named = {} if generate is None else {"context": generate()}
+    return int(connect().alloc_timestamp(timeout=timeout, **named))
+
+
 def to_results(layout: Layout, reply: Sequence[Any], *, vectors: bool) -> list[Nearest]:
     """Return what pymilvus gives of a search, one result per query.
 

@@ -20,6 +20,7 @@ Answer = Callable[[Any], Any]
 Failure: TypeAlias = tuple[int, str] | tuple[int, str, bool] | grpc.StatusCode
 """A code of Milvus's, what it says, and whether the server calls it retriable; or one of gRPC's."""
 
+_NOTHING = 'pk == ""'
 _NUMBERS = itertools.count(1_000_001)
 
 
@@ -29,7 +30,8 @@ class Wire:
     Attributes:
         uri: address of the server.
         version: what the server calls itself.
-        replicas: how many replicas of a collection it claims to have.
+        nodes: how many nodes answer reads in turn. All but the first are behind: they see what was
+            written once a read has made them wait for it.
         changed: when collections were last changed, of which it refuses writes that say otherwise.
         calls: name and request of each call so far.
     """
@@ -37,7 +39,7 @@ class Wire:
     def __init__(self) -> None:
         self.uri = ""
         self.version = "v2.4.9"
-        self.replicas = 1
+        self.nodes = 1
         self.changed = 0
         self.calls: list[tuple[str, Any]] = []
         self._scripted: dict[str, list[Answer]] = {}
@@ -45,6 +47,10 @@ class Wire:
         self._asked: dict[str, dict[str, str]] = {}
         self._made: dict[str, Any] = {}
         self._numbers: dict[str, int] = {}
+        self._clock = itertools.count(1_000_000)
+        self._written = 0
+        self._turns = itertools.count()
+        self._reached: dict[int, int] = {}
 
     def requests(self, method: str) -> list[Any]:
         """The requests of one method, the oldest first."""
@@ -67,7 +73,8 @@ class Wire:
         self.calls.clear()
         self._scripted.clear()
         self._edits.clear()
-        self.replicas, self.changed = 1, 0
+        self.nodes, self.changed = 1, 0
+        self._turns, self._reached = itertools.count(), {}
 
     def handle(self, name: str, serve: Answer, request: Any) -> Any:
         """The reply to a call."""
@@ -86,11 +93,20 @@ class Wire:
         reply.version = self.version
         return reply
 
-    def _GetReplicas(self, _serve: Answer, _request: Any) -> Any:  # noqa: N802
+    def _AllocTimestamp(self, _serve: Answer, _request: Any) -> Any:  # noqa: N802
         from pymilvus.grpc_gen import milvus_pb2
 
-        replicas = [milvus_pb2.ReplicaInfo(replicaID=number) for number in range(self.replicas)]
-        return milvus_pb2.GetReplicasResponse(replicas=replicas)
+        return milvus_pb2.AllocTimestampResponse(timestamp=next(self._clock))
+
+    def _is_behind(self, request: Any) -> bool:
+        """Whether the node whose turn it is lacks a write that the read need not see."""
+        from pymilvus.grpc_gen import common_pb2
+
+        node, asked = next(self._turns) % self.nodes, request.guarantee_timestamp
+        if request.consistency_level == common_pb2.Strong:
+            asked = next(self._clock)
+        reached = self._reached[node] = max(self._reached.get(node, 0), asked)
+        return node > 0 and reached < self._written
 
     def _CreateCollection(self, serve: Answer, request: Any) -> Any:  # noqa: N802
         """Keeps the description, the level and a number, which Lite does not."""
@@ -119,14 +135,23 @@ class Wire:
                 code=109, error_code=common_pb2.SchemaMismatch, reason="collection schema mismatch"
             )
             return milvus_pb2.MutationResult(status=said)
+        self._written = next(self._clock)
         return serve(request)
 
     def _Delete(self, serve: Answer, request: Any) -> Any:  # noqa: N802
+        self._written = next(self._clock)
         return serve(_readable(request))
+
+    def _Search(self, serve: Answer, request: Any) -> Any:  # noqa: N802
+        if self._is_behind(request):
+            request.dsl = _NOTHING
+        return serve(request)
 
     def _Query(self, serve: Answer, request: Any) -> Any:  # noqa: N802
         """Orders pages by key, for which Lite has another word than servers have."""
         sent = _readable(request)
+        if self._is_behind(request):
+            sent.expr = _NOTHING
         for pair in sent.query_params:
             if pair.key == "reduce_stop_for_best":
                 pair.key = "iterator"

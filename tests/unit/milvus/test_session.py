@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +15,6 @@ from vecbridge import BackendError, Consistency, Index, InvalidArgumentError, St
 from vecbridge_milvus import MilvusIndex
 
 LEVELS: tuple[Consistency, ...] = ("strong", "session", "bounded", "eventual")
-GRACE_S = 10.0
-"""Age from which on a bounded read sees a write on every replica."""
-
 PEER = """
 import sys
 import vecbridge
@@ -49,13 +45,17 @@ class Session:
         return self.index.engine
 
     def word(self, level: Consistency = "session") -> str:
-        """Milvus's word for the level of a read."""
+        """Milvus's word for the level of a read; of one that names a moment, whether it is new."""
         from pymilvus.grpc_gen import common_pb2
 
-        before = len(self._wire.requests("Query"))
+        asked, before = len(self._wire.requests("AllocTimestamp")), len(self._wire.calls)
         self.index.contains(["a"], consistency=level)
-        request = self._wire.requests("Query")[before]
-        return str(common_pb2.ConsistencyLevel.Name(request.consistency_level))
+        queries = [sent for name, sent in self._wire.calls[before:] if name == "Query"]
+        (word,) = {common_pb2.ConsistencyLevel.Name(each.consistency_level) for each in queries}
+        if word != "Customized":
+            return str(word)
+        assert len({each.guarantee_timestamp for each in queries}) == 1
+        return "now" if len(self._wire.requests("AllocTimestamp")) > asked else "as seen"
 
     def write(self) -> None:
         self.index.upsert(["a"], [[1, 2]])
@@ -73,7 +73,7 @@ def again(session: Session, wire: Wire, store: Store) -> Session:
 
 def test_levels_have_milvus_words(session: Session) -> None:
     assert [session.word(level) for level in LEVELS] == [
-        "Strong",
+        "now",
         "Session",
         "Bounded",
         "Eventually",
@@ -85,7 +85,7 @@ def test_a_session_read_is_strong_until_one_has_looked_past_the_own_write(
 ) -> None:
     reader = again(session, wire, store)
     session.write()
-    assert [reader.word() for _ in range(3)] == ["Strong", "Session", "Session"]
+    assert [reader.word() for _ in range(3)] == ["now", "as seen", "as seen"]
 
 
 def test_a_write_that_failed_may_have_happened(session: Session, wire: Wire) -> None:
@@ -93,7 +93,7 @@ def test_a_write_that_failed_may_have_happened(session: Session, wire: Wire) -> 
     wire.fail("Upsert", (1100, "invalid parameter"))
     with pytest.raises(BackendError):
         session.write()
-    assert session.word() == "Strong"
+    assert session.word() == "now"
 
 
 def test_a_read_that_failed_settles_nothing(session: Session, wire: Wire) -> None:
@@ -101,7 +101,7 @@ def test_a_read_that_failed_settles_nothing(session: Session, wire: Wire) -> Non
     wire.fail("Query", (1100, "invalid parameter"))
     with pytest.raises(BackendError):
         session.index.count()
-    assert session.word() == "Strong"
+    assert session.word() == "now"
 
 
 def test_a_read_that_began_before_the_write_settles_nothing(session: Session) -> None:
@@ -110,13 +110,13 @@ def test_a_read_that_began_before_the_write_settles_nothing(session: Session) ->
     assert next(batches).ids == ("a",)
     session.write()
     assert len(list(batches)) == 1
-    assert session.word() == "Strong"
+    assert session.word() == "now"
 
 
 def test_weaker_reads_stay_weak_and_settle_nothing(session: Session) -> None:
     session.write()
     words = [session.word(level) for level in ("bounded", "eventual", "session")]
-    assert words == ["Bounded", "Eventually", "Strong"]
+    assert words == ["Bounded", "Eventually", "now"]
 
 
 def test_collections_have_sessions_of_their_own(
@@ -131,21 +131,18 @@ def test_a_write_is_pending_at_every_address_until_it_was_seen_there(
 ) -> None:
     there = again(session, wire, opened(uri=wire.uri.replace("127.0.0.1", "localhost")))
     session.write()
-    assert [session.word(), session.word()] == ["Strong", "Session"]
-    assert [there.word(), there.word()] == ["Strong", "Session"]
+    assert [session.word(), session.word()] == ["now", "as seen"]
+    assert [there.word(), there.word()] == ["now", "as seen"]
 
 
-def test_replicas_are_asked_strongly_until_a_bounded_read_sees_the_write_on_all_of_them(
-    session: Session, wire: Wire, monkeypatch: pytest.MonkeyPatch
+def test_a_server_that_does_not_tell_its_time_is_asked_strongly(
+    session: Session, wire: Wire
 ) -> None:
-    later, real = [0.0], time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: real() + later[0])
-    wire.replicas = 2
-    assert session.word() == "Session"
+    from pymilvus.grpc_gen import milvus_pb2
+
+    wire.edit("AllocTimestamp", milvus_pb2.AllocTimestampResponse.Clear)
     session.write()
     assert [session.word() for _ in range(3)] == ["Strong"] * 3
-    later[0] = GRACE_S
-    assert session.word() == "Bounded"
 
 
 def peer(session: Session, wire: Wire, *tokens: str) -> list[str]:
@@ -164,20 +161,20 @@ def test_a_token_makes_the_next_session_read_of_another_process_strong_and_can_b
     first, second = peer(session, wire)
     assert session.word() == "Session"
     session.engine.join_session(second)
-    assert [session.word(), session.word()] == ["Strong", "Session"]
+    assert [session.word(), session.word()] == ["now", "as seen"]
     session.engine.join_session(second)
     session.engine.join_session(first)
-    assert session.word() == "Session"
+    assert session.word() == "as seen"
     handed_on, _ = peer(session, wire, second)
     session.engine.join_session(handed_on)
-    assert session.word() == "Strong"
+    assert session.word() == "now"
 
 
 def test_an_own_token_changes_nothing(session: Session) -> None:
     session.write()
     session.word()
     session.engine.join_session(session.engine.session_token())
-    assert session.word() == "Session"
+    assert session.word() == "as seen"
 
 
 def test_a_forked_process_is_another_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +183,7 @@ def test_a_forked_process_is_another_one(session: Session, monkeypatch: pytest.M
     token = session.engine.session_token()
     monkeypatch.setattr(os, "getpid", lambda: -1)
     session.engine.join_session(token)
-    assert session.word() == "Strong"
+    assert session.word() == "now"
 
 
 @pytest.mark.parametrize(
