@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,7 +14,7 @@ import numpy as np
 
 from vecbridge import Index, IndexExistsError
 from vecbridge_conformance import Harness, clause, requires
-from vecbridge_conformance.histories import DIMENSION, History, anomalies, unsettled
+from vecbridge_conformance.histories import DIMENSION, Anomaly, History, anomalies, unsettled
 from vecbridge_conformance.workload import Plan, Recording, ids_of, in_processes, in_threads, plans
 
 _WRITERS = 3
@@ -40,7 +41,7 @@ def _explained(index: Index, history: History) -> None:
     failed = history.failures
     assert not failed, f"{len(failed)} reads failed because others wrote, the first: {failed[0]}"
     found = anomalies(history)
-    assert not found, f"{len(found)} anomalies, the first: {found[0]}"
+    assert not found, f"{_counted(found, history)}, the first: {found[0]}"
     last = Recording(index, -1)
     ids = [name for writer in range(_WRITERS) for name in ids_of(writer)]
     for way in ("fetch", "search", "scan"):
@@ -48,6 +49,20 @@ def _explained(index: Index, history: History) -> None:
         assert not behind, f"after all writes, {behind[0]}"
     there = sum(version > 0 for version in last.history.reads[0].seen.values())
     assert index.count(consistency="strong") == there
+
+
+def _counted(found: Sequence[Anomaly], history: History) -> str:
+    """Return what tells a fault of a moment from one that lasts, and of one reader from all."""
+    kinds = Counter(each.kind for each in found)
+    said = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    wrong = {id(each.read): each.read for each in found}.values()
+    begun = min(read.start for read in history.reads)
+    first, last = min(read.start for read in wrong), max(read.end for read in wrong)
+    return (
+        f"{len(found)} anomalies ({said}) in {len(wrong)} of {len(history.reads)} reads, of "
+        f"processes {sorted({read.process for read in wrong})}, {first - begun:.1f} to "
+        f"{last - begun:.1f} s after the first read"
+    )
 
 
 @clause("WRITE-7", "WRITE-9", "CONS-1", "READ-6", "SEARCH-11")
