@@ -67,6 +67,24 @@ def test_a_recording_answers_what_was_asked(
     assert replay.missing
 
 
+def test_what_is_asked_from_time_to_time_is_answered_at_any_place(
+    wire: Wire, tmp_path: Path
+) -> None:
+    """How many replicas answer is asked once a minute: a replay is quicker, and asks elsewhere."""
+    from pymilvus.grpc_gen import milvus_pb2
+
+    asked = milvus_pb2.GetReplicasRequest(collectionID=7).SerializeToString()
+    gone = milvus_pb2.DropCollectionRequest(collection_name="nowhere").SerializeToString()
+    path = tmp_path / "transcript.gz"
+    recorder = Recorder(wire.uri, path, [])
+    recorder.answer("DropCollection", gone, ())
+    recorded = recorder.answer("GetReplicas", asked, ())
+    recorder.close()
+    replay = Replay(path)
+    assert replay.answer("GetReplicas", asked, ()) == recorded
+    assert replay.missing == []
+
+
 def test_no_credentials_are_recorded(wire: Wire, tmp_path: Path) -> None:
     from pymilvus.grpc_gen import milvus_pb2
 
