@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import numpy as np
 
 import vecbridge
+from vecbridge.transfer import checksum, copy
 
 RECORDS, DIMENSION = 20_000, 32
 
@@ -66,3 +68,29 @@ def test_a_copy_that_is_killed_twice_is_resumed_and_verified(
             assert json.loads(compared.stdout)["same"] is True
         finally:
             store.drop_index("copied_photos")
+
+
+def test_rows_that_the_server_doubled_are_made_one(tmp_path: Path, milvus_server_uri: str) -> None:
+    from pymilvus import MilvusClient
+
+    name = f"doubled_{uuid.uuid4().hex}"
+    vectors = np.random.default_rng(3).standard_normal((200, 4)).astype(np.float32)
+    with (
+        vecbridge.get_backend("sklearn", path=tmp_path) as here,
+        vecbridge.get_backend("milvus", uri=milvus_server_uri) as store,
+    ):
+        source = here.create_index(name, dimension=4, metric="cosine")
+        source.upsert([f"photo{row:03}" for row in range(200)], vectors)
+        done = copy(source, store)
+        # As the last write of a worker that was killed, done again beside itself.
+        client = MilvusClient(milvus_server_uri)
+        some = client.query(name, filter="", limit=30, output_fields=["*"])
+        client.insert(name, [*map(dict, some)])
+        client.close()
+        with store.open_index(name, consistency="strong") as copied:
+            assert copied.count() == 230
+            again = copy(source, store, resume=True)
+            assert (again.skipped, again.checksum) == (200, done.checksum)
+            assert copied.count() == 200
+            assert checksum(copied) == checksum(source)
+        store.drop_index(name)

@@ -22,6 +22,7 @@ from vecbridge.bulk._parts import (
     Sent,
     compare_part,
     copy_part,
+    count_mended,
     digest_part,
     fit_part,
 )
@@ -163,7 +164,8 @@ def copy(
         sent = job.sent(compared, drop_unsupported=drop_unsupported)
         read = job.read_back(compared)
         checksum = finish(cut, sent, read, target.name)
-        counts = source.count(consistency="strong"), copied.count(consistency="strong")
+        there = count_mended(copied, checksum.records)
+        counts = source.count(consistency="strong"), there
     if counts != (checksum.records, checksum.records):
         raise _corrupt(
             cut,

@@ -16,7 +16,7 @@ from vecbridge._contract._records import Fields
 from vecbridge._errors import CorruptStoreError, DuplicateIdError, InvalidInputError
 from vecbridge.bulk._checksum import Checksum, Summing, checksum
 from vecbridge.bulk._lending import Lent, backend_of, refuse_stationary
-from vecbridge.bulk._parts import Sent
+from vecbridge.bulk._parts import Sent, count_mended
 from vecbridge.bulk._plan import each_once
 from vecbridge.bulk._reading import Progress, silent
 from vecbridge.bulk._running import Task, Throttle, Tick, Told, run
@@ -102,14 +102,15 @@ def write(
     written, skipped = (
         sum(getattr(each, what) for each in done) for what in ("written", "skipped")
     )
-    there = index.count(consistency="strong")
+    # Beside records of before, more of them say nothing.
+    there = index.count(consistency="strong") if before else count_mended(index, total.records)
     if there < total.records:
         raise DuplicateIdError(
             f"the items have {total.records:,} records, and index {index.info.name!r} has "
             f"{there:,}: some are of the same id, and the last one that was written is kept"
         )
     # All of it is of these items: then nothing was lost since it was read back, either.
-    if not before and checksum(index) != total:
+    if not before and (there, checksum(index)) != (total.records, total):
         raise _corrupt(index, "does not hold what was read back of the items")
     return Written(written, skipped, total)
 
