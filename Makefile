@@ -152,7 +152,7 @@ filters: $(DEV_ENV) ## 50 000 random filters on every deployment, and how much w
 	@$(BIN)/python -m tests.filters $(STORES)
 
 .PHONY: neighbours
-neighbours: $(DEV_ENV) ## Run the suite on FiftyOne's own backends, and write the page (an hour)
+neighbours: $(DEV_ENV) ## Run the suite on FiftyOne's own backends, and write the page (hours)
 	@$(BIN)/python -m tests.neighbours
 
 .PHONY: bench

@@ -30,7 +30,9 @@ def run_inside(label: str, layers: list[str], report: Path, words: str) -> int:
 
 def run_outside(labels: list[str], layers: str, report: Path, words: str) -> None:
     """Runs each in a process of its own, with a MongoDB of its own."""
+    from tests.neighbours._columns import NEWER
     from tests.servers.mongo import fiftyone_environment, running_mongod
+    from tools.fiftyone_overlay import RELEASES, overlay
 
     with tempfile.TemporaryDirectory(prefix="vecbridge-") as name:
         folder = Path(name)
@@ -40,18 +42,19 @@ def run_outside(labels: list[str], layers: str, report: Path, words: str) -> Non
                 **fiftyone_environment(uri, folder),
             }
             for label in labels:
+                newer = {"PYTHONPATH": str(overlay(RELEASES[-1]))} if label in NEWER else {}
                 options = ["--layer", layers, "--report", str(report), "-k", words, "--inside"]
                 subprocess.run(
                     [sys.executable, "-m", "tests.neighbours", label, *options],
                     cwd=ROOT,
-                    env=environment,
+                    env={**environment, **newer},
                     check=False,
                 )
 
 
 def main() -> int:
     """Runs what was asked for, and writes the page."""
-    from tests.neighbours._columns import COLUMNS, OVERLAID
+    from tests.neighbours._columns import COLUMNS
     from tests.neighbours._overlay import ensure
     from tests.neighbours._page import write
 
@@ -72,8 +75,7 @@ def main() -> int:
         given.report = Path(tempfile.mkdtemp(prefix="neighbours-"))
     labels = given.labels or list(COLUMNS)
     if not given.page:
-        if set(labels) & set(OVERLAID):
-            ensure()
+        ensure()
         run_outside(labels, given.layer, given.report, given.k)
     if given.report == REPORTS:
         write(REPORTS, REPORTS.parent / "conformance", PAGE)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.neighbours._columns import COLUMNS, FIFTYONES, NEWER, RAW
 from tests.neighbours._defects import DEFECTS, Defect
 from vecbridge_conformance import clauses
 from vecbridge_conformance.reports import SIGNS, read_report
 
 NOT_OFFERED = "not-offered"
 _SIGNS = {**SIGNS, NOT_OFFERED: "–"}
+_MEASURED = ("fiftyone-brain", "chromadb", "qdrant-client", "lancedb", "redis", "psycopg")
 _OURS = ("sklearn-memory", "milvus-lite", "milvus-server")
 _KEY = (
     "✓ kept, △ known deviation, ✗ differs, – not offered, ○ could not have failed here, · not run"
@@ -30,17 +32,20 @@ class Cell(NamedTuple):
 
 def page(theirs: Sequence[dict[str, Any]], ours: Sequence[dict[str, Any]]) -> str:
     """Return the page as Markdown."""
-    reports = [*theirs, *ours]
-    lines = [_HEAD.read_text(encoding="utf-8"), f"{_KEY}.", ""]
-    lines += ["| clause | " + " | ".join(report["label"] for report in reports) + " |"]
-    lines += ["|---|" + "---|" * len(reports)]
-    for name in clauses():
-        cells = [cell(report, name) for report in reports]
-        lines.append(f"| {name} | " + " | ".join(_SIGNS[each.verdict] for each in cells) + " |")
+    newer = [report for report in theirs if report["label"] in NEWER]
+    older = [report for report in theirs if report["label"] in FIFTYONES]
+    raw = [report for report in theirs if report["label"] in RAW]
+    lines = [_HEAD.read_text(encoding="utf-8")]
+    lines += changed(older, newer)
+    lines += ["## Clause by clause", "", f"{_KEY}.", ""]
+    lines += ["### FiftyOne's backends, fiftyone-brain 0.27, and ours", ""]
+    lines += _table([*newer, *ours])
     ours_are = (
         "Ours are the last columns; their deviations are in the [matrix](conformance-matrix.md)."
     )
     lines += ["", ours_are, ""]
+    lines += ["### FiftyOne's backends, fiftyone-brain 0.25", "", *_table(older), ""]
+    lines += ["### The stores' own clients", "", *_table(raw), ""]
     lines += _defects(theirs)
     lines += _scripts()
     for report in theirs:
@@ -73,8 +78,6 @@ def caught(report: dict[str, Any], defect: Defect) -> bool:
 
 def write(folder: Path, ours: Path, target: Path) -> None:
     """Writes the page from the reports that are kept."""
-    from tests.neighbours._columns import COLUMNS
-
     theirs = [folder / f"{label}.json" for label in COLUMNS]
     own = [ours / f"{label}.json" for label in _OURS]
     text = page(
@@ -84,6 +87,49 @@ def write(folder: Path, ours: Path, target: Path) -> None:
     for name in ("matrix.md", "matrix.html"):
         (folder / name).unlink(missing_ok=True)
     target.write_text(text, encoding="utf-8")
+
+
+def _table(reports: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a row for each clause, and a column for each report."""
+    lines = ["| clause | " + " | ".join(map(_heading, reports)) + " |"]
+    lines.append("|---|" + "---|" * len(reports))
+    for name in clauses():
+        cells = [_SIGNS[cell(report, name).verdict] for report in reports]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _heading(report: dict[str, Any]) -> str:
+    """Return what was measured, in which version, and when."""
+    label, versions = report["label"], report["versions"]
+    short = label.removeprefix("fiftyone-").removeprefix("raw-").removesuffix("-0.27")
+    package = next((name for name in versions if name in _MEASURED), "vecbridge")
+    return f"{short}<br>{versions[package]}<br>{report['started'][:10]}"
+
+
+def changed(older: Sequence[dict[str, Any]], newer: Sequence[dict[str, Any]]) -> list[str]:
+    """Return which clauses differ between two columns that the same tests were run on."""
+    before = {report["label"]: report for report in older}
+    lines = ["| column | tests that changed | clauses: 0.25 → 0.27 |", "|---|---|---|"]
+    for report in newer:
+        label = report["label"].removesuffix("-0.27")
+        other = before.get(label)
+        if other is None or _run(other) != _run(report):
+            lines.append(f"| {label} | not compared: other tests were run | |")
+            continue
+        tests = {each["test"]: each["verdict"] for each in other["tests"]}
+        differing = sum(tests[each["test"]] != each["verdict"] for each in report["tests"])
+        pairs = [
+            (name, cell(other, name).verdict, cell(report, name).verdict) for name in clauses()
+        ]
+        told = [f"{name} {_SIGNS[a]} → {_SIGNS[b]}" for name, a, b in pairs if a != b]
+        lines.append(f"| {label} | {differing} of {len(tests)} | {', '.join(told) or 'none'} |")
+    return [*lines, ""]
+
+
+def _run(report: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return which tests a report is of."""
+    return report["suite"], tuple(report["seconds"])
 
 
 def _defects(theirs: Sequence[dict[str, Any]]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.neighbours._page import NOT_OFFERED, cell
+from tests.neighbours._page import NOT_OFFERED, cell, changed
 
 
 @pytest.fixture
@@ -63,3 +63,27 @@ def test_a_script_of_the_page_runs_as_it_stands(
     assert done.returncode == 0, done.stderr
     assert "distances of the origin to 1, 2 and 3: [1.0, 4.0, 9.0]" in done.stdout
     assert "removing with a check: unhashable type" in done.stdout
+
+
+def _report(label: str, verdict: str, suite: str = "1") -> dict[str, Any]:
+    test = {"test": "test_it", "clauses": ["REC-1"], "verdict": verdict, "reason": "AssertionError"}
+    clause = {"REC-1": {"verdict": verdict}}
+    return {
+        "label": label,
+        "suite": suite,
+        "seconds": {"smoke": 1},
+        "tests": [test],
+        "clauses": clause,
+    }
+
+
+def test_two_versions_are_compared_where_the_same_tests_were_run() -> None:
+    older = [_report("fiftyone-redis", "fail")]
+    assert "| fiftyone-redis | 1 of 1 | REC-1 ✗ → ✓ |" in changed(
+        older, [_report("fiftyone-redis-0.27", "pass")]
+    )
+    assert "| fiftyone-redis | 0 of 1 | none |" in changed(
+        older, [_report("fiftyone-redis-0.27", "fail")]
+    )
+    (line,) = changed(older, [_report("fiftyone-redis-0.27", "pass", suite="2")])[2:-1]
+    assert "not compared" in line

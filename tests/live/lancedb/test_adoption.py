@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from lancedb.index import IvfFlat
+from lancedb.index import BTree, IvfFlat, IvfRq
 
 from tests.live.lancedb.conftest import Opener
 from tests.oracle import oracle
@@ -49,6 +49,27 @@ def test_a_table_of_fiftyones_adapter_is_searched_exactly_and_written(
         assert (hits.ids, hits.distances.tolist()) == oracle(metric, ids, data, query, 40)
     assert index.count(where=field("sample_id").is_missing()) == 1
     assert raw.open_table("fiftyone-quickstart").count_rows("sample_id = 'x'") == 1
+
+
+@pytest.mark.parametrize(("metric", "theirs"), [("cosine", "cosine"), ("euclidean", "l2")])
+def test_a_table_that_fiftyones_adapter_indexed_is_searched_exactly(
+    raw: Any, opened: Opener, metric: Any, theirs: Any
+) -> None:
+    ids = [f"s{row:04}" for row in range(2048)]
+    data = np.random.default_rng(2).standard_normal((2048, 64)).astype(np.float32)
+    table = raw.create_table("fiftyone-quickstart", fiftyones(ids, data))
+    # What fiftyone-brain 0.27 makes from this size on, under these names.
+    table.create_index("id", config=BTree())
+    table.create_index("vector", config=IvfRq(distance_type=theirs), name="vector_idx")
+    index = opened(table_names={"t": "fiftyone-quickstart"}).open_index("t")
+    assert index.info.metric == metric
+    index.upsert(["s0007"], [data[9]], {"sample_id": ["x"]})
+    data[7] = data[9]
+    for query in np.random.default_rng(3).standard_normal((4, 64)).astype(np.float32):
+        (hits,) = index.search(query, k=10)
+        assert hits.exact
+        assert (hits.ids, hits.distances.tolist()) == oracle(metric, ids, data, query, 10)
+    assert [each.name for each in table.list_indices()] == ["id_idx", "vector_idx"]
 
 
 def test_an_index_of_another_program_is_used_where_it_is_asked_for(
