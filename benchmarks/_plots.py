@@ -59,6 +59,9 @@ PLOTS = (
     Plot("open-by-size", "open and ask once", "count", 64),
     Plot("memory-by-size", "memory of an open index", "count", 64),
 )
+"""Every plot of the sweep."""
+FIRST = ("one-query-by-size", "hundred-queries-by-size", "ingest-by-size")
+"""What a user waits for most: at the top of the page."""
 Lines = dict[str, dict[int, float]]
 
 

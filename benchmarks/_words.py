@@ -5,10 +5,14 @@ from __future__ import annotations
 HEAD = """\
 # Benchmarks
 
-What vecbridge costs beside the libraries under it, and how far it is from what the machine
-allows. `make bench` measures and writes this page; `make bench BENCH="sweep faiss"` measures
-these alone and keeps the rest; `python -m benchmarks.page` writes the page again from the figures
-that are kept, in `benchmarks/results/`.
+What a user waits for, beside the same work by the library or client under it. Lower is better,
+and a ratio is ours over theirs: 1 is the same, 2 is twice as long.
+"""
+REST = """\
+Everything that was measured, with what was missed and why, follows. `make bench` measures and
+writes this page; `make bench BENCH="sweep faiss"` measures these alone and keeps the rest;
+`python -m benchmarks.page` writes the page again from the figures that are kept, in
+`benchmarks/results/`.
 
 ## How to read it
 

@@ -13,7 +13,8 @@ from typing import Any
 from benchmarks import _plots as plots
 from benchmarks._remarks import remark
 from benchmarks._results import LATEST, Run, latest
-from benchmarks._words import GPU, HEAD, SWEEP
+from benchmarks._summary import is_first, measured, rows_for_users
+from benchmarks._words import GPU, HEAD, REST, SWEEP
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "reference" / "benchmarks.md"
@@ -23,14 +24,32 @@ PICTURES = DOCS / "assets" / "benchmarks"
 def page(run: Run) -> str:
     """Return the page of a run."""
     scripts = run["scripts"]
-    parts = [HEAD, _machines(scripts), _runs(scripts), _misses(scripts)]
+    rows = swept(run)
+    parts = [HEAD, _summary(run), *_pictures(rows, first=True), REST]
+    parts += [_machines(scripts), _runs(scripts), _misses(scripts)]
     for name, entry in scripts.items():
         if name != "sweep" and entry["rows"]:
             parts.append(f"## {entry['title']}\n\n{_table(entry['rows'])}")
     parts.append(GPU)
-    if rows := swept(run):
+    if rows:
         parts.append(_sweep(rows))
     return "\n".join(parts)
+
+
+def _summary(run: Run) -> str:
+    """Return the first table, with the date and the machine of its figures."""
+    shown = [row for _, row in rows_for_users(run)]
+    return f"## What a user waits for\n\n{_table(shown)}\n{measured(run)}\n" if shown else ""
+
+
+def _pictures(rows: list[dict[str, Any]], *, first: bool) -> list[str]:
+    """Return the plots of the top of the page, or the others."""
+    return [
+        f"![{plots.alternative(plot, drawn, _unit(plot.task, rows))}]"
+        f"(../assets/benchmarks/{plot.name}.svg)\n"
+        for plot in plots.PLOTS
+        if is_first(plot) is first and (drawn := plots.lines(plot, rows))
+    ]
 
 
 def swept(run: Run) -> list[dict[str, Any]]:
@@ -114,11 +133,7 @@ def _number(value: float) -> str:
 
 
 def _sweep(rows: list[dict[str, Any]]) -> str:
-    parts = [SWEEP]
-    for plot in plots.PLOTS:
-        if drawn := plots.lines(plot, rows):
-            text = plots.alternative(plot, drawn, _unit(plot.task, rows))
-            parts.append(f"![{text}](../assets/benchmarks/{plot.name}.svg)\n")
+    parts = [SWEEP, *_pictures(rows, first=False)]
     tasks = dict.fromkeys(row["about"]["task"] for row in rows)
     parts += [_task(task, [row for row in rows if row["about"]["task"] == task]) for task in tasks]
     return "\n".join(parts)
