@@ -81,7 +81,7 @@ class _Asked:
     def key(self, method: str, request: bytes) -> str:
         """Return what a call is kept under."""
         collection = _collection(method, request)
-        # Whoever connects says who and when.
+        # A client that connects says who it is and when.
         asked = b"" if method == "Connect" else request
         digest = hashlib.sha256(asked).hexdigest()[:16]
         with self._lock:

@@ -163,8 +163,8 @@ def read_columns(
     gone = sorted(each for pair in flags.items() for each in pair if each not in described)
     if gone:
         raise SchemaMismatchError(
-            f"collection {name!r} has no column {gone[0]!r} any more, and without it nobody can "
-            f"tell which values are missing; restore it, or copy the other fields to a new index"
+            f"collection {name!r} has no column {gone[0]!r} any more, which says what values "
+            f"are missing; restore it, or copy the other fields to a new index"
         )
     hidden = set(flags.values())
     found = {}

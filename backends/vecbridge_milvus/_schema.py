@@ -87,7 +87,7 @@ class Layout:
         columns: where each field is kept.
         lite: whether it is kept by Milvus Lite.
         tried: whether the server was seen to build what it is asked for when this was made.
-        partitions: names of the partitions, where somebody chose in which of several each row is.
+        partitions: names of the partitions, where another program chose one for each row.
         names: of all columns.
         changed: when the server says that the collection was last changed; 0 where it does not.
     """

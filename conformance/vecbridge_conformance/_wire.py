@@ -27,7 +27,7 @@ class Wire:
 
     Attributes:
         port: where it listens, on 127.0.0.1.
-        cuts: how many times it has cut a connection because it was told to.
+        cuts: how many times it has cut a connection because a test asked for it.
     """
 
     def __init__(self, host: str, port: int) -> None:

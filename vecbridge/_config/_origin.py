@@ -83,7 +83,7 @@ class Origin:
             ConfigurationError: this process does not arrive at the same settings.
         """
         try:
-            # First what the other process was told by keywords: the rest it knew from its
+            # First what the other process was given as keywords: the rest it knew from its
             # environment or a file, which are likely to be here, with the secrets in them.
             return self._made(self._asked)
         except ConfigurationError:

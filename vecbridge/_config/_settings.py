@@ -130,7 +130,7 @@ class ResolvedSetting:
 
 
 class NothingConfiguredError(ConfigurationError):
-    """Nothing is configured of a backend that cannot do without: nobody uses it yet."""
+    """A backend needs a setting and has none: it is not in use yet."""
 
 
 @dataclass(frozen=True)

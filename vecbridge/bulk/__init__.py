@@ -2,7 +2,7 @@
 
 An index is cut into ranges of ids by :func:`plan`. A function of one partition opens what it
 works on by names and settings, may be called again, and reports a number and a checksum; what is
-done is told by the stores, not by a file. Where it runs is the choice of the caller: any
+done is known from the stores, not from a file. Where it runs is the choice of the caller: any
 ``concurrent.futures.Executor`` takes it. :func:`vecbridge.transfer.copy` and
 :func:`vecbridge.transfer.verify` are made of these parts; so is a scheduler of one's own.
 """

@@ -83,7 +83,7 @@ def record_differences(
         second: the other one, of as many dimensions.
         parts: the ranges of ids that are looked at, with the checksum of either there.
         limit: how many of each kind are named.
-        told: told of the records of the first.
+        told: counts the records of the first.
     """
     shared = [name for name in first.info.fields if name in second.info.fields]
     missing, extra, changed = _Found(limit), _Found(limit), _Found(limit)

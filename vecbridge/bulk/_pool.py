@@ -94,7 +94,7 @@ class WorkerPool(Executor):
             try:
                 self._send(answer, submit)
             except RuntimeError as shut:
-                # There is nobody above a callback to raise it to, and the caller waits.
+                # A callback has no caller to raise it to, and the caller of the work waits.
                 answer.set_exception(shut)
         elif not answer.set_running_or_notify_cancel():
             return

@@ -113,7 +113,7 @@ class Told:
     Args:
         stage: what is being done, in a word.
         total: how many records there are to work on, or parts.
-        progress: what it is told to.
+        progress: called with it.
         by_part: whether parts are counted, where the number of records is not known before.
         again: how the caller goes on where some of it failed.
     """
@@ -155,7 +155,7 @@ def run(
     Args:
         work: a function that pickles, and may be called again for a partition.
         parts: the partitions.
-        told: what is told of the progress.
+        told: counts the progress.
         executor: where it runs; ``None`` for this process.
         backend: name of the store that is worked on, for errors.
 
@@ -204,7 +204,7 @@ def run(
 
 
 def untold(records: int) -> None:
-    """Stand for the progress where nobody can see it."""
+    """Stand for the progress where it is not shown."""
 
 
 def _failure(

@@ -70,14 +70,14 @@ def write(
         items: what records are made of, such as lists of files, of some thousand records each.
         embed: makes the records of an item. It runs on the worker, which imports it by its name; a
             model is best kept there between the calls, as by ``functools.cache``.
-        names: the ids of the records of an item, told without making them. The same as
+        names: returns the ids of the records of an item without making them. The same as
             ``embed`` gives, in any order.
         executor: where items are worked on; this process by default.
         progress: called after each item, with the number of items.
 
     Raises:
         InvalidInputError: the index does not take a record, or ``embed`` gave another number of
-            vectors than of ids, or other ids than ``names`` told; what was written before it stays.
+            vectors than of ids, or other ids than ``names`` gave; what was written before it stays.
         DuplicateIdError: two items have a record of the same id.
         UnsupportedError: on an executor, the index is in memory.
         CorruptStoreError: what was read back is not what was written.
@@ -140,7 +140,7 @@ def _write_item(
     if told is not None and sorted(told) != sorted(ids):
         # Otherwise the next call would not find what this one wrote, and make it again.
         raise InvalidInputError(
-            f"embed gave other ids of {item} than names told: {len(ids):,} and {len(told):,}, "
+            f"embed gave other ids of {item} than names: {len(ids):,} and {len(told):,}, "
             f"{_strange(told, ids)}"
         )
     Throttle().run(partial(index.upsert, ids, array, *fields))

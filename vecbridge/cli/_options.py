@@ -233,7 +233,7 @@ def opened(backend: str, name: str, option: Sequence[str] | None) -> Iterator[In
     """Yield an index of a store, while the block lasts.
 
     Raises:
-        IndexNotFoundError: there is no such index; the nearest name is told.
+        IndexNotFoundError: there is no such index; the error has the nearest name.
     """
     with store_of(backend, option) as store:
         with nearest_told(store, name):

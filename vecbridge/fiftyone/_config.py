@@ -51,7 +51,7 @@ _IGNORED = frozenset({"config_cls"})
 """FiftyOne passes the built-in's class along when the caller names another."""
 
 _said: set[tuple[str, str]] = set()
-"""Parameters of which this process was told that nothing comes of them."""
+"""Parameters without effect that this process has warned of."""
 
 
 class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]

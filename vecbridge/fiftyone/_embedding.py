@@ -74,7 +74,7 @@ class Attempt:
         elif earlier is not None:
             self._discard(earlier)
         if config.collection_name is None:
-            # An index without a run is in use for as long as its process lives: nobody's orphan.
+            # An index without a run is in use for as long as its process lives: no orphan.
             config.collection_name = (
                 unique_name(dataset.name, None)
                 if brain_key is None

@@ -198,7 +198,7 @@ class _Moving:
         try:
             return copying(resume=True).checksum
         except IndexExistsError:
-            # The source was written to since the copy was begun, which is nobody else's.
+            # The source was written to since the copy was begun, and the copy is ours to drop.
             self._store.drop_index(name)
             return copying().checksum
         except CorruptStoreError:

@@ -1,7 +1,7 @@
 """Names of new indexes: unique, and telling of whom each is.
 
 The index of a run is named after its dataset, its key and the database that both are in. When no
-run has it any more, the name alone tells that it was made here, and for nobody else.
+run has it any more, the name alone tells that it was made here, and for this database alone.
 """
 
 from __future__ import annotations

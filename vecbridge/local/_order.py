@@ -10,7 +10,7 @@ from typing import NamedTuple
 from vecbridge._contract._scope import IdRange
 
 _MOST_RECENT = 1024
-"""Ids that are sorted anew by every read, and not merged into the others: that takes 0.1 s for a
+"""Ids that are sorted again by every read, and not merged into the others: that takes 0.1 s for a
 million."""
 
 

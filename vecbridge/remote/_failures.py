@@ -161,7 +161,7 @@ def retrying(
         step: makes the calls, given the number of the attempt, from 0.
         operation: the contract's name of what is being done.
         seconds: how long to go on; 0 to try once.
-        log: told when it takes long.
+        log: gets a line when it takes long.
         passes: tells whether to try again; by default where the error says ``retryable``, and is
             no timeout: the caller has said how long a call may take.
         on_retry: does, after a pause, what the next attempt needs.

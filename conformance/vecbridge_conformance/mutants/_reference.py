@@ -143,7 +143,7 @@ class ReferenceIndex:
         return self._records(found, tuple(name for name in ids if name not in known))
 
     def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
-        """Return one bool an id."""
+        """Return one bool per id."""
         known = {row.id for row in self.rows(consistency)}
         return np.array([name in known for name in ids], dtype=np.bool_)
 

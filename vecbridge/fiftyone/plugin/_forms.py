@@ -18,7 +18,7 @@ _METRICS: dict[Metric, str] = {
     "euclidean": "the straight line between two vectors",
 }
 _ELSEWHERE = {"timeout", "retry_timeout"}
-"""Settings that nobody chooses for one index."""
+"""Settings that are not chosen for one index."""
 
 
 def ask_choice(
