@@ -25,7 +25,7 @@ _GREATEST_EFFORT = 32768
 
 # AUTOINDEX is a graph on servers of one's own, where ef is seen to matter; a cloud's has a level
 # instead, for the user to give. GPU_CAGRA has several that go together: its recall is tuned by
-# asking for more hits, and what it is told is for the user to give.
+# asking for more hits, and its parameters are for the user to give.
 _SEARCH_PARAMS: dict[Family, str] = {
     "graph": "ef",
     "auto": "ef",

@@ -10,7 +10,7 @@ A query is answered in the first of these ways that applies:
 
 All give the same ranking. Records whose sample was deleted from the dataset are never in it.
 
-A store orders records at an equal distance by their ids. To somebody who looks for what is similar
+A store orders records at an equal distance by their ids. To a user who looks for what is similar
 to a sample, that sample is first, whatever the ids of its duplicates: see :meth:`_own_first`.
 """
 
