@@ -66,6 +66,9 @@ class Collection:
             if self._closed.is_set():
                 text = f"index {self._name!r} was closed, so it cannot {operation}; open it again"
                 raise failure(ClosedError, operation, text)
+            if attempt:
+                # It may have been dropped while the server was away.
+                self._refuse_another(client)
             return step(client, attempt)
 
         def reload(error: BackendError) -> None:

@@ -233,7 +233,7 @@ class Reader:
         """
         asked = self._asked
         with self._lock:
-            if attempt or time.monotonic() - self._looked >= _SAME_S:
+            if time.monotonic() - self._looked >= _SAME_S:
                 self._same(client)
                 self._looked = time.monotonic()
             if self._waits and (attempt or not self._waited):
