@@ -45,7 +45,7 @@ _BATCH_BYTES = 1 << 20
 _WITHIN, _WITHIN_EMBEDDED = 10_000, 100
 _DEEPEST = 10_000
 _ANSWER_BYTES = 8 << 20
-_PART_BYTES = 1 << 16
+_PART_BYTES = 1 << 14
 _IGNORING = models.QuantizationSearchParams(ignore=True)
 _EXACTLY = models.SearchParams(exact=True, quantization=_IGNORING)
 _EFFORTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -175,7 +175,8 @@ class Points:
         where = self._where(client, scope)
         if where is NOTHING:
             return Page(self._records([], columns), None)
-        # A server's answer is text, and eight times as large in Python as the vectors in it.
+        # A server's answer is text, many times as large in Python as the vectors in it, and httpx
+        # keeps it until the next collection of garbage.
         rows = max(1, _PART_BYTES // (4 * self.info.dimension))
         step = limit if client.embedded or not columns.vectors else rows
         parts: list[Records] = []
