@@ -78,12 +78,12 @@ def _report(label: str, verdict: str, suite: str = "1") -> dict[str, Any]:
 
 
 def test_two_versions_are_compared_where_the_same_tests_were_run() -> None:
-    older = [_report("fiftyone-redis", "fail")]
+    older = [_report("fiftyone-redis", "broken")]
     assert "| fiftyone-redis | 1 of 1 | REC-1 ✗ → ✓ |" in changed(
-        older, [_report("fiftyone-redis-0.27", "pass")]
+        older, [_report("fiftyone-redis-0.27", "kept")]
     )
     assert "| fiftyone-redis | 0 of 1 | none |" in changed(
-        older, [_report("fiftyone-redis-0.27", "fail")]
+        older, [_report("fiftyone-redis-0.27", "broken")]
     )
-    (line,) = changed(older, [_report("fiftyone-redis-0.27", "pass", suite="2")])[2:-1]
+    (line,) = changed(older, [_report("fiftyone-redis-0.27", "kept", suite="2")])[2:-1]
     assert "not compared" in line

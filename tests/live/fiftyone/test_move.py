@@ -114,7 +114,7 @@ def test_workers_copy_it_to_a_server(
             index.move_to("faiss", path=str(tmp_path / "there"), executor=pool)
         assert (index.config.method, own.dataset.list_runs()) == ("vecbridge_sklearn", [])
         index.move_to("milvus", uri=milvus_server_uri, executor=pool)
-    assert index.config.method == "vecbridge_milvus"
+    assert index.config.method == "milvus"
     assert held(index) == before
 
 
