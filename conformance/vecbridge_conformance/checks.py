@@ -85,8 +85,10 @@ class Model:
         """Raise where a ``fetch`` of distinct ids did not give what it must."""
         present = tuple(name for name in ids if name in self.records)
         absent = tuple(name for name in ids if name not in self.records)
-        assert found.ids == present, f"asked for {ids}, got records of {found.ids}"
-        assert found.missing == absent, f"asked for {ids}, got {found.missing} as missing"
+        # Compared outside of the assertions: of long lists, pytest's own message takes minutes.
+        same_present, same_absent = found.ids == present, found.missing == absent
+        assert same_present, f"asked for {ids}, got records of {found.ids}"
+        assert same_absent, f"asked for {ids}, got {found.missing} as missing"
         assert_same_bits(found.vectors, self.matrix(present))
 
     def check_all(self, batches: Iterable[Records]) -> None:
@@ -94,7 +96,8 @@ class Model:
         parts = list(batches)
         names = [name for part in parts for name in part.ids]
         there = sorted(self.records)
-        assert sorted(names) == there, f"the records are {there}, the scan gave {names}"
+        complete = sorted(names) == there
+        assert complete, f"the records are {there}, the scan gave {names}"
         for part in parts:
             assert_same_bits(part.vectors, self.matrix(part.ids))
 
