@@ -61,6 +61,11 @@ test-kills: $(DEV_ENV) ## Ten kills of PostgreSQL, and of Redis, in the middle o
 test-fast: $(DEV_ENV) ## Tests without servers, under a minute
 	@$(BIN)/python -m pytest tests/unit tests/meta -m "not slow"
 
+.PHONY: test-exhaustive
+test-exhaustive: $(DEV_ENV) ## A store interrupted at every line, and with every bit of it turned over (an hour)
+	@VECBRIDGE_TEST_EXHAUSTIVE=1 $(BIN)/python -m pytest -n 2 --timeout 5400 tests/unit/local/test_interrupts.py \
+		tests/unit/local/test_interrupted_opening.py tests/unit/local/test_exchanged.py
+
 .PHONY: test-milvus
 test-milvus: export VECBRIDGE_TEST_MILVUS_URI := $(or $(URI),$(VECBRIDGE_TEST_MILVUS_URI))
 test-milvus: export VECBRIDGE_TEST_MILVUS_TOKEN := $(or $(TOKEN),$(VECBRIDGE_TEST_MILVUS_TOKEN))

@@ -5,7 +5,9 @@ A signal handler may raise an exception at any of them, and another thread may f
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import signal
 import sys
 import threading
@@ -19,6 +21,17 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[1]
 _OURS = (str(_ROOT / "vecbridge"), str(_ROOT / "backends"))
+
+
+EXHAUSTIVE = bool(os.environ.get("VECBRIDGE_TEST_EXHAUSTIVE"))
+"""Whether searches that take minutes look everywhere, as ``make test-exhaustive`` has it."""
+
+STEP = 1 if EXHAUSTIVE else 4
+
+
+def moments() -> Iterator[int]:
+    """Count the moments at which to break something off: each, or one in four, by chance which."""
+    return itertools.count(random.randrange(STEP), STEP)
 
 
 class Interrupted(BaseException):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.interrupts import interrupted
+from tests.interrupts import interrupted, moments
 from tests.unit.local.helpers import ROOT, run
 from tests.unit.local.test_interrupts import fill, template, upsert, vectors
 from vecbridge.local import LocalStore
@@ -70,7 +70,7 @@ def test_a_store_whose_opening_was_interrupted_keeps_its_locks(
     """Another process that closes it must not take itself for the last, and remove the log."""
     made = template(tmp_path, fill)
     kept: list[Any] = []
-    for moment in range(100_000):
+    for moment in moments():
         # Never the same again: SQLite removes a log by its name.
         folder = shutil.copytree(made, tmp_path / str(moment))
         store = LocalStore(folder, "test")

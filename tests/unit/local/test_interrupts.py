@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.interrupts import at, interrupted
+from tests.interrupts import STEP, at, interrupted, moments
 from tests.unit.local.helpers import run
 from vecbridge import BackendError, IndexNotFoundError
 from vecbridge.local import LocalStore, LocalTable
@@ -173,7 +173,7 @@ def test_a_write_on_disk(tmp_path: Path, case: str) -> None:
     before, after = expected(write, prepare)
     made, folder = template(tmp_path, prepare), tmp_path / "store"
     kept: list[Any] = []
-    for moment in range(100_000):
+    for moment in moments():
         shutil.copytree(made, folder)
         store, other = LocalStore(folder, "test"), LocalStore(folder, "test")
         table = store.open("t")
@@ -190,7 +190,7 @@ def test_a_write_on_disk(tmp_path: Path, case: str) -> None:
         wanted = model_of(table)
         assert len(wanted) == len(found) + 2
         assert model_of(beside) == wanted
-        if moment == 100:
+        if 100 <= moment < 100 + STEP:
             code = (
                 "import sys; from vecbridge.local import LocalStore; import numpy as np; "
                 "table = LocalStore(sys.argv[1], 'test').open('t'); print(table.count()); "
@@ -211,7 +211,7 @@ def test_a_write_on_disk(tmp_path: Path, case: str) -> None:
 def test_the_life_of_an_index(tmp_path: Path, case: str, *, on_disk: bool) -> None:
     made, folder = template(tmp_path, fill), tmp_path / "store"
     kept: list[Any] = []
-    for moment in range(100_000):
+    for moment in moments():
         shutil.copytree(made, folder)
         store = LocalStore(folder if on_disk else None, "test")
         if not on_disk:
@@ -248,7 +248,7 @@ def test_the_life_of_an_index(tmp_path: Path, case: str, *, on_disk: bool) -> No
 
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_the_first_store_of_a_folder(tmp_path: Path, *, on_disk: bool) -> None:
-    for moment in range(100_000):
+    for moment in moments():
         folder = tmp_path / str(moment)
         store = LocalStore(folder if on_disk else None, "test")
         error = interrupted(moment, lambda: fill(created(store)))  # noqa: B023
