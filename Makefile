@@ -33,7 +33,7 @@ demo: $(USER_ENV) ## The main job on real images, on three stores (APP=1 opens t
 test: lint types docs ## Everything: lint, types, docs, and every test with real servers
 	@$(BIN)/python tools/ensure_browser.py
 	@# Files are dealt out in order, the longest, with live servers, first.
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-cluster
 test-cluster: $(DEV_ENV) ## A real Milvus cluster, with a query node killed (needs etcd: Debian's etcd-server)

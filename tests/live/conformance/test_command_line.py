@@ -240,7 +240,11 @@ def test_a_test_of_the_suite_cannot_be_overridden(toy: Path) -> None:
     assert "cannot be overridden" in shown
 
 
-def test_the_tests_of_the_folder_that_it_is_run_in_have_no_say(toy: Path) -> None:
+def test_neither_the_folder_that_it_is_run_in_nor_the_environment_has_a_say(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The suite runs without the plugin that has this option.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--junitxml=other.xml")
     (toy / "tests").mkdir()
     (toy / "tests" / "conftest.py").write_text(
         "def pytest_collection_modifyitems(items):\n    items.clear()\n"
