@@ -45,8 +45,8 @@ _CAUSE = "__cause__"
 class VecbridgeError(Exception):
     """Base of every error that vecbridge raises on purpose.
 
-    Errors pickle and copy with their attributes, so that one that is raised in a worker process
-    arrives as itself. Its cause comes along where that can be pickled too.
+    Errors pickle and copy with their attributes, so that an error raised in a worker process keeps
+    its type. Its cause is kept if that can be pickled too.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -108,11 +108,11 @@ class InvalidArgumentError(InvalidInputError):
 
 
 class FilterSyntaxError(InvalidInputError):
-    """A text is no filter; the message points at the place and says what is expected there.
+    """A text is not a filter; the message points at the error and says what is expected there.
 
     Attributes:
         text: the text.
-        position: where in it, in characters from 0.
+        position: where the error is in it, in characters from 0.
     """
 
     def __init__(self, message: str, *, text: str, position: int) -> None:
@@ -166,11 +166,11 @@ class MissingDependencyError(VecbridgeError, ImportError):
 
 
 class BackendError(VecbridgeError):
-    """The store failed, or refused, while doing what was asked.
+    """The store failed, or refused a request.
 
     Attributes:
         backend: name of the backend, as given to :func:`vecbridge.get_backend`.
-        operation: the contract's name of what was being done, such as ``"upsert"``.
+        operation: the contract's name of the operation, such as ``"upsert"``.
         retryable: whether the same call may succeed later without any change.
     """
 
@@ -188,7 +188,7 @@ class ConnectionFailedError(BackendError, ConnectionError):
 
 
 class AuthenticationError(BackendError, PermissionError):
-    """The store refuses the credentials, or what they may do."""
+    """The store refuses the credentials, or they do not permit the operation."""
 
 
 class OperationTimeoutError(BackendError, TimeoutError):
@@ -196,7 +196,7 @@ class OperationTimeoutError(BackendError, TimeoutError):
 
 
 class CorruptStoreError(BackendError):
-    """A file is torn, or is not one of ours. It is left as it was found."""
+    """A file is damaged, or was not written by vecbridge. It is left as it was found."""
 
 
 class ClosedError(BackendError):
@@ -204,7 +204,7 @@ class ClosedError(BackendError):
 
 
 class PartialWriteError(BackendError):
-    """A write failed part-way. Doing the same call again is always safe.
+    """A write failed part-way. Repeating the call is always safe.
 
     Attributes:
         written: ids whose write the store acknowledged.
@@ -227,7 +227,7 @@ class PartialWriteError(BackendError):
 
 
 class PartitionsFailedError(BackendError):
-    """Work on some partitions of an index failed; that on the others is done, and stays so.
+    """Work on some partitions of an index failed; the work on the others is done and kept.
 
     Attributes:
         failed: what went wrong, by the number of the partition.

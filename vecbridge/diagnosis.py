@@ -1,7 +1,7 @@
-"""What is wrong with a store, and what to do about it: :func:`diagnose`.
+"""Find out what is wrong with a store, and how to fix it: :func:`diagnose`.
 
-A backend that can tell more than the contract's calls do has a method ``diagnose``, as
-:class:`Diagnosable` describes it.
+A backend that can report more than the contract's calls show has a method ``diagnose``, as
+described by :class:`Diagnosable`.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        check: what was looked at, in a word or two.
+        check: what was checked, in a word or two.
         status: ``"ok"``, ``"warning"`` or ``"failed"``.
-        found: what was seen. Holds no secret.
-        advice: what to do about it; empty where there is nothing to do.
+        found: what the check found. Holds no secret.
+        advice: what to do about it; empty if there is nothing to do.
     """
 
     check: str
@@ -59,10 +59,10 @@ class Finding:
 
 @runtime_checkable
 class Diagnosable(Protocol):
-    """A backend that knows more of its store than the contract's calls show."""
+    """A backend that can report more about its store than the contract's calls show."""
 
     def diagnose(self) -> Iterator[Finding]:
-        """Look at the connection and at what is stored; change nothing.
+        """Check the connection and what is stored; change nothing.
 
         May raise any :class:`vecbridge.VecbridgeError`, which ends the diagnosis with its message.
         """
@@ -70,15 +70,15 @@ class Diagnosable(Protocol):
 
 
 def diagnose(name: str | None = None, *, write: bool = True, **options: Any) -> Iterator[Finding]:
-    """Look at a store as a person would who has to find out why it does not work.
+    """Check a store the way an engineer would who has to find out why it does not work.
 
-    Findings come as they are made. A check that fails ends the diagnosis where the following ones
-    need it; nothing is raised.
+    Findings are yielded as they are made. A failed check ends the diagnosis if the following ones
+    depend on it; nothing is raised.
 
     Args:
         name: the backend, as :func:`vecbridge.get_backend` takes it.
-        write: also write to a small index, read it back and measure how late weak reads see a
-            write. The index is dropped again. Otherwise nothing in the store is changed.
+        write: also write to a small temporary index, read it back, and measure how late weak reads
+            see a write. Otherwise nothing in the store is changed.
         options: settings of the backend.
 
     Example:
@@ -135,14 +135,14 @@ def scratch_index(
     metric: Metric = "euclidean",
     fields: Mapping[str, FieldType] | None = None,
 ) -> Iterator[Index]:
-    """Yield an empty index under an unused name, which is dropped whatever happens.
+    """Yield an empty index under an unused name, and drop it whatever happens.
 
-    Where the store is a folder of this machine and has no files yet, the index is in a folder
-    beside it, which is removed.
+    If the store is a folder on this machine that has no files yet, the index is in a folder beside
+    it, which is then removed.
 
     Args:
-        store: where it is made.
-        dimension: as :meth:`vecbridge.Store.create_index` takes it.
+        store: the store to create it in.
+        dimension: as for :meth:`vecbridge.Store.create_index`.
         metric: metric of the index.
         fields: name and type of its fields.
     """
@@ -201,14 +201,14 @@ def _round_trip(index: Index) -> Finding:
 
 
 def lags(index: Index) -> dict[Consistency, float | None]:
-    """Return how late a read at each level sees this process's own write.
+    """Measure how late a read at each level sees this process's own write.
 
     Args:
-        index: an index to write to, such as :func:`scratch_index` gives.
+        index: an index to write to, such as one from :func:`scratch_index`.
 
     Returns:
-        Milliseconds at each level that the store offers, strongest first; ``None`` where a write
-        was not seen within 15 s, after which no weaker level is tried.
+        Milliseconds at each level that the store offers, strongest first; ``None`` if a write was
+        not seen within 15 s, after which no weaker level is tried.
     """
     found: dict[Consistency, float | None] = {}
     for level in CONSISTENCY_LEVELS:

@@ -29,4 +29,4 @@ __all__ = [
 ]
 
 LocalPath: TypeAlias = Annotated[str | Path, BeforeValidator(local_path)]
-"""A file or folder of this machine: an address, an empty text and a NUL are refused."""
+"""A file or folder on this machine; an address, an empty string or a NUL is refused."""

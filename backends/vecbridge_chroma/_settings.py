@@ -12,21 +12,22 @@ from vecbridge.settings import LocalPath, parse_address
 
 
 class ChromaSettings(RemoteSettings):
-    """Where Chroma is, and how vectors are kept there.
+    """Where Chroma is, and how it stores vectors.
 
     Attributes:
-        uri: ``http://host:port`` or ``https://...`` of a server; ``http://localhost:8000`` where
-            no ``path`` is given.
-        path: folder of a store in this process, as of ``chromadb.PersistentClient``, instead.
-        token: credential that is sent to the server, or to what stands before it.
+        uri: ``http://host:port`` or ``https://...`` of a server; ``http://localhost:8000`` if no
+            ``path`` is given.
+        path: folder of a store in this process, as for ``chromadb.PersistentClient``, instead of a
+            server.
+        token: credential that is sent to the server, or to a proxy in front of it.
         token_scheme: the header that it is sent in: ``bearer`` is ``Authorization: Bearer``.
         ssl_root_cert: the authority that signed the server's certificate.
         tenant: the server's tenant.
         database: the tenant's database.
         recall: share of the true nearest records that a search finds, on average.
         hnsw_m: links per record of a new index.
-        hnsw_ef_construction: candidates that are looked at when a record of a new index is linked.
-        hnsw_ef_search: search effort to keep to, instead of one that is tuned for the recall.
+        hnsw_ef_construction: candidates that are examined when a record of a new index is linked.
+        hnsw_ef_search: fixed search effort, instead of one that is tuned for the recall.
     """
 
     uri: str | None = None

@@ -18,10 +18,10 @@ class FaissSettings(Settings):
         path: a directory; ``None`` or ``":memory:"`` keeps the records in memory only.
         index: ``"flat"`` searches every record, exactly; ``"hnsw"`` and ``"ivf"`` are approximate,
             and so is any other string that FAISS's ``index_factory`` takes (``"IVF256,PQ16"``).
-        recall: what share of the true neighbours an approximate index finds, on average; its
-            effort is tuned to that with the queries that it gets. 0.95 where nothing is said.
-        ef: effort of an HNSW index instead of a recall: how many records it keeps in view.
-        nprobe: effort of an IVF index instead of a recall: how many cells it looks into.
+        recall: share of the true nearest records that an approximate index finds, on average; its
+            effort is tuned to that with the queries that it receives. 0.95 by default.
+        ef: fixed effort of an HNSW index, instead of a recall: how many candidates it keeps.
+        nprobe: fixed effort of an IVF index, instead of a recall: how many cells it searches.
     """
 
     path: LocalPath | None = None

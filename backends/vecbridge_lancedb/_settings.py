@@ -42,27 +42,27 @@ def _place(value: Any) -> Any:
 class LancedbSettings(RemoteSettings):
     """Where LanceDB's tables are, and how vectors are searched there.
 
-    FiftyOne's own parameters of its ``lancedb`` backend are settings of the same names here.
+    The parameters of FiftyOne's own ``lancedb`` backend are settings of the same names here.
 
     Attributes:
-        uri: a folder, or ``s3://bucket/prefix``, ``gs://``, ``az://`` or ``oss://``. Credentials
-            have no place in it.
-        storage_options: what the object store needs, by LanceDB's names: ``aws_access_key_id``,
-            ``endpoint``, ``region``. All of them are kept secret.
-        table_names: table of an index, where it is not the index's own name.
-        id_column: column of the ids in a table that another program made.
+        uri: a folder, or ``s3://bucket/prefix``, ``gs://``, ``az://`` or ``oss://``. It must not
+            hold credentials.
+        storage_options: options of the object store, by LanceDB's names, such as
+            ``aws_access_key_id``, ``endpoint``, ``region``. All of them are kept secret.
+        table_names: tables of indexes whose table has another name than the index.
+        id_column: column of the ids in a table that another program created.
         vector_column: column of the vectors in such a table; the only one of its kind by default.
-        index_type: ``none`` searches exactly; the others by a recall.
+        index_type: ``none`` searches exactly; the others approximately, for a given recall.
         recall: share of the true nearest records that an approximate search finds, on average.
-        min_index_rows: records from which on an approximate index is built.
-        index_params: arguments of the index, by LanceDB's names: ``num_partitions``,
+        min_index_rows: number of records from which an approximate index is built.
+        index_params: arguments of the index, by LanceDB's names, such as ``num_partitions``,
             ``num_sub_vectors``.
-        nprobes: partitions that a search of an IVF index looks at, instead of as many as are
-            needed for the recall.
-        ef: candidates that a search of an HNSW index looks at, instead of as many as are needed
-            for the recall.
-        refine_factor: how many times as many candidates are taken from an index, and ranked by
-            their stored vectors.
+        nprobes: fixed number of partitions that a search of an IVF index reads, instead of as many
+            as the recall needs.
+        ef: fixed number of candidates that a search of an HNSW index examines, instead of as many
+            as the recall needs.
+        refine_factor: factor by which more candidates are taken from an index than are needed, to
+            be ranked by their stored vectors.
     """
 
     uri: Annotated[str | Path, BeforeValidator(_place)]

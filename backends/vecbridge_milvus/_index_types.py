@@ -151,26 +151,26 @@ Parameters = Annotated[dict[str, int | float | bool | str], BeforeValidator(_par
 
 
 class IndexSettings(Settings):
-    """Settings of new indexes, of searches, and of collections made by other programs.
+    """Settings of new indexes, of searches, and of collections created by other programs.
 
     Attributes:
         index_type: Milvus's name of the index that a new collection gets: ``FLAT``, ``HNSW``,
             ``IVF_FLAT``, ``IVF_SQ8``, ``IVF_PQ``, ``SCANN``, ``DISKANN``, ``AUTOINDEX``,
-            ``HNSW_SQ``, ``IVF_RABITQ``, or any other that the server has. ``FLAT`` by default,
-            which looks at every record, and so ranks exactly.
-        index_params: what that index is built with, as in ``{"M": 16, "efConstruction": 200}``.
-        search_params: how hard an approximate index tries, as in ``{"ef": 500}`` or
-            ``{"nprobe": 64}``, instead of a recall; never less is sent than ``k`` needs.
-        recall: what share of the true neighbours an approximate index finds, on average. Its
-            effort is tuned to that, by one pass over the records in the first search.
+            ``HNSW_SQ``, ``IVF_RABITQ``, or any other that the server has. The default, ``FLAT``,
+            reads every record and so ranks exactly.
+        index_params: build parameters of the index, as in ``{"M": 16, "efConstruction": 200}``.
+        search_params: fixed search effort of an approximate index, as in ``{"ef": 500}`` or
+            ``{"nprobe": 64}``, instead of a recall; it is raised to what ``k`` needs.
+        recall: share of the true nearest records that an approximate index finds, on average. Its
+            effort is tuned to that by one pass over the records in the first search.
         shards: write channels of a new collection.
         replicas: copies of an index in memory, each on query nodes of its own.
         resource_groups: names of the groups of query nodes that hold the copies.
         mmap: map a new collection's files into memory instead of reading them in.
-        partition_key: a scalar field by whose values a new collection's records are kept
-            together, so that a filter on it looks at few of them.
-        key_field: the primary key of collections made by other programs.
-        vector_field: their field of vectors; needed where there are several.
+        partition_key: a scalar field by whose values a new collection's records are grouped, so
+            that a filter on it reads few of them.
+        key_field: the primary key of collections created by other programs.
+        vector_field: their vector field; needed if there are several.
     """
 
     index_type: Annotated[str, BeforeValidator(_upper), Field(pattern=r"^[A-Z][A-Z0-9_]*$")] = (

@@ -46,26 +46,26 @@ FilePath = Annotated[str, BeforeValidator(_plain), BeforeValidator(local_path)]
 class MilvusSettings(IndexSettings, RemoteSettings):
     """Settings of the Milvus backend. The names are FiftyOne's.
 
-    How indexes are built and searched is :class:`vecbridge_milvus.IndexSettings`, and part of this.
+    They include :class:`vecbridge_milvus.IndexSettings`: how indexes are built and searched.
 
     Attributes:
-        uri: ``http://host:19530``, ``https://...``, ``tcp://...`` or ``unix:...`` of a server; or
-            a path that ends in ``.db``, for Milvus Lite, which the processes that use it serve.
+        uri: ``http://host:19530``, ``https://...``, ``tcp://...`` or ``unix:...`` of a server; or a
+            path that ends in ``.db``, for Milvus Lite, served by the processes that use it.
             Credentials and a database in the address (``http://user:password@host:19530/db``) are
             taken out of it and mean the same as the settings ``user``, ``password`` and
             ``db_name``.
         user: name of the account, together with ``password``.
-        password: its password.
-        token: an API key, or ``user:password``, instead of the two.
+        password: the account's password.
+        token: an API key, or ``user:password``, instead of ``user`` and ``password``.
         secure: encrypt the connection; an ``https`` address always does.
         db_name: database of the server.
         client_key_path: the client's private key, for mutual TLS.
         client_pem_path: the client's certificate, for mutual TLS.
         ca_pem_path: the authority that signed the server's certificate, for mutual TLS.
         server_pem_path: the server's certificate or its authority, for one-way TLS.
-        server_name: name in the server's certificate, where it is not the address.
+        server_name: name in the server's certificate, if it differs from the address.
         timeout: seconds that one call may take, connecting included.
-        retry_timeout: seconds that a call goes on trying while the server is away, starting,
+        retry_timeout: seconds for which a call is retried while the server is away, starting,
             loading or busy; 0 to try once. The first connection is tried once in any case.
     """
 

@@ -50,40 +50,41 @@ _LIBPQ = frozenset(
 
 
 class PgvectorSettings(RemoteSettings):
-    """Where PostgreSQL is, and how vectors are kept there.
+    """Where PostgreSQL is, and how it stores vectors.
 
-    FiftyOne's own parameters of its ``pgvector`` backend are settings of the same names here. What
-    is given nowhere, libpq reads from its own variables (``PGHOST``, ``PGPASSWORD``) and files.
+    The parameters of FiftyOne's own ``pgvector`` backend are settings of the same names here. libpq
+    reads whatever is not set from its own variables (``PGHOST``, ``PGPASSWORD``) and files.
 
     Attributes:
         uri: ``postgresql://host:port/database``, or libpq's ``host=... dbname=...``. Credentials
-            and TLS parameters in it become settings of their own; where it names no host, libpq
+            and TLS parameters in it become settings of their own; if it names no host, libpq
             chooses one.
         connection_string: the same, under FiftyOne's name.
-        user: role that asks.
-        password: its password.
+        user: role to connect as.
+        password: the role's password.
         dbname: database of the server.
         parameters: further connection parameters of libpq.
-        sslmode: how the connection is encrypted, and the server's certificate checked.
+        sslmode: how the connection is encrypted and the server's certificate is checked.
         ssl_root_cert: the authority that signed the server's certificate.
         ssl_cert: the client's certificate, for mutual TLS.
         ssl_key: the client's private key, for mutual TLS.
         schema_name: schema of the tables.
-        table_names: table of an index, where it is not the index's own name.
-        id_column: column of the ids in a table that another program made; its primary key by
+        table_names: tables of indexes whose table has another name than the index.
+        id_column: column of the ids in a table that another program created; its primary key by
             default.
         vector_column: column of the vectors in such a table; the only one of its kind by default.
-        index_type: ``none`` searches exactly; ``hnsw`` and ``ivfflat`` by a recall.
+        index_type: ``none`` searches exactly; ``hnsw`` and ``ivfflat`` approximately, for a given
+            recall.
         recall: share of the true nearest records that an approximate search finds, on average.
         hnsw_m: links per record of an HNSW index.
-        hnsw_ef_construction: candidates that are looked at when a record is linked.
-        hnsw_ef_search: search effort to keep to, instead of one that is tuned for the recall.
-        ivfflat_lists: lists of an IVFFlat index; by default they grow with the records.
-        ivfflat_probes: search effort to keep to, instead of one that is tuned for the recall.
-        vector_type: ``vector``. The other one of FiftyOne's, ``halfvec``, would round vectors.
-        work_mem: memory of a sort, as PostgreSQL writes it; the server's own by default.
-        maintenance_work_mem: memory of building an index; the server's own by default.
-        pool_size: most connections of this store.
+        hnsw_ef_construction: candidates that are examined when a record is linked.
+        hnsw_ef_search: fixed search effort, instead of one that is tuned for the recall.
+        ivfflat_lists: lists of an IVFFlat index; by default the number grows with the records.
+        ivfflat_probes: fixed search effort, instead of one that is tuned for the recall.
+        vector_type: only ``vector``. FiftyOne's other type, ``halfvec``, would round vectors.
+        work_mem: memory for sorting, in PostgreSQL's notation; the server's own by default.
+        maintenance_work_mem: memory for building an index; the server's own by default.
+        pool_size: maximum number of connections of this store.
     """
 
     uri: str | None = None

@@ -21,29 +21,29 @@ _CONFIGS = ("hnsw_config", "optimizers_config", "wal_config")
 
 
 class QdrantSettings(RemoteSettings):
-    """Where Qdrant is, and how it keeps collections.
+    """Where Qdrant is, and how it stores collections.
 
-    FiftyOne's own parameters of its ``qdrant`` backend are settings of the same names here.
+    The parameters of FiftyOne's own ``qdrant`` backend are settings of the same names here.
 
     Attributes:
-        url: ``http://host:6333`` or ``https://host:6333``; by default a server of this machine.
-        path: folder of the embedded engine, instead of a server. One process at a time has it.
-        api_key: key of the server.
-        grpc_port: port at which the server speaks gRPC.
-        prefer_grpc: speak gRPC where possible.
-        collection_names: collection of an index, where it is not the index's own name.
-        vector_name: name of the vectors in a collection that another program made; the only ones
-            by default.
-        index_type: ``none`` searches exactly, and builds no graph; ``hnsw`` searches by a recall.
-            By default ``hnsw`` where ``hnsw_config`` is given.
+        url: ``http://host:6333`` or ``https://host:6333``; by default a server on this machine.
+        path: folder of the embedded engine, instead of a server. One process at a time can open it.
+        api_key: API key of the server.
+        grpc_port: gRPC port of the server.
+        prefer_grpc: use gRPC where possible.
+        collection_names: collections of indexes whose collection has another name than the index.
+        vector_name: name of the vectors in a collection that another program created; by default
+            the only ones.
+        index_type: ``none`` searches exactly and builds no graph; ``hnsw`` searches approximately,
+            for a given recall. The default is ``hnsw`` if ``hnsw_config`` is given.
         recall: share of the true nearest records that an approximate search finds, on average.
-        hnsw_ef: search effort to keep to, instead of one that is tuned for the recall.
-        hnsw_config: how the graph of a new collection is built, as Qdrant names it.
+        hnsw_ef: fixed search effort, instead of one that is tuned for the recall.
+        hnsw_config: how the graph of a new collection is built, by Qdrant's names.
         optimizers_config: how its segments are optimized.
-        wal_config: how its log is kept.
-        shard_number: how many shards it has.
-        replication_factor: how many copies of each shard there are.
-        write_consistency_factor: how many of them acknowledge a write; all by default.
+        wal_config: how its write-ahead log is kept.
+        shard_number: number of its shards.
+        replication_factor: number of replicas of each shard.
+        write_consistency_factor: number of replicas that must acknowledge a write; all by default.
     """
 
     url: str | None = None

@@ -23,24 +23,24 @@ class RedisSettings(RemoteSettings):
     The parameters of FiftyOne's own ``redis`` backend are settings of the same names here.
 
     Attributes:
-        uri: ``redis://user:password@host:port/db``, or ``rediss://`` for TLS; what it holds becomes
+        uri: ``redis://user:password@host:port/db``, or ``rediss://`` for TLS; its parts become
             settings of their own.
-        host: of the server.
-        port: of the server.
-        db: number of the database: 0, in which alone Redis searches.
-        username: who asks; the default user where none is named.
-        password: of the user.
+        host: host of the server.
+        port: port of the server.
+        db: number of the database; must be 0, the only one that Redis can search.
+        username: user to connect as; Redis's default user if left out.
+        password: the user's password.
         tls: encrypt the connection, and check the server's certificate.
         ssl_root_cert: the authority that signed the server's certificate.
         ssl_cert: the client's certificate, for mutual TLS.
         ssl_key: the client's private key, for mutual TLS.
-        index_names: the index of searches of an index, where it has not the index's own name.
-        algorithm: ``flat`` searches exactly; ``hnsw`` by a recall.
+        index_names: search indexes in Redis of those indexes whose search index has another name.
+        algorithm: ``flat`` searches exactly; ``hnsw`` approximately, for a given recall.
         recall: share of the true nearest records that an approximate search finds, on average.
         hnsw_m: links per record of an HNSW index.
-        hnsw_ef_construction: candidates that are looked at when a record is linked.
-        hnsw_ef_runtime: search effort to keep to, instead of one that is tuned for the recall.
-        pool_size: most connections of a store.
+        hnsw_ef_construction: candidates that are examined when a record is linked.
+        hnsw_ef_runtime: fixed search effort, instead of one that is tuned for the recall.
+        pool_size: maximum number of connections of a store.
     """
 
     uri: SecretStr | None = Field(default=None, exclude=True)

@@ -14,18 +14,19 @@ Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 class TorchSettings(Settings):
     """Where the records are kept, and what searches them.
 
-    Whatever the precision, rankings are exact: it decides how fast candidates are found, and how
-    many of them have to be looked at again.
+    Rankings are exact at every precision: it decides only how fast candidates are found, and how
+    many of them must be checked again.
 
     Attributes:
         path: a directory; ``None`` or ``":memory:"`` keeps the records in memory only.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for the first of
-            CUDA, MPS and the CPU that is there.
-        precision: of the products that find candidates. ``"auto"`` is the fastest that is proven:
-            ``float16`` on CUDA, ``bfloat16`` on a CPU with instructions for it, else ``float32``.
-        memory_mb: most megabytes of an index's vectors that are kept on the device in that
-            precision; a larger index is streamed through it in ``float32``. ``None``: half of the
-            device's memory, or a quarter of the computer's where they are the same.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for the first of CUDA,
+            MPS and the CPU that is available.
+        precision: precision of the products that find candidates. ``"auto"`` is the fastest with a
+            proven bound: ``float16`` on CUDA, ``bfloat16`` on a CPU with instructions for it, else
+            ``float32``.
+        memory_mb: maximum megabytes of an index's vectors to keep on the device in that precision;
+            a larger index is streamed through it in ``float32``. ``None``: half of the device's
+            memory, or a quarter of the computer's if the two are shared.
     """
 
     path: LocalPath | None = None

@@ -78,7 +78,7 @@ def test_index_is_switched_from_the_panel(
         panel.refresh()
         panel.await_row("moving")
         panel.do("moving", "Switch store", {1: "sklearn"}, str(tmp_path / "sklearn"))
-        panel.await_told("moving lives in sklearn now")
+        panel.await_told("moving now lives in sklearn")
         assert panel.rows()["moving"][:3] == ["✓ healthy", "sklearn", "50"]
         app.picture("panel-switched")
         digits.dataset.reload()

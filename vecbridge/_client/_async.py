@@ -106,17 +106,17 @@ def _like(method: Callable[..., Any], made: C, kind: str = "") -> C:
 
 
 class AsyncStore(_Awaited):
-    """A store whose methods are awaited: those of :class:`vecbridge.Store`, in its own threads.
+    """A :class:`vecbridge.Store` whose methods are awaited: they run in threads of its own.
 
-    The event loop never waits for the store. Reads are made several at a time, writes one at a
-    time, in the order in which they are asked for. A call that has not begun when its await is
-    cancelled is never made. One that has begun is made to its end; the await of a write ends with
-    it. :meth:`close` refuses calls that have not begun, and waits for the others.
+    The event loop never waits for the store. Several reads run at a time; writes run one at a time,
+    in the order in which they were called. A call that has not begun when its await is cancelled is
+    never made. A call that has begun runs to its end, and the await of a write lasts until then.
+    :meth:`close` refuses calls that have not begun, and waits for the others.
 
     Args:
-        store: what :func:`vecbridge.get_backend` gives.
-        readers: how many reads are made at a time. A store in this process gains nothing from more
-            of them than there are cores; a server answers as many as it has room for.
+        store: the store, as :func:`vecbridge.get_backend` returns it.
+        readers: how many reads run at a time. A store in this process gains nothing from more
+            readers than there are cores; a server answers as many as it has capacity for.
 
     Example:
         >>> import asyncio, vecbridge
@@ -141,7 +141,7 @@ class AsyncStore(_Awaited):
 
     @property
     def store(self) -> Store:
-        """The same store, for calls that wait."""
+        """The same store, for blocking calls."""
         return self._plain
 
     @property
@@ -151,12 +151,12 @@ class AsyncStore(_Awaited):
 
     @property
     def single_writer(self) -> bool:
-        """Whether processes that write to it at once only wait for each other, as to one file."""
+        """Whether processes that write at once only wait for each other, as for one file."""
         return self._plain.single_writer
 
     @property
     def backend(self) -> Backend:
-        """The store's own object, for what only that store can do."""
+        """The store's own object, for features that only that store has."""
         return self._plain.backend
 
     create_index = _opens(Store.create_index)
@@ -166,21 +166,20 @@ class AsyncStore(_Awaited):
     drop_index = _writes(Store.drop_index)
 
     async def close(self) -> None:
-        """Close the connection and every index opened over it. May be called twice."""
+        """Close the connection and every index opened over it. Can be called more than once."""
         self._plain._lifetime.end()  # noqa: SLF001 - what has not begun is refused from now on
         await self._threads.close(self._plain.close)
 
 
 class AsyncIndex(_Awaited):
-    """An index whose methods are awaited: those of :class:`vecbridge.Index`, in a store's threads.
+    """A :class:`vecbridge.Index` whose methods are awaited: they run in its store's threads.
 
-    ``scan``, ``neighbors`` and ``neighbors_within`` are asynchronous iterators. That of a scan
-    makes no tables: take the one of :attr:`index`, in a thread. A ``progress`` function is called
-    in the thread that does the work. There is no ``len(index)``: await
-    :meth:`count`.
+    ``scan``, ``neighbors`` and ``neighbors_within`` are asynchronous iterators. A scan has no
+    ``to_arrow()`` here: call that of :attr:`index` in a thread. A ``progress`` function is called
+    in the thread that does the work. There is no ``len(index)``: await :meth:`count`.
 
     Args:
-        index: the same index, for calls that wait.
+        index: the same index, for blocking calls.
         store: the store whose threads are used.
     """
 
@@ -197,12 +196,12 @@ class AsyncIndex(_Awaited):
 
     @property
     def index(self) -> Index:
-        """The same index, for calls that wait."""
+        """The same index, for blocking calls."""
         return self._plain
 
     @property
     def engine(self) -> VectorIndex:
-        """The store's own object, for what only that store can do."""
+        """The store's own object, for features that only that store has."""
         return self._plain.engine
 
     @property
@@ -234,7 +233,7 @@ class AsyncIndex(_Awaited):
     duplicates = _reads(Index.duplicates)
 
     async def close(self) -> None:
-        """Release what this index alone holds. May be called twice."""
+        """Release what this index alone holds. Can be called more than once."""
         await self._threads.write(self._plain.close)
 
 

@@ -33,8 +33,8 @@ class Index(RecordIndex):
 
     Args:
         engine: the store's implementation.
-        consistency: level of a read that asks for none; the index's own by default.
-        budgets: how much a read may take at a time.
+        consistency: level of reads that do not name one; the index's own by default.
+        budgets: limits on what one read may take at a time.
 
     Example:
         >>> import vecbridge
@@ -65,16 +65,17 @@ class Index(RecordIndex):
 
         Args:
             queries: ``(q, d)``, or ``(d,)`` for one query.
-            k: how many hits; more than there are gives all, ``None`` asks for all.
+            k: number of hits per query; fewer if there are not as many candidates. ``None`` returns
+                all.
             within: only these ids are candidates; unknown ones are ignored.
             where: only records that match are candidates, as in ``field("label") == "cat"``.
             consistency: level of the read; the index's own by default.
             ranking: ``"exact"`` gives the contract's ranking, the same bits from every store that
                 declares ``exact``, and an approximate index's own choice of records otherwise.
                 ``"certified"`` gives the contract's ranking from every store: an approximate index
-                is passed over, and every record in scope is read. ``"no-scan"`` never reads every
-                record to certify an answer: where float32 cannot decide the ranking, the answer
-                says ``exact=False``. ``"native"`` gives the engine's own distances.
+                is bypassed, and every record in scope is read. ``"no-scan"`` never reads every
+                record to certify an answer: where float32 cannot decide the ranking, the answer has
+                ``exact=False``. ``"native"`` gives the engine's own distances.
             fields: names of the fields to return with the hits; ``True`` for all.
 
         Returns:
@@ -82,9 +83,9 @@ class Index(RecordIndex):
 
         Raises:
             InvalidInputError: an argument is unusable.
-            UnsupportedError: the records have no fields to filter by, or there is no level as
-                strong as is asked for, or ``"no-scan"`` and a filter that the engine cannot
-                evaluate.
+            UnsupportedError: the records have no fields to filter by, the store offers no level as
+                strong as the requested one, or ``"no-scan"`` is combined with a filter that the
+                engine cannot evaluate.
         """
         array = vector_values.queries(queries, dimension=self.info.dimension)
         wanted = parse_ranking(ranking)
@@ -116,7 +117,7 @@ class Index(RecordIndex):
 
         Args:
             queries: ``(q, d)``, or ``(d,)`` for one query.
-            k: how many hits; ``None`` ranks everything.
+            k: number of hits; ``None`` ranks everything.
             within: only these ids are candidates.
             where: only records that match are candidates.
             consistency: level of the read.
@@ -148,21 +149,21 @@ class Index(RecordIndex):
 
         Args:
             queries: ``(q, d)`` with at least one query, or ``(d,)``.
-            k: how many hits; ``None`` ranks everything.
+            k: number of hits; ``None`` ranks everything.
             aggregation: ``"mean"`` ranks by the distance to the mean of the queries;
                 ``"post-mean"``, ``"post-min"`` and ``"post-max"`` by the mean, least and greatest
                 of the distances to each query.
-            farthest: the farthest records instead, farthest first.
+            farthest: return the farthest records instead, farthest first.
             within: only these ids are candidates.
             where: only records that match are candidates.
             consistency: level of the read.
-            ranking: as of :meth:`search`. Every other answer than the nearest to the mean is
-                certified anyway, and takes only ``"exact"`` and ``"certified"``.
+            ranking: as for :meth:`search`. Any answer other than the nearest to the mean is always
+                certified, and accepts only ``"exact"`` and ``"certified"``.
             fields: names of the fields to return with the hits; ``True`` for all.
 
         Raises:
             InvalidInputError: an argument is unusable, or there is no query.
-            UnsupportedError: as of :meth:`search`.
+            UnsupportedError: as for :meth:`search`.
         """
         wanted = parse_aggregation(aggregation)
         if parse_ranking(ranking) in ("no-scan", "native") and (farthest or wanted != "mean"):
@@ -213,7 +214,7 @@ class Index(RecordIndex):
         where: Filter | None = None,
         consistency: Consistency | None = None,
     ) -> list[Candidates]:
-        """Return the engine's candidates, as :meth:`vecbridge.VectorIndex.candidates` says."""
+        """Return the engine's candidates; see :meth:`vecbridge.VectorIndex.candidates`."""
         scope = self._scope(within, where, consistency).distinct()
         array = vector_values.queries(queries, dimension=self.info.dimension)
         count = validate.positive(k, "k")
@@ -242,7 +243,7 @@ class Index(RecordIndex):
 
         Args:
             queries: ``(q, d)``, or ``(d,)`` for one query.
-            radius: the largest distance, itself included, on the scale of the index's metric.
+            radius: the largest distance (inclusive), on the scale of the index's metric.
             within: only these ids are candidates.
             where: only records that match are candidates.
             consistency: level of the read.
@@ -252,8 +253,8 @@ class Index(RecordIndex):
             One :class:`Hits` per query.
 
         Raises:
-            InvalidInputError: an argument is unusable, such as a radius that is no number.
-            UnsupportedError: as of :meth:`Index.search`.
+            InvalidInputError: an argument is unusable, such as a radius that is not a number.
+            UnsupportedError: as for :meth:`Index.search`.
 
         Example:
             >>> import vecbridge
@@ -286,17 +287,17 @@ class Index(RecordIndex):
         progress: Progress | None = None,
         fields: FieldNames = None,
     ) -> Iterator[tuple[str, Hits]]:
-        """Yield for every record the nearest others: exact, itself left out, ties by id.
+        """Yield every record's nearest neighbours: exact, without the record itself, ties by id.
 
-        The records in scope are read once, as they are then. Memory: three copies of their vectors
-        at most, 24 bytes per record and neighbour, and about 128 MiB.
+        The records in scope are read once; later changes are not seen. Memory: at most three copies
+        of their vectors, 24 bytes per record and neighbour, and about 128 MiB.
 
         Args:
-            k: how many others per record; ``None`` ranks them all, one record at a time.
+            k: number of neighbours per record; ``None`` ranks all others, one record at a time.
             within: only these ids take part.
             where: only records that match take part.
             consistency: level of the read.
-            progress: called with how much is done of how much, at intervals.
+            progress: called at intervals with how much is done, and of how much.
             fields: names of the fields to return with the hits; ``True`` for all.
 
         Yields:
@@ -327,10 +328,10 @@ class Index(RecordIndex):
         progress: Progress | None = None,
         fields: FieldNames = None,
     ) -> Iterator[tuple[str, Hits]]:
-        """Yield for every record the others within a distance; otherwise as :meth:`neighbors`.
+        """Yield every record's neighbours within a distance; otherwise like :meth:`neighbors`.
 
         Raises:
-            InvalidArgumentError: the radius is no number.
+            InvalidArgumentError: the radius is not a number.
         """
         limit = neighborhoods.parse_radius(radius)
         names = parse_field_names(fields, self.info)
@@ -347,24 +348,25 @@ class Index(RecordIndex):
         consistency: Consistency | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Hits]:
-        """Return the records that are within a distance of one that is kept.
+        """Return near duplicates: the records within a distance of one that is kept.
 
-        In ascending order of ids, a record is kept if no record that was kept before is within the
-        distance; so all kept records are farther apart. Memory as for :meth:`neighbors`.
+        Records are visited in ascending order of ids. A record is kept unless one that was kept
+        before is within the distance; so all kept records are farther apart. Memory as for
+        :meth:`neighbors`.
 
         Args:
             radius: the largest distance of a duplicate.
             within: only these ids take part.
             where: only records that match take part.
             consistency: level of the read.
-            progress: called with how much is done of how much, at intervals.
+            progress: called at intervals with how much is done, and of how much.
 
         Returns:
-            For each kept record that has any, the duplicates that are nearest to it (among the
-            kept ones; ties by id), nearest first.
+            For each kept record that has duplicates, those that are nearer to it than to any other
+            kept record (ties by id), nearest first.
 
         Raises:
-            InvalidArgumentError: the radius is no number.
+            InvalidArgumentError: the radius is not a number.
 
         Example:
             >>> import vecbridge

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 
 class RecordIndex:
-    """The part of :class:`vecbridge.Index` that reads and writes records by id.
+    """Read and write records by id: a part of :class:`vecbridge.Index`.
 
     Args:
         engine: the store's implementation.
-        consistency: level of a read that asks for none; the index's own by default.
-        budgets: how much a read may take at a time.
+        consistency: level of reads that do not name one; the index's own by default.
+        budgets: limits on what one read may take at a time.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RecordIndex:
 
     @property
     def engine(self) -> VectorIndex:
-        """The store's own object, for what only that store can do."""
+        """The store's own object, for features that only that store has."""
         return self._engine
 
     @property
@@ -104,22 +104,23 @@ class RecordIndex:
         *,
         drop_unsupported: bool = False,
     ) -> None:
-        """Insert records, or replace those whose ids are there already.
+        """Insert records, or replace those whose ids exist already.
 
-        Any size: batches are made to fit the store. Doing the same call again is always safe.
+        Any number of records: they are written in batches that fit the store. Repeating the call is
+        always safe.
 
         Args:
             ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
             vectors: ``(n, d)``, anything array-like: arrays, tensors, lists of them, a column of
                 pandas or Arrow; converted to float32 once, never changed.
             fields: a column of ``n`` values for each scalar field of the index.
-            drop_unsupported: write although the store's own columns that ``info.unsupported``
-                names are erased from the records that are replaced.
+            drop_unsupported: write even if that erases the store's own columns, which
+                ``info.unsupported`` names, from the records that are replaced.
 
         Raises:
             InvalidInputError: an argument is unusable; nothing was written.
             UnsupportedError: ``info.unsupported`` names what would be erased; nothing was written.
-            PartialWriteError: the store failed part-way; it says which ids are written.
+            PartialWriteError: the store failed part-way; the error lists the ids that were written.
             BackendError: the store failed before anything was acknowledged.
         """
         upsert_records(
@@ -146,34 +147,36 @@ class RecordIndex:
     ) -> Imported:
         """Upsert the rows of a data frame, an Arrow table, or records. Needs pyarrow.
 
-        The table is checked whole before anything is written. How its types become ids, vectors
-        and fields is on the page *Import what you have*.
+        The whole table is checked before anything is written. The page *Import what you have*
+        explains how its types become ids, vectors and fields.
 
         Args:
             table: a data frame of pandas or polars; a table, record batch or dataset of Arrow, or
                 anything with ``__arrow_c_stream__``; or an iterable of records, mappings such as
                 ``{"id": "a", "vector": [1.0, 0.0], "label": "cat"}``, in which an optional field
-                may be left out. What can be read once only is kept on disk meanwhile.
-            id_column: of the ids; by default ``id``, ``_id``, ``uuid``, ``guid`` or ``key``.
-            vector_column: of the vectors; by default ``vector``, or the only list of floats.
+                may be left out. Input that can be read only once is kept on disk meanwhile.
+            id_column: column of the ids; by default ``id``, ``_id``, ``uuid``, ``guid`` or ``key``.
+            vector_column: column of the vectors; by default ``vector``, or the only list of floats.
             fields: columns to take, or a mapping from columns to the names of their fields;
                 ``"*"`` stands for all others. All columns by default.
             skip: columns to leave out.
-            types: types of fields by column, as in ``{"taken": "timestamp"}`` for texts.
-            flatten: take the values of a struct as columns: ``place.city`` is field ``place_city``.
-            timezone: of times without one, such as ``"UTC"``; they are refused otherwise.
-            on_error: ``"skip"`` leaves out the rows that the index does not take.
-            rejects: the file of JSON lines that lists what is left out, and why.
-            overwrite: replace that file if it is there.
-            drop_unsupported: as of :meth:`upsert`.
+            types: types of fields by column, as in ``{"taken": "timestamp"}`` for strings.
+            flatten: turn the values of a struct into columns: ``place.city`` is field
+                ``place_city``.
+            timezone: time zone of times that have none, such as ``"UTC"``; by default they are
+                refused.
+            on_error: ``"skip"`` leaves out the rows that the index does not accept.
+            rejects: a JSON Lines file to write, which lists what was left out, and why.
+            overwrite: replace that file if it exists.
+            drop_unsupported: as for :meth:`upsert`.
             progress: called after each batch.
 
         Raises:
-            InvalidInputError: a column or a value cannot be taken; all columns of which that is so
-                are named, and nothing was written.
+            InvalidInputError: a column or a value is unusable; every such column is named, and
+                nothing was written.
             MissingDependencyError: pyarrow is not installed.
-            UnsupportedError: as of :meth:`upsert`.
-            PartialWriteError: the store failed part-way; doing the same call again is safe.
+            UnsupportedError: as for :meth:`upsert`.
+            PartialWriteError: the store failed part-way; repeating the call is safe.
             BackendError: the store failed before anything was acknowledged.
         """
         # Not before it is needed: importing vecbridge is to stay cheap.
@@ -191,20 +194,20 @@ class RecordIndex:
 
     @operation
     def delete(self, ids: Iterable[str] | None = None, *, where: Filter | None = None) -> None:
-        """Remove records by id or by filter; ids that are not there are ignored.
+        """Remove records by id or by filter; ids without a record are ignored.
 
         Args:
             ids: of the records.
-            where: remove every record that matches, instead. They are found first, at the
-                strongest level of the index, and removed by id: a record that another writer
-                changes meanwhile is removed too.
+            where: remove every record that matches, instead. The records are found first, at the
+                strongest level of the index, then removed by id: a record that another writer
+                changes in between is removed too.
 
         Raises:
             InvalidArgumentError: both ``ids`` and ``where`` are given, or the filter is unusable;
                 nothing was deleted.
             InvalidIdError: an id is unusable, or there are neither ids nor a filter; nothing was
                 deleted.
-            BackendError: the store failed; doing the same call again is always safe.
+            BackendError: the store failed; repeating the call is always safe.
         """
         if where is None:
             if ids is None:
@@ -220,18 +223,18 @@ class RecordIndex:
 
     @operation
     def update_fields(self, ids: Iterable[str], fields: Fields) -> None:
-        """Replace some fields of records, and leave their vectors and other fields as they are.
+        """Replace some fields of records; keep their vectors and other fields as they are.
 
-        Records are read, changed and written again, batch by batch: what another writer changes
-        of the same records meanwhile is lost.
+        Records are read, changed and written back, batch by batch: changes that another writer
+        makes to the same records in between are lost.
 
         Args:
-            ids: ``n`` distinct ids of records that are there.
+            ids: ``n`` distinct ids of existing records.
             fields: a column of ``n`` values for each field that changes.
 
         Raises:
             InvalidInputError: an argument is unusable, or an id has no record; nothing was written.
-            PartialWriteError: the store failed part-way; it says which ids are written.
+            PartialWriteError: the store failed part-way; the error lists the ids that were written.
             BackendError: the store failed before anything was acknowledged.
         """
         update_fields(self._checked, ids, fields, self._lifetime.backend)
@@ -247,8 +250,8 @@ class RecordIndex:
     ) -> Records:
         """Return records in request order, bit for bit as they were written.
 
-        Ids that are not there are listed in :attr:`Records.missing`; an id that is asked for twice
-        comes once. The vectors are ``(m, d)`` float32.
+        Ids without a record are listed in :attr:`Records.missing`; an id that is given twice is
+        returned once. The vectors are ``(m, d)`` float32.
 
         Args:
             ids: of the records.
@@ -259,7 +262,7 @@ class RecordIndex:
 
         Raises:
             InvalidIdError: an id is unusable.
-            InvalidArgumentError: the index has no field of such a name.
+            InvalidArgumentError: the index has no field of that name.
         """
         names = parse_field_names(fields, self.info)
         checked = validate.ids(ids, unique=False)
@@ -271,7 +274,7 @@ class RecordIndex:
     def contains(
         self, ids: Iterable[str], *, consistency: Consistency | None = None
     ) -> NDArray[np.bool_]:
-        """Return whether each id is there: ``(n,)`` bools, one per id, in request order.
+        """Return whether each id has a record: ``(n,)`` bools, in request order.
 
         Raises:
             InvalidIdError: an id is unusable.
@@ -316,14 +319,15 @@ class RecordIndex:
         vectors: bool = True,
         consistency: Consistency | None = None,
     ) -> Scan:
-        """Return every live record once, in batches; ``scan().to_arrow()`` makes a table of them.
+        """Return every live record once, in batches; ``scan().to_arrow()`` gives a table instead.
 
         With ``start``, ``stop`` or ``after`` they come in ascending order of ids, by code point;
         otherwise in any order. The next page of a listing is
         ``next(index.scan(50, after=last_id), None)``.
 
         Args:
-            batch_size: most records at a time; by default as many as fit the budget, 16 MiB.
+            batch_size: largest number of records per batch; by default as many as fit the budget,
+                16 MiB.
             where: only records that match.
             start: only ids from this one on.
             stop: only ids before this one.
@@ -334,7 +338,7 @@ class RecordIndex:
             consistency: level of the read.
 
         Raises:
-            InvalidArgumentError: the index has no field of such a name.
+            InvalidArgumentError: the index has no field of that name.
         """
         names = parse_field_names(fields, self.info)
         size = (
@@ -353,14 +357,14 @@ class RecordIndex:
 
     @operation
     def partitions(self, count: int, *, consistency: Consistency | None = None) -> list[IdRange]:
-        """Return ranges of ids that together hold every record once, about as many each.
+        """Return ranges of ids that together hold every record once, with about as many in each.
 
         A range is what ``scan(start=, stop=)`` takes. The first has no lower end and the last no
-        upper one, so that records that are written later have their range too. A single range
-        begins with the smallest of all ids: without any end, the scan would be in any order.
+        upper end, so that records written later belong to a range too. A single range starts at the
+        smallest possible id: a scan without start and stop could be in any order.
 
         Args:
-            count: how many ranges; there are fewer where there are fewer records.
+            count: number of ranges; fewer if there are fewer records.
             consistency: level of the read.
 
         Example:
@@ -374,7 +378,7 @@ class RecordIndex:
         return partition(self._checked, parts, self._level(consistency))
 
     def close(self) -> None:
-        """Release what this index alone holds. May be called twice."""
+        """Release what this index alone holds. Can be called more than once."""
         self._lifetime.end()
         self._engine.close()
 

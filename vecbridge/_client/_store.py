@@ -21,19 +21,20 @@ from vecbridge.locks import reentrant_lock
 
 
 class Store:
-    """A configured store, as :func:`vecbridge.get_backend` gives it. Connects on first use.
+    """A configured store, as :func:`vecbridge.get_backend` returns it. Connects on first use.
 
-    It can be pickled, unless it is in memory: what travels is how it was configured, without
-    secrets, and where it arrives it connects again, on first use. That process takes secrets from
-    its own environment or ``brain_config.json``; where they are not there, the first call says so.
+    A store can be pickled unless it is in memory. The pickle holds its configuration, without
+    secrets; the unpickled store connects on first use. The receiving process reads secrets from its
+    own environment or ``brain_config.json``; if they are missing there, the first call raises an
+    error that says so.
 
     Args:
         backend: the store's implementation.
-        metric: metric of a new index where none is asked for.
-        consistency: default level of a new index where none is asked for.
-        budgets: how much a read of its indexes may take at a time.
-        origin: makes the backend again in another process; a store without one cannot be pickled.
-        single_writer: whether processes that write to it at once only wait for each other.
+        metric: metric of new indexes that are created without one.
+        consistency: default level of new indexes that are created without one.
+        budgets: limits on what one read of its indexes may take at a time.
+        origin: recreates the backend in another process; a store without one cannot be pickled.
+        single_writer: whether processes that write to it at the same time only wait for each other.
 
     Example:
         >>> import vecbridge
@@ -96,12 +97,12 @@ class Store:
 
     @property
     def single_writer(self) -> bool:
-        """Whether processes that write to it at once only wait for each other, as to one file."""
+        """Whether processes that write at once only wait for each other, as for one file."""
         return self._single_writer
 
     @property
     def backend(self) -> Backend:
-        """The store's own object, for what only that store can do."""
+        """The store's own object, for features that only that store has."""
         return self._made or self._made_here()
 
     @traced
@@ -114,16 +115,17 @@ class Store:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """Make an empty index.
+        """Create an empty index.
 
         Args:
-            name: a letter or underscore, then letters, digits and underscores; at most 255.
+            name: a letter or underscore, then letters, digits and underscores; at most 255
+                characters.
             dimension: length of its vectors, 1 to 32768.
             metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``; the configured one, or
                 cosine, by default.
             fields: name and type (``"string"``, ``"integer"``, ``"float"``, ``"boolean"``) of
                 each scalar field that every record will carry.
-            consistency: what a read sees that asks for no level; the store's default otherwise.
+            consistency: level of reads that do not name one; the store's default if left out.
 
         Raises:
             InvalidArgumentError: an argument is unusable.
@@ -152,13 +154,13 @@ class Store:
 
         Args:
             name: its name.
-            dimension: the length of vectors that it must have, if that matters.
-            metric: the metric that it must have, if that matters.
-            consistency: what a read sees that asks for no level; otherwise what the index was
+            dimension: the dimension that it must have, if given.
+            metric: the metric that it must have, if given.
+            consistency: level of reads that do not name one; by default, the one that the index was
                 created with.
 
         Raises:
-            IndexNotFoundError: there is none of that name.
+            IndexNotFoundError: there is no index of that name.
             SchemaMismatchError: it has another dimension or metric.
         """
         expected = None if metric is None else parse_metric(metric)
@@ -181,15 +183,16 @@ class Store:
         fields: Mapping[str, FieldType] | None = None,
         consistency: Consistency | None = None,
     ) -> Index:
-        """Open an index, or make it where there is none.
+        """Open an index, or create it if it does not exist.
 
         Args:
             name: its name.
-            dimension: the length of vectors that it has or gets.
-            metric: the metric that it has or gets; the configured one, or cosine, by default.
-            fields: the fields that it has or gets; by default those of an existing index, and none
-                in a new one.
-            consistency: what a read sees that asks for no level.
+            dimension: the dimension that it has, or is created with.
+            metric: the metric that it has, or is created with; by default the configured one, or
+                cosine.
+            fields: the fields that it has, or is created with; by default those of an existing
+                index, and none in a new one.
+            consistency: level of reads that do not name one.
 
         Raises:
             SchemaMismatchError: it exists with another dimension, metric or set of fields.
@@ -226,12 +229,12 @@ class Store:
         """Remove an index and its records.
 
         Raises:
-            IndexNotFoundError: there is none of that name.
+            IndexNotFoundError: there is no index of that name.
         """
         self.backend.drop_index(validate.index_name(name))
 
     def close(self) -> None:
-        """Close the connection and every index opened over it. May be called twice."""
+        """Close the connection and every index opened over it. Can be called more than once."""
         self._lifetime.end()
         if self._made is not None:
             self._made.close()
@@ -305,7 +308,7 @@ class _Opened(Index):
         return vars(self)[name]
 
     def close(self) -> None:
-        """Release what this index alone holds. May be called twice."""
+        """Release what this index alone holds. Can be called more than once."""
         if "_engine" in vars(self):
             super().close()
         self._lifetime.end()

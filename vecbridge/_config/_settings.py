@@ -63,13 +63,13 @@ _LONGEST_WORD = 20
 class Settings(BaseModel):
     """Base of every backend's settings.
 
-    A secret is declared as :class:`pydantic.SecretStr`; then no message and no listing shows it.
-    Settings are immutable, and never show the input that they refuse.
+    Declare a secret as :class:`pydantic.SecretStr`, so that no message or listing shows it.
+    Settings are immutable, and their errors never show the rejected input.
 
     Attributes:
-        metric: metric of a new index where none is asked for.
-        consistency_level: default level of a new index where none is asked for; Milvus's words
-            (``Session``, ``Eventually``) are understood.
+        metric: metric of new indexes that are created without one.
+        consistency_level: default level of new indexes that are created without one; Milvus's names
+            (``Session``, ``Eventually``) are accepted.
 
     Example:
         >>> class MySettings(Settings):

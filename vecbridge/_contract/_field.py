@@ -28,8 +28,8 @@ from vecbridge._errors import InvalidArgumentError
 class field:  # noqa: N801  (reads as a function: field("label") == "cat")
     """A scalar field, to be compared with values of its type.
 
-    Where a record has no value of the field, every condition on it is false but
-    :meth:`is_missing`, and ``~`` makes it true.
+    If a record has no value of the field, every condition on it except :meth:`is_missing` is false,
+    and ``~`` of the condition is true.
 
     Args:
         name: the field's name in the index.
@@ -68,45 +68,45 @@ class field:  # noqa: N801  (reads as a function: field("label") == "cat")
         """Match records whose field equals one of the values.
 
         Args:
-            values: any number of values; a generator is used up.
+            values: any number of values; a generator is consumed.
 
         Raises:
-            InvalidArgumentError: it is one value, such as a string, and not several.
+            InvalidArgumentError: a single value, such as a string, was given instead of several.
         """
         found = several(self._name, values, "is_in")
         return OneOf(self._name, tuple(map(_in_utc, found)))
 
     def between(self, least: Operand, greatest: Operand) -> And:
-        """Match records whose field is at least one value and at most another."""
+        """Match records whose field is between two values, both included."""
         return And(self >= least, self <= greatest)
 
     def is_missing(self) -> IsMissing:
-        """Match records that have no value of the field; only an optional one may have none."""
+        """Match records without a value of the field; only an optional field may lack one."""
         return IsMissing(self._name)
 
     def starts_with(self, prefix: str) -> StartsWith:
-        """Match records whose string begins with another, character by character."""
+        """Match records whose string begins with a prefix, compared character by character."""
         return StartsWith(self._name, prefix)
 
     def contains(self, value: str) -> Contains:
-        """Match records whose string has another in it, or whose list of strings has an element."""
+        """Match records whose string contains a substring, or whose list contains an element."""
         return Contains(self._name, value)
 
     def contains_any(self, values: Iterable[str]) -> ContainsAny:
         """Match records whose list of strings has at least one of several elements.
 
         Raises:
-            InvalidArgumentError: it is one value, and not several.
+            InvalidArgumentError: a single value was given instead of several.
         """
         return ContainsAny(self._name, several(self._name, values, "contains_any"))
 
     def contains_all(self, values: Iterable[str]) -> Filter:
         """Match records whose list of strings has each of several elements.
 
-        Without elements, it matches every record that has a list.
+        With no elements given, it matches every record that has a list.
 
         Raises:
-            InvalidArgumentError: it is one value, and not several.
+            InvalidArgumentError: a single value was given instead of several.
         """
         found = several(self._name, values, "contains_all")
         conditions: list[Filter] = [Contains(self._name, value) for value in found]

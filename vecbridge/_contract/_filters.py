@@ -84,7 +84,7 @@ class Comparison(_Combinable):
 
 @dataclass(frozen=True, repr=False)
 class OneOf(_Combinable):
-    """A field that has one of several values; none of them matches nothing."""
+    """A field that equals one of several values; an empty list matches nothing."""
 
     name: str
     values: tuple[Scalar, ...]
@@ -92,14 +92,14 @@ class OneOf(_Combinable):
 
 @dataclass(frozen=True, repr=False)
 class IsMissing(_Combinable):
-    """A field of which the record has no value."""
+    """A field that has no value in the record."""
 
     name: str
 
 
 @dataclass(frozen=True, repr=False)
 class StartsWith(_Combinable):
-    """A string that begins with another. A settled filter has comparisons in its place."""
+    """A string that begins with a prefix. A settled filter has comparisons in its place."""
 
     name: str
     prefix: str
@@ -107,7 +107,7 @@ class StartsWith(_Combinable):
 
 @dataclass(frozen=True, repr=False)
 class Contains(_Combinable):
-    """A string that has another in it, or a list of strings that has an element."""
+    """A string that contains a substring, or a list of strings that contains an element."""
 
     name: str
     value: str
@@ -115,7 +115,7 @@ class Contains(_Combinable):
 
 @dataclass(frozen=True, repr=False)
 class ContainsAny(_Combinable):
-    """A list of strings that has at least one of several elements."""
+    """A list of strings that contains at least one of several elements."""
 
     name: str
     values: tuple[str, ...]

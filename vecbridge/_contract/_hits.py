@@ -17,7 +17,7 @@ from vecbridge._contract._tabular import Tabular
 
 
 class Hit(NamedTuple):
-    """One record of an answer: id, distance, and the fields that were asked for."""
+    """One record of an answer: its id, its distance, and the requested fields."""
 
     id: str
     distance: float
@@ -31,10 +31,10 @@ class Hits(Value, Tabular):
     Attributes:
         ids: the records' ids.
         distances: ``(len(ids),)`` float64, never descending; lower is nearer for every metric.
-        exact: certified to be the beginning of the exact ranking. ``False`` means that the
-            membership is the engine's own (an approximate index, ``ranking="native"``), or that a
-            scan would have been needed to certify it (``ranking="no-scan"``).
-        fields: a column of ``len(ids)`` values for each field that was asked for with ``fields=``.
+        exact: certified to be the beginning of the exact ranking. ``False`` means that which
+            records are in it is the engine's choice (an approximate index, ``ranking="native"``),
+            or that a scan would have been needed to certify it (``ranking="no-scan"``).
+        fields: a column of ``len(ids)`` values for each field that was requested with ``fields=``.
         types: the type of each of these fields. An engine need not give them.
 
     Example:
@@ -54,11 +54,11 @@ class Hits(Value, Tabular):
     def take(self, rows: Rows) -> Hits:
         """Return the hits at some positions, in the order of the positions.
 
-        The answer says ``exact`` where this one does and the positions are ``0, 1, 2, ...``: other
-        hits than the first ones are not the beginning of a ranking.
+        The result is ``exact`` if this answer is and the positions are ``0, 1, 2, ...``: any other
+        selection is not the beginning of a ranking.
 
         Args:
-            rows: ``(n,)`` integers; no mask of booleans.
+            rows: ``(n,)`` integers, not a boolean mask.
 
         Raises:
             InvalidArgumentError: the positions are not integers.
@@ -72,11 +72,11 @@ class Hits(Value, Tabular):
     def to_arrow(self) -> Any:
         """Return the hits as a ``pyarrow.Table`` of ids, distances and fields. Needs pyarrow.
 
-        Types are those of the fields, whatever the values; see :attr:`types`. Where that does not
-        have a field, its type is that of its values, and null where there are none.
+        Types are those of the fields, whatever the values; see :attr:`types`. For a field that is
+        not listed there, the type is that of its values, or null if there are none.
 
         Raises:
-            MissingDependencyError: it is not installed.
+            MissingDependencyError: pyarrow is not installed.
         """
         with needing("Arrow tables", "pyarrow"):
             from vecbridge._contract import _arrow
@@ -112,13 +112,13 @@ class Hits(Value, Tabular):
 
 @dataclass(frozen=True, eq=False)
 class Candidates(Value):
-    """Records among which an engine promises the best answers to one query to be.
+    """The records that an engine offers as answers to one query, and a bound on all others.
 
     Attributes:
         ids: the records' ids, in any order, without duplicates.
         vectors: ``(len(ids), d)`` float32, the stored vectors, bit for bit.
         lower_bound: a proven lower bound of the exact distance of every record that is *not*
-            listed. ``inf`` says that nothing is left out, ``-inf`` that nothing is promised.
+            listed. ``inf`` means that nothing is left out, ``-inf`` that nothing is promised.
     """
 
     ids: tuple[str, ...]
@@ -128,11 +128,11 @@ class Candidates(Value):
     def take(self, rows: Rows) -> Candidates:
         """Return the candidates at some positions, in the order of the positions.
 
-        The lower bound stays as it is. It says nothing of a candidate that is left out: leave out
-        only what is not in scope.
+        The lower bound stays as it is. It says nothing about a candidate that is left out, so leave
+        out only what is not in scope.
 
         Args:
-            rows: ``(n,)`` integers; no mask of booleans.
+            rows: ``(n,)`` integers, not a boolean mask.
 
         Raises:
             InvalidArgumentError: the positions are not integers.

@@ -19,17 +19,18 @@ MAX_TEXT_BYTES = 65535
 
 @dataclass(frozen=True, kw_only=True)
 class FieldLimits:
-    """What a scalar field holds of the values of its type; by default all of them.
+    """The values that a scalar field can hold; by default, every value of its type.
 
-    A store declares here what another program has made narrower. The client layer refuses what
-    does not fit before anything is written, and decides the filters that such values need.
+    A store declares here which fields another program has made narrower. The client layer refuses
+    values that do not fit before anything is written, and decides the filters that compare with
+    such values.
 
     Attributes:
         smallest: smallest integer that the field holds.
         largest: largest integer that it holds.
         max_bytes: longest string that it holds, alone or in a list, in bytes of UTF-8.
         max_strings: most strings of a list that it holds.
-        single_precision: its floats have 32 bits, and others are no values of it.
+        single_precision: its floats have 32 bits; it holds no others.
         pushable: the engine evaluates filters on the field. Otherwise the client layer does.
     """
 

@@ -49,16 +49,16 @@ class VectorIndex(Protocol):
     def upsert(
         self, ids: Sequence[str], vectors: NDArray[np.float32], fields: Fields | None = None
     ) -> None:
-        """Insert records or replace them whole. Acknowledged means kept."""
+        """Insert records, or replace them completely. An acknowledged write is kept."""
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Remove records; ids that are not there are ignored."""
+        """Remove records; ids without a record are ignored."""
 
     def fetch(self, ids: Sequence[str], *, vectors: bool, consistency: Consistency) -> Records:
-        """Return records in request order; ids that are not there are listed in ``missing``."""
+        """Return records in request order; ids without a record are listed in ``missing``."""
 
     def contains(self, ids: Sequence[str], *, consistency: Consistency) -> NDArray[np.bool_]:
-        """Return whether each id is there: ``(len(ids),)`` bool."""
+        """Return whether each id has a record: ``(len(ids),)`` bool."""
 
     def count(self, scope: Scope) -> int:
         """Return the number of live records in scope; ``scope.within`` is ``None``."""
@@ -92,13 +92,13 @@ class VectorIndex(Protocol):
         """
 
     def close(self) -> None:
-        """Release what this index alone holds. May be called twice."""
+        """Release what this index alone holds. Can be called more than once."""
 
 
 class PartitionedIndex(Protocol):
-    """What an index has besides where its engine reads ranges of ids.
+    """The additional method of an index whose engine reads ranges of ids.
 
-    It is used where ``capabilities.partitions`` declares it, and so are ranges in ``scan``.
+    Used if ``capabilities.partitions`` declares it, as are ranges in ``scan``.
     """
 
     def partitions(self, count: int, *, consistency: Consistency) -> list[IdRange]:
@@ -109,9 +109,9 @@ class PartitionedIndex(Protocol):
 
 
 class RangeIndex(Protocol):
-    """What an index has besides where its engine finds by distance, not by rank.
+    """The additional method of an index whose engine searches by distance, not by rank.
 
-    It is used where ``capabilities.range_search`` declares it.
+    Used if ``capabilities.range_search`` declares it.
     """
 
     def in_range(
@@ -125,9 +125,9 @@ class RangeIndex(Protocol):
 
 
 class FarIndex(Protocol):
-    """What an index has besides where its engine can list the farthest records.
+    """The additional method of an index whose engine can list the farthest records.
 
-    It is used where ``capabilities.farthest`` declares it.
+    Used if ``capabilities.farthest`` declares it.
     """
 
     def far_candidates(
@@ -135,8 +135,8 @@ class FarIndex(Protocol):
     ) -> list[Candidates]:
         """Return for each query at least ``min(k, candidates)`` of the likely farthest records.
 
-        Their lower bound is one of *minus* the exact distance of every other record, and proven.
-        An engine that cannot tell may list none, with the lower bound ``-inf``.
+        Their lower bound is a proven one of *minus* the exact distance of every other record. An
+        engine that has no such bound may list no records, with the lower bound ``-inf``.
         """
 
 
@@ -161,7 +161,7 @@ class Backend(Protocol):
         fields: Mapping[str, FieldType],
         consistency: Consistency | None,
     ) -> VectorIndex:
-        """Make an empty index. ``consistency=None`` takes the store's own default.
+        """Create an empty index. ``consistency=None`` takes the store's own default.
 
         Raises:
             IndexExistsError: the name is taken.
@@ -171,7 +171,7 @@ class Backend(Protocol):
         """Open an existing index, whose schema is read from the store.
 
         Raises:
-            IndexNotFoundError: there is none of that name.
+            IndexNotFoundError: there is no index of that name.
         """
 
     def index_names(self) -> list[str]:
@@ -181,8 +181,8 @@ class Backend(Protocol):
         """Remove an index and its records.
 
         Raises:
-            IndexNotFoundError: there is none of that name.
+            IndexNotFoundError: there is no index of that name.
         """
 
     def close(self) -> None:
-        """Close the connection and what was opened over it. May be called twice."""
+        """Close the connection and what was opened over it. Can be called more than once."""

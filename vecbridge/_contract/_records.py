@@ -54,15 +54,15 @@ class IndexInfo(Value):
         dimension: length of its vectors.
         metric: how distance is measured in it.
         fields: name and type of each scalar field that its records carry.
-        consistency: level of a read that asks for none.
-        unsupported: what its records carry and no field type expresses, such as
-            ``{"note": "JSON"}``: the store's name of it, and what it is. No read shows it, and an
-            ``upsert`` erases it, unless it is ``kept``; so a write or a copy that would lose it is
-            refused. Empty in every index that vecbridge made.
-        required: the names in ``unsupported`` without which the store takes no new record.
-        kept: whether an ``upsert`` of an id that is there keeps what ``unsupported`` names.
-        unwritable: why nothing can be written to it, but for deletes; empty where it can.
-        limits: what the fields hold, by name, of those that hold less than their type allows.
+        consistency: level of reads that do not name one.
+        unsupported: columns of its records that no field type can express, each with what it holds,
+            such as ``{"note": "JSON"}``. Reads do not return them, and an ``upsert`` erases them
+            unless they are ``kept``; so a write or a copy that would lose them is refused. Empty in
+            every index that vecbridge created.
+        required: the names in ``unsupported`` without which the store accepts no new record.
+        kept: whether an ``upsert`` of an existing id keeps the columns in ``unsupported``.
+        unwritable: why nothing but deletes can be written to it; empty if writes are possible.
+        limits: by name, the limits of the fields that hold less than their type allows.
         max_id_bytes: longest id that can be written, in bytes of UTF-8.
         integer_ids: whether ids are the decimal digits of integers of 64 bits.
     """
@@ -94,7 +94,7 @@ class Records(Value, Tabular):
         ids: their ids.
         vectors: ``(len(ids), d)`` float32, the caller's own.
         fields: one column of ``len(ids)`` values for each scalar field of the index.
-        missing: the ids that were asked for and not found, in request order.
+        missing: the requested ids that were not found, in request order.
         types: the type of each of the fields. An engine need not give them.
     """
 
@@ -108,7 +108,7 @@ class Records(Value, Tabular):
         """Return the records at some positions, in the order of the positions.
 
         Args:
-            rows: ``(n,)`` integers; no mask of booleans.
+            rows: ``(n,)`` integers, not a boolean mask.
 
         Raises:
             InvalidArgumentError: the positions are not integers.
@@ -121,11 +121,11 @@ class Records(Value, Tabular):
     def to_arrow(self) -> Any:
         """Return the records as a ``pyarrow.Table`` of ids, vectors and fields. Needs pyarrow.
 
-        Types are those of the fields, whatever the values; see :attr:`types`. Where that does not
-        have a field, its type is that of its values, and null where there are none.
+        Types are those of the fields, whatever the values; see :attr:`types`. For a field that is
+        not listed there, the type is that of its values, or null if there are none.
 
         Raises:
-            MissingDependencyError: it is not installed.
+            MissingDependencyError: pyarrow is not installed.
         """
         with needing("Arrow tables", "pyarrow"):
             from vecbridge._contract import _arrow

@@ -38,7 +38,7 @@ class Scope:
     The client layer makes it from the keywords of a call, and hands it to the engine.
 
     Attributes:
-        within: ids of the only candidates; ids that are not there are ignored. ``None``: all.
+        within: ids of the only candidates; ids without a record are ignored. ``None``: all.
         where: a settled filter, as :func:`vecbridge.filters.settle` returns it; ``None``: none.
         consistency: level of the read, one that the index declares.
 
@@ -54,7 +54,7 @@ class Scope:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether it is known that no record is in scope."""
+        """Return whether the scope is known to hold no record."""
         return self.within is not None and not self.within
 
     def distinct(self) -> Scope:

@@ -103,15 +103,15 @@ def settle(
     Args:
         where: what the caller gave.
         fields: name and type of each scalar field of the index.
-        limits: as ``IndexInfo.limits`` says: an integer is in the field's range, and
-            a float that is compared with a field of 32 bits has no more.
+        limits: as in ``IndexInfo.limits``: an integer is then in the field's range, and a float
+            that is compared with a 32-bit field has 32 bits.
 
     Returns:
         The filter; or ``True`` where every record matches, and ``False`` where none does.
 
     Raises:
-        InvalidArgumentError: it is no filter, it names a field that is not there, it compares one
-            with what no value of it could be, or it is too large.
+        InvalidArgumentError: it is not a filter, it names a field that does not exist, it compares
+            a field with something that no value of it could be, or it is too large.
 
     Example:
         >>> from vecbridge import field

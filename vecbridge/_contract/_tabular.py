@@ -16,9 +16,9 @@ class Tabular(ABC):
         """Return it as a ``pyarrow.Table``. Needs pyarrow."""
 
     def to_pandas(self) -> Any:
-        """Return it as a ``pandas.DataFrame``, with columns as of :meth:`to_arrow`.
+        """Return it as a ``pandas.DataFrame``, with the columns of :meth:`to_arrow`.
 
-        Integers of which some are missing are of the type ``Int64``.
+        A column of integers with missing values has the type ``Int64``.
 
         Raises:
             MissingDependencyError: pyarrow or pandas is not installed.

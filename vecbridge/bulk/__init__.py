@@ -1,10 +1,10 @@
 """Work on whole indexes, partition by partition: in this process, or on any executor.
 
-An index is cut into ranges of ids by :func:`plan`. A function of one partition opens what it
-works on by names and settings, may be called again, and reports a number and a checksum; what is
-done is known from the stores, not from a file. Where it runs is the choice of the caller: any
-``concurrent.futures.Executor`` takes it. :func:`vecbridge.transfer.copy` and
-:func:`vecbridge.transfer.verify` are made of these parts; so is a scheduler of one's own.
+An index is cut into ranges of ids by :func:`plan`. A function of one partition opens its indexes by
+names and settings, can safely be called again, and reports a number and a checksum; the stores, not
+a file, show what is done. The caller chooses where it runs: on any ``concurrent.futures.Executor``.
+:func:`vecbridge.transfer.copy` and :func:`vecbridge.transfer.verify` are built from these parts,
+and so can your own scheduler be.
 """
 
 from __future__ import annotations

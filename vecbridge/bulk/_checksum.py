@@ -21,13 +21,13 @@ _KEY_SEED = 0x7665_6362
 
 @dataclass(frozen=True)
 class Checksum:
-    """A digest of what an index holds, to be compared.
+    """A digest of what an index holds, for comparison.
 
-    Two indexes with the same records have the same checksum, in whatever order they give them. It
-    finds accidents, not forgeries: a caller who chooses the vectors can make two that collide.
+    Two indexes with the same records have the same checksum, in whatever order they return them. It
+    detects accidents, not forgery: a caller who chooses the vectors can construct a collision.
 
     Checksums of parts that share no record add up to that of the whole, in any order;
-    ``Checksum()`` is the one of no records.
+    ``Checksum()`` is that of no records.
 
     Attributes:
         records: how many there are.
@@ -101,12 +101,12 @@ def checksum(
 ) -> Checksum:
     """Sum up every record of an index, or of a range of ids, in bounded memory.
 
-    The checksums of ranges add up: those of what ``index.partitions(n)`` gives to the one of the
-    index. So several processes can read a range each. What ``index.info.unsupported`` names is not
-    in it.
+    The checksums of ranges add up: those of the ranges in ``index.partitions(n)`` to that of the
+    index. So several processes can read a range each. Columns in ``index.info.unsupported`` are
+    left out.
 
     Args:
-        index: what is read.
+        index: the index to read.
         start: only ids from this one on.
         stop: only ids before this one.
         consistency: level of the read.

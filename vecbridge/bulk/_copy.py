@@ -41,9 +41,9 @@ class Copied:
 
     Attributes:
         written: records written by this call.
-        skipped: records that were there already, from a copy that was cut short.
+        skipped: records that an interrupted copy had already written.
         checksum: of what both indexes hold.
-        partitions: how many the index was copied in.
+        partitions: how many partitions the index was copied in.
         seconds: how long it took, reading back included.
     """
 
@@ -55,7 +55,7 @@ class Copied:
 
 
 def finish(cut: Plan, sent: Iterable[Sent], read: Iterable[Digest], backend: str) -> Checksum:
-    """Return the checksum of a copy whose partitions are all there and as they were sent.
+    """Return the checksum of a copy if every partition arrived as it was sent.
 
     Args:
         cut: the plan of the copy.
@@ -64,9 +64,10 @@ def finish(cut: Plan, sent: Iterable[Sent], read: Iterable[Digest], backend: str
         backend: name of the target's store, for errors.
 
     Raises:
-        InvalidArgumentError: a partition was not reported, or twice, or a report is none.
-        CorruptStoreError: what was read back is not what was sent; it names the partitions. Or
-            the source has no longer as many records as when the plan was made.
+        InvalidArgumentError: a partition was reported twice or not at all, or a report has another
+            type.
+        CorruptStoreError: what was read back is not what was sent; it names the partitions. Or the
+            source no longer has as many records as when the plan was made.
     """
     count = len(cut.partitions)
     pairs = list(zip(each_once(count, sent, Sent), each_once(count, read, Digest), strict=True))
@@ -102,34 +103,36 @@ def copy(
     partitions: int | None = None,
     progress: Progress = silent,
 ) -> Copied:
-    """Copy an index to another store, and prove that the copy is whole.
+    """Copy an index to another store, and verify that the copy is complete.
 
-    Streams in bounded memory, partition by partition. A copy that was cut short, by a kill for
-    one, is finished by the same call with ``resume=True``: what is there is compared with the
-    source first, and is not sent again. At the end the copy is read back and compared with what
+    Streams in bounded memory, partition by partition. If a copy is interrupted, even by a kill,
+    repeat the call with ``resume=True`` to finish it: records that the target has are compared with
+    the source first, and not sent again. At the end, the copy is read back and compared with what
     was read from the source, by count and by checksum.
 
     Args:
-        source: what is copied. It should not be written to meanwhile: records that come or go
-            are found by their number; one that is replaced after its partition was read is not.
-        target: where to.
+        source: the index to copy. It should not be written to meanwhile: records that are added or
+            removed are detected by their number; one that is replaced after its partition was read
+            is not.
+        target: the store to copy to.
         name: the copy's name; the source's by default.
-        resume: go on with a copy that was cut short.
-        drop_unsupported: copy without what ``source.info.unsupported`` names.
-        consistency: default level of the copy's reads; the source's where the target has it.
-        executor: where partitions are worked on: a :class:`vecbridge.bulk.WorkerPool`, or any
-            other; this process by default. The workers open both stores by their settings.
-        partitions: how many; see :func:`vecbridge.bulk.plan`.
-        progress: called after each batch, or on an executor each partition.
+        resume: continue an interrupted copy.
+        drop_unsupported: copy without the columns in ``source.info.unsupported``.
+        consistency: default level of the copy's reads; by default the source's, if the target has
+            it.
+        executor: where partitions are processed: a :class:`vecbridge.bulk.WorkerPool` or any other
+            executor; by default this process. The workers open both stores by their settings.
+        partitions: number of partitions; see :func:`vecbridge.bulk.plan`.
+        progress: called after each batch, or after each partition on an executor.
 
     Raises:
-        IndexExistsError: the target has an index of that name that holds records, and ``resume``
-            was not asked for, or they are not the source's; nothing was written.
+        IndexExistsError: the target has an index of that name that holds records, and ``resume`` is
+            ``False`` or the records are not the source's; nothing was written.
         SchemaMismatchError: it has another dimension or metric.
         InvalidInputError: it holds less than the source, and a record does not fit; nothing was
             written.
         UnsupportedError: the source holds what the contract cannot express, and
-            ``drop_unsupported`` was not asked for; or, on an executor, a store is in memory, or the
+            ``drop_unsupported`` is ``False``; or, on an executor, a store is in memory, or the
             target has one writer. Nothing was written.
         CorruptStoreError: what was read back is not what was written.
         PartitionsFailedError: some partitions failed on the executor; call again with

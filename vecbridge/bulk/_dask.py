@@ -15,16 +15,16 @@ _RETRIES = 3
 
 @contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
-    """Yield an executor of a Dask cluster, while the block lasts.
+    """Yield an executor on a Dask cluster for the duration of the block.
 
-    A program that has a client already gives ``client.get_executor(pure=False)``.
+    A program that already has a client can pass ``client.get_executor(pure=False)`` instead.
 
     Args:
-        address: of the scheduler, as in ``tcp://10.0.0.1:8786``.
+        address: address of the scheduler, as in ``tcp://10.0.0.1:8786``.
 
     Raises:
         MissingDependencyError: ``distributed`` is not installed.
-        OSError: no scheduler answers there.
+        OSError: no scheduler answers at the address.
     """
     with needing("Dask clusters", "distributed", "dask"):
         from distributed import Client

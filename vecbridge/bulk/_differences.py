@@ -22,9 +22,9 @@ class Changed:
     Attributes:
         id: its id.
         fields: the values of each field that differs, in the first index and in the second.
-        components: how many numbers of the vectors differ, in any bit.
-        component: the first of them: its position, and the number in either index; ``None`` where
-            the vectors are the same.
+        components: how many components of the vectors differ, in any bit.
+        component: the first of them: its position, and its value in the first and in the second
+            index; ``None`` if the vectors are the same.
     """
 
     id: str
@@ -37,14 +37,15 @@ class Changed:
 class Differences:
     """What differs between two indexes.
 
-    The counts are of all records. Named are the first of each kind, in ascending order of ids.
+    The counts cover all records. The first few records of each kind are named, in ascending order
+    of ids.
 
     Attributes:
-        schema: ``"metric"`` and ``"field NAME"`` where these differ, as the first index has it and
-            as the second has it; ``None`` where one has no such field.
-        missing: how many records of the first the second does not have.
-        extra: how many records of the second the first does not have.
-        changed: how many records are in both and differ, in the vector or in a field of both.
+        schema: ``"metric"`` and ``"field NAME"`` if these differ, each with the value of the first
+            index and of the second; ``None`` if one has no such field.
+        missing: number of records that only the first index has.
+        extra: number of records that only the second index has.
+        changed: number of records that are in both but differ, in the vector or in a field of both.
         missing_ids: ids of the missing ones.
         extra_ids: ids of the extra ones.
         changed_records: the changed ones, with what differs in each.

@@ -63,21 +63,21 @@ def duplicates(
     partitions: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Hits]:
-    """Return what :meth:`vecbridge.Index.duplicates` does, in the memory of two blocks.
+    """Return what :meth:`vecbridge.Index.duplicates` returns, in the memory of two blocks.
 
     Blocks of the index are compared two at a time, here or on an executor; the answer is the same,
-    to the last bit. Each block is read as often as there are others, so fewer and larger ones are
-    faster. The index should not be written to meanwhile. This process holds the near pairs.
+    to the last bit. Each block is read once per other block, so fewer and larger ones are faster.
+    The index should not be written to meanwhile. This process holds the near pairs.
 
     Args:
-        index: whose records are compared.
+        index: the index whose records are compared.
         radius: the largest distance of a duplicate.
-        executor: where pairs of blocks are worked on; this process by default.
-        partitions: how many blocks; of 1 GiB of vectors each by default.
+        executor: where pairs of blocks are compared; by default this process.
+        partitions: number of blocks; by default, 1 GiB of vectors per block.
         progress: called after each pair of blocks.
 
     Raises:
-        InvalidArgumentError: the radius is no number.
+        InvalidArgumentError: the radius is not a number.
         UnsupportedError: on an executor, the index is in memory.
         CorruptStoreError: the index was written to meanwhile.
         PartitionsFailedError: some pairs of blocks failed on the executor.

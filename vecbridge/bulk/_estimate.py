@@ -22,17 +22,17 @@ _SAMPLE_BATCHES = 40
 class Estimate:
     """How long a copy in one process is likely to take.
 
-    Rates are records per second, of a sample that was read from the source, written to an index of
-    its own in the target, read back and dropped.
+    Rates are in records per second, measured with a sample that was read from the source, written
+    to a temporary index in the target, read back and dropped.
 
     Attributes:
         records: how many will be read, written and read back.
         vector_bytes: bytes of their vectors.
-        partitions: in how many parts.
-        sampled: how many records the rates were measured with.
-        reading: from the source.
-        writing: to the target.
-        reading_back: from the target.
+        partitions: number of partitions.
+        sampled: number of records that the rates were measured with.
+        reading: rate of reading from the source.
+        writing: rate of writing to the target.
+        reading_back: rate of reading from the target.
         exists: whether the target has an index of that name.
     """
 
@@ -47,7 +47,7 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """Return how long one process takes. Several share it, where the stores keep up."""
+        """Return how long one process takes. Several share that time if the stores keep up."""
         each = sum(1 / rate for rate in (self.reading, self.writing, self.reading_back) if rate)
         return self.records * each
 
@@ -60,23 +60,23 @@ def estimate(
     partitions: int | None = None,
     spread: bool = False,
 ) -> Estimate:
-    """Measure a sample, and say what a copy will read and write, and how long it is likely to take.
+    """Measure a sample, and estimate what a copy will read and write, and how long it will take.
 
-    Some seconds. The sample is the first 20 000 records, or what two seconds read; it is written to
-    an index of its own, which is dropped whatever happens. A store in a folder that is empty is
-    measured in one beside it, which is removed. Stores that build an index over what is written
-    may become slower as they grow.
+    Takes a few seconds. The sample is the first 20 000 records, or what can be read in two seconds;
+    it is written to a temporary index, which is dropped whatever happens. If the target's folder is
+    empty, the sample is written to a folder beside it, which is then removed. Stores that build an
+    index over their records may become slower as they grow.
 
     Args:
-        source: what would be copied.
-        target: where to.
+        source: the index that would be copied.
+        target: the store that it would be copied to.
         name: the copy's name; the source's by default.
-        partitions: as of :func:`vecbridge.transfer.copy`.
-        spread: as of :func:`plan`.
+        partitions: as for :func:`vecbridge.transfer.copy`.
+        spread: as for :func:`plan`.
 
     Raises:
-        UnsupportedError: with ``spread``, a store is in memory, or the target has one writer, as
-            the copy would say.
+        UnsupportedError: with ``spread``, a store is in memory, or the target has one writer; the
+            copy would raise the same.
         BackendError: a store failed.
     """
     if spread:

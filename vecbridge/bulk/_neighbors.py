@@ -34,17 +34,17 @@ def neighbors(
     partitions: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[tuple[str, Hits]]:
-    """Yield what :meth:`vecbridge.Index.neighbors` does, in the memory of two blocks.
+    """Yield what :meth:`vecbridge.Index.neighbors` yields, in the memory of two blocks.
 
     Each block of the index is compared with all of them, here or on an executor; the answer is the
     same, to the last bit. Each block is read as often as there are blocks. The index should not be
     written to meanwhile. This process holds the answer: 16 bytes per record and neighbour.
 
     Args:
-        index: whose records are compared.
-        k: how many others per record.
-        executor: where blocks are worked on; this process by default.
-        partitions: how many blocks; of 1 GiB of vectors each by default.
+        index: the index whose records are compared.
+        k: number of neighbours per record.
+        executor: where blocks are compared; by default this process.
+        partitions: number of blocks; by default, 1 GiB of vectors per block.
         progress: called after each block.
 
     Yields:

@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Digest:
-    """What a partition of an index holds.
+    """The checksum of a partition of an index.
 
     Attributes:
         number: of the partition.
-        checksum: of its records.
+        checksum: the checksum of its records.
     """
 
     number: int
@@ -40,12 +40,12 @@ class Digest:
 
 @dataclass(frozen=True)
 class Sent:
-    """What was done about a partition of a copy.
+    """The result of copying a partition.
 
     Attributes:
         number: of the partition.
         written: records that were written to the target.
-        skipped: records that it had already.
+        skipped: records that the target had already.
         checksum: of the records of the source.
     """
 
@@ -78,8 +78,8 @@ def digest_part(index: Index, part: Partition, *, tick: Tick = untold) -> Digest
     """Sum up a partition of an index.
 
     Args:
-        index: what is read.
-        part: a partition of its plan, or of the plan of another index.
+        index: the index to read.
+        part: a partition of its plan, or of another index's.
         tick: called with the number of records of each batch.
     """
     summing = Summing(index.info.dimension)
@@ -98,20 +98,22 @@ def copy_part(
     drop_unsupported: bool = False,
     tick: Tick = untold,
 ) -> Sent:
-    """Send a partition to another index. It may be called again, and writes the same again.
+    """Copy a partition to another index. Calling it again writes the same records again.
 
     Args:
-        source: what is copied.
+        source: the index to copy from.
         target: an index of the same schema.
         part: a partition of the source's plan.
-        careful: send only what the target does not have; what it has is known to be the same.
-        drop_unsupported: as of :func:`vecbridge.transfer.copy`.
+        careful: send only records that the target does not have; those that it has are known to be
+            the same.
+        drop_unsupported: as for :func:`vecbridge.transfer.copy`.
         tick: called with the number of records of each batch.
 
     Raises:
-        InvalidArgumentError: ``part`` is no partition.
+        InvalidArgumentError: ``part`` is not a partition.
         SchemaMismatchError: the target has another dimension or metric; nothing was written.
-        BackendError: a store failed; a write that it asks to do later is tried for a minute.
+        BackendError: a store failed; a write that the store asks to retry later is retried for a
+            minute.
     """
     _refuse_another_space(source, target)
     summing, throttle = Summing(source.info.dimension), Throttle()

@@ -28,10 +28,10 @@ class _Travelling:
 class PartReader(_Travelling):
     """Reads partitions of an index as Arrow tables, in this process and in others.
 
-    It pickles as names and settings, without secrets; a worker opens the index itself.
+    Its pickle holds names and settings, without secrets; a worker opens the index itself.
 
     Args:
-        index: what is read.
+        index: the index to read.
 
     Raises:
         UnsupportedError: when it is pickled, the index is in memory.
@@ -50,7 +50,7 @@ class PartReader(_Travelling):
         """Return a partition of the index's plan as a ``pyarrow.Table``.
 
         Raises:
-            InvalidArgumentError: ``part`` is no partition.
+            InvalidArgumentError: ``part`` is not a partition.
             MissingDependencyError: pyarrow is not installed.
             BackendError: the store failed.
         """
@@ -59,12 +59,12 @@ class PartReader(_Travelling):
 
 
 class TableWriter(_Travelling):
-    """Writes tables to an index, in this process and in others; it pickles as a reader does.
+    """Writes tables to an index, in this process and in others; it pickles like a reader.
 
-    A table that is written twice, by a worker whose answer was lost, is there once.
+    A table that is written twice, because a worker's answer was lost, is stored once.
 
     Args:
-        index: where to.
+        index: the index to write to.
 
     Raises:
         UnsupportedError: when it is pickled, the index is in memory.
@@ -80,13 +80,13 @@ class TableWriter(_Travelling):
     def __call__(self, table: Any) -> int:
         """Write the rows of a table, or whatever :meth:`vecbridge.Index.upsert_table` takes.
 
-        A write that the store asks to do later is tried again for a minute.
+        A write that the store asks to retry later is retried for a minute.
 
         Returns:
-            How many there were.
+            The number of rows.
 
         Raises:
-            InvalidInputError: a column or a value cannot be taken; nothing of it was written.
+            InvalidInputError: a column or a value is unusable; nothing of the table was written.
             MissingDependencyError: pyarrow is not installed.
             BackendError: the store failed.
         """

@@ -1,4 +1,4 @@
-"""Plans: an index cut into partitions, each of which is worked on by itself."""
+"""Plans: an index cut into partitions, each of which is processed by itself."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Partition:
         records: about how many records it has.
 
     Raises:
-        InvalidArgumentError: one of these is of another type, or no id that an index could have,
-            or it ends before it begins.
+        InvalidArgumentError: one of these has another type or is not a possible id, or the range
+            ends before it begins.
     """
 
     number: int
@@ -64,12 +64,12 @@ class Plan:
 
     Attributes:
         index: name of the index.
-        records: how many it had when the plan was made.
+        records: number of records that it had when the plan was made.
         partitions: ranges of ids, ascending.
 
     Raises:
-        InvalidArgumentError: one of these is of another type, or the partitions do not hold every
-            id once.
+        InvalidArgumentError: one of these has another type, or the partitions do not hold every id
+            once.
     """
 
     index: str
@@ -103,7 +103,8 @@ class Plan:
         """Return the plan that :meth:`to_json` wrote.
 
         Raises:
-            InvalidArgumentError: the text is none, or its partitions do not hold every id once.
+            InvalidArgumentError: the text is not a plan, or its partitions do not hold every id
+                once.
         """
         try:
             said: dict[str, Any] = json.loads(text)
@@ -160,13 +161,14 @@ def plan(
     """Cut an index into partitions of about as many records each.
 
     Args:
-        index: what is worked on.
-        partitions: how many; by default of 32 MiB of vectors each. There are fewer where there
-            are fewer records, and a single one where the index reads no ranges of ids
-            (``capabilities.partitions``): then each range would need all of the ids.
-        beside: another index of which the same ranges are read, and of which the same holds.
-        spread: several workers will share the partitions, so that a default number of them is 16
-            at least, as far as there are records for them.
+        index: the index to cut.
+        partitions: number of partitions; by default, 32 MiB of vectors per partition. There are
+            fewer if there are fewer records, and only one if the index cannot read ranges of ids
+            (``capabilities.partitions``): each range would then need all of the ids.
+        beside: another index of which the same ranges are read; a single partition is used if it
+            cannot read ranges either.
+        spread: several workers will share the partitions; the default number is then at least 16,
+            if there are enough records.
 
     Raises:
         InvalidArgumentError: ``partitions`` is below 1.

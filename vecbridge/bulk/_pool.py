@@ -21,14 +21,14 @@ _MOST_FRUITLESS = 3
 
 
 class WorkerPool(Executor):
-    """Processes of this machine. One that is killed costs its own work, which others do again.
+    """Worker processes on this machine. If one is killed, others repeat its work.
 
-    They are started afresh, not forked: a fork of a process with threads and open stores is not
-    safe. They end with this process, even where it is killed. A program that makes one has to be
-    importable: its own work belongs under ``if __name__ == "__main__":``.
+    Workers are started as new processes, not forked: forking a process with threads and open stores
+    is not safe. They end with this process, even if it is killed. A program that creates a pool
+    must be importable: its own work belongs under ``if __name__ == "__main__":``.
 
     Args:
-        workers: how many.
+        workers: number of processes.
 
     Raises:
         InvalidArgumentError: ``workers`` is below 1.
@@ -48,17 +48,17 @@ class WorkerPool(Executor):
         self._pool = self._fresh()
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Call a function in one of the processes, again where that dies.
+        """Call a function in one of the processes; call it again if that process dies.
 
         Raises:
-            RuntimeError: it was shut down.
+            RuntimeError: the pool was shut down.
         """
         answer: Future[R] = Future()
         self._send(answer, lambda pool: pool.submit(fn, *args, **kwargs))
         return answer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as the base has it
-        """End the processes. May be called twice."""
+        """End the processes. Can be called more than once."""
         with self._lock:
             self._closed = True
             pool = self._pool

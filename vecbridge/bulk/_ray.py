@@ -16,15 +16,16 @@ _RETRIES = 3
 
 
 class RayExecutor(Executor):
-    """Tasks of a Ray cluster. Ray does them again where a worker or a node dies.
+    """Run tasks on a Ray cluster. Ray repeats a task if its worker or node dies.
 
     Args:
-        address: of the cluster, as in ``10.0.0.1:6379``, or ``auto`` for the one that this machine
-            belongs to; ``None`` uses the one that this process is connected to, or starts one.
+        address: address of the cluster, as in ``10.0.0.1:6379``, or ``auto`` for the cluster that
+            this machine belongs to; ``None`` uses the cluster that this process is connected to, or
+            starts one.
 
     Raises:
         MissingDependencyError: ``ray`` is not installed.
-        ConnectionError: no cluster answers there.
+        ConnectionError: no cluster answers at the address.
     """
 
     def __init__(self, address: str | None = None) -> None:
@@ -60,7 +61,7 @@ class RayExecutor(Executor):
         return answer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as the base has it
-        """Disconnect from the cluster, if this object connected to it. May be called twice."""
+        """Disconnect from the cluster if this object connected to it. Can be called again."""
         if self._connected_here:
             self._ray.shutdown()
             self._connected_here = False

@@ -33,12 +33,12 @@ class Verified:
     Attributes:
         first: checksum of the first.
         second: checksum of the second.
-        queries: how many rankings were compared.
-        differing: queries whose ids, order or distances (to the last bit) differ, by number.
+        queries: number of rankings that were compared.
+        differing: numbers of the queries whose ids, order or distances (to the last bit) differ.
         certified: whether every answer of both was certified exact.
-        differences: what differs in their schemas and records.
-        cut: in how many partitions they were read.
-        partitions: those in which records differ.
+        differences: the differences in their schemas and records.
+        cut: number of partitions that they were read in.
+        partitions: the partitions in which records differ.
     """
 
     first: Checksum
@@ -77,20 +77,20 @@ def verify(
     Args:
         first: an index.
         second: another one, of any store.
-        queries: how many records of the first are searched for in both.
-        k: how many hits of each are compared.
-        limit: how many missing, extra and changed records are named, each.
-        drop_unsupported: compare without what ``info.unsupported`` of either names, which no read
-            shows.
-        executor: where partitions are read, as of :func:`vecbridge.transfer.copy`.
-        partitions: how many; see :func:`vecbridge.bulk.plan`.
-        progress: called after each batch, or on an executor each partition.
+        queries: number of records of the first that are searched for in both.
+        k: number of hits of each that are compared.
+        limit: largest number of missing, extra and changed records to name, each.
+        drop_unsupported: compare without the columns in ``info.unsupported`` of either, which reads
+            do not return.
+        executor: where partitions are read, as for :func:`vecbridge.transfer.copy`.
+        partitions: number of partitions; see :func:`vecbridge.bulk.plan`.
+        progress: called after each batch, or after each partition on an executor.
 
     Raises:
         InvalidArgumentError: ``queries`` or ``limit`` is negative, or ``k`` below 1.
-        SchemaMismatchError: their dimensions differ, so that nothing of them compares.
-        UnsupportedError: one holds what cannot be compared, and ``drop_unsupported`` was not asked
-            for; or, on an executor, one is in memory.
+        SchemaMismatchError: their dimensions differ, so that they cannot be compared.
+        UnsupportedError: one holds values that cannot be compared, and ``drop_unsupported`` is
+            ``False``; or, on an executor, one is in memory.
         PartitionsFailedError: some partitions failed on the executor.
     """
     validate.not_negative(queries, "queries")

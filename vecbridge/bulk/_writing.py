@@ -32,9 +32,9 @@ class Written:
     """The result of writing.
 
     Attributes:
-        written: records that were made and written by this call.
-        skipped: records that were there already.
-        checksum: of the records of all items, as they were read back.
+        written: records that this call made and wrote.
+        skipped: records that existed already.
+        checksum: checksum of the records of all items, as they were read back.
     """
 
     written: int
@@ -60,24 +60,24 @@ def write(
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Written:
-    """Make records of items and write them, and prove that all of them are there.
+    """Make records from items, write them, and verify that all of them arrived.
 
-    What a worker or a program that is killed did not finish is done again, and is there once. With
-    ``names``, a second call leaves out the items whose records are all there.
+    If a worker or the program is killed, unfinished work is done again, and each record is stored
+    once. With ``names``, a second call skips the items whose records all exist.
 
     Args:
-        index: where to.
-        items: what records are made of, such as lists of files, of some thousand records each.
-        embed: makes the records of an item. It runs on the worker, which imports it by its name; a
-            model is best kept there between the calls, as by ``functools.cache``.
-        names: returns the ids of the records of an item without making them. The same as
+        index: the index to write to.
+        items: what records are made from, such as lists of files; a few thousand records per item.
+        embed: makes the records of an item. It runs on the worker, which imports it by name; keep a
+            model there between calls, for example with ``functools.cache``.
+        names: returns the ids of the records of an item without making them: the same ids as
             ``embed`` gives, in any order.
-        executor: where items are worked on; this process by default.
+        executor: where items are processed; by default this process.
         progress: called after each item, with the number of items.
 
     Raises:
-        InvalidInputError: the index does not take a record, or ``embed`` gave another number of
-            vectors than of ids, or other ids than ``names`` gave; what was written before it stays.
+        InvalidInputError: the index rejects a record, or ``embed`` gave another number of vectors
+            than of ids, or other ids than ``names`` gave; what was written before it stays.
         DuplicateIdError: two items have a record of the same id.
         UnsupportedError: on an executor, the index is in memory.
         CorruptStoreError: what was read back is not what was written.

@@ -15,11 +15,11 @@ _INSTALL = "pip install 'vecbridge[cli]'"
 _WITHOUT_EXTRA = f"""\
 Usage: vecbridge COMMAND [ARGS]...
 
-One contract for vector stores: look at them, move between them, prove them.
+One contract for vector stores: inspect them, move between them, verify them.
 
 Most commands need packages that are not installed here: {_INSTALL}
 
-Commands that do without these, and say what else they need:
+Commands that work without them, and name any other package they need:
 """
 
 

@@ -20,14 +20,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "backends": (
             "_backends:backends",
-            "List the backends, whether they can be used, and how to install what is missing.",
+            "List the backends, whether each is usable, and how to install missing packages.",
         ),
-        "config": ("_config:config", "Show, check and change what is configured."),
-        "doctor": ("_backends:doctor", "Say what is wrong with a store, and what to do about it."),
+        "config": ("_config:config", "Show, check and change the configuration."),
+        "doctor": ("_backends:doctor", "Find out what is wrong with a store, and how to fix it."),
         "list": ("_indexes:list_indexes", "List the indexes of a store."),
         "describe": (
             "_indexes:describe",
-            "Show what an index is, how many records it holds, and what can be asked of it.",
+            "Show the schema, the number of records and the capabilities of an index.",
         ),
         "count": (
             "_indexes:count",
@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "report": (
             "_indexes:report",
-            "Write a page about an index: sizes, distances, duplicates, hubs, recall, lag.",
+            "Write an HTML report on an index: sizes, distances, duplicates, hubs, recall, lag.",
         ),
         "bench": (
             "_bench:bench",
@@ -47,20 +47,20 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "copy": (
             "_transfer:copy_index",
-            "Copy an index to another store, and prove that the copy is whole.",
+            "Copy an index to another store, and verify that the copy is complete.",
         ),
         "verify": (
             "_verifying:verify_indexes",
-            "Say whether two indexes are the same, and if not, which records differ and how.",
+            "Check whether two indexes are the same, and show which records differ and how.",
         ),
         "export": ("_transfer:export_index", "Write the records of an index to a file."),
         "import": (
             "_importing:import_index",
-            "Write every record of a file to an index, which is made if need be.",
+            "Write every record of a file to an index, which is created if necessary.",
         ),
         "delete": (
             "_removing:delete",
-            "Remove the records that match a filter, or those of some ids.",
+            "Remove the records that match a filter, or those with the given ids.",
         ),
         "drop": ("_removing:drop", "Remove an index and its records."),
     }
@@ -166,4 +166,4 @@ def everything(
         ),
     ] = False,
 ) -> None:
-    """One contract for vector stores: look at them, move between them, prove them."""
+    """One contract for vector stores: inspect them, move between them, verify them."""

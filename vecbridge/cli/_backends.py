@@ -30,9 +30,9 @@ def backends(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """List the backends, whether they can be used, and how to install what is missing.
+    """List the backends, whether each is usable, and how to install missing packages.
 
-    Each is imported, which may take seconds: an engine can be installed, and fail to load.
+    Each backend is imported, which may take seconds: an installed engine can fail to load.
     """
     if live is not None:
         _show_live(live, option, json=json)
@@ -69,11 +69,11 @@ def doctor(
     name: Backend = None,
     option: Options = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Write nothing, not even to an own index.")
+        bool, typer.Option("--read-only", help="Write nothing, not even to a temporary index.")
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Say what is wrong with a store, and what to do about it."""
+    """Find out what is wrong with a store, and how to fix it."""
     from vecbridge.diagnosis import findings
 
     found = []

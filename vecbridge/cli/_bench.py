@@ -37,24 +37,24 @@ _QUERIES = 100
 def bench(
     name: Backend = None,
     records: Annotated[int, typer.Option(min=200, help="Records to write.")] = 10_000,
-    dimension: Annotated[int, typer.Option(min=1, help="Length of the vectors.")] = 512,
+    dimension: Annotated[int, typer.Option(min=1, help="Dimension of the vectors.")] = 512,
     metric: Annotated[
         str,
         typer.Option(
             help="cosine, dotproduct or euclidean.", autocompletion=completing.among(METRICS)
         ),
     ] = "cosine",
-    k: Annotated[int, typer.Option("-k", min=1, help="Hits of a search.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits per search.")] = 10,
     seconds: Annotated[
-        float, typer.Option(min=0, help="Most time to take; a third of it is for writing.")
+        float, typer.Option(min=0, help="Time limit; a third of it is for writing.")
     ] = 45,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
     """Time a store in less than a minute: writing, searching, fetching.
 
-    Random vectors go to an index of their own, which is dropped again. Milliseconds are medians,
-    in this process and over its connection.
+    Random vectors are written to a temporary index, which is dropped at the end. Times are medians
+    in milliseconds, measured in this process and over its connection.
     """
     from vecbridge.cli._progress import bar
 
@@ -140,7 +140,7 @@ def _measure(index: Index, records: int, k: int, seconds: float, progress: Progr
     rankings: dict[str, Ranking] = {"native": "native", "exact": "exact"}
     notes = []
     if written < records:
-        notes.append(f"Writing was ended after {clock.spent:.0f} s: it is slow here.")
+        notes.append(f"Writing was stopped after {clock.spent:.0f} s: it is slow here.")
     if not index.capabilities.exact:
         rankings = {"native": "native", "ranked": "exact", "exact": "certified"}
         notes.append("The index is approximate: exact answers read every record.")
@@ -159,7 +159,7 @@ def _measure(index: Index, records: int, k: int, seconds: float, progress: Progr
         "count": clock.milliseconds(index.count),
     }
     if clock.spent > seconds:
-        notes.append(f"What is not measured was left out after {seconds:.0f} s.")
+        notes.append(f"Stopped after {seconds:.0f} s: what is not shown was not measured.")
     return _Measured(written, rate, searches, reads, tuple(notes))
 
 

@@ -33,7 +33,7 @@ _MASK = "**********"
 _STANDARD_INPUT = "-"
 
 config = typer.Typer(
-    help="Show, check and change what is configured.",
+    help="Show, check and change the configuration.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -59,7 +59,7 @@ def get(
         str,
         typer.Argument(
             metavar="SETTING",
-            help="A setting of it.",
+            help="A setting of the backend.",
             show_default=False,
             autocompletion=completing.setting_names,
         ),
@@ -67,9 +67,9 @@ def get(
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Print the value of one setting, as it is in force; a secret is masked.
+    """Print the effective value of one setting; a secret is masked.
 
-    The exit code is 1 where it has no value.
+    The exit code is 1 if it has no value.
     """
     found = _setting(name, key, option)
     if json:
@@ -93,25 +93,25 @@ def set_values(
         ),
     ] = None,
     default: Annotated[
-        bool, typer.Option("--default", help="Also make this the backend where none is named.")
+        bool, typer.Option("--default", help="Also make this the default backend.")
     ] = False,
     allow_secret: Annotated[
         bool,
         typer.Option(
             "--allow-secret",
-            help="Write secrets too, as plain text in a file that its owner alone can read.",
+            help="Write secrets too, as plain text in a file that only its owner can read.",
         ),
     ] = False,
     json: AsJson = False,
 ) -> None:
     """Set settings of a backend in FiftyOne's brain_config.json.
 
-    All of them are checked first, with what else is configured. What else the file says stays as
-    it is written.
+    All of them are checked first, together with the rest of the configuration. The rest of the file
+    is left as it is.
     """
     if not pairs and not default:
         raise InvalidArgumentError(
-            f"say what to set, as in `vecbridge config set {name} uri=vectors.db`"
+            f"give a setting, as in `vecbridge config set {name} uri=vectors.db`"
         )
     texts = {key: _read(key, text) for key, text in options_of(pairs).items()}
     done = set_settings(name, texts, allow_secrets=allow_secret, default=default)
@@ -144,12 +144,12 @@ def unset(
     ],
     json: AsJson = False,
 ) -> None:
-    """Take settings of a backend out of FiftyOne's brain_config.json."""
+    """Remove settings of a backend from FiftyOne's brain_config.json."""
     done = unset_settings(name, keys)
     if json:
         emit({"path": str(done.path), "unset": keys})
         return
-    say(f"{name}: {listed(keys)} taken out of {done.path}")
+    say(f"{name}: {listed(keys)} removed from {done.path}")
 
 
 @config.command()
@@ -164,7 +164,7 @@ def path(json: AsJson = False) -> None:
 
 @config.command()
 def check(json: AsJson = False) -> None:
-    """Read the settings of every backend: unknown keys and unusable values are named."""
+    """Check the settings of every backend, and report unknown keys and unusable values."""
     problems = {}
     for name in backend_names():
         try:
@@ -179,7 +179,7 @@ def check(json: AsJson = False) -> None:
     elif problems:
         table("Problems", ["backend", ""], problems.items())
     else:
-        say("the configuration of every installed backend can be used")
+        say("the configuration of every installed backend is valid")
     raise typer.Exit(Exit.USAGE if problems else Exit.OK)
 
 

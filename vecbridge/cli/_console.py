@@ -173,8 +173,8 @@ def warn_of_memory(store: Store, name: str) -> None:
         # A server that may lose writes has the records all the same.
         if not (can.durable or can.shared):
             warn(
-                f"the records were in memory, and are gone with this command: {store.name} keeps "
-                f"them where it is given a place for them, as in path=FOLDER"
+                f"the records were in memory, and are lost when this command ends: to keep them, "
+                f"give {store.name} a place for them, as in path=FOLDER"
             )
 
 
@@ -194,8 +194,8 @@ def agreed(question: str) -> bool:
     """
     if asked_for_json() or not sys.stdin.isatty():
         raise InvalidArgumentError(
-            "what is removed cannot be brought back, so the command asks before it removes, and "
-            "there is no terminal to ask at; give --yes where that is meant"
+            "a removal cannot be undone, so the command asks first, and there is no terminal to "
+            "ask at; give --yes to remove without asking"
         )
     errors().print(f"{question} [y/N] ", end="", markup=False, highlight=False)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -44,8 +44,8 @@ def filter_of(text: str | None) -> Filter | None:
     if masked is not None:
         parse(masked)
     raise FilterSyntaxError(
-        "this is no filter, and is not shown, since it may hold a password. Strings stand in "
-        'quotes, as in label == "cat"',
+        "this is not a filter, and is not shown, since it may hold a password. Strings are "
+        'written in quotes, as in label == "cat"',
         text=text,
         position=position,
     )

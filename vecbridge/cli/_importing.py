@@ -26,8 +26,8 @@ Columns = Annotated[
     typer.Option(
         "--fields",
         metavar="COLUMN[=FIELD],...",
-        help="Columns to take, and the names of their fields where those are others; * stands for "
-        "all others. All columns by default.",
+        help="Columns to take, each with the name of its field if that differs; * stands for all "
+        "other columns. All columns by default.",
         show_default=False,
     ),
 ]
@@ -40,8 +40,8 @@ Types = Annotated[
     typer.Option(
         "--type",
         metavar="COLUMN=TYPE,...",
-        help="Types of fields, where they are to be others than the columns', as in "
-        "taken=timestamp for texts.",
+        help="Types of fields that differ from the types of their columns, as in taken=timestamp "
+        "for strings.",
         show_default=False,
     ),
 ]
@@ -72,10 +72,10 @@ def import_index(
     types: Types = None,
     flatten: Annotated[
         bool,
-        typer.Option("--flatten", help="Take the values of a struct as columns of their own."),
+        typer.Option("--flatten", help="Turn the values of a struct into columns of their own."),
     ] = False,
     timezone: Annotated[
-        str | None, typer.Option(help="The zone of times that name none, such as UTC.")
+        str | None, typer.Option(help="The time zone of times that have none, such as UTC.")
     ] = None,
     ids: Annotated[
         Path | None,
@@ -95,31 +95,33 @@ def import_index(
     on_error: Annotated[
         str,
         typer.Option(
-            metavar="stop|skip", help="Stop at rows that the index does not take, or skip them."
+            metavar="stop|skip", help="Stop at rows that the index rejects, or skip them."
         ),
     ] = "stop",
     rejects: Annotated[
         Path | None,
-        typer.Option(help="With --on-error skip: the file, lines of JSON, that lists those rows."),
+        typer.Option(help="With --on-error skip: a JSON Lines file to list those rows in."),
     ] = None,
     force: Force = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check the file, show what would be made, write nothing."),
+        typer.Option(
+            "--dry-run", help="Check the file, show what would be written, write nothing."
+        ),
     ] = False,
     drop_unsupported: Annotated[
         bool,
         typer.Option(
             "--drop-unsupported",
-            help="Go on where the index holds what no type of field expresses, such as JSON.",
+            help="Continue if the index holds values that no field type expresses, such as JSON.",
         ),
     ] = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Write every record of a file to an index, which is made if need be.
+    """Write every record of a file to an index, which is created if necessary.
 
-    The whole file is checked first: nothing is written of one that has an unusable value.
+    The whole file is checked first: if it has an unusable value, nothing is written.
     """
     from vecbridge.cli._progress import bar
     from vecbridge.transfer import import_records
@@ -205,7 +207,7 @@ def _show(done: Imported, path: Path, place: str) -> None:
     left_out = f", {done.left_out:,} rows left out" if done.left_out else ""
     say(
         f"would write {done.records:,} records of {done.dimension} dimensions, "
-        f"{done.metric or 'by the metric of the store'}{left_out}; nothing was written"
+        f"{done.metric or 'with the metric of the store'}{left_out}; nothing was written"
     )
 
 

@@ -41,7 +41,7 @@ def list_indexes(name: Backend = None, option: Options = None, json: AsJson = Fa
 
 
 def describe(name: Named, index: IndexName, option: Options = None, json: AsJson = False) -> None:
-    """Show what an index is, how many records it holds, and what can be asked of it."""
+    """Show the schema, the number of records and the capabilities of an index."""
     with opened(name, index, option) as held:
         info, capabilities = held.info, asdict(held.capabilities)
         about: dict[str, Any] = {
@@ -58,7 +58,7 @@ def describe(name: Named, index: IndexName, option: Options = None, json: AsJson
         return
     table(f"{index} in {name}", ["", ""], [(key, _worded(value)) for key, value in about.items()])
     say("")
-    table_of_capabilities("It can", capabilities)
+    table_of_capabilities("Capabilities", capabilities)
 
 
 def count(
@@ -78,26 +78,26 @@ def report(
     name: Named,
     index: IndexName,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The page; INDEX.html by default.")
+        Path | None, typer.Option("--output", help="The file to write; INDEX.html by default.")
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Most records to look at.")] = 10_000,
+    sample: Annotated[int, typer.Option(min=1, help="Most records to examine.")] = 10_000,
     scan: Annotated[
-        int, typer.Option(min=1, help="Most records to read: these are drawn from the first.")
+        int, typer.Option(min=1, help="Most records to read: the sample is drawn from the first.")
     ] = 200_000,
     queries: Annotated[int, typer.Option(min=0, help="Records to search with.")] = 100,
-    k: Annotated[int, typer.Option("-k", min=1, help="Hits of a search.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits per search.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random sample.")] = 0,
     read_only: Annotated[
         bool,
-        typer.Option("--read-only", help="Write nothing to the store; then no lag is measured."),
+        typer.Option("--read-only", help="Write nothing to the store, and measure no lag."),
     ] = False,
     force: Force = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Write a page about an index: sizes, distances, duplicates, hubs, recall, lag.
+    """Write an HTML report on an index: sizes, distances, duplicates, hubs, recall, lag.
 
-    With --json, its figures are printed instead.
+    With --json, the figures are printed instead.
     """
     from vecbridge.cli._progress import bar
     from vecbridge.report import html_page, survey

@@ -25,7 +25,7 @@ Backend = Annotated[
     str | None,
     typer.Argument(
         metavar="BACKEND",
-        help="A backend, such as milvus; the configured default where none is named.",
+        help="A backend, such as milvus; the configured default if left out.",
         show_default=False,
         autocompletion=_completion.backends,
     ),
@@ -60,12 +60,12 @@ Options = Annotated[
         show_default=False,
     ),
 ]
-_PLACE = "a backend and an index of it, as in milvus:photos"
+_PLACE = "a backend and one of its indexes, as in milvus:photos"
 From = Annotated[
     str,
     typer.Argument(
         metavar="FROM",
-        help=f"Where from: {_PLACE}.",
+        help=f"The source: {_PLACE}.",
         show_default=False,
         autocompletion=_completion.places,
     ),
@@ -74,7 +74,7 @@ To = Annotated[
     str,
     typer.Argument(
         metavar="TO",
-        help=f"Where to: {_PLACE}.",
+        help=f"The target: {_PLACE}.",
         show_default=False,
         autocompletion=_completion.places,
     ),
@@ -97,7 +97,7 @@ FromOptions = Annotated[
         "-f",
         metavar="KEY=VALUE",
         autocompletion=_completion.settings_from,
-        help="A setting of FROM's backend alone.",
+        help="A setting of FROM's backend only.",
         show_default=False,
     ),
 ]
@@ -108,7 +108,7 @@ ToOptions = Annotated[
         "-t",
         metavar="KEY=VALUE",
         autocompletion=_completion.settings_to,
-        help="A setting of TO's backend alone.",
+        help="A setting of TO's backend only.",
         show_default=False,
     ),
 ]
@@ -116,10 +116,10 @@ DropUnsupported = Annotated[
     bool,
     typer.Option(
         "--drop-unsupported",
-        help="Go on without what the records carry and no type of field expresses, such as JSON.",
+        help="Leave out values of the records that no field type expresses, such as JSON.",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")]
 Where = Annotated[
     str | None,
     typer.Option(
@@ -135,7 +135,7 @@ Workers = Annotated[
         "--workers",
         min=1,
         metavar="N",
-        help="Work in N processes of this machine.",
+        help="Work in N processes on this machine.",
         show_default=False,
     ),
 ]
@@ -144,7 +144,7 @@ DaskCluster = Annotated[
     typer.Option(
         "--dask",
         metavar="ADDRESS",
-        help="Work on a Dask cluster, whose scheduler is there.",
+        help="Work on the Dask cluster whose scheduler has this address.",
         show_default=False,
     ),
 ]
@@ -153,7 +153,7 @@ RayCluster = Annotated[
     typer.Option(
         "--ray",
         metavar="ADDRESS",
-        help="Work on a Ray cluster; auto for the one of this machine.",
+        help="Work on the Ray cluster at this address; auto for the one on this machine.",
         show_default=False,
     ),
 ]
@@ -163,11 +163,11 @@ Partitions = Annotated[
         "--partitions",
         min=1,
         metavar="N",
-        help="Ranges of ids to work on one by one; of 32 MiB of vectors each by default.",
+        help="Number of id ranges to work on one by one; by default, 32 MiB of vectors each.",
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for errors too.")]
 
 
 def options_of(given: Sequence[str] | None) -> dict[str, str]:
@@ -194,7 +194,7 @@ def place_of(text: str) -> tuple[str, str]:
     """Return the backend and the index in a place such as ``milvus:photos``."""
     backend, colon, index = text.partition(":")
     if not (backend and colon and index):
-        raise InvalidArgumentError(f"{quoted(text)} is not {_PLACE}")
+        raise InvalidArgumentError(f"expected {_PLACE}; got {quoted(text)}")
     return backend, index
 
 
@@ -211,7 +211,7 @@ def executor_of(
 ) -> Iterator[Executor | None]:
     """Yield where partitions are worked on; ``None`` for this process."""
     if sum(each is not None for each in (workers, dask, ray)) > 1:
-        raise InvalidArgumentError("--workers, --dask and --ray: give one of them")
+        raise InvalidArgumentError("give only one of --workers, --dask and --ray")
     from vecbridge.bulk import RayExecutor, WorkerPool, dask_executor
 
     if workers is not None:

@@ -34,7 +34,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "conformance": Program(
             "vecbridge_conformance",
             {"conformance": "hypothesis"},
-            "Prove that a store conforms.",
+            "Test whether a store conforms to the contract.",
             ("run", "explain", "compare"),
         ),
         "fiftyone": Program(
@@ -46,7 +46,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "demo": Program(
             "vecbridge.demo",
             {"milvus": "pymilvus", "fiftyone": "fiftyone", "cli": "rich"},
-            "Do the main job on real images, on three stores.",
+            "Show a similarity search on real images, in three stores.",
         ),
     }
 )
@@ -67,7 +67,7 @@ def run_program(name: str, words: Sequence[str]) -> None:
     missing = [each for each in program.needs.values() if find_spec(each) is None]
     if missing:
         raise MissingDependencyError(
-            f"`vecbridge {name}` needs what is not installed ({', '.join(missing)}): "
+            f"`vecbridge {name}` needs packages that are not installed ({', '.join(missing)}): "
             f"pip install 'vecbridge[{','.join(program.needs)}]'",
             name=missing[0],
         )

@@ -47,24 +47,23 @@ def delete(
     where: Where = None,
     given: Annotated[
         list[str] | None,
-        typer.Option("--id", help="The record of this id; can be given several times."),
+        typer.Option("--id", help="The id of a record; can be given several times."),
     ] = None,
     ids: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The records of the ids in this file of UTF-8, one a line; - reads them from the "
-            "standard input.",
+            help="A UTF-8 file of ids, one per line; - reads them from the standard input.",
         ),
     ] = None,
     yes: Yes = False,
     option: Options = None,
     json: AsJson = False,
 ) -> None:
-    """Remove the records that match a filter, or those of some ids.
+    """Remove the records that match a filter, or those with the given ids.
 
-    They are found first, and removed by id: one that another writer changes meanwhile is removed
-    too.
+    The records are found first, then removed by id: a record that another writer changes in between
+    is removed too.
     """
     matching = filter_of(where)
     if [matching, ids, given or None].count(None) != 2:
@@ -95,7 +94,7 @@ def drop(
     """Remove an index and its records."""
     with store_of(name, option) as store, nearest_told(store, index):
         records = _count(store, index)
-        known = "records that cannot be counted" if records is None else f"{records:,} records"
+        known = "an unknown number of records" if records is None else f"{records:,} records"
         if not yes and not agreed(f"Remove index {index} in {name}, with {known}?"):
             errors().print("nothing was removed", highlight=False)
             raise typer.Exit(Exit.NO)
@@ -112,7 +111,7 @@ def _listed(path: Path) -> list[str]:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise InvalidArgumentError(f"{path} is no file of ids: {error}") from error
+        raise InvalidArgumentError(f"{path} is not a file of ids: {error}") from error
     return [line for line in (each.removesuffix("\r") for each in lines) if line]
 
 

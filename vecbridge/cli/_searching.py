@@ -31,7 +31,7 @@ def search(
     like: Annotated[
         str | None,
         typer.Option(
-            "--id", help="Search with the vector of this record, which is left out of the answer."
+            "--id", help="Search with the vector of this record, which is left out of the hits."
         ),
     ] = None,
     vector: Annotated[
@@ -44,7 +44,7 @@ def search(
             exists=True, dir_okay=False, help="Search with the vectors of this .npy file."
         ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = 10,
     where: Where = None,
     fields: Annotated[
         str | None,
@@ -54,7 +54,7 @@ def search(
             autocompletion=completing.fields,
         ),
     ] = None,
-    farthest: Annotated[bool, typer.Option("--farthest", help="The farthest instead.")] = False,
+    farthest: Annotated[bool, typer.Option("--farthest", help="Rank farthest first.")] = False,
     ranking: Annotated[
         str,
         typer.Option(
@@ -103,7 +103,7 @@ def _queries(
 def _of_record(index: Index, name: str) -> NDArray[np.float32]:
     found = index.fetch([name], fields=False)
     if found.missing:
-        raise InvalidArgumentError(f"index {index.info.name!r} has no record of the id {name!r}")
+        raise InvalidArgumentError(f"index {index.info.name!r} has no record with the id {name!r}")
     return found.vectors
 
 
@@ -112,8 +112,8 @@ def _number(word: str) -> float:
         return float(word)
     except ValueError:
         raise InvalidArgumentError(
-            f"--vector takes numbers with commas between them, as in 0.5,-1,2; {quoted(word)} is "
-            f"no number. A file of vectors is given with --vector-file"
+            f"--vector takes numbers separated by commas, as in 0.5,-1,2; {quoted(word)} is not a "
+            f"number. Give a file of vectors with --vector-file"
         ) from None
 
 
@@ -124,7 +124,7 @@ def _from_file(path: Path) -> NDArray[Any]:
         # Never with pickles: a file of vectors must not be able to run anything.
         loaded = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InvalidArgumentError(f"{path} is no .npy file of vectors: {error}") from error
+        raise InvalidArgumentError(f"{path} is not a .npy file of vectors: {error}") from error
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         raise InvalidArgumentError(f"{path} holds several arrays; a .npy file holds one")

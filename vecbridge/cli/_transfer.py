@@ -45,9 +45,7 @@ def copy_index(
     option: BothOptions = None,
     from_option: FromOptions = None,
     to_option: ToOptions = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a copy that was cut short.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted copy.")] = False,
     workers: Workers = None,
     dask: DaskCluster = None,
     ray: RayCluster = None,
@@ -57,13 +55,13 @@ def copy_index(
         bool,
         typer.Option(
             "--dry-run",
-            help="Say what would be done, and how long it is likely to take: a sample is written "
-            "to an index of its own, which is dropped again.",
+            help="Show what would be done, and how long it is likely to take: a sample is written "
+            "to a temporary index, which is then dropped.",
         ),
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Copy an index to another store, and prove that the copy is whole."""
+    """Copy an index to another store, and verify that the copy is complete."""
     from vecbridge.cli._progress import bar
     from vecbridge.transfer import copy
 
@@ -103,7 +101,7 @@ def copy_index(
     if json:
         emit(asdict(done))
         return
-    again = f", {done.skipped:,} were there already" if done.skipped else ""
+    again = f", {done.skipped:,} existed already" if done.skipped else ""
     parts = f" in {done.partitions:,} partitions" if done.partitions > 1 else ""
     say(f"{target}: {done.written:,} records written{parts}{again}, {done.seconds:,.1f} s")
     say(f"read back and compared: {done.checksum.records:,} records, {done.checksum.digest}")
@@ -176,9 +174,9 @@ def _announce(
     if found.seconds:
         share = f"; {workers} workers at best {found.seconds / workers:,.0f} s" if workers else ""
         say(
-            f"one process is likely to take {found.seconds:,.0f} s{share}: records a second, of "
-            f"{found.sampled:,} that were tried and dropped again: {found.reading:,.0f} read, "
+            f"one process is likely to take {found.seconds:,.0f} s{share}. Records per second, in "
+            f"a sample of {found.sampled:,}: {found.reading:,.0f} read, "
             f"{found.writing:,.0f} written, {found.reading_back:,.0f} read back"
         )
     if found.exists:
-        say(f"{target} is there already: that needs --resume, or another name")
+        say(f"{target} exists already: give --resume, or another name")

@@ -39,9 +39,9 @@ def verify_indexes(
     from_option: FromOptions = None,
     to_option: ToOptions = None,
     queries: Annotated[int, typer.Option(min=0, help="Rankings to compare.")] = 20,
-    k: Annotated[int, typer.Option("-k", min=1, help="Hits of each ranking.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="Hits per ranking.")] = 10,
     limit: Annotated[
-        int, typer.Option(min=0, help="How many missing, extra and changed records to name, each.")
+        int, typer.Option(min=0, help="Most missing, extra and changed records to list, each.")
     ] = 10,
     workers: Workers = None,
     dask: DaskCluster = None,
@@ -50,10 +50,10 @@ def verify_indexes(
     drop_unsupported: DropUnsupported = False,
     json: AsJson = False,
 ) -> None:
-    """Say whether two indexes are the same, and if not, which records differ and how.
+    """Check whether two indexes are the same, and show which records differ and how.
 
-    They are the same where they have one metric and the same fields, hold the same records, and
-    rank the same to the last bit. The exit code is 0 then, and 1 where anything differs.
+    Two indexes are the same if they have the same metric and fields, hold the same records, and
+    rank them the same to the last bit. The exit code is then 0; it is 1 if anything differs.
     """
     from vecbridge.cli._progress import bar
     from vecbridge.transfer import verify
@@ -91,7 +91,7 @@ def _show(found: Verified, first: str, second: str) -> None:
         say(f"differs: {part}")
     _show_differences(found.differences, first, second)
     ranked = found.queries - len(found.differing)
-    say(f"{ranked} of {found.queries} rankings are the same, ids, order and every bit")
+    say(f"{ranked} of {found.queries} rankings are the same: ids, order and every bit")
     say("the same" if found.same else "NOT the same")
 
 
@@ -103,7 +103,7 @@ def _show_differences(found: Differences, first: str, second: str) -> None:
     _name_ids(f"Only in {first}", found.missing, found.missing_ids)
     _name_ids(f"Only in {second}", found.extra, found.extra_ids)
     if found.changed:
-        title = _counted("In both, and different", found.changed, found.changed_records)
+        title = _counted("In both, but different", found.changed, found.changed_records)
         rows = [row for each in found.changed_records for row in _parts(each)]
         table(title, ["id", "what", *columns[1:]], rows)
 

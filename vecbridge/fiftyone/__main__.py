@@ -72,19 +72,19 @@ class _ForPrograms(argparse.ArgumentParser):
 def _parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = kind(
         prog="vecbridge fiftyone",
-        description="FiftyOne's similarity backends, answered by vecbridge.",
+        description="Use vecbridge for FiftyOne's similarity backends.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     enable = commands.add_parser("enable", help="use vecbridge in FiftyOne, and show its panel")
     enable.add_argument("--backend", help="only this backend (default: every installed one)")
     enable.add_argument(
-        "--default", action="store_true", help="use it where no backend is named; needs --backend"
+        "--default", action="store_true", help="make it the default backend; needs --backend"
     )
-    commands.add_parser("disable", help="remove it again")
-    commands.add_parser("status", help="what a new process would use, and where that is configured")
+    commands.add_parser("disable", help="undo enable")
+    commands.add_parser("status", help="show what a new process uses, and where it is configured")
     add_run_commands(commands)
     for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="as JSON, errors too")
+        command.add_argument("--json", action="store_true", help="print JSON, for errors too")
     return parser
 
 

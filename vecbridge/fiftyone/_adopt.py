@@ -62,10 +62,10 @@ class Adopted:
             sklearn.
         records: how many the index holds.
         in_place: nothing was copied: the same collection or table is used.
-        mended: ids of which several rows were found, and one was kept.
-        left: the earlier index, which still exists but has no run any more.
-        changes: what is different for those who use the run; empty where nothing is.
-        done: ``False`` where only a plan was asked for.
+        mended: number of ids that had several rows, of which one was kept.
+        left: the earlier index, which still exists but no longer has a run.
+        changes: what changes for users of the run; empty if nothing does.
+        done: ``False`` if only a plan was requested.
     """
 
     brain_key: str
@@ -94,21 +94,22 @@ def adopt(
     """Move a similarity run of one of FiftyOne's own backends to vecbridge, or back.
 
     The brain key stays, and with it the time of the run, its fields, its model, metric and
-    consistency level. A collection or a table that FiftyOne's adapter made is used where it is, and
-    ids that have several rows in a collection of Milvus get one. Other indexes are copied, read
-    back and compared. The run changes in one write, at the end: until then, and after a kill, it is
+    consistency level. A collection or a table that FiftyOne's adapter created is used in place; an
+    id with several rows in a Milvus collection keeps one. Other indexes are copied, read back and
+    compared. The run changes in one write, at the end: until then, and after a kill, it is
     unchanged.
 
     Args:
         dataset: the dataset, or its name.
         brain_key: key of the run.
-        to: a backend. By default the one of the same name. With ``back``, one of FiftyOne's own;
-            by default the one of the same name, and ``"sklearn"`` where there is none.
-        back: make a run of vecbridge's FiftyOne's again.
+        to: the backend to use; by default the one of the same name. With ``back``, one of
+            FiftyOne's own; by default the one of the same name, and ``"sklearn"`` where there is
+            none.
+        back: give a run of vecbridge's back to FiftyOne's own backend.
         center: keep the neighbours of FiftyOne's sklearn, which subtracts the mean of all vectors
             before it compares them by angle. The mean is kept with the run, and subtracted from
-            what is added and asked for later.
-        dry_run: change nothing, and say what would be done.
+            vectors that are added or searched for later.
+        dry_run: change nothing, and return what would be done.
         progress: called after each batch.
         options: settings of the store, such as ``uri``; those that are left out are read from
             where they are configured.

@@ -63,17 +63,18 @@ class BackendSimilarityConfig(SimilarityConfig):  # type: ignore[misc]
 
     Args:
         collection_name: name of the index in the backend; by default one is made from the names
-            of the dataset and the run. An index that exists already is adopted as it is.
+            of the dataset and the run. An index that already exists is used as it is.
         metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
-        consistency_level: the level of reads that ask for none.
-        owner: the id of the dataset that the run was made for; kept with the run, and never given.
-        center: what is subtracted from every vector and query, ``d`` numbers; kept with a run of
+        consistency_level: the level of reads that do not name one.
+        owner: the id of the dataset that the run was created for; kept with the run, never passed
+            by callers.
+        center: ``d`` numbers that are subtracted from every vector and query; kept with a run of
             FiftyOne's sklearn that was adopted with its ranking.
         kwargs: settings of the backend, and FiftyOne's own parameters of a similarity index.
 
     Raises:
         UnknownSettingError: an argument is neither.
-        InvalidArgumentError: no such metric or level.
+        InvalidArgumentError: the metric or the level does not exist.
     """
 
     backend_name: ClassVar[str]

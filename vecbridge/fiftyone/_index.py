@@ -136,14 +136,14 @@ class BackendSimilarityIndex(Lifecycle, DuplicatesMixin):  # type: ignore[misc]
             embeddings: ``(n, d)``, anything array-like.
             sample_ids: ``n`` sample ids.
             label_ids: ``n`` label ids, for an index of patches.
-            overwrite: replace what is there; otherwise it stays as it is.
-            allow_existing: whether ids may be there already, where they are not overwritten.
+            overwrite: replace existing records; otherwise they stay as they are.
+            allow_existing: whether ids may exist already, if they are not overwritten.
             warn_existing: log how many were left as they are.
             reload: refresh the current view.
 
         Raises:
-            InvalidInputError: an argument is unusable, or an id is there and may not be; nothing
-                was written.
+            InvalidInputError: an argument is unusable, or an id exists and may not; nothing was
+                written.
             BackendError: the store failed.
         """
         ids, samples = self._records.record_ids(sample_ids, label_ids)
@@ -216,7 +216,7 @@ class BackendSimilarityIndex(Lifecycle, DuplicatesMixin):  # type: ignore[misc]
             reload: refresh the current view.
 
         Raises:
-            InvalidArgumentError: an id is absent and may not be; nothing was removed.
+            InvalidArgumentError: an id is absent but must exist; nothing was removed.
         """
         ids = [
             *self._records.known(label_ids, True, allow_missing, warn_missing),

@@ -1,4 +1,4 @@
-"""What becomes of an index as time goes by: it is kept in step, copied and moved."""
+"""Keep an index in step with its dataset, copy it and move it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Lifecycle(ThreadViews):
     def detach(self) -> str:
         """Give the run an index of its own: a copy, in the same store, of the one that it reads.
 
-        For a clone of a dataset, whose runs read the original's indexes.
+        Use it for a clone of a dataset, whose runs read the original's indexes.
 
         Returns:
             The name of the copy.
@@ -55,37 +55,37 @@ class Lifecycle(ThreadViews):
     ) -> SyncPlan:
         """Bring the index in step with its dataset: add what is new, remove what is gone.
 
-        A record has changed where the field that the run names holds another embedding of it, bit
-        for bit, which is then taken. It has also changed where a model embedded it, and the media
-        file now has another path, size or time of modification than it had then, or the patch
-        another outline: it is then embedded again. What a model embedded is known of records that
-        were written since vecbridge keeps it; of others it is ``unknown``.
+        A record has changed if the field that the run names holds a different embedding of it, bit
+        for bit; that embedding is then used. It has also changed if a model embedded it and the
+        media file now has another path, size or modification time, or the patch another outline; it
+        is then embedded again. What a model embedded is recorded by recent versions of vecbridge;
+        for older records it is ``unknown``.
 
-        A call that was interrupted, by a kill for one, leaves what it has written, and the same
-        call goes on from there. Memory holds the ids of all records and the embeddings of a part.
+        A call that is interrupted, even by a kill, keeps what it has written; repeat it to continue
+        from there. Memory holds the ids of all records and the embeddings of a part.
 
         Args:
-            samples: what should be indexed; the whole dataset by default, and of a grouped one the
-                slices that the index has. Records of other samples that the dataset has stay.
+            samples: what should be indexed; the whole dataset by default, or in a grouped dataset
+                the slices that the index has. Records of other samples that the dataset has stay.
             model: embeds what no field holds; by default the run's, which is kept with it where it
                 is one of a zoo.
-            unknown: embed those again too of which it is not known whether they have changed.
-            create: make the index if it does not exist.
+            unknown: also embed again the records for which it is unknown whether they have changed.
+            create: create the index if it does not exist.
             dry_run: change nothing, and return the plan.
-            confirm: called with the plan before anything is changed; nothing is, unless it returns
-                ``True``.
+            confirm: called with the plan before anything is changed; nothing is changed unless it
+                returns ``True``.
             progress: called after each part with stage, done and total; or whether bars are shown,
                 by default as FiftyOne is configured to.
             asked: ``batch_size``, ``num_workers``, ``skip_failures``, ``force_square`` and
-                ``alpha``, as of ``compute_similarity``, which does not keep them with the run.
+                ``alpha``, as for ``compute_similarity``, which does not keep them with the run.
 
         Returns:
-            The plan, and what of it failed.
+            The plan, with what failed.
 
         Raises:
             InvalidArgumentError: the index is another run's, none of its records belongs to the
                 dataset, or the samples are not its; nothing was changed.
-            IndexNotFoundError: the index does not exist, and is not to be made.
+            IndexNotFoundError: the index does not exist, and ``create`` is ``False``.
             DimensionError: the field holds embeddings of another length; nothing was changed.
             BackendError: the store failed; call again to go on.
         """
@@ -126,14 +126,14 @@ class Lifecycle(ThreadViews):
         progress: Progress | bool | None = None,
         **options: Any,
     ) -> Moved:
-        """Move the run to another store, under its key; this index is then the one there.
+        """Move the run to another store, under its key; this object then uses the index there.
 
         See :func:`vecbridge.fiftyone.move`.
 
         Args:
             backend: the backend that it moves to.
             drop_source: drop the earlier index at the end.
-            executor: where the index is copied, as of :func:`vecbridge.transfer.copy`.
+            executor: where the index is copied, as for :func:`vecbridge.transfer.copy`.
             progress: called after each batch; or whether bars are shown, by default as FiftyOne is
                 configured to.
             options: settings of the store that it moves to.
@@ -141,7 +141,7 @@ class Lifecycle(ThreadViews):
         Raises:
             InvalidArgumentError: the index is of no saved run, or it cannot move there; nothing was
                 changed.
-            BackendError: a store failed; the same call goes on.
+            BackendError: a store failed; repeat the call to continue.
         """
         _, dataset, key = self._owner_facts
         if key is None or not dataset.has_brain_run(key):

@@ -49,13 +49,13 @@ class Moved:
         collection_name: its index in that backend; ``None`` in a plan.
         records: how many the index holds.
         checksum: of what was copied and read back; ``None`` in a plan.
-        left: the earlier index, which still exists but has no run any more.
-        left_in: the settings that lead to it, of a store on this machine; empty where it is
+        left: the earlier index, which still exists but no longer has a run.
+        left_in: the settings that lead to it if it is in a store on this machine; empty if that is
             configured.
         left_to: other runs that read it, such as those of a clone.
         needed: the settings that another process needs to find the store and does not have, with
             their values where those are no secrets.
-        done: ``False`` where only a plan was asked for.
+        done: ``False`` if only a plan was requested.
     """
 
     brain_key: str
@@ -83,35 +83,35 @@ def move(
     progress: Progress = silent,
     **options: Any,
 ) -> Moved:
-    """Move a run of vecbridge's to another store; its key, fields, model and metric stay.
+    """Move a vecbridge run to another store; its key, fields, model and metric stay.
 
     The index is copied, read back and compared by count and checksum; then the run is switched, in
-    a single write. An interrupted call, by a kill for one, loses nothing: the same call goes on
+    a single write. A call that is interrupted, even by a kill, loses nothing: repeat it to continue
     with the copy, or with what is left to do after it. Until the switch the run is unchanged.
 
     Args:
         dataset: the dataset, or its name.
         brain_key: key of the run.
-        to: a backend.
-        drop_source: drop the earlier index at the end; otherwise it stays where it is.
-        source: settings of the store that the run leaves, where that is neither kept with the run
-            nor configured.
-        dry_run: change nothing, and say what would be done.
-        executor: where the index is copied and compared, as of :func:`vecbridge.transfer.copy`.
+        to: the backend to move to.
+        drop_source: drop the earlier index at the end; by default it stays where it is.
+        source: settings of the store that the run leaves, if they are neither kept with the run nor
+            configured.
+        dry_run: change nothing, and return what would be done.
+        executor: where the index is copied and compared, as for :func:`vecbridge.transfer.copy`.
         progress: called after each batch, or on an executor each partition.
         options: settings of the store that the run moves to, such as ``uri``; those that are left
             out are read from where they are configured.
 
     Raises:
-        InvalidArgumentError: there is no such dataset or run, it is not vecbridge's, it is there
-            already, the new store is in memory, or the earlier index may not be dropped; nothing
-            was changed.
+        InvalidArgumentError: there is no such dataset or run, it is not vecbridge's, it is in that
+            store already, the new store is in memory, or the earlier index may not be dropped;
+            nothing was changed.
         UnknownBackendError: the backend is not installed.
         UnsupportedError: on an executor, a store is in memory, or the new one has one writer;
             nothing was changed.
         IndexNotFoundError: the run's index does not exist.
         CorruptStoreError: the copy differs from its source; the run was left unchanged.
-        BackendError: a store failed; the same call goes on.
+        BackendError: a store failed; repeat the call to continue.
 
     Example:
         >>> vecbridge.fiftyone.move("photos", "similar", "milvus", uri="...")  # doctest: +SKIP

@@ -34,14 +34,14 @@ from vecbridge.settings import ResolvedSetting
 
 @dataclass(frozen=True)
 class Orphan:
-    """An index that no run of this database of FiftyOne's has.
+    """An index that no run in this FiftyOne database uses.
 
     Attributes:
         backend: of its store.
         name: its name there.
         records: how many it holds; ``None`` where it cannot be opened.
-        made_here: it was made for a run of a dataset in this database. Of others, which another
-            database may use, only that is known that no run here has them.
+        made_here: it was created for a run of a dataset in this database. Of other indexes it is
+            known only that no run here uses them; another database may.
         dropped: whether it was dropped.
     """
 
@@ -54,12 +54,12 @@ class Orphan:
 
 @dataclass(frozen=True)
 class Orphans:
-    """What was found in the stores.
+    """The indexes without a run that were found in the stores.
 
     Attributes:
         found: the indexes that have no run.
-        looked_into: the stores, by backend and place; no address of a server.
-        unreachable: why a store could not be looked into, one line per store.
+        looked_into: the stores that were searched, by backend and place, without server addresses.
+        unreachable: why a store could not be searched, one line per store.
     """
 
     found: tuple[Orphan, ...]
@@ -68,19 +68,19 @@ class Orphans:
 
 
 def orphans(backend: str | None = None, *, drop: bool = False, **options: Any) -> Orphans:
-    """Find the indexes that no run has any more, and drop those that were made here.
+    """Find the indexes that no run uses any more, and drop those that were created here.
 
     The run of an index may be deleted, or its dataset, or it may have moved to another store. An
-    index is meant if it has a name that FiftyOne or vecbridge gives to new ones, and no run, and no
-    unfinished one, names it. It is dropped only where its name tells that it was made
-    for a run of this database; whatever another database, another program or a user has named
-    stays. A database that was copied whole passes for the one that it was copied from.
+    index is found if it has a name of the kind that FiftyOne or vecbridge gives to new ones, and no
+    run, finished or not, names it. It is dropped only if its name shows that it was created for a
+    run of this database; indexes named by another database, another program or a user stay. A
+    complete copy of a database is taken for the original.
 
     Args:
-        backend: look into this store; by default into those that runs lead to, and into those that
-            are configured.
-        drop: drop what was made here. No similarity should be computed meanwhile: it has its
-            run at the end.
+        backend: search this store; by default, those that runs lead to and those that are
+            configured.
+        drop: drop what was created here. Do not compute a similarity at the same time: its run is
+            saved only at the end.
         options: settings of the store.
 
     Raises:

@@ -38,10 +38,10 @@ _JSON = (str, int, float, bool, type(None))
 
 
 def enable_in_config(backend: str | None = None, *, default: bool = False) -> Path:
-    """Make FiftyOne use vecbridge in every process from now on, unchanged scripts and the App too.
+    """Make FiftyOne use vecbridge in every process from now on: unchanged scripts, and the App.
 
-    Edit ``brain_config.json`` where FiftyOne reads it. Everything else in it stays, and a copy of
-    the file as it was is kept beside it. Calling this again changes nothing.
+    Edit ``brain_config.json`` where FiftyOne reads it. Everything else in it stays, and a backup of
+    the original file is kept beside it. Calling this again changes nothing.
 
     Args:
         backend: enable this one only; every installed backend by default.
@@ -77,12 +77,12 @@ def enable_in_config(backend: str | None = None, *, default: bool = False) -> Pa
 
 
 def disable_in_config() -> Path:
-    """Undo :func:`enable_in_config`, and leave other edits of the file alone.
+    """Undo :func:`enable_in_config`; keep other edits to the file.
 
-    Runs that were made with vecbridge stay usable.
+    Runs that were created with vecbridge stay usable.
 
     Returns:
-        The file; it is removed where vecbridge had made it.
+        The file; it is removed if vecbridge created it.
 
     Raises:
         ConfigurationError: the file is there, but cannot be read or written.

@@ -27,16 +27,16 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
     """Make FiftyOne use vecbridge, in this process.
 
     A name that FiftyOne has too, such as ``milvus``, then means vecbridge's backend, with the same
-    parameters; every installed backend is there as ``vecbridge_<name>``. FiftyOne's own
-    ``sklearn`` is not changed, and neither is a name for which packages are missing that vecbridge
-    needs, unless it is asked for. What is configured for the names stays configured.
+    parameters; every installed backend is also available as ``vecbridge_<name>``. FiftyOne's own
+    ``sklearn`` is not changed, nor is a name whose vecbridge backend lacks packages, unless you
+    name it. The configuration of the names is kept.
 
     Args:
         backend: enable this one only; every installed backend by default.
         default: make ``backend`` the one that ``compute_similarity`` uses when none is named.
 
     Returns:
-        The names that are now vecbridge's in FiftyOne.
+        The names under which FiftyOne now uses vecbridge.
 
     Raises:
         UnknownBackendError: the backend is not installed, or the default that the environment or
@@ -62,7 +62,7 @@ def enable(backend: str | None = None, *, default: bool = False) -> list[str]:
 
 
 def disable() -> None:
-    """Undo :func:`enable`. Runs that were made with vecbridge stay usable."""
+    """Undo :func:`enable`. Runs that were created with vecbridge stay usable."""
     import fiftyone.brain as fob
 
     configured = fob.brain_config.similarity_backends

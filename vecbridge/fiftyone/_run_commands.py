@@ -23,25 +23,29 @@ def add_run_commands(commands: Any) -> None:
     """Add the parsers of the commands to those of ``vecbridge fiftyone``."""
     taken = f"take over a run of FiftyOne's own {adoptable()}"
     adopting = _of_a_run(commands, "adopt", taken)
-    adopting.add_argument("--to", metavar="BACKEND", help="default: the one of the same name")
-    adopting.add_argument("--back", action="store_true", help="make it FiftyOne's own again")
+    adopting.add_argument(
+        "--to", metavar="BACKEND", help="backend to use (default: the one of the same name)"
+    )
+    adopting.add_argument(
+        "--back", action="store_true", help="give the run back to FiftyOne's own backend"
+    )
     adopting.add_argument(
         "--center",
         action="store_true",
         help="keep the neighbours of FiftyOne's sklearn, which subtracts the mean of all vectors",
     )
-    syncing = _of_a_run(commands, "sync", "add to an index what is new, remove what is gone")
-    syncing.add_argument("--view", metavar="NAME", help="index the samples of this saved view only")
+    syncing = _of_a_run(commands, "sync", "add new records to an index, remove deleted ones")
+    syncing.add_argument("--view", metavar="NAME", help="index only the samples of this saved view")
     syncing.add_argument(
         "--unknown",
         action="store_true",
-        help="embed those again too of which it is not known whether they have changed",
+        help="also embed again the records of which it is not known whether they have changed",
     )
-    syncing.add_argument("--create", action="store_true", help="make the index if it is not there")
+    syncing.add_argument("--create", action="store_true", help="create a missing index")
     for name, about in _EMBEDDING.items():
         syncing.add_argument(name, metavar="N", type=int, help=about)
     moving = _of_a_run(commands, "move", "move a run to another store; its key stays")
-    moving.add_argument("--to", metavar="BACKEND", required=True, help="where to, such as milvus")
+    moving.add_argument("--to", metavar="BACKEND", required=True, help="backend, such as milvus")
     moving.add_argument(
         "--from-option",
         "-f",
@@ -49,29 +53,31 @@ def add_run_commands(commands: Any) -> None:
         type=_setting,
         action="append",
         default=[],
-        help="a setting of the store that it leaves, where it is not found without",
+        help="a setting of the store that the run leaves, if it cannot be found without it",
     )
     moving.add_argument("--drop-source", action="store_true", help="drop the earlier index")
     moving.add_argument(
         "--save",
         action="store_true",
-        help="write the settings that other processes need, but no secret, to brain_config.json",
+        help="write the settings that other processes need, except secrets, to brain_config.json",
     )
     spread = moving.add_mutually_exclusive_group()
     spread.add_argument("--workers", metavar="N", type=int, help="copy in N processes")
     spread.add_argument("--dask", metavar="ADDRESS", help="copy on a Dask cluster")
     spread.add_argument("--ray", metavar="ADDRESS", help="copy on a Ray cluster, or auto")
-    orphaned = commands.add_parser("orphans", help="list the indexes that no run has any more")
+    orphaned = commands.add_parser("orphans", help="list the indexes that no run uses any more")
     orphaned.add_argument(
-        "backend", nargs="?", help="look into this store (default: those of runs, and configured)"
+        "backend",
+        nargs="?",
+        help="look in this store (default: those of runs, and the configured ones)",
     )
     _add_option(orphaned)
-    orphaned.add_argument("--drop", action="store_true", help="drop those that were made here")
+    orphaned.add_argument("--drop", action="store_true", help="drop those that were created here")
     orphaned.add_argument("--yes", "-y", action="store_true", help="drop without asking")
 
 
 _EMBEDDING = {
-    "--batch-size": "samples that the model embeds at once",
+    "--batch-size": "samples per batch of the model",
     "--num-workers": "processes that load media",
 }
 
@@ -81,7 +87,7 @@ def _of_a_run(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("dataset", help="the dataset's name")
     parser.add_argument("brain_key", help="key of the run")
     _add_option(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
     return parser
 
 
@@ -126,7 +132,7 @@ def _adopted(given: argparse.Namespace) -> str:
     state = "is now" if done.done else "would be"
     lines = [
         f"{done.brain_key}: {done.source} -> {done.target}, {how}",
-        f"{done.records:,} records; the run {state} of {done.target}",
+        f"{done.records:,} records; the run {state} in {done.target}",
     ]
     if done.mended:
         lines.append(f"{done.mended:,} ids had several rows, and have one now")
@@ -177,8 +183,8 @@ def _synced(given: argparse.Namespace) -> str:
         )
     if done.unknown:
         lines.append(
-            f"of {len(done.unknown):,} it is not known whether their media have changed since they "
-            f"were embedded: --unknown embeds them again"
+            f"for {len(done.unknown):,}, it is not known whether their media have changed since "
+            f"they were embedded: --unknown embeds them again"
         )
     return "\n".join(lines)
 
@@ -235,25 +241,25 @@ def _saved(done: Any) -> dict[str, Any]:
 def _lines_of(done: Any, saved: Mapping[str, Any]) -> Iterator[str]:
     yield f"{done.brain_key}: {done.source} -> {done.target}"
     if not done.done:
-        yield f"{done.records:,} records; the run would be of {done.target}"
+        yield f"{done.records:,} records; the run would be in {done.target}"
     elif done.checksum is not None:
         yield f"{done.records:,} records copied, read back and compared: {done.checksum}"
     else:
-        yield f"{done.records:,} records; what was interrupted is complete"
+        yield f"{done.records:,} records; the interrupted move is complete"
     if done.left is not None and done.done:
         yield _left(done)
     missing = dict(done.needed)
     if "not_saved" in saved:
         yield f"not written: {saved['not_saved']}"
     if "saved" in saved:
-        yield f"other processes find it by what was written to {saved['saved']}"
+        yield f"other processes find it through the settings in {saved['saved']}"
         missing = {name: value for name, value in missing.items() if value is None}
     for variable in saved.get("wins", ()):
-        yield f"but {variable} is set, which wins over it: unset it, or change it"
+        yield f"but {variable} is set and takes precedence: unset it, or change it"
     if missing:
-        yield "other processes, the App's server too, find it where these are set:"
+        yield "other processes, including the App's server, find it once these are set:"
     elif "saved" not in saved:
-        yield "other processes find it as things are"
+        yield "other processes find it without further settings"
     for name, value in missing.items():
         variable = variable_name(done.target, name)
         yield f"  export {variable}={'...' if value is None else shlex.quote(value)}"
@@ -278,7 +284,7 @@ def _orphaned(given: argparse.Namespace) -> str:
         if given.drop and ours:
             if not given.json:
                 sys.stdout.write(f"{_listed(found)}\n")
-            if not (given.yes or _agreed(f"Drop {len(ours)} of them, which were made here?")):
+            if not (given.yes or _agreed(f"Drop the {len(ours)} that were created here?")):
                 return "nothing was dropped"
             found = orphans(given.backend, drop=True, **options)
     if given.json:
@@ -293,18 +299,18 @@ def _listed(found: Any) -> str:
     lines = []
     for each in found.found:
         records = "unreadable" if each.records is None else f"{each.records:,} records"
-        whose = "" if each.made_here else "; not known to be of this FiftyOne: it stays"
+        whose = "" if each.made_here else "; not known to be from this FiftyOne: kept"
         lines.append(f"{each.backend}:{each.name}  {records}{whose}")
-    lines += [f"could not look into {reason}" for reason in found.unreachable]
+    lines += [f"could not search {reason}" for reason in found.unreachable]
     where = ", ".join(found.looked_into) or "no store"
-    return "\n".join([*lines, f"looked into {where}"])
+    return "\n".join([*lines, f"searched {where}"])
 
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise InvalidArgumentError(
-            "what is dropped cannot be brought back, and there is no terminal to ask at: give "
-            "--yes where that is meant"
+            "dropping cannot be undone, and there is no terminal to ask at: give --yes to drop "
+            "without asking"
         )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()

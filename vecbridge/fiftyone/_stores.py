@@ -269,7 +269,7 @@ def closings() -> int:
 def close_stores() -> None:
     """Close every store that an index of this process uses.
 
-    An index opens its store again when it is used next. The contents of in-memory stores are lost.
+    An index reopens its store when it is next used. The contents of in-memory stores are lost.
     """
     global _closings  # noqa: PLW0603  # one set of stores per process
     with _lock:

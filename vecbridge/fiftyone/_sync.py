@@ -36,9 +36,9 @@ class SyncPlan:
     Attributes:
         new: the dataset has them, and the index does not.
         gone: the index has them, and the dataset does not.
-        changed: what they were embedded from is another now.
-        unknown: it is not known what they were embedded from, nor so whether that has changed.
-        without: the dataset has them, but no embedding of them, and there is no model.
+        changed: what they were embedded from has changed.
+        unknown: it is not known what they were embedded from, and so not whether that has changed.
+        without: the dataset has them but no embedding of them, and there is no model.
         failed: they could not be embedded; empty in a plan.
         done: ``False`` for a plan.
     """

@@ -9,7 +9,7 @@ Every saved similarity run holds the dotted path of its configuration and index 
   when it is asked for: ``my_store`` is configured by ``MyStoreSimilarityConfig``. Where FiftyOne
   has a backend of that name too, the class takes FiftyOne's parameters
 
-To reach a backend without a line of code, name its class in the environment or under
+To use a backend without a line of code, name its class in the environment or under
 ``similarity_backends`` in ``brain_config.json``::
 
     FIFTYONE_BRAIN_SIMILARITY_MILVUS_CONFIG_CLS=vecbridge.fiftyone.similarity.MilvusSimilarityConfig
@@ -99,10 +99,10 @@ class BackendSimilarity(fbs.Similarity):  # type: ignore[misc]
         self._unregistered = key
 
     def initialize(self, samples: Any, brain_key: str | None) -> BackendSimilarityIndex:
-        """Return an index; one that exists in the backend already is adopted.
+        """Return an index; one that already exists in the backend is used as it is.
 
         Raises:
-            ValueError: ``patches_field`` is no field of labels.
+            ValueError: ``patches_field`` is not a field of labels.
             SchemaMismatchError: the index exists with another metric.
             BackendError: the store cannot be used.
         """
@@ -146,7 +146,7 @@ class SameNameSimilarityConfig(BackendSimilarityConfig):
         collection_name: name of the index in the backend; by default one is made from the store's
             name, or from the names of the dataset and the run.
         metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``.
-        kwargs: as of every backend; and FiftyOne's parameter that names the index in the store,
+        kwargs: as for every backend, plus FiftyOne's parameter that names the index in the store,
             such as ``table_name``. That name may be one that no index can have, such as
             ``fiftyone-quickstart``; by default it is the index's own.
 
@@ -252,9 +252,9 @@ class SklearnSimilarity(BackendSimilarity):
 def connect_default(settings: Any) -> None:
     """Connect pymilvus's default alias to the server of an index, unless it is connected already.
 
-    FiftyOne's adapter does it on a server that needs no settings, and its documentation
-    continues with ``pymilvus.utility``. Here it is done wherever the server asks for no
-    credentials: those are for the index alone.
+    FiftyOne's adapter does this for a server that needs no settings, and its documentation goes on
+    to use ``pymilvus.utility``. Here it is done for every server that needs no credentials:
+    credentials are for the index alone.
 
     Args:
         settings: of the Milvus backend.

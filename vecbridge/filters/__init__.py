@@ -1,8 +1,8 @@
 """Filters as text, and their parts, for backends that translate them into their store's language.
 
-Callers build filters with :class:`vecbridge.field`, or from text with :func:`parse`. Engines are
-given *settled* ones: :func:`settle` says what they may rely on, so that a translation can be wrong
-only in its syntax. A store that keeps its fields in memory asks :func:`matches`.
+Callers build filters with :class:`vecbridge.field`, or from text with :func:`parse`. Engines
+receive *settled* filters: :func:`settle` states what they can rely on, so that a translation can be
+wrong only in its syntax. A store that keeps its fields in memory calls :func:`matches`.
 """
 
 from __future__ import annotations

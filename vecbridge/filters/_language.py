@@ -92,8 +92,9 @@ def parse(text: str) -> Filter:
         text: a filter in the language of the reference.
 
     Raises:
-        FilterSyntaxError: it is none; the message points at the place and says what is expected.
-        InvalidArgumentError: it is no string.
+        FilterSyntaxError: it is not a filter; the message points at the error and says what is
+            expected.
+        InvalidArgumentError: it is not a string.
 
     Example:
         >>> from vecbridge import field
@@ -118,7 +119,7 @@ def parse(text: str) -> Filter:
 def format(where: Filter) -> str:  # noqa: A001 (the opposite of parse, and read as filters.format)
     """Return the text of a filter, which :func:`parse` reads as a filter that is equal.
 
-    Its ``str`` is this text, and shows values too that the language cannot express.
+    The filter's ``str`` is the same text, but also shows values that the language cannot express.
 
     Raises:
         InvalidArgumentError: the language cannot express it: an infinity, NaN, a string that has

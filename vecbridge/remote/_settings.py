@@ -22,7 +22,7 @@ def _distinct(places: dict[str, str]) -> dict[str, str]:
 
 
 GivenNames = Annotated[dict[str, str], AfterValidator(_distinct)]
-"""Names in a store by names of indexes, where the user gives them: no two are the same."""
+"""Names in the store, by names of indexes, that the user gives; no two are the same."""
 
 
 class RemoteSettings(Settings):
@@ -30,7 +30,7 @@ class RemoteSettings(Settings):
 
     Attributes:
         timeout: seconds that one call may take, connecting included.
-        retry_timeout: seconds that a call goes on trying while the store is away, starting or
+        retry_timeout: seconds for which a call is retried while the store is away, starting or
             busy; 0 to try once. The first connection is tried once in any case.
     """
 

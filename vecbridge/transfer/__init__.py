@@ -1,8 +1,8 @@
 """Move records: from one store to another, and to files and back.
 
-Everything here streams: memory holds a few batches, whatever the size of the index. A source gives
-batches; all of a file is checked before an index is changed; and a file lands whole or not at all.
-Copies of indexes and their comparison are those of :mod:`vecbridge.bulk`.
+Everything here streams: memory holds a few batches, whatever the size of the index. A whole file is
+checked before an index is changed, and a file is written completely or not at all. Copying and
+comparing indexes is implemented in :mod:`vecbridge.bulk`.
 """
 
 from __future__ import annotations

@@ -44,18 +44,19 @@ def export_records(
 
     ``.parquet`` files have the columns ``id``, ``vector`` (a fixed-size list of float32) and one
     per field; ``.jsonl`` and ``.jsonl.gz`` files a line of JSON per record with keys of these
-    names, in which a time is a text in ISO 8601; ``.npz`` files the arrays ``ids``, ``vectors``
-    and one per field. All but lines of JSON say the metric. The file appears whole or not at all.
+    names, in which a time is a string in ISO 8601; ``.npz`` files the arrays ``ids``, ``vectors``
+    and one per field. All formats but JSON lines record the metric. The file appears complete or
+    not at all.
 
-    NumPy keeps texts as wide as the longest of them, and they are in memory until the file is
-    written: where the ids or a field would need more than 2 GiB so, ``.npz`` is refused.
+    NumPy stores every string as wide as the longest, and holds them in memory until the file is
+    written: if the ids or a field would then need more than 2 GiB, ``.npz`` is refused.
 
     Args:
-        index: what is written.
-        path: the file.
+        index: the index to export.
+        path: the file to write.
         where: only records that match are written.
-        overwrite: replace the file if it is there.
-        drop_unsupported: write the file without what ``index.info.unsupported`` names.
+        overwrite: replace the file if it exists.
+        drop_unsupported: write the file without the columns in ``index.info.unsupported``.
         consistency: level of the read.
         progress: called after each batch.
 
@@ -63,11 +64,11 @@ def export_records(
         The number of records written.
 
     Raises:
-        InvalidArgumentError: the name ends in none of these, there is no such folder, the file is
-            there already, a field has a name that the format keeps for itself, or texts are too
+        InvalidArgumentError: the file name has another extension, the folder does not exist, the
+            file exists already, a field has a name that the format reserves, or strings are too
             wide for ``.npz``.
-        UnsupportedError: the records hold what no file of ours can, and ``drop_unsupported`` was
-            not asked for.
+        UnsupportedError: the records hold values that none of these formats can store, and
+            ``drop_unsupported`` is ``False``.
         MissingDependencyError: Parquet needs pyarrow, which is not installed.
     """
     target = Path(path)

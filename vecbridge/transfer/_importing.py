@@ -1,4 +1,4 @@
-"""Write what others have made, a file or a table, to an index."""
+"""Import a file or a table that another program made into an index."""
 
 from __future__ import annotations
 
@@ -68,49 +68,51 @@ def import_records(
     batch_bytes: int = BATCH_BYTES,
     progress: Progress = silent,
 ) -> Imported:
-    """Write every record of a file or a table to an index, which is made if need be.
+    """Write every record of a file or a table to an index, which is created if necessary.
 
-    The table is read twice: first all of it is checked, and what the index does not take is
-    refused, columns by their names and values by column, row and id, before anything is changed;
-    then it is written. Records whose ids are there already are replaced, so an import that was cut
-    short is done again by the same call. Memory holds a few batches and some 16 bytes per record.
+    The table is read twice. First all of it is checked: whatever the index does not accept is
+    reported, columns by name and values by column, row and id, before anything is changed. Then it
+    is written. Records whose ids exist already are replaced, so repeat the call to finish an
+    interrupted import. Memory holds a few batches and about 16 bytes per record.
 
-    A field of a new index is optional where a value is missing. How types become ids, vectors and
-    fields is on the page *Import what you have*.
+    A field of a new index is optional if a value is missing. The page *Import what you have*
+    explains how types become ids, vectors and fields.
 
     Args:
         source: a ``.parquet`` file or a folder of them, ``.jsonl`` or ``.jsonl.gz``, ``.npz``, or
             ``.npy`` with ``ids``; or a table as :meth:`vecbridge.Index.upsert_table` takes it.
-        target: where to.
-        name: the index's.
-        id_column: of the ids; by default ``id``, ``_id``, ``uuid``, ``guid`` or ``key``.
-        vector_column: of the vectors; by default ``vector``, or the only list of floats.
+        target: the store to import into.
+        name: name of the index.
+        id_column: column of the ids; by default ``id``, ``_id``, ``uuid``, ``guid`` or ``key``.
+        vector_column: column of the vectors; by default ``vector``, or the only list of floats.
         fields: columns to take, or a mapping from columns to the names of their fields; ``"*"``
             stands for all others. All columns by default.
         skip: columns to leave out.
-        types: types of fields by column, as in ``{"taken": "timestamp"}`` for texts.
-        flatten: take the values of a struct as columns: ``place.city`` is field ``place_city``.
-        timezone: of times without one, such as ``"UTC"``; they are refused otherwise.
-        ids: of the vectors of a ``.npy`` file, or the file that has them: text, one per line,
+        types: types of fields by column, as in ``{"taken": "timestamp"}`` for strings.
+        flatten: turn the values of a struct into columns: ``place.city`` is field ``place_city``.
+        timezone: time zone of times that have none, such as ``"UTC"``; by default they are refused.
+        ids: ids of the vectors of a ``.npy`` file, or the file that holds them: text, one per line,
             ``.json`` or ``.npy``.
-        metric: the index's; by default what the file says, what the index has, or the store's.
-        on_error: ``"skip"`` leaves out the rows that the index does not take.
-        rejects: the file of JSON lines that lists what is left out, and why.
-        overwrite: replace that file if it is there.
-        drop_unsupported: go on where the index holds what ``info.unsupported`` names, which is
+        metric: metric of the index; by default that of the file, of the existing index, or of the
+            store.
+        on_error: ``"skip"`` leaves out the rows that the index does not accept.
+        rejects: a JSON Lines file to write, which lists what was left out, and why.
+        overwrite: replace that file if it exists.
+        drop_unsupported: continue even if the index has columns in ``info.unsupported``, which are
             erased from the records that are replaced.
         dry_run: check everything, and write nothing, not even the file of rejects.
-        batch_bytes: most bytes of records that are read at a time.
-        progress: called after each batch, of stage ``"checking"`` first and then ``"importing"``.
+        batch_bytes: largest number of bytes of records to read at a time.
+        progress: called after each batch, first with stage ``"checking"`` and then ``"importing"``.
 
     Raises:
-        DuplicateIdError: an id is there twice; nothing was changed.
-        InvalidInputError: the table cannot be read, a column or a value of it cannot be taken;
-            nothing was changed.
-        MissingDependencyError: all but ``.npz`` and ``.npy`` needs pyarrow, which is not installed.
+        DuplicateIdError: an id occurs twice; nothing was changed.
+        InvalidInputError: the table cannot be read, or a column or a value is unusable; nothing was
+            changed.
+        MissingDependencyError: pyarrow, which all formats but ``.npz`` and ``.npy`` need, is not
+            installed.
         SchemaMismatchError: the index has another dimension or metric.
         UnsupportedError: the index holds what an upsert would erase; nothing was changed.
-        BackendError: the store failed; call again.
+        BackendError: the store failed; repeat the call.
     """
     kinds = validate.column_types(types)
     selection = Selection(id_column, vector_column, fields, skip, kinds, flatten, timezone)

@@ -240,7 +240,7 @@ def test_a_server_that_is_not_configured_is_said_and_saved_where_that_is_asked_f
     assert main([*command, "--drop-source", "--save", "-o", "timeout=20"]) == 0
     shown = capsys.readouterr().out
     assert f"{key}: sklearn -> milvus\n30 records copied, read back and compared: " in shown
-    assert shown.endswith(f"other processes find it by what was written to {file}\n")
+    assert shown.endswith(f"other processes find it through the settings in {file}\n")
     try:
         close_stores()
         own.dataset.reload()
@@ -298,8 +298,8 @@ def test_orphans_of_this_database_are_dropped_and_no_others(
     assert "give --yes" in capsys.readouterr().err
     assert main(command) == 0
     shown = capsys.readouterr().out
-    assert "not known to be of this FiftyOne: it stays" in shown
-    assert shown.endswith(f"looked into sklearn in {path}\n")
+    assert "not known to be from this FiftyOne: kept" in shown
+    assert shown.endswith(f"searched sklearn in {path}\n")
     assert main([*command, "--drop", "--yes"]) == 0
     assert set(names("sklearn", path)) == {
         kept.config.collection_name,

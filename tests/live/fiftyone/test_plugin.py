@@ -228,7 +228,7 @@ def test_copy_and_switch_keep_what_they_should(
         assert store.index_names() == ["copied"]
 
     told = do(digits, "switch_store", key="one", backend="faiss", place=str(tmp_path / "moved"))
-    assert told["title"] == "one lives in faiss now"
+    assert told["title"] == "one now lives in faiss"
     assert "in sklearn, still exists. Drop it" in told["text"]
     row = shown(digits.dataset).rows["one"]
     assert (row["health"], row["store"]) == ("✓ healthy", "faiss")
@@ -263,7 +263,7 @@ def test_a_relative_path_in_a_form_is_refused(
 ) -> None:
     told = do(digits, "copy_index", key="one", backend="sklearn", place=place)
     assert told["severity"] == "error"
-    assert "give the whole path" in told["text"]
+    assert "give the full path" in told["text"]
 
 
 def test_unexpected_error_is_told_by_its_kind_alone(

@@ -78,7 +78,7 @@ def test_a_byte_order_mark_and_a_link_stay(run: Run, path: Path, tmp_path: Path)
         (["timeout=soon"], "valid number"),
         (["timeout=5", "secure=perhaps"], "'secure'"),
         (["uri="], "vecbridge config unset milvus uri"),
-        ([], "say what to set"),
+        ([], "give a setting"),
         (["password=hunter2"], PASSWORD),
         (["uri=http://me:hunter2@host:19530"], "FIFTYONE_BRAIN_SIMILARITY_MILVUS_URI"),
         (["user=ann"], "user and password go together"),

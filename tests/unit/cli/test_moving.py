@@ -24,7 +24,7 @@ def test_copy_verify_and_back_again(run: Run, folder: Path, tmp_path: Path) -> N
     refused = run("copy", *where)
     assert (refused.code, refused.err.startswith("error")) == (1, True)
     again = run("copy", *where, "--resume")
-    assert (again.code, "4 were there already" in again.out) == (0, True)
+    assert (again.code, "4 existed already" in again.out) == (0, True)
     assert run("copy", *where, "--dry-run", "--json").json["exists"] is True
 
 
@@ -84,7 +84,7 @@ def test_a_place_is_a_backend_and_an_index(run: Run) -> None:
 
 def test_a_copy_into_memory_warns_that_it_is_gone(run: Run, folder: Path, tmp_path: Path) -> None:
     words = ("copy", "sklearn:corners", "sklearn:copied", "-f", f"path={folder}")
-    assert "in memory, and are gone" in run(*words).err
+    assert "in memory, and are lost" in run(*words).err
     assert "in memory" not in run(*words, "-t", f"path={tmp_path / 'kept'}").err
 
 

@@ -77,7 +77,7 @@ def test_ids_come_from_the_standard_input(
 def test_a_file_that_holds_no_ids(run: Run, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "ids").write_bytes(b"\xff\xfe")
     ran = run(*words(folder, "--ids", tmp_path / "ids", "--yes"))
-    assert (ran.code, "is no file of ids" in ran.err) == (2, True)
+    assert (ran.code, "is not a file of ids" in ran.err) == (2, True)
     ran = run(*words(folder, "--ids", tmp_path / "absent", "--yes"))
     assert (ran.code, "absent: No such file" in ran.err) == (2, True)
 
@@ -141,6 +141,6 @@ def test_an_index_that_cannot_be_opened_is_dropped(
 
     monkeypatch.setattr(Store, "open_index", cut_off)
     ran = run("drop", "sklearn", "corners", "-o", f"path={folder}")
-    assert "with records that cannot be counted? [y/N]" in ran.err
+    assert "with an unknown number of records? [y/N]" in ran.err
     assert ran.code == 0
     assert run("list", "sklearn", "-o", f"path={folder}", "--json").json == []

@@ -97,7 +97,7 @@ def test_one_query_is_given(
 
 def test_a_record_that_is_not_there(run: Run, folder: Path) -> None:
     ran = run(*CORNERS, "--id", "z", "-o", f"path={folder}")
-    assert (ran.code, "has no record of the id 'z'" in ran.err) == (2, True)
+    assert (ran.code, "has no record with the id 'z'" in ran.err) == (2, True)
 
 
 def test_a_file_that_holds_no_vectors(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_what_differs_is_shown_with_both_values(run: Run, places: list[str]) -> 
         "Only in sklearn:corners: 1 record",
         "Only in faiss:copied: 1 record",
         r"z\x1b[2J",
-        "In both, and different: 1 record",
+        "In both, but different: 1 record",
         "d vector[1] 0.0 1.0",
         "NOT the same",
     ):

@@ -23,7 +23,7 @@ _FILES = {
     "fiftyone.yml": f"""\
 name: "{_NAME}"
 type: plugin
-description: Which store each similarity index lives in, and its health
+description: The store and the health of each similarity index
 version: 1.0.0
 fiftyone:
   version: "*"

@@ -13,9 +13,9 @@ from vecbridge.fiftyone.plugin._runs import WHERE, Target
 from vecbridge.settings import Settings
 
 _METRICS: dict[Metric, str] = {
-    "cosine": "the angle between two vectors, as most models are made for",
-    "dotproduct": "the angle and the lengths: for models that were trained with it",
-    "euclidean": "the straight line between two vectors",
+    "cosine": "the angle between two vectors; what most models are made for",
+    "dotproduct": "the angle and the lengths; for models that were trained with it",
+    "euclidean": "the straight-line distance between two vectors",
 }
 _ELSEWHERE = {"timeout", "retry_timeout"}
 """Settings that are not chosen for one index."""
@@ -64,7 +64,8 @@ def ask_store(form: types.Object, ctx: Any, label: str) -> None:
     form.str(
         "place",
         label="Path or address",
-        description="Empty: as configured. Passwords and tokens belong in the environment.",
+        description="Leave empty to use the configuration. Passwords and tokens belong in the "
+        "environment.",
         default="",
     )
     backend = given.get("backend")

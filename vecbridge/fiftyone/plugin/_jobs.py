@@ -77,7 +77,7 @@ def switch_store(dataset: Any, key: str, to: Target, progress: Progress) -> Repo
         if adopted.in_place:
             return Report(
                 "success",
-                f"{key} is vecbridge's now",
+                f"{key} now belongs to vecbridge",
                 f"Its {adopted.records:,} records stay where they are, in "
                 f"`{adopted.collection_name}`: nothing was copied.",
             )
@@ -99,13 +99,13 @@ def sync_index(
     if done.done:
         said.append(f"`{run.collection}` holds {index.total_index_size:,} records.")
     if done.failed:
-        said.append("What failed could not be embedded: are the media files there?")
+        said.append("The failed records could not be embedded: do their media files exist?")
     if done.without:
-        said.append("What is without embedding is left out, since the run has no model.")
+        said.append("Records without an embedding are left out, since the run has no model.")
     if done.unknown:
         said.append(
-            "Of what is unknown, it was not kept what was embedded: embed it again, with the "
-            "switch of the form, if its media have changed."
+            "It is not known whether the media of the unknown records have changed: if they have, "
+            "sync again with the option that embeds such records."
         )
     state = "is in step" if done.in_step else "was brought in step" if done.done else "would change"
     left = done.failed or done.without
@@ -134,7 +134,7 @@ def verify_indexes(dataset: Any, key: str, other: str, progress: Progress) -> Re
         differ = found.differences
         findings.append(
             f"their checksums differ: {differ.missing:,} records are only in {key}, "
-            f"{differ.extra:,} only in {other}, and {differ.changed:,} are in both and differ"
+            f"{differ.extra:,} only in {other}, and {differ.changed:,} are in both but differ"
         )
     findings.append(f"{len(found.differing)} of {found.queries} rankings differ")
     return Report("warning", f"{key} and {other} differ", "; ".join(findings) + ".")
@@ -225,7 +225,7 @@ def examined(ctx: Any, run: Run) -> dict[str, str]:
 def _switched(key: str, records: int, backend: str, options: dict[str, Any], before: Run) -> Report:
     return Report(
         "success",
-        f"{key} lives in {backend} now",
+        f"{key} now lives in {backend}",
         f"{records:,} records were copied to {where(backend, options) or backend} and compared. "
         f"The earlier index, {_what_is_left(before)}.",
     )

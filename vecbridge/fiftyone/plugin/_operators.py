@@ -65,7 +65,7 @@ class _Operator(foo.Operator):  # type: ignore[misc]
             form.view(
                 "none",
                 types.Warning(
-                    label="This dataset has no similarity index that this works with",
+                    label="This dataset has no similarity index that this operation works with",
                     description="Compute one with fob.compute_similarity, then try again.",
                 ),
             )
@@ -100,13 +100,15 @@ class CreateIndex(_Operator):
     """Make an index of the dataset."""
 
     name = "create_index"
-    label = "Make a similarity index"
-    description = "Of embeddings that a field holds, or that a model makes."
+    label = "Create a similarity index"
+    description = "From embeddings that a field holds, or that a model computes."
 
     def resolve_input(self, ctx: Any) -> types.Property:
         """Return the form: what is indexed, and where to."""
         form, given = types.Object(), ctx.params
-        form.str("key", label="Brain key", description="By which the index is known", required=True)
+        form.str(
+            "key", label="Brain key", description="Name of the index in FiftyOne", required=True
+        )
         patches = creating.patch_fields(ctx.dataset)
         if patches:
             ask_choice(
@@ -116,7 +118,7 @@ class CreateIndex(_Operator):
                 patches,
                 given.get("patches"),
                 required=False,
-                description="Empty: whole samples",
+                description="Leave empty to index whole samples",
             )
         fields = creating.embedding_fields(ctx.dataset, text_of(given, "patches"))
         if fields:
@@ -127,7 +129,7 @@ class CreateIndex(_Operator):
                 fields,
                 given.get("embeddings"),
                 required=False,
-                description="Empty: a model makes them",
+                description="Leave empty to compute them with a model",
             )
         if given.get("embeddings") not in fields:
             models = creating.models_with_embeddings()
@@ -161,7 +163,7 @@ class DropIndex(_Operator):
         form.bool(
             "keep_run",
             label="Keep the run",
-            description="Its model and settings stay, and Sync can make the index again",
+            description="Its model and settings stay, and Sync can create the index again",
             default=False,
         )
 
@@ -176,20 +178,20 @@ class SyncIndex(_Operator):
 
     name = "sync_index"
     label = "Sync an index with the dataset"
-    description = "What is new is added, what is gone removed, what has changed embedded again."
+    description = "Adds new records, removes deleted ones, and embeds changed ones again."
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
         """Ask for the plan alone, and for what is not known."""
         form.bool("plan_only", label="Show the plan, and change nothing", default=False)
         form.bool(
             "unknown",
-            label="Embed again what it is not known of",
-            description="Records of which it was not kept what was embedded",
+            label="Embed records of unknown state again",
+            description="Records of which it is not known whether their media have changed",
             default=False,
         )
         form.bool(
             "create",
-            label="Make the index where it is gone",
+            label="Create the index if it is missing",
             description="And embed everything",
             default=False,
         )
@@ -205,13 +207,16 @@ class CopyIndex(_Operator):
 
     name = "copy_index"
     label = "Copy an index to another store"
-    description = "Every record is copied, read back and compared. The run stays where it is."
+    description = "Every record is copied, read back and compared. The run itself does not change."
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
         """Ask where to copy to, and under which name."""
         ask_store(form, ctx, "To the store")
         form.str(
-            "name", label="Name of the copy", description="Empty: a new, unique name", default=""
+            "name",
+            label="Name of the copy",
+            description="Leave empty for a new, unique name",
+            default="",
         )
 
     def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:
@@ -249,7 +254,7 @@ class VerifyIndexes(_Operator):
 
     name = "verify_indexes"
     label = "Verify that two indexes are the same"
-    description = "Every record by checksum, and 20 rankings to the last bit."
+    description = "Compares every record by checksum, and 20 rankings to the last bit."
 
     def ask(self, form: types.Object, ctx: Any, keys: list[str]) -> None:
         """Ask what to compare with."""
@@ -267,8 +272,8 @@ class ExamineStore(_Operator):
     name = "examine_store"
     label = "Examine the store of an index"
     description = (
-        "Connection, contents, how late reads see writes, and the smoke layer of the conformance "
-        "suite. What is written to the store is dropped again."
+        "Checks the connection, the contents, how late reads see writes, and the smoke layer of "
+        "the conformance suite. What is written to the store is then removed."
     )
 
     def work(self, ctx: Any, dataset: Any, progress: Progress) -> Report:

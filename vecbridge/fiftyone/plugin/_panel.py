@@ -63,8 +63,8 @@ class SimilarityIndexesPanel(foo.Panel):  # type: ignore[misc]
             name="similarity_indexes",
             label="Similarity indexes",
             icon="hub",
-            help_markdown="Which store each similarity index of the dataset lives in, and its "
-            "health. Make, sync, copy, switch, verify and drop indexes from here.",
+            help_markdown="The store and the health of each similarity index of the dataset. "
+            "Create, sync, copy, switch, verify and drop indexes here.",
         )
 
     def refresh(self, ctx: Any) -> None:
@@ -237,7 +237,7 @@ def _heading(keys: list[str] | None) -> str:
         return "Looking at the stores…"
     if not keys:
         return (
-            "This dataset has no similarity index yet. Make one here, or with "
+            "This dataset has no similarity index yet. Create one here, or with "
             '`fob.compute_similarity(dataset, metric="cosine", brain_key=...)`, then refresh.'
         )
     counted = "1 similarity index" if len(keys) == 1 else f"{len(keys)} similarity indexes"

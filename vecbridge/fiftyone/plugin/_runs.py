@@ -116,7 +116,9 @@ def find_run(dataset: Any, key: str, *, also_fiftyones: bool = False) -> Run:
                     f"vecbridge's first"
                 )
             return run
-    raise InvalidArgumentError(f"the dataset has no similarity index {key!r} any more: refresh")
+    raise InvalidArgumentError(
+        f"the dataset has no similarity index {key!r} any more: refresh the panel"
+    )
 
 
 @contextmanager
@@ -163,12 +165,12 @@ def target(chosen: Target) -> tuple[Store, dict[str, Any]]:
         name = place_setting(backend, place)
         if name is None:
             raise InvalidArgumentError(
-                f"a {backend} store has no path and no address: leave it empty"
+                f"a {backend} store has no path and no address: leave this empty"
             )
         if is_local(name, place) and not Path(place).expanduser().is_absolute():
             raise InvalidArgumentError(
-                f"{place!r} would be made in the folder in which the App's server was started: "
-                f"give the whole path, such as {Path.home() / place}"
+                f"{place!r} would be created in the folder in which the App's server was started: "
+                f"give the full path, such as {Path.home() / place}"
             )
         options[name] = absolute_place(name, place)
     options = with_default_path(backend, options)
@@ -233,7 +235,7 @@ def _health(dataset: Any, run: Run) -> Health:
         return Health(
             "unknown",
             advice="vecbridge cannot open it: install the package that made it, or compute the "
-            "similarity again with a backend of vecbridge's.",
+            "similarity again with a vecbridge backend.",
         )
     if not run.ours:
         return Health(
