@@ -197,5 +197,7 @@ def _parsed(text: str) -> dict[str, str]:
     if found is None or not _PLACES.fullmatch(f"{found.get('host', '')} {found.get('port', '')}"):
         raise ValueError(_FORMS)
     if found.keys() - _OURS.keys() - _LIBPQ:
-        raise ValueError("the uri holds parameters that are none of libpq's, or not for it")
+        raise ValueError(
+            "the uri holds parameters that libpq does not have, or that do not belong in it"
+        )
     return {key: str(value) for key, value in found.items() if value}

@@ -67,7 +67,7 @@ class RecordIndex:
     def __getstate__(self) -> dict[str, Any]:
         raise UnsupportedError(
             f"index {self.info.name!r} was made from an object, and cannot be pickled or copied; "
-            f"one that open_index() of a store gives can",
+            f"an index from a store's open_index() can",
             capability="shared",
         )
 

@@ -67,8 +67,8 @@ class Store:
         if self._origin is None:
             raise UnsupportedError(
                 f"this store of {self.name!r} cannot be pickled or copied: its records are in this "
-                f"process alone, or it was made from an object. One can that get_backend() gives, "
-                f"with a place that the other process can open",
+                f"process alone, or it was made from an object. A store from get_backend(), with "
+                f"a place that the other process can open, can be pickled",
                 capability="shared",
             )
         return {**vars(self), "_made": None, "_making": None, "_lifetime": self.name}
@@ -215,7 +215,7 @@ class Store:
             return index
         index.close()
         raise SchemaMismatchError(
-            f"index {name!r}: the fields {declared} were asked for, the index has {found}. Open it "
+            f"index {name!r}: expected the fields {declared}; the index has {found}. Open it "
             f"as it is, or make another index"
         )
 
@@ -337,9 +337,9 @@ def store_like(store: Store, backend: Backend) -> Store:
 def _check_schema(info: IndexInfo, dimension: int | None, metric: Metric | None) -> None:
     wrong = []
     if dimension is not None and info.dimension != dimension:
-        wrong.append(f"dimension {dimension} was asked for, the index has {info.dimension}")
+        wrong.append(f"expected dimension {dimension}; the index has {info.dimension}")
     if metric is not None and info.metric != metric:
-        wrong.append(f"metric {metric} was asked for, the index has {info.metric}")
+        wrong.append(f"expected metric {metric}; the index has {info.metric}")
     if wrong:
         raise SchemaMismatchError(
             f"index {info.name!r}: {'; '.join(wrong)}. Open it as it is, or make another index"

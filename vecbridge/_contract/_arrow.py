@@ -92,7 +92,7 @@ def _refuse_names(fields: Iterable[str], *kept: str) -> None:
     if clash := sorted(set(kept) & set(fields)):
         raise InvalidArgumentError(
             f"a table has {' and '.join(kept)} as columns of their own, and there are fields of "
-            f"these names: {clash}; ask for the other fields by fields=[...]"
+            f"these names: {clash}; request the other fields with fields=[...]"
         )
 
 

@@ -86,8 +86,8 @@ def refuse_unknown_types(
         if kind not in known:
             offered = ", ".join(each for each in FIELD_TYPES if each in known) or "none"
             raise UnsupportedError(
-                f"{backend} keeps no fields of type {kind!r}, as {name!r} is to be; of the types "
-                f"of fields it keeps {offered}",
+                f"{backend} does not support fields of type {kind!r}, which {name!r} has; it "
+                f"supports {offered}",
                 capability="field_types",
             )
 
@@ -102,14 +102,14 @@ def microseconds(time: datetime) -> int | Fraction:
         ValueError: it has no time zone, or is no time, as pandas' ``NaT``; says which.
     """
     if time != time:  # noqa: PLR0124 - pandas' NaT, which is a datetime
-        raise ValueError("it is no time; where a value may be missing, None says so")
+        raise ValueError("it is not a time; use None for a missing value")
     try:
         aware = time.utcoffset() is not None
         whole = (time - _EPOCH) // _MICROSECOND if aware else 0
     except Exception as error:
         raise ValueError(f"its time zone is unusable: {error}") from error
     if not aware:
-        raise ValueError("it has no time zone; say which, as in .replace(tzinfo=timezone.utc)")
+        raise ValueError("it has no time zone; give one, as in .replace(tzinfo=timezone.utc)")
     nanoseconds = getattr(time, "nanosecond", 0)
     if not nanoseconds:
         return whole

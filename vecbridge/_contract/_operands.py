@@ -180,9 +180,7 @@ def contained(name: str, kind: BaseType, values: Iterable[object], word: str) ->
 
 
 def _misplaced(name: str, kind: BaseType, word: str, wanted: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"field {name!r} holds {kind} values, and {word} is asked of {wanted}"
-    )
+    return InvalidArgumentError(f"field {name!r} holds {kind} values, and {word} needs {wanted}")
 
 
 def one_of(name: str, values: Iterable[Scalar]) -> Comparison | OneOf | bool:

@@ -329,8 +329,8 @@ def _balanced(kind: _Join, terms: Iterable[_Term]) -> _Term:
     return _Term(whole, height)
 
 
-_LISTED = "say field(...).is_in([...]) for many values, or ask several times"
-_PARTS = "ask for some of the elements at a time, and keep what is in every answer"
+_LISTED = "use field(...).is_in([...]) for many values, or search several times"
+_PARTS = "search for some of the elements at a time, and keep the records in every answer"
 
 
 def _too_large(how: str, advice: str = _LISTED) -> InvalidArgumentError:

@@ -113,7 +113,7 @@ class Plan:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             if isinstance(error, InvalidArgumentError):
                 raise
-            raise InvalidArgumentError(f"this text is no plan in JSON: {error}") from None
+            raise InvalidArgumentError(f"this text is not a plan in JSON: {error}") from None
 
 
 def _refuse_uncounted(name: str, value: object) -> None:

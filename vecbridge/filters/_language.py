@@ -69,7 +69,7 @@ _SLIPS: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
     ((_OPERATION,), ("like", "startswith", "has"), _PARTS),
     ((_OPERATION,), _STOPS, "a boolean field is compared, too: ok == true"),
     ((_COMPARISON,), _STOPS, "each condition names its field; for several values, use in [...]"),
-    ((_FIELD,), ("string",), "an odd name is written in backticks"),
+    ((_FIELD,), ("string",), "write an unusual name in backticks"),
     ((_VALUE,), ("null", "none", "missing"), _MISSING),
     ((_VALUE,), ("nan", "inf", "infinity"), "the numbers of a filter are finite"),
     ((_VALUE,), ("name",), "a string is written in quotes; two fields are not compared"),
@@ -236,10 +236,10 @@ class _Parser:
             utc = time.astimezone(timezone.utc)
         except (ValueError, OverflowError) as error:
             if isinstance(error, OverflowError) or _OTHER_YEAR.match(str(written.value)):
-                self._fail("a time is of the years 1 to 9999 in UTC", written)
+                self._fail("a time must be in the years 1 to 9999 in UTC", written)
             self._fail(f"expected {_TIME}", written)
         if time.utcoffset() is None:
-            self._fail("a time needs a time zone", written, hint="Z at the end says UTC")
+            self._fail("a time needs a time zone", written, hint="Z at the end means UTC")
         self.expect(")", "a parenthesis that closes")
         return utc
 

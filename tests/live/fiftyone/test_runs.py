@@ -93,7 +93,7 @@ def test_collection_with_another_metric_is_refused_and_leaves_no_run(
     digits: Digits, path_case: Case
 ) -> None:
     new_run(digits, path_case, embeddings=digits.vectors, collection_name="kept")
-    with pytest.raises(ValueError, match="metric euclidean was asked for, the index has cosine"):
+    with pytest.raises(ValueError, match="expected metric euclidean; the index has cosine"):
         new_run(
             digits,
             path_case,

@@ -77,7 +77,7 @@ def test_a_vector_is_given_in_words(run: Run, folder: Path) -> None:
     words = (*CORNERS, "-k", 1, "-o", f"path={folder}", "--json", "--vector")
     (hits,) = run(*words, "-1, 3e0").json
     assert hits["ids"] == ["c"]
-    for wrong, said in (("1,x", "'x' is no number"), ("1", "dimension"), ("nan,1", "nan")):
+    for wrong, said in (("1,x", "'x' is not a number"), ("1", "dimension"), ("nan,1", "nan")):
         ran = run(*words, wrong)
         assert ran.code == 2
         assert said in json.loads(ran.err)["error"]["message"].lower()

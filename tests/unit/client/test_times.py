@@ -56,7 +56,7 @@ def test_nanoseconds_are_compared_and_not_cut_off(index: Index) -> None:
 @pytest.mark.parametrize(
     ("time", "said"),
     [
-        (pd.NaT, "None says so"),
+        (pd.NaT, "use None"),
         (NEXT, "nanoseconds"),
         (TIME.replace(tzinfo=Odd(timedelta(days=2))), "zone is unusable"),
         (TIME.replace(tzinfo=Odd(None)), "no offset today"),

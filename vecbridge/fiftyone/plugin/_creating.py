@@ -82,12 +82,12 @@ def create_index(dataset: Any, wanted: Wanted, to: Target, progress: Progress) -
     key = wanted.key
     if not key.isidentifier():
         raise InvalidArgumentError(
-            f"{key!r} is no brain key: letters, digits and underscores, no digit first"
+            f"{key!r} is not a brain key: use letters, digits and underscores, no digit first"
         )
     if dataset.has_brain_run(key):
         raise InvalidArgumentError(f"the dataset has a run {key!r} already: choose another key")
     if bool(wanted.embeddings) == bool(wanted.model):
-        raise InvalidArgumentError("choose a field that holds embeddings, or a model: one of them")
+        raise InvalidArgumentError("choose either a field that holds embeddings or a model")
     options = target(to)[1]
 
     def shown(bar: Any) -> None:
@@ -126,9 +126,9 @@ def drop_index(dataset: Any, key: str, *, keep_run: bool) -> Report:
         index.cleanup()
     else:
         index.delete()
-    name = f"`{run.collection}` in {run.where or run.store}" if run.collection else "It had none"
+    name = f"`{run.collection}` in {run.where or run.store}" if run.collection else "No index"
     return Report(
         "success",
         f"{key} was dropped",
-        f"The index, {name}, is gone. " + ("The run is still there." if keep_run else ""),
+        f"{name} was deleted. " + ("The run was kept." if keep_run else ""),
     )

@@ -235,7 +235,7 @@ def _what_is_left(before: Run) -> str:
     """Look up what became of the index that the run had, and describe it."""
     if not before.collection:
         # FiftyOne's sklearn keeps an index with its run, which has another one now.
-        return f"in {before.store}, was part of the run and is gone"
+        return f"in {before.store}, was part of the run and no longer exists"
     left = f"`{before.collection}` in {before.store}"
     try:
         if before.ours:
