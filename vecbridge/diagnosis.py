@@ -196,7 +196,7 @@ def _round_trip(index: Index) -> Finding:
         "failed",
         f"wrote 3 records; read {len(fetched.ids)} back, nearest {hits.ids[:1]}, {left} after one "
         f"was deleted",
-        "the store breaks the contract: run `vecbridge conformance run` on it, and do not trust it",
+        "the store breaks the contract: do not trust it; run `vecbridge conformance run` on it",
     )
 
 
@@ -232,7 +232,7 @@ def _late(index: Index) -> Finding:
             "the store does not catch up: look at its own log and load",
         )
     told = ", ".join(f"{level} {lag:.0f} ms" for level, lag in found.items())
-    return Finding("consistency", "ok", f"a write is seen by a read that is: {told}")
+    return Finding("consistency", "ok", f"a read sees a write after: {told}")
 
 
 def _lag(index: Index, level: Consistency) -> float | None:

@@ -24,7 +24,7 @@ from vecbridge._errors import (
 
 _ID_BYTES = 64
 _SCALAR_BYTES = 32
-ERASED = "An upsert replaces records whole, and would erase it from those that are there"
+ERASED = "An upsert replaces whole records, and would erase it from existing ones"
 
 
 def upsert_records(

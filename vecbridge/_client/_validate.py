@@ -229,9 +229,9 @@ def refuse_unsupported(info: IndexInfo, loss: str, *, dropped: bool) -> None:
     """
     if info.unsupported and not dropped:
         raise UnsupportedError(
-            f"the records of index {info.name!r} carry what vecbridge has no field type for: "
-            f"{unsupported_of(info)}. {loss}. Use what the store itself offers for it, or say that "
-            f"it may be lost (drop_unsupported=True; --drop-unsupported for a command)",
+            f"the records of index {info.name!r} hold what vecbridge has no field type for: "
+            f"{unsupported_of(info)}. {loss}. Use the store's own client for it, or allow the "
+            f"loss (drop_unsupported=True; --drop-unsupported for a command)",
             capability="fields",
         )
 
@@ -248,8 +248,8 @@ def refuse_new(info: IndexInfo, there: Sequence[bool], column: Sequence[str]) ->
         raise UnsupportedError(
             f"{len(new)} of {len(column)} ids are new to index {info.name!r}, {new[0]!r} among "
             f"them, and its store takes no new record without a value of what vecbridge has no "
-            f"field type for: {asked}. Nothing was written. Insert them with what the store itself "
-            f"offers",
+            f"field type for: {asked}. Nothing was written. Insert them with the store's own "
+            f"client",
             capability="fields",
         )
 
@@ -276,7 +276,7 @@ def refuse_unwritable(info: IndexInfo, *, new: bool = False) -> None:
         raise UnsupportedError(
             f"no record can be written to index {info.name!r}: its store takes none without a "
             f"value of what vecbridge has no field type for: {asked}. "
-            f"Write with what the store itself offers, or copy the records to a new index",
+            f"Write with the store's own client, or copy the records to a new index",
             capability="fields",
         )
 

@@ -108,8 +108,8 @@ def _without_tensors(values: Any, what: str) -> Any:
     rows: Any = values if type(values) in (list, tuple) else ()
     if any(map(np.ma.is_masked, [values, *(row for row in rows if isinstance(row, _MASKED))])):
         raise InvalidVectorError(
-            f"{what} must not have masked values: there is a number under each mask, and nothing "
-            f"says what to make of it. Leave such rows out, or fill them with .filled(...)"
+            f"{what} must not have masked values: the number under a mask has no "
+            f"meaning. Leave such rows out, or fill them with .filled(...)"
         )
     try:
         if _is_tensor(values):

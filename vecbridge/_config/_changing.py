@@ -88,7 +88,7 @@ def set_settings(
     if empty := [key for key, text in texts.items() if not text]:
         raise InvalidArgumentError(
             f"no value is given for {listed(empty)}; `vecbridge config unset {name} {empty[0]}` "
-            f"takes a setting out of the file"
+            f"removes a setting from the file"
         )
     secrets = frozenset(
         key for key, text in texts.items() if is_secret(kind, key) or _holds_credentials(text)
@@ -154,8 +154,8 @@ def _plain_secret(backend: str, keys: list[str]) -> ConfigurationError:
     return ConfigurationError(
         f"{listed([repr(key) for key in keys])} of backend {backend!r} would be a secret in plain "
         f"text in {read_brain_config(os.environ).path}, and nothing was written. Set the "
-        f"environment variable {variables} instead; --allow-secret writes it all the same, to a "
-        f"file that its owner alone can read"
+        f"environment variable {variables} instead; --allow-secret writes it anyway, to a "
+        f"file that only its owner can read"
     )
 
 

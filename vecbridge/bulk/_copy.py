@@ -32,7 +32,7 @@ from vecbridge.bulk._running import Task, Tick, Told, run
 
 logger = logging.getLogger(__name__)
 
-_AGAIN = "Call again with resume=True (--resume for the command) to go on with the copy"
+_AGAIN = "Call again with resume=True (--resume for the command) to continue the copy"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def copy(
         if there and not resume:
             raise IndexExistsError(
                 f"the target has an index {called!r} with {there:,} records: choose another name, "
-                f"or go on with a copy that was cut short (resume=True; --resume for the command)"
+                f"or continue an interrupted copy (resume=True; --resume for the command)"
             )
         cut = plan(source, partitions, beside=copied, spread=executor is not None)
         job = _Job(source, copied, cut, executor, target.name, progress)
@@ -252,8 +252,8 @@ class _Job:
         except BaseException:
             if told.done:
                 logger.warning(
-                    "the copy was cut short: at least %s of %s records are in index %r of %s; "
-                    "resume=True (--resume for the command) goes on with it",
+                    "the copy was interrupted: at least %s of %s records are in index %r of %s; "
+                    "continue it with resume=True (--resume for the command)",
                     f"{told.done:,}",
                     f"{self._cut.records:,}",
                     self._name,
@@ -284,8 +284,8 @@ def _begun(compared: dict[int, Compared], part: Partition) -> bool:
 
 def _corrupt(cut: Plan, what: str, backend: str) -> CorruptStoreError:
     return CorruptStoreError(
-        f"index {cut.index!r} was copied, but is not the same: {what}. Was one of them written to "
-        f"meanwhile? Drop the copy and copy again",
+        f"the copy of index {cut.index!r} differs from its source: {what}. Was one of them written "
+        f"to meanwhile? Drop the copy and copy again",
         backend=backend,
         operation="copy",
     )

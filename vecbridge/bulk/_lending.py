@@ -66,8 +66,8 @@ def refuse_stationary(*indexes: Index) -> None:
         pickle.dumps(index)
         if not index.capabilities.shared:
             raise UnsupportedError(
-                f"index {index.info.name!r} is in files that one process at a time may have open, "
-                f"so that no worker can read it. Work on it in one process (without an executor; "
+                f"index {index.info.name!r} is in files that one process at a time can open, so "
+                f"no worker can read it. Work on it in one process (without an executor; "
                 f"without --workers, --dask and --ray)",
                 capability="shared",
             )
@@ -85,8 +85,8 @@ def refuse_to_spread(source: Index, target: Store) -> None:
     pickle.dumps(target)
     if target.single_writer:
         raise UnsupportedError(
-            f"this store of {target.name!r} is files of one machine, which one process at a time "
-            f"writes to: more of them would only wait for each other. Copy to it in one process "
+            f"this store of {target.name!r} consists of files on one machine, which one process "
+            f"at a time writes to: several would only wait for each other. Copy in one process "
             f"(without an executor; without --workers, --dask and --ray)",
             capability="shared",
         )

@@ -176,7 +176,7 @@ def _refuse_others(source: Index, target: Index, part: Partition) -> None:
             other = (summing.hashes(same) != summing.hashes(records)).any(axis=1)
             if not other.any():
                 continue
-            what = f"record {records.ids[int(other.argmax())]!r} of it is another in the source"
+            what = f"record {records.ids[int(other.argmax())]!r} of it differs from the source"
         raise IndexExistsError(
             f"the target has an index {target.info.name!r} that is not a part of this copy: "
             f"{what}. Nothing was written. Choose another name; or, where it is an earlier copy of "

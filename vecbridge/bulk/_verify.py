@@ -99,7 +99,7 @@ def verify(
     if first.info.dimension != second.info.dimension:
         raise SchemaMismatchError(
             f"index {first.info.name!r} has {first.info.dimension} dimensions and index "
-            f"{second.info.name!r} has {second.info.dimension}; they hold other vectors"
+            f"{second.info.name!r} has {second.info.dimension}; their vectors cannot be compared"
         )
     for index in (first, second):
         validate.refuse_unsupported(index.info, "It cannot be compared", dropped=drop_unsupported)

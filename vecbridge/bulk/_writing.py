@@ -107,7 +107,7 @@ def write(
     if there < total.records:
         raise DuplicateIdError(
             f"the items have {total.records:,} records, and index {index.info.name!r} has "
-            f"{there:,}: some are of the same id, and the last one that was written is kept"
+            f"{there:,}: some have the same id, and the last one that was written is kept"
         )
     # All of it is of these items: then nothing was lost since it was read back, either.
     if not before and (there, checksum(index)) != (total.records, total):
@@ -140,7 +140,7 @@ def _write_item(
     if told is not None and sorted(told) != sorted(ids):
         # Otherwise the next call would not find what this one wrote, and make it again.
         raise InvalidInputError(
-            f"embed gave other ids of {item} than names: {len(ids):,} and {len(told):,}, "
+            f"embed and names gave different ids for {item}: {len(ids):,} and {len(told):,}, "
             f"{_strange(told, ids)}"
         )
     Throttle().run(partial(index.upsert, ids, array, *fields))
@@ -156,7 +156,7 @@ def _write_item(
 
 def _strange(told: list[str], given: list[str]) -> str:
     one = min({*told} ^ {*given}, default=None)
-    return "some more than once" if one is None else f"{one!r} in one of them alone"
+    return "some more than once" if one is None else f"{one!r} in only one of them"
 
 
 def _corrupt(index: Index, what: str) -> CorruptStoreError:

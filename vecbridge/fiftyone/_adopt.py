@@ -130,7 +130,7 @@ def adopt(
     """
     dataset = dataset_of(dataset, brain_key)
     if back and center:
-        raise InvalidArgumentError("center belongs to a run that becomes vecbridge's, not to back")
+        raise InvalidArgumentError("center is for a run that becomes vecbridge's, not for back")
     move = _Move(dataset, brain_key, to, options, progress)
     return move.back(dry_run) if back else move.forth(dry_run, center=center)
 
@@ -164,9 +164,7 @@ class _Move:
             )
         (target,) = chosen_backends(self._to or source)
         if center and source != "sklearn":
-            raise InvalidArgumentError(
-                f"FiftyOne's sklearn alone centers vectors, not its {source}"
-            )
+            raise InvalidArgumentError(f"only FiftyOne's sklearn centers vectors, not its {source}")
         if source == target and source in SAME_NAMES:
             return self._in_place(source, dry_run)
         config = our_config(self._config, target, self._options)
@@ -182,7 +180,7 @@ class _Move:
         if center and not is_centered:
             raise InvalidArgumentError(
                 f"FiftyOne does not center this index of {count:,} vectors by {config.metric}: it "
-                f"does up to {CENTERED_AT_MOST:,}, and by cosine alone the neighbours "
+                f"does so up to {CENTERED_AT_MOST:,}, and only by cosine do the neighbours "
                 f"differ. Without center (--center) they stay as they are"
             )
         if center:

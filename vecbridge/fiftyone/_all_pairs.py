@@ -77,8 +77,8 @@ class AllPairs:
             )
         if metric == "dotproduct" and thresh >= 0:
             raise InvalidArgumentError(
-                f"thresh={thresh} says nothing with the metric dotproduct, whose distance is the "
-                f"negated product: it is below 0 for all that are alike, and falls with their "
+                f"thresh={thresh} is meaningless with the metric dotproduct, whose distance is the "
+                f"negated product: it is below 0 for similar vectors, and falls with their "
                 f"length. Give fraction instead, or compute the similarity with "
                 f'metric="cosine", where duplicates are near 0'
             )

@@ -115,7 +115,7 @@ def _what_to_do(dataset: Any, key: str | None) -> str:
         return "Give another collection_name. Nothing was changed"
     return (
         f"This run can read it. For an index of its own, which it may change, copy it: "
-        f"dataset.load_brain_results({key!r}).detach(). To be rid of the run alone: "
+        f"dataset.load_brain_results({key!r}).detach(). To delete only the run: "
         f"dataset.delete_brain_run({key!r}). Nothing was changed"
     )
 

@@ -91,13 +91,13 @@ class Arrays:
     def _described(self, member: zipfile.ZipInfo) -> Array:
         place, shown = self.place, repr(member.filename)
         if not member.filename.endswith(_SUFFIX) or "/" in member.filename:
-            raise place.unusable(f"it holds {shown}, which is no array that NumPy put there")
+            raise place.unusable(f"it holds {shown}, which is not an array written by NumPy")
         if member.flag_bits & _ENCRYPTED:
             raise place.unusable(f"{shown} is encrypted; save it without a password")
         if member.compress_type not in _METHODS:
             raise place.unusable(
                 f"{shown} is compressed by method {member.compress_type}, which NumPy does not "
-                f"write; save it by numpy.savez or numpy.savez_compressed"
+                f"write; save it with numpy.savez or numpy.savez_compressed"
             )
         name = member.filename.removesuffix(_SUFFIX)
         with place.reading(f"array {name!r}"), self._archive.open(member) as file:
@@ -151,9 +151,7 @@ def described(name: str, file: IO[bytes], size: int, place: Place) -> Array:
     wanted = header_bytes + dtype.itemsize * math.prod(shape)
     # A pickle is as long as it is.
     if not dtype.hasobject and (min(shape, default=0) < 0 or wanted != size):
-        raise place.unusable(
-            f"array {array} makes {wanted:,} bytes by what its header says, and has {size:,} bytes"
-        )
+        raise place.unusable(f"array {array} has {size:,} bytes, and its header says {wanted:,}")
     return array
 
 

@@ -171,8 +171,8 @@ class _Import:
                 raise
             except BaseException:
                 logger.warning(
-                    "the import of %s was cut short: %s of %s records are in index %r; the same "
-                    "call writes them again and goes on",
+                    "the import of %s was interrupted: %s of %s records are in index %r; repeat "
+                    "the call to write them again and finish",
                     self._table.place.path,
                     f"{written:,}",
                     f"{checked.taken:,}",

@@ -64,7 +64,7 @@ def opened(path: Path, ids: str | Path | Sequence[str] | None) -> Beside:
     """
     if ids is None:
         raise InvalidArgumentError(
-            f"{path} holds vectors alone; say which file has their ids: ids='ids.txt' "
+            f"{path} holds only vectors; give the file of their ids: ids='ids.txt' "
             f"(--ids ids.txt), one per line, or a .json or .npy file of them"
         )
     if isinstance(ids, (str, Path)):
@@ -96,7 +96,7 @@ def _checked(values: Any, place: Place) -> NDArray[Any]:
             )
         return values
     if not isinstance(values, list):
-        raise place.unusable(f"ids are a list; got a {type(values).__name__}")
+        raise place.unusable(f"ids must be a list; got a {type(values).__name__}")
     for row, value in enumerate(values):
         # NumPy drops NUL at the end of a text.
         if not isinstance(value, (str, int)) or isinstance(value, bool) or "\0" in str(value):

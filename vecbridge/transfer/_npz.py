@@ -224,7 +224,7 @@ def _table(arrays: ArraysOf, chosen: Chosen, metric: Metric | None, batch_bytes:
     columns = [ids, vectors, *found.values()]
     count = ids.shape[0]
     if uneven := [str(each) for each in columns if each.shape[0] != count]:
-        raise place.unusable(f"there are {count:,} ids, and not as many of {'; '.join(uneven)}")
+        raise place.unusable(f"there are {count:,} ids, but another number of {'; '.join(uneven)}")
     row_bytes = sum(array.row_bytes for array in columns)
     if row_bytes > _MOST_ROW_BYTES:
         raise place.unusable(
@@ -272,7 +272,7 @@ def _as(kind: BaseType, array: Array, values: list[Any], faults: dict[int, Fault
 def _metric(arrays: ArraysOf, about: Array) -> Metric | None:
     place = arrays.place
     if about.dtype.kind != "U" or about.shape or about.dtype.itemsize > _MOST_ABOUT_BYTES:
-        raise place.unusable(f"array {about}: this name is kept for what a file says of itself")
+        raise place.unusable(f"array {about}: this name is reserved for the metadata of the file")
     with arrays.reader(about) as read:
         (text,) = _listed(about, read(1), {})
     try:

@@ -59,14 +59,14 @@ def _shards(folder: Path) -> list[Path]:
     there = sorted(each for each in folder.iterdir() if not each.name.startswith(("_", ".")))
     if inner := [each.name for each in there if each.is_dir()]:
         raise InvalidArgumentError(
-            f"{folder} has folders in it, {inner[:3]} for some. Import each by itself; or open it "
-            f"by pyarrow.dataset.dataset(..., partitioning='hive'), which import_records takes"
+            f"{folder} has folders in it, such as {inner[:3]}. Import each by itself, or open them "
+            f"with pyarrow.dataset.dataset(..., partitioning='hive'), which import_records accepts"
         )
     shards = [each for each in there if each.suffix.lower() in PARQUET_SUFFIXES]
     if not shards:
         raise InvalidArgumentError(f"{folder} is a folder without .parquet files")
     if others := [each.name for each in there if each not in shards]:
-        logger.warning("of folder %s, what is no .parquet file is left alone: %s", folder, others)
+        logger.warning("files in folder %s that are not .parquet are ignored: %s", folder, others)
     return shards
 
 

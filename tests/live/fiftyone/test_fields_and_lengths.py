@@ -53,7 +53,7 @@ def test_a_threshold_that_no_dot_product_can_mean_is_refused(
     digits: Digits, path_case: Case, thresh: float
 ) -> None:
     index = new_run(digits, path_case, metric="dotproduct", embeddings=digits.vectors)
-    with pytest.raises(InvalidArgumentError, match="says nothing with the metric dotproduct"):
+    with pytest.raises(InvalidArgumentError, match="is meaningless with the metric dotproduct"):
         index.find_duplicates(thresh=thresh)
     index.find_duplicates(thresh=-6000.0)
 

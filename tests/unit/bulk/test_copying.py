@@ -100,7 +100,7 @@ def test_a_worker_refuses_what_is_no_part_of_the_copy_and_nothing_is_written(
         copied.delete(["é0001"])
         copied.upsert(["é0450"], [[9] * DIMENSION], {"label": ["x"]})
         before = checksum(copied)
-        with pytest.raises(IndexExistsError, match="'é0450' of it is another in the source"):
+        with pytest.raises(IndexExistsError, match="'é0450' of it differs from the source"):
             copy(source, target, partitions=PARTS, resume=True, executor=pool)
         assert checksum(copied) == before
 
@@ -176,7 +176,7 @@ def test_files_of_one_process_are_not_read_by_workers(
     with vecbridge.get_backend("qdrant", path=tmp_path / "qdrant") as store:
         assert store.single_writer
         index = store.create_index("photos", dimension=2)
-        with pytest.raises(UnsupportedError, match="one process at a time may have open"):
+        with pytest.raises(UnsupportedError, match="one process at a time can open"):
             copy(index, target, executor=pool)
     assert target.index_names() == []
 

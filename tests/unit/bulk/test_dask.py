@@ -45,7 +45,7 @@ def test_a_cluster_copies_as_this_process_does(
             copied.delete(["é0001"])
             copied.upsert(["é0000"], [[9, 9, 9, 9]], {"label": ["x"]})
         # What a worker raises arrives as itself.
-        with pytest.raises(IndexExistsError, match="'é0000' of it is another in the source"):
+        with pytest.raises(IndexExistsError, match="'é0000' of it differs from the source"):
             copy(source, target, partitions=PARTS, resume=True, executor=executor)
         assert killed.result(60) == "again"
 

@@ -116,7 +116,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
         shards(one={"x": pa.array([1, 2, 3])}, two={"x": IDS}),
         r"column 'x' is of int64 in .*one\.parquet and of string in .*two\.parquet",
     ),
-    "no shards": (hive, r"has folders in it, \['label=cat'\].*partitioning='hive'"),
+    "no shards": (hive, r"has folders in it, such as \['label=cat'\].*partitioning='hive'"),
     "what no field holds": (
         table(
             price=pa.array([decimal.Decimal("1.50")] * 3),
@@ -159,7 +159,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
         content("file.jsonl", GOOD_LINE + b'{"id": 7, "vector": [1, 0]}\n'),
         r"key 'id' is of string in row 0 and int64 in row 1: ids .* all of one kind",
     ),
-    "vectors alone": (vectors_alone, r"holds vectors alone; .* \(--ids ids\.txt\)"),
+    "vectors alone": (vectors_alone, r"holds only vectors; .* \(--ids ids\.txt\)"),
     "pickles": (pickled, "'ids' is of object .* which are never loaded"),
     "another name": (content("file.csv", b"id,vector\n"), r"are read from \.parquet, \.jsonl"),
 }

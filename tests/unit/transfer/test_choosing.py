@@ -297,7 +297,7 @@ def test_a_npy_file_beside_its_ids(ids: str, tmp_path: Path, store: Store) -> No
     assert import_records(tmp_path / "vectors.npy", store, "made", ids=given).written == 3
     (found,) = store.open_index("made").scan(9, start="!")
     assert sorted(found.ids) == sorted(["1", "2", "3"] if ids == "numbers.npy" else names)
-    with pytest.raises(InvalidArgumentError, match="there are 2 ids, and not as many"):
+    with pytest.raises(InvalidArgumentError, match="there are 2 ids, but another number"):
         import_records(tmp_path / "vectors.npy", store, "more", ids=["a", "b"])
     with pytest.raises(InvalidArgumentError, match=r"ids is for the vectors of a \.npy file"):
         import_records(tmp_path / "records.npz", store, "more", ids=["a", "b"])

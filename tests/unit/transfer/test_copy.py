@@ -94,7 +94,7 @@ def test_a_source_that_is_written_to_meanwhile_is_found_out(source: Index, targe
             with target.open_index("photos") as other:
                 other.delete(["é'7\n"])
 
-    with pytest.raises(CorruptStoreError, match="is not the same"):
+    with pytest.raises(CorruptStoreError, match="differs from its source"):
         copy(source, target, progress=meddling)
 
 

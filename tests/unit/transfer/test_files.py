@@ -62,7 +62,7 @@ def test_an_import_that_is_cut_short_says_how_far_it_came_and_is_done_again(
         import_records(path, store, "back", batch_bytes=small, progress=interrupted)
     there = store.open_index("back").count()
     assert 0 < there < RECORDS
-    assert f"{path} was cut short: {there} of 500 records are in index 'back'" in caplog.text
+    assert f"{path} was interrupted: {there} of 500 records are in index 'back'" in caplog.text
     assert import_records(path, store, "back").written == RECORDS
     assert checksum(store.open_index("back")) == checksum(source)
 
