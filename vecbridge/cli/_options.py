@@ -167,7 +167,7 @@ Partitions = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for errors too.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, including errors.")]
 
 
 def options_of(given: Sequence[str] | None) -> dict[str, str]:

@@ -46,7 +46,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "demo": Program(
             "vecbridge.demo",
             {"milvus": "pymilvus", "fiftyone": "fiftyone", "cli": "rich"},
-            "Show a similarity search on real images, in three stores.",
+            "Find similar images in three stores, and compare the rankings.",
         ),
     }
 )

@@ -41,7 +41,7 @@ def verify_indexes(
     queries: Annotated[int, typer.Option(min=0, help="Rankings to compare.")] = 20,
     k: Annotated[int, typer.Option("-k", min=1, help="Hits per ranking.")] = 10,
     limit: Annotated[
-        int, typer.Option(min=0, help="Most missing, extra and changed records to list, each.")
+        int, typer.Option(min=0, help="Records to list of each kind: missing, extra, changed.")
     ] = 10,
     workers: Workers = None,
     dask: DaskCluster = None,

@@ -84,7 +84,7 @@ def _parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     commands.add_parser("status", help="show what a new process uses, and where it is configured")
     add_run_commands(commands)
     for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="print JSON, for errors too")
+        command.add_argument("--json", action="store_true", help="print JSON, including errors")
     return parser
 
 
