@@ -43,7 +43,7 @@ def test_a_slow_store_ends_the_writing_and_the_measuring(run: Run) -> None:
     assert found["written"] == 1000
     assert set(found["reads"].values()) == {None}
     assert any("slow" in note for note in found["notes"])
-    assert any("left out" in note for note in found["notes"])
+    assert any("not measured" in note for note in found["notes"])
 
 
 def test_what_was_made_goes_when_the_store_fails(

@@ -103,7 +103,7 @@ def test_a_record_that_is_not_there(run: Run, folder: Path) -> None:
 def test_a_file_that_holds_no_vectors(run: Run, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "no.npy").write_text("text")
     ran = run(*CORNERS, "--vector-file", tmp_path / "no.npy", "-o", f"path={folder}")
-    assert (ran.code, "no .npy file" in ran.err) == (2, True)
+    assert (ran.code, "not a .npy file" in ran.err) == (2, True)
 
 
 def test_an_archive_is_no_file_of_vectors(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -94,16 +94,19 @@ MEMBERS: dict[str, tuple[dict[str, bytes], str]] = {
     "what it says of itself is a column": (GOOD | {"about.npy": saved(IDS)}, "'about'"),
     "not an array": (GOOD | {"ids.npy": b"no array"}, "'ids' cannot be read"),
     "an empty array": (GOOD | {"ids.npy": b""}, "'ids' cannot be read"),
-    "a cut array": (GOOD | {"ids.npy": saved(IDS)[:-3]}, "'ids' .*header says, and has"),
-    "an array with an end": (GOOD | {"vectors.npy": saved(VECTORS) + b"x"}, "header says, and has"),
+    "a cut array": (GOOD | {"ids.npy": saved(IDS)[:-3]}, "'ids' .*and its header says"),
+    "an array with an end": (GOOD | {"vectors.npy": saved(VECTORS) + b"x"}, "and its header says"),
     "a header of 2 GB": (GOOD | {"ids.npy": LONG_HEADER}, "its header has"),
     "a header of brackets": (GOOD | {"ids.npy": DEEP_HEADER}, "'ids' cannot be read"),
     "a shape that is absurd": (
         GOOD | {"ids.npy": declared((10**15,), "<U1")},
-        "header says, and has",
+        "and its header says",
     ),
-    "a shape below zero": (GOOD | {"ids.npy": declared((-1,), "<U1")}, "header says, and has"),
-    "many empty ids": (GOOD | {"ids.npy": declared((10**15,), "<U0")}, "not as many of 'vectors'"),
+    "a shape below zero": (GOOD | {"ids.npy": declared((-1,), "<U1")}, "and its header says"),
+    "many empty ids": (
+        GOOD | {"ids.npy": declared((10**15,), "<U0")},
+        "another number of 'vectors'",
+    ),
     "a record of 400 MB": (
         GOOD
         | {"ids.npy": declared((0,), "<U1"), "vectors.npy": declared((0, 2), "<f4")}
