@@ -106,8 +106,7 @@ class RecordIndex:
     ) -> None:
         """Insert records, or replace those whose ids exist already.
 
-        Any number of records: they are written in batches that fit the store. Repeating the call is
-        always safe.
+        Records are written in batches that fit the store. Repeating the call is always safe.
 
         Args:
             ids: ``n`` distinct strings of 1 to 512 UTF-8 bytes, any character but NUL.
@@ -161,10 +160,8 @@ class RecordIndex:
                 ``"*"`` stands for all others. All columns by default.
             skip: columns to leave out.
             types: types of fields by column, as in ``{"taken": "timestamp"}`` for strings.
-            flatten: turn the values of a struct into columns: ``place.city`` is field
-                ``place_city``.
-            timezone: time zone of times that have none, such as ``"UTC"``; by default they are
-                refused.
+            flatten: make columns of a struct's values: ``place.city`` is field ``place_city``.
+            timezone: zone of times without one, such as ``"UTC"``; by default they are refused.
             on_error: ``"skip"`` leaves out the rows that the index does not accept.
             rejects: a JSON Lines file to write, which lists what was left out, and why.
             overwrite: replace that file if it exists.
