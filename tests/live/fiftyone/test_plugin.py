@@ -368,7 +368,7 @@ def test_an_index_that_cannot_be_made_leaves_nothing(digits: Digits, tmp_path: P
 
     where = {"metric": "cosine", "backend": "sklearn", "place": str(tmp_path / "none")}
     told = do(digits, "create_index", key="1st", model="clip-vit-base32-torch", **where)
-    assert "no brain key" in told["text"]
+    assert "not a brain key" in told["text"]
     with pytest.raises(ExecutionError, match="key"):
         do(digits, "create_index", model="clip-vit-base32-torch", **where)
     with pytest.raises(ExecutionError, match="model"):
