@@ -53,6 +53,10 @@ def backend(column: str, options: dict[str, Any]) -> Backend:
         return Backend(column, options)
     name = column.removeprefix("theirs_")
     module = import_module(f"fiftyone.brain.internal.core.{name}")
+    if name == "redis":
+        # The module it asks for has another name in newer releases of the client.
+        definition = import_module("redis.commands.search.index_definition")
+        sys.modules["redis.commands.search.indexDefinition"] = definition
     if name == "qdrant":
         # It names a server by its address and knows no other way; there is none in a wheel.
         folder = options.pop("path")
