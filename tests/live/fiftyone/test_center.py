@@ -113,7 +113,7 @@ def test_what_fiftyone_does_not_center_is_refused(
     with pytest.raises(InvalidArgumentError, match="does not center"):
         adopt(digits.dataset, key, center=True, path=str(tmp_path))
     assert adopt(digits.dataset, key, path=str(tmp_path)).changes == ""
-    with pytest.raises(InvalidArgumentError, match="not to back"):
+    with pytest.raises(InvalidArgumentError, match="not for back"):
         adopt(digits.dataset, key, back=True, center=True)
     loaded(digits, key).delete()
 
