@@ -123,8 +123,9 @@ class Store:
             dimension: length of its vectors, 1 to 32768.
             metric: ``"cosine"``, ``"dotproduct"`` or ``"euclidean"``; the configured one, or
                 cosine, by default.
-            fields: name and type (``"string"``, ``"integer"``, ``"float"``, ``"boolean"``) of
-                each scalar field that every record will carry.
+            fields: name and type of each field: ``"string"``, ``"integer"``, ``"float"``,
+                ``"boolean"``, ``"timestamp"`` or ``"strings"``. Every record has a value for each,
+                unless the type ends with ``?``.
             consistency: level of reads that do not name one; the store's default if left out.
 
         Raises:
