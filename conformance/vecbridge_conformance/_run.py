@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +64,10 @@ def run_suite(
     arguments += ["--vecbridge-layer", ",".join(layers)] + (["-k", words] if words else [])
     modules = [name for name in suite_modules() if layer_of(name) in layers]
     arguments += ["--pyargs", *(modules or suite_modules())]
-    with _without_the_callers_options():
+    with pytest.MonkeyPatch.context() as environment:
+        # What a user adds to every run of pytest is meant for other tests.
+        environment.delenv("PYTEST_ADDOPTS", raising=False)
         return int(pytest.main(arguments, plugins=[plugin, display]))
-
-
-@contextmanager
-def _without_the_callers_options() -> Iterator[None]:
-    """Hide what a user's environment adds to every run of pytest: it is meant for other tests."""
-    added = os.environ.pop("PYTEST_ADDOPTS", None)
-    try:
-        yield
-    finally:
-        if added is not None:
-            os.environ["PYTEST_ADDOPTS"] = added
 
 
 class _Display:

@@ -137,13 +137,14 @@ def test_a_probe_is_made_once_for_a_collection_and_a_version(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("metric", ["euclidean", "dotproduct"])
 def test_a_server_that_puts_its_own_index_in_the_place_of_flat_is_seen_through(
-    milvus_server_uri: str,
+    milvus_server_uri: str, metric: Metric
 ) -> None:
-    metric: Metric = "dotproduct"
+    word = {"euclidean": "L2", "cosine": "COSINE", "dotproduct": "IP"}[metric]
     address = milvus_server_uri.removeprefix("http://")
     with replacing(address) as uri, vecbridge.get_backend("milvus", uri=uri) as store:
-        name = by_hand(store, "IP")
+        name = by_hand(store, word)
         settled(store, name)
         index = store.open_index(name)
         assert not index.capabilities.exact

@@ -99,9 +99,8 @@ def test_no_setting_shows_the_secret_of_an_address(
     backend: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    # Every setting gets a share of them; an address is most likely given as one, and FAISS takes
-    # long to read the description of an index.
-    step = {"uri": 1, "path": 4, "index": 200}.get(name, 40)
+    # Every setting gets a share of them; an address is most likely given as one.
+    step = {"uri": 1, "path": 4}.get(name, 40)
     found = [
         (address, places)
         for address in ADDRESSES[::step]

@@ -77,7 +77,7 @@ def fails(case: Case, harness: Harness) -> str | None:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # pytest's own failures are no Exceptions
-        if "Timeout" in str(error):
+        if "from pytest-timeout" in str(error):
             raise  # It hung, which is not how a test finds anything.
         return f"{case.id}: {type(error).__name__}: {error}"
     return None
