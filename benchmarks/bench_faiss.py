@@ -9,6 +9,7 @@ import numpy as np
 from _measure import Row, arguments, medians, report, seconds
 
 from vecbridge import METRICS, Index, get_backend
+from vecbridge.ranking import shares_found
 
 NATIVE_LIMIT = 1.15
 EXACT_LIMIT = 1.3
@@ -81,9 +82,7 @@ def approximate(count: int, dimension: int) -> list[Row]:
         index.upsert(ids, vectors)
         built = seconds(lambda index=index: index.search(queries, K))  # type: ignore[misc]
         found = index.search(queries, K)
-        shares = [
-            len(set(one.ids) & set(true.ids)) / K for one, true in zip(found, right, strict=True)
-        ]
+        shares = shares_found([one.ids for one in found], [true.ids for true in right], K)
         times = medians(
             lambda index=index: index.search(queries, K),  # type: ignore[misc]
             lambda: exact.search(queries, K),

@@ -7,7 +7,6 @@ writes the same records with what the contract needs beside them, and proves the
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from _by_hand import STORES, ByHand
 from _measure import Row, arguments, report, seconds, together
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from vecbridge import Hits, get_backend
+from vecbridge import get_backend
+from vecbridge.ranking import shares_found
 
 LIMIT = 1.3
 NEIGHBORS = (10, 100)
@@ -25,12 +25,6 @@ SECONDS = 8.0
 RUNS = 3
 SLOW = 30.0
 """Seconds after which storing is measured once: an engine that builds a graph takes minutes."""
-
-
-def recall(answers: Sequence[Sequence[str]], nearest: Sequence[Hits]) -> float:
-    """Return the share of the nearest records that are in the answers."""
-    pairs = zip(answers, nearest, strict=True)
-    return float(np.mean([len({*ids} & {*true.ids}) / len(true) for ids, true in pairs]))
 
 
 def compared(peer: ByHand, package: str, ids: list[str], vectors: np.ndarray) -> list[Row]:
@@ -64,11 +58,12 @@ def compared(peer: ByHand, package: str, ids: list[str], vectors: np.ndarray) ->
             rows.append(Row(work, ours, other, by_hand, "ms", LIMIT, runs))
             if not sure:
                 nearest = index.search(queries, k=k, ranking="certified")
-                ours = recall([hits.ids for hits in found], nearest)
-                theirs_found = recall(peer.search(queries, k), nearest)
-                rows.append(
-                    Row(f"{peer.backend}: recall of these", ours, theirs_found, by_hand, "")
-                )
+                truth = [hits.ids for hits in nearest]
+                shares = [
+                    float(np.mean(shares_found(answers, truth, k)))
+                    for answers in ([hits.ids for hits in found], peer.search(queries, k))
+                ]
+                rows.append(Row(f"{peer.backend}: recall of these", *shares, by_hand, ""))
     return rows
 
 
